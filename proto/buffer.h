@@ -1,0 +1,55 @@
+/*
+ * buffer: bytes that grow.
+ *
+ * A failed allocation is remembered in `failed` and makes later appends do nothing, so that a writer
+ * checks once, at the end. A zeroed struct is an empty buffer. Not shared between threads.
+ */
+#ifndef MR_PROTO_BUFFER_H
+#define MR_PROTO_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Borrowed bytes: no terminator, no ownership. */
+struct mr_slice {
+    const char *data;
+    size_t len;
+};
+
+#define MR_SLICE(literal) ((struct mr_slice){(literal), sizeof(literal) - 1})
+
+static inline struct mr_slice mr_slice_of(const char *text)
+{
+    return (struct mr_slice){text, strlen(text)};
+}
+
+static inline bool mr_slice_is(struct mr_slice slice, const char *text)
+{
+    return slice.len == strlen(text) && memcmp(slice.data, text, slice.len) == 0;
+}
+
+struct mr_buf {
+    char *data;
+    size_t len;
+    size_t cap;
+    bool failed;
+};
+
+/* Room for `more` bytes after the present end, or NULL with `failed` set. Does not move the end. */
+char *mr_buf_reserve(struct mr_buf *self, size_t more);
+
+void mr_buf_append(struct mr_buf *self, const void *data, size_t len);
+void mr_buf_text(struct mr_buf *self, const char *text);
+void mr_buf_slice(struct mr_buf *self, struct mr_slice slice);
+void mr_buf_char(struct mr_buf *self, char c);
+void mr_buf_int(struct mr_buf *self, long long value);
+void mr_buf_printf(struct mr_buf *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Empties the buffer and keeps its memory, unless that has grown past `keep` bytes. */
+void mr_buf_clear(struct mr_buf *self, size_t keep);
+
+/* Frees the memory; the buffer is empty and usable again. */
+void mr_buf_fini(struct mr_buf *self);
+
+#endif

@@ -1,0 +1,216 @@
+#include "proto/envelope.h"
+
+enum { ENVELOPE_ITEMS = 8, FAULT_ITEMS = 4 };
+
+static void optional_text(struct mr_buf *out, struct mr_slice text)
+{
+    if (text.len == 0)
+        mr_wire_nil(out);
+    else
+        mr_wire_text(out, text);
+}
+
+static bool next_of_kind(struct mr_wire *wire, enum mr_wire_kind kind, struct mr_wire_item *item)
+{
+    return mr_wire_next(wire, item) == MR_OK && item->kind == kind;
+}
+
+static bool next_array(struct mr_wire *wire, uint32_t count)
+{
+    struct mr_wire_item item;
+
+    return next_of_kind(wire, MR_WIRE_ARRAY, &item) && item.count == count;
+}
+
+/* An integer of 0 to `limit` - 1. */
+static bool next_below(struct mr_wire *wire, int64_t limit, int64_t *out)
+{
+    struct mr_wire_item item;
+
+    if (!next_of_kind(wire, MR_WIRE_INT, &item) || item.integer < 0 || item.integer >= limit)
+        return false;
+    *out = item.integer;
+    return true;
+}
+
+static bool next_optional_text(struct mr_wire *wire, struct mr_slice *out)
+{
+    struct mr_wire_item item;
+
+    if (mr_wire_next(wire, &item) != MR_OK || (item.kind != MR_WIRE_NIL && item.kind != MR_WIRE_TEXT))
+        return false;
+    *out = item.kind == MR_WIRE_TEXT ? item.bytes : (struct mr_slice){"", 0};
+    return true;
+}
+
+mr_status mr_envelope_encode(struct mr_buf *out, const struct mr_envelope *envelope)
+{
+    mr_wire_array(out, ENVELOPE_ITEMS);
+    mr_wire_int(out, MR_ENVELOPE_VERSION);
+    mr_wire_int(out, envelope->kind);
+    mr_wire_int(out, envelope->op);
+    mr_wire_int(out, (int64_t)envelope->correlation);
+    mr_wire_int(out, envelope->deadline_ms);
+    optional_text(out, envelope->traceparent);
+    if (envelope->has_principal) {
+        mr_wire_array(out, 2);
+        mr_wire_uuid(out, envelope->principal.user_id);
+        mr_wire_int(out, envelope->principal.role);
+    } else {
+        mr_wire_nil(out);
+    }
+    mr_wire_bin(out, envelope->payload.data, envelope->payload.len);
+    return out->failed ? MR_NO_MEMORY : MR_OK;
+}
+
+static bool next_principal(struct mr_wire *wire, struct mr_envelope *out)
+{
+    struct mr_wire_item item;
+    int64_t role;
+
+    if (mr_wire_next(wire, &item) != MR_OK)
+        return false;
+    if (item.kind == MR_WIRE_NIL)
+        return true;
+    if (item.kind != MR_WIRE_ARRAY || item.count != 2)
+        return false;
+    if (!next_of_kind(wire, MR_WIRE_BIN, &item) || item.bytes.len != 16 || !next_below(wire, MR_ROLE_COUNT, &role))
+        return false;
+    memcpy(out->principal.user_id, item.bytes.data, 16);
+    out->principal.role = (enum mr_role)role;
+    out->has_principal = true;
+    return true;
+}
+
+mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t len)
+{
+    struct mr_wire wire = mr_wire_of(data, len);
+    struct mr_envelope env = {0};
+    struct mr_wire_item item;
+    int64_t version;
+    int64_t kind;
+    int64_t op;
+    int64_t correlation;
+
+    if (!next_array(&wire, ENVELOPE_ITEMS) || !next_below(&wire, MR_ENVELOPE_VERSION + 1, &version) ||
+        version != MR_ENVELOPE_VERSION || !next_below(&wire, MR_KIND_COUNT, &kind) ||
+        !next_below(&wire, MR_OP_COUNT, &op) || !next_below(&wire, INT64_MAX, &correlation) ||
+        !next_below(&wire, INT64_MAX, &env.deadline_ms) || !next_optional_text(&wire, &env.traceparent) ||
+        !next_principal(&wire, &env) || !next_of_kind(&wire, MR_WIRE_BIN, &item) || wire.at != wire.end)
+        return MR_INVALID;
+    env.kind = (enum mr_kind)kind;
+    env.op = (enum mr_op)op;
+    env.correlation = (uint64_t)correlation;
+    env.payload = item.bytes;
+    *out = env;
+    return MR_OK;
+}
+
+static void encode_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
+{
+    if (!value->present) {
+        mr_wire_nil(out);
+        return;
+    }
+    switch (type) {
+    case MR_TEXT: mr_wire_text(out, value->text); break;
+    case MR_UUID: mr_wire_uuid(out, value->uuid); break;
+    case MR_TIME: mr_wire_time(out, value->integer); break;
+    case MR_INT: mr_wire_int(out, value->integer); break;
+    case MR_BOOL: mr_wire_bool(out, value->boolean); break;
+    }
+}
+
+void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value *values)
+{
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+    unsigned count = mr_field_count(op);
+
+    mr_wire_array(out, count);
+    for (unsigned i = 0; i < count; i++)
+        encode_value(out, fields[i].type, &values[i]);
+}
+
+static bool decode_value(const struct mr_wire_item *item, enum mr_type type, struct mr_value *out)
+{
+    out->present = item->kind != MR_WIRE_NIL;
+    if (!out->present)
+        return true;
+    switch (type) {
+    case MR_TEXT:
+        out->text = item->bytes;
+        return item->kind == MR_WIRE_TEXT;
+    case MR_UUID:
+        if (item->kind != MR_WIRE_BIN || item->bytes.len != 16)
+            return false;
+        memcpy(out->uuid, item->bytes.data, 16);
+        return true;
+    case MR_TIME:
+        return mr_wire_is_time(item, &out->integer);
+    case MR_INT:
+        out->integer = item->integer;
+        return item->kind == MR_WIRE_INT;
+    case MR_BOOL:
+        out->boolean = item->boolean;
+        return item->kind == MR_WIRE_BOOL;
+    }
+    return false;
+}
+
+mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_slice payload)
+{
+    struct mr_wire wire = mr_wire_of(payload.data, payload.len);
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+    unsigned count = mr_field_count(op);
+    struct mr_wire_item item;
+
+    if (!next_array(&wire, count))
+        return MR_INVALID;
+    for (unsigned i = 0; i < count; i++) {
+        if (mr_wire_next(&wire, &item) != MR_OK || !decode_value(&item, fields[i].type, &values[i]))
+            return MR_INVALID;
+        if (fields[i].required && !values[i].present)
+            return MR_INVALID;
+    }
+    return wire.at == wire.end ? MR_OK : MR_INVALID;
+}
+
+void mr_reply_begin(struct mr_buf *out, struct mr_slice next)
+{
+    mr_wire_array(out, 2);
+    optional_text(out, next);
+}
+
+mr_status mr_reply_decode(struct mr_slice payload, struct mr_slice *next, struct mr_wire *body)
+{
+    struct mr_wire wire = mr_wire_of(payload.data, payload.len);
+
+    if (!next_array(&wire, 2) || !next_optional_text(&wire, next))
+        return MR_INVALID;
+    *body = wire;
+    return MR_OK;
+}
+
+void mr_fault_encode(struct mr_buf *out, const struct mr_fault *fault)
+{
+    mr_wire_array(out, FAULT_ITEMS);
+    mr_wire_int(out, fault->status);
+    optional_text(out, fault->field);
+    optional_text(out, fault->code);
+    optional_text(out, fault->message);
+}
+
+mr_status mr_fault_decode(struct mr_fault *out, struct mr_slice payload)
+{
+    struct mr_wire wire = mr_wire_of(payload.data, payload.len);
+    struct mr_fault fault;
+    int64_t status;
+
+    if (!next_array(&wire, FAULT_ITEMS) || !next_below(&wire, MR_STATUS_COUNT, &status) || status == MR_OK ||
+        !next_optional_text(&wire, &fault.field) || !next_optional_text(&wire, &fault.code) ||
+        !next_optional_text(&wire, &fault.message))
+        return MR_INVALID;
+    fault.status = (mr_status)status;
+    *out = fault;
+    return MR_OK;
+}

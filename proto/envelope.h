@@ -1,0 +1,73 @@
+/*
+ * envelope: what travels between the gateway, the scheduler and the actors.
+ *
+ * One msgpack array in one ZeroMQ frame: [version, kind, op, correlation, deadline, traceparent, principal,
+ * payload]. Bytes travel, never pointers, so that the same message can cross inproc:// and tcp:// alike.
+ */
+#ifndef MR_PROTO_ENVELOPE_H
+#define MR_PROTO_ENVELOPE_H
+
+#include "proto/message.h"
+#include "proto/status.h"
+#include "proto/wire.h"
+
+enum { MR_ENVELOPE_VERSION = 1 };
+
+enum mr_kind { MR_REQUEST, MR_REPLY, MR_ERROR, MR_KIND_COUNT };
+
+enum mr_role { MR_ROLE_USER, MR_ROLE_ADMIN, MR_ROLE_COUNT };
+
+/* On whose behalf a message travels. */
+struct mr_principal {
+    uint8_t user_id[16];
+    enum mr_role role;
+};
+
+struct mr_envelope {
+    enum mr_kind kind;
+    enum mr_op op;
+    uint64_t correlation;        /* chosen by the asker, given back with the answer; at most INT64_MAX */
+    int64_t deadline_ms;         /* wall clock, Unix milliseconds; an actor drops what is past it */
+    struct mr_slice traceparent; /* W3C Trace Context; empty: none */
+    bool has_principal;
+    struct mr_principal principal;
+    struct mr_slice payload; /* msgpack: a request's fields, a reply's body, or an error; borrowed */
+};
+
+/* Appends the encoded envelope. MR_NO_MEMORY is the only failure. */
+mr_status mr_envelope_encode(struct mr_buf *out, const struct mr_envelope *envelope) MR_WARN_UNUSED;
+
+/*
+ * Reads an envelope; its slices borrow `data`. MR_INVALID for an unknown version, kind, op or role and for
+ * bytes that are not such an array; trailing bytes are a fault too. `out` is untouched on failure.
+ */
+mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t len) MR_WARN_UNUSED;
+
+/* ---- Request payload: the values of the op's fields, in the order of its field table. ---- */
+
+void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value *values);
+
+/* Fills `values` (one for each field of the table); MR_INVALID when the payload does not fit the table. */
+mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_slice payload) MR_WARN_UNUSED;
+
+/* ---- Reply payload: [next, body]; `next` is nil or the cursor of the rest, the body is the JSON-to-be. ---- */
+
+/* The head of a reply; exactly one item, the body, has to follow. `next` empty: none. */
+void mr_reply_begin(struct mr_buf *out, struct mr_slice next);
+
+/* Splits a reply: `next` (empty: none) and the bytes of the body, both borrowed. */
+mr_status mr_reply_decode(struct mr_slice payload, struct mr_slice *next, struct mr_wire *body) MR_WARN_UNUSED;
+
+/* ---- Error payload: [status, field, code, message]. ---- */
+
+struct mr_fault {
+    mr_status status;
+    struct mr_slice field;   /* empty: the request as a whole */
+    struct mr_slice code;    /* stable word for programs */
+    struct mr_slice message; /* for people */
+};
+
+void mr_fault_encode(struct mr_buf *out, const struct mr_fault *fault);
+mr_status mr_fault_decode(struct mr_fault *out, struct mr_slice payload) MR_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * json: from the wire to the text a client reads (RFC 8259).
+ */
+#ifndef MR_PROTO_JSON_H
+#define MR_PROTO_JSON_H
+
+#include "proto/wire.h"
+
+/* Appends `text` as a JSON string, quotes included. Ill-formed UTF-8 passes as it is: it was checked on the way in. */
+void mr_json_string(struct mr_buf *out, struct mr_slice text);
+
+/*
+ * Appends the next item of `wire` as JSON: a UUID and an instant become strings (RFC 9562, RFC 3339).
+ * MR_INVALID when the bytes are cut short, nest over MR_WIRE_DEPTH or hold what JSON cannot say; what was
+ * appended by then is to be thrown away.
+ */
+mr_status mr_json_from_wire(struct mr_buf *out, struct mr_wire *wire) MR_WARN_UNUSED;
+
+#endif

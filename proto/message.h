@@ -1,0 +1,79 @@
+/*
+ * message: what is known of an operation beside its row in the map.
+ *
+ * proto/messages/<resource>.c holds, for each message of the map, its traits and its field table.
+ */
+#ifndef MR_PROTO_MESSAGE_H
+#define MR_PROTO_MESSAGE_H
+
+#include "proto/field.h"
+#include "proto/ops.h"
+
+enum { MR_FIELDS_MAX = 16 };
+
+/* What the JSON of a success looks like. */
+enum mr_shape {
+    MR_SHAPE_NONE, /* nothing */
+    MR_SHAPE_ONE,  /* one object */
+    MR_SHAPE_MANY, /* an array; "$next" becomes a Link to the rest */
+    MR_SHAPE_PAGE  /* {data, pagination}; from "$page", "$pageSize" and "$totalItems" */
+};
+
+/* A mailbox, thread and connection of its own, so that slow work never stands in front of quick work. */
+enum mr_lane { MR_LANE_QUICK, MR_LANE_SLOW, MR_LANE_COUNT };
+
+/* When `field` is present, `statement` answers instead of the one of the message's name. */
+struct mr_variant {
+    const char *field;
+    const char *statement;
+    enum mr_shape shape;
+};
+
+struct mr_traits {
+    const char *summary; /* one line for the documentation */
+    enum mr_shape shape;
+    enum mr_lane lane;
+    unsigned batch_max;                 /* messages in one statement; 0: as many as wait */
+    bool rerun_safe;                    /* a lost connection may run the statement again: it reads, or finds what it wrote */
+    const char *resource;               /* messages of one resource and one key keep their order */
+    const char *key;                    /* the field that is that key; NULL: messages are independent */
+    const char *location;               /* path of what was made, with `:field`; NULL: no Location header */
+    const struct mr_variant *variants;  /* ended by a NULL field; NULL: none */
+    const struct mr_field *fields;      /* ended by a NULL name; at most MR_FIELDS_MAX */
+};
+
+#define MR_MESSAGE(message)  const struct mr_traits mr_traits_##message =
+#define MR_FIELDS(...)       ((const struct mr_field[]){__VA_ARGS__, {.name = NULL}})
+#define MR_VARIANTS(...)     ((const struct mr_variant[]){__VA_ARGS__, {.field = NULL}})
+
+/* A row of the map. */
+struct mr_op_info {
+    const char *name;
+    enum mr_verb verb;
+    const char *path; /* NULL for a message that has no route */
+    enum mr_actor_id actor;
+    enum mr_access access;
+    int http; /* status of a success */
+    enum mr_handler handler;
+    const struct mr_traits *traits;
+};
+
+/* A row of the table of actors. */
+struct mr_actor_info {
+    const char *name;
+    enum mr_database database;
+};
+
+const struct mr_op_info *mr_op_info(enum mr_op op);
+const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor);
+
+/* "GET", "POST", ...; "NONE" for a message without a route. */
+const char *mr_verb_name(enum mr_verb verb);
+
+/* Number of fields of the op's message. */
+unsigned mr_field_count(enum mr_op op);
+
+/* Index of the field of that name, -1 when the message has none. */
+int mr_field_index(enum mr_op op, const char *name);
+
+#endif

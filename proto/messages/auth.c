@@ -1,0 +1,25 @@
+#include "proto/message.h"
+
+MR_MESSAGE(register) {
+    .summary = "Register a user",
+    .shape = MR_SHAPE_ONE,
+    .batch_max = 8, /* each takes some tens of milliseconds of hashing */
+    .rerun_safe = true,
+    .fields = MR_FIELDS(
+        {"id", MR_UUID, MR_NEW_ID, true, .about = "the new user"},
+        {"firstName", MR_TEXT, MR_BODY, true, 1, 100, .about = "given name"},
+        {"lastName", MR_TEXT, MR_BODY, true, 1, 100, .about = "family name"},
+        {"email", MR_TEXT, MR_BODY, true, 3, 255, MR_FORMAT_EMAIL, .about = "address for mail"},
+        {"username", MR_TEXT, MR_BODY, true, 3, 50, .about = "name to sign in with; unique without regard to case"},
+        {"password", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged"},
+        {"passwordHash", MR_TEXT, MR_ACTOR, .about = "argon2id in PHC form, made by the auth actor"}),
+};
+
+MR_MESSAGE(sign_in) {
+    .summary = "Exchange username and password for tokens",
+    .shape = MR_SHAPE_ONE,
+    .batch_max = 8, /* each takes some tens of milliseconds of hashing */
+    .fields = MR_FIELDS(
+        {"username", MR_TEXT, MR_BODY, true, .about = "as registered, without regard to case"},
+        {"password", MR_TEXT, MR_BODY, true, .about = "as registered"}),
+};

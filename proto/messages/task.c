@@ -1,0 +1,42 @@
+#include "proto/message.h"
+
+MR_MESSAGE(task_create) {
+    .summary = "Create a task",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .resource = "task",
+    .key = "id",
+    .location = "/v1/tasks/:id",
+    .fields = MR_FIELDS(
+        {"id", MR_UUID, MR_NEW_ID, true, .about = "the new task"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"},
+        {"summary", MR_TEXT, MR_BODY, true, 1, 500, .about = "what is to be done"},
+        {"description", MR_TEXT, MR_BODY, false, 0, 65536, .about = "the details"},
+        {"dueAt", MR_TIME, MR_BODY, .about = "when it is due"},
+        {"isComplete", MR_BOOL, MR_BODY, .fallback = "false", .about = "whether it is done"},
+        {"taskPriorityCode", MR_TEXT, MR_BODY, true, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority"}),
+};
+
+MR_MESSAGE(task_get) {
+    .summary = "One task of the caller",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .fields = MR_FIELDS(
+        {"taskId", MR_UUID, MR_PATH, true, .about = "the task"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"}),
+};
+
+MR_MESSAGE(task_list) {
+    .summary = "The caller's tasks, newest first: a plain array, a walk by limit and cursor, or a page",
+    .shape = MR_SHAPE_MANY,
+    .lane = MR_LANE_SLOW,
+    .batch_max = 16,
+    .rerun_safe = true,
+    .variants = MR_VARIANTS({"page", "task_list__page", MR_SHAPE_PAGE}),
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "their owner"},
+        {"limit", MR_INT, MR_QUERY, false, 1, 100, .about = "at most so many; the Link header leads to the rest"},
+        {"cursor", MR_TEXT, MR_QUERY, false, 48, 48, MR_FORMAT_CURSOR, .about = "where a Link header goes on"},
+        {"page", MR_INT, MR_QUERY, false, 1, 2147483647, .about = "which page, from 1"},
+        {"pageSize", MR_INT, MR_QUERY, false, 1, 100, .fallback = "10", .about = "tasks on a page"}),
+};

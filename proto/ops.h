@@ -1,0 +1,71 @@
+/*
+ * ops: THE MAP. Every operation of Millrace is one row here.
+ *
+ * HTTP in -> message -> actor -> answer. The row names who may call it, the status of success and what
+ * handles it: SQL, the statement of the message's name in sql/queries/; CODE, on_<message>() in the actor.
+ * Its fields and everything else that varies stand in proto/messages/.
+ *
+ * The rows expand into the enum below, the gateway's routes, the actors' dispatch and the documentation.
+ */
+#ifndef MR_PROTO_OPS_H
+#define MR_PROTO_OPS_H
+
+/* clang-format off */
+#define MR_OPS(OP)                                                                      \
+    /* verb  path                  message      actor        access    ok   handler */  \
+    OP(POST, "/v1/auth/register",  register,    AUTH,        PUBLIC,   200, CODE)       \
+    OP(POST, "/v1/auth/signin",    sign_in,     AUTH,        PUBLIC,   200, CODE)       \
+    OP(POST, "/v1/tasks",          task_create, DATA_WRITER, USER,     201, SQL)        \
+    OP(GET,  "/v1/tasks",          task_list,   DATA_READER, USER,     200, SQL)        \
+    OP(GET,  "/v1/tasks/:taskId",  task_get,    DATA_READER, USER,     200, SQL)        \
+    OP(GET,  "/v1/health",         health,      GATEWAY,     PUBLIC,   200, CODE)       \
+    OP(GET,  "/livez",             livez,       GATEWAY,     PUBLIC,   200, CODE)       \
+    OP(GET,  "/readyz",            readyz,      GATEWAY,     PUBLIC,   200, CODE)       \
+    OP(NONE, NULL,                 db_ping,     DATA_READER, INTERNAL, 200, SQL)
+
+/* Another path to the same row. */
+#define MR_ALIASES(ALIAS)                                                               \
+    /*    alias      path         */                                                    \
+    ALIAS("/health", "/v1/health")
+
+/*         name         thread name,    database */
+#define MR_ACTORS(ACTOR)                                                                \
+    ACTOR(GATEWAY,     "gateway",      NONE)                                            \
+    ACTOR(AUTH,        "auth",         PRIMARY)                                         \
+    ACTOR(DATA_READER, "data-reader",  REPLICA)                                         \
+    ACTOR(DATA_WRITER, "data-writer",  PRIMARY)
+
+#define MR_VERBS(VERB) VERB(NONE) VERB(GET) VERB(POST) VERB(PUT) VERB(PATCH) VERB(DELETE)
+/* clang-format on */
+
+enum mr_op {
+#define OP(verb, path, message, actor, access, ok, handler) MR_OP_##message,
+    MR_OPS(OP)
+#undef OP
+        MR_OP_COUNT
+};
+
+enum mr_actor_id {
+#define ACTOR(name, thread, database) MR_ACTOR_##name,
+    MR_ACTORS(ACTOR)
+#undef ACTOR
+        MR_ACTOR_COUNT
+};
+
+enum mr_verb {
+#define VERB(name) MR_VERB_##name,
+    MR_VERBS(VERB)
+#undef VERB
+        MR_VERB_COUNT
+};
+
+/* Who may call an operation: anyone, a signed-in user, an administrator, or only Millrace itself. */
+enum mr_access { MR_ACCESS_PUBLIC, MR_ACCESS_USER, MR_ACCESS_ADMIN, MR_ACCESS_INTERNAL };
+
+/* What answers: a named statement, or a C function on the same batch. */
+enum mr_handler { MR_BY_SQL, MR_BY_CODE };
+
+/* Which server an actor's connection goes to: none, the primary, or DB_HOST_READ_ONLY when it is set. */
+enum mr_database { MR_DATABASE_NONE, MR_DATABASE_PRIMARY, MR_DATABASE_REPLICA };
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * status: what can come of an operation, in one table.
+ *
+ * A row is the result of a C function, the HTTP status of an answer and the text a client may see, so
+ * that no second place decides any of them. SQLSTATEs map onto the same rows in the second table.
+ */
+#ifndef MR_PROTO_STATUS_H
+#define MR_PROTO_STATUS_H
+
+#include <stdbool.h>
+
+/*     name             http  public detail */
+#define MR_STATUSES(ST)                                                                               \
+    ST(OK,               200, "")                                                                     \
+    ST(INVALID,          400, "The request is malformed or a field breaks its rule.")                 \
+    ST(UNAUTHORIZED,     401, "A valid access token is needed.")                                      \
+    ST(BAD_CREDENTIALS,  401, "The username or the password is wrong.")                               \
+    ST(FORBIDDEN,        403, "The caller may not do this.")                                          \
+    ST(NOT_FOUND,        404, "There is no such resource.")                                           \
+    ST(METHOD,           405, "The resource does not take this method; Allow lists those it takes.")  \
+    ST(CONFLICT,         409, "The request conflicts with what is stored.")                           \
+    ST(LENGTH_REQUIRED,  411, "A body needs a Content-Length; transfer encodings are not read.")      \
+    ST(PRECONDITION,     412, "The stored version is another one.")                                   \
+    ST(TOO_LARGE,        413, "The body is larger than this operation takes.")                        \
+    ST(URI_TOO_LONG,     414, "The request target is longer than 8 KiB.")                             \
+    ST(MEDIA_TYPE,       415, "The body has to be application/json.")                                 \
+    ST(UNPROCESSABLE,    422, "The request cannot be carried out as it stands.")                      \
+    ST(HEADERS_TOO_LARGE,431, "The header fields are larger than 16 KiB or more than 100.")           \
+    ST(INTERNAL,         500, "Something went wrong here; it is logged under this request id.")       \
+    ST(NO_MEMORY,        503, "The server is short of memory; try again shortly.")                    \
+    ST(OVERLOADED,       503, "The server is busy; try again shortly.")                               \
+    ST(UNAVAILABLE,      503, "The database cannot be reached; try again shortly.")                   \
+    ST(TIMEOUT,          504, "The request did not finish before its deadline.")
+
+typedef enum mr_status {
+#define ST(name, http, detail) MR_##name,
+    MR_STATUSES(ST)
+#undef ST
+        MR_STATUS_COUNT
+} mr_status;
+
+/*
+ * SQLSTATE, or the beginning of one, to status (PostgreSQL manual, Appendix A). The first match decides.
+ * `rerun` says whether halving the batch can help: it can when one message is to blame, and cannot when
+ * the server as a whole refuses or the statement ran out of time.
+ */
+/*     prefix    status       rerun */
+#define MR_SQLSTATES(S)                                                     \
+    S("22",      INVALID,     true)  /* data exception */                   \
+    S("23505",   CONFLICT,    true)  /* unique violation */                 \
+    S("23",      INVALID,     true)  /* other integrity violation */        \
+    S("40",      OVERLOADED,  true)  /* deadlock, serialization failure */  \
+    S("55P03",   OVERLOADED,  true)  /* lock not available */               \
+    S("57014",   TIMEOUT,     false) /* cancelled by statement_timeout */   \
+    S("53",      UNAVAILABLE, false) /* out of disk, memory, connections */ \
+    S("57P",     UNAVAILABLE, false) /* shutting down or starting up */     \
+    S("58",      UNAVAILABLE, false) /* system error */                     \
+    S("08",      UNAVAILABLE, false) /* connection exception */             \
+    S("25006",   UNAVAILABLE, false) /* read-only server */                 \
+    S("",        INTERNAL,    true)
+
+#define MR_WARN_UNUSED __attribute__((warn_unused_result))
+
+/* HTTP status code of `status`, e.g. 404. */
+int mr_status_http(mr_status status);
+
+/* RFC 9110 reason phrase of an HTTP status code; "Unknown" for one that Millrace never sends. */
+const char *mr_http_reason(int http);
+
+/* One sentence that a client may see. Static storage. */
+const char *mr_status_detail(mr_status status);
+
+/* Name as in the table, e.g. "NOT_FOUND"; for log lines. Static storage. */
+const char *mr_status_name(mr_status status);
+
+/* The status that a statement's "$status" column stands for; MR_INTERNAL for a code no row of the table has. */
+mr_status mr_status_from_http(int http);
+
+/* The status for a five-letter SQLSTATE; `rerun` (may be NULL) is set as the table says. */
+mr_status mr_status_from_sqlstate(const char *sqlstate, bool *rerun);
+
+#endif

@@ -1,0 +1,229 @@
+#include "proto/timestamp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MICROS_PER_SECOND INT64_C(1000000)
+#define SECONDS_PER_DAY   INT64_C(86400)
+
+/* What is left to read. */
+struct cursor {
+    const char *at;
+    const char *end;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t digits_ahead(const struct cursor *c)
+{
+    size_t n = 0;
+
+    while (c->at + n < c->end && is_digit(c->at[n]))
+        n++;
+    return n;
+}
+
+static bool take(struct cursor *c, char wanted)
+{
+    if (c->at == c->end || *c->at != wanted)
+        return false;
+    c->at++;
+    return true;
+}
+
+static bool number(struct cursor *c, size_t digits, int64_t min, int64_t max, int64_t *out)
+{
+    int64_t value = 0;
+
+    if (digits_ahead(c) < digits)
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        value = value * 10 + (*c->at++ - '0');
+    *out = value;
+    return value >= min && value <= max;
+}
+
+/* Days from 1970-01-01 in the proleptic Gregorian calendar; months are counted from March so that the leap day is last. */
+static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
+{
+    int64_t y = month > 2 ? year : year - 1;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t of_era = y - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static void civil_from_days(int64_t days, int64_t *year, int64_t *month, int64_t *day)
+{
+    int64_t shifted = days + 719468;
+    int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+    int64_t of_era = shifted - era * 146097;
+    int64_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * y + y / 4 - y / 100);
+    int64_t m = (5 * of_year + 2) / 153;
+
+    *day = of_year - (153 * m + 2) / 5 + 1;
+    *month = m < 10 ? m + 3 : m - 9;
+    *year = y + era * 400 + (*month <= 2);
+}
+
+static bool is_leap(int64_t year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+static int64_t month_length(int64_t year, int64_t month)
+{
+    static const int8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    return month == 2 && is_leap(year) ? 29 : lengths[month - 1];
+}
+
+/* Day of the week of 1 January, Monday 0; ISO week 1 is the week with the first Thursday. */
+static int64_t weekday_of_new_year(int64_t year)
+{
+    int64_t weekday = (days_from_civil(year, 1, 1) + 3) % 7;
+
+    return weekday < 0 ? weekday + 7 : weekday;
+}
+
+static bool week_date(struct cursor *c, int64_t year, int64_t *days)
+{
+    int64_t first = weekday_of_new_year(year);
+    int64_t weeks = first == 3 || (first == 2 && is_leap(year)) ? 53 : 52;
+    int64_t week;
+    int64_t day = 1;
+
+    if (!number(c, 2, 1, weeks, &week))
+        return false;
+    if ((take(c, '-') || digits_ahead(c) > 0) && !number(c, 1, 1, 7, &day))
+        return false;
+    *days = days_from_civil(year, 1, 1) + (first <= 3 ? -first : 7 - first) + (week - 1) * 7 + day - 1;
+    return true;
+}
+
+static bool date(struct cursor *c, int64_t *days)
+{
+    int64_t year;
+    int64_t month;
+    int64_t day;
+    bool extended;
+
+    if (!number(c, 4, 1, 9999, &year))
+        return false;
+    extended = take(c, '-');
+    if (take(c, 'W'))
+        return week_date(c, year, days);
+    if (digits_ahead(c) == 3) {
+        *days = days_from_civil(year, 1, 0);
+        return number(c, 3, 1, is_leap(year) ? 366 : 365, &day) && (*days += day, true);
+    }
+    if (!number(c, 2, 1, 12, &month) || take(c, '-') != extended || !number(c, 2, 1, month_length(year, month), &day))
+        return false;
+    *days = days_from_civil(year, month, day);
+    return true;
+}
+
+static bool fraction(struct cursor *c, int64_t *micros)
+{
+    int64_t unit = MICROS_PER_SECOND / 10;
+
+    if (digits_ahead(c) == 0)
+        return false;
+    for (; c->at < c->end && is_digit(*c->at); c->at++, unit /= 10)
+        *micros += (*c->at - '0') * unit;
+    return true;
+}
+
+static bool time_of_day(struct cursor *c, int64_t *micros)
+{
+    int64_t hour;
+    int64_t minute;
+    int64_t second = 0;
+    int64_t part = 0;
+    bool extended;
+
+    if (!number(c, 2, 0, 24, &hour))
+        return false;
+    extended = take(c, ':');
+    if (!number(c, 2, 0, 59, &minute))
+        return false;
+    if ((extended ? take(c, ':') : digits_ahead(c) > 0) && !number(c, 2, 0, 60, &second))
+        return false;
+    if ((take(c, '.') || take(c, ',')) && !fraction(c, &part))
+        return false;
+    *micros = ((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + part;
+    return hour < 24 || *micros == SECONDS_PER_DAY * MICROS_PER_SECOND;
+}
+
+static bool offset(struct cursor *c, int64_t *micros)
+{
+    int64_t hours;
+    int64_t minutes = 0;
+    bool west = c->at < c->end && *c->at == '-';
+
+    *micros = 0;
+    if (c->at == c->end || take(c, 'Z') || take(c, 'z'))
+        return true;
+    if (!take(c, '+') && !take(c, '-'))
+        return false;
+    if (!number(c, 2, 0, 23, &hours))
+        return false;
+    if ((take(c, ':') || digits_ahead(c) > 0) && !number(c, 2, 0, 59, &minutes))
+        return false;
+    *micros = (hours * 60 + minutes) * 60 * MICROS_PER_SECOND * (west ? -1 : 1);
+    return true;
+}
+
+bool mr_timestamp_parse(int64_t *out, const char *text, size_t len)
+{
+    struct cursor c = {text, text + len};
+    int64_t days;
+    int64_t day_micros = 0;
+    int64_t offset_micros = 0;
+
+    if (!date(&c, &days))
+        return false;
+    if ((take(&c, 'T') || take(&c, 't') || take(&c, ' ')) && (!time_of_day(&c, &day_micros) || !offset(&c, &offset_micros)))
+        return false;
+    if (c.at != c.end)
+        return false;
+    *out = days * SECONDS_PER_DAY * MICROS_PER_SECOND + day_micros - offset_micros;
+    return true;
+}
+
+static void put(char *out, int digits, int64_t value)
+{
+    while (digits-- > 0) {
+        out[digits] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+void mr_timestamp_format(char *out, int64_t micros)
+{
+    int64_t per_day = SECONDS_PER_DAY * MICROS_PER_SECOND;
+    int64_t of_day = micros % per_day;
+    int64_t days = micros / per_day;
+    int64_t year;
+    int64_t month;
+    int64_t day;
+
+    if (of_day < 0) {
+        of_day += per_day;
+        days--;
+    }
+    civil_from_days(days, &year, &month, &day);
+    memcpy(out, "0000-00-00T00:00:00.000Z", MR_TIMESTAMP_TEXT);
+    put(out, 4, year);
+    put(out + 5, 2, month);
+    put(out + 8, 2, day);
+    put(out + 11, 2, of_day / (3600 * MICROS_PER_SECOND));
+    put(out + 14, 2, of_day / (60 * MICROS_PER_SECOND) % 60);
+    put(out + 17, 2, of_day / MICROS_PER_SECOND % 60);
+    put(out + 20, 3, of_day / 1000 % 1000);
+}

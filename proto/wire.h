@@ -1,0 +1,73 @@
+/*
+ * wire: msgpack (https://github.com/msgpack/msgpack/blob/master/spec.md) in and out of memory.
+ *
+ * Writing appends to a buffer and cannot fail but for memory (`mr_buf.failed`). Reading is a cursor over
+ * borrowed bytes that checks every bound, allocates nothing and never follows a length it was told before
+ * it has seen that many bytes.
+ *
+ * Two types need more than msgpack has: a UUID travels as a bin of 16 bytes, an instant as extension 1
+ * with the microseconds since 1970 in eight bytes, big-endian.
+ */
+#ifndef MR_PROTO_WIRE_H
+#define MR_PROTO_WIRE_H
+
+#include <stdint.h>
+
+#include "proto/buffer.h"
+#include "proto/status.h"
+
+enum { MR_WIRE_TIME = 1, MR_WIRE_DEPTH = 16 };
+
+void mr_wire_nil(struct mr_buf *out);
+void mr_wire_bool(struct mr_buf *out, bool value);
+void mr_wire_int(struct mr_buf *out, int64_t value);
+void mr_wire_double(struct mr_buf *out, double value);
+void mr_wire_text(struct mr_buf *out, struct mr_slice text);
+void mr_wire_bin(struct mr_buf *out, const void *data, size_t len);
+void mr_wire_uuid(struct mr_buf *out, const uint8_t uuid[16]);
+void mr_wire_time(struct mr_buf *out, int64_t micros);
+void mr_wire_array(struct mr_buf *out, uint32_t count);
+void mr_wire_map(struct mr_buf *out, uint32_t pairs);
+
+struct mr_wire {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+enum mr_wire_kind {
+    MR_WIRE_NIL,
+    MR_WIRE_BOOL,
+    MR_WIRE_INT,
+    MR_WIRE_DOUBLE,
+    MR_WIRE_TEXT,
+    MR_WIRE_BIN,
+    MR_WIRE_EXT,
+    MR_WIRE_ARRAY,
+    MR_WIRE_MAP
+};
+
+/* One item. Of an array or map only its head: `count` items (a map: pairs) follow. */
+struct mr_wire_item {
+    enum mr_wire_kind kind;
+    union {
+        bool boolean;
+        int64_t integer;
+        double number;
+        struct mr_slice bytes; /* TEXT, BIN, EXT; borrowed */
+        uint32_t count;
+    };
+    int8_t ext; /* EXT: its type */
+};
+
+static inline struct mr_wire mr_wire_of(const void *data, size_t len)
+{
+    return (struct mr_wire){data, (const uint8_t *)data + len};
+}
+
+/* Reads the next item. MR_INVALID at the end of the bytes, at one cut short, and at an integer over INT64_MAX. */
+mr_status mr_wire_next(struct mr_wire *self, struct mr_wire_item *out) MR_WARN_UNUSED;
+
+/* Microseconds of an instant; false for any other item. */
+bool mr_wire_is_time(const struct mr_wire_item *item, int64_t *micros);
+
+#endif
