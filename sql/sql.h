@@ -1,0 +1,31 @@
+/*
+ * sql: the statements and migrations of sql/queries and sql/migrations, embedded at build time.
+ */
+#ifndef MR_SQL_SQL_H
+#define MR_SQL_SQL_H
+
+#include <stddef.h>
+
+/* A named statement: the text that follows `-- name: NAME` in a query file. */
+struct mr_statement {
+    const char *name;
+    const char *text;
+};
+
+/* A migration: sql/migrations/NNNN_name.sql, forward only. */
+struct mr_migration {
+    int version;
+    const char *name;
+    const char *text;
+};
+
+/* Ended by a NULL name; in the order of files and of the text in them. */
+extern const struct mr_statement mr_statements[];
+
+/* Ended by a NULL name; versions rise by one from 1. */
+extern const struct mr_migration mr_migrations[];
+
+/* The statement of that name, NULL when there is none. */
+const struct mr_statement *mr_statement_find(const char *name);
+
+#endif
