@@ -1,0 +1,389 @@
+#include "runtime/actor.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/answer.h"
+#include "runtime/log.h"
+#include "runtime/plan.h"
+
+/* Longest sleep while the database is away, between attempts to reach it. */
+enum { RECONNECT_PAUSE_MS = 100 };
+
+bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
+{
+    for (int op = 0; op < MR_OP_COUNT; op++)
+        if (mr_op_info((enum mr_op)op)->actor == id && mr_op_info((enum mr_op)op)->traits->lane == lane)
+            return true;
+    return false;
+}
+
+void mr_actor_mailbox_name(char out[MR_MAILBOX_NAME], enum mr_actor_id id, enum mr_lane lane, unsigned instance)
+{
+    if (lane == MR_LANE_SLOW)
+        snprintf(out, MR_MAILBOX_NAME, "%s/slow", mr_actor_info(id)->name);
+    else
+        snprintf(out, MR_MAILBOX_NAME, "%s/%u", mr_actor_info(id)->name, instance);
+}
+
+unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane)
+{
+    if (!mr_actor_has_lane(id, lane))
+        return 0;
+    if (lane == MR_LANE_SLOW)
+        return 1;
+    switch (id) {
+    case MR_ACTOR_AUTH: return (unsigned)config->actor_auth_count;
+    case MR_ACTOR_DATA_READER: return (unsigned)config->actor_reader_count;
+    case MR_ACTOR_DATA_WRITER: return (unsigned)config->actor_writer_count;
+    default: return 0;
+    }
+}
+
+/* FNV-1a. A chance collision costs a smaller batch and nothing else. */
+static uint64_t hash(uint64_t seed, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+
+    for (size_t i = 0; i < len; i++)
+        seed = (seed ^ bytes[i]) * UINT64_C(1099511628211);
+    return seed;
+}
+
+uint64_t mr_message_key(enum mr_op op, const struct mr_value *values)
+{
+    const struct mr_traits *traits = mr_op_info(op)->traits;
+    const struct mr_value *value;
+    uint64_t key;
+    int index;
+
+    if (traits->key == NULL)
+        return 0;
+    index = mr_field_index(op, traits->key);
+    assert(index >= 0);
+    value = &values[index];
+    key = hash(UINT64_C(14695981039346656037), traits->resource, strlen(traits->resource));
+    if (traits->fields[index].type == MR_UUID)
+        key = hash(key, value->uuid, sizeof value->uuid);
+    else if (traits->fields[index].type == MR_TEXT)
+        key = hash(key, value->text.data, value->text.len);
+    else
+        key = hash(key, &value->integer, sizeof value->integer);
+    return key != 0 ? key : 1;
+}
+
+const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values)
+{
+    const struct mr_variant *variant = mr_op_info(op)->traits->variants;
+
+    for (; variant != NULL && variant->field != NULL; variant++) {
+        int index = mr_field_index(op, variant->field);
+
+        assert(index >= 0);
+        if (values[index].present)
+            return variant;
+    }
+    return NULL;
+}
+
+/* ---- The queue ---- */
+
+static struct mr_message *message_new(struct mr_actor *self)
+{
+    struct mr_message *message = self->spare;
+
+    if (message == NULL)
+        return malloc(sizeof *message);
+    self->spare = message->next;
+    return message;
+}
+
+static void message_free(struct mr_actor *self, struct mr_message *message)
+{
+    mr_parcel_release(&message->parcel);
+    message->next = self->spare;
+    self->spare = message;
+}
+
+static void enqueue(struct mr_actor *self, struct mr_message *message)
+{
+    message->next = NULL;
+    *self->last = message;
+    self->last = &message->next;
+    self->waiting++;
+}
+
+/* Takes out of the queue what is answered, and what nobody waits for any more. */
+static void sweep(struct mr_actor *self)
+{
+    int64_t now_ms = mr_wall_ms(self->clock);
+    struct mr_message **link = &self->first;
+
+    while (*link != NULL) {
+        struct mr_message *message = *link;
+        bool expired = !message->answered && message->envelope.deadline_ms <= now_ms;
+
+        if (!message->answered && !expired) {
+            link = &message->next;
+            continue;
+        }
+        if (expired)
+            atomic_fetch_add(&self->stats.expired, 1);
+        *link = message->next;
+        self->waiting--;
+        message_free(self, message);
+    }
+    self->last = link;
+}
+
+/* False when the parcel is no request of this actor's; there is nobody who could be answered then. */
+static bool read_request(struct mr_actor *self, struct mr_message *message)
+{
+    const struct mr_op_info *info;
+
+    if (mr_envelope_decode(&message->envelope, message->parcel.data, message->parcel.len) != MR_OK ||
+        message->envelope.kind != MR_REQUEST)
+        return false;
+    info = mr_op_info(message->envelope.op);
+    return info->actor == self->spec->id && info->traits->lane == self->lane;
+}
+
+static void receive(struct mr_actor *self, struct mr_message *message)
+{
+    message->taken = false;
+    message->answered = false;
+    if (!read_request(self, message)) {
+        atomic_fetch_add(&self->stats.malformed, 1);
+        mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name), mr_log_text("from", message->parcel.from));
+        message_free(self, message);
+        return;
+    }
+    if (mr_payload_decode(message->values, message->envelope.op, message->envelope.payload) != MR_OK) {
+        atomic_fetch_add(&self->stats.malformed, 1);
+        mr_answer_error(self, message, MR_INVALID, NULL, NULL, NULL);
+        message_free(self, message);
+        return;
+    }
+    message->variant = mr_message_variant(message->envelope.op, message->values);
+    message->key = mr_message_key(message->envelope.op, message->values);
+    enqueue(self, message);
+}
+
+static void take_mail(struct mr_actor *self)
+{
+    for (;;) {
+        struct mr_message *message = message_new(self);
+
+        if (message == NULL || !mr_mailbox_take(self->mailbox, &message->parcel)) {
+            if (message != NULL) {
+                message->next = self->spare;
+                self->spare = message;
+            }
+            return;
+        }
+        receive(self, message);
+    }
+}
+
+/* ---- The work ---- */
+
+static void answer_group(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
+
+    if (info->handler == MR_BY_CODE)
+        self->spec->handlers[messages[0]->envelope.op](self, messages, count);
+    else
+        mr_answer_by_sql(self, messages, count);
+    for (unsigned i = 0; i < count; i++)
+        if (!messages[i]->answered) {
+            mr_log(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
+            mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
+        }
+    atomic_fetch_add(&self->stats.messages, count);
+    atomic_fetch_add(&self->stats.batches, 1);
+}
+
+static void answer_next_batch(struct mr_actor *self)
+{
+    struct mr_message *batch[MR_PLAN_MAX];
+    unsigned count = mr_plan_batch(self->first, self->waiting, (unsigned)self->config->actor_batch_max, batch);
+
+    for (unsigned done = 0; done < count;) {
+        unsigned most = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
+        unsigned group = mr_plan_group(batch + done, count - done, most != 0 ? most : MR_PLAN_MAX);
+
+        answer_group(self, batch + done, group);
+        done += group;
+    }
+}
+
+static void note_connection(struct mr_actor *self)
+{
+    bool up = mr_db_is_up(self->db);
+
+    if (up == atomic_exchange(&self->stats.connected, up))
+        return;
+    if (up)
+        mr_log(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
+    else
+        mr_log(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
+               mr_log_text("reason", mr_db_last_error(self->db)->message));
+}
+
+/* While the database is away everybody is told so at once; waiting would only fill the mailbox. */
+static void work(struct mr_actor *self)
+{
+    mr_status status;
+
+    sweep(self);
+    status = mr_db_connect(self->db);
+    note_connection(self);
+    if (self->first == NULL)
+        return;
+    if (status == MR_OK) {
+        answer_next_batch(self);
+    } else {
+        for (struct mr_message *m = self->first; m != NULL; m = m->next)
+            mr_answer_error(self, m, MR_UNAVAILABLE, NULL, NULL, NULL);
+    }
+    sweep(self);
+    note_connection(self);
+}
+
+static void loop(mr_thread *thread, void *argument)
+{
+    struct mr_actor *self = argument;
+    bool stop = false;
+
+    if (mr_db_connect(self->db) != MR_OK)
+        mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
+               mr_log_text("reason", mr_db_last_error(self->db)->message));
+    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+    mr_thread_ready(thread);
+    while (!stop) {
+        int timeout_ms = self->first != NULL ? 0 : mr_db_is_up(self->db) ? -1 : RECONNECT_PAUSE_MS;
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), timeout_ms);
+
+        if (wake.fd)
+            mr_db_listen(self->db);
+        take_mail(self);
+        work(self);
+        stop = wake.stop;
+    }
+}
+
+/* ---- Life ---- */
+
+/* The statements of the actor's ops: those of a message's name, and those that begin with it and "__". */
+static bool belongs(const struct mr_actor *self, const char *statement)
+{
+    for (int op = 0; op < MR_OP_COUNT; op++) {
+        const struct mr_op_info *info = mr_op_info((enum mr_op)op);
+        size_t len = strlen(info->name);
+
+        if (info->actor == self->spec->id && info->traits->lane == self->lane && strncmp(statement, info->name, len) == 0 &&
+            (statement[len] == '\0' || strncmp(statement + len, "__", 2) == 0))
+            return true;
+    }
+    return false;
+}
+
+static mr_status select_statements(struct mr_actor *self)
+{
+    size_t count = 0;
+
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        count += belongs(self, s->name);
+    self->statements = calloc(count + 1, sizeof *self->statements);
+    if (self->statements == NULL)
+        return MR_NO_MEMORY;
+    count = 0;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        if (belongs(self, s->name))
+            self->statements[count++] = s;
+    return MR_OK;
+}
+
+static mr_status open_db(struct mr_actor *self)
+{
+    bool replica = mr_actor_info(self->spec->id)->database == MR_DATABASE_REPLICA && self->config->db_host_read_only[0] != '\0';
+    struct mr_db_options options = {
+        .config = self->config,
+        .clock = self->clock,
+        .host = replica ? self->config->db_host_read_only : self->config->db_host,
+        .application_name = self->name,
+        .set_wise = true,
+    };
+
+    return mr_db_new(&self->db, &options, self->statements);
+}
+
+static void destroy(struct mr_actor *self)
+{
+    sweep(self);
+    while (self->first != NULL) {
+        struct mr_message *message = self->first;
+
+        self->first = message->next;
+        message_free(self, message);
+    }
+    while (self->spare != NULL) {
+        struct mr_message *message = self->spare;
+
+        self->spare = message->next;
+        free(message);
+    }
+    mr_db_destroy(&self->db);
+    mr_mailbox_destroy(&self->mailbox);
+    mr_params_fini(&self->params);
+    mr_buf_fini(&self->body);
+    mr_buf_fini(&self->frame);
+    free(self->statements);
+    free(self);
+}
+
+mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
+                         const struct mr_config *config, const struct mr_clock *clock)
+{
+    struct mr_actor *self = calloc(1, sizeof *self);
+    mr_status status = MR_NO_MEMORY;
+
+    if (self == NULL)
+        return MR_NO_MEMORY;
+    self->spec = spec;
+    self->config = config;
+    self->clock = clock;
+    self->lane = lane;
+    self->last = &self->first;
+    mr_actor_mailbox_name(self->name, spec->id, lane, instance);
+    status = select_statements(self);
+    if (status == MR_OK)
+        status = open_db(self);
+    if (status == MR_OK)
+        status = mr_mailbox_new(&self->mailbox, self->name);
+    if (status == MR_OK) {
+        self->thread = mr_thread_start(self->name, loop, self);
+        status = self->thread != NULL ? MR_OK : MR_NO_MEMORY;
+    }
+    if (status != MR_OK) {
+        destroy(self);
+        return status;
+    }
+    *out = self;
+    return MR_OK;
+}
+
+void mr_actor_stop(struct mr_actor **self)
+{
+    struct mr_actor *actor = *self;
+
+    if (actor == NULL)
+        return;
+    mr_thread_stop(&actor->thread);
+    mr_log(MR_LOG_INFO, "actor stopped", mr_log_text("actor", actor->name), mr_log_int("messages", actor->stats.messages),
+           mr_log_int("batches", actor->stats.batches), mr_log_int("expired", actor->stats.expired));
+    destroy(actor);
+    *self = NULL;
+}

@@ -1,0 +1,96 @@
+/*
+ * actor: a thread that owns a mailbox and a database connection, and answers what arrives.
+ *
+ * The loop takes everything that waits, drops what is past its deadline, makes batches of it (runtime/plan.h)
+ * and answers each with the op's set-wise statement (runtime/answer.h) or with C code of the actor's own.
+ *
+ * Promise: one message, exactly one reply, unless its deadline has passed; the asker has its own clock for that.
+ */
+#ifndef MR_RUNTIME_ACTOR_H
+#define MR_RUNTIME_ACTOR_H
+
+#include <stdatomic.h>
+
+#include "proto/envelope.h"
+#include "runtime/clock.h"
+#include "runtime/config.h"
+#include "runtime/db.h"
+#include "runtime/mailbox.h"
+
+/* A request in an actor's hands. */
+struct mr_message {
+    struct mr_parcel parcel;
+    struct mr_envelope envelope;
+    struct mr_value values[MR_FIELDS_MAX];
+    const struct mr_variant *variant; /* NULL: the op's own statement */
+    uint64_t key;                     /* 0: independent of every other message */
+    bool taken;                       /* is in the batch at hand */
+    bool answered;
+    struct mr_message *next; /* in the order of arrival */
+};
+
+/* Figures that other threads may read; the actor alone writes them. */
+struct mr_actor_stats {
+    _Atomic uint64_t messages;  /* answered by a statement or by code */
+    _Atomic uint64_t batches;   /* statements or code calls that answered them */
+    _Atomic uint64_t expired;   /* dropped past their deadline */
+    _Atomic uint64_t malformed; /* not an envelope, or a payload that does not fit its table */
+    _Atomic bool connected;     /* the database connection stands */
+};
+
+struct mr_actor;
+
+/* A C handler: answers every one of `count` messages of one op. */
+typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+/* What an actor is made of; one constant for each in actors/. */
+struct mr_actor_spec {
+    enum mr_actor_id id;
+    mr_code_handler *const *handlers; /* by op, for the ops whose handler is CODE; NULL: none */
+};
+
+struct mr_actor {
+    const struct mr_actor_spec *spec;
+    const struct mr_config *config;
+    const struct mr_clock *clock;
+    char name[MR_MAILBOX_NAME]; /* of its thread and mailbox: "data-reader/0", "data-reader/slow" */
+    enum mr_lane lane;
+    struct mr_actor_stats stats;
+
+    /* The actor thread's own. */
+    mr_thread *thread;
+    mr_mailbox *mailbox;
+    mr_db *db;
+    const struct mr_statement **statements;
+    struct mr_message *first; /* the queue, oldest first */
+    struct mr_message **last;
+    unsigned waiting;
+    struct mr_message *spare;
+    struct mr_params params;
+    struct mr_buf body;
+    struct mr_buf frame;
+};
+
+/* Starts an actor; returns when it takes messages. Its database may still be away. `config` and `clock` are borrowed. */
+mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
+                         const struct mr_config *config, const struct mr_clock *clock) MR_WARN_UNUSED;
+
+/* Ends the thread after the batch at hand, logs its figures and frees it. Accepts NULL. */
+void mr_actor_stop(struct mr_actor **self);
+
+/* Whether some op of the map belongs to this actor and lane. */
+bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane);
+
+/* Name of an actor's mailbox, e.g. "data-reader/0"; the slow lane is one mailbox, "data-reader/slow". */
+void mr_actor_mailbox_name(char out[MR_MAILBOX_NAME], enum mr_actor_id id, enum mr_lane lane, unsigned instance);
+
+/* How many instances the settings ask for in a lane. */
+unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane);
+
+/* Hash of a message's resource and key, never 0; 0 when the op has no key. Used to keep the order of a key. */
+uint64_t mr_message_key(enum mr_op op, const struct mr_value *values);
+
+/* The variant of the op that answers these values; NULL for its own statement. */
+const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values);
+
+#endif

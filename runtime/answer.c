@@ -1,0 +1,229 @@
+#include "runtime/answer.h"
+
+#include "runtime/log.h"
+#include "runtime/plan.h"
+#include "runtime/rows.h"
+
+static void send_reply(struct mr_actor *self, struct mr_message *message, enum mr_kind kind, const struct mr_buf *payload)
+{
+    struct mr_envelope reply = {
+        .kind = kind,
+        .op = message->envelope.op,
+        .correlation = message->envelope.correlation,
+        .payload = {payload->data, payload->len},
+    };
+
+    message->answered = true;
+    mr_buf_clear(&self->frame, SIZE_MAX);
+    if (payload->failed || mr_envelope_encode(&self->frame, &reply) != MR_OK ||
+        mr_mailbox_send(self->mailbox, message->parcel.from, self->frame.data, self->frame.len) != MR_OK)
+        mr_log(MR_LOG_ERROR, "reply lost", mr_log_text("actor", self->name),
+               mr_log_text("op", mr_op_info(message->envelope.op)->name));
+}
+
+void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field,
+                     const char *code, const char *text)
+{
+    struct mr_fault fault = {
+        .status = status,
+        .field = mr_slice_of(field != NULL ? field : ""),
+        .code = mr_slice_of(code != NULL ? code : ""),
+        .message = mr_slice_of(text != NULL ? text : ""),
+    };
+
+    mr_buf_clear(&self->body, SIZE_MAX);
+    mr_fault_encode(&self->body, &fault);
+    send_reply(self, message, MR_ERROR, &self->body);
+}
+
+void mr_answer_body(struct mr_actor *self, struct mr_message *message, struct mr_slice next, const struct mr_buf *body)
+{
+    struct mr_buf payload = {0};
+
+    mr_reply_begin(&payload, next);
+    mr_buf_append(&payload, body->data, body->len);
+    send_reply(self, message, MR_REPLY, &payload);
+    mr_buf_fini(&payload);
+}
+
+static void answer_all(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_status status)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!messages[i]->answered)
+            mr_answer_error(self, messages[i], status, NULL, NULL, NULL);
+}
+
+int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    int64_t latest = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (messages[i]->envelope.deadline_ms > latest)
+            latest = messages[i]->envelope.deadline_ms;
+    return mr_mono_ms(self->clock) + latest - mr_wall_ms(self->clock);
+}
+
+void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count)
+{
+    const struct mr_db_error *error = mr_db_last_error(self->db);
+
+    if (mr_status_http(status) < 500)
+        return;
+    mr_log(MR_LOG_ERROR, "statement failed", mr_log_text("actor", self->name), mr_log_text("statement", statement),
+           mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", error->sqlstate),
+           mr_log_text("reason", error->message), mr_log_int("messages", count));
+}
+
+mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
+{
+    mr_status status = mr_db_connect(self->db);
+
+    if (status == MR_OK)
+        status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+    if (status != MR_OK && mr_db_last_error(self->db)->lost && rerun_safe && mr_mono_ms(self->clock) < deadline_ms &&
+        mr_db_reconnect(self->db) == MR_OK)
+        status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+    return status;
+}
+
+/* One array a field, one element a message. */
+static mr_status bind(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    enum mr_op op = messages[0]->envelope.op;
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+    unsigned columns = mr_field_count(op);
+
+    mr_params_begin(&self->params, columns);
+    for (unsigned column = 0; column < columns; column++)
+        for (unsigned i = 0; i < count; i++)
+            mr_params_add(&self->params, column, fields[column].type, &messages[i]->values[column]);
+    return mr_params_end(&self->params);
+}
+
+static void answer_with_status(struct mr_actor *self, struct mr_message *message, const struct mr_row *row)
+{
+    mr_status status = mr_status_from_http((int)row->status);
+    char field[64] = "";
+
+    memcpy(field, row->field.data, row->field.len < sizeof field ? row->field.len : sizeof field - 1);
+    if (field[0] == '\0')
+        mr_answer_error(self, message, status, NULL, NULL, NULL);
+    else if (status == MR_CONFLICT)
+        mr_answer_error(self, message, status, field, "taken", "is taken already");
+    else
+        mr_answer_error(self, message, status, field, "unknown", "must name something that exists");
+}
+
+/* A run of rows with one ordinal is the answer to one message. */
+static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan,
+                       const mr_rows *rows, unsigned from, unsigned to)
+{
+    enum mr_shape shape = message->variant != NULL ? message->variant->shape
+                                                   : mr_op_info(message->envelope.op)->traits->shape;
+    struct mr_row row;
+
+    mr_row_read(&row, plan, rows, to - 1);
+    if (row.status != 0) {
+        answer_with_status(self, message, &row);
+        return;
+    }
+    mr_buf_clear(&self->body, SIZE_MAX);
+    mr_reply_begin(&self->body, row.next);
+    if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
+        mr_log(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
+        mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
+        return;
+    }
+    send_reply(self, message, MR_REPLY, &self->body);
+}
+
+static void answer_rows(struct mr_actor *self, struct mr_message *const *messages, unsigned count, const mr_rows *rows)
+{
+    unsigned total = mr_rows_count(rows);
+    struct mr_row_plan plan;
+
+    mr_row_plan_init(&plan, rows);
+    for (unsigned from = 0, to; from < total; from = to) {
+        int64_t ordinal = mr_rows_int(rows, from, plan.ordinal, 0);
+
+        for (to = from + 1; to < total && mr_rows_int(rows, to, plan.ordinal, 0) == ordinal;)
+            to++;
+        if (ordinal >= 1 && ordinal <= count && !messages[ordinal - 1]->answered)
+            answer_run(self, messages[ordinal - 1], &plan, rows, from, to);
+    }
+}
+
+static const char *statement_of(const struct mr_message *message)
+{
+    return message->variant != NULL ? message->variant->statement : mr_op_info(message->envelope.op)->name;
+}
+
+static void answer_batch(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+/* The server refused the batch: find the message to blame, or blame them all when that cannot help. */
+static void answer_refused(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_status status)
+{
+    const struct mr_db_error *error = mr_db_last_error(self->db);
+
+    if (count == 1 || error->lost || !error->rerun) {
+        mr_answer_log(self, statement_of(messages[0]), status, count);
+        answer_all(self, messages, count, status);
+        return;
+    }
+    answer_batch(self, messages, count / 2);
+    answer_batch(self, messages + count / 2, count - count / 2);
+}
+
+static void answer_batch(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    const struct mr_traits *traits = mr_op_info(messages[0]->envelope.op)->traits;
+    mr_status status = bind(self, messages, count);
+    mr_rows *rows = NULL;
+
+    if (status != MR_OK) {
+        answer_all(self, messages, count, status);
+        return;
+    }
+    status = mr_answer_query(self, statement_of(messages[0]), traits->rerun_safe,
+                             mr_answer_deadline(self, messages, count), &rows);
+    if (status != MR_OK) {
+        answer_refused(self, messages, count, status);
+        return;
+    }
+    answer_rows(self, messages, count, rows);
+    mr_rows_free(&rows);
+}
+
+static unsigned unanswered(struct mr_message *const *messages, unsigned count, struct mr_message **out)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (!messages[i]->answered)
+            out[left++] = messages[i];
+    return left;
+}
+
+/*
+ * A statement that lost a race for a key (it neither wrote the row nor could see the winner's) leaves the
+ * ordinal out; a second statement has a snapshot in which the winner is there. One that still says nothing
+ * is a fault of the statement.
+ */
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    struct mr_message *rest[MR_PLAN_MAX];
+    unsigned left;
+
+    answer_batch(self, messages, count);
+    left = unanswered(messages, count, rest);
+    if (left == 0)
+        return;
+    answer_batch(self, rest, left);
+    left = unanswered(messages, count, rest);
+    if (left > 0) {
+        mr_log(MR_LOG_ERROR, "statement left messages unanswered", mr_log_text("statement", statement_of(rest[0])),
+               mr_log_int("messages", left));
+        answer_all(self, rest, left, MR_INTERNAL);
+    }
+}

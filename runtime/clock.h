@@ -1,0 +1,29 @@
+/*
+ * clock: what time it is, as a thing that can be handed in.
+ *
+ * Code that waits, expires or stamps takes a clock, so that a test decides the time.
+ */
+#ifndef MR_RUNTIME_CLOCK_H
+#define MR_RUNTIME_CLOCK_H
+
+#include <stdint.h>
+
+struct mr_clock {
+    int64_t (*wall_ms)(const struct mr_clock *self); /* Unix milliseconds; may jump */
+    int64_t (*mono_ms)(const struct mr_clock *self); /* milliseconds since some moment; never goes back */
+};
+
+/* The machine's clocks. Safe from any thread. */
+extern const struct mr_clock mr_system_clock;
+
+static inline int64_t mr_wall_ms(const struct mr_clock *clock)
+{
+    return clock->wall_ms(clock);
+}
+
+static inline int64_t mr_mono_ms(const struct mr_clock *clock)
+{
+    return clock->mono_ms(clock);
+}
+
+#endif

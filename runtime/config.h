@@ -1,0 +1,58 @@
+/*
+ * config: the settings of this process, read once from its environment.
+ */
+#ifndef MR_RUNTIME_CONFIG_H
+#define MR_RUNTIME_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buffer.h"
+#include "proto/status.h"
+#include "runtime/settings.h"
+
+/* What a process does; decides which settings it reads. */
+enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRATE };
+
+/* The secret that documents and examples show: good enough to try things, refused in production. */
+#define MR_EXAMPLE_JWT_SECRET "development-only-secret-do-not-use-in-production"
+
+#define MR_C_INTEGER  int64_t
+#define MR_C_BYTES    int64_t
+#define MR_C_DURATION int64_t
+#define MR_C_BOOLEAN  bool
+#define MR_C_CHOICE   const char *
+#define MR_C_TEXT     const char *
+#define MR_C_SECRET   const char *
+
+/* One member a setting; text is owned by the process environment and lives as long as the process. */
+struct mr_config {
+#define SET(member, name, alias, type, otherwise, rule, roles, about) MR_C_##type member;
+    MR_SETTINGS(SET)
+#undef SET
+};
+
+/* How the environment is read; getenv in the binary, a table in tests. */
+typedef const char *mr_getenv(const char *name);
+
+/*
+ * Fills `out` for a role. Every problem is appended to `problems`, one line each with name, value (never a
+ * secret's) and what is expected. MR_INVALID when there is at least one.
+ */
+mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get, struct mr_buf *problems)
+    MR_WARN_UNUSED;
+
+/* Appends every setting with its effective value, secrets masked: lines for people, or a JSON array. */
+void mr_config_print(struct mr_buf *out, mr_getenv *get);
+void mr_config_print_json(struct mr_buf *out, mr_getenv *get);
+
+/* Appends the table of settings as Markdown, for the documentation. */
+void mr_config_print_markdown(struct mr_buf *out);
+
+/*
+ * Puts NAME=VALUE lines of a file into the environment where they are not set already; `#` begins a comment,
+ * quotes around a value are taken off. A file that does not exist is no failure.
+ */
+mr_status mr_config_load_dotenv(const char *path) MR_WARN_UNUSED;
+
+#endif

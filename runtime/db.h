@@ -1,0 +1,90 @@
+/*
+ * db: one connection to PostgreSQL. The only file that knows libpq.
+ *
+ * Every statement is prepared at connect, in one round trip. Waits have a limit; a connection that broke,
+ * or whose answer did not come in time, is dropped and made anew, with growing pauses between attempts.
+ *
+ * Thread: a connection belongs to one thread.
+ */
+#ifndef MR_RUNTIME_DB_H
+#define MR_RUNTIME_DB_H
+
+#include "runtime/clock.h"
+#include "runtime/config.h"
+#include "runtime/params.h"
+#include "sql/sql.h"
+
+typedef struct mr_db mr_db;
+typedef struct mr_rows mr_rows;
+
+struct mr_db_options {
+    const struct mr_config *config; /* the DB_* settings; borrowed */
+    const struct mr_clock *clock;   /* for timeouts and backoff; borrowed */
+    const char *host;               /* config->db_host or db_host_read_only */
+    const char *application_name;   /* shows in pg_stat_activity; borrowed */
+    bool set_wise;                  /* generic plans and index scans only: what set-wise statements need */
+};
+
+/* What went wrong last, for the log and for the decision what to do about it. */
+struct mr_db_error {
+    mr_status status;
+    bool lost;  /* the connection is gone; whether the statement took effect is not known */
+    bool rerun; /* halving the batch can find the message to blame */
+    char sqlstate[6];
+    char message[256];
+};
+
+/* Makes the object and opens nothing. `statements` are kept, borrowed, ended by NULL. */
+mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
+    MR_WARN_UNUSED;
+
+/* Closes the connection. */
+void mr_db_destroy(mr_db **self);
+
+/*
+ * Connects and prepares unless that is done already. MR_UNAVAILABLE at once when the last attempt failed
+ * less than the present pause ago (50 ms doubling to 1 s); an attempt takes at most DB_CONNECT_TIMEOUT.
+ */
+mr_status mr_db_connect(mr_db *self) MR_WARN_UNUSED;
+
+/* As mr_db_connect, without regard to the pause; for the one attempt after a connection was lost. */
+mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;
+
+bool mr_db_is_up(const mr_db *self);
+
+/* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
+int mr_db_fd(const mr_db *self);
+
+/* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
+void mr_db_listen(mr_db *self);
+
+/*
+ * Runs a prepared statement and waits until `deadline_ms` (monotonic) at most. MR_OK: `out` holds the rows,
+ * the caller's to free. Otherwise mr_db_last_error() tells more.
+ */
+mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms, mr_rows **out)
+    MR_WARN_UNUSED;
+
+/* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
+mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
+
+const struct mr_db_error *mr_db_last_error(const mr_db *self);
+
+/* ---- Rows ---- */
+
+unsigned mr_rows_count(const mr_rows *self);
+unsigned mr_rows_columns(const mr_rows *self);
+const char *mr_rows_name(const mr_rows *self, unsigned column);
+
+/* The column's value; false when it is NULL. Borrowed until mr_rows_free. */
+bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out);
+
+/* Appends the column's value in the wire's form; nil when NULL. MR_INTERNAL for a type Millrace does not know. */
+mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struct mr_buf *out) MR_WARN_UNUSED;
+
+/* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
+int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
+
+void mr_rows_free(mr_rows **self);
+
+#endif

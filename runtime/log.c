@@ -1,0 +1,102 @@
+#include "runtime/log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "proto/json.h"
+#include "proto/timestamp.h"
+#include "runtime/clock.h"
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+static enum mr_log_level least_level = MR_LOG_INFO;
+static bool as_json = true;
+
+void mr_log_setup(enum mr_log_level least, bool json)
+{
+    least_level = least;
+    as_json = json;
+}
+
+bool mr_log_wants(enum mr_log_level level)
+{
+    return level >= least_level;
+}
+
+bool mr_log_level_parse(const char *word, enum mr_log_level *out)
+{
+    for (int level = MR_LOG_DEBUG; level <= MR_LOG_ERROR; level++)
+        if (strcmp(word, level_names[level]) == 0) {
+            *out = (enum mr_log_level)level;
+            return true;
+        }
+    return false;
+}
+
+static struct mr_slice timestamp(char text[MR_TIMESTAMP_TEXT])
+{
+    mr_timestamp_format(text, mr_wall_ms(&mr_system_clock) * 1000);
+    return (struct mr_slice){text, MR_TIMESTAMP_TEXT};
+}
+
+static void json_member(struct mr_buf *line, const char *name, struct mr_slice text)
+{
+    mr_buf_char(line, line->len == 0 ? '{' : ',');
+    mr_json_string(line, mr_slice_of(name));
+    mr_buf_char(line, ':');
+    mr_json_string(line, text);
+}
+
+static void json_line(struct mr_buf *line, enum mr_log_level level, const char *message, const struct mr_log_field *fields)
+{
+    char time[MR_TIMESTAMP_TEXT];
+
+    json_member(line, "time", timestamp(time));
+    json_member(line, "level", mr_slice_of(level_names[level]));
+    json_member(line, "message", mr_slice_of(message));
+    for (; fields->name != NULL; fields++) {
+        if (fields->text.data != NULL) {
+            json_member(line, fields->name, fields->text);
+            continue;
+        }
+        mr_buf_char(line, ',');
+        mr_json_string(line, mr_slice_of(fields->name));
+        mr_buf_char(line, ':');
+        mr_buf_int(line, fields->integer);
+    }
+    mr_buf_text(line, "}\n");
+}
+
+static void pretty_line(struct mr_buf *line, enum mr_log_level level, const char *message, const struct mr_log_field *fields)
+{
+    char time[MR_TIMESTAMP_TEXT];
+
+    mr_buf_append(line, timestamp(time).data + 11, 12);
+    mr_buf_printf(line, "  %-5s  %s", level_names[level], message);
+    for (; fields->name != NULL; fields++) {
+        mr_buf_printf(line, "  %s=", fields->name);
+        if (fields->text.data == NULL)
+            mr_buf_int(line, fields->integer);
+        else if (memchr(fields->text.data, ' ', fields->text.len) == NULL && fields->text.len > 0)
+            mr_buf_slice(line, fields->text);
+        else
+            mr_json_string(line, fields->text);
+    }
+    mr_buf_char(line, '\n');
+}
+
+void mr_log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields)
+{
+    struct mr_buf line = {0};
+    ssize_t written;
+
+    if (as_json)
+        json_line(&line, level, message, fields);
+    else
+        pretty_line(&line, level, message, fields);
+    if (!line.failed)
+        do
+            written = write(STDERR_FILENO, line.data, line.len);
+        while (written < 0 && errno == EINTR);
+    mr_buf_fini(&line);
+}

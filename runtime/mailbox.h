@@ -1,0 +1,78 @@
+/*
+ * mailbox: where messages wait, and the thread that owns them. The only file that knows ZeroMQ.
+ *
+ * Everyone who takes part has one mailbox of a unique name: the gateway, the scheduler, each actor. A
+ * mailbox sends to the mailboxes it has connected to and to those that connected to it; what arrives says
+ * who sent it. It is a ROUTER socket without a high-water mark: ROUTER drops silently at its mark, so what
+ * bounds a mailbox is the sender's count of what is under way.
+ *
+ * Thread: a mailbox belongs to the thread that uses it first; only mr_mailbox_new may run elsewhere before.
+ */
+#ifndef MR_RUNTIME_MAILBOX_H
+#define MR_RUNTIME_MAILBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/status.h"
+
+enum { MR_MAILBOX_NAME = 32 };
+
+typedef struct mr_mailbox mr_mailbox;
+typedef struct mr_thread mr_thread;
+
+/* A message as it arrived. Not to be copied or moved; release it once. */
+struct mr_parcel {
+    _Alignas(8) unsigned char frame[64];
+    char from[MR_MAILBOX_NAME];
+    const void *data;
+    size_t len;
+};
+
+/* Must run once, in the main thread, before anything else here: keeps signals and stderr out of czmq's hands. */
+void mr_mailbox_setup(void);
+
+/* Creates and binds a mailbox. `name`: under MR_MAILBOX_NAME bytes, unique in the process. */
+mr_status mr_mailbox_new(mr_mailbox **out, const char *name) MR_WARN_UNUSED;
+void mr_mailbox_destroy(mr_mailbox **self);
+
+/* Makes the mailbox of that name, which has to exist, reachable from this one. */
+mr_status mr_mailbox_connect(mr_mailbox *self, const char *name) MR_WARN_UNUSED;
+
+/* Sends a copy of `data`. MR_UNAVAILABLE when there is no such mailbox, MR_NO_MEMORY. Never blocks. */
+mr_status mr_mailbox_send(mr_mailbox *self, const char *to, const void *data, size_t len) MR_WARN_UNUSED;
+
+/* Takes the next message without waiting; false when there is none. */
+bool mr_mailbox_take(mr_mailbox *self, struct mr_parcel *out);
+void mr_parcel_release(struct mr_parcel *self);
+
+/*
+ * For an event loop: readable when there *may* be mail. Edge-triggered: after every send and every take look
+ * again with mr_mailbox_take before sleeping, or a wake-up is lost.
+ */
+int mr_mailbox_fd(mr_mailbox *self);
+
+/* What ended a wait. */
+struct mr_wake {
+    bool mail;
+    bool stop; /* the thread was asked to end */
+    bool fd;
+};
+
+/* Waits for mail, for mr_thread_stop or for `fd` (-1: none) to be readable, at most `timeout_ms` (-1: no limit). */
+struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int timeout_ms);
+
+/* ---- Threads, started and stopped synchronously ---- */
+
+/* Runs in the new thread. Has to call mr_thread_ready once, and to return soon after a wait said `stop`. */
+typedef void mr_thread_main(mr_thread *self, void *argument);
+
+/* Starts a thread and returns when it is ready. `argument` has to outlive it. NULL when memory is short. */
+mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument);
+
+void mr_thread_ready(mr_thread *self);
+
+/* Asks the thread to end and waits until it has. Accepts NULL. */
+void mr_thread_stop(mr_thread **self);
+
+#endif

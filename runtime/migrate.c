@@ -1,0 +1,216 @@
+#include "runtime/migrate.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "runtime/log.h"
+
+enum { CHECKSUM_TEXT = 2 * crypto_hash_sha256_BYTES + 1, PAUSE_MS = 100, STATEMENT_MS = 24 * 3600 * 1000 };
+
+/* Any number will do as long as nobody else uses it: the bytes of "millrace". */
+#define LOCK_SQL "SELECT pg_advisory_lock(7883960444165051237)"
+
+#define TABLE_SQL                                                                                                     \
+    "CREATE TABLE IF NOT EXISTS schema_migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL," \
+    " applied_at timestamptz NOT NULL DEFAULT now())"
+
+#define APPLIED_SQL \
+    "SELECT version, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM schema_migration ORDER BY version"
+
+struct migrator {
+    mr_db *db;
+    const struct mr_clock *clock;
+    const struct mr_migration *migrations;
+    struct mr_buf *problem;
+};
+
+static int64_t deadline(const struct migrator *self)
+{
+    return mr_mono_ms(self->clock) + STATEMENT_MS;
+}
+
+static mr_status refuse(struct migrator *self, mr_status status, const char *what)
+{
+    const struct mr_db_error *error = mr_db_last_error(self->db);
+
+    mr_buf_printf(self->problem, "%s: %s", what, error->message);
+    if (error->sqlstate[0] != '\0')
+        mr_buf_printf(self->problem, " (SQLSTATE %s)", error->sqlstate);
+    return status;
+}
+
+static mr_status run(struct migrator *self, const char *sql, mr_rows **rows, const char *what)
+{
+    mr_status status = mr_db_exec(self->db, sql, deadline(self), rows);
+
+    return status == MR_OK ? MR_OK : refuse(self, status, what);
+}
+
+static mr_status connect(struct migrator *self, const struct mr_config *config, int64_t patience_ms)
+{
+    struct mr_db_options options = {
+        .config = config, .clock = self->clock, .host = config->db_host, .application_name = "millrace migrate"};
+    int64_t give_up_ms = mr_mono_ms(self->clock) + patience_ms;
+    mr_status status = mr_db_new(&self->db, &options, NULL);
+    bool told = false;
+
+    if (status != MR_OK)
+        return status;
+    while ((status = mr_db_connect(self->db)) != MR_OK && mr_mono_ms(self->clock) < give_up_ms) {
+        if (!told)
+            mr_log(MR_LOG_WARN, "waiting for the database", mr_log_text("host", config->db_host),
+                   mr_log_text("reason", mr_db_last_error(self->db)->message));
+        told = true;
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+    }
+    return status == MR_OK ? MR_OK : refuse(self, status, "the database cannot be reached");
+}
+
+static void checksum(char out[CHECKSUM_TEXT], const char *text)
+{
+    unsigned char hash[crypto_hash_sha256_BYTES];
+
+    crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
+    sodium_bin2hex(out, CHECKSUM_TEXT, hash, sizeof hash);
+}
+
+static int count_migrations(const struct mr_migration *migrations)
+{
+    int count = 0;
+
+    while (migrations[count].name != NULL)
+        count++;
+    return count;
+}
+
+static int version_of(const mr_rows *rows, unsigned row)
+{
+    struct mr_slice text = {"0", 1};
+
+    mr_rows_get(rows, row, 0, &text);
+    return atoi(text.data); /* libpq terminates its values */
+}
+
+/* What was applied has to be the beginning of what the binary knows, to the letter. */
+static mr_status check_history(struct migrator *self, const mr_rows *rows)
+{
+    int known = count_migrations(self->migrations);
+
+    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
+        int version = version_of(rows, row);
+        char expected[CHECKSUM_TEXT];
+        struct mr_slice applied = {"", 0};
+
+        if (version > known) {
+            mr_buf_printf(self->problem, "the database is at version %d, this binary knows versions up to %d; use a newer one",
+                          version_of(rows, mr_rows_count(rows) - 1), known);
+            return MR_CONFLICT;
+        }
+        checksum(expected, self->migrations[version - 1].text);
+        mr_rows_get(rows, row, 1, &applied);
+        if (version != (int)row + 1 || !mr_slice_is(applied, expected)) {
+            mr_buf_printf(self->problem, "migration %d was applied with another text than this binary's %s", version,
+                          self->migrations[version - 1].name);
+            return MR_CONFLICT;
+        }
+    }
+    return MR_OK;
+}
+
+/* The statements and the record of them, or neither. */
+static mr_status apply(struct migrator *self, const struct mr_migration *migration)
+{
+    struct mr_buf sql = {0};
+    char hash[CHECKSUM_TEXT];
+    mr_status status;
+
+    checksum(hash, migration->text);
+    mr_buf_printf(&sql, "BEGIN;\n%s\n;INSERT INTO schema_migration (version, name, checksum) VALUES (%d, '%s', '%s');COMMIT",
+                  migration->text, migration->version, migration->name, hash);
+    mr_buf_char(&sql, '\0');
+    status = sql.failed ? MR_NO_MEMORY : run(self, sql.data, NULL, migration->name);
+    if (status != MR_OK && mr_db_is_up(self->db))
+        (void)!mr_db_exec(self->db, "ROLLBACK", deadline(self), NULL);
+    mr_buf_fini(&sql);
+    return status;
+}
+
+static mr_status apply_missing(struct migrator *self, unsigned done, unsigned *applied)
+{
+    mr_status status = MR_OK;
+
+    for (const struct mr_migration *m = self->migrations + done; m->name != NULL && status == MR_OK; m++) {
+        status = apply(self, m);
+        if (status == MR_OK) {
+            ++*applied;
+            mr_log(MR_LOG_INFO, "migration applied", mr_log_int("version", m->version), mr_log_text("name", m->name));
+        }
+    }
+    return status;
+}
+
+mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
+                             const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem)
+{
+    struct migrator self = {.clock = clock, .migrations = migrations, .problem = problem};
+    mr_rows *rows = NULL;
+    mr_status status = connect(&self, config, patience_ms);
+
+    *applied = 0;
+    if (status == MR_OK)
+        status = run(&self, LOCK_SQL, NULL, "the lock for migrations cannot be had");
+    if (status == MR_OK)
+        status = run(&self, TABLE_SQL, NULL, "schema_migration cannot be made");
+    if (status == MR_OK)
+        status = run(&self, APPLIED_SQL, &rows, "schema_migration cannot be read");
+    if (status == MR_OK)
+        status = check_history(&self, rows);
+    if (status == MR_OK)
+        status = apply_missing(&self, mr_rows_count(rows), applied);
+    mr_rows_free(&rows);
+    mr_db_destroy(&self.db);
+    return status;
+}
+
+mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
+                        unsigned *applied, struct mr_buf *problem)
+{
+    return mr_migrate_up_with(config, clock, patience_ms, mr_migrations, applied, problem);
+}
+
+static void list(struct mr_buf *out, const struct mr_migration *migrations, const mr_rows *rows)
+{
+    unsigned applied = rows != NULL ? mr_rows_count(rows) : 0;
+
+    for (unsigned i = 0; migrations[i].name != NULL; i++) {
+        struct mr_slice when = MR_SLICE("pending");
+
+        if (i < applied)
+            mr_rows_get(rows, i, 2, &when);
+        mr_buf_printf(out, "%04d  %-40s  %.*s\n", migrations[i].version, migrations[i].name, (int)when.len, when.data);
+    }
+}
+
+mr_status mr_migrate_status(const struct mr_config *config, const struct mr_clock *clock, struct mr_buf *out,
+                            struct mr_buf *problem)
+{
+    struct migrator self = {.clock = clock, .migrations = mr_migrations, .problem = problem};
+    mr_rows *exists = NULL;
+    mr_rows *rows = NULL;
+    struct mr_slice name;
+    mr_status status = connect(&self, config, 0);
+
+    if (status == MR_OK)
+        status = run(&self, "SELECT to_regclass('schema_migration')", &exists, "the database cannot be read");
+    if (status == MR_OK && mr_rows_get(exists, 0, 0, &name))
+        status = run(&self, APPLIED_SQL, &rows, "schema_migration cannot be read");
+    if (status == MR_OK && rows != NULL)
+        status = check_history(&self, rows);
+    if (status == MR_OK)
+        list(out, mr_migrations, rows);
+    mr_rows_free(&exists);
+    mr_rows_free(&rows);
+    mr_db_destroy(&self.db);
+    return status;
+}

@@ -1,0 +1,30 @@
+/*
+ * migrate: brings the schema of a database up to what this binary needs.
+ *
+ * Each migration is one transaction and is recorded with the SHA-256 of its text in schema_migration. An
+ * advisory lock lets one process at a time migrate; the others wait and find the work done.
+ *
+ * Thread: any; opens a connection of its own and closes it.
+ */
+#ifndef MR_RUNTIME_MIGRATE_H
+#define MR_RUNTIME_MIGRATE_H
+
+#include "runtime/db.h"
+
+/*
+ * Applies what is missing. `patience_ms`: how long to wait for a database that does not answer yet. On failure
+ * `problem` says what happened, in one line: the database cannot be reached, is newer than the binary, holds a
+ * migration with another text, or refused a statement; nothing of the migration at fault has taken effect.
+ */
+mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
+                        unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* As above with other migrations than the binary's; ended by a NULL name. For tests. */
+mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
+                             const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* Appends a line for each migration: version, name, and when it was applied or "pending". Changes nothing. */
+mr_status mr_migrate_status(const struct mr_config *config, const struct mr_clock *clock, struct mr_buf *out,
+                            struct mr_buf *problem) MR_WARN_UNUSED;
+
+#endif

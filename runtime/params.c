@@ -1,0 +1,97 @@
+#include "runtime/params.h"
+
+enum { ARRAY_HEAD = 20, KEEP_BYTES = 64 * 1024 };
+
+/* PostgreSQL counts microseconds from 2000-01-01. */
+#define POSTGRES_EPOCH_MICROS INT64_C(946684800000000)
+
+static void put_be(char *out, size_t bytes, uint64_t value)
+{
+    while (bytes-- > 0) {
+        out[bytes] = (char)(uint8_t)value;
+        value >>= 8;
+    }
+}
+
+static void append_be(struct mr_buf *out, size_t bytes, uint64_t value)
+{
+    char text[8];
+
+    put_be(text, bytes, value);
+    mr_buf_append(out, text, bytes);
+}
+
+static void element(struct mr_buf *out, const void *data, size_t len)
+{
+    append_be(out, 4, len);
+    mr_buf_append(out, data, len);
+}
+
+static void element_int64(struct mr_buf *out, int64_t value)
+{
+    append_be(out, 4, 8);
+    append_be(out, 8, (uint64_t)value);
+}
+
+void mr_params_begin(struct mr_params *self, unsigned count)
+{
+    self->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        struct mr_param *array = &self->arrays[i];
+
+        mr_buf_clear(&array->bytes, KEEP_BYTES);
+        if (mr_buf_reserve(&array->bytes, ARRAY_HEAD) != NULL)
+            array->bytes.len = ARRAY_HEAD;
+        array->elements = 0;
+        array->has_null = false;
+    }
+}
+
+static void set_head(struct mr_param *array, enum mr_type type)
+{
+    char *head = array->bytes.data;
+
+    put_be(head, 4, 1);      /* dimensions */
+    put_be(head + 8, 4, mr_type_oid(type));
+    put_be(head + 16, 4, 1); /* lower bound */
+}
+
+void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value)
+{
+    struct mr_param *array = &self->arrays[column];
+    struct mr_buf *out = &array->bytes;
+
+    if (array->elements++ == 0 && !out->failed)
+        set_head(array, type);
+    if (!value->present) {
+        array->has_null = true;
+        append_be(out, 4, UINT32_MAX);
+        return;
+    }
+    switch (type) {
+    case MR_TEXT: element(out, value->text.data, value->text.len); break;
+    case MR_UUID: element(out, value->uuid, 16); break;
+    case MR_TIME: element_int64(out, value->integer - POSTGRES_EPOCH_MICROS); break;
+    case MR_INT: element_int64(out, value->integer); break;
+    case MR_BOOL: element(out, &(char){value->boolean}, 1); break;
+    }
+}
+
+mr_status mr_params_end(struct mr_params *self)
+{
+    for (unsigned i = 0; i < self->count; i++) {
+        struct mr_param *array = &self->arrays[i];
+
+        if (array->bytes.failed)
+            return MR_NO_MEMORY;
+        put_be(array->bytes.data + 4, 4, array->has_null);
+        put_be(array->bytes.data + 12, 4, array->elements);
+    }
+    return MR_OK;
+}
+
+void mr_params_fini(struct mr_params *self)
+{
+    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+        mr_buf_fini(&self->arrays[i].bytes);
+}

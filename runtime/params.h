@@ -1,0 +1,38 @@
+/*
+ * params: the parameters of a set-wise statement, one PostgreSQL array a field, in the binary form.
+ *
+ * Binary needs no quoting and no parsing: a UUID is its 16 bytes, an instant one integer (PostgreSQL's
+ * array_recv in src/backend/utils/adt/arrayfuncs.c decides the layout).
+ */
+#ifndef MR_RUNTIME_PARAMS_H
+#define MR_RUNTIME_PARAMS_H
+
+#include "proto/message.h"
+#include "proto/wire.h"
+#include "proto/status.h"
+
+/* One array being built. */
+struct mr_param {
+    struct mr_buf bytes;
+    uint32_t elements;
+    bool has_null;
+};
+
+/* A zeroed struct holds nothing; after mr_params_fini too. */
+struct mr_params {
+    struct mr_param arrays[MR_FIELDS_MAX];
+    unsigned count;
+};
+
+/* Begins `count` empty arrays, reusing memory. */
+void mr_params_begin(struct mr_params *self, unsigned count);
+
+/* Appends a value of `type` to array `column`; NULL when it is not present. Every call for a column has the same type. */
+void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
+
+/* Completes the heads of the arrays. MR_NO_MEMORY when an append failed. */
+mr_status mr_params_end(struct mr_params *self) MR_WARN_UNUSED;
+
+void mr_params_fini(struct mr_params *self);
+
+#endif

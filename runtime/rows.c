@@ -1,0 +1,188 @@
+#include "runtime/rows.h"
+
+#include <assert.h>
+
+static int *reserved(struct mr_row_plan *plan, const char *name)
+{
+    const struct {
+        const char *name;
+        int *index;
+    } table[] = {{"$status", &plan->status}, {"$field", &plan->field},        {"$next", &plan->next},
+                 {"$page", &plan->page},     {"$pageSize", &plan->page_size}, {"$totalItems", &plan->total_items}};
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(name, table[i].name) == 0)
+            return table[i].index;
+    return NULL;
+}
+
+static void add_column(struct mr_row_plan *plan, unsigned index, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    struct mr_column *column = &plan->columns[plan->count++];
+
+    assert(plan->count <= MR_COLUMNS_MAX);
+    column->index = index;
+    column->group = dot != NULL ? (struct mr_slice){name, (size_t)(dot - name)} : (struct mr_slice){name, 0};
+    column->name = mr_slice_of(dot != NULL ? dot + 1 : name);
+}
+
+void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+{
+    unsigned columns = mr_rows_columns(rows);
+
+    *out = (struct mr_row_plan){.status = -1, .field = -1, .next = -1, .page = -1, .page_size = -1, .total_items = -1};
+    for (unsigned i = 0; i < columns; i++) {
+        const char *name = mr_rows_name(rows, i);
+        int *index = reserved(out, name);
+
+        if (index != NULL)
+            *index = (int)i;
+        else if (strcmp(name, "n") == 0)
+            out->ordinal = i;
+        else
+            add_column(out, i, name);
+    }
+}
+
+static struct mr_slice text_or_empty(const mr_rows *rows, unsigned row, int column)
+{
+    struct mr_slice text = {"", 0};
+
+    if (column >= 0)
+        mr_rows_get(rows, row, (unsigned)column, &text);
+    return text;
+}
+
+static int64_t int_or_zero(const mr_rows *rows, unsigned row, int column)
+{
+    return column >= 0 ? mr_rows_int(rows, row, (unsigned)column, 0) : 0;
+}
+
+void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+{
+    out->status = int_or_zero(rows, row, plan->status);
+    out->field = text_or_empty(rows, row, plan->field);
+    out->next = text_or_empty(rows, row, plan->next);
+}
+
+static bool is_present(const struct mr_column *column, const mr_rows *rows, unsigned row)
+{
+    struct mr_slice ignored;
+
+    return mr_rows_get(rows, row, column->index, &ignored);
+}
+
+/* The columns from `at` on that nest under one name, and how many of them are present. */
+static unsigned group_end(const struct mr_row_plan *plan, unsigned at, const mr_rows *rows, unsigned row, uint32_t *present)
+{
+    struct mr_slice group = plan->columns[at].group;
+    unsigned end = at;
+
+    *present = 0;
+    for (; end < plan->count && plan->columns[end].group.len == group.len &&
+           memcmp(plan->columns[end].group.data, group.data, group.len) == 0;
+         end++)
+        *present += is_present(&plan->columns[end], rows, row);
+    return end;
+}
+
+static mr_status write_members(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row,
+                               unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        if (!is_present(&plan->columns[i], rows, row))
+            continue;
+        mr_wire_text(out, plan->columns[i].name);
+        if (mr_rows_wire(rows, row, plan->columns[i].index, out) != MR_OK)
+            return MR_INTERNAL;
+    }
+    return MR_OK;
+}
+
+/* Members of the object a row becomes: its top-level columns, and each nested object once. */
+static uint32_t count_members(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+{
+    uint32_t members = 0;
+    uint32_t present;
+
+    for (unsigned i = 0; i < plan->count;) {
+        unsigned end = group_end(plan, i, rows, row, &present);
+
+        members += plan->columns[i].group.len == 0 ? present : present > 0;
+        i = end;
+    }
+    return members;
+}
+
+static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+{
+    uint32_t present;
+
+    mr_wire_map(out, count_members(plan, rows, row));
+    for (unsigned i = 0; i < plan->count;) {
+        unsigned end = group_end(plan, i, rows, row, &present);
+
+        if (plan->columns[i].group.len > 0 && present > 0) {
+            mr_wire_text(out, plan->columns[i].group);
+            mr_wire_map(out, present);
+        }
+        if (present > 0 && write_members(out, plan, rows, row, i, end) != MR_OK)
+            return MR_INTERNAL;
+        i = end;
+    }
+    return MR_OK;
+}
+
+static mr_status write_array(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+{
+    uint32_t items = 0;
+
+    for (unsigned row = from; row < to; row++)
+        items += count_members(plan, rows, row) > 0;
+    mr_wire_array(out, items);
+    for (unsigned row = from; row < to; row++)
+        if (count_members(plan, rows, row) > 0 && write_object(out, plan, rows, row) != MR_OK)
+            return MR_INTERNAL;
+    return MR_OK;
+}
+
+static void write_pagination(struct mr_buf *out, int64_t page, int64_t page_size, int64_t items)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } members[] = {{"page", page}, {"pageSize", page_size}, {"totalItems", items},
+                   {"totalPages", page_size > 0 ? (items + page_size - 1) / page_size : 0}};
+
+    mr_wire_map(out, 4);
+    for (size_t i = 0; i < 4; i++) {
+        mr_wire_text(out, mr_slice_of(members[i].name));
+        mr_wire_int(out, members[i].value);
+    }
+}
+
+static mr_status write_page(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+{
+    mr_status status;
+
+    mr_wire_map(out, 2);
+    mr_wire_text(out, MR_SLICE("data"));
+    status = write_array(out, plan, rows, from, to);
+    mr_wire_text(out, MR_SLICE("pagination"));
+    write_pagination(out, int_or_zero(rows, from, plan->page), int_or_zero(rows, from, plan->page_size),
+                     int_or_zero(rows, from, plan->total_items));
+    return status;
+}
+
+mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
+                       unsigned from, unsigned to)
+{
+    switch (shape) {
+    case MR_SHAPE_NONE: mr_wire_nil(out); return MR_OK;
+    case MR_SHAPE_ONE: return write_object(out, plan, rows, from);
+    case MR_SHAPE_MANY: return write_array(out, plan, rows, from, to);
+    case MR_SHAPE_PAGE: return write_page(out, plan, rows, from, to);
+    }
+    return MR_INTERNAL;
+}

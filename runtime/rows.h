@@ -1,0 +1,47 @@
+/*
+ * rows: from the columns of a result to the JSON-to-be of a reply.
+ *
+ * A column's name is its JSON name; a dotted name ("taskPriority.code") nests, its columns standing side by
+ * side; a NULL is left out. Reserved: n (the ordinal), "$status", "$field", "$next", "$page", "$pageSize",
+ * "$totalItems".
+ */
+#ifndef MR_RUNTIME_ROWS_H
+#define MR_RUNTIME_ROWS_H
+
+#include "runtime/db.h"
+
+enum { MR_COLUMNS_MAX = 48 };
+
+/* A column that goes into the JSON. */
+struct mr_column {
+    unsigned index;
+    struct mr_slice group; /* "taskPriority" of "taskPriority.code"; empty: top level */
+    struct mr_slice name;
+};
+
+struct mr_row_plan {
+    struct mr_column columns[MR_COLUMNS_MAX];
+    unsigned count;
+    unsigned ordinal;
+    int status, field, next, page, page_size, total_items; /* column index, -1: none */
+};
+
+/* The reserved columns of a row that concern its message as a whole. */
+struct mr_row {
+    int64_t status; /* HTTP code; 0: success */
+    struct mr_slice field;
+    struct mr_slice next;
+};
+
+void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows);
+
+void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
+
+/*
+ * Appends the body made of the rows [from, to) in the given shape. A row whose columns are all NULL is no item
+ * of an array: it is there to answer its ordinal. MR_INTERNAL for a column type that is not understood.
+ */
+mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
+                       unsigned from, unsigned to) MR_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * settings: every environment variable that Millrace reads, in one table.
+ *
+ * It drives parsing, ranges, defaults, the roles that need a setting, `millrace config` and the documentation.
+ *
+ *   type      rule                         value in struct mr_config
+ *   INTEGER   "least..most"                int64_t
+ *   BYTES     "least..most"                int64_t, bytes; KiB and MiB may follow the number
+ *   DURATION  "least..most"                int64_t, milliseconds; ms, s, m, h, d may follow, s when none does
+ *   BOOLEAN   ""                           bool
+ *   CHOICE    "one|of|these"               const char *
+ *   TEXT      "" or "required"             const char *, "" when unset
+ *   SECRET    as TEXT                      const char *; never printed
+ *
+ * Roles: A api, S scheduler, M migrate; `all` is A and S together. A role ignores what is not for it.
+ */
+#ifndef MR_RUNTIME_SETTINGS_H
+#define MR_RUNTIME_SETTINGS_H
+
+/* clang-format off */
+#define MR_SETTINGS(SET)                                                                                                                    \
+    /*  member                 name                       alias          type      default            rule                    roles  about */ \
+    SET(node_env,              "NODE_ENV",                NULL,          CHOICE,   "development",     "development|test|production", "ASM", "production refuses weak secrets; development reads a .env file") \
+    SET(app_port,              "APP_PORT",                NULL,          INTEGER,  "3000",            "1..65535",             "A",   "port of the API") \
+    SET(app_host,              "APP_HOST",                NULL,          TEXT,     "::",              "",                     "A",   "address to listen on; :: is every IPv6 and IPv4 address") \
+    SET(app_version,           "APP_VERSION",             NULL,          TEXT,     "",                "",                     "A",   "version that health tells when it is a semantic version; else the build's") \
+    SET(logging_level,         "LOGGING_LEVEL",           NULL,          CHOICE,   "info",            "debug|info|warn|error", "ASM", "least level that is logged") \
+    SET(logging_format,        "LOGGING_FORMAT",          NULL,          CHOICE,   "json",            "json|pretty",          "ASM", "json for machines, pretty for people") \
+    SET(cors_allowed_origin,   "CORS_ALLOWED_ORIGIN",     NULL,          TEXT,     "*",               "",                     "A",   "* or a comma-separated list of origins that browsers may call from") \
+    SET(jwt_secret,            "JWT_SECRET",              NULL,          SECRET,   "",                "",                     "A",   "key of the access tokens, 32 bytes or more; needed in production") \
+    SET(jwt_expires_in,        "JWT_EXPIRES_IN",          NULL,          DURATION, "1h",              "1s..30d",              "A",   "life of an access token") \
+    SET(refresh_expires_in,    "JWT_REFRESH_EXPIRES_IN",  NULL,          DURATION, "30d",             "1s..365d",             "A",   "life of a refresh token") \
+    SET(db_host,               "DB_HOST",                 NULL,          TEXT,     "",                "required",             "ASM", "PostgreSQL host, or the directory of its Unix socket; `all` without it runs an embedded server") \
+    SET(db_port,               "DB_PORT",                 NULL,          INTEGER,  "5432",            "1..65535",             "ASM", "PostgreSQL port") \
+    SET(db_user,               "DB_USER",                 "DB_USERNAME", TEXT,     "postgres",        "",                     "ASM", "PostgreSQL user") \
+    SET(db_pass,               "DB_PASS",                 "DB_PASSWORD", SECRET,   "",                "",                     "ASM", "password of that user") \
+    SET(db_database,           "DB_DATABASE",             NULL,          TEXT,     "millrace",        "",                     "ASM", "database") \
+    SET(db_ssl,                "DB_SSL",                  NULL,          CHOICE,   "false",           "false|true|require|verify-full", "ASM", "TLS to PostgreSQL; true is require, verify-full checks the certificate and the name") \
+    SET(db_ssl_root_cert,      "DB_SSL_ROOT_CERT",        NULL,          TEXT,     "",                "",                     "ASM", "file of the authorities that verify-full trusts; unset: the system's") \
+    SET(db_host_read_only,     "DB_HOST_READ_ONLY",       NULL,          TEXT,     "",                "",                     "A",   "host of a read replica, for the data-reader") \
+    SET(db_connect_timeout,    "DB_CONNECT_TIMEOUT",      NULL,          DURATION, "2s",              "100ms..30s",           "ASM", "longest wait for one connection attempt") \
+    SET(db_lock_timeout,       "DB_LOCK_TIMEOUT",         NULL,          DURATION, "3s",              "10ms..60s",            "ASM", "longest wait of a statement for a lock") \
+    SET(db_migrations_run,     "DB_MIGRATIONS_RUN",       NULL,          BOOLEAN,  "true",            "",                     "AS",  "whether to run the migrations at start") \
+    SET(actor_auth_count,      "ACTOR_AUTH_COUNT",        NULL,          INTEGER,  "1",               "1..64",                "A",   "auth actors; also the number of passwords hashed at once, 19 MiB each") \
+    SET(actor_reader_count,    "ACTOR_DATA_READER_COUNT", NULL,          INTEGER,  "1",               "1..64",                "A",   "data-reader actors; one per two cores serves best") \
+    SET(actor_writer_count,    "ACTOR_DATA_WRITER_COUNT", NULL,          INTEGER,  "1",               "1..64",                "A",   "data-writer actors") \
+    SET(actor_batch_max,       "ACTOR_BATCH_MAX",         NULL,          INTEGER,  "128",             "1..1024",              "A",   "messages that one statement answers at most") \
+    SET(mailbox_max_messages,  "MAILBOX_MAX_MESSAGES",    NULL,          INTEGER,  "4096",            "1..1000000",           "A",   "requests under way at one actor; past that 503 at once") \
+    SET(mailbox_max_bytes,     "MAILBOX_MAX_BYTES",       NULL,          BYTES,    "16MiB",           "1KiB..1024MiB",        "A",   "bytes of requests under way at one actor; past that 503 at once") \
+    SET(gateway_max_conns,     "GATEWAY_MAX_CONNECTIONS", NULL,          INTEGER,  "16384",           "1..1000000",           "A",   "client connections; more wait in the kernel's queue") \
+    SET(header_timeout,        "GATEWAY_HEADER_TIMEOUT",  NULL,          DURATION, "10s",             "100ms..10m",           "A",   "time a client has for the whole head of a request") \
+    SET(body_timeout,          "GATEWAY_BODY_TIMEOUT",    NULL,          DURATION, "30s",             "100ms..10m",           "A",   "time a client has for the whole body") \
+    SET(keepalive_timeout,     "GATEWAY_KEEPALIVE_TIMEOUT", NULL,        DURATION, "65s",             "100ms..1h",            "A",   "how long an idle connection stays; keep it over the load balancer's") \
+    SET(request_timeout,       "GATEWAY_REQUEST_TIMEOUT", NULL,          DURATION, "10s",             "100ms..10m",           "A",   "deadline of a request; past it 504") \
+    SET(shutdown_delay,        "SHUTDOWN_DELAY",          NULL,          DURATION, "0s",              "0s..10m",              "A",   "time the port stays open after SIGTERM, for a balancer to notice") \
+    SET(shutdown_grace,        "SHUTDOWN_GRACE",          NULL,          DURATION, "25s",             "1s..10m",              "AS",  "time for everything to finish after SIGTERM; then the process ends anyway") \
+    SET(state_dir,             "MILLRACE_STATE_DIR",      NULL,          TEXT,     ".millrace",       "",                     "A",   "where the embedded PostgreSQL of `all` lives") \
+    SET(pg_bin_dir,            "MILLRACE_PG_BIN",         NULL,          TEXT,     "",                "",                     "A",   "directory of initdb and postgres for the embedded server; unset: searched for")
+/* clang-format on */
+
+#endif
