@@ -1,0 +1,104 @@
+#include "gateway/authenticate.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "runtime/token.h"
+
+enum { SLOTS = 4096 };
+
+/* A slot holds one token; a newer one that falls into it takes its place, so that memory stays bounded. */
+struct entry {
+    char *token;
+    size_t len;
+    struct mr_principal principal;
+    int64_t expires_s;
+};
+
+struct mr_token_cache {
+    unsigned char key[crypto_shorthash_KEYBYTES]; /* nobody outside can aim at a slot */
+    struct entry entries[SLOTS];
+};
+
+struct mr_token_cache *mr_token_cache_new(void)
+{
+    struct mr_token_cache *self = calloc(1, sizeof *self);
+
+    if (self != NULL)
+        crypto_shorthash_keygen(self->key);
+    return self;
+}
+
+void mr_token_cache_destroy(struct mr_token_cache **self)
+{
+    if (*self == NULL)
+        return;
+    for (size_t i = 0; i < SLOTS; i++)
+        free((*self)->entries[i].token);
+    free(*self);
+    *self = NULL;
+}
+
+static struct entry *slot_of(struct mr_token_cache *self, struct mr_slice token)
+{
+    uint64_t hash;
+
+    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)token.data, token.len, self->key);
+    return &self->entries[hash % SLOTS];
+}
+
+static bool holds(const struct entry *entry, struct mr_slice token, int64_t now_s)
+{
+    return entry->token != NULL && entry->len == token.len && entry->expires_s > now_s &&
+           sodium_memcmp(entry->token, token.data, token.len) == 0;
+}
+
+static void remember(struct entry *entry, struct mr_slice token, const struct mr_principal *principal, int64_t expires_s)
+{
+    char *copy = malloc(token.len);
+
+    if (copy == NULL)
+        return;
+    memcpy(copy, token.data, token.len);
+    free(entry->token);
+    *entry = (struct entry){copy, token.len, *principal, expires_s};
+}
+
+/* The token of "Bearer <token>"; the scheme is compared without regard to case. */
+static bool bearer(const struct mr_http_request *request, struct mr_slice *out)
+{
+    static const char scheme[] = "bearer ";
+    struct mr_slice value;
+
+    if (!mr_http_header(request, "authorization", &value) || value.len < sizeof scheme ||
+        strncasecmp(value.data, scheme, sizeof scheme - 1) != 0)
+        return false;
+    *out = (struct mr_slice){value.data + sizeof scheme - 1, value.len - (sizeof scheme - 1)};
+    while (out->len > 0 && *out->data == ' ')
+        *out = (struct mr_slice){out->data + 1, out->len - 1};
+    while (out->len > 0 && (out->data[out->len - 1] == ' ' || out->data[out->len - 1] == '\t'))
+        out->len--;
+    return out->len > 0 && out->len <= MR_TOKEN_MAX;
+}
+
+mr_status mr_authenticate(struct mr_principal *out, struct mr_token_cache *cache, const struct mr_http_request *request,
+                          const char *secret, int64_t now_s)
+{
+    struct mr_slice token;
+    struct entry *entry;
+    int64_t expires_s;
+    mr_status status;
+
+    if (!bearer(request, &token))
+        return MR_UNAUTHORIZED;
+    entry = slot_of(cache, token);
+    if (holds(entry, token, now_s)) {
+        *out = entry->principal;
+        return MR_OK;
+    }
+    status = mr_token_verify(out, &expires_s, token, secret, now_s);
+    if (status == MR_OK)
+        remember(entry, token, out, expires_s);
+    return status;
+}

@@ -1,0 +1,22 @@
+/*
+ * authenticate: who is calling, from the Authorization header (RFC 6750).
+ *
+ * A token that verified once is remembered until it expires, so that its signature is checked once and not
+ * at every request. Thread: the gateway's.
+ */
+#ifndef MR_GATEWAY_AUTHENTICATE_H
+#define MR_GATEWAY_AUTHENTICATE_H
+
+#include "gateway/http.h"
+#include "proto/envelope.h"
+
+struct mr_token_cache;
+
+struct mr_token_cache *mr_token_cache_new(void);
+void mr_token_cache_destroy(struct mr_token_cache **self);
+
+/* Sets `out` to the caller. MR_UNAUTHORIZED without a valid bearer token. `now_s`: Unix seconds. */
+mr_status mr_authenticate(struct mr_principal *out, struct mr_token_cache *cache, const struct mr_http_request *request,
+                          const char *secret, int64_t now_s) MR_WARN_UNUSED;
+
+#endif

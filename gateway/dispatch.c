@@ -1,0 +1,143 @@
+/*
+ * dispatch: what becomes of a request that has arrived whole.
+ *
+ * Exactly once for each request: the connection calls it when head and body are there, and reads on only when
+ * the answer is written.
+ */
+#include "gateway/internal.h"
+#include "gateway/request.h"
+
+static struct mr_slice slice_of(const struct mr_buf *buf)
+{
+    return (struct mr_slice){buf->data != NULL ? buf->data : "", buf->len};
+}
+
+/* Out of memory before there is anything to answer with: the connection ends. */
+static struct exchange *begin(struct connection *connection, const struct mr_http_request *request)
+{
+    struct exchange *exchange = exchange_new(connection, request);
+
+    if (exchange == NULL)
+        connection->dead = true;
+    else if (request != NULL)
+        reply_origin(exchange, request);
+    return exchange;
+}
+
+static void answer_options(struct exchange *exchange, const struct mr_http_request *request)
+{
+    struct mr_buf allow = {0};
+    struct mr_route route;
+
+    if (mr_slice_is(request->path, "*"))
+        mr_buf_text(&allow, "OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE");
+    else
+        (void)!mr_route_find(&route, MR_VERB_NONE, request->path, &allow);
+    if (allow.len > 0)
+        reply_preflight(exchange, slice_of(&allow));
+    else
+        reply_problem(exchange, MR_NOT_FOUND, NULL, (struct mr_slice){0});
+    mr_buf_fini(&allow);
+}
+
+/* No row for this verb and path. */
+static void answer_no_route(struct exchange *exchange, const struct mr_http_request *request)
+{
+    struct mr_buf allow = {0};
+    struct mr_route route;
+
+    if (mr_route_find(&route, MR_VERB_NONE, request->path, &allow) == MR_METHOD)
+        reply_method(exchange, slice_of(&allow));
+    else
+        reply_problem(exchange, MR_NOT_FOUND, NULL, (struct mr_slice){0});
+    mr_buf_fini(&allow);
+}
+
+/* The limit of a walk, so that the Link keeps it. */
+static unsigned limit_of(enum mr_op op, const struct mr_value *values)
+{
+    int index = mr_field_index(op, "limit");
+
+    return index >= 0 && values[index].present ? (unsigned)values[index].integer : 0;
+}
+
+static void send_message(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
+                         struct mr_slice body, const struct mr_principal *principal)
+{
+    struct connection *connection = exchange->connection;
+    struct mr_request message;
+    const char *detail;
+    mr_status status = mr_request_read(&message, route, request, body, principal, exchange->new_id, &detail);
+
+    if (status == MR_OK) {
+        exchange->limit = limit_of(route->op, message.values);
+        status = exchange_send(exchange, route->op, message.values, principal, exchange->gateway->config->request_timeout);
+    }
+    if (status == MR_OK)
+        connection_enter(connection, PHASE_ANSWER);
+    else
+        reply_problem(exchange, status, detail, slice_of(&message.errors));
+    mr_request_fini(&message);
+}
+
+static void answer_here(struct exchange *exchange)
+{
+    switch (exchange->op) {
+    case MR_OP_health: health_answer(exchange); break;
+    case MR_OP_livez: health_live(exchange); break;
+    case MR_OP_readyz: health_ready(exchange); break;
+    default: reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0}); break;
+    }
+}
+
+static void pass_on(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request, struct mr_slice body)
+{
+    struct gateway *gateway = exchange->gateway;
+    enum mr_access access = mr_op_info(route->op)->access;
+    struct mr_principal principal;
+    mr_status status = MR_OK;
+
+    if (access != MR_ACCESS_PUBLIC)
+        status = mr_authenticate(&principal, gateway->tokens, request, gateway->config->jwt_secret,
+                                 mr_wall_ms(gateway->clock) / 1000);
+    if (status == MR_OK && access == MR_ACCESS_ADMIN && principal.role != MR_ROLE_ADMIN)
+        status = MR_FORBIDDEN;
+    if (status != MR_OK)
+        reply_problem(exchange, status, NULL, (struct mr_slice){0});
+    else
+        send_message(exchange, route, request, body, access != MR_ACCESS_PUBLIC ? &principal : NULL);
+}
+
+void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body)
+{
+    struct exchange *exchange = begin(connection, request);
+    struct mr_route route;
+
+    if (exchange == NULL)
+        return;
+    if (request->is_options) {
+        answer_options(exchange, request);
+    } else if (mr_route_find(&route, request->verb, request->path, NULL) != MR_OK) {
+        answer_no_route(exchange, request);
+    } else {
+        exchange->op = route.op;
+        if (mr_op_info(route.op)->actor == MR_ACTOR_GATEWAY)
+            answer_here(exchange);
+        else
+            pass_on(exchange, &route, request, body);
+    }
+}
+
+void dispatch_fault(struct connection *connection, const struct mr_http_request *request, mr_status fault)
+{
+    struct exchange *exchange;
+
+    connection->close_after = true;
+    exchange = begin(connection, request);
+    if (exchange == NULL)
+        return;
+    if (fault == MR_METHOD)
+        answer_no_route(exchange, request);
+    else
+        reply_problem(exchange, fault, NULL, (struct mr_slice){0});
+}

@@ -1,0 +1,108 @@
+/*
+ * health: what balancers, orchestrators and people ask.
+ *
+ * `up` is believed for five seconds after the database answered, and not a moment longer than every actor's
+ * connection stands; then a ping goes through a data-reader, bounded to a second.
+ */
+#include "gateway/internal.h"
+#include "proto/json.h"
+
+enum { BELIEVE_MS = 5000, PING_MS = 1000 };
+
+static bool actors_connected(const struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->mailbox_count; i++)
+        if (!atomic_load(&gateway->mailboxes[i].actor->stats.connected))
+            return false;
+    return true;
+}
+
+/* MAJOR.MINOR.PATCH with an optional -pre and +build (semver.org, 2.0.0). */
+static bool is_semver(const char *text)
+{
+    for (int part = 0; part < 3; part++) {
+        size_t digits = strspn(text, "0123456789");
+
+        if (digits == 0 || (digits > 1 && *text == '0'))
+            return false;
+        text += digits;
+        if (part < 2 && *text++ != '.')
+            return false;
+    }
+    if (*text == '\0')
+        return true;
+    return (*text == '-' || *text == '+') && text[1] != '\0' &&
+           strspn(text + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-+") == strlen(text + 1);
+}
+
+/* The members of the parts that are up, comma-separated. */
+static void write_parts(struct mr_buf *out, const struct gateway *gateway, bool database, bool version)
+{
+    bool from_env = is_semver(gateway->config->app_version);
+
+    if (database)
+        mr_buf_text(out, "\"database\":{\"status\":\"up\"}");
+    if (!version)
+        return;
+    mr_buf_text(out, database ? ",\"version\":{\"status\":\"up\",\"value\":" : "\"version\":{\"status\":\"up\",\"value\":");
+    mr_json_string(out, mr_slice_of(from_env ? gateway->config->app_version : gateway->options->version));
+    mr_buf_printf(out, ",\"source\":\"%s\"}", from_env ? "env" : "build");
+}
+
+static void reply_health(struct exchange *exchange, bool up)
+{
+    struct gateway *gateway = exchange->gateway;
+    static const char down[] = "\"database\":{\"status\":\"down\"}";
+    struct mr_buf body = {0};
+
+    mr_buf_printf(&body, "{\"status\":\"%s\",\"info\":{", up ? "ok" : "error");
+    write_parts(&body, gateway, up, true);
+    mr_buf_printf(&body, "},\"error\":{%s},\"details\":{", up ? "" : down);
+    if (!up)
+        mr_buf_printf(&body, "%s,", down);
+    write_parts(&body, gateway, up, true);
+    mr_buf_text(&body, "}}");
+    reply_json(exchange, up ? 200 : 503, (struct mr_slice){body.data, body.len}, up ? NULL : "Retry-After: 1\r\n");
+    mr_buf_fini(&body);
+}
+
+void health_answer(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    struct connection *connection = exchange->connection;
+    struct mr_value id = {.present = true};
+
+    if (gateway->database_up && actors_connected(gateway) && exchange->started_ms - gateway->database_seen_ms < BELIEVE_MS) {
+        reply_health(exchange, true);
+        return;
+    }
+    memcpy(id.uuid, exchange->new_id, sizeof id.uuid);
+    if (exchange_send(exchange, MR_OP_db_ping, &id, NULL, PING_MS) == MR_OK)
+        connection_enter(connection, PHASE_ANSWER);
+    else
+        health_pinged(exchange, false);
+}
+
+void health_pinged(struct exchange *exchange, bool up)
+{
+    exchange->gateway->database_up = up;
+    exchange->gateway->database_seen_ms = exchange->started_ms;
+    reply_health(exchange, up);
+}
+
+void health_live(struct exchange *exchange)
+{
+    reply_json(exchange, 200, MR_SLICE("{\"status\":\"ok\"}"), NULL);
+}
+
+void health_ready(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+
+    if (gateway->draining)
+        reply_problem(exchange, MR_UNAVAILABLE, "The process is shutting down.", (struct mr_slice){0});
+    else if (!actors_connected(gateway))
+        reply_problem(exchange, MR_UNAVAILABLE, NULL, (struct mr_slice){0});
+    else
+        reply_json(exchange, 200, MR_SLICE("{\"status\":\"ok\"}"), NULL);
+}

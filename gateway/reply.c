@@ -1,0 +1,280 @@
+/*
+ * reply: from the outcome of a request to the bytes of a response.
+ *
+ * Head and body leave in one write: two would halve the rate.
+ */
+#include <libwebsockets.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "gateway/internal.h"
+#include "proto/json.h"
+#include "runtime/log.h"
+
+enum { SLOW_MS = 1000, KEEP_BYTES = 256 * 1024 };
+
+/* Those of every response. HSTS counts once the balancer speaks TLS, and is ignored on plain HTTP (RFC 6797, 8.1). */
+static const char security_headers[] =
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "X-Frame-Options: DENY\r\n"
+    "Referrer-Policy: no-referrer\r\n"
+    "Cross-Origin-Opener-Policy: same-origin\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+    "Cache-Control: no-store\r\n";
+
+static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, content-type, idempotency-key, if-match, "
+                                        "if-none-match, traceparent, x-request-id\r\n"
+                                        "Access-Control-Max-Age: 600\r\n";
+
+static const char exposed_headers[] = "Access-Control-Expose-Headers: allow, etag, link, location, ratelimit, "
+                                      "ratelimit-policy, retry-after, x-request-id\r\n";
+
+void reply_setup(struct gateway *gateway)
+{
+    mr_buf_text(&gateway->fixed, security_headers);
+    if (strcmp(gateway->config->cors_allowed_origin, "*") != 0)
+        mr_buf_text(&gateway->fixed, "Vary: Origin\r\n");
+}
+
+/* `*` answers everybody alike; a list answers its members and leaves the others without a word. */
+void reply_origin(struct exchange *exchange, const struct mr_http_request *request)
+{
+    const char *allowed = exchange->gateway->config->cors_allowed_origin;
+    struct mr_slice origin;
+    char wanted[sizeof exchange->origin];
+
+    if (!mr_http_header(request, "origin", &origin) || origin.len == 0 || origin.len >= sizeof wanted)
+        return;
+    if (strcmp(allowed, "*") == 0) {
+        strcpy(exchange->origin, "*");
+        return;
+    }
+    for (size_t i = 0; i < origin.len; i++)
+        wanted[i] = (char)(origin.data[i] >= 'A' && origin.data[i] <= 'Z' ? origin.data[i] + 32 : origin.data[i]);
+    wanted[origin.len] = '\0';
+    if (mr_http_list_has(mr_slice_of(allowed), wanted)) {
+        memcpy(exchange->origin, origin.data, origin.len);
+        exchange->origin[origin.len] = '\0';
+    }
+}
+
+static const char *date(struct gateway *gateway)
+{
+    int64_t now_s = mr_wall_ms(gateway->clock) / 1000;
+    time_t seconds = (time_t)now_s;
+    struct tm utc;
+
+    if (now_s != gateway->date_s) {
+        gateway->date_s = now_s;
+        strftime(gateway->date, sizeof gateway->date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
+    }
+    return gateway->date;
+}
+
+static void log_outcome(const struct exchange *exchange, int http)
+{
+    int64_t took_ms = gateway_now_ms(exchange->gateway) - exchange->started_ms;
+    const char *op = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->name : "none";
+    enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || took_ms >= SLOW_MS ? MR_LOG_WARN : MR_LOG_DEBUG;
+
+    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_text("op", op),
+           mr_log_int("status", http), mr_log_int("durationMs", took_ms));
+}
+
+static void write_head(struct exchange *exchange, struct mr_buf *out, int http, const char *type, size_t body_len,
+                       const char *extra_headers)
+{
+    struct gateway *gateway = exchange->gateway;
+
+    mr_buf_text(out, "HTTP/1.1 ");
+    mr_buf_int(out, http);
+    mr_buf_char(out, ' ');
+    mr_buf_text(out, mr_http_reason(http));
+    mr_buf_text(out, "\r\nDate: ");
+    mr_buf_text(out, date(gateway));
+    if (type != NULL) {
+        mr_buf_text(out, "\r\nContent-Type: ");
+        mr_buf_text(out, type);
+    }
+    if (http != 204) {
+        mr_buf_text(out, "\r\nContent-Length: ");
+        mr_buf_int(out, (long long)body_len);
+    }
+    mr_buf_text(out, "\r\nX-Request-Id: ");
+    mr_buf_text(out, exchange->request_id);
+    mr_buf_text(out, "\r\n");
+    if (exchange->origin[0] != '\0') {
+        mr_buf_text(out, "Access-Control-Allow-Origin: ");
+        mr_buf_text(out, exchange->origin);
+        mr_buf_text(out, "\r\n");
+        mr_buf_text(out, exposed_headers);
+    }
+    mr_buf_slice(out, (struct mr_slice){gateway->fixed.data, gateway->fixed.len});
+    if (extra_headers != NULL)
+        mr_buf_text(out, extra_headers);
+    if (exchange->connection->close_after)
+        mr_buf_text(out, "Connection: close\r\n");
+    mr_buf_text(out, "\r\n");
+}
+
+/* Writes the response, ends the exchange and lets the connection go on. */
+static void respond(struct exchange *exchange, int http, const char *type, struct mr_slice body, const char *extra_headers)
+{
+    struct connection *connection = exchange->connection;
+    struct gateway *gateway = exchange->gateway;
+    struct mr_buf *out = &gateway->out;
+    size_t len;
+
+    connection->close_after |= gateway->draining;
+    mr_buf_clear(out, KEEP_BYTES);
+    if (mr_buf_reserve(out, LWS_PRE) != NULL)
+        out->len = LWS_PRE;
+    write_head(exchange, out, http, type, body.len, extra_headers);
+    if (!exchange->is_head)
+        mr_buf_slice(out, body);
+    log_outcome(exchange, http);
+    exchange_free(exchange);
+    len = out->len - LWS_PRE;
+    if (out->failed || lws_write(connection->wsi, (unsigned char *)out->data + LWS_PRE, len, LWS_WRITE_RAW) < (int)len)
+        connection->dead = true;
+    connection_answered(connection);
+}
+
+void reply_json(struct exchange *exchange, int http, struct mr_slice body, const char *extra_headers)
+{
+    respond(exchange, http, "application/json", body, extra_headers);
+}
+
+/* "/v1/tasks/:id" with the id that was made for the message. */
+static void add_location(struct mr_buf *out, const struct exchange *exchange, const char *location)
+{
+    const char *colon = strchr(location, ':');
+    char id[MR_UUID_TEXT];
+
+    mr_uuid_format(id, exchange->new_id);
+    mr_buf_text(out, "Location: ");
+    mr_buf_append(out, location, (size_t)(colon - location));
+    mr_buf_append(out, id, sizeof id);
+    mr_buf_text(out, "\r\n");
+}
+
+/* The rest of a list: the same path, from the cursor on. */
+static void add_link(struct mr_buf *out, const struct exchange *exchange, struct mr_slice next)
+{
+    mr_buf_printf(out, "Link: <%s?cursor=", mr_op_info(exchange->op)->path);
+    mr_buf_slice(out, next);
+    if (exchange->limit > 0)
+        mr_buf_printf(out, "&limit=%u", exchange->limit);
+    mr_buf_text(out, ">; rel=\"next\"\r\n");
+}
+
+void reply_wire(struct exchange *exchange, struct mr_slice payload)
+{
+    const struct mr_op_info *info = mr_op_info(exchange->op);
+    struct mr_buf *body = &exchange->gateway->body;
+    struct mr_buf extra = {0};
+    struct mr_slice next;
+    struct mr_wire wire;
+
+    mr_buf_clear(body, KEEP_BYTES);
+    if (mr_reply_decode(payload, &next, &wire) != MR_OK || mr_json_from_wire(body, &wire) != MR_OK || body->failed) {
+        mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id), mr_log_text("op", info->name));
+        reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
+        return;
+    }
+    if (info->traits->location != NULL)
+        add_location(&extra, exchange, info->traits->location);
+    if (next.len > 0)
+        add_link(&extra, exchange, next);
+    mr_buf_char(&extra, '\0');
+    if (info->http == 204)
+        respond(exchange, 204, NULL, (struct mr_slice){0}, extra.data);
+    else
+        reply_json(exchange, info->http, (struct mr_slice){body->data, body->len}, extra.data);
+    mr_buf_fini(&extra);
+}
+
+static void add_member(struct mr_buf *out, const char *name, const char *value)
+{
+    mr_buf_printf(out, ",\"%s\":", name);
+    mr_json_string(out, mr_slice_of(value));
+}
+
+/* Headers that a status brings along. */
+static const char *headers_of(mr_status status, const struct exchange *exchange)
+{
+    int http = mr_status_http(status);
+
+    if (http == 401)
+        return "WWW-Authenticate: Bearer\r\n";
+    if (http == 503)
+        return exchange->gateway->draining ? "Retry-After: 5\r\n" : "Retry-After: 1\r\n";
+    return NULL;
+}
+
+static void problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors, const char *headers)
+{
+    struct mr_buf *body = &exchange->gateway->body;
+    int http = mr_status_http(status);
+
+    mr_buf_clear(body, KEEP_BYTES);
+    mr_buf_text(body, "{\"type\":\"about:blank\"");
+    add_member(body, "title", mr_http_reason(http));
+    mr_buf_printf(body, ",\"status\":%d", http);
+    add_member(body, "detail", detail != NULL ? detail : mr_status_detail(status));
+    add_member(body, "instance", exchange->request_id);
+    if (errors.len > 0) {
+        mr_buf_text(body, ",\"errors\":[");
+        mr_buf_slice(body, errors);
+        mr_buf_char(body, ']');
+    }
+    mr_buf_char(body, '}');
+    respond(exchange, http, "application/problem+json", (struct mr_slice){body->data, body->len}, headers);
+}
+
+void reply_problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors)
+{
+    problem(exchange, status, detail, errors, headers_of(status, exchange));
+}
+
+void reply_fault(struct exchange *exchange, const struct mr_fault *fault)
+{
+    struct mr_buf error = {0};
+
+    if (fault->field.len > 0) {
+        mr_buf_text(&error, "{\"field\":");
+        mr_json_string(&error, fault->field);
+        mr_buf_text(&error, ",\"code\":");
+        mr_json_string(&error, fault->code);
+        mr_buf_text(&error, ",\"message\":");
+        mr_json_string(&error, fault->message);
+        mr_buf_char(&error, '}');
+    }
+    reply_problem(exchange, fault->status, NULL, (struct mr_slice){error.data, error.len});
+    mr_buf_fini(&error);
+}
+
+void reply_method(struct exchange *exchange, struct mr_slice allow)
+{
+    char header[256];
+
+    snprintf(header, sizeof header, "Allow: %.*s\r\n", (int)allow.len, allow.data);
+    problem(exchange, MR_METHOD, NULL, (struct mr_slice){0}, header);
+}
+
+/* OPTIONS, asked by a browser before a request from another origin or by anybody else. */
+void reply_preflight(struct exchange *exchange, struct mr_slice allow)
+{
+    struct mr_buf headers = {0};
+
+    mr_buf_printf(&headers, "Allow: %.*s\r\n", (int)allow.len, allow.data);
+    if (exchange->origin[0] != '\0') {
+        mr_buf_printf(&headers, "Access-Control-Allow-Methods: %.*s\r\n", (int)allow.len, allow.data);
+        mr_buf_text(&headers, preflight_headers);
+    }
+    mr_buf_char(&headers, '\0');
+    respond(exchange, 204, NULL, (struct mr_slice){0}, headers.data);
+    mr_buf_fini(&headers);
+}

@@ -1,0 +1,271 @@
+#include "gateway/request.h"
+
+#include <jansson.h>
+#include <strings.h>
+
+#include "proto/json.h"
+#include "proto/uuid.h"
+
+enum { JSON_DEPTH_MAX = 16 };
+
+static void add_error(struct mr_request *self, const struct mr_field *field, const char *code, const char *message)
+{
+    struct mr_buf *out = &self->errors;
+
+    if (out->len > 0)
+        mr_buf_char(out, ',');
+    mr_buf_text(out, "{\"field\":");
+    mr_json_string(out, mr_slice_of(field->name));
+    mr_buf_text(out, ",\"code\":");
+    mr_json_string(out, mr_slice_of(code));
+    mr_buf_text(out, ",\"message\":");
+    mr_json_string(out, mr_slice_of(message));
+    mr_buf_char(out, '}');
+}
+
+/* ---- Body ---- */
+
+static bool is_json_type(struct mr_slice type)
+{
+    static const char json[] = "application/json";
+    size_t len = sizeof json - 1;
+
+    return type.len >= len && strncasecmp(type.data, json, len) == 0 &&
+           (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
+}
+
+static bool too_deep(const json_t *value, unsigned depth)
+{
+    size_t index;
+    const char *key;
+    json_t *member;
+
+    if (depth > JSON_DEPTH_MAX)
+        return json_is_object(value) || json_is_array(value);
+    json_array_foreach(value, index, member) {
+        if (too_deep(member, depth + 1))
+            return true;
+    }
+    json_object_foreach((json_t *)value, key, member) {
+        if (too_deep(member, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+static mr_status read_json(struct mr_request *self, const struct mr_http_request *http, struct mr_slice body, const char **detail)
+{
+    struct mr_slice type;
+    json_error_t error;
+
+    if (mr_http_header(http, "content-type", &type) && !is_json_type(type))
+        return MR_MEDIA_TYPE;
+    self->json = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, &error);
+    if (self->json == NULL) {
+        *detail = json_error_code(&error) == json_error_duplicate_key ? "The body has the same key twice in one object."
+                  : json_error_code(&error) == json_error_out_of_memory ? "The body is too large to be read."
+                                                                         : "The body is not valid JSON (RFC 8259, UTF-8).";
+        return MR_INVALID;
+    }
+    if (!json_is_object(self->json)) {
+        *detail = "The body has to be a JSON object.";
+        return MR_INVALID;
+    }
+    if (too_deep(self->json, 1)) {
+        *detail = "The body nests deeper than 16 levels.";
+        return MR_INVALID;
+    }
+    return MR_OK;
+}
+
+static bool from_string(const struct mr_field *field, const json_t *json, struct mr_value *out, struct mr_problem *problem)
+{
+    struct mr_slice text = {json_string_value(json), json_string_length(json)};
+
+    if (!json_is_string(json)) {
+        mr_problem_set(problem, "type", "must be a %s", mr_type_told(field->type));
+        return false;
+    }
+    return mr_field_parse(field, text, out, problem);
+}
+
+static bool from_json(const struct mr_field *field, const json_t *json, struct mr_value *out, struct mr_problem *problem)
+{
+    switch (field->type) {
+    case MR_TEXT:
+    case MR_UUID:
+    case MR_TIME:
+        return from_string(field, json, out, problem);
+    case MR_BOOL:
+        mr_problem_set(problem, "type", "must be a boolean");
+        *out = (struct mr_value){.present = true, .boolean = json_is_true(json)};
+        return json_is_boolean(json);
+    case MR_INT:
+        mr_problem_set(problem, "type", "must be an integer");
+        *out = (struct mr_value){.present = true, .integer = json_integer_value(json)};
+        return json_is_integer(json) && mr_field_check_integer(field, out->integer, problem);
+    }
+    return false;
+}
+
+static void read_body_field(struct mr_request *self, unsigned i, const struct mr_field *field)
+{
+    const json_t *json = json_object_get(self->json, field->name);
+    struct mr_problem problem;
+
+    if (json == NULL || json_is_null(json))
+        return;
+    if (!from_json(field, json, &self->values[i], &problem)) {
+        self->values[i].present = false;
+        add_error(self, field, problem.code, problem.message);
+    }
+}
+
+/* ---- Path and query ---- */
+
+static mr_status read_text_field(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice raw, bool form)
+{
+    struct mr_buf *decoded = &self->decoded[i];
+    struct mr_problem problem;
+    mr_status status = mr_http_decode(decoded, raw, form);
+
+    if (status != MR_OK)
+        return status;
+    if (!mr_field_parse(field, (struct mr_slice){decoded->len > 0 ? decoded->data : "", decoded->len}, &self->values[i], &problem))
+        add_error(self, field, problem.code, problem.message);
+    return MR_OK;
+}
+
+static bool path_param(const struct mr_route *route, const char *name, struct mr_slice *out)
+{
+    for (unsigned i = 0; i < route->param_count; i++)
+        if (mr_slice_is(route->params[i].name, name)) {
+            *out = route->params[i].value;
+            return true;
+        }
+    return false;
+}
+
+/* Takes the next name and value of a query; false at its end. */
+static bool next_param(struct mr_slice *query, struct mr_slice *name, struct mr_slice *value)
+{
+    const char *amp;
+    const char *equals;
+    size_t len;
+
+    if (query->len == 0)
+        return false;
+    amp = memchr(query->data, '&', query->len);
+    len = amp != NULL ? (size_t)(amp - query->data) : query->len;
+    equals = memchr(query->data, '=', len);
+    *name = (struct mr_slice){query->data, equals != NULL ? (size_t)(equals - query->data) : len};
+    *value = equals != NULL ? (struct mr_slice){equals + 1, len - name->len - 1} : (struct mr_slice){"", 0};
+    len += amp != NULL;
+    *query = (struct mr_slice){query->data + len, query->len - len};
+    return true;
+}
+
+static mr_status read_query_field(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice query)
+{
+    struct mr_slice name;
+    struct mr_slice value;
+    bool seen = false;
+
+    while (next_param(&query, &name, &value)) {
+        mr_status status;
+
+        if (!mr_slice_is(name, field->name))
+            continue;
+        if (seen) {
+            add_error(self, field, "duplicate", "must be given once");
+            return MR_OK;
+        }
+        seen = true;
+        status = read_text_field(self, i, field, value, true);
+        if (status != MR_OK)
+            return status;
+    }
+    return MR_OK;
+}
+
+/* ---- The whole ---- */
+
+static bool wants_body(const struct mr_field *fields)
+{
+    for (; fields->name != NULL; fields++)
+        if (fields->from == MR_BODY)
+            return true;
+    return false;
+}
+
+static mr_status read_field(struct mr_request *self, unsigned i, const struct mr_field *field, const struct mr_route *route,
+                            const struct mr_http_request *http, const struct mr_principal *principal, const uint8_t new_id[16])
+{
+    struct mr_slice raw;
+
+    switch (field->from) {
+    case MR_BODY:
+        read_body_field(self, i, field);
+        break;
+    case MR_PATH:
+        return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
+    case MR_QUERY:
+        return read_query_field(self, i, field, http->query);
+    case MR_TOKEN_USER:
+        memcpy(self->values[i].uuid, principal->user_id, 16);
+        self->values[i].present = true;
+        break;
+    case MR_NEW_ID:
+        memcpy(self->values[i].uuid, new_id, 16);
+        self->values[i].present = true;
+        break;
+    case MR_ACTOR:
+        break;
+    }
+    return MR_OK;
+}
+
+static void complete_field(struct mr_request *self, unsigned i, const struct mr_field *field, size_t errors_before)
+{
+    struct mr_problem ignored;
+
+    if (self->values[i].present || self->errors.len != errors_before)
+        return;
+    if (field->fallback != NULL)
+        (void)mr_field_parse(field, mr_slice_of(field->fallback), &self->values[i], &ignored);
+    else if (field->required)
+        add_error(self, field, "required", "is required");
+}
+
+mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
+                          struct mr_slice body, const struct mr_principal *principal, const uint8_t new_id[16],
+                          const char **detail)
+{
+    const struct mr_field *fields = mr_op_info(route->op)->traits->fields;
+    mr_status status = MR_OK;
+
+    *detail = NULL;
+    memset(out, 0, sizeof *out);
+    if (wants_body(fields))
+        status = read_json(out, http, body, detail);
+    for (unsigned i = 0; status == MR_OK && fields[i].name != NULL; i++) {
+        size_t before = out->errors.len;
+
+        status = read_field(out, i, &fields[i], route, http, principal, new_id);
+        if (status == MR_INVALID)
+            *detail = "The request target has a broken percent-escape or an escaped U+0000.";
+        complete_field(out, i, &fields[i], before);
+    }
+    if (out->errors.failed)
+        return MR_NO_MEMORY;
+    return status == MR_OK && out->errors.len > 0 ? MR_INVALID : status;
+}
+
+void mr_request_fini(struct mr_request *self)
+{
+    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+        if (self->decoded[i].data != NULL)
+            mr_buf_fini(&self->decoded[i]);
+    mr_buf_fini(&self->errors);
+    json_decref(self->json);
+}
