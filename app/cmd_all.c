@@ -1,0 +1,37 @@
+#include "app/commands.h"
+#include "app/embedded.h"
+#include "app/serve.h"
+#include "app/settings.h"
+#include "runtime/log.h"
+
+static int serve_embedded(struct mr_config *config)
+{
+    struct mr_embedded_options options = {
+        .state_dir = config->state_dir, .bin_dir = config->pg_bin_dir, .database = config->db_database};
+    struct mr_embedded *server = NULL;
+    struct mr_buf problem = {0};
+    int exit_status = MR_EXIT_FAILED;
+
+    if (mr_embedded_start(&server, &options, &problem) == MR_OK) {
+        config->db_host = mr_embedded_host(server);
+        config->db_port = 5432;
+        config->db_user = "postgres";
+        config->db_ssl = "false";
+        mr_log(MR_LOG_INFO, "embedded PostgreSQL runs", mr_log_text("socket", config->db_host));
+        exit_status = mr_serve_api(config);
+    } else {
+        mr_log(MR_LOG_ERROR, "no database", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
+    }
+    mr_embedded_stop(&server);
+    mr_buf_fini(&problem);
+    return exit_status;
+}
+
+int mr_command_all(int argc, char **argv)
+{
+    struct mr_config config;
+
+    if (!mr_no_arguments("all", argc, argv) || !mr_load_settings(&config, MR_RUN_ALL))
+        return MR_EXIT_USAGE;
+    return config.db_host[0] != '\0' ? mr_serve_api(&config) : serve_embedded(&config);
+}

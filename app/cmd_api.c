@@ -1,0 +1,12 @@
+#include "app/commands.h"
+#include "app/serve.h"
+#include "app/settings.h"
+
+int mr_command_api(int argc, char **argv)
+{
+    struct mr_config config;
+
+    if (!mr_no_arguments("api", argc, argv) || !mr_load_settings(&config, MR_RUN_API))
+        return MR_EXIT_USAGE;
+    return mr_serve_api(&config);
+}

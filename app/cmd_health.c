@@ -1,0 +1,80 @@
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "app/commands.h"
+#include "app/settings.h"
+
+enum { PATIENCE_S = 3 };
+
+static int connect_to(const char *host, const char *port)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    struct addrinfo *addresses = NULL;
+    int fd = -1;
+
+    if (getaddrinfo(host, port, &hints, &addresses) != 0)
+        return -1;
+    for (struct addrinfo *a = addresses; a != NULL && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
+            close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(addresses);
+    return fd;
+}
+
+/* The whole answer; the server closes after it. */
+static size_t ask(int fd, char *answer, size_t room)
+{
+    static const char request[] = "GET /v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    size_t len = 0;
+    ssize_t got;
+
+    if (write(fd, request, sizeof request - 1) != (ssize_t)sizeof request - 1)
+        return 0;
+    while (len < room - 1 && (got = read(fd, answer + len, room - 1 - len)) > 0)
+        len += (size_t)got;
+    answer[len] = '\0';
+    return len;
+}
+
+/* Every address of this machine is reached by way of loopback; another one only when APP_HOST names it. */
+static const char *host_of(const struct mr_config *config)
+{
+    if (strcmp(config->app_host, "::") == 0 || strcmp(config->app_host, "0.0.0.0") == 0)
+        return "127.0.0.1";
+    return config->app_host;
+}
+
+int mr_command_health(int argc, char **argv)
+{
+    char answer[8192];
+    char port[8];
+    struct mr_config config;
+    const char *body;
+    int fd;
+
+    if (!mr_no_arguments("health", argc, argv) || !mr_load_settings(&config, MR_RUN_ALL))
+        return MR_EXIT_USAGE;
+    snprintf(port, sizeof port, "%d", (int)config.app_port);
+    fd = connect_to(host_of(&config), port);
+    if (fd < 0 || ask(fd, answer, sizeof answer) == 0) {
+        fprintf(stderr, "millrace health: nobody answers on %s port %s\n", host_of(&config), port);
+        if (fd >= 0)
+            close(fd);
+        return MR_EXIT_FAILED;
+    }
+    close(fd);
+    body = strstr(answer, "\r\n\r\n");
+    puts(body != NULL ? body + 4 : answer);
+    return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 ? MR_EXIT_OK : MR_EXIT_FAILED;
+}

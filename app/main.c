@@ -1,0 +1,54 @@
+/*
+ * Millrace: the entry point. Finds the subcommand and hands over.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+
+static const struct command {
+    const char *name;
+    const char *arguments;
+    const char *about;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+#define CMD(name, arguments, about) {#name, arguments, about, mr_command_##name},
+    MR_COMMANDS(CMD)
+#undef CMD
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out)
+{
+    fputs("usage: millrace COMMAND\n\n", out);
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        char call[48];
+
+        snprintf(call, sizeof call, "%s %s", commands[i].name, commands[i].arguments);
+        fprintf(out, "  %-30s %s\n", call, commands[i].about);
+    }
+    fputs("\n  --version                      version and revision of this build\n"
+          "  --help                         this page\n\n"
+          "Settings are environment variables; `millrace config` lists them.\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return argc > 1 ? MR_EXIT_OK : MR_EXIT_USAGE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("millrace %s (%s)\n", MR_VERSION, MR_REVISION);
+        return MR_EXIT_OK;
+    }
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 2, argv + 2);
+    fprintf(stderr, "millrace: there is no command '%s'; `millrace --help` lists them\n", name);
+    return MR_EXIT_USAGE;
+}

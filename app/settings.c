@@ -1,0 +1,45 @@
+#include "app/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/log.h"
+
+bool mr_no_arguments(const char *command, int argc, char **argv)
+{
+    if (argc == 0)
+        return true;
+    fprintf(stderr, "millrace %s: takes no argument, got '%s'\n", command, argv[0]);
+    return false;
+}
+
+const char *mr_environment(const char *name)
+{
+    return getenv(name);
+}
+
+static bool is_production(void)
+{
+    const char *env = getenv("NODE_ENV");
+
+    return env != NULL && strcmp(env, "production") == 0;
+}
+
+bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
+{
+    struct mr_buf problems = {0};
+    enum mr_log_level level = MR_LOG_INFO;
+    bool good;
+
+    if (!is_production() && mr_config_load_dotenv(".env") != MR_OK)
+        fputs("millrace: .env cannot be read\n", stderr);
+    good = mr_config_read(out, role, mr_environment, &problems) == MR_OK;
+    if (good) {
+        (void)mr_log_level_parse(out->logging_level, &level);
+        mr_log_setup(level, strcmp(out->logging_format, "json") == 0);
+    } else {
+        fprintf(stderr, "millrace: the configuration is refused:\n%.*s", (int)problems.len, problems.len > 0 ? problems.data : "");
+    }
+    mr_buf_fini(&problems);
+    return good;
+}

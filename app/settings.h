@@ -1,0 +1,21 @@
+/*
+ * settings: what every subcommand does first with the environment.
+ */
+#ifndef MR_APP_SETTINGS_H
+#define MR_APP_SETTINGS_H
+
+#include "runtime/config.h"
+
+/* Refuses arguments that a command does not take: prints so and returns false. */
+bool mr_no_arguments(const char *command, int argc, char **argv);
+
+/* The environment, as mr_config_read wants it. */
+const char *mr_environment(const char *name);
+
+/*
+ * Reads .env (unless NODE_ENV=production), then the settings of the role, and sets the log up. False: every
+ * problem has been printed, and the exit status is MR_EXIT_USAGE.
+ */
+bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role);
+
+#endif
