@@ -2,4 +2,8 @@
 
 #include "runtime/actor.h"
 
-const struct mr_actor_spec mr_data_writer_spec = {.id = MR_ACTOR_DATA_WRITER};
+const struct mr_actor_spec mr_data_writer_spec = {
+    .id = MR_ACTOR_DATA_WRITER,
+    .channel = "millrace_refdata",
+    .tells = MR_OP_refdata_changed,
+};

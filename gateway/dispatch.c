@@ -80,6 +80,31 @@ static void send_message(struct exchange *exchange, const struct mr_route *route
     mr_request_fini(&message);
 }
 
+static void copy_text(char *out, size_t room, struct mr_slice text)
+{
+    size_t len = text.len < room ? text.len : room - 1;
+
+    memcpy(out, text.data, len);
+    out[len] = '\0';
+}
+
+/* True when the answer was at hand. Otherwise the exchange knows what to keep when it comes. */
+static bool answer_from_cache(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request)
+{
+    struct gateway *gateway = exchange->gateway;
+    struct mr_slice key = route->param_count > 0 ? route->params[0].value : (struct mr_slice){"", 0};
+    const struct mr_cached *cached = mr_cache_find(&gateway->cache, route->op, key, exchange->started_ms);
+    struct mr_slice tag;
+
+    if (mr_http_header(request, "if-none-match", &tag) && tag.len < sizeof exchange->if_none_match)
+        copy_text(exchange->if_none_match, sizeof exchange->if_none_match, tag);
+    if (cached != NULL)
+        reply_cached(exchange, cached);
+    else
+        copy_text(exchange->cache_key, sizeof exchange->cache_key, key);
+    return cached != NULL;
+}
+
 static void answer_here(struct exchange *exchange)
 {
     switch (exchange->op) {
@@ -104,7 +129,7 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
         status = MR_FORBIDDEN;
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
-    else
+    else if (mr_op_info(route->op)->traits->cache_s == 0 || !answer_from_cache(exchange, route, request))
         send_message(exchange, route, request, body, access != MR_ACCESS_PUBLIC ? &principal : NULL);
 }
 

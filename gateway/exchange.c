@@ -77,6 +77,8 @@ struct exchange *exchange_new(struct connection *connection, const struct mr_htt
     self->op = MR_OP_COUNT;
     self->sent = false;
     self->limit = 0;
+    self->cache_key[0] = '\0';
+    self->if_none_match[0] = '\0';
     self->is_head = request != NULL && request->is_head;
     self->origin[0] = '\0';
     self->started_ms = gateway_now_ms(gateway);
@@ -191,6 +193,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
     load->bytes += self->bytes;
     self->mailbox = (unsigned)chosen;
     self->sent = true;
+    self->cache_generation = gateway->cache.generation;
     self->deadline_ms = gateway_now_ms(gateway) + patience_ms;
     insert_by_deadline(gateway, self);
     return MR_OK;
@@ -225,8 +228,13 @@ static void deliver(struct gateway *gateway, const struct mr_parcel *parcel)
 {
     struct mr_envelope reply;
     struct exchange *self;
+    bool good = mr_envelope_decode(&reply, parcel->data, parcel->len) == MR_OK;
 
-    if (mr_envelope_decode(&reply, parcel->data, parcel->len) != MR_OK || reply.kind == MR_REQUEST) {
+    if (good && reply.kind == MR_REQUEST && reply.op == MR_OP_refdata_changed) {
+        mr_cache_drop(&gateway->cache);
+        return;
+    }
+    if (!good || reply.kind == MR_REQUEST) {
         mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", "gateway"), mr_log_text("from", parcel->from));
         return;
     }

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "gateway/authenticate.h"
+#include "gateway/cache.h"
 #include "gateway/gateway.h"
 #include "gateway/http.h"
 #include "gateway/route.h"
@@ -68,6 +69,9 @@ struct exchange {
     bool sent;                     /* counted at its mailbox */
     bool is_head;
     unsigned limit;     /* of a list that is walked; 0: none */
+    uint64_t cache_generation;      /* when the message was sent */
+    char cache_key[MR_CACHE_KEY];   /* of an op that may be cached */
+    char if_none_match[128];
     uint8_t new_id[16]; /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
     char origin[256];                 /* CORS: the value of Access-Control-Allow-Origin, "" for none */
@@ -113,6 +117,7 @@ struct gateway {
     struct exchange_list in_flight;
 
     struct mr_token_cache *tokens;
+    struct mr_cache cache;
     struct mr_buf out;        /* the response being built */
     struct mr_buf body;       /* its JSON */
     struct mr_buf frame;      /* the envelope being built */
@@ -155,6 +160,7 @@ bool exchange_any(const struct gateway *gateway);
 /* reply.c: each ends the exchange. */
 void reply_json(struct exchange *exchange, int http, struct mr_slice body, const char *extra_headers);
 void reply_wire(struct exchange *exchange, struct mr_slice payload);
+void reply_cached(struct exchange *exchange, const struct mr_cached *cached);
 void reply_problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors);
 void reply_fault(struct exchange *exchange, const struct mr_fault *fault);
 void reply_method(struct exchange *exchange, struct mr_slice allow);

@@ -21,8 +21,7 @@ static const char security_headers[] =
     "X-Frame-Options: DENY\r\n"
     "Referrer-Policy: no-referrer\r\n"
     "Cross-Origin-Opener-Policy: same-origin\r\n"
-    "Cross-Origin-Resource-Policy: same-origin\r\n"
-    "Cache-Control: no-store\r\n";
+    "Cross-Origin-Resource-Policy: same-origin\r\n";
 
 static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, content-type, idempotency-key, if-match, "
                                         "if-none-match, traceparent, x-request-id\r\n"
@@ -98,7 +97,7 @@ static void write_head(struct exchange *exchange, struct mr_buf *out, int http, 
         mr_buf_text(out, "\r\nContent-Type: ");
         mr_buf_text(out, type);
     }
-    if (http != 204) {
+    if (http != 204 && http != 304) {
         mr_buf_text(out, "\r\nContent-Length: ");
         mr_buf_int(out, (long long)body_len);
     }
@@ -112,6 +111,8 @@ static void write_head(struct exchange *exchange, struct mr_buf *out, int http, 
         mr_buf_text(out, exposed_headers);
     }
     mr_buf_slice(out, (struct mr_slice){gateway->fixed.data, gateway->fixed.len});
+    if (extra_headers == NULL || strstr(extra_headers, "Cache-Control: ") == NULL)
+        mr_buf_text(out, "Cache-Control: no-store\r\n");
     if (extra_headers != NULL)
         mr_buf_text(out, extra_headers);
     if (exchange->connection->close_after)
@@ -170,6 +171,36 @@ static void add_link(struct mr_buf *out, const struct exchange *exchange, struct
     mr_buf_text(out, ">; rel=\"next\"\r\n");
 }
 
+/* What everybody may keep: with its tag, and without the body for a client that has it already. */
+static void respond_cacheable(struct exchange *exchange, struct mr_slice body, const char *etag)
+{
+    char headers[128];
+
+    snprintf(headers, sizeof headers, "Cache-Control: public, max-age=%u\r\nETag: %s\r\n",
+             mr_op_info(exchange->op)->traits->cache_s, etag);
+    if (mr_etag_matches(mr_slice_of(exchange->if_none_match), etag))
+        respond(exchange, 304, NULL, (struct mr_slice){0}, headers);
+    else
+        reply_json(exchange, 200, body, headers);
+}
+
+void reply_cached(struct exchange *exchange, const struct mr_cached *cached)
+{
+    respond_cacheable(exchange, (struct mr_slice){cached->body.data, cached->body.len}, cached->etag);
+}
+
+static void keep_and_respond(struct exchange *exchange, struct mr_slice body)
+{
+    struct gateway *gateway = exchange->gateway;
+    int64_t life_ms = (int64_t)mr_op_info(exchange->op)->traits->cache_s * 1000;
+    char etag[MR_ETAG_TEXT];
+
+    mr_etag_make(etag, body);
+    mr_cache_keep(&gateway->cache, exchange->cache_generation, exchange->op, mr_slice_of(exchange->cache_key), body,
+                  gateway_now_ms(gateway) + life_ms);
+    respond_cacheable(exchange, body, etag);
+}
+
 void reply_wire(struct exchange *exchange, struct mr_slice payload)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
@@ -182,6 +213,10 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     if (mr_reply_decode(payload, &next, &wire) != MR_OK || mr_json_from_wire(body, &wire) != MR_OK || body->failed) {
         mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id), mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
+        return;
+    }
+    if (info->traits->cache_s > 0) {
+        keep_and_respond(exchange, (struct mr_slice){body->data, body->len});
         return;
     }
     if (info->traits->location != NULL)

@@ -113,6 +113,7 @@ static void read_body_field(struct mr_request *self, unsigned i, const struct mr
     const json_t *json = json_object_get(self->json, field->name);
     struct mr_problem problem;
 
+    self->values[i].cleared = json_is_null(json) && field->clearable;
     if (json == NULL || json_is_null(json))
         return;
     if (!from_json(field, json, &self->values[i], &problem)) {
@@ -225,6 +226,28 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     return MR_OK;
 }
 
+static bool is_same(enum mr_type type, const struct mr_value *a, const struct mr_value *b)
+{
+    if (type == MR_UUID)
+        return memcmp(a->uuid, b->uuid, sizeof a->uuid) == 0;
+    if (type == MR_TEXT)
+        return a->text.len == b->text.len && memcmp(a->text.data, b->text.data, a->text.len) == 0;
+    return a->integer == b->integer;
+}
+
+static void compare_fields(struct mr_request *self, enum mr_op op)
+{
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+
+    for (unsigned i = 0; fields[i].name != NULL; i++) {
+        int other = fields[i].same_as != NULL ? mr_field_index(op, fields[i].same_as) : -1;
+
+        if (other >= 0 && self->values[i].present && self->values[other].present &&
+            !is_same(fields[i].type, &self->values[i], &self->values[other]))
+            add_error(self, &fields[i], "mismatch", "must be the same as in the path");
+    }
+}
+
 static void complete_field(struct mr_request *self, unsigned i, const struct mr_field *field, size_t errors_before)
 {
     struct mr_problem ignored;
@@ -256,6 +279,8 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
             *detail = "The request target has a broken percent-escape or an escaped U+0000.";
         complete_field(out, i, &fields[i], before);
     }
+    if (status == MR_OK)
+        compare_fields(out, route->op);
     if (out->errors.failed)
         return MR_NO_MEMORY;
     return status == MR_OK && out->errors.len > 0 ? MR_INVALID : status;

@@ -340,6 +340,7 @@ static void destroy(struct gateway *gateway)
         ev_loop_destroy(gateway->loop);
     mr_mailbox_destroy(&gateway->mailbox);
     mr_token_cache_destroy(&gateway->tokens);
+    mr_cache_drop(&gateway->cache);
     free_exchanges(gateway);
     free(gateway->mailboxes);
     mr_buf_fini(&gateway->out);

@@ -109,7 +109,7 @@ mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t l
 static void encode_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
     if (!value->present) {
-        mr_wire_nil(out);
+        value->cleared ? mr_wire_array(out, 0) : mr_wire_nil(out);
         return;
     }
     switch (type) {
@@ -131,9 +131,11 @@ void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value 
         encode_value(out, fields[i].type, &values[i]);
 }
 
+/* nil: left out; an empty array: cleared. */
 static bool decode_value(const struct mr_wire_item *item, enum mr_type type, struct mr_value *out)
 {
-    out->present = item->kind != MR_WIRE_NIL;
+    out->cleared = item->kind == MR_WIRE_ARRAY && item->count == 0;
+    out->present = item->kind != MR_WIRE_NIL && !out->cleared;
     if (!out->present)
         return true;
     switch (type) {
@@ -169,7 +171,7 @@ mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_sl
     for (unsigned i = 0; i < count; i++) {
         if (mr_wire_next(&wire, &item) != MR_OK || !decode_value(&item, fields[i].type, &values[i]))
             return MR_INVALID;
-        if (fields[i].required && !values[i].present)
+        if ((fields[i].required && !values[i].present) || (values[i].cleared && !fields[i].clearable))
             return MR_INVALID;
     }
     return wire.at == wire.end ? MR_OK : MR_INVALID;

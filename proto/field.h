@@ -53,12 +53,16 @@ struct mr_field {
     int64_t max;
     enum mr_format format;
     const char *fallback; /* the value when it is left out, as text; NULL: none */
+    bool clearable;       /* null is not the same as left out: it clears. A statement then has a boolean parameter
+                             more behind the field's own, which says whether the field was given at all */
+    const char *same_as;  /* has to equal that field of the message when it is given; NULL: no such rule */
     const char *about;    /* one line for the documentation */
 };
 
-/* A value of a field. `absent` stands for left out and for null alike. */
+/* A value of a field. Not present stands for left out and, unless the field is clearable, for null. */
 struct mr_value {
     bool present;
+    bool cleared; /* null was given for a clearable field; not present then */
     union {
         struct mr_slice text; /* borrowed */
         uint8_t uuid[16];

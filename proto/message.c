@@ -48,6 +48,16 @@ unsigned mr_field_count(enum mr_op op)
     return count;
 }
 
+unsigned mr_statement_params(enum mr_op op)
+{
+    const struct mr_field *fields = ops[op].traits->fields;
+    unsigned count = 0;
+
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        count += fields[i].clearable ? 2 : 1;
+    return count;
+}
+
 int mr_field_index(enum mr_op op, const char *name)
 {
     const struct mr_field *fields = ops[op].traits->fields;

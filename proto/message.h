@@ -37,6 +37,7 @@ struct mr_traits {
     bool rerun_safe;                    /* a lost connection may run the statement again: it reads, or finds what it wrote */
     const char *resource;               /* messages of one resource and one key keep their order */
     const char *key;                    /* the field that is that key; NULL: messages are independent */
+    unsigned cache_s;                   /* how long the gateway and the client may keep a success; 0: not at all */
     const char *location;               /* path of what was made, with `:field`; NULL: no Location header */
     const struct mr_variant *variants;  /* ended by a NULL field; NULL: none */
     const struct mr_field *fields;      /* ended by a NULL name; at most MR_FIELDS_MAX */
@@ -72,6 +73,9 @@ const char *mr_verb_name(enum mr_verb verb);
 
 /* Number of fields of the op's message. */
 unsigned mr_field_count(enum mr_op op);
+
+/* Number of parameters of the op's statement: one a field, and one more for each clearable field. */
+unsigned mr_statement_params(enum mr_op op);
 
 /* Index of the field of that name, -1 when the message has none. */
 int mr_field_index(enum mr_op op, const char *name);

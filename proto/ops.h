@@ -11,17 +11,23 @@
 #define MR_PROTO_OPS_H
 
 /* clang-format off */
-#define MR_OPS(OP)                                                                      \
-    /* verb  path                  message      actor        access    ok   handler */  \
-    OP(POST, "/v1/auth/register",  register,    AUTH,        PUBLIC,   200, CODE)       \
-    OP(POST, "/v1/auth/signin",    sign_in,     AUTH,        PUBLIC,   200, CODE)       \
-    OP(POST, "/v1/tasks",          task_create, DATA_WRITER, USER,     201, SQL)        \
-    OP(GET,  "/v1/tasks",          task_list,   DATA_READER, USER,     200, SQL)        \
-    OP(GET,  "/v1/tasks/:taskId",  task_get,    DATA_READER, USER,     200, SQL)        \
-    OP(GET,  "/v1/health",         health,      GATEWAY,     PUBLIC,   200, CODE)       \
-    OP(GET,  "/livez",             livez,       GATEWAY,     PUBLIC,   200, CODE)       \
-    OP(GET,  "/readyz",            readyz,      GATEWAY,     PUBLIC,   200, CODE)       \
-    OP(NONE, NULL,                 db_ping,     DATA_READER, INTERNAL, 200, SQL)
+#define MR_OPS(OP)                                                                                          \
+    /* verb    path                               message             actor        access    ok   handler */  \
+    OP(POST,   "/v1/auth/register",               register,           AUTH,        PUBLIC,   200, CODE)     \
+    OP(POST,   "/v1/auth/signin",                 sign_in,            AUTH,        PUBLIC,   200, CODE)     \
+    OP(GET,    "/v1/users/profile",               profile_get,        DATA_READER, USER,     200, SQL)      \
+    OP(POST,   "/v1/tasks",                       task_create,        DATA_WRITER, USER,     201, SQL)      \
+    OP(GET,    "/v1/tasks",                       task_list,          DATA_READER, USER,     200, SQL)      \
+    OP(GET,    "/v1/tasks/:taskId",               task_get,           DATA_READER, USER,     200, SQL)      \
+    OP(PUT,    "/v1/tasks/:taskId",               task_update,        DATA_WRITER, USER,     200, SQL)      \
+    OP(DELETE, "/v1/tasks/:taskId",               task_delete,        DATA_WRITER, USER,     204, SQL)      \
+    OP(GET,    "/v1/refdata/taskpriorities",      task_priority_list, DATA_READER, PUBLIC,   200, SQL)      \
+    OP(GET,    "/v1/refdata/taskpriorities/:code",task_priority_get,  DATA_READER, PUBLIC,   200, SQL)      \
+    OP(GET,    "/v1/health",                      health,             GATEWAY,     PUBLIC,   200, CODE)     \
+    OP(GET,    "/livez",                          livez,              GATEWAY,     PUBLIC,   200, CODE)     \
+    OP(GET,    "/readyz",                         readyz,             GATEWAY,     PUBLIC,   200, CODE)     \
+    OP(NONE,   NULL,                              db_ping,            DATA_READER, INTERNAL, 200, SQL)      \
+    OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)
 
 /* Another path to the same row. */
 #define MR_ALIASES(ALIAS)                                                               \

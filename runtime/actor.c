@@ -232,6 +232,21 @@ static void note_connection(struct mr_actor *self)
                mr_log_text("reason", mr_db_last_error(self->db)->message));
 }
 
+/* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
+static void pass_on_notice(struct mr_actor *self)
+{
+    struct mr_envelope notice = {.kind = MR_REQUEST, .op = self->spec->tells, .deadline_ms = mr_wall_ms(self->clock)};
+
+    if (self->spec->channel == NULL || !mr_db_notified(self->db))
+        return;
+    mr_buf_clear(&self->body, SIZE_MAX);
+    mr_buf_clear(&self->frame, SIZE_MAX);
+    mr_payload_encode(&self->body, notice.op, NULL);
+    notice.payload = (struct mr_slice){self->body.data, self->body.len};
+    if (mr_envelope_encode(&self->frame, &notice) == MR_OK)
+        (void)!mr_mailbox_send(self->mailbox, mr_actor_info(MR_ACTOR_GATEWAY)->name, self->frame.data, self->frame.len);
+}
+
 /* While the database is away everybody is told so at once; waiting would only fill the mailbox. */
 static void work(struct mr_actor *self)
 {
@@ -270,6 +285,7 @@ static void loop(mr_thread *thread, void *argument)
             mr_db_listen(self->db);
         take_mail(self);
         work(self);
+        pass_on_notice(self);
         stop = wake.stop;
     }
 }
@@ -314,6 +330,7 @@ static mr_status open_db(struct mr_actor *self)
         .clock = self->clock,
         .host = replica ? self->config->db_host_read_only : self->config->db_host,
         .application_name = self->name,
+        .channel = self->instance == 0 ? self->spec->channel : NULL,
         .set_wise = true,
     };
 
@@ -356,6 +373,7 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->config = config;
     self->clock = clock;
     self->lane = lane;
+    self->instance = instance;
     self->last = &self->first;
     mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);

@@ -47,6 +47,8 @@ typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *me
 struct mr_actor_spec {
     enum mr_actor_id id;
     mr_code_handler *const *handlers; /* by op, for the ops whose handler is CODE; NULL: none */
+    const char *channel;              /* the first instance listens to it; NULL: none */
+    enum mr_op tells;                 /* the message without fields that the gateway gets when the channel was notified */
 };
 
 struct mr_actor {
@@ -55,6 +57,7 @@ struct mr_actor {
     const struct mr_clock *clock;
     char name[MR_MAILBOX_NAME]; /* of its thread and mailbox: "data-reader/0", "data-reader/slow" */
     enum mr_lane lane;
+    unsigned instance;
     struct mr_actor_stats stats;
 
     /* The actor thread's own. */

@@ -87,17 +87,28 @@ mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rer
     return status;
 }
 
-/* One array a field, one element a message. */
+/* One array a field, one element a message; behind a clearable field the array that says where it was given. */
 static mr_status bind(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     enum mr_op op = messages[0]->envelope.op;
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
-    unsigned columns = mr_field_count(op);
+    unsigned column = 0;
 
-    mr_params_begin(&self->params, columns);
-    for (unsigned column = 0; column < columns; column++)
+    mr_params_begin(&self->params, mr_statement_params(op));
+    for (unsigned f = 0; fields[f].name != NULL; f++) {
         for (unsigned i = 0; i < count; i++)
-            mr_params_add(&self->params, column, fields[column].type, &messages[i]->values[column]);
+            mr_params_add(&self->params, column, fields[f].type, &messages[i]->values[f]);
+        column++;
+        if (!fields[f].clearable)
+            continue;
+        for (unsigned i = 0; i < count; i++) {
+            const struct mr_value *value = &messages[i]->values[f];
+            struct mr_value given = {.present = true, .boolean = value->present || value->cleared};
+
+            mr_params_add(&self->params, column, MR_BOOL, &given);
+        }
+        column++;
+    }
     return mr_params_end(&self->params);
 }
 

@@ -20,6 +20,7 @@ struct mr_db {
     PGconn *conn; /* NULL: down */
     int64_t backoff_ms;
     int64_t next_attempt_ms;
+    bool notified;
     struct mr_db_error error;
 };
 
@@ -164,11 +165,18 @@ static mr_status take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
 
 static bool send_prepares(mr_db *self)
 {
+    char listen[80];
+
     if (!PQenterPipelineMode(self->conn))
         return false;
     for (const struct mr_statement *const *s = self->statements; *s != NULL; s++)
         if (!PQsendPrepare(self->conn, (*s)->name, (*s)->text, 0, NULL))
             return false;
+    if (self->options.channel != NULL) {
+        snprintf(listen, sizeof listen, "LISTEN %s", self->options.channel);
+        if (!PQsendQueryParams(self->conn, listen, 0, NULL, NULL, NULL, NULL, 0))
+            return false;
+    }
     return PQpipelineSync(self->conn) == 1;
 }
 
@@ -277,6 +285,7 @@ mr_status mr_db_reconnect(mr_db *self)
     status = attempt(self);
     if (status == MR_OK) {
         self->backoff_ms = 0;
+        self->notified = true;
         return MR_OK;
     }
     self->backoff_ms = self->backoff_ms == 0 ? BACKOFF_LEAST_MS : self->backoff_ms * 2;
@@ -307,6 +316,19 @@ void mr_db_listen(mr_db *self)
 {
     if (self->conn != NULL && (!PQconsumeInput(self->conn) || PQstatus(self->conn) == CONNECTION_BAD))
         fail_lost(self, PQerrorMessage(self->conn));
+}
+
+bool mr_db_notified(mr_db *self)
+{
+    PGnotify *notice;
+    bool notified = self->notified;
+
+    while (self->conn != NULL && (notice = PQnotifies(self->conn)) != NULL) {
+        notified = true;
+        PQfreemem(notice);
+    }
+    self->notified = false;
+    return notified;
 }
 
 mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms, mr_rows **out)

@@ -22,6 +22,7 @@ struct mr_db_options {
     const struct mr_clock *clock;   /* for timeouts and backoff; borrowed */
     const char *host;               /* config->db_host or db_host_read_only */
     const char *application_name;   /* shows in pg_stat_activity; borrowed */
+    const char *channel;            /* LISTEN to it (a plain identifier); NULL: to none */
     bool set_wise;                  /* generic plans and index scans only: what set-wise statements need */
 };
 
@@ -57,6 +58,9 @@ int mr_db_fd(const mr_db *self);
 
 /* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
 void mr_db_listen(mr_db *self);
+
+/* Whether the channel was notified since the last call, or may have been: a new connection counts. */
+bool mr_db_notified(mr_db *self);
 
 /*
  * Runs a prepared statement and waits until `deadline_ms` (monotonic) at most. MR_OK: `out` holds the rows,

@@ -26,6 +26,32 @@ MR_MESSAGE(task_get) {
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"}),
 };
 
+MR_MESSAGE(task_update) {
+    .summary = "Change a task: fields left out stay as they are, null clears description and dueAt",
+    .shape = MR_SHAPE_ONE,
+    .resource = "task",
+    .key = "taskId",
+    .fields = MR_FIELDS(
+        {"taskId", MR_UUID, MR_PATH, true, .about = "the task"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"},
+        {"id", MR_UUID, MR_BODY, .same_as = "taskId", .about = "may be repeated in the body"},
+        {"summary", MR_TEXT, MR_BODY, false, 1, 500, .about = "what is to be done"},
+        {"description", MR_TEXT, MR_BODY, false, 0, 65536, .clearable = true, .about = "the details"},
+        {"dueAt", MR_TIME, MR_BODY, .clearable = true, .about = "when it is due"},
+        {"isComplete", MR_BOOL, MR_BODY, .about = "whether it is done"},
+        {"taskPriorityCode", MR_TEXT, MR_BODY, false, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority"}),
+};
+
+MR_MESSAGE(task_delete) {
+    .summary = "Delete a task",
+    .shape = MR_SHAPE_NONE,
+    .resource = "task",
+    .key = "taskId",
+    .fields = MR_FIELDS(
+        {"taskId", MR_UUID, MR_PATH, true, .about = "the task"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"}),
+};
+
 MR_MESSAGE(task_list) {
     .summary = "The caller's tasks, newest first: a plain array, a walk by limit and cursor, or a page",
     .shape = MR_SHAPE_MANY,

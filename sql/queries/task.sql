@@ -41,6 +41,63 @@ SELECT k.n,
   LEFT JOIN task t ON t.id = k.task_id AND t.user_id = k.user_id
   LEFT JOIN task_priority p ON p.code = t.priority_code;
 
+-- name: task_update
+-- Rows are locked in the order of their ids before anything is changed, so that two batches never wait for each other.
+WITH k AS (
+    SELECT *
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::boolean[],
+                  $9::boolean[], $10::text[])
+           WITH ORDINALITY AS k (task_id, user_id, body_id, summary, description, description_given, due_at, due_at_given,
+                                 is_complete, priority_code, n)
+), locked AS (
+    SELECT t.id
+      FROM task t
+      JOIN k ON t.id = k.task_id AND t.user_id = k.user_id
+     ORDER BY t.id
+       FOR UPDATE OF t
+), changed AS (
+    UPDATE task t
+       SET summary       = coalesce(k.summary, t.summary),
+           description   = CASE WHEN k.description_given THEN k.description ELSE t.description END,
+           due_at        = CASE WHEN k.due_at_given THEN k.due_at ELSE t.due_at END,
+           is_complete   = coalesce(k.is_complete, t.is_complete),
+           priority_code = coalesce(k.priority_code, t.priority_code),
+           version       = t.version + 1,
+           updated_at    = now()
+      FROM locked
+      JOIN k ON k.task_id = locked.id
+     WHERE t.id = locked.id
+       AND (k.priority_code IS NULL OR EXISTS (SELECT FROM task_priority p WHERE p.code = k.priority_code))
+    RETURNING t.*
+)
+SELECT k.n,
+       CASE WHEN t.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 404 ELSE 400 END AS "$status",
+       CASE WHEN t.id IS NULL AND locked.id IS NOT NULL THEN 'taskPriorityCode' END AS "$field",
+       t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
+       t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
+       p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
+       t.created_at AS "createdAt", t.updated_at AS "updatedAt"
+  FROM k
+  LEFT JOIN locked ON locked.id = k.task_id
+  LEFT JOIN changed t ON t.id = k.task_id
+  LEFT JOIN task_priority p ON p.code = t.priority_code;
+
+-- name: task_delete
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (task_id, user_id, n)
+), locked AS (
+    SELECT t.id
+      FROM task t
+      JOIN k ON t.id = k.task_id AND t.user_id = k.user_id
+     ORDER BY t.id
+       FOR UPDATE OF t
+), gone AS (
+    DELETE FROM task t USING locked WHERE t.id = locked.id RETURNING t.id
+)
+SELECT k.n, CASE WHEN gone.id IS NULL THEN 404 END AS "$status"
+  FROM k
+  LEFT JOIN gone ON gone.id = k.task_id;
+
 -- name: task_list
 -- A cursor is the id and the creation time of the last row, in hexadecimal. One row more than asked for, and a
 -- list over a mebibyte, say that there is a rest: the last row that still belongs to the answer carries "$next".

@@ -1,0 +1,76 @@
+#include "gateway/cache.h"
+
+#include <sodium.h>
+
+void mr_etag_make(char out[MR_ETAG_TEXT], struct mr_slice body)
+{
+    unsigned char hash[16];
+
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)body.data, body.len, NULL, 0);
+    out[0] = '"';
+    sodium_bin2hex(out + 1, MR_ETAG_TEXT - 1, hash, sizeof hash);
+    memcpy(out + 1 + 2 * sizeof hash, "\"", 2);
+}
+
+/* If-None-Match compares weakly (RFC 9110, 13.1.2): a W/ in front makes no difference. */
+bool mr_etag_matches(struct mr_slice if_none_match, const char *etag)
+{
+    return mr_slice_is(if_none_match, "*") ||
+           (if_none_match.len > 0 && memmem(if_none_match.data, if_none_match.len, etag, strlen(etag)) != NULL);
+}
+
+static bool is_for(const struct mr_cached *entry, enum mr_op op, struct mr_slice key)
+{
+    return entry->body.len > 0 && entry->op == op && mr_slice_is(key, entry->key);
+}
+
+const struct mr_cached *mr_cache_find(const struct mr_cache *self, enum mr_op op, struct mr_slice key, int64_t now_ms)
+{
+    for (size_t i = 0; i < MR_CACHE_ENTRIES; i++)
+        if (is_for(&self->entries[i], op, key) && self->entries[i].until_ms > now_ms)
+            return &self->entries[i];
+    return NULL;
+}
+
+static struct mr_cached *place_for(struct mr_cache *self, enum mr_op op, struct mr_slice key)
+{
+    struct mr_cached *first = &self->entries[0];
+
+    for (size_t i = 0; i < MR_CACHE_ENTRIES; i++) {
+        if (is_for(&self->entries[i], op, key))
+            return &self->entries[i];
+        if (self->entries[i].until_ms < first->until_ms)
+            first = &self->entries[i];
+    }
+    return first;
+}
+
+void mr_cache_keep(struct mr_cache *self, uint64_t generation, enum mr_op op, struct mr_slice key, struct mr_slice body,
+                   int64_t until_ms)
+{
+    struct mr_cached *entry;
+
+    if (generation != self->generation || key.len >= MR_CACHE_KEY)
+        return;
+    entry = place_for(self, op, key);
+    mr_buf_clear(&entry->body, SIZE_MAX);
+    mr_buf_slice(&entry->body, body);
+    if (entry->body.failed) {
+        mr_buf_fini(&entry->body);
+        return;
+    }
+    entry->op = op;
+    memcpy(entry->key, key.data, key.len);
+    entry->key[key.len] = '\0';
+    entry->until_ms = until_ms;
+    mr_etag_make(entry->etag, body);
+}
+
+void mr_cache_drop(struct mr_cache *self)
+{
+    for (size_t i = 0; i < MR_CACHE_ENTRIES; i++) {
+        mr_buf_fini(&self->entries[i].body);
+        self->entries[i].until_ms = 0;
+    }
+    self->generation++;
+}

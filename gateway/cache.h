@@ -1,0 +1,48 @@
+/*
+ * cache: answers that are the same for everybody, for as long as their op's traits say.
+ *
+ * Thread: the gateway's. Bounded: MR_CACHE_ENTRIES answers; a new one takes the place of the one that ends first.
+ */
+#ifndef MR_GATEWAY_CACHE_H
+#define MR_GATEWAY_CACHE_H
+
+#include <stdint.h>
+
+#include "proto/buffer.h"
+#include "proto/ops.h"
+
+enum { MR_CACHE_ENTRIES = 64, MR_CACHE_KEY = 64, MR_ETAG_TEXT = 35 };
+
+struct mr_cached {
+    enum mr_op op;
+    char key[MR_CACHE_KEY]; /* the path parameter, as sent */
+    struct mr_buf body;
+    char etag[MR_ETAG_TEXT]; /* quoted, terminated */
+    int64_t until_ms;        /* monotonic */
+};
+
+struct mr_cache {
+    struct mr_cached entries[MR_CACHE_ENTRIES];
+    uint64_t generation; /* rises when everything is dropped */
+};
+
+/* A strong entity tag for a body (RFC 9110, 8.8.3): a hash of its bytes, quoted and terminated. */
+void mr_etag_make(char out[MR_ETAG_TEXT], struct mr_slice body);
+
+/* Whether an If-None-Match value names the tag, or is `*`. */
+bool mr_etag_matches(struct mr_slice if_none_match, const char *etag);
+
+/* The answer for op and key, NULL when there is none or its time is over. */
+const struct mr_cached *mr_cache_find(const struct mr_cache *self, enum mr_op op, struct mr_slice key, int64_t now_ms);
+
+/*
+ * Keeps a copy of the body, unless everything was dropped since `generation` was read: an answer that was on
+ * its way while the data changed may be the old one. Keys of MR_CACHE_KEY bytes and more are not kept.
+ */
+void mr_cache_keep(struct mr_cache *self, uint64_t generation, enum mr_op op, struct mr_slice key, struct mr_slice body,
+                   int64_t until_ms);
+
+/* Forgets everything. */
+void mr_cache_drop(struct mr_cache *self);
+
+#endif
