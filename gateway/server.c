@@ -179,7 +179,7 @@ mr_status mr_gateway_listen(int *out, const char *host, int port, struct mr_buf 
     if (error != 0)
         mr_buf_printf(problem, "APP_HOST=%s: %s", host, gai_strerror(error));
     else if (fd < 0 && errno == EAFNOSUPPORT && strcmp(host, "::") == 0)
-        error = mr_gateway_listen(&fd, "0.0.0.0", port, problem); /* a machine without IPv6 */
+        error = mr_gateway_listen(&fd, "0.0.0.0", port, problem) != MR_OK; /* a machine without IPv6 */
     else if (fd < 0)
         mr_buf_printf(problem, "cannot listen on %s port %d: %s", host, port, strerror(errno));
     if (addresses != NULL)
