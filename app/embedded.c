@@ -219,7 +219,7 @@ static void redirect_output(const struct mr_embedded *self)
 }
 
 /* In a session of its own, so that Ctrl-C reaches Millrace alone, and never longer than the thread that made it. */
-static pid_t spawn(const struct mr_embedded *self, const char *program, const char *const argv[])
+static pid_t spawn(const struct mr_embedded *self, const char *program, const char *argv[])
 {
     char path[PATH_ROOM];
     sigset_t none;
@@ -229,6 +229,7 @@ static pid_t spawn(const struct mr_embedded *self, const char *program, const ch
     pid = fork();
     if (pid != 0)
         return pid;
+    argv[0] = path; /* initdb looks for postgres beside it */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
@@ -241,7 +242,7 @@ static pid_t spawn(const struct mr_embedded *self, const char *program, const ch
     _exit(127);
 }
 
-static bool run_to_end(const struct mr_embedded *self, const char *program, const char *const argv[])
+static bool run_to_end(const struct mr_embedded *self, const char *program, const char *argv[])
 {
     pid_t pid = spawn(self, program, argv);
     int status = -1;
