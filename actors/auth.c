@@ -130,8 +130,7 @@ static bool check(struct mr_actor *self, struct mr_message *message, const mr_ro
 /* Keeps the hashes of the refresh tokens; a token is handed out only when its row is committed. */
 static mr_status store_grants(struct mr_actor *self, const struct grant *grants, unsigned count, int64_t deadline_ms)
 {
-    struct mr_value expires = {.present = true,
-                               .integer = (mr_wall_ms(self->clock) + self->config->refresh_expires_in) * 1000};
+    struct mr_value expires = {.present = true, .integer = (mr_wall_ms(self->clock) + self->config->refresh_expires_in) * 1000};
     mr_rows *rows = NULL;
     mr_status status;
 

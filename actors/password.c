@@ -7,7 +7,8 @@ enum { PASSES = 2, MEMORY_BYTES = 19456 * 1024 };
 _Static_assert(MR_PASSWORD_HASH >= crypto_pwhash_STRBYTES, "a hash fits its buffer");
 
 /* The hash of a password that nobody has; verified against when there is no user, so that both take the same time. */
-static const char nobody[] = "$argon2id$v=19$m=19456,t=2,p=1$1yaNsTe/zPPZmOEqgrPEuA$Y8i7lHX1t6d+cFxxOp9hiBX7OTFxkUm1PKv6UYcrsaQ";
+static const char nobody[] =
+    "$argon2id$v=19$m=19456,t=2,p=1$1yaNsTe/zPPZmOEqgrPEuA$Y8i7lHX1t6d+cFxxOp9hiBX7OTFxkUm1PKv6UYcrsaQ";
 
 mr_status mr_password_hash(char out[MR_PASSWORD_HASH], struct mr_slice password)
 {

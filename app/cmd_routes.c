@@ -6,8 +6,10 @@
 
 static const char *access_name(enum mr_access access)
 {
-    static const char *const names[] = {[MR_ACCESS_PUBLIC] = "public", [MR_ACCESS_USER] = "user",
-                                        [MR_ACCESS_ADMIN] = "admin", [MR_ACCESS_INTERNAL] = "internal"};
+    static const char *const names[] = {[MR_ACCESS_PUBLIC] = "public",
+                                        [MR_ACCESS_USER] = "user",
+                                        [MR_ACCESS_ADMIN] = "admin",
+                                        [MR_ACCESS_INTERNAL] = "internal"};
 
     return names[access];
 }

@@ -194,8 +194,8 @@ static bool become_user(const struct mr_embedded *self)
 {
     if (geteuid() != 0)
         return true;
-    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 ||
-        setresgid(self->gid, self->gid, self->gid) != 0 || setresuid(self->uid, self->uid, self->uid) != 0)
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 || setresgid(self->gid, self->gid, self->gid) != 0 ||
+        setresuid(self->uid, self->uid, self->uid) != 0)
         return false;
     if (access(self->root, X_OK) != 0 && !keep_capability(CAP_DAC_READ_SEARCH))
         (void)keep_capability(CAP_DAC_OVERRIDE);
@@ -256,8 +256,10 @@ static bool run_to_end(const struct mr_embedded *self, const char *program, cons
 static mr_status make_cluster(const struct mr_embedded *self, struct mr_buf *problem)
 {
     char data[PATH_ROOM];
+    /* clang-format off */
     const char *initdb[] = {"initdb",           "--pgdata=data.new", "--username=postgres",  "--auth=trust",
                       "--encoding=UTF8", "--locale=C.UTF-8",  "--no-instructions",    NULL};
+    /* clang-format on */
     const char *remove[] = {"rm", "-rf", "data.new", NULL};
     char from[PATH_ROOM];
     struct mr_embedded coreutils = *self;
@@ -355,8 +357,10 @@ static pid_t spawn_server(struct mr_embedded *self)
     char data[PATH_ROOM];
     char socket[PATH_ROOM + 32];
     char more[1024];
+    /* clang-format off */
     const char *argv[SERVER_ARGS] = {"postgres", "-D", data, "-c", "listen_addresses=", "-c", socket, "-c", "port=5432",
                                "-c",       "logging_collector=off", "-c", "log_destination=stderr"};
+    /* clang-format on */
     int argc = 13;
     char *rest = NULL;
 
@@ -420,10 +424,15 @@ static mr_status ensure_database(struct mr_embedded *self, mr_db *db)
 
 static mr_status await_server(struct mr_embedded *self, struct mr_buf *problem)
 {
-    struct mr_config config = {.db_port = 5432, .db_user = "postgres", .db_pass = "", .db_database = "postgres",
-                               .db_ssl = "false", .db_ssl_root_cert = "", .db_connect_timeout = 1000};
-    struct mr_db_options options = {.config = &config, .clock = &mr_system_clock, .host = self->run,
-                                    .application_name = "millrace embedded"};
+    struct mr_config config = {.db_port = 5432,
+                               .db_user = "postgres",
+                               .db_pass = "",
+                               .db_database = "postgres",
+                               .db_ssl = "false",
+                               .db_ssl_root_cert = "",
+                               .db_connect_timeout = 1000};
+    struct mr_db_options options = {
+        .config = &config, .clock = &mr_system_clock, .host = self->run, .application_name = "millrace embedded"};
     int64_t until_ms = mr_mono_ms(&mr_system_clock) + START_MS;
     mr_db *db = NULL;
     mr_status status = mr_db_new(&db, &options, NULL);
@@ -435,7 +444,8 @@ static mr_status await_server(struct mr_embedded *self, struct mr_buf *problem)
     if (status == MR_OK)
         status = ensure_database(self, db);
     if (status != MR_OK)
-        mr_buf_printf(problem, "embedded PostgreSQL: does not answer: %s; see %s/log", mr_db_last_error(db)->message, self->root);
+        mr_buf_printf(problem, "embedded PostgreSQL: does not answer: %s; see %s/log", mr_db_last_error(db)->message,
+                      self->root);
     mr_db_destroy(&db);
     return status;
 }
@@ -452,7 +462,9 @@ mr_status mr_embedded_start(struct mr_embedded **out, const struct mr_embedded_o
     pthread_mutex_init(&self->mutex, NULL);
     choose_user(self);
     if (!find_programs(self)) {
-        mr_buf_text(problem, "embedded PostgreSQL: initdb and postgres are not found; install postgresql, or set MILLRACE_PG_BIN or DB_HOST");
+        mr_buf_text(
+            problem,
+            "embedded PostgreSQL: initdb and postgres are not found; install postgresql, or set MILLRACE_PG_BIN or DB_HOST");
         status = MR_UNAVAILABLE;
     }
     if (status == MR_OK)

@@ -22,8 +22,8 @@ struct mr_embedded_options {
 };
 
 /* Makes the cluster if need be and starts it; returns when it answers. `problem` gets the reason of a failure. */
-mr_status mr_embedded_start(struct mr_embedded **out, const struct mr_embedded_options *options, struct mr_buf *problem)
-    MR_WARN_UNUSED;
+mr_status mr_embedded_start(struct mr_embedded **out, const struct mr_embedded_options *options,
+                            struct mr_buf *problem) MR_WARN_UNUSED;
 
 /* For DB_HOST: the directory of the socket. DB_USER is "postgres". */
 const char *mr_embedded_host(const struct mr_embedded *self);

@@ -23,7 +23,8 @@ struct crew {
     unsigned count;
 };
 
-static mr_status start_lane(struct crew *crew, const struct mr_actor_spec *spec, enum mr_lane lane, const struct mr_config *config)
+static mr_status start_lane(struct crew *crew, const struct mr_actor_spec *spec, enum mr_lane lane,
+                            const struct mr_config *config)
 {
     unsigned instances = mr_actor_instances(config, spec->id, lane);
 

@@ -38,7 +38,8 @@ bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
         (void)mr_log_level_parse(out->logging_level, &level);
         mr_log_setup(level, strcmp(out->logging_format, "json") == 0);
     } else {
-        fprintf(stderr, "millrace: the configuration is refused:\n%.*s", (int)problems.len, problems.len > 0 ? problems.data : "");
+        fprintf(stderr, "millrace: the configuration is refused:\n%.*s", (int)problems.len,
+                problems.len > 0 ? problems.data : "");
     }
     mr_buf_fini(&problems);
     return good;

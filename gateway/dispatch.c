@@ -115,7 +115,8 @@ static void answer_here(struct exchange *exchange)
     }
 }
 
-static void pass_on(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request, struct mr_slice body)
+static void pass_on(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
+                    struct mr_slice body)
 {
     struct gateway *gateway = exchange->gateway;
     enum mr_access access = mr_op_info(route->op)->access;

@@ -24,12 +24,12 @@ enum { REQUEST_ID_MAX = 128, PIPELINE_MAX = 32 * 1024, BODY_MAX = 100 * 1024 };
 
 /* What a connection waits for. */
 enum phase {
-    PHASE_IDLE,    /* the first byte of a request; GATEWAY_KEEPALIVE_TIMEOUT */
-    PHASE_HEAD,    /* the rest of a head; GATEWAY_HEADER_TIMEOUT for all of it */
-    PHASE_BODY,    /* the rest of a body; GATEWAY_BODY_TIMEOUT for all of it */
-    PHASE_ANSWER,  /* an actor; the exchange has the deadline */
-    PHASE_FLUSH,   /* the client, to take what is written; GATEWAY_BODY_TIMEOUT */
-    PHASE_LINGER,  /* the client's end, after ours: closing with unread input would destroy the answer on its way */
+    PHASE_IDLE,   /* the first byte of a request; GATEWAY_KEEPALIVE_TIMEOUT */
+    PHASE_HEAD,   /* the rest of a head; GATEWAY_HEADER_TIMEOUT for all of it */
+    PHASE_BODY,   /* the rest of a body; GATEWAY_BODY_TIMEOUT for all of it */
+    PHASE_ANSWER, /* an actor; the exchange has the deadline */
+    PHASE_FLUSH,  /* the client, to take what is written; GATEWAY_BODY_TIMEOUT */
+    PHASE_LINGER, /* the client's end, after ours: closing with unread input would destroy the answer on its way */
     PHASE_COUNT
 };
 
@@ -68,13 +68,13 @@ struct exchange {
     int64_t deadline_ms;           /* monotonic */
     bool sent;                     /* counted at its mailbox */
     bool is_head;
-    unsigned limit;     /* of a list that is walked; 0: none */
-    uint64_t cache_generation;      /* when the message was sent */
-    char cache_key[MR_CACHE_KEY];   /* of an op that may be cached */
+    unsigned limit;               /* of a list that is walked; 0: none */
+    uint64_t cache_generation;    /* when the message was sent */
+    char cache_key[MR_CACHE_KEY]; /* of an op that may be cached */
     char if_none_match[128];
     uint8_t new_id[16]; /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
-    char origin[256];                 /* CORS: the value of Access-Control-Allow-Origin, "" for none */
+    char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
     TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
 };
 
@@ -118,12 +118,12 @@ struct gateway {
 
     struct mr_token_cache *tokens;
     struct mr_cache cache;
-    struct mr_buf out;        /* the response being built */
-    struct mr_buf body;       /* its JSON */
-    struct mr_buf frame;      /* the envelope being built */
-    struct mr_buf payload;    /* its payload */
-    struct mr_buf fixed;      /* headers of every response */
-    char date[64];            /* IMF-fixdate of `date_s` */
+    struct mr_buf out;     /* the response being built */
+    struct mr_buf body;    /* its JSON */
+    struct mr_buf frame;   /* the envelope being built */
+    struct mr_buf payload; /* its payload */
+    struct mr_buf fixed;   /* headers of every response */
+    char date[64];         /* IMF-fixdate of `date_s` */
     int64_t date_s;
     uint8_t random[1024];
     size_t random_left;

@@ -14,14 +14,13 @@
 enum { SLOW_MS = 1000, KEEP_BYTES = 256 * 1024 };
 
 /* Those of every response. HSTS counts once the balancer speaks TLS, and is ignored on plain HTTP (RFC 6797, 8.1). */
-static const char security_headers[] =
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-    "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
-    "X-Content-Type-Options: nosniff\r\n"
-    "X-Frame-Options: DENY\r\n"
-    "Referrer-Policy: no-referrer\r\n"
-    "Cross-Origin-Opener-Policy: same-origin\r\n"
-    "Cross-Origin-Resource-Policy: same-origin\r\n";
+static const char security_headers[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+                                       "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+                                       "X-Content-Type-Options: nosniff\r\n"
+                                       "X-Frame-Options: DENY\r\n"
+                                       "Referrer-Policy: no-referrer\r\n"
+                                       "Cross-Origin-Opener-Policy: same-origin\r\n"
+                                       "Cross-Origin-Resource-Policy: same-origin\r\n";
 
 static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, content-type, idempotency-key, if-match, "
                                         "if-none-match, traceparent, x-request-id\r\n"
@@ -78,8 +77,8 @@ static void log_outcome(const struct exchange *exchange, int http)
     const char *op = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->name : "none";
     enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || took_ms >= SLOW_MS ? MR_LOG_WARN : MR_LOG_DEBUG;
 
-    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_text("op", op),
-           mr_log_int("status", http), mr_log_int("durationMs", took_ms));
+    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_text("op", op), mr_log_int("status", http),
+           mr_log_int("durationMs", took_ms));
 }
 
 static void write_head(struct exchange *exchange, struct mr_buf *out, int http, const char *type, size_t body_len,
@@ -211,7 +210,8 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
 
     mr_buf_clear(body, KEEP_BYTES);
     if (mr_reply_decode(payload, &next, &wire) != MR_OK || mr_json_from_wire(body, &wire) != MR_OK || body->failed) {
-        mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id), mr_log_text("op", info->name));
+        mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
+               mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
         return;
     }
@@ -249,7 +249,8 @@ static const char *headers_of(mr_status status, const struct exchange *exchange)
     return NULL;
 }
 
-static void problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors, const char *headers)
+static void problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors,
+                    const char *headers)
 {
     struct mr_buf *body = &exchange->gateway->body;
     int http = mr_status_http(status);

@@ -53,7 +53,8 @@ static bool too_deep(const json_t *value, unsigned depth)
     return false;
 }
 
-static mr_status read_json(struct mr_request *self, const struct mr_http_request *http, struct mr_slice body, const char **detail)
+static mr_status read_json(struct mr_request *self, const struct mr_http_request *http, struct mr_slice body,
+                           const char **detail)
 {
     struct mr_slice type;
     json_error_t error;
@@ -62,9 +63,9 @@ static mr_status read_json(struct mr_request *self, const struct mr_http_request
         return MR_MEDIA_TYPE;
     self->json = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, &error);
     if (self->json == NULL) {
-        *detail = json_error_code(&error) == json_error_duplicate_key ? "The body has the same key twice in one object."
+        *detail = json_error_code(&error) == json_error_duplicate_key   ? "The body has the same key twice in one object."
                   : json_error_code(&error) == json_error_out_of_memory ? "The body is too large to be read."
-                                                                         : "The body is not valid JSON (RFC 8259, UTF-8).";
+                                                                        : "The body is not valid JSON (RFC 8259, UTF-8).";
         return MR_INVALID;
     }
     if (!json_is_object(self->json)) {
@@ -94,8 +95,7 @@ static bool from_json(const struct mr_field *field, const json_t *json, struct m
     switch (field->type) {
     case MR_TEXT:
     case MR_UUID:
-    case MR_TIME:
-        return from_string(field, json, out, problem);
+    case MR_TIME: return from_string(field, json, out, problem);
     case MR_BOOL:
         mr_problem_set(problem, "type", "must be a boolean");
         *out = (struct mr_value){.present = true, .boolean = json_is_true(json)};
@@ -124,7 +124,8 @@ static void read_body_field(struct mr_request *self, unsigned i, const struct mr
 
 /* ---- Path and query ---- */
 
-static mr_status read_text_field(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice raw, bool form)
+static mr_status read_text_field(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice raw,
+                                 bool form)
 {
     struct mr_buf *decoded = &self->decoded[i];
     struct mr_problem problem;
@@ -132,7 +133,8 @@ static mr_status read_text_field(struct mr_request *self, unsigned i, const stru
 
     if (status != MR_OK)
         return status;
-    if (!mr_field_parse(field, (struct mr_slice){decoded->len > 0 ? decoded->data : "", decoded->len}, &self->values[i], &problem))
+    if (!mr_field_parse(field, (struct mr_slice){decoded->len > 0 ? decoded->data : "", decoded->len}, &self->values[i],
+                        &problem))
         add_error(self, field, problem.code, problem.message);
     return MR_OK;
 }
@@ -205,13 +207,9 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     struct mr_slice raw;
 
     switch (field->from) {
-    case MR_BODY:
-        read_body_field(self, i, field);
-        break;
-    case MR_PATH:
-        return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
-    case MR_QUERY:
-        return read_query_field(self, i, field, http->query);
+    case MR_BODY: read_body_field(self, i, field); break;
+    case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
+    case MR_QUERY: return read_query_field(self, i, field, http->query);
     case MR_TOKEN_USER:
         memcpy(self->values[i].uuid, principal->user_id, 16);
         self->values[i].present = true;
@@ -220,8 +218,7 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
         memcpy(self->values[i].uuid, new_id, 16);
         self->values[i].present = true;
         break;
-    case MR_ACTOR:
-        break;
+    case MR_ACTOR: break;
     }
     return MR_OK;
 }

@@ -71,20 +71,16 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     struct connection *connection = user;
 
     switch (reason) {
-    case LWS_CALLBACK_RAW_ADOPT:
-        return adopted(wsi, connection);
-    case LWS_CALLBACK_RAW_RX:
-        return connection_received(connection, in, len);
-    case LWS_CALLBACK_RAW_WRITEABLE:
-        return connection_writeable(connection);
+    case LWS_CALLBACK_RAW_ADOPT: return adopted(wsi, connection);
+    case LWS_CALLBACK_RAW_RX: return connection_received(connection, in, len);
+    case LWS_CALLBACK_RAW_WRITEABLE: return connection_writeable(connection);
     case LWS_CALLBACK_RAW_CLOSE:
         if (connection->gateway != NULL) {
             connection_closed(connection);
             count_down(connection->gateway);
         }
         return 0;
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
@@ -217,7 +213,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
         _exit(128 + watcher->signum);
     gateway->draining = true;
     gateway->drain_started_ms = gateway_now_ms(gateway);
-    mr_log(MR_LOG_INFO, "draining", mr_log_int("signal", watcher->signum), mr_log_int("connections", gateway->connection_count));
+    mr_log(MR_LOG_INFO, "draining", mr_log_int("signal", watcher->signum),
+           mr_log_int("connections", gateway->connection_count));
 }
 
 static void kill_all(struct gateway *gateway, enum phase phase)

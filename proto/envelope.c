@@ -93,10 +93,10 @@ mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t l
     int64_t correlation;
 
     if (!next_array(&wire, ENVELOPE_ITEMS) || !next_below(&wire, MR_ENVELOPE_VERSION + 1, &version) ||
-        version != MR_ENVELOPE_VERSION || !next_below(&wire, MR_KIND_COUNT, &kind) ||
-        !next_below(&wire, MR_OP_COUNT, &op) || !next_below(&wire, INT64_MAX, &correlation) ||
-        !next_below(&wire, INT64_MAX, &env.deadline_ms) || !next_optional_text(&wire, &env.traceparent) ||
-        !next_principal(&wire, &env) || !next_of_kind(&wire, MR_WIRE_BIN, &item) || wire.at != wire.end)
+        version != MR_ENVELOPE_VERSION || !next_below(&wire, MR_KIND_COUNT, &kind) || !next_below(&wire, MR_OP_COUNT, &op) ||
+        !next_below(&wire, INT64_MAX, &correlation) || !next_below(&wire, INT64_MAX, &env.deadline_ms) ||
+        !next_optional_text(&wire, &env.traceparent) || !next_principal(&wire, &env) ||
+        !next_of_kind(&wire, MR_WIRE_BIN, &item) || wire.at != wire.end)
         return MR_INVALID;
     env.kind = (enum mr_kind)kind;
     env.op = (enum mr_op)op;
@@ -139,22 +139,15 @@ static bool decode_value(const struct mr_wire_item *item, enum mr_type type, str
     if (!out->present)
         return true;
     switch (type) {
-    case MR_TEXT:
-        out->text = item->bytes;
-        return item->kind == MR_WIRE_TEXT;
+    case MR_TEXT: out->text = item->bytes; return item->kind == MR_WIRE_TEXT;
     case MR_UUID:
         if (item->kind != MR_WIRE_BIN || item->bytes.len != 16)
             return false;
         memcpy(out->uuid, item->bytes.data, 16);
         return true;
-    case MR_TIME:
-        return mr_wire_is_time(item, &out->integer);
-    case MR_INT:
-        out->integer = item->integer;
-        return item->kind == MR_WIRE_INT;
-    case MR_BOOL:
-        out->boolean = item->boolean;
-        return item->kind == MR_WIRE_BOOL;
+    case MR_TIME: return mr_wire_is_time(item, &out->integer);
+    case MR_INT: out->integer = item->integer; return item->kind == MR_WIRE_INT;
+    case MR_BOOL: out->boolean = item->boolean; return item->kind == MR_WIRE_BOOL;
     }
     return false;
 }

@@ -132,24 +132,20 @@ static bool is_email(struct mr_slice text)
     for (size_t i = 1; i < local.len; i++)
         if (local.data[i] == '.' && local.data[i - 1] == '.')
             return false;
-    return all_of(local, ".!#$%&'*+/=?^_`{|}~-", true, true) &&
-           is_domain((struct mr_slice){at + 1, text.len - local.len - 1});
+    return all_of(local, ".!#$%&'*+/=?^_`{|}~-", true, true) && is_domain((struct mr_slice){at + 1, text.len - local.len - 1});
 }
 
 static bool check_format(enum mr_format format, struct mr_slice text, struct mr_problem *problem)
 {
     switch (format) {
-    case MR_FORMAT_EMAIL:
-        mr_problem_set(problem, "email", "must be a valid email address");
-        return is_email(text);
+    case MR_FORMAT_EMAIL: mr_problem_set(problem, "email", "must be a valid email address"); return is_email(text);
     case MR_FORMAT_CODE:
         mr_problem_set(problem, "format", "may hold only A-Z, 0-9, _ and -");
         return all_of(text, "_-", false, true);
     case MR_FORMAT_CURSOR:
         mr_problem_set(problem, "format", "must be a cursor taken from a Link header");
         return all_of(text, "abcdef", false, false);
-    case MR_FORMAT_ANY:
-        break;
+    case MR_FORMAT_ANY: break;
     }
     return true;
 }
@@ -209,18 +205,10 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
 
     mr_problem_set(problem, "type", "must be a %s", mr_type_told(field->type));
     switch (field->type) {
-    case MR_TEXT:
-        good = parse_text(field, text, &value, problem);
-        break;
-    case MR_UUID:
-        good = mr_uuid_parse(value.uuid, text.data, text.len);
-        break;
-    case MR_TIME:
-        good = mr_timestamp_parse(&value.integer, text.data, text.len);
-        break;
-    case MR_INT:
-        good = parse_integer(field, text, &value, problem);
-        break;
+    case MR_TEXT: good = parse_text(field, text, &value, problem); break;
+    case MR_UUID: good = mr_uuid_parse(value.uuid, text.data, text.len); break;
+    case MR_TIME: good = mr_timestamp_parse(&value.integer, text.data, text.len); break;
+    case MR_INT: good = parse_integer(field, text, &value, problem); break;
     case MR_BOOL:
         value.boolean = mr_slice_is(text, "true");
         good = value.boolean || mr_slice_is(text, "false");

@@ -13,12 +13,14 @@
 #include "proto/buffer.h"
 
 /*      name   SQL type        element OID   what a client is told */
+/* clang-format off */
 #define MR_TYPES(T)                                                    \
     T(TEXT,  "text",         25,   "string")                           \
     T(UUID,  "uuid",         2950, "UUID")                             \
     T(TIME,  "timestamptz",  1184, "date or date-time (RFC 3339, ISO 8601)") \
     T(BOOL,  "boolean",      16,   "boolean")                          \
     T(INT,   "bigint",       20,   "integer")
+/* clang-format on */
 
 enum mr_type {
 #define T(name, sql, oid, told) MR_##name,

@@ -8,7 +8,8 @@
 static void escape(struct mr_buf *out, unsigned char c)
 {
     static const char digits[] = "0123456789abcdef";
-    static const char named[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+    static const char named[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
     char text[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 0x0f]};
 
     if (c < sizeof named && named[c] != '\0')

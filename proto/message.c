@@ -5,9 +5,9 @@ MR_OPS(OP)
 #undef OP
 
 static const struct mr_op_info ops[] = {
-#define OP(verb, path, message, actor, access, ok, handler)                                                     \
-    [MR_OP_##message] = {#message, MR_VERB_##verb, path, MR_ACTOR_##actor, MR_ACCESS_##access, ok, MR_BY_##handler, \
-                         &mr_traits_##message},
+#define OP(verb, path, message, actor, access, ok, handler)                                                    \
+    [MR_OP_##message] = {#message,        MR_VERB_##verb,      path, MR_ACTOR_##actor, MR_ACCESS_##access, ok, \
+                         MR_BY_##handler, &mr_traits_##message},
     MR_OPS(OP)
 #undef OP
 };

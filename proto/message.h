@@ -33,19 +33,19 @@ struct mr_traits {
     const char *summary; /* one line for the documentation */
     enum mr_shape shape;
     enum mr_lane lane;
-    unsigned batch_max;                 /* messages in one statement; 0: as many as wait */
-    bool rerun_safe;                    /* a lost connection may run the statement again: it reads, or finds what it wrote */
-    const char *resource;               /* messages of one resource and one key keep their order */
-    const char *key;                    /* the field that is that key; NULL: messages are independent */
-    unsigned cache_s;                   /* how long the gateway and the client may keep a success; 0: not at all */
-    const char *location;               /* path of what was made, with `:field`; NULL: no Location header */
-    const struct mr_variant *variants;  /* ended by a NULL field; NULL: none */
-    const struct mr_field *fields;      /* ended by a NULL name; at most MR_FIELDS_MAX */
+    unsigned batch_max;                /* messages in one statement; 0: as many as wait */
+    bool rerun_safe;                   /* a lost connection may run the statement again: it reads, or finds what it wrote */
+    const char *resource;              /* messages of one resource and one key keep their order */
+    const char *key;                   /* the field that is that key; NULL: messages are independent */
+    unsigned cache_s;                  /* how long the gateway and the client may keep a success; 0: not at all */
+    const char *location;              /* path of what was made, with `:field`; NULL: no Location header */
+    const struct mr_variant *variants; /* ended by a NULL field; NULL: none */
+    const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };
 
-#define MR_MESSAGE(message)  const struct mr_traits mr_traits_##message =
-#define MR_FIELDS(...)       ((const struct mr_field[]){__VA_ARGS__, {.name = NULL}})
-#define MR_VARIANTS(...)     ((const struct mr_variant[]){__VA_ARGS__, {.field = NULL}})
+#define MR_MESSAGE(message) const struct mr_traits mr_traits_##message =
+#define MR_FIELDS(...)      ((const struct mr_field[]){__VA_ARGS__, {.name = NULL}})
+#define MR_VARIANTS(...)    ((const struct mr_variant[]){__VA_ARGS__, {.field = NULL}})
 
 /* A row of the map. */
 struct mr_op_info {

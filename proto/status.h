@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 /*     name             http  public detail */
+/* clang-format off */
 #define MR_STATUSES(ST)                                                                               \
     ST(OK,               200, "")                                                                     \
     ST(INVALID,          400, "The request is malformed or a field breaks its rule.")                 \
@@ -31,6 +32,7 @@
     ST(OVERLOADED,       503, "The server is busy; try again shortly.")                               \
     ST(UNAVAILABLE,      503, "The database cannot be reached; try again shortly.")                   \
     ST(TIMEOUT,          504, "The request did not finish before its deadline.")
+/* clang-format on */
 
 typedef enum mr_status {
 #define ST(name, http, detail) MR_##name,
@@ -45,6 +47,7 @@ typedef enum mr_status {
  * the server as a whole refuses or the statement ran out of time.
  */
 /*     prefix    status       rerun */
+/* clang-format off */
 #define MR_SQLSTATES(S)                                                     \
     S("22",      INVALID,     true)  /* data exception */                   \
     S("23505",   CONFLICT,    true)  /* unique violation */                 \
@@ -58,6 +61,7 @@ typedef enum mr_status {
     S("08",      UNAVAILABLE, false) /* connection exception */             \
     S("25006",   UNAVAILABLE, false) /* read-only server */                 \
     S("",        INTERNAL,    true)
+/* clang-format on */
 
 #define MR_WARN_UNUSED __attribute__((warn_unused_result))
 

@@ -21,8 +21,8 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
                mr_log_text("op", mr_op_info(message->envelope.op)->name));
 }
 
-void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field,
-                     const char *code, const char *text)
+void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
+                     const char *text)
 {
     struct mr_fault fault = {
         .status = status,
@@ -127,11 +127,10 @@ static void answer_with_status(struct mr_actor *self, struct mr_message *message
 }
 
 /* A run of rows with one ordinal is the answer to one message. */
-static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan,
-                       const mr_rows *rows, unsigned from, unsigned to)
+static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan, const mr_rows *rows,
+                       unsigned from, unsigned to)
 {
-    enum mr_shape shape = message->variant != NULL ? message->variant->shape
-                                                   : mr_op_info(message->envelope.op)->traits->shape;
+    enum mr_shape shape = message->variant != NULL ? message->variant->shape : mr_op_info(message->envelope.op)->traits->shape;
     struct mr_row row;
 
     mr_row_read(&row, plan, rows, to - 1);
@@ -196,8 +195,8 @@ static void answer_batch(struct mr_actor *self, struct mr_message *const *messag
         answer_all(self, messages, count, status);
         return;
     }
-    status = mr_answer_query(self, statement_of(messages[0]), traits->rerun_safe,
-                             mr_answer_deadline(self, messages, count), &rows);
+    status =
+        mr_answer_query(self, statement_of(messages[0]), traits->rerun_safe, mr_answer_deadline(self, messages, count), &rows);
     if (status != MR_OK) {
         answer_refused(self, messages, count, status);
         return;

@@ -15,8 +15,8 @@
 void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Answers one message with an error. `field`, `code` and `text` may be NULL. */
-void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field,
-                     const char *code, const char *text);
+void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
+                     const char *text);
 
 /* Answers with a body in the wire's form; `next` empty: none. */
 void mr_answer_body(struct mr_actor *self, struct mr_message *message, struct mr_slice next, const struct mr_buf *body);
@@ -25,8 +25,8 @@ void mr_answer_body(struct mr_actor *self, struct mr_message *message, struct mr
  * Runs a statement for a C handler, reconnecting first if need be and, when `rerun_safe`, once more after a
  * lost connection. `self->params` holds the parameters, ended. MR_OK: `out` is the caller's to free.
  */
-mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
-    MR_WARN_UNUSED;
+mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms,
+                          mr_rows **out) MR_WARN_UNUSED;
 
 /* The latest deadline among the messages, as a moment of the monotonic clock. */
 int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const *messages, unsigned count);

@@ -38,8 +38,8 @@ struct unit {
 
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 static const struct unit byte_units[] = {{"", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {NULL, 0}};
-static const struct unit time_units[] = {{"", 1000},     {"ms", 1},         {"s", 1000},       {"m", 60000},
-                                         {"h", 3600000}, {"d", 86400000},   {NULL, 0}};
+static const struct unit time_units[] = {{"", 1000},     {"ms", 1},       {"s", 1000}, {"m", 60000},
+                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 
 static const struct unit *units_of(enum type type)
 {
@@ -121,16 +121,10 @@ static bool store(struct mr_config *config, const struct setting *setting, const
             return false;
         memcpy(member, &number, sizeof number);
         return true;
-    case BOOLEAN:
-        *(bool *)member = strcmp(value, "true") == 0;
-        return is_choice("true|false", value);
-    case CHOICE:
-        memcpy(member, &value, sizeof value);
-        return is_choice(setting->rule, value);
+    case BOOLEAN: *(bool *)member = strcmp(value, "true") == 0; return is_choice("true|false", value);
+    case CHOICE: memcpy(member, &value, sizeof value); return is_choice(setting->rule, value);
     case TEXT:
-    case SECRET:
-        memcpy(member, &value, sizeof value);
-        return true;
+    case SECRET: memcpy(member, &value, sizeof value); return true;
     }
     return false;
 }

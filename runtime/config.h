@@ -17,6 +17,7 @@ enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRA
 /* The secret that documents and examples show: good enough to try things, refused in production. */
 #define MR_EXAMPLE_JWT_SECRET "development-only-secret-do-not-use-in-production"
 
+/* clang-format off */
 #define MR_C_INTEGER  int64_t
 #define MR_C_BYTES    int64_t
 #define MR_C_DURATION int64_t
@@ -24,6 +25,7 @@ enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRA
 #define MR_C_CHOICE   const char *
 #define MR_C_TEXT     const char *
 #define MR_C_SECRET   const char *
+/* clang-format on */
 
 /* One member a setting; text is owned by the process environment and lives as long as the process. */
 struct mr_config {
@@ -39,8 +41,8 @@ typedef const char *mr_getenv(const char *name);
  * Fills `out` for a role. Every problem is appended to `problems`, one line each with name, value (never a
  * secret's) and what is expected. MR_INVALID when there is at least one.
  */
-mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get, struct mr_buf *problems)
-    MR_WARN_UNUSED;
+mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get,
+                         struct mr_buf *problems) MR_WARN_UNUSED;
 
 /* Appends every setting with its effective value, secrets masked: lines for people, or a JSON array. */
 void mr_config_print(struct mr_buf *out, mr_getenv *get);

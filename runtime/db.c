@@ -9,8 +9,10 @@
 enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000 };
 
 /* Object identifiers of the result types that are understood (pg_type.dat). */
+/* clang-format off */
 enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25, OID_FLOAT8 = 701,
        OID_VARCHAR = 1043, OID_TIMESTAMPTZ = 1184, OID_UUID = 2950, OID_UNKNOWN = 705 };
+/* clang-format on */
 
 #define POSTGRES_EPOCH_MICROS INT64_C(946684800000000)
 
@@ -228,6 +230,7 @@ static PGconn *start_connect(const struct mr_db_options *options)
     bool has_root = verify && config->db_ssl_root_cert[0] != '\0';
     char port[8];
     char server[512];
+    /* clang-format off */
     const char *const names[] = {"host", "port", "user", "password", "dbname", "application_name", "client_encoding",
                                  "options", "tcp_user_timeout", "keepalives_idle", "sslmode",
                                  has_root ? "sslrootcert" : NULL, NULL};
@@ -235,6 +238,7 @@ static PGconn *start_connect(const struct mr_db_options *options)
                                   options->application_name, "UTF8", server, "10000", "30",
                                   verify ? "verify-full" : tls ? "require" : "disable",
                                   config->db_ssl_root_cert, NULL};
+    /* clang-format on */
 
     snprintf(port, sizeof port, "%d", (int)config->db_port);
     server_options(server, sizeof server, options);
@@ -249,8 +253,7 @@ static mr_status attempt(mr_db *self)
     if (self->conn == NULL)
         return fail(self, MR_NO_MEMORY, true, false, "", "out of memory");
     PQsetNoticeProcessor(self->conn, ignore_notice, NULL);
-    if (PQstatus(self->conn) == CONNECTION_BAD || !finish_connect(self, deadline_ms) ||
-        PQsetnonblocking(self->conn, 1) != 0)
+    if (PQstatus(self->conn) == CONNECTION_BAD || !finish_connect(self, deadline_ms) || PQsetnonblocking(self->conn, 1) != 0)
         return fail_lost(self, now_ms(self) >= deadline_ms ? "no connection in time" : PQerrorMessage(self->conn));
     return prepare_all(self, deadline_ms);
 }

@@ -36,8 +36,8 @@ struct mr_db_error {
 };
 
 /* Makes the object and opens nothing. `statements` are kept, borrowed, ended by NULL. */
-mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
-    MR_WARN_UNUSED;
+mr_status mr_db_new(mr_db **out, const struct mr_db_options *options,
+                    const struct mr_statement *const *statements) MR_WARN_UNUSED;
 
 /* Closes the connection. */
 void mr_db_destroy(mr_db **self);
@@ -66,8 +66,8 @@ bool mr_db_notified(mr_db *self);
  * Runs a prepared statement and waits until `deadline_ms` (monotonic) at most. MR_OK: `out` holds the rows,
  * the caller's to free. Otherwise mr_db_last_error() tells more.
  */
-mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms, mr_rows **out)
-    MR_WARN_UNUSED;
+mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms,
+                    mr_rows **out) MR_WARN_UNUSED;
 
 /* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;

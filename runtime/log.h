@@ -26,6 +26,7 @@ struct mr_log_field {
 #define mr_log_int(field, value)   ((struct mr_log_field){.name = (field), .integer = (int64_t)(value)})
 
 /* mr_log(MR_LOG_INFO, "listening", mr_log_int("port", 3000)); */
+/* clang-format off */
 #define mr_log(level, ...)                                                                            \
     do {                                                                                              \
         if (mr_log_wants(level))                                                                      \
@@ -33,6 +34,7 @@ struct mr_log_field {
     } while (0)
 #define MR_LOG_FIRST(message, ...) message
 #define MR_LOG_REST(message, ...)  __VA_ARGS__ __VA_OPT__(, ){.name = NULL}
+/* clang-format on */
 
 /* Sets level and format; call once, before other threads exist. */
 void mr_log_setup(enum mr_log_level least, bool json);

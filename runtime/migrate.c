@@ -11,12 +11,13 @@ enum { CHECKSUM_TEXT = 2 * crypto_hash_sha256_BYTES + 1, PAUSE_MS = 100, STATEME
 /* Any number will do as long as nobody else uses it: the bytes of "millrace". */
 #define LOCK_SQL "SELECT pg_advisory_lock(7883960444165051237)"
 
-#define TABLE_SQL                                                                                                     \
+#define TABLE_SQL                                                                                                           \
     "CREATE TABLE IF NOT EXISTS schema_migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL," \
     " applied_at timestamptz NOT NULL DEFAULT now())"
 
-#define APPLIED_SQL \
-    "SELECT version, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM schema_migration ORDER BY version"
+#define APPLIED_SQL                                                                                            \
+    "SELECT version, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM " \
+    "schema_migration ORDER BY version"
 
 struct migrator {
     mr_db *db;
@@ -173,8 +174,8 @@ mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clo
     return status;
 }
 
-mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
-                        unsigned *applied, struct mr_buf *problem)
+mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms, unsigned *applied,
+                        struct mr_buf *problem)
 {
     return mr_migrate_up_with(config, clock, patience_ms, mr_migrations, applied, problem);
 }

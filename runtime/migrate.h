@@ -16,8 +16,8 @@
  * `problem` says what happened, in one line: the database cannot be reached, is newer than the binary, holds a
  * migration with another text, or refused a statement; nothing of the migration at fault has taken effect.
  */
-mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
-                        unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;
+mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms, unsigned *applied,
+                        struct mr_buf *problem) MR_WARN_UNUSED;
 
 /* As above with other migrations than the binary's; ended by a NULL name. For tests. */
 mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,

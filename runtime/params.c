@@ -51,7 +51,7 @@ static void set_head(struct mr_param *array, enum mr_type type)
 {
     char *head = array->bytes.data;
 
-    put_be(head, 4, 1);      /* dimensions */
+    put_be(head, 4, 1); /* dimensions */
     put_be(head + 8, 4, mr_type_oid(type));
     put_be(head + 16, 4, 1); /* lower bound */
 }

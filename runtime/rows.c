@@ -134,7 +134,8 @@ static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan
     return MR_OK;
 }
 
-static mr_status write_array(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+static mr_status write_array(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
+                             unsigned to)
 {
     uint32_t items = 0;
 
@@ -152,7 +153,9 @@ static void write_pagination(struct mr_buf *out, int64_t page, int64_t page_size
     const struct {
         const char *name;
         int64_t value;
-    } members[] = {{"page", page}, {"pageSize", page_size}, {"totalItems", items},
+    } members[] = {{"page", page},
+                   {"pageSize", page_size},
+                   {"totalItems", items},
                    {"totalPages", page_size > 0 ? (items + page_size - 1) / page_size : 0}};
 
     mr_wire_map(out, 4);

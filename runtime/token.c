@@ -20,7 +20,8 @@ static bool add_text(jwt_t *jwt, const char *name, struct mr_slice value)
     return jwt_add_grant(jwt, name, text) == 0;
 }
 
-static bool add_claims(jwt_t *jwt, const struct mr_principal *principal, struct mr_slice username, int64_t now_s, int64_t life_s)
+static bool add_claims(jwt_t *jwt, const struct mr_principal *principal, struct mr_slice username, int64_t now_s,
+                       int64_t life_s)
 {
     char id[MR_UUID_TEXT];
 
@@ -31,8 +32,8 @@ static bool add_claims(jwt_t *jwt, const struct mr_principal *principal, struct 
            jwt_add_grant_int(jwt, "exp", now_s + life_s) == 0;
 }
 
-mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principal, struct mr_slice username,
-                         const char *secret, int64_t now_s, int64_t life_s)
+mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principal, struct mr_slice username, const char *secret,
+                         int64_t now_s, int64_t life_s)
 {
     jwt_t *jwt = NULL;
     char *text = NULL;
@@ -85,7 +86,8 @@ static bool read_claims(jwt_t *jwt, struct mr_principal *out, int64_t *expires_s
            is_role(jwt_get_grant(jwt, "role"), &out->role);
 }
 
-mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret, int64_t now_s)
+mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret,
+                          int64_t now_s)
 {
     char text[MR_TOKEN_MAX + 1];
     struct mr_principal principal;

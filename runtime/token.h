@@ -12,8 +12,8 @@
 enum { MR_TOKEN_MAX = 4096 };
 
 /* Appends a token for `principal`, valid from `now_s` (Unix seconds) for `life_s` seconds. */
-mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principal, struct mr_slice username,
-                         const char *secret, int64_t now_s, int64_t life_s) MR_WARN_UNUSED;
+mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principal, struct mr_slice username, const char *secret,
+                         int64_t now_s, int64_t life_s) MR_WARN_UNUSED;
 
 /*
  * Checks a token: HS256 and no other algorithm, the signature, iss, exp (which has to be there), nbf, id and
