@@ -1,0 +1,301 @@
+#include "tests/support/driver.h"
+
+#include <poll.h>
+
+#include "actors/auth.h"
+#include "actors/data_reader.h"
+#include "actors/data_writer.h"
+#include "proto/json.h"
+#include "proto/uuid.h"
+#include "tests/support/test.h"
+
+enum { PATIENCE_MS = 15000, LIFE_MS = 10000, PLUG_USER = 999999 };
+
+struct driver *driver_new(const struct mr_config *config, const struct mr_clock *clock)
+{
+    struct driver *self = calloc(1, sizeof *self);
+
+    assert_non_null(self);
+    self->config = config;
+    self->clock = clock;
+    assert_int_equal(mr_mailbox_new(&self->mailbox, "driver"), MR_OK);
+    return self;
+}
+
+void driver_destroy(struct driver **self)
+{
+    struct driver *driver = *self;
+
+    if (driver == NULL)
+        return;
+    while (driver->actor_count > 0)
+        mr_actor_stop(&driver->actors[--driver->actor_count]);
+    mr_mailbox_destroy(&driver->mailbox);
+    for (unsigned i = 0; i <= driver->sent; i++)
+        json_decref(driver->replies[i].body);
+    free(driver);
+    *self = NULL;
+}
+
+struct mr_actor *driver_start(struct driver *self, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance)
+{
+    struct mr_actor **slot = &self->actors[self->actor_count++];
+
+    assert_true(self->actor_count <= DRIVER_ACTORS);
+    assert_int_equal(mr_actor_start(slot, spec, lane, instance, self->config, self->clock), MR_OK);
+    assert_int_equal(mr_mailbox_connect(self->mailbox, (*slot)->name), MR_OK);
+    return *slot;
+}
+
+struct driver *driver_with_data(const struct mr_config *config)
+{
+    struct driver *self = driver_new(config, &mr_system_clock);
+
+    driver_start(self, &mr_data_writer_spec, MR_LANE_QUICK, 0);
+    driver_start(self, &mr_data_reader_spec, MR_LANE_QUICK, 0);
+    if (mr_actor_has_lane(MR_ACTOR_DATA_READER, MR_LANE_SLOW))
+        driver_start(self, &mr_data_reader_spec, MR_LANE_SLOW, 0);
+    return self;
+}
+
+struct mr_actor *driver_actor(const struct driver *self, enum mr_op op)
+{
+    for (unsigned i = 0; i < self->actor_count; i++)
+        if (self->actors[i]->spec->id == mr_op_info(op)->actor && self->actors[i]->lane == mr_op_info(op)->traits->lane)
+            return self->actors[i];
+    fail_test("nobody here serves %s", mr_op_info(op)->name);
+    return NULL;
+}
+
+void driver_send_raw(struct driver *self, const char *to, const void *data, size_t len)
+{
+    assert_int_equal(mr_mailbox_send(self->mailbox, to, data, len), MR_OK);
+}
+
+unsigned driver_send_until(struct driver *self, enum mr_op op, const struct mr_value *values, const uint8_t *user, int64_t deadline_ms)
+{
+    struct mr_envelope envelope = {.kind = MR_REQUEST, .op = op, .correlation = ++self->sent, .deadline_ms = deadline_ms};
+    struct mr_buf payload = {0};
+    struct mr_buf frame = {0};
+
+    assert_true(self->sent < DRIVER_REPLIES);
+    mr_payload_encode(&payload, op, values);
+    envelope.payload = buf_slice(&payload);
+    if (user != NULL) {
+        envelope.has_principal = true;
+        memcpy(envelope.principal.user_id, user, 16);
+    }
+    assert_int_equal(mr_envelope_encode(&frame, &envelope), MR_OK);
+    driver_send_raw(self, driver_actor(self, op)->name, frame.data, frame.len);
+    mr_buf_fini(&payload);
+    mr_buf_fini(&frame);
+    return self->sent;
+}
+
+unsigned driver_send(struct driver *self, enum mr_op op, const struct mr_value *values, const uint8_t *user)
+{
+    return driver_send_until(self, op, values, user, mr_wall_ms(self->clock) + LIFE_MS);
+}
+
+static void copy_text(char *out, size_t room, struct mr_slice text)
+{
+    snprintf(out, room, "%.*s", (int)text.len, text.len > 0 ? text.data : "");
+}
+
+static void read_body(struct reply *out, struct mr_slice payload)
+{
+    struct mr_buf json = {0};
+    struct mr_slice next;
+    struct mr_wire body;
+    json_error_t error;
+
+    assert_int_equal(mr_reply_decode(payload, &next, &body), MR_OK);
+    copy_text(out->next, sizeof out->next, next);
+    assert_int_equal(mr_json_from_wire(&json, &body), MR_OK);
+    out->body = json_loadb(json.data, json.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    if (out->body == NULL)
+        fail_test("a body is no JSON: %s: %.*s", error.text, (int)json.len, json.data);
+    mr_buf_fini(&json);
+}
+
+static void deliver(struct driver *self, const struct mr_parcel *parcel)
+{
+    struct mr_envelope envelope;
+    struct mr_fault fault;
+    struct reply *reply;
+
+    if (mr_envelope_decode(&envelope, parcel->data, parcel->len) != MR_OK || envelope.kind == MR_REQUEST ||
+        envelope.correlation == 0 || envelope.correlation > self->sent) {
+        self->strays++;
+        return;
+    }
+    reply = &self->replies[envelope.correlation];
+    if (reply->count++ > 0)
+        return;
+    reply->place = ++self->arrived;
+    reply->kind = envelope.kind;
+    reply->arrived_ms = mr_mono_ms(&mr_system_clock);
+    if (envelope.kind == MR_REPLY) {
+        read_body(reply, envelope.payload);
+    } else {
+        assert_int_equal(mr_fault_decode(&fault, envelope.payload), MR_OK);
+        reply->status = fault.status;
+        copy_text(reply->field, sizeof reply->field, fault.field);
+    }
+}
+
+void driver_receive(struct driver *self, int timeout_ms)
+{
+    int64_t until_ms = mr_mono_ms(&mr_system_clock) + timeout_ms;
+    struct mr_parcel parcel;
+    bool any = false;
+
+    for (;;) {
+        struct pollfd item = {.fd = mr_mailbox_fd(self->mailbox), .events = POLLIN};
+
+        while (mr_mailbox_take(self->mailbox, &parcel)) {
+            deliver(self, &parcel);
+            mr_parcel_release(&parcel);
+            any = true;
+        }
+        if (any || mr_mono_ms(&mr_system_clock) >= until_ms)
+            return;
+        (void)poll(&item, 1, 20);
+    }
+}
+
+const struct reply *driver_await(struct driver *self, unsigned id)
+{
+    int64_t until_ms = mr_mono_ms(&mr_system_clock) + PATIENCE_MS;
+
+    while (self->replies[id].count == 0) {
+        if (mr_mono_ms(&mr_system_clock) > until_ms)
+            fail_test("message %u was not answered", id);
+        driver_receive(self, 100);
+    }
+    return &self->replies[id];
+}
+
+void driver_await_all(struct driver *self, unsigned missing)
+{
+    int64_t until_ms = mr_mono_ms(&mr_system_clock) + 2 * PATIENCE_MS;
+
+    while (self->arrived + missing < self->sent) {
+        if (mr_mono_ms(&mr_system_clock) > until_ms)
+            fail_test("%u of %u messages were answered", self->arrived, self->sent);
+        driver_receive(self, 100);
+    }
+    driver_receive(self, 0);
+    for (unsigned i = 1; i <= self->sent; i++)
+        if (self->replies[i].count > 1)
+            fail_test("message %u was answered %u times", i, self->replies[i].count);
+    assert_int_equal(self->strays, 0);
+}
+
+const char *reply_text(const struct reply *reply, const char *group, const char *name)
+{
+    const json_t *object = group != NULL ? json_object_get(reply->body, group) : reply->body;
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+void set_slice(struct mr_value *value, struct mr_slice text)
+{
+    *value = (struct mr_value){.present = true, .text = text};
+}
+
+void set_text(struct mr_value *value, const char *text)
+{
+    set_slice(value, mr_slice_of(text));
+}
+
+void set_id(struct mr_value *value, const uint8_t id[16])
+{
+    *value = (struct mr_value){.present = true};
+    memcpy(value->uuid, id, 16);
+}
+
+void set_int(struct mr_value *value, int64_t integer)
+{
+    *value = (struct mr_value){.present = true, .integer = integer};
+}
+
+/* The field of that name; the table may grow without these helpers noticing. */
+static struct mr_value *value_of(struct mr_value *values, enum mr_op op, const char *name)
+{
+    int index = mr_field_index(op, name);
+
+    assert_true(index >= 0);
+    return &values[index];
+}
+
+void task_create_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t id[16], const uint8_t user[16], const char *summary,
+                        const char *priority)
+{
+    memset(out, 0, MR_FIELDS_MAX * sizeof *out);
+    set_id(value_of(out, MR_OP_task_create, "id"), id);
+    set_id(value_of(out, MR_OP_task_create, "userId"), user);
+    set_text(value_of(out, MR_OP_task_create, "summary"), summary);
+    *value_of(out, MR_OP_task_create, "isComplete") = (struct mr_value){.present = true, .boolean = false};
+    set_text(value_of(out, MR_OP_task_create, "taskPriorityCode"), priority);
+}
+
+void task_get_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t id[16], const uint8_t user[16])
+{
+    memset(out, 0, MR_FIELDS_MAX * sizeof *out);
+    set_id(value_of(out, MR_OP_task_get, "taskId"), id);
+    set_id(value_of(out, MR_OP_task_get, "userId"), user);
+}
+
+void task_list_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16])
+{
+    memset(out, 0, MR_FIELDS_MAX * sizeof *out);
+    set_id(value_of(out, MR_OP_task_list, "userId"), user);
+}
+
+void task_page_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16], int64_t page, int64_t size)
+{
+    task_list_values(out, user);
+    set_int(value_of(out, MR_OP_task_list, "page"), page);
+    set_int(value_of(out, MR_OP_task_list, "pageSize"), size);
+}
+
+unsigned send_create(struct driver *self, const uint8_t id[16], const uint8_t user[16], const char *summary, const char *priority)
+{
+    struct mr_value values[MR_FIELDS_MAX];
+
+    task_create_values(values, id, user, summary, priority);
+    return driver_send(self, MR_OP_task_create, values, user);
+}
+
+unsigned send_get(struct driver *self, const uint8_t id[16], const uint8_t user[16])
+{
+    struct mr_value values[MR_FIELDS_MAX];
+
+    task_get_values(values, id, user);
+    return driver_send(self, MR_OP_task_get, values, user);
+}
+
+struct plug plug_writer(struct driver *driver, const struct database *database)
+{
+    struct plug self = {.holder = database_connect(database)};
+    const char *writer = driver_actor(driver, MR_OP_task_create)->name;
+    uint8_t user[16];
+    uint8_t id[16];
+
+    if (sql_number(database->db, "SELECT count(*) FROM app_user WHERE username = 'user%u'", PLUG_USER) == 0)
+        make_user(database->db, PLUG_USER, user);
+    make_id(user, 1, PLUG_USER);
+    make_id(id, 7, driver->sent + 1);
+    sql_exec(self.holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user%u' FOR UPDATE", PLUG_USER);
+    self.id = send_create(driver, id, user, "plug", "LOW");
+    eventually(backend_pid(database->db, writer, true) != 0);
+    return self;
+}
+
+void plug_pull(struct plug *self)
+{
+    sql_exec(self->holder, "COMMIT");
+    mr_db_destroy(&self->holder);
+}
