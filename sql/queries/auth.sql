@@ -22,7 +22,10 @@ SELECT k.n,
   -- A run after a lost connection finds the row of the first.
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
                      UNION ALL
-                     SELECT * FROM app_user WHERE app_user.id = k.id) u ON true;
+                     SELECT * FROM app_user WHERE app_user.id = k.id) u ON true
+ -- A name whose row is neither made here nor seen was taken this moment, perhaps by a first run of the same message:
+ -- left unanswered, it is asked for once more.
+ WHERE u.id IS NOT NULL OR EXISTS (SELECT FROM app_user WHERE lower(app_user.username) = lower(k.username));
 
 -- name: sign_in__find
 SELECT k.n, u.id, u.username, u.role, u.password_hash
