@@ -83,8 +83,14 @@ fail:
 
 void mr_mailbox_destroy(mr_mailbox **self)
 {
+    const char *endpoint;
+
     if (*self == NULL)
         return;
+    /* A closed socket keeps its name until ZeroMQ's reaper comes by; unbinding gives it back at once. */
+    endpoint = (*self)->socket != NULL ? zsock_endpoint((*self)->socket) : NULL;
+    if (endpoint != NULL)
+        zsock_unbind((*self)->socket, "%s", endpoint);
     zsock_destroy(&(*self)->socket);
     free(*self);
     *self = NULL;
