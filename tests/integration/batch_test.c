@@ -393,7 +393,7 @@ static void test_batch__past_its_deadline_a_message_is_dropped(void **state)
 static void test_batch__a_deadline_that_passes_in_the_queue_counts_too(void **state)
 {
     struct fixture *self = *state;
-    struct test_clock clock;
+    static struct test_clock clock;
     struct mr_value values[MR_FIELDS_MAX];
     struct plug plug;
     unsigned late;
