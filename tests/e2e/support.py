@@ -1,0 +1,589 @@
+"""What every end-to-end test stands on: the binary as a process, HTTP by raw sockets, the database by its own wire.
+
+Nothing here sleeps for luck: whoever waits polls a condition, bounded by patience(), which stretches under
+the sanitizers (MILLRACE_SANITIZE).
+"""
+
+import atexit
+import base64
+import hashlib
+import hmac
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import uuid
+
+SANITIZE = os.environ.get("MILLRACE_SANITIZE", "")
+SLOWNESS = 6 if "thread" in SANITIZE else 4 if SANITIZE else 1
+SECRET = "a secret of the end-to-end tests, long enough"
+PASSWORD = "correct horse battery"
+SERVER_DATABASE = "postgres/run"  # below the state directory: where the embedded server has its socket
+
+
+def binary():
+    path = os.environ.get("MILLRACE_BIN")
+    if not path:
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        path = os.path.join(root, "build", "dev", "millrace")
+    if not os.access(path, os.X_OK):
+        raise unittest.SkipTest(f"MILLRACE_BIN: there is no binary at {path}")
+    return path
+
+
+def patience(seconds):
+    """The bound of a wait, longer where the binary is slower."""
+    return seconds * SLOWNESS
+
+
+def wait_for(condition, seconds, what):
+    """Polls until `condition()` is true and returns its value; fails after patience(seconds)."""
+    end = time.monotonic() + patience(seconds)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {patience(seconds)} s in vain: {what}")
+        time.sleep(0.005)
+
+
+def free_port():
+    """A port below the ephemeral ones, so that no outgoing connection takes it before the server does."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def environment(**settings):
+    """A clean environment: what a sanitizer or a loader needs, and the given settings."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+    env = {name: value for name, value in os.environ.items()
+           if name in kept or name.endswith("SAN_OPTIONS")}
+    env.update({name: str(value) for name, value in settings.items() if value is not None})
+    return env
+
+
+class Scratch:
+    """A directory of the test's own, which the user of the embedded server may enter."""
+
+    def __init__(self, mode=0o755):
+        self.path = tempfile.mkdtemp(prefix="millrace-e2e-")
+        os.chmod(self.path, mode)
+        atexit.register(self.remove)
+
+    def join(self, *names):
+        return os.path.join(self.path, *names)
+
+    def remove(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+# ---- Processes ----
+
+
+def run(*arguments, cwd="/", seconds=30, **settings):
+    """Runs a one-shot subcommand; returns its CompletedProcess with text output."""
+    return subprocess.run([binary(), *arguments], env=environment(**settings), cwd=cwd, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(seconds))
+
+
+class Process:
+    """A running `millrace all` or `millrace api`."""
+
+    def __init__(self, command, cwd="/", **settings):
+        self.port = int(settings.get("APP_PORT") or free_port())
+        settings = {"APP_PORT": self.port, "APP_HOST": "127.0.0.1", "JWT_SECRET": SECRET, **settings}
+        self.settings = settings
+        self.lines = []
+        self.child = subprocess.Popen([binary(), command], env=environment(**settings), cwd=cwd, text=True,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        atexit.register(self.kill)
+
+    def _read(self):
+        for line in self.child.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def logs(self, message=None):
+        """The log lines, decoded; those with `message` when it is given."""
+        found = []
+        for line in list(self.lines):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and message in (None, entry.get("message")):
+                found.append(entry)
+        return found
+
+    def text(self):
+        return "\n".join(self.lines)
+
+    def is_ready(self):
+        if self.child.poll() is not None:
+            self.reader.join(5)
+            raise AssertionError(f"the process ended with {self.child.returncode}:\n{self.text()}")
+        try:
+            with Connection(self.port, timeout=2) as connection:
+                return connection.get("/readyz").status == 200
+        except (OSError, NoAnswer):
+            return False
+
+    def ready(self, seconds=40):
+        wait_for(self.is_ready, seconds, "the server is ready")
+        return self
+
+    def connect(self, **options):
+        return Connection(self.port, **options)
+
+    def api(self):
+        return Api(self.port)
+
+    def signal(self, number):
+        if self.child.poll() is None:
+            self.child.send_signal(number)
+
+    def wait(self, seconds=40):
+        """The exit status; negative for the signal that ended the process."""
+        status = self.child.wait(patience(seconds))
+        self.reader.join(5)
+        return status
+
+    def stop(self, seconds=40):
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        return self.wait()
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as file:
+            fields = file.read().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Everything(Process):
+    """`millrace all` in a state directory of its own, which other processes may use as their database too."""
+
+    def __init__(self, state_dir=None, **settings):
+        self.scratch = None if state_dir else Scratch()
+        self.state_dir = state_dir or self.scratch.join("state")
+        super().__init__("all", MILLRACE_STATE_DIR=self.state_dir, **settings)
+
+    def database(self, name="millrace"):
+        return Database(os.path.join(self.state_dir, SERVER_DATABASE), name)
+
+    def postmaster(self):
+        """The process id of the embedded server, 0 while there is none."""
+        try:
+            with open(os.path.join(self.state_dir, "postgres", "data", "postmaster.pid")) as file:
+                return int(file.readline())
+        except (OSError, ValueError):
+            return 0
+
+    def api_process(self, database="millrace", **settings):
+        """`millrace api` on this process's database server."""
+        return Process("api", DB_HOST=os.path.join(self.state_dir, SERVER_DATABASE), DB_USER="postgres",
+                       DB_DATABASE=database, **settings)
+
+    def new_database(self):
+        name = "db_" + uuid.uuid4().hex[:12]
+        with self.database("postgres") as database:
+            database.query(f'CREATE DATABASE "{name}"')
+        return name
+
+    def close(self):
+        try:
+            return self.stop()
+        finally:
+            self.kill()
+            if self.scratch:
+                self.scratch.remove()
+
+
+class ModuleServer:
+    """One `millrace all` for a whole test module: start it in setUpModule, close it in tearDownModule."""
+
+    def __init__(self):
+        self.server = None
+
+    def start(self, **settings):
+        self.server = Everything(**settings).ready()
+        return self.server
+
+    def stop(self):
+        status = self.server.close()
+        assert status == 0, f"exit status {status}\n{self.server.text()[-4000:]}"
+
+
+# ---- HTTP ----
+
+
+class NoAnswer(Exception):
+    """The connection ended, or nothing came in time; `.how` is closed, reset or timeout, `.got` what had come."""
+
+    def __init__(self, how, got):
+        super().__init__(f"{how} after {got!r}")
+        self.how = how
+        self.got = got
+
+
+class Response:
+    def __init__(self, status, reason, headers, body, version):
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+        self.version = version
+
+    def __repr__(self):
+        return f"<{self.status} {self.headers} {self.body[:500]!r}>"
+
+    def all(self, name):
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def header(self, name):
+        values = self.all(name)
+        return values[0] if values else None
+
+    @property
+    def closes(self):
+        return (self.header("Connection") or "").lower() == "close"
+
+    def json(self):
+        return json.loads(self.body.decode("utf-8"))
+
+
+def make_request(method, path, headers=(), body=None, host="localhost"):
+    """The bytes of a request; `body` may be bytes, or anything else that becomes JSON."""
+    lines = [f"{method} {path} HTTP/1.1"]
+    if host is not None:
+        lines.append(f"Host: {host}")
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            lines.append("Content-Type: application/json")
+    lines += [f"{name}: {value}" for name, value in headers]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
+
+
+class Connection:
+    """A client that sends what it is told, to the byte, and reads answers one by one."""
+
+    def __init__(self, port, timeout=None, receive_buffer=None):
+        self.timeout = patience(timeout or 15)
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(self.timeout)
+        self.socket.connect(("127.0.0.1", port))
+        self.port = port
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def abort(self):
+        """Ends with a reset instead of an end of stream."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def half_close(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def was_read(self):
+        """Whether the server has taken everything sent so far out of its receive queue."""
+        client = self.socket.getsockname()[1]
+        with open("/proc/net/tcp") as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                if int(fields[1][-4:], 16) == self.port and int(fields[2][-4:], 16) == client:
+                    return int(fields[4].split(":")[1], 16) == 0
+        return False
+
+    def send_and_wait(self, data):
+        """Sends bytes that the server gets by themselves, apart from those before and after."""
+        self.send(data)
+        wait_for(self.was_read, 5, "the server reads what was sent")
+
+    def _more(self, until=None):
+        left = self.timeout if until is None else max(0.001, until - time.monotonic())
+        self.socket.settimeout(left)
+        try:
+            data = self.socket.recv(1 << 16)
+        except TimeoutError:
+            raise NoAnswer("timeout", self.buffer) from None
+        except ConnectionResetError:
+            raise NoAnswer("reset", self.buffer) from None
+        finally:
+            self.socket.settimeout(self.timeout)
+        if not data:
+            raise NoAnswer("closed", self.buffer)
+        self.buffer += data
+
+    def response(self, head=False):
+        """Reads exactly one response; NoAnswer when there is none."""
+        until = time.monotonic() + self.timeout
+        while b"\r\n\r\n" not in self.buffer:
+            self._more(until)
+        top, rest = self.buffer.split(b"\r\n\r\n", 1)
+        first, *lines = top.decode("latin-1").split("\r\n")
+        version, status, reason = first.split(" ", 2)
+        headers = [tuple(part.strip() for part in line.split(":", 1)) for line in lines]
+        response = Response(int(status), reason, headers, b"", version)
+        length = response.header("Content-Length")
+        if length is None and response.status >= 200 and response.status != 204:
+            raise AssertionError(f"no Content-Length: {response}")
+        wanted = 0 if head or response.status < 200 or response.status == 204 else int(length)
+        self.buffer = rest
+        while len(self.buffer) < wanted:
+            self._more(until)
+        response.body, self.buffer = self.buffer[:wanted], self.buffer[wanted:]
+        return response
+
+    def request(self, method, path, headers=(), body=None, **options):
+        self.send(make_request(method, path, headers, body, **options))
+        return self.response(head=method == "HEAD")
+
+    def get(self, path, headers=()):
+        return self.request("GET", path, headers)
+
+    def ended(self, seconds=5):
+        """How the server ends the connection: closed or reset; `data` or `open` when it does not."""
+        if self.buffer:
+            return "data"
+        try:
+            self._more(time.monotonic() + patience(seconds))
+        except NoAnswer as answer:
+            return "open" if answer.how == "timeout" else answer.how
+        return "data"
+
+    def is_open(self):
+        """Whether the connection still answers."""
+        return self.get("/livez").status == 200
+
+
+class Api:
+    """JSON over one kept-alive connection, which is made again when the server has closed it."""
+
+    def __init__(self, port):
+        self.port = port
+        self.connection = None
+        self.token = None
+        self.user = None
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+    def request(self, method, path, body=None, headers=(), token=True):
+        headers = list(headers)
+        token = self.token if token is True else token
+        if token:
+            headers.append(("Authorization", f"Bearer {token}"))
+        if self.connection is None:
+            self.connection = Connection(self.port)
+        response = self.connection.request(method, path, headers, body)
+        if response.closes:
+            self.close()
+        return response
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, body, **options):
+        return self.request("POST", path, body, **options)
+
+    def register(self, **changes):
+        """A new user, registered and signed in over HTTP."""
+        fields = {**new_user(), **changes}
+        response = self.post("/v1/auth/register", fields, token=None)
+        assert response.status == 200, response
+        self.user = response.json()
+        response = self.post("/v1/auth/signin", {"username": fields["username"], "password": fields["password"]},
+                             token=None)
+        assert response.status == 200, response
+        self.token = response.json()["accessToken"]
+        return self
+
+    def create_task(self, **fields):
+        body = {"summary": "a task", "taskPriorityCode": "MEDIUM", **fields}
+        response = self.post("/v1/tasks", body)
+        assert response.status == 201, response
+        return response.json()
+
+
+def new_user():
+    name = "u" + uuid.uuid4().hex[:20]
+    return {"firstName": "Ada", "lastName": "Lovelace", "email": f"{name}@example.org", "username": name,
+            "password": PASSWORD}
+
+
+# ---- Tokens ----
+
+
+def _part(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sign(claims, secret=SECRET, header=None, digest=hashlib.sha256):
+    """A JSON Web Token, good or bad as the arguments say."""
+    header = {"alg": "HS256", "typ": "JWT"} if header is None else header
+    text = f"{_part(json.dumps(header).encode())}.{_part(json.dumps(claims).encode())}"
+    if digest is None:
+        return text + "."
+    return f"{text}.{_part(hmac.new(secret.encode(), text.encode(), digest).digest())}"
+
+
+def claims_for(user_id, **changes):
+    now = int(time.time())
+    claims = {"sub": str(user_id), "id": str(user_id), "username": "somebody", "role": "user", "iss": "millrace",
+              "iat": now, "exp": now + 3600}
+    claims.update(changes)
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+# ---- The database ----
+
+
+class DatabaseError(Exception):
+    def __init__(self, fields):
+        super().__init__(fields.get("M", "?"))
+        self.sqlstate = fields.get("C")
+
+
+class Database:
+    """A session of the test's own: the simple query protocol over the server's Unix socket."""
+
+    def __init__(self, directory, name):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(patience(30))
+        # By way of a descriptor, so that a long path fits the address.
+        handle = os.open(directory, os.O_PATH)
+        try:
+            self.socket.connect(f"/proc/self/fd/{handle}/.s.PGSQL.5432")
+        finally:
+            os.close(handle)
+        start = b"\0\3\0\0user\0postgres\0database\0" + name.encode() + b"\0\0"
+        self.socket.sendall(struct.pack("!I", len(start) + 4) + start)
+        self.pid = None
+        self._until_ready()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def _exactly(self, count):
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            if not piece:
+                raise ConnectionError("the database closed the connection")
+            data += piece
+        return data
+
+    def _until_ready(self):
+        rows, error = [], None
+        while True:
+            kind, length = struct.unpack("!cI", self._exactly(5))
+            data = self._exactly(length - 4)
+            if kind == b"Z":
+                break
+            if kind == b"K":
+                self.pid = struct.unpack("!I", data[:4])[0]
+            elif kind == b"D":
+                rows.append(self._row(data))
+            elif kind == b"E":
+                error = {part[:1].decode(): part[1:].decode() for part in data.split(b"\0") if part}
+                if error.get("S") == "FATAL":
+                    raise DatabaseError(error)
+        if error:
+            raise DatabaseError(error)
+        return rows
+
+    @staticmethod
+    def _row(data):
+        count, at, row = struct.unpack("!H", data[:2])[0], 2, []
+        for _ in range(count):
+            length = struct.unpack("!i", data[at:at + 4])[0]
+            at += 4
+            row.append(None if length < 0 else data[at:at + length].decode())
+            at += max(0, length)
+        return row
+
+    def query(self, sql):
+        """Rows of text values; None for NULL."""
+        data = sql.encode() + b"\0"
+        self.socket.sendall(b"Q" + struct.pack("!I", len(data) + 4) + data)
+        return self._until_ready()
+
+    def value(self, sql):
+        return self.query(sql)[0][0]
+
+    def count(self, table, where="true"):
+        return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}"))
+
+
+class TaskLock:
+    """While it is held, no statement that touches the table of tasks gets anywhere."""
+
+    def __init__(self, database):
+        self.database = database
+
+    def __enter__(self):
+        self.database.query("BEGIN; LOCK TABLE task IN ACCESS EXCLUSIVE MODE")
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+
+    def release(self):
+        self.database.query("ROLLBACK")
+
+    def wait_for_waiters(self, count=1):
+        """Until so many statements wait for the lock."""
+        sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'task'::regclass"
+        wait_for(lambda: int(self.database.value(sql)) >= count, 10, "a statement waits for the lock")
