@@ -65,6 +65,14 @@ static mr_status fail_lost(mr_db *self, const char *message)
     return MR_UNAVAILABLE;
 }
 
+/* The server may still answer, and nobody would take it: the connection is of no more use. */
+static mr_status fail_late(mr_db *self)
+{
+    fail(self, MR_TIMEOUT, true, false, "", "no answer in time");
+    drop(self);
+    return MR_TIMEOUT;
+}
+
 /* Waits for the socket; false when the deadline passes first. The descriptor is asked for each time: it can change while connecting. */
 static bool wait_socket(mr_db *self, short events, int64_t deadline_ms)
 {
@@ -137,7 +145,7 @@ static mr_status take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
 
         if (!await_result(self, deadline_ms)) {
             PQclear(kept);
-            return fail_lost(self, now_ms(self) >= deadline_ms ? "no answer in time" : PQerrorMessage(self->conn));
+            return now_ms(self) >= deadline_ms ? fail_late(self) : fail_lost(self, PQerrorMessage(self->conn));
         }
         result = PQgetResult(self->conn);
         if (result == NULL)
