@@ -134,6 +134,16 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
         send_message(exchange, route, request, body, access != MR_ACCESS_PUBLIC ? &principal : NULL);
 }
 
+/* Also where nothing would ever read them: what is no text is no target. */
+static bool escapes_are_sound(struct mr_slice text)
+{
+    struct mr_buf ignored = {0};
+    bool sound = memchr(text.data, '%', text.len) == NULL || mr_http_decode(&ignored, text, false) != MR_INVALID;
+
+    mr_buf_fini(&ignored);
+    return sound;
+}
+
 void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body)
 {
     struct exchange *exchange = begin(connection, request);
@@ -141,7 +151,9 @@ void dispatch(struct connection *connection, const struct mr_http_request *reque
 
     if (exchange == NULL)
         return;
-    if (request->is_options) {
+    if (!escapes_are_sound(request->path) || !escapes_are_sound(request->query)) {
+        reply_problem(exchange, MR_INVALID, "The request target has a broken percent-escape or an escaped U+0000.", (struct mr_slice){0});
+    } else if (request->is_options) {
         answer_options(exchange, request);
     } else if (mr_route_find(&route, request->verb, request->path, NULL) != MR_OK) {
         answer_no_route(exchange, request);
