@@ -133,14 +133,14 @@ SELECT k.n,
  ORDER BY k.n, t.place;
 
 -- name: task_list__page
-SELECT k.n, k.page AS "$page", k.page_size AS "$pageSize", total.items AS "$totalItems",
+SELECT k.n, k.page AS "$page", k.page_size AS "$pageSize", coalesce(total.items, 0) AS "$totalItems",
        t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
        t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
        p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
        t.created_at AS "createdAt", t.updated_at AS "updatedAt"
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
        WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, n)
- CROSS JOIN LATERAL (SELECT count(*) AS items FROM task WHERE user_id = k.user_id) total
+ CROSS JOIN LATERAL (SELECT sum(items)::bigint AS items FROM task_count WHERE user_id = k.user_id) total
   LEFT JOIN LATERAL (
       SELECT *
         FROM task
