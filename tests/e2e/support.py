@@ -369,9 +369,9 @@ class Connection:
         headers = [tuple(part.strip() for part in line.split(":", 1)) for line in lines]
         response = Response(int(status), reason, headers, b"", version)
         length = response.header("Content-Length")
-        if length is None and response.status >= 200 and response.status != 204:
+        if length is None and response.status >= 200 and response.status not in (204, 304):
             raise AssertionError(f"no Content-Length: {response}")
-        wanted = 0 if head or response.status < 200 or response.status == 204 else int(length)
+        wanted = 0 if head or response.status < 200 or response.status in (204, 304) else int(length)
         self.buffer = rest
         while len(self.buffer) < wanted:
             self._more(until)
