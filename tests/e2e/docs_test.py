@@ -1,0 +1,62 @@
+"""What the pages say of the binary is what the binary says of itself."""
+
+import os
+import re
+import subprocess
+import unittest
+
+import support
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def read(*names):
+    with open(os.path.join(ROOT, *names), encoding="utf-8") as file:
+        return file.read()
+
+
+def pages():
+    for folder, names, files in os.walk(ROOT):
+        names[:] = [name for name in names if name not in ("build", "node_modules", ".git", ".millrace", "infrastructure")]
+        for name in files:
+            if name.endswith(".md"):
+                yield os.path.join(folder, name)
+
+
+class Docs(unittest.TestCase):
+    def test_readme__has_the_table_of_settings_that_the_binary_prints(self):
+        shown = re.search(r"<!-- settings: .*? -->\n(.*?)<!-- /settings -->", read("README.md"), re.S).group(1)
+        printed = subprocess.run([support.binary(), "config", "--markdown"], text=True, capture_output=True, check=True).stdout
+        self.assertEqual(shown, printed, "run: build/dev/millrace config --markdown")
+
+    def test_operations__name_every_log_line(self):
+        table = read("docs", "operations.md")
+        for folder in ("app", "gateway", "runtime", "actors"):
+            for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+                if not name.endswith(".c"):
+                    continue
+                for level, message in re.findall(r'mr_log\((MR_LOG_\w+),\s*"([^"]+)"', read(folder, name)):
+                    if level != "MR_LOG_DEBUG":
+                        self.assertTrue(f"`{message}`" in table, f"{folder}/{name}: {message}")
+
+    def test_architecture__has_every_folder(self):
+        for folder in ("proto", "sql", "runtime", "gateway", "actors", "app"):
+            self.assertIn(f"| `{folder}/` |", read("docs", "architecture.md"))
+
+    def test_pages__link_to_what_is_there(self):
+        for page in pages():
+            with open(page, encoding="utf-8") as file:
+                text = file.read()
+            for target in re.findall(r"\]\(([^)#:]+)\)", text):
+                path = os.path.normpath(os.path.join(os.path.dirname(page), target))
+                self.assertTrue(os.path.exists(path), f"{os.path.relpath(page, ROOT)}: {target}")
+
+    def test_decisions__are_all_in_the_list(self):
+        index = read("docs", "decisions", "README.md")
+        for name in os.listdir(os.path.join(ROOT, "docs", "decisions")):
+            if name != "README.md":
+                self.assertIn(f"({name})", index)
+
+
+if __name__ == "__main__":
+    unittest.main()
