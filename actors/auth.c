@@ -117,11 +117,11 @@ static bool check(struct mr_actor *self, struct mr_message *message, const mr_ro
         mr_rows_get(rows, (unsigned)row, 3, &role);
         mr_rows_get(rows, (unsigned)row, 4, &hash);
     }
-    if (!mr_password_matches(hash, password)) {
+    if (!mr_password_matches(hash, password) || id.len != sizeof out->principal.user_id) {
         mr_answer_error(self, message, MR_BAD_CREDENTIALS, NULL, NULL, NULL);
         return false;
     }
-    memcpy(out->principal.user_id, id.data, 16);
+    memcpy(out->principal.user_id, id.data, id.len);
     out->principal.role = mr_slice_is(role, "admin") ? MR_ROLE_ADMIN : MR_ROLE_USER;
     make_refresh_token(out, mr_wall_ms(self->clock));
     return true;

@@ -283,6 +283,7 @@ static mr_status make_cluster(const struct mr_embedded *self, struct mr_buf *pro
 static pid_t recorded_pid(const struct mr_embedded *self)
 {
     char path[PATH_ROOM];
+    char line[32];
     long pid = 0;
     FILE *file;
 
@@ -290,8 +291,8 @@ static pid_t recorded_pid(const struct mr_embedded *self)
     file = fopen(path, "re");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%ld", &pid) != 1)
-        pid = 0;
+    if (fgets(line, sizeof line, file) != NULL)
+        pid = strtol(line, NULL, 10);
     fclose(file);
     return (pid_t)pid;
 }

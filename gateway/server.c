@@ -174,10 +174,10 @@ mr_status mr_gateway_listen(int *out, const char *host, int port, struct mr_buf 
         fd = try_listen(a);
     if (error != 0)
         mr_buf_printf(problem, "APP_HOST=%s: %s", host, gai_strerror(error));
-    else if (fd < 0 && errno == EAFNOSUPPORT && strcmp(host, "::") == 0)
-        error = mr_gateway_listen(&fd, "0.0.0.0", port, problem) != MR_OK; /* a machine without IPv6 */
-    else if (fd < 0)
+    else if (fd < 0 && (errno != EAFNOSUPPORT || strcmp(host, "::") != 0))
         mr_buf_printf(problem, "cannot listen on %s port %d: %s", host, port, strerror(errno));
+    else if (fd < 0 && mr_gateway_listen(&fd, "0.0.0.0", port, problem) != MR_OK) /* a machine without IPv6 */
+        fd = -1;
     if (addresses != NULL)
         freeaddrinfo(addresses);
     if (fd < 0)
@@ -198,7 +198,7 @@ unsigned mr_gateway_allow_files(unsigned connections)
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= wanted)
         return connections;
-    return limit.rlim_cur > 2 * FILES_BESIDE ? (unsigned)(limit.rlim_cur - FILES_BESIDE) : FILES_BESIDE;
+    return limit.rlim_cur > (rlim_t)2 * FILES_BESIDE ? (unsigned)(limit.rlim_cur - FILES_BESIDE) : FILES_BESIDE;
 }
 
 /* ---- Draining ---- */

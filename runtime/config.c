@@ -37,7 +37,7 @@ struct unit {
 };
 
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
-static const struct unit byte_units[] = {{"", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {NULL, 0}};
+static const struct unit byte_units[] = {{"", 1}, {"KiB", 1024}, {"MiB", INT64_C(1024) * 1024}, {NULL, 0}};
 static const struct unit time_units[] = {{"", 1000},     {"ms", 1},       {"s", 1000}, {"m", 60000},
                                          {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 

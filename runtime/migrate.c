@@ -90,7 +90,7 @@ static int version_of(const mr_rows *rows, unsigned row)
     struct mr_slice text = {"0", 1};
 
     mr_rows_get(rows, row, 0, &text);
-    return atoi(text.data); /* libpq terminates its values */
+    return (int)strtol(text.data, NULL, 10); /* libpq terminates its values */
 }
 
 /* What was applied has to be the beginning of what the binary knows, to the letter. */

@@ -73,7 +73,7 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
     case MR_UUID: element(out, value->uuid, 16); break;
     case MR_TIME: element_int64(out, value->integer - POSTGRES_EPOCH_MICROS); break;
     case MR_INT: element_int64(out, value->integer); break;
-    case MR_BOOL: element(out, &(char){value->boolean}, 1); break;
+    case MR_BOOL: element(out, &(char){value->boolean ? 1 : 0}, 1); break;
     }
 }
 
