@@ -209,7 +209,7 @@ mr_db *database_connect(const struct database *self)
     return connect_to(&self->config);
 }
 
-static mr_rows *run(mr_db *db, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static mr_rows *run(mr_db *db, const char *format, va_list args)
 {
     mr_rows *rows = NULL;
     char *sql = NULL;

@@ -1,0 +1,116 @@
+"""./dev as a newcomer meets it: its help, what it says to mistakes, and to a machine without packages and root."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ("run", "build", "test", "fmt", "lint", "clean", "help")
+
+
+def dev(*arguments, script=ROOT / "dev", **options):
+    return subprocess.run([script, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, **options)
+
+
+class Help(unittest.TestCase):
+    def test_help__lists_every_command(self):
+        for word in ("help", "--help", "-h"):
+            answer = dev(word)
+            self.assertEqual((answer.returncode, answer.stderr), (0, ""), word)
+            listed = [line.split()[0] for line in answer.stdout.splitlines() if line.startswith("  ") and line[2] != " "]
+            self.assertEqual(sorted(listed), sorted(COMMANDS))
+
+    def test_help__from_any_folder(self):
+        self.assertEqual(dev("help", cwd="/").returncode, 0)
+
+
+class Mistakes(unittest.TestCase):
+    def refused(self, *arguments, told):
+        answer = dev(*arguments)
+        self.assertEqual((answer.returncode, answer.stdout), (2, ""), arguments)
+        self.assertIn(told, answer.stderr)
+
+    def test_nothing__is_the_help(self):
+        self.refused(told="usage: ./dev COMMAND")
+
+    def test_unknown_command__is_named(self):
+        self.refused("tset", told="no command 'tset'")
+
+    def test_unknown_preset__is_named(self):
+        self.refused("build", "fast", told="no preset 'fast'")
+        self.refused("test", "fast", told="of a preset 'fast'")
+
+    def test_release__has_no_tests(self):
+        self.refused("test", "release", told="of a preset 'release'")
+
+
+class BareMachine(unittest.TestCase):
+    """A copy of the script, with programs in PATH that know of no package, no root and no sudo."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.script = Path(shutil.copy(ROOT / "dev", self.folder))
+        self.programs = self.folder / "bin"
+        self.programs.mkdir()
+        for name in ("dirname", "cat"):
+            (self.programs / name).symlink_to(shutil.which(name))
+        self.program("dpkg-query", "exit 1")
+        self.program("id", "echo 1000")
+        self.program("apt-get", f"for word; do case $word in update | install) echo $word >>{self.folder}/called ;; esac; done")
+
+    def program(self, name, body):
+        path = self.programs / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def command_told(self, *arguments):
+        environment = {**os.environ, "PATH": str(self.programs)}
+        answer = dev(*arguments, script=self.script, env=environment)
+        self.assertEqual((answer.returncode, answer.stdout), (1, ""))
+        self.assertFalse((self.folder / "called").exists())
+        commands = [line.strip() for line in answer.stderr.splitlines() if line.startswith("    ")]
+        self.assertEqual(len(commands), 1, answer.stderr)
+        return commands[0]
+
+    def test_without_root__one_command_is_told(self):
+        command = self.command_told("build")
+        self.assertTrue(command.startswith("su -c 'apt-get update && apt-get install -y --no-install-recommends gcc "), command)
+        self.assertNotIn("cmocka", command)
+
+    def test_sudo_that_is_refused__one_command_is_told(self):
+        self.program("sudo", "exit 1")
+        self.assertTrue(self.command_told("build").startswith("sudo sh -c 'apt-get update && "))
+
+    def test_tests__need_more(self):
+        self.assertIn(" libcmocka-dev ", self.command_told("test"))
+        self.assertIn(" clang ", self.command_told("test", "clang"))
+        self.assertTrue(self.command_told("fmt").endswith(" clang-format'"))
+
+    def test_what_is_there__is_not_asked_for(self):
+        self.program("dpkg-query", "echo ' cmake=installed gcc=installed ninja-build=config-files '")
+        words = self.command_told("build").strip("'").split()
+        self.assertNotIn("cmake", words)
+        self.assertNotIn("gcc", words)
+        self.assertIn("ninja-build", words)
+
+    def test_stale_lists__are_updated_once(self):
+        for name in ("env", "mkdir", "rm", "sleep", "tail", "tr", "cut", "grep", "sh"):
+            (self.programs / name).symlink_to(shutil.which(name))
+        self.program("id", "echo 0")
+        self.program("apt-get", f"""
+            case " $* " in *" update "*) echo update >>{self.folder}/called; exit 0 ;; esac
+            echo install >>{self.folder}/called
+            grep -q update {self.folder}/called""")
+        answer = dev("build", script=self.script, env={**os.environ, "PATH": str(self.programs)})
+        calls = (self.folder / "called").read_text().split()
+        self.assertEqual(calls[-2:], ["update", "install"], answer.stderr)
+        self.assertEqual(calls.count("update"), 1)
+        self.assertIn("cmake failed", answer.stderr)  # past the packages; the folder has none
+
+
+if __name__ == "__main__":
+    unittest.main()
