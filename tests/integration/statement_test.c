@@ -1,0 +1,185 @@
+/*
+ * The second structural test: every named statement prepares as its actor would, takes the parameters of its
+ * field table, and on large tables uses an index although it was prepared while they were empty.
+ */
+#include "proto/uuid.h"
+#include "sql/sql.h"
+#include "tests/support/database.h"
+#include "tests/support/test.h"
+
+enum { TASKS_OF_ONE = 60000, OTHER_USERS = 6000, WAIT_MS = 60000 };
+
+/* The op a statement belongs to: of its name, or of what stands before "__". */
+static int op_of(const char *statement)
+{
+    const char *end = strstr(statement, "__");
+    size_t len = end != NULL ? (size_t)(end - statement) : strlen(statement);
+
+    for (int op = 0; op < MR_OP_COUNT; op++)
+        if (strlen(mr_op_info((enum mr_op)op)->name) == len && strncmp(mr_op_info((enum mr_op)op)->name, statement, len) == 0)
+            return op;
+    return -1;
+}
+
+static mr_db *connect_as_actor(const struct database *database)
+{
+    struct mr_db_options options = {.config = &database->config,
+                                    .clock = &mr_system_clock,
+                                    .host = database->config.db_host,
+                                    .application_name = "statement_test",
+                                    .set_wise = true};
+    static const struct mr_statement *statements[128];
+    unsigned count = 0;
+    mr_db *db = NULL;
+
+    for (const struct mr_statement *s = mr_statements; s->name != NULL && count < 127; s++)
+        statements[count++] = s;
+    statements[count] = NULL;
+    assert_int_equal(mr_db_new(&db, &options, statements), MR_OK);
+    if (mr_db_connect(db) != MR_OK)
+        fail_test("a statement does not prepare: %s", mr_db_last_error(db)->message);
+    return db;
+}
+
+static void test_statement__parameters_are_those_of_the_field_table(void **state)
+{
+    struct database *database = database_new();
+    mr_db *db = connect_as_actor(database);
+
+    (void)state;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++) {
+        int op = op_of(s->name);
+        const struct mr_op_info *info = mr_op_info((enum mr_op)op);
+        bool is_main = strcmp(info->name, s->name) == 0;
+        struct mr_buf expected = {0};
+
+        assert_true(op >= 0);
+        for (const struct mr_variant *v = info->traits->variants; v != NULL && v->field != NULL; v++)
+            is_main = is_main || strcmp(v->statement, s->name) == 0;
+        if (!is_main)
+            continue; /* of C code, which binds its own */
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++) {
+            static const char *const names[] = {[MR_TEXT] = "text", [MR_UUID] = "uuid", [MR_TIME] = "timestamp with time zone",
+                                                [MR_BOOL] = "boolean", [MR_INT] = "bigint"};
+
+            mr_buf_printf(&expected, "%s%s[]", expected.len > 0 ? "," : "", names[f->type]);
+            if (f->clearable)
+                mr_buf_text(&expected, ",boolean[]");
+        }
+        mr_buf_char(&expected, '\0');
+        assert_string_equal(sql_text(db, "SELECT array_to_string(parameter_types, ',') FROM pg_prepared_statements WHERE name = '%s'",
+                                     s->name),
+                            expected.data);
+        mr_buf_fini(&expected);
+    }
+    mr_db_destroy(&db);
+    database_destroy(&database);
+}
+
+static void test_statement__actors_plan_for_large_tables(void **state)
+{
+    static const struct {
+        const char *setting, *value;
+    } settings[] = {{"plan_cache_mode", "force_generic_plan"}, {"enable_seqscan", "off"},  {"enable_hashjoin", "off"},
+                    {"enable_mergejoin", "off"},               {"lock_timeout", "3s"},     {"statement_timeout", "10s"},
+                    {"jit", "off"},                            {"client_encoding", "UTF8"}};
+    struct database *database = database_new();
+    mr_db *db = connect_as_actor(database);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        assert_string_equal(sql_text(db, "SHOW %s", settings[i].setting), settings[i].value);
+    mr_db_destroy(&db);
+    database_destroy(&database);
+}
+
+static void fill(mr_db *db)
+{
+    sql_exec(db,
+             "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+             " SELECT lpad(to_hex(i), 32, '0')::uuid, 'user' || i, 'user' || i || '@example.org', 'F', 'L', '' FROM generate_series(1, %d) i;"
+             "INSERT INTO refresh_token (id, family_id, user_id, token_hash, expires_at)"
+             " SELECT u.id, u.id, u.id, sha256(u.username::bytea), now() FROM app_user u;"
+             "ALTER TABLE task DISABLE TRIGGER ALL;"
+             "INSERT INTO task (id, user_id, summary, priority_code, created_at)"
+             " SELECT lpad(to_hex(i), 32, '0')::uuid,"
+             "        lpad(to_hex(CASE WHEN i <= %d THEN 1 ELSE i - %d + 1 END), 32, '0')::uuid,"
+             "        'task ' || i, 'LOW', timestamptz '2027-01-01' + i * interval '1 s'"
+             "   FROM generate_series(1, %d + %d - 1) i;"
+             "ALTER TABLE task ENABLE TRIGGER ALL;"
+             "ANALYZE",
+             OTHER_USERS, TASKS_OF_ONE, TASKS_OF_ONE, TASKS_OF_ONE, OTHER_USERS);
+}
+
+/* EXECUTE with an array of one plausible element for each parameter. */
+static void explain(mr_db *db, const char *name, struct mr_buf *out)
+{
+    mr_rows *rows = NULL;
+    char *sql = NULL;
+
+    if (asprintf(&sql, "EXPLAIN EXECUTE %s(%s)", name,
+                 sql_text(db,
+                          "SELECT string_agg(CASE t::text WHEN 'uuid[]' THEN '''{00000000-0000-0000-0000-000000000001}'''"
+                          " WHEN 'text[]' THEN '''{00000000000000000000000000000001}''' WHEN 'boolean[]' THEN '''{t}'''"
+                          " WHEN 'bigint[]' THEN '''{1}''' ELSE '''{2027-01-01}''' END, ', ' ORDER BY n)"
+                          "  FROM pg_prepared_statements p, unnest(p.parameter_types) WITH ORDINALITY AS x (t, n) WHERE p.name = '%s'",
+                          name)) < 0)
+        fail();
+    if (mr_db_exec(db, sql, mr_mono_ms(&mr_system_clock) + WAIT_MS, &rows) != MR_OK)
+        fail_test("%s: %s", sql, mr_db_last_error(db)->message);
+    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
+        struct mr_slice line = {"", 0};
+
+        mr_rows_get(rows, row, 0, &line);
+        mr_buf_slice(out, line);
+        mr_buf_char(out, '\n');
+    }
+    mr_buf_char(out, '\0');
+    mr_rows_free(&rows);
+    free(sql);
+}
+
+static void check_plan(mr_db *db, const char *name)
+{
+    static const char *const bad[] = {"Seq Scan on task ", "Seq Scan on task\n", "Seq Scan on app_user", "Seq Scan on refresh_token",
+                                      "Hash Join", "Merge Join"};
+    struct mr_buf plan = {0};
+
+    explain(db, name, &plan);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (strstr(plan.data, bad[i]) != NULL)
+            fail_test("%s: %s\n%s", name, bad[i], plan.data);
+    mr_buf_fini(&plan);
+}
+
+/* Plans by cost alone would be bad here: nothing was analyzed when they were made. */
+static void test_statement__large_tables_are_read_by_index(void **state)
+{
+    struct database *database = database_new();
+    mr_db *early = connect_as_actor(database);
+    mr_db *late = NULL;
+
+    (void)state;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        check_plan(early, s->name); /* the plan is made, and kept, while the tables are empty */
+    fill(database->db);
+    late = connect_as_actor(database);
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++) {
+        check_plan(early, s->name);
+        check_plan(late, s->name);
+    }
+    mr_db_destroy(&early);
+    mr_db_destroy(&late);
+    database_destroy(&database);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_statement__parameters_are_those_of_the_field_table),
+        cmocka_unit_test(test_statement__actors_plan_for_large_tables),
+        cmocka_unit_test(test_statement__large_tables_are_read_by_index),
+    };
+
+    return cmocka_run_group_tests(tests, database_server_start, database_server_stop);
+}

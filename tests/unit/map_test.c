@@ -1,0 +1,274 @@
+/*
+ * The first structural test: every row of the map is unique, documented and complete.
+ */
+#include "actors/auth.h"
+#include "actors/data_reader.h"
+#include "actors/data_writer.h"
+#include "runtime/actor.h"
+#include "sql/sql.h"
+#include "tests/support/test.h"
+
+static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec};
+
+#define FOR_EACH_OP(info)                                                                                    \
+    for (const struct mr_op_info *info = mr_op_info((enum mr_op)0); info < mr_op_info((enum mr_op)0) + MR_OP_COUNT; info++)
+
+static enum mr_op op_of(const struct mr_op_info *info)
+{
+    return (enum mr_op)(info - mr_op_info((enum mr_op)0));
+}
+
+static void test_map__names_and_routes_are_unique(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(a)
+        for (const struct mr_op_info *b = a + 1; b < mr_op_info((enum mr_op)0) + MR_OP_COUNT; b++) {
+            assert_string_not_equal(a->name, b->name);
+            if (a->path != NULL && b->path != NULL && a->verb == b->verb)
+                assert_string_not_equal(a->path, b->path);
+        }
+}
+
+static void test_map__a_row_has_a_verb_if_and_only_if_it_has_a_path(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        assert_int_equal(info->path != NULL, info->verb != MR_VERB_NONE);
+        if (info->path != NULL)
+            assert_int_equal(info->path[0], '/');
+        assert_int_equal(info->path == NULL, info->access == MR_ACCESS_INTERNAL);
+    }
+}
+
+static void test_map__every_row_and_field_is_documented(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        assert_non_null(info->traits->summary);
+        assert_true(strlen(info->traits->summary) >= 8);
+        assert_true(info->http >= 200 && info->http < 300);
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
+            if (f->about == NULL || strlen(f->about) < 4)
+                fail_test("%s.%s is not documented", info->name, f->name);
+    }
+}
+
+static void test_map__a_success_without_a_body_is_204_or_internal(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+        if (info->path != NULL)
+            assert_int_equal(info->traits->shape == MR_SHAPE_NONE, info->http == 204);
+}
+
+static void test_map__fields_fit_and_are_unique(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        assert_true(mr_field_count(op_of(info)) <= MR_FIELDS_MAX);
+        assert_true(mr_statement_params(op_of(info)) <= MR_FIELDS_MAX);
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++) {
+            assert_true(f->min <= f->max || f->max == 0);
+            assert_false(f->required && (f->fallback != NULL || f->clearable));
+            for (const struct mr_field *g = f + 1; g->name != NULL; g++)
+                assert_string_not_equal(f->name, g->name);
+        }
+    }
+}
+
+static bool path_has(const char *path, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = path; (at = strchr(at, ':')) != NULL; at++)
+        if (strncmp(at + 1, name, len) == 0 && (at[len + 1] == '/' || at[len + 1] == '\0'))
+            return true;
+    return false;
+}
+
+static void test_map__path_parameters_and_path_fields_are_the_same(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        unsigned colons = 0;
+        unsigned fields = 0;
+
+        for (const char *c = info->path; c != NULL && *c != '\0'; c++)
+            colons += *c == ':';
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
+            if (f->from == MR_PATH) {
+                assert_true(path_has(info->path, f->name));
+                assert_true(f->required);
+                fields++;
+            }
+        assert_int_equal(colons, fields);
+    }
+}
+
+/* What needs a caller is not public: a field of the caller's id would be read from nowhere. */
+static void test_map__access_fits_the_fields(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
+            if (f->from == MR_TOKEN_USER)
+                assert_true(info->access == MR_ACCESS_USER || info->access == MR_ACCESS_ADMIN);
+}
+
+static void test_map__a_user_sees_only_what_is_theirs(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        bool has_user = false;
+
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
+            has_user = has_user || f->from == MR_TOKEN_USER;
+        if (info->access == MR_ACCESS_USER)
+            assert_true(has_user);
+    }
+}
+
+static void test_map__traits_name_fields_that_exist(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        const struct mr_traits *t = info->traits;
+
+        assert_int_equal(t->key != NULL, t->resource != NULL);
+        if (t->key != NULL)
+            assert_true(t->fields[mr_field_index(op_of(info), t->key)].required);
+        for (const struct mr_variant *v = t->variants; v != NULL && v->field != NULL; v++)
+            assert_true(mr_field_index(op_of(info), v->field) >= 0);
+        for (const char *at = t->location; at != NULL && (at = strchr(at, ':')) != NULL; at++) {
+            char name[64];
+
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(at + 1, "/"), at + 1);
+            assert_true(mr_field_index(op_of(info), name) >= 0);
+        }
+        for (const struct mr_field *f = t->fields; f->name != NULL; f++)
+            if (f->same_as != NULL) {
+                assert_true(mr_field_index(op_of(info), f->same_as) >= 0);
+                assert_int_equal(t->fields[mr_field_index(op_of(info), f->same_as)].type, f->type);
+            }
+    }
+}
+
+/* Order per key holds within one mailbox: ops of one resource share an actor and a lane. */
+static void test_map__ops_of_a_key_share_a_mailbox(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(a)
+        FOR_EACH_OP(b)
+            if (a->traits->resource != NULL && b->traits->resource != NULL &&
+                strcmp(a->traits->resource, b->traits->resource) == 0) {
+                assert_int_equal(a->actor, b->actor);
+                assert_int_equal(a->traits->lane, b->traits->lane);
+            }
+}
+
+static void test_map__a_reader_may_be_run_again(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+        if (info->actor == MR_ACTOR_DATA_READER)
+            assert_true(info->traits->rerun_safe);
+}
+
+static void test_map__sql_has_a_statement_and_code_has_a_handler(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        if (info->actor == MR_ACTOR_GATEWAY) {
+            assert_int_equal(info->handler, MR_BY_CODE);
+            continue;
+        }
+        if (info->handler == MR_BY_SQL) {
+            assert_non_null(mr_statement_find(info->name));
+            for (const struct mr_variant *v = info->traits->variants; v != NULL && v->field != NULL; v++)
+                assert_non_null(mr_statement_find(v->statement));
+            continue;
+        }
+        for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++)
+            if (specs[i]->id == info->actor) {
+                assert_non_null(specs[i]->handlers);
+                assert_non_null(specs[i]->handlers[op_of(info)]);
+            }
+    }
+}
+
+static void test_map__every_actor_has_a_spec(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        bool found = info->actor == MR_ACTOR_GATEWAY;
+
+        for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++)
+            found = found || specs[i]->id == info->actor;
+        assert_true(found);
+    }
+}
+
+static bool belongs(const char *statement)
+{
+    FOR_EACH_OP(info)
+    {
+        size_t len = strlen(info->name);
+
+        if (strncmp(statement, info->name, len) == 0 && (statement[len] == '\0' || strncmp(statement + len, "__", 2) == 0))
+            return true;
+    }
+    return false;
+}
+
+static void test_map__every_statement_belongs_to_an_op_and_is_unique(void **state)
+{
+    (void)state;
+    for (const struct mr_statement *a = mr_statements; a->name != NULL; a++) {
+        if (!belongs(a->name))
+            fail_test("statement %s belongs to no op", a->name);
+        for (const struct mr_statement *b = a + 1; b->name != NULL; b++)
+            assert_string_not_equal(a->name, b->name);
+    }
+}
+
+static void test_map__migrations_count_from_one(void **state)
+{
+    int version = 1;
+
+    (void)state;
+    for (const struct mr_migration *m = mr_migrations; m->name != NULL; m++) {
+        assert_int_equal(m->version, version++);
+        assert_true(strlen(m->text) > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_map__names_and_routes_are_unique),
+        cmocka_unit_test(test_map__a_row_has_a_verb_if_and_only_if_it_has_a_path),
+        cmocka_unit_test(test_map__every_row_and_field_is_documented),
+        cmocka_unit_test(test_map__a_success_without_a_body_is_204_or_internal),
+        cmocka_unit_test(test_map__fields_fit_and_are_unique),
+        cmocka_unit_test(test_map__path_parameters_and_path_fields_are_the_same),
+        cmocka_unit_test(test_map__access_fits_the_fields),
+        cmocka_unit_test(test_map__a_user_sees_only_what_is_theirs),
+        cmocka_unit_test(test_map__traits_name_fields_that_exist),
+        cmocka_unit_test(test_map__ops_of_a_key_share_a_mailbox),
+        cmocka_unit_test(test_map__a_reader_may_be_run_again),
+        cmocka_unit_test(test_map__sql_has_a_statement_and_code_has_a_handler),
+        cmocka_unit_test(test_map__every_actor_has_a_spec),
+        cmocka_unit_test(test_map__every_statement_belongs_to_an_op_and_is_unique),
+        cmocka_unit_test(test_map__migrations_count_from_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
