@@ -6,6 +6,10 @@
 #define MICROS_PER_SECOND INT64_C(1000000)
 #define SECONDS_PER_DAY   INT64_C(86400)
 
+/* 0001-01-01T00:00:00Z and 10000-01-01T00:00:00Z. */
+#define FIRST_INSTANT INT64_C(-62135596800000000)
+#define PAST_INSTANTS INT64_C(253402300800000000)
+
 /* What is left to read. */
 struct cursor {
     const char *at;
@@ -185,6 +189,7 @@ bool mr_timestamp_parse(int64_t *out, const char *text, size_t len)
     int64_t days;
     int64_t day_micros = 0;
     int64_t offset_micros = 0;
+    int64_t micros;
 
     if (!date(&c, &days))
         return false;
@@ -192,7 +197,10 @@ bool mr_timestamp_parse(int64_t *out, const char *text, size_t len)
         return false;
     if (c.at != c.end)
         return false;
-    *out = days * SECONDS_PER_DAY * MICROS_PER_SECOND + day_micros - offset_micros;
+    micros = days * SECONDS_PER_DAY * MICROS_PER_SECOND + day_micros - offset_micros;
+    if (micros < FIRST_INSTANT || micros >= PAST_INSTANTS)
+        return false;
+    *out = micros;
     return true;
 }
 
