@@ -1,0 +1,220 @@
+#include "proto/field.h"
+
+#include "tests/support/test.h"
+
+static bool parse(const struct mr_field *field, struct mr_slice text, struct mr_value *out, const char *code)
+{
+    struct mr_problem problem = {0};
+    bool good = mr_field_parse(field, text, out, &problem);
+
+    if (!good && (code == NULL || strcmp(problem.code, code) != 0))
+        fail_test("\"%.*s\": %s: %s", (int)text.len, text.data, problem.code, problem.message);
+    if (!good)
+        assert_true(strlen(problem.message) > 5);
+    return good;
+}
+
+#define assert_takes(field, text)          assert_true(parse((field), mr_slice_of(text), &(struct mr_value){0}, NULL))
+#define assert_refuses(field, text, code)  assert_false(parse((field), mr_slice_of(text), &(struct mr_value){0}, (code)))
+
+static void test_field__text_is_measured_in_code_points(void **state)
+{
+    const struct mr_field field = {.name = "f", .type = MR_TEXT, .min = 2, .max = 3};
+
+    (void)state;
+    assert_refuses(&field, "a", "length");
+    assert_takes(&field, "ab");
+    assert_takes(&field, "abc");
+    assert_refuses(&field, "abcd", "length");
+    assert_refuses(&field, "\xc3\xa9", "length");                              /* one of two bytes */
+    assert_takes(&field, "\xf0\x9f\xa6\xa9\xe2\x82\xac\xc3\xa9");              /* three of four, three and two bytes */
+    assert_refuses(&field, "\xf0\x9f\xa6\xa9\xe2\x82\xac\xc3\xa9x", "length");
+}
+
+static void test_field__text_without_bounds_may_be_empty_or_long(void **state)
+{
+    const struct mr_field field = {.name = "f", .type = MR_TEXT};
+    char *text = malloc(100001);
+
+    (void)state;
+    memset(text, 'x', 100000);
+    text[100000] = '\0';
+    assert_takes(&field, "");
+    assert_takes(&field, text);
+    free(text);
+}
+
+static void test_field__text_is_well_formed_utf8_without_nul(void **state)
+{
+    static const char *const bad[] = {
+        "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80",
+        "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf0\x9f\xa6", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80",
+        "\xfe", "\xff", "good\xff"};
+    static const char *const good[] = {"", "\x01", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+                                       "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+    const struct mr_field field = {.name = "f", .type = MR_TEXT};
+    int64_t points;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_refuses(&field, bad[i], "encoding");
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_takes(&field, good[i]);
+    assert_true(mr_utf8_valid(MR_SLICE("a\xc3\xa9\xf0\x9f\xa6\xa9"), &points));
+    assert_int_equal(points, 3);
+}
+
+static void test_field__a_zero_byte_is_no_text(void **state)
+{
+    const struct mr_field field = {.name = "f", .type = MR_TEXT};
+
+    (void)state;
+    assert_false(parse(&field, MR_SLICE("a\0b"), &(struct mr_value){0}, "encoding"));
+    assert_false(parse(&field, MR_SLICE("\0"), &(struct mr_value){0}, "encoding"));
+}
+
+/* The dot-atom form of RFC 5322, 3.4.1, with a domain as RFC 1035 has it. */
+static void test_field__addresses_for_mail(void **state)
+{
+    static const char *const good[] = {"a@b.co", "first.last@example.org", "o'neil+tag@mail.example.co.uk", "x_1-2@1a.example", "!#$%&'*+/=?^_`{|}~-@x.yz",
+                                       "A@B.CD", "a@xn--bcher-kva.example"};
+    static const char *const bad[] = {"",          "a",          "@",            "a@",           "@b.co",         "a@b",           "a@b.",       "a@.b",
+                                      "a@b..c",    ".a@b.co",    "a.@b.co",      "a..b@b.co",    "a b@b.co",      "a@b c.co",      "a@-b.co",    "a@b-.co",
+                                      "a@@b.co",   "a@b@c.co",   "\"a\"@b.co",   "a@[1.2.3.4]",  "a@b_c.co",      "(c)a@b.co",     "a,b@c.co",   "a@b.co ",
+                                      "\xc3\xa9@b.co", "a@\xc3\xa9.co", "a@b.co\n", "a\r\nBcc: x@y.zz@b.co", "<a@b.co>"};
+    const struct mr_field field = {.name = "email", .type = MR_TEXT, .min = 3, .max = 255, .format = MR_FORMAT_EMAIL};
+    char text[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_takes(&field, good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_refuses(&field, bad[i], strlen(bad[i]) < 3 ? "length" : "email");
+    memset(text, 'l', sizeof text);
+    strcpy(text + 64, "@example.org");
+    assert_takes(&field, text);
+    memset(text, 'l', sizeof text);
+    strcpy(text + 65, "@example.org");
+    assert_refuses(&field, text, "email");
+    memset(text, 'd', sizeof text);
+    memcpy(text, "a@", 2);
+    strcpy(text + 2 + 63, ".co");
+    assert_takes(&field, text);
+    memset(text, 'd', sizeof text);
+    memcpy(text, "a@", 2);
+    strcpy(text + 2 + 64, ".co");
+    assert_refuses(&field, text, "email");
+}
+
+static void test_field__codes_and_cursors(void **state)
+{
+    const struct mr_field code = {.name = "c", .type = MR_TEXT, .min = 1, .max = 32, .format = MR_FORMAT_CODE};
+    const struct mr_field cursor = {.name = "c", .type = MR_TEXT, .min = 4, .max = 4, .format = MR_FORMAT_CURSOR};
+
+    (void)state;
+    assert_takes(&code, "A-Z_09");
+    assert_refuses(&code, "low", "format");
+    assert_refuses(&code, "A B", "format");
+    assert_refuses(&code, "\xc3\x84", "format");
+    assert_refuses(&code, "A/B", "format");
+    assert_refuses(&code, "", "length");
+    assert_takes(&cursor, "09af");
+    assert_refuses(&cursor, "09AF", "format");
+    assert_refuses(&cursor, "09ag", "format");
+}
+
+static void test_field__integers(void **state)
+{
+    const struct mr_field bounded = {.name = "i", .type = MR_INT, .min = 1, .max = 100};
+    const struct mr_field free_one = {.name = "i", .type = MR_INT};
+    struct mr_value value;
+
+    (void)state;
+    assert_takes(&bounded, "1");
+    assert_takes(&bounded, "100");
+    assert_takes(&bounded, "007");
+    assert_refuses(&bounded, "0", "range");
+    assert_refuses(&bounded, "101", "range");
+    assert_refuses(&bounded, "-1", "range");
+    for (const char *const *bad = (const char *const[]){"", "-", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "a", "--1", "99999999999999999999", NULL}; *bad != NULL; bad++)
+        assert_refuses(&free_one, *bad, "type");
+    assert_true(parse(&free_one, MR_SLICE("-12345678901234567"), &value, NULL));
+    assert_int_equal(value.integer, INT64_C(-12345678901234567));
+    assert_true(value.present);
+}
+
+static void test_field__booleans_ids_and_times(void **state)
+{
+    const struct mr_field boolean = {.name = "b", .type = MR_BOOL};
+    const struct mr_field id = {.name = "u", .type = MR_UUID};
+    const struct mr_field time = {.name = "t", .type = MR_TIME};
+    struct mr_value value;
+
+    (void)state;
+    assert_true(parse(&boolean, MR_SLICE("true"), &value, NULL));
+    assert_true(value.boolean);
+    assert_true(parse(&boolean, MR_SLICE("false"), &value, NULL));
+    assert_false(value.boolean);
+    for (const char *const *bad = (const char *const[]){"", "1", "0", "TRUE", "yes", "true ", NULL}; *bad != NULL; bad++)
+        assert_refuses(&boolean, *bad, "type");
+    assert_takes(&id, "919108f7-52d1-4320-9bac-f847db4148a8");
+    assert_refuses(&id, "919108f7", "type");
+    assert_true(parse(&time, MR_SLICE("1970-01-01T00:00:01Z"), &value, NULL));
+    assert_int_equal(value.integer, 1000000);
+    assert_refuses(&time, "tomorrow", "type");
+}
+
+static void test_field__a_refused_value_leaves_the_result_alone(void **state)
+{
+    const struct mr_field field = {.name = "i", .type = MR_INT, .min = 1, .max = 2};
+    struct mr_value value = {.present = false, .integer = 77};
+
+    (void)state;
+    assert_false(parse(&field, MR_SLICE("3"), &value, "range"));
+    assert_false(value.present);
+    assert_int_equal(value.integer, 77);
+}
+
+static void test_field__a_long_problem_is_cut_not_overrun(void **state)
+{
+    struct mr_problem problem;
+    char text[500];
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    text[499] = '\0';
+    mr_problem_set(&problem, "code", "%s", text);
+    assert_int_equal(strlen(problem.message), sizeof problem.message - 1);
+}
+
+/* pg_type.dat */
+static void test_field__types_are_those_of_the_server(void **state)
+{
+    (void)state;
+    assert_int_equal(mr_type_oid(MR_UUID), 2950);
+    assert_int_equal(mr_type_oid(MR_TEXT), 25);
+    assert_int_equal(mr_type_oid(MR_TIME), 1184);
+    assert_int_equal(mr_type_oid(MR_BOOL), 16);
+    assert_int_equal(mr_type_oid(MR_INT), 20);
+    assert_string_equal(mr_type_sql(MR_TIME), "timestamptz");
+    assert_string_equal(mr_type_told(MR_TEXT), "string");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_field__text_is_measured_in_code_points),
+        cmocka_unit_test(test_field__text_without_bounds_may_be_empty_or_long),
+        cmocka_unit_test(test_field__text_is_well_formed_utf8_without_nul),
+        cmocka_unit_test(test_field__a_zero_byte_is_no_text),
+        cmocka_unit_test(test_field__addresses_for_mail),
+        cmocka_unit_test(test_field__codes_and_cursors),
+        cmocka_unit_test(test_field__integers),
+        cmocka_unit_test(test_field__booleans_ids_and_times),
+        cmocka_unit_test(test_field__a_refused_value_leaves_the_result_alone),
+        cmocka_unit_test(test_field__a_long_problem_is_cut_not_overrun),
+        cmocka_unit_test(test_field__types_are_those_of_the_server),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
