@@ -47,13 +47,15 @@ def patience(seconds):
 def wait_for(condition, seconds, what):
     """Polls until `condition()` is true and returns its value; fails after patience(seconds)."""
     end = time.monotonic() + patience(seconds)
+    pause = 0.0002
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience(seconds)} s in vain: {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(0.02, pause * 1.5)
 
 
 def free_port():
@@ -304,12 +306,12 @@ class Connection:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(self.timeout)
-        self.port = port
         try:
             self.socket.connect(("127.0.0.1", port))
         except OSError:
             self.socket.close()
             raise
+        self.port = port
         self.buffer = b""
 
     def __enter__(self):
@@ -334,13 +336,10 @@ class Connection:
 
     def was_read(self):
         """Whether the server has taken everything sent so far out of its receive queue."""
-        client = self.socket.getsockname()[1]
+        pair = f"0100007F:{self.port:04X} 0100007F:{self.socket.getsockname()[1]:04X} "
         with open("/proc/net/tcp") as file:
-            for line in file.readlines()[1:]:
-                fields = line.split()
-                if int(fields[1][-4:], 16) == self.port and int(fields[2][-4:], 16) == client:
-                    return int(fields[4].split(":")[1], 16) == 0
-        return False
+            _, found, rest = file.read().partition(pair)
+        return bool(found) and int(rest.split()[1].split(":")[1], 16) == 0
 
     def send_and_wait(self, data):
         """Sends bytes that the server gets by themselves, apart from those before and after."""

@@ -1,0 +1,940 @@
+"""The gateway at its edges, by raw sockets: framing, limits, timers, pipelining, overload, deadlines."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import unittest
+import uuid
+
+from support import (Connection, ModuleServer, NoAnswer, TaskLock, make_request, patience, wait_for)
+
+module = ModuleServer()
+server = None
+user = None  # an Api, registered and signed in
+
+
+def setUpModule():
+    global server, user
+    server = module.start()
+    user = server.api().register()
+    user.close()
+
+
+def tearDownModule():
+    module.stop()
+
+
+def authorization():
+    return ("Authorization", f"Bearer {user.token}")
+
+
+def task_request(summary="a task", headers=(), **fields):
+    return make_request("POST", "/v1/tasks", [authorization(), *headers],
+                        {"summary": summary, "taskPriorityCode": "LOW", **fields})
+
+
+def tasks_named(summary):
+    with server.database() as database:
+        return database.count("task", f"summary = '{summary}'")
+
+
+def unique(prefix):
+    return prefix + uuid.uuid4().hex
+
+
+class GatewayTest(unittest.TestCase):
+    def connect(self, process=None, **options):
+        connection = Connection((process or server).port, **options)
+        self.addCleanup(connection.close)
+        return connection
+
+    def assert_refused(self, response, status):
+        """A framing fault: a problem document, and the end of the connection."""
+        self.assertEqual(response.status, status, response)
+        self.assertTrue(response.closes, response)
+        self.assertEqual(response.header("Content-Type"), "application/problem+json")
+        self.assertEqual(response.json()["status"], status)
+
+    def refuse(self, data, *statuses):
+        """The bytes are answered with one of the statuses and the connection ends, or it just ends."""
+        connection = self.connect()
+        connection.send(data)
+        try:
+            response = connection.response()
+        except NoAnswer as answer:
+            self.assertIn(answer.how, ("closed", "reset"))
+            return None
+        self.assertIn(response.status, statuses, response)
+        self.assert_refused(response, response.status)
+        self.assertEqual(connection.ended(), "closed")
+        return response
+
+
+class Framing(GatewayTest):
+    def head(self, *lines, path="/v1/tasks", method="POST"):
+        top = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {user.token}",
+               "Content-Type: application/json", *lines]
+        return ("\r\n".join(top) + "\r\n\r\n").encode()
+
+    def body(self, summary):
+        return json.dumps({"summary": summary, "taskPriorityCode": "LOW"}).encode()
+
+    def assert_never_run(self, *lines, status=400, after=b""):
+        """A request with these header lines, whole in every other way, makes no row."""
+        summary = unique("never")
+        body = self.body(summary)
+        filled = [line.replace("{length}", str(len(body))) for line in lines]
+        response = self.refuse(self.head(*filled) + body + after, status)
+        self.assertEqual(tasks_named(summary), 0)
+        return response
+
+    def test_one_byte_after_the_body_dispatches_once(self):
+        summary = unique("extra")
+        connection = self.connect()
+        connection.send(task_request(summary) + b"X")
+        self.assertEqual(connection.response().status, 201)
+        connection.half_close()
+        self.assertIn(connection.ended(patience(2)), ("closed", "data"))
+        self.assertEqual(tasks_named(summary), 1)
+
+    def test_one_byte_after_the_body_while_the_answer_is_not_ready(self):
+        summary = unique("extra")
+        connection = self.connect()
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                connection.send(task_request(summary))
+                lock.wait_for_waiters()
+                for _ in range(20):
+                    connection.send_and_wait(b"X")
+                self.assertEqual(len(database.query("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'task'::regclass")), 1)
+            self.assertEqual(connection.response().status, 201)
+            self.assertEqual(database.count("task", f"summary = '{summary}'"), 1)
+
+    def test_bytes_after_the_body_are_the_next_request(self):
+        first, second = unique("first"), unique("second")
+        connection = self.connect()
+        data = task_request(first) + task_request(second)
+        connection.send_and_wait(data[:len(task_request(first)) + 1])
+        connection.send(data[len(task_request(first)) + 1:])
+        self.assertEqual(connection.response().json()["summary"], first)
+        self.assertEqual(connection.response().json()["summary"], second)
+        self.assertEqual((tasks_named(first), tasks_named(second)), (1, 1))
+
+    def test_length_beside_transfer_encoding(self):
+        for lines in (("Content-Length: {length}", "Transfer-Encoding: chunked"),
+                      ("Transfer-Encoding: chunked", "Content-Length: {length}"),
+                      ("Content-Length: {length}", "Transfer-Encoding: identity")):
+            with self.subTest(lines=lines):
+                self.assert_never_run(*lines)
+
+    def test_two_lengths(self):
+        self.assert_never_run("Content-Length: {length}", "Content-Length: {length}")
+        self.assert_never_run("Content-Length: {length}", "Content-Length: 3")
+        self.assert_never_run("Content-Length: 3", "Content-Length: {length}")
+        self.assert_never_run("Content-Length: {length}", "X-Between: 1", "content-length: {length}")
+        self.assert_never_run("Content-Length: {length}, {length}")
+
+    def test_length_that_is_no_plain_number(self):
+        for length in ("{length}abc", "+{length}", "-1", "", " ", "0x40", "{length}.0", "{length} 1", "1e2", "{length};",
+                       "99999999999999999999999", "18446744073709551617"):
+            with self.subTest(length=length):
+                self.assert_never_run(f"Content-Length: {length}")
+
+    def test_length_with_zeros_in_front_is_a_number(self):
+        summary = unique("zeros")
+        body = self.body(summary)
+        connection = self.connect()
+        connection.send(self.head(f"Content-Length: 00{len(body)}") + body)
+        self.assertEqual(connection.response().status, 201)
+        self.assertTrue(connection.is_open())
+
+    def test_folded_header(self):
+        self.assert_never_run("X-Folded: a\r\n b", "Content-Length: {length}")
+        self.assert_never_run("X-Folded: a\r\n\tb", "Content-Length: {length}")
+        self.assert_never_run("Content-Length: {length}\r\n 0")
+        self.refuse(b"GET /livez HTTP/1.1\r\n Host: localhost\r\n\r\n", 400)
+
+    def test_bare_line_feed(self):
+        self.refuse(b"GET /livez HTTP/1.1\nHost: localhost\n\n", 400)
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\n\r\n", 400)
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: a\nY: b\r\n\r\n", 400)
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\n", 400)
+        self.assert_never_run("X-A: b\nX-C: d", "Content-Length: {length}")
+
+    def test_bare_carriage_return(self):
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n", 400)
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: a\r\r\n\r\n", 400)
+        self.refuse(b"GET /livez\r HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
+        self.assert_never_run("X-A: b\rX-C: d", "Content-Length: {length}")
+        connection = self.connect()
+        connection.send(b"GET /livez HTTP/1.1\rHost: localhost\r\r")
+        connection.half_close()
+        self.assertEqual(connection.ended(), "closed")
+
+    def test_nul_in_the_head(self):
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n", 400)
+        self.refuse(b"GET /live\0z HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
+
+    def test_host(self):
+        self.refuse(b"GET /livez HTTP/1.1\r\n\r\n", 400)
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400)
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: y\r\nhost: a\r\n\r\n", 400)
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost:\r\n\r\n", 400)
+
+    def test_blank_before_the_colon(self):
+        self.refuse(b"GET /livez HTTP/1.1\r\nHost : localhost\r\n\r\n", 400)
+        self.assert_never_run("Content-Length : {length}")
+        self.assert_never_run("Transfer-Encoding : chunked", "Content-Length: {length}")
+
+    def test_lower_case_method(self):
+        self.refuse(b"get /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, 405)
+        self.refuse(b"post /v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 400, 405)
+
+    def test_other_versions(self):
+        for version in ("HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/1.10", "HTTP/11", "http/1.1", "HTTPS/1.1", "ICY/1.0"):
+            with self.subTest(version=version):
+                self.refuse(f"GET /livez {version}\r\nHost: localhost\r\n\r\n".encode(), 400)
+        self.refuse(b"GET /livez\r\n\r\n", 400)
+        self.refuse(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, 404, 405)
+
+    def test_chunked_body_is_refused_and_nothing_after_it_runs(self):
+        summary, next_one = unique("chunked"), unique("next")
+        body = self.body(summary)
+        chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        response = self.refuse(self.head("Transfer-Encoding: chunked") + chunks + task_request(next_one), 411)
+        self.assertIsNotNone(response)
+        self.assertEqual(tasks_named(summary), 0)
+        self.assertEqual(tasks_named(next_one), 0)
+        for coding in ("gzip, chunked", "identity", "xchunked", "chunked, chunked", "\tchunked"):
+            with self.subTest(coding=coding):
+                self.refuse(self.head(f"Transfer-Encoding: {coding}") + chunks, 411, 400)
+        self.refuse(self.head("Transfer-Encoding: chunked", method="GET") + chunks, 411)
+
+    def test_request_hidden_in_a_chunked_body_never_runs(self):
+        hidden = unique("hidden")
+        inner = task_request(hidden)
+        data = self.head("Transfer-Encoding: chunked") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner)
+        connection = self.connect()
+        head_end = data.index(b"\r\n\r\n") + 4
+        connection.send_and_wait(data[:head_end])
+        response = connection.response()
+        self.assertEqual(response.status, 411)
+        connection.send(data[head_end:])
+        self.assertIn(connection.ended(), ("closed", "reset"))
+        self.assertEqual(tasks_named(hidden), 0)
+
+    def test_post_with_neither_length_nor_encoding(self):
+        summary, next_one = unique("bodyless"), unique("next")
+        connection = self.connect()
+        connection.send(self.head() + self.body(summary) + task_request(next_one))
+        response = connection.response()
+        self.assertEqual(response.status, 400, response)
+        self.assertTrue(response.closes)
+        self.assertEqual(connection.ended(), "closed")
+        self.assertEqual((tasks_named(summary), tasks_named(next_one)), (0, 0))
+
+    def test_body_of_a_get_is_read_over(self):
+        connection = self.connect()
+        inner = task_request("never")
+        connection.send(make_request("GET", "/livez", [], inner) + make_request("GET", "/nothing"))
+        self.assertEqual([connection.response().status for _ in range(2)], [200, 404])
+
+    def test_one_empty_line_before_a_request(self):
+        connection = self.connect()
+        connection.send(b"\r\n" + make_request("GET", "/livez"))
+        self.assertEqual(connection.response().status, 200)
+        connection.send(b"\r\n\r\n" + make_request("GET", "/livez"))
+        self.assertEqual(connection.response().status, 400)
+
+    def test_headers_named_like_the_beginning_of_known_ones(self):
+        connection = self.connect()
+        for name in ("X", "If", "X-Forwarded", "H", "Hos", "Content", "Content-", "Content-Lengt", "Transfer", "Upgrad",
+                     "Connectio", "A", "Sec", "Sec-WebSocket", ":a"[1:]):
+            for value in ("", "v"):
+                with self.subTest(name=name, value=value):
+                    self.assertEqual(connection.get("/livez", [(name, value)]).status, 200)
+        self.assertTrue(connection.is_open())
+
+    def test_absolute_target(self):
+        connection = self.connect()
+        self.assertEqual(connection.get("http://localhost/livez?a=b").status, 200)
+        self.assertEqual(connection.get("http://localhost/nothing").status, 404)
+        self.refuse(b"GET livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
+        self.refuse(b"GET /livez#part HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
+        self.refuse(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, 405)
+
+    def test_garbage(self):
+        for data in (b"A" * 12000, bytes(range(256)) * 48, b"\xff" * 12000, b"\0" * 12000, b"\r\n" * 6000,
+                     b"GET " * 3000, b"\n" * 12000):
+            with self.subTest(data=data[:16]):
+                self.refuse(data, 400, 405, 414, 431)
+        self.assertTrue(self.connect().is_open())
+
+
+class Targets(GatewayTest):
+    def test_unknown_method(self):
+        for method in ("BREW", "FOO", "PROPFIND", "LOCK", "X"):
+            with self.subTest(method=method):
+                response = self.connect().request(method, "/v1/tasks")
+                self.assertEqual(response.status, 405, response)
+                self.assertEqual(set(response.header("Allow").split(", ")), {"OPTIONS", "GET", "HEAD", "POST"})
+                self.assertEqual(response.header("Content-Type"), "application/problem+json")
+
+    def test_unknown_method_on_an_unknown_path(self):
+        self.assertEqual(self.connect().request("BREW", "/pot").status, 404)
+
+    def test_options_star(self):
+        response = self.connect().request("OPTIONS", "*")
+        self.assertEqual(response.status, 204)
+        self.assertIn("GET", response.header("Allow"))
+        self.refuse(b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
+
+    def test_broken_escapes(self):
+        connection = self.connect()
+        for target in ("/v1/tasks/%zz", "/v1/tasks/%4", "/v1/tasks/%", "/v1/tasks?limit=%zz", "/v1/tasks?cursor=%2",
+                       "/v1/tasks?page=1&pageSize=%g0", "/%zz", "/livez?x=%zz", "/v1/tasks?unknown=%zz", "/v1/%zz?x=1"):
+            with self.subTest(target=target):
+                self.assertEqual(connection.get(target, [authorization()]).status, 400)
+                connection = self.connect()
+
+    def test_escaped_nul(self):
+        for target in ("/v1/tasks/%00", "/v1/tasks/a%00b", "/v1/tasks?limit=1%00", "/v1/tasks?cursor=%00", "/a%00b",
+                       "/livez%00", "/livez?q=%00", "/v1/tasks?q=%00"):
+            with self.subTest(target=target):
+                response = self.connect().get(target, [authorization()])
+                self.assertEqual(response.status, 400, response)
+
+    def test_paths_that_only_look_like_others(self):
+        task = self.connect()
+        task.send(task_request())
+        task_id = task.response().json()["id"]
+        connection = self.connect()
+        for target in ("/v1/tasks/", "//v1/tasks", "/v1//tasks", "/v1/tasks//", "//", "/", "/v1/./tasks", "/v1/x/../tasks",
+                       "/v1/x/..%2ftasks", "/v1/tasks/..%2f..%2flivez", "/v1%2ftasks", "/v1/tasks%2f" + task_id,
+                       "/V1/tasks", "/v1/Tasks", "/v1/tasks;a=b", "/livez/", "//livez", "/%6civez", "/v1/tasks/%2e%2e",
+                       f"/v1/tasks/{task_id}/", f"/v1/tasks/./{task_id}", f"/v1/tasks//{task_id}", "/v1/tasks\\",
+                       f"//v1/tasks/{task_id}", "/v1/tasks/..;/livez"):
+            with self.subTest(target=target):
+                response = connection.get(target, [authorization()])
+                self.assertIn(response.status, (400, 404), response)
+                self.assertNotIn(task_id.encode(), response.body.replace(target.encode(), b""))
+                if response.closes:
+                    connection = self.connect()
+        self.assertEqual(self.connect().get("//livez").status, 404)
+        self.assertEqual(self.connect().get("/v1/tasks/..%2flivez", [authorization()]).status, 400)
+
+    def test_an_escaped_id_is_the_id(self):
+        connection = self.connect()
+        connection.send(task_request())
+        task_id = connection.response().json()["id"]
+        escaped = "".join(f"%{ord(c):02x}" for c in task_id)
+        self.assertEqual(connection.get(f"/v1/tasks/{escaped}", [authorization()]).json()["id"], task_id)
+        self.assertEqual(connection.get(f"/v1/tasks/{task_id.upper()}", [authorization()]).json()["id"], task_id)
+
+    def test_upgrade_is_never_granted(self):
+        websocket = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+                     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Sec-WebSocket-Protocol", "millrace")]
+        h2c = [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA")]
+        for headers in (websocket, h2c, [("Connection", "Upgrade"), ("Upgrade", "anything")]):
+            for token in ([], [authorization()]):
+                for path, expected in (("/livez", 200), ("/v1/tasks", 200 if token else 401), ("/", 404)):
+                    with self.subTest(upgrade=headers[1], path=path, token=bool(token)):
+                        connection = self.connect()
+                        self.assertEqual(connection.get(path, headers + token).status, expected)
+                        self.assertEqual(connection.get("/livez").status, 200)
+
+
+class Limits(GatewayTest):
+    def test_header_block_over_16_kib(self):
+        response = self.refuse(make_request("GET", "/livez", [("X-Large", "a" * 20 * 1024)]), 431)
+        self.assertIsNotNone(response)
+        response = self.refuse(make_request("GET", "/livez", [(f"X-{i}", "a" * 1000) for i in range(20)]), 431)
+        self.assertIsNotNone(response)
+
+    def test_header_block_of_nearly_16_kib(self):
+        response = self.connect().get("/livez", [(f"X-{i}", "a" * 1000) for i in range(15)])
+        self.assertEqual(response.status, 200)
+
+    def test_target_over_8_kib(self):
+        for size in (8192 + 1, 9 * 1024, 20 * 1024):
+            with self.subTest(size=size):
+                self.assertIsNotNone(self.refuse(make_request("GET", "/" + "a" * (size - 1)), 414))
+        self.assertIsNotNone(self.refuse(make_request("GET", "/livez?" + "a" * 9 * 1024), 414))
+
+    def test_target_of_8_kib(self):
+        self.assertEqual(self.connect().get("/" + "a" * 8191).status, 404)
+        self.assertEqual(self.connect().get("/livez?" + "a" * (8192 - 7)).status, 200)
+
+    def test_number_of_headers(self):
+        self.assertEqual(self.connect().get("/livez", [(f"X-{i}", "v") for i in range(99)]).status, 200)
+        self.assertIsNotNone(self.refuse(make_request("GET", "/livez", [(f"X-{i}", "v") for i in range(100)]), 431))
+        self.assertIsNotNone(self.refuse(make_request("GET", "/livez", [("X", "")] * 1000), 431))
+
+    def test_body_limit_to_the_byte(self):
+        def body_of(size):
+            return json.dumps({"summary": "s", "taskPriorityCode": "LOW", "pad": ""}).encode()[:-2] + \
+                b"a" * (size - len(json.dumps({"summary": "s", "taskPriorityCode": "LOW", "pad": ""}))) + b'"}'
+
+        head = [authorization(), ("Content-Type", "application/json")]
+        self.assertEqual(len(body_of(102400)), 102400)
+        self.assertEqual(self.connect().request("POST", "/v1/tasks", head, body_of(102400)).status, 201)
+        response = self.refuse(make_request("POST", "/v1/tasks", head, body_of(102401)), 413)
+        self.assertIsNotNone(response)
+
+    def test_early_413_is_readable_while_the_body_is_sent(self):
+        body = b"x" * 200 * 1024
+        data = make_request("POST", "/v1/tasks", [authorization(), ("Content-Type", "application/json")], body)
+        for _ in range(5):
+            connection = self.connect()
+            connection.send(data)  # all of it, before anything is read
+            response = connection.response()
+            self.assert_refused(response, 413)
+            self.assertEqual(connection.ended(), "closed")
+
+    def test_413_comes_before_the_body(self):
+        connection = self.connect()
+        connection.send(make_request("POST", "/v1/tasks", [authorization(), ("Content-Length", str(10**12))]))
+        self.assert_refused(connection.response(), 413)
+        connection.half_close()
+        self.assertEqual(connection.ended(), "closed")
+
+
+class KeepAlive(GatewayTest):
+    def test_http_1_0(self):
+        connection = self.connect()
+        connection.send(b"GET /livez HTTP/1.0\r\n\r\n")
+        response = connection.response()
+        self.assertEqual(response.status, 200)
+        self.assertTrue(response.closes)
+        self.assertEqual(connection.ended(), "closed")
+
+    def test_http_1_0_with_keep_alive(self):
+        connection = self.connect()
+        for _ in range(3):
+            connection.send(b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            response = connection.response()
+            self.assertEqual((response.status, response.closes), (200, False))
+        self.assertTrue(connection.is_open())
+
+    def test_connection_close(self):
+        for value in ("close", "Close", "x, close", "keep-alive, close", "close ,x"):
+            with self.subTest(value=value):
+                connection = self.connect()
+                response = connection.get("/livez", [("Connection", value)])
+                self.assertEqual((response.status, response.closes), (200, True))
+                self.assertEqual(connection.ended(), "closed")
+
+    def test_close_ends_what_was_pipelined_behind_it(self):
+        never = unique("never")
+        connection = self.connect()
+        connection.send(make_request("GET", "/livez", [("Connection", "close")]) + task_request(never))
+        self.assertEqual(connection.response().status, 200)
+        self.assertEqual(connection.ended(), "closed")
+        self.assertEqual(tasks_named(never), 0)
+
+    def test_errors_of_the_application_keep_the_connection(self):
+        connection = self.connect()
+        for method, path, body, status in (("GET", "/nothing", None, 404), ("GET", "/v1/tasks", None, 401),
+                                           ("POST", "/v1/auth/register", {}, 400), ("DELETE", "/livez", None, 405)):
+            response = connection.request(method, path, body=body)
+            self.assertEqual((response.status, response.closes), (status, False))
+        self.assertTrue(connection.is_open())
+
+    def test_expect_100_continue(self):
+        summary = unique("continue")
+        data = task_request(summary, [("Expect", "100-continue")])
+        at = data.index(b"\r\n\r\n") + 4
+        connection = self.connect()
+        connection.send(data[:at])
+        self.assertEqual(connection.response().status, 100)
+        connection.send(data[at:])
+        self.assertEqual(connection.response().status, 201)
+        self.assertTrue(connection.is_open())
+
+    def test_expect_with_a_body_that_is_too_large(self):
+        connection = self.connect()
+        connection.send(make_request("POST", "/v1/tasks", [("Expect", "100-continue"), ("Content-Length", "200000")]))
+        self.assert_refused(connection.response(), 413)
+
+    def test_expect_when_the_body_is_already_there(self):
+        connection = self.connect()
+        connection.send(task_request("here already", [("Expect", "100-continue")]))
+        response = connection.response()
+        if response.status == 100:
+            response = connection.response()
+        self.assertEqual(response.status, 201)
+
+    def test_head_wherever_get_works(self):
+        connection = self.connect()
+        connection.send(task_request())
+        task_id = connection.response().json()["id"]
+        for path in ("/livez", "/readyz", "/v1/health", "/health", "/v1/tasks", "/v1/tasks?page=1",
+                     f"/v1/tasks/{task_id}", f"/v1/tasks/{uuid.uuid4()}", "/v1/tasks/x", "/nothing", "/v1/auth/signin"):
+            with self.subTest(path=path):
+                full = connection.request("GET", path, [authorization()])
+                head = connection.request("HEAD", path, [authorization()])
+                self.assertEqual(head.body, b"")
+                self.assertEqual(head.status, full.status)
+                ignored = ("date", "x-request-id")
+                self.assertEqual([h for h in head.headers if h[0].lower() not in ignored],
+                                 [h for h in full.headers if h[0].lower() not in ignored])
+        self.assertTrue(connection.is_open())
+
+    def test_client_gone_before_its_answer(self):
+        summary = unique("gone")
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                for leave in (Connection.close, Connection.abort, Connection.half_close):
+                    connection = self.connect()
+                    connection.send(task_request(summary))
+                    connection.send_and_wait(make_request("GET", "/livez"))
+                    leave(connection)
+                lock.wait_for_waiters()
+            wait_for(lambda: database.count("task", f"summary = '{summary}'") == 3, 5, "the tasks are made all the same")
+        self.assertTrue(self.connect().is_open())
+        connection = self.connect()
+        connection.send(task_request(unique("after")))
+        self.assertEqual(connection.response().status, 201)
+
+
+class Pipelining(GatewayTest):
+    def test_many_requests_in_one_write_are_answered_in_order(self):
+        connection = self.connect()
+        paths = [("GET", "/livez"), ("GET", "/v1/tasks?limit=1"), ("GET", "/nothing"), ("HEAD", "/v1/tasks?limit=1"),
+                 ("GET", f"/v1/tasks/{uuid.uuid4()}"), ("OPTIONS", "/livez"), ("GET", "/v1/health")]
+        wanted = [200, 200, 404, 200, 404, 204, 200]
+        rounds = 60
+        data = b"".join(make_request(method, path, [authorization(), ("X-Request-Id", f"{i}-{j}")])
+                        for i in range(rounds) for j, (method, path) in enumerate(paths))
+        sender = threading.Thread(target=connection.send, args=(data,))
+        sender.start()
+        for i in range(rounds):
+            for j, (method, _) in enumerate(paths):
+                response = connection.response(head=method == "HEAD")
+                self.assertEqual((response.status, response.header("X-Request-Id")), (wanted[j], f"{i}-{j}"))
+        sender.join()
+
+    def test_mixed_writes_are_answered_in_order(self):
+        connection = self.connect()
+        summaries = [unique(f"{i}-") for i in range(50)]
+        connection.send(b"".join(task_request(summary) for summary in summaries))
+        self.assertEqual([connection.response().json()["summary"] for _ in summaries], summaries)
+
+    def test_waiting_pipelined_requests_burn_no_cpu(self):
+        connections = [self.connect() for _ in range(3)]
+        summary = unique("slow")
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                # Posts only: their mailbox is the one that waits.
+                connections[0].send(task_request(summary))
+                lock.wait_for_waiters()
+                for connection in connections:
+                    connection.send_and_wait(task_request(summary) + make_request("GET", "/livez") * 30 + b"GET /li")
+                before, started = server.cpu_seconds(), time.monotonic()
+                wait_for(lambda: time.monotonic() - started > 1.0, 2, "a second passes")
+                spent = server.cpu_seconds() - before
+            self.assertLess(spent, 0.3 * patience(1), "processor time while nothing could be done")
+        for connection, posts in zip(connections, (2, 1, 1)):
+            self.assertEqual([connection.response().status for _ in range(posts + 30)], [201] * posts + [200] * 30)
+            connection.send(b"vez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertEqual(connection.response().status, 200)
+
+    def test_a_full_pipeline_behind_a_slow_request_burns_no_cpu_and_is_bounded(self):
+        connection = self.connect()
+        request = make_request("GET", "/livez", [("X-Padding", "a" * 4000)])
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                connection.send(task_request("slow"))
+                lock.wait_for_waiters()
+                connection.socket.settimeout(0.5)
+                sent = 0
+                memory = server.resident_bytes()
+                try:
+                    while sent < 64 << 20:
+                        sent += connection.socket.send(request * 16)
+                except TimeoutError:
+                    pass
+                self.assertLess(sent, 32 << 20, "the server reads on without end")
+                self.assertLess(server.resident_bytes() - memory, 8 << 20)
+                before, started = server.cpu_seconds(), time.monotonic()
+                wait_for(lambda: time.monotonic() - started > 0.5, 2, "half a second passes")
+                self.assertLess(server.cpu_seconds() - before, 0.2 * patience(1))
+        connection.socket.settimeout(connection.timeout)
+        rest = len(request) - sent % len(request)
+        reader = threading.Thread(target=connection.send, args=(request[len(request) - rest:] if rest < len(request) else b"",))
+        reader.start()
+        self.assertEqual(connection.response().status, 201)
+        for _ in range(-(-sent // len(request))):
+            self.assertEqual(connection.response().status, 200)
+        reader.join()
+        self.assertTrue(connection.is_open())
+
+    def test_a_client_that_never_reads_is_stopped(self):
+        connection = self.connect(receive_buffer=4096)
+        memory = server.resident_bytes()
+        sent, block = 0, b""
+        request = make_request("GET", "/livez", [("X-Padding", "a" * 700)])
+        connection.socket.settimeout(1)
+        try:
+            while sent < 64 << 20:
+                block = block or request * 256
+                count = connection.socket.send(block)
+                sent += count
+                block = block[count:]
+        except TimeoutError:
+            pass
+        self.assertLess(sent, 32 << 20, "the server reads on without end")
+        self.assertLess(server.resident_bytes() - memory, 8 << 20)
+        self.assertTrue(self.connect().is_open())
+        connection.socket.settimeout(connection.timeout)
+        for _ in range(sent // len(request)):
+            self.assertEqual(connection.response().status, 200)
+        if sent % len(request):
+            connection.send(request[sent % len(request):])
+            self.assertEqual(connection.response().status, 200)
+        self.assertTrue(connection.is_open())
+
+    def test_every_split_of_a_request_gives_the_same_answer(self):
+        connection = self.connect()
+        request = make_request("POST", "/v1/auth/register", [("X-Request-Id", "split")],
+                               {"firstName": "", "username": "ab"})
+        connection.send(request)
+        wanted = connection.response()
+        self.assertEqual(wanted.status, 400)
+        for at in range(1, len(request)):
+            connection.send_and_wait(request[:at])
+            connection.send(request[at:])
+            got = connection.response()
+            self.assertEqual((got.status, got.body), (wanted.status, wanted.body), f"split at {at}")
+
+    def test_a_request_byte_by_byte(self):
+        connection = self.connect()
+        summary = unique("bytes")
+        for byte in task_request(summary):
+            connection.send_and_wait(bytes([byte]))
+        self.assertEqual(connection.response().status, 201)
+        self.assertEqual(tasks_named(summary), 1)
+
+    def test_every_split_of_two_pipelined_requests(self):
+        connection = self.connect()
+        both = make_request("GET", "/livez") + make_request("GET", "/nothing")
+        for at in range(1, len(both)):
+            connection.send_and_wait(both[:at])
+            connection.send(both[at:])
+            self.assertEqual([connection.response().status for _ in range(2)], [200, 404], f"split at {at}")
+
+
+class Delivery(GatewayTest):
+    def test_no_wake_up_is_lost(self):
+        """ZMQ_FD has only edges: a lost one would leave a request until the next tick or longer."""
+        errors = []
+        slowest = []
+
+        def ask(path, count):
+            latencies = []
+            with Connection(server.port) as connection:
+                for _ in range(count):
+                    started = time.monotonic()
+                    response = connection.get(path, [authorization()])
+                    latencies.append(time.monotonic() - started)
+                    if response.status not in (200, 404):
+                        errors.append(response)
+            slowest.append(max(latencies))
+
+        path = f"/v1/tasks/{uuid.uuid4()}"
+        threads = [threading.Thread(target=ask, args=(path, 700)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(errors, [])
+        self.assertEqual(len(slowest), 6)
+        self.assertLess(max(slowest), patience(1.0))
+
+    def test_a_slow_reader_of_a_big_list_gets_it_all(self):
+        owner = server.api().register()
+        with server.database() as database:
+            database.query("INSERT INTO task (id, user_id, summary, description, priority_code) SELECT gen_random_uuid(), "
+                           f"'{owner.user['id']}', 'big ' || n, repeat('x', 700), 'LOW' FROM generate_series(1, 800) n")
+        connection = self.connect(receive_buffer=4096)
+        connection.send(make_request("GET", "/v1/tasks", [("Authorization", f"Bearer {owner.token}")]) +
+                        make_request("GET", "/livez"))
+        wait_for(connection.was_read, 5, "the request is read")
+        self.assertTrue(self.connect().is_open())
+        received = b""
+        while len(received) < 100000:  # in drops at first
+            received += connection.socket.recv(1000)
+        connection.buffer = received
+        response = connection.response()
+        self.assertGreater(len(response.body), 700 * 800)
+        self.assertEqual(len(response.json()), 800)
+        self.assertEqual(connection.response().status, 200)
+        owner.close()
+
+
+class Timers(GatewayTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.scale = patience(1)
+        cls.span = 0.6 * cls.scale
+        milliseconds = f"{int(cls.span * 1000)}ms"
+        cls.process = server.api_process(GATEWAY_HEADER_TIMEOUT=milliseconds, GATEWAY_BODY_TIMEOUT=milliseconds,
+                                         GATEWAY_KEEPALIVE_TIMEOUT=milliseconds).ready()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.process.stop()
+
+    def cut_after(self, connection, data, every):
+        """Sends the bytes one at a time until the server ends the connection; returns after how long."""
+        started = time.monotonic()
+        connection.socket.settimeout(every)
+        for byte in data:
+            try:
+                connection.send(bytes([byte]))
+                if connection.socket.recv(1) == b"":
+                    break
+                self.fail("an answer")
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        else:
+            self.fail("every byte was taken")
+        return time.monotonic() - started
+
+    def assert_one_span(self, seconds):
+        self.assertGreater(seconds, self.span * 0.8)
+        self.assertLess(seconds, self.span * 2.5 + 0.3)
+
+    def test_trickled_body_has_one_timer(self):
+        connection = self.connect(self.process)
+        connection.send(make_request("POST", "/v1/auth/signin", [("Content-Length", "1000")]))
+        self.assert_one_span(self.cut_after(connection, b"x" * 1000, self.span / 12))
+
+    def test_trickled_headers_have_one_timer(self):
+        connection = self.connect(self.process)
+        self.assert_one_span(self.cut_after(connection, make_request("GET", "/livez", [("X", "a" * 1000)]), self.span / 12))
+
+    def test_trickled_headers_of_the_second_request(self):
+        connection = self.connect(self.process)
+        connection.send(make_request("GET", "/livez") + b"GET /li")
+        self.assertEqual(connection.response().status, 200)
+        self.assert_one_span(self.cut_after(connection, b"vez HTTP/1.1\r\nX: " + b"a" * 1000, self.span / 12))
+
+    def test_header_and_body_each_have_their_own(self):
+        connection = self.connect(self.process)
+        data = make_request("POST", "/v1/auth/signin", [("Content-Type", "application/json")], b"{}")
+        connection.send(data[:10])
+        started = time.monotonic()
+        wait_for(lambda: time.monotonic() - started > self.span * 0.6, 5, "most of the first span is over")
+        connection.send_and_wait(data[10:-1])
+        started = time.monotonic()
+        wait_for(lambda: time.monotonic() - started > self.span * 0.6, 5, "most of the second span is over")
+        connection.send(data[-1:])
+        self.assertEqual(connection.response().status, 400)
+
+    def test_a_tls_client_hello_ends_with_the_timer_at_the_latest(self):
+        connection = self.connect(self.process)
+        connection.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x5a" * 506)
+        try:
+            self.assertEqual(connection.response().status, 400)
+        except NoAnswer as answer:
+            self.assertEqual(answer.how, "closed")
+
+    def test_idle_connections_end(self):
+        for prepare in (lambda c: None, lambda c: self.assertTrue(c.is_open())):
+            connection = self.connect(self.process)
+            prepare(connection)
+            started = time.monotonic()
+            self.assertEqual(connection.ended(10), "closed")
+            self.assert_one_span(time.monotonic() - started)
+
+    def test_an_idle_connection_that_asks_again_stays(self):
+        connection = self.connect(self.process)
+        started = time.monotonic()
+        while time.monotonic() - started < self.span * 2:
+            self.assertTrue(connection.is_open())
+            time.sleep(self.span / 4)
+
+    def test_a_client_that_takes_no_answer_is_cut(self):
+        connection = self.connect(self.process, receive_buffer=4096)
+        connection.socket.settimeout(0.2)
+        request = make_request("GET", "/livez") * 64
+        started = time.monotonic()
+        while time.monotonic() - started < patience(20):
+            try:
+                connection.socket.send(request)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+        self.fail("the connection is still there")
+
+
+class Overload(GatewayTest):
+    def process(self, **settings):
+        process = server.api_process(**settings).ready()
+        self.addCleanup(process.kill)
+        return process
+
+    def test_connection_limit(self):
+        limit = 8
+        process = self.process(GATEWAY_MAX_CONNECTIONS=limit)
+        held = []
+        for _ in range(limit):
+            connection = self.connect(process)
+            # The connections that polled for readiness may still be counted for a moment.
+            connection.send(make_request("GET", "/livez"))
+            self.assertEqual(connection.response().status, 200)
+            held.append(connection)
+        waiting = [self.connect(process) for _ in range(4)]
+        for connection in waiting:
+            connection.send(make_request("GET", "/livez"))
+        for connection in waiting:
+            connection.socket.settimeout(0.15)
+            with self.assertRaises(TimeoutError):
+                connection.socket.recv(1)
+        self.assertTrue(held[0].is_open())
+        for connection in held[:4]:
+            connection.close()
+        for connection in waiting:
+            self.assertEqual(connection.response().status, 200)
+        self.assertTrue(held[7].is_open())
+        for connection in held[4:] + waiting:
+            connection.close()
+        self.assertTrue(self.connect(process).is_open())
+        self.assertEqual(process.stop(), 0)
+
+    def test_full_mailbox_is_refused_at_once(self):
+        process = self.process(MAILBOX_MAX_MESSAGES=3, DB_LOCK_TIMEOUT="60s")
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                waiting = [self.connect(process) for _ in range(3)]
+                for connection in waiting:
+                    connection.send_and_wait(task_request("waits"))
+                lock.wait_for_waiters()
+                refused = self.connect(process)
+                started = time.monotonic()
+                refused.send(task_request("refused"))
+                response = refused.response()
+                self.assertLess(time.monotonic() - started, patience(0.5))
+                self.assertEqual(response.status, 503, response)
+                self.assertRegex(response.header("Retry-After"), "^[0-9]+$")
+                self.assertEqual(response.header("Content-Type"), "application/problem+json")
+                self.assertFalse(response.closes)
+                # Other mailboxes, and what needs none, go on.
+                self.assertTrue(refused.is_open())
+            for connection in waiting:
+                self.assertEqual(connection.response().status, 201)
+            refused.send(task_request("taken"))
+            self.assertEqual(refused.response().status, 201)
+        self.assertEqual(process.stop(), 0)
+
+    def test_full_mailbox_by_bytes(self):
+        process = self.process(MAILBOX_MAX_BYTES="64KiB", DB_LOCK_TIMEOUT="60s")
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                first = self.connect(process)
+                first.send_and_wait(task_request("waits", description="d" * 40000))
+                lock.wait_for_waiters()
+                second = self.connect(process)
+                second.send(task_request("refused", description="d" * 40000))
+                self.assertEqual(second.response().status, 503)
+                second.send(task_request("small"))
+            self.assertEqual(first.response().status, 201)
+            self.assertEqual(second.response().status, 201)
+        self.assertEqual(process.stop(), 0)
+
+    def assert_deadline(self, started, span):
+        took = time.monotonic() - started
+        self.assertGreater(took, span * 0.9)
+        self.assertLess(took, span + patience(0.6))
+
+    def test_deadline_with_a_lock_in_the_way(self):
+        span = patience(0.5)
+        process = self.process(GATEWAY_REQUEST_TIMEOUT=f"{int(span * 1000)}ms", DB_LOCK_TIMEOUT="60s")
+        summary = unique("late")
+        connection = self.connect(process)
+        with server.database() as database:
+            with TaskLock(database):
+                started = time.monotonic()
+                connection.send(task_request(summary))
+                response = connection.response()
+                self.assertEqual(response.status, 504, response)
+                self.assert_deadline(started, span)
+                self.assertFalse(response.closes)
+                self.assertEqual(response.header("Content-Type"), "application/problem+json")
+            after = unique("after")
+            connection.send(task_request(after))
+            response = connection.response()
+            self.assertEqual((response.status, response.json()["summary"]), (201, after))
+        self.assertEqual(process.stop(), 0)
+
+    def test_deadline_with_a_server_that_hangs_and_its_late_reply(self):
+        span = patience(0.7)
+        process = self.process(GATEWAY_REQUEST_TIMEOUT=f"{int(span * 1000)}ms", DB_LOCK_TIMEOUT="60s")
+        connection = self.connect(process)
+        with server.database() as database:
+            backends = self.backends(database, process)
+            for pid in backends:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                # More than one deadline's worth, so that replies come late into exchanges that are used again.
+                for number in range(3):
+                    started = time.monotonic()
+                    connection.send(make_request("GET", f"/v1/tasks/{uuid.uuid4()}", [authorization()]))
+                    response = connection.response()
+                    self.assertEqual(response.status, 504 if number == 0 else response.status, response)
+                    self.assertIn(response.status, (503, 504, 404))
+                    self.assertLess(time.monotonic() - started, span + patience(1.5))
+                    if number == 0:
+                        self.assert_deadline(started, span)
+            finally:
+                for pid in backends:
+                    os.kill(pid, signal.SIGCONT)
+        wait_for(process.is_ready, 10, "ready again")
+        for _ in range(20):
+            summary = unique("mine")
+            connection.send(task_request(summary))
+            response = connection.response()
+            self.assertEqual((response.status, response.json().get("summary")), (201, summary))
+        self.assertEqual(process.stop(), 0)
+
+    @staticmethod
+    def backends(database, process):
+        """The server processes of the connections of that `millrace api`: told apart by who has connected last."""
+        names = ("data-writer/0", "data-reader/0", "data-reader/slow", "auth/0")
+        pids = []
+        for name in names:
+            pids.append(int(database.value(f"SELECT pid FROM pg_stat_activity WHERE application_name = '{name}' "
+                                           "ORDER BY backend_start DESC LIMIT 1")))
+        return pids
+
+    def test_health_is_bounded_while_the_database_hangs(self):
+        process = self.process()
+        connection = self.connect(process)
+        with server.database() as database:
+            backends = self.backends(database, process)
+            for pid in backends:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                started = time.monotonic()
+                response = connection.get("/v1/health")
+                self.assertLess(time.monotonic() - started, 1 + patience(0.7))
+                self.assertEqual(response.status, 503, response)
+                self.assertEqual(response.json()["status"], "error")
+                self.assertEqual(response.json()["error"]["database"]["status"], "down")
+                self.assertEqual(connection.get("/livez").status, 200)
+            finally:
+                for pid in backends:
+                    os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: connection.get("/v1/health").status == 200, 10, "well again")
+        process.kill()
+
+
+if __name__ == "__main__":
+    unittest.main()
