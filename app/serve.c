@@ -14,7 +14,7 @@
 #include "runtime/migrate.h"
 
 /* How long a start waits for a database that is not there yet. */
-enum { DATABASE_PATIENCE_MS = 60000, ACTORS_MAX = 256 };
+enum { DATABASE_PATIENCE_MS = 60000, ACTORS_MAX = 512 };
 
 static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec};
 

@@ -152,7 +152,8 @@ void dispatch(struct connection *connection, const struct mr_http_request *reque
     if (exchange == NULL)
         return;
     if (!escapes_are_sound(request->path) || !escapes_are_sound(request->query)) {
-        reply_problem(exchange, MR_INVALID, "The request target has a broken percent-escape or an escaped U+0000.", (struct mr_slice){0});
+        reply_problem(exchange, MR_INVALID, "The request target has a broken percent-escape or an escaped U+0000.",
+                      (struct mr_slice){0});
     } else if (request->is_options) {
         answer_options(exchange, request);
     } else if (mr_route_find(&route, request->verb, request->path, NULL) != MR_OK) {

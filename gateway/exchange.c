@@ -10,6 +10,9 @@
 #include "gateway/internal.h"
 #include "runtime/log.h"
 
+/* ACTOR_DATA_READER_COUNT, once for the replica and once for the primary. */
+enum { MAILBOXES_MAX = 128 };
+
 static bool grow(struct gateway *gateway)
 {
     uint32_t room = gateway->exchange_room != 0 ? gateway->exchange_room * 2 : 256;
@@ -76,6 +79,7 @@ struct exchange *exchange_new(struct connection *connection, const struct mr_htt
     self->connection = connection;
     self->op = MR_OP_COUNT;
     self->sent = false;
+    self->has_user = false;
     self->limit = 0;
     self->cache_key[0] = '\0';
     self->if_none_match[0] = '\0';
@@ -107,19 +111,50 @@ void exchange_free(struct exchange *self)
     gateway->free_indices[gateway->free_count++] = self->index;
 }
 
-/* The mailbox a message goes to: that of its key, else the one with the least to do. -1: nobody serves the op here. */
-static int choose_mailbox(const struct gateway *gateway, enum mr_op op, const struct mr_value *values)
+/* Users who share a place read from the primary a little more often than they need to. */
+static int64_t *wrote_until(const struct gateway *gateway, const uint8_t user_id[16])
 {
+    uint32_t hash;
+
+    memcpy(&hash, user_id + 12, sizeof hash);
+    return &gateway->wrote_until_ms[hash % WRITERS_REMEMBERED];
+}
+
+/* Read your writes: the caller, and a user who was just made, find on the primary what the replica may not have yet. */
+static void note_write(const struct exchange *self)
+{
+    struct gateway *gateway = self->gateway;
+    int64_t until_ms = gateway_now_ms(gateway) + gateway->config->db_read_your_writes;
+
+    if (gateway->wrote_until_ms == NULL || mr_op_info(self->op)->verb == MR_VERB_GET)
+        return;
+    *wrote_until(gateway, self->has_user ? self->user_id : self->new_id) = until_ms;
+}
+
+static bool has_just_written(const struct exchange *self)
+{
+    const struct gateway *gateway = self->gateway;
+
+    return gateway->wrote_until_ms != NULL && self->has_user && *wrote_until(gateway, self->user_id) > self->started_ms;
+}
+
+/* The mailbox a message goes to: that of its key, else the one with the least to do. -1: nobody serves the op here. */
+static int choose_mailbox(const struct exchange *self, enum mr_op op, const struct mr_value *values)
+{
+    const struct gateway *gateway = self->gateway;
     const struct mr_op_info *info = mr_op_info(op);
     uint64_t key = mr_message_key(op, values);
-    unsigned candidates[64];
+    bool primary = has_just_written(self);
+    bool replica = gateway->wrote_until_ms != NULL && !primary && mr_actor_info(info->actor)->database == MR_DATABASE_REPLICA;
+    unsigned candidates[MAILBOXES_MAX];
     unsigned count = 0;
     unsigned best;
 
-    for (unsigned i = 0; i < gateway->mailbox_count && count < 64; i++) {
+    for (unsigned i = 0; i < gateway->mailbox_count && count < MAILBOXES_MAX; i++) {
         const struct mr_actor *actor = gateway->mailboxes[i].actor;
 
-        if (actor->spec->id == info->actor && actor->lane == info->traits->lane)
+        if (actor->spec->id == info->actor && actor->lane == info->traits->lane && !(primary && actor->on_replica) &&
+            !(replica && !actor->on_replica))
             candidates[count++] = i;
     }
     if (count == 0)
@@ -174,11 +209,15 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
 {
     struct gateway *gateway = self->gateway;
     mr_status status = encode(self, message, values, principal, patience_ms);
-    int chosen = choose_mailbox(gateway, message, values);
     struct mailbox_load *load;
+    int chosen;
 
     if (status != MR_OK)
         return status;
+    self->has_user = principal != NULL;
+    if (principal != NULL)
+        memcpy(self->user_id, principal->user_id, sizeof self->user_id);
+    chosen = choose_mailbox(self, message, values);
     if (chosen < 0)
         return MR_UNAVAILABLE;
     load = &gateway->mailboxes[chosen];
@@ -216,6 +255,7 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
     } else if (reply->op == MR_OP_db_ping) {
         health_pinged(self, reply->kind == MR_REPLY);
     } else if (reply->kind == MR_REPLY) {
+        note_write(self);
         reply_wire(self, reply->payload);
     } else if (mr_fault_decode(&fault, reply->payload) == MR_OK) {
         reply_fault(self, &fault);

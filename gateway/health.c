@@ -11,8 +11,20 @@ enum { BELIEVE_MS = 5000, PING_MS = 1000 };
 
 static bool actors_connected(const struct gateway *gateway)
 {
+    for (unsigned i = 0; i < gateway->mailbox_count; i++) {
+        const struct mr_actor_stats *stats = &gateway->mailboxes[i].actor->stats;
+
+        if (!atomic_load(&stats->connected) && !atomic_load(&stats->resting))
+            return false;
+    }
+    return true;
+}
+
+/* Every connection was let go for want of work: a question now would wake the database up. */
+static bool actors_rest(const struct gateway *gateway)
+{
     for (unsigned i = 0; i < gateway->mailbox_count; i++)
-        if (!atomic_load(&gateway->mailboxes[i].actor->stats.connected))
+        if (!atomic_load(&gateway->mailboxes[i].actor->stats.resting))
             return false;
     return true;
 }
@@ -41,7 +53,8 @@ static void write_parts(struct mr_buf *out, const struct gateway *gateway, bool 
     bool from_env = is_semver(gateway->config->app_version);
 
     if (database)
-        mr_buf_text(out, "\"database\":{\"status\":\"up\"}");
+        mr_buf_text(out, actors_rest(gateway) ? "\"database\":{\"status\":\"up\",\"idle\":true}"
+                                              : "\"database\":{\"status\":\"up\"}");
     if (!version)
         return;
     mr_buf_text(out, database ? ",\"version\":{\"status\":\"up\",\"value\":" : "\"version\":{\"status\":\"up\",\"value\":");
@@ -72,7 +85,8 @@ void health_answer(struct exchange *exchange)
     struct connection *connection = exchange->connection;
     struct mr_value id = {.present = true};
 
-    if (gateway->database_up && actors_connected(gateway) && exchange->started_ms - gateway->database_seen_ms < BELIEVE_MS) {
+    if (actors_rest(gateway) ||
+        (gateway->database_up && actors_connected(gateway) && exchange->started_ms - gateway->database_seen_ms < BELIEVE_MS)) {
         reply_health(exchange, true);
         return;
     }

@@ -18,7 +18,7 @@ struct lws;
 struct lws_context;
 struct lws_vhost;
 
-enum { REQUEST_ID_MAX = 128, PIPELINE_MAX = 32 * 1024, BODY_MAX = 100 * 1024 };
+enum { WRITERS_REMEMBERED = 16384, REQUEST_ID_MAX = 128, PIPELINE_MAX = 32 * 1024, BODY_MAX = 100 * 1024 };
 
 /* ---- Connections ---- */
 
@@ -72,7 +72,9 @@ struct exchange {
     uint64_t cache_generation;    /* when the message was sent */
     char cache_key[MR_CACHE_KEY]; /* of an op that may be cached */
     char if_none_match[128];
-    uint8_t new_id[16]; /* the id made for the message, for Location */
+    bool has_user;
+    uint8_t user_id[16]; /* of the caller */
+    uint8_t new_id[16];  /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
     char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
     TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
@@ -118,12 +120,13 @@ struct gateway {
 
     struct mr_token_cache *tokens;
     struct mr_cache cache;
-    struct mr_buf out;     /* the response being built */
-    struct mr_buf body;    /* its JSON */
-    struct mr_buf frame;   /* the envelope being built */
-    struct mr_buf payload; /* its payload */
-    struct mr_buf fixed;   /* headers of every response */
-    char date[64];         /* IMF-fixdate of `date_s` */
+    int64_t *wrote_until_ms; /* by hash of the user: until then their reads go to the primary; NULL without a replica */
+    struct mr_buf out;       /* the response being built */
+    struct mr_buf body;      /* its JSON */
+    struct mr_buf frame;     /* the envelope being built */
+    struct mr_buf payload;   /* its payload */
+    struct mr_buf fixed;     /* headers of every response */
+    char date[64];           /* IMF-fixdate of `date_s` */
     int64_t date_s;
     uint8_t random[1024];
     size_t random_left;

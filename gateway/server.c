@@ -340,6 +340,7 @@ static void destroy(struct gateway *gateway)
     mr_cache_drop(&gateway->cache);
     free_exchanges(gateway);
     free(gateway->mailboxes);
+    free(gateway->wrote_until_ms);
     mr_buf_fini(&gateway->out);
     mr_buf_fini(&gateway->body);
     mr_buf_fini(&gateway->frame);
@@ -363,6 +364,8 @@ static struct gateway *create(const struct mr_gateway_options *options)
         TAILQ_INIT(&gateway->phases[phase]);
     TAILQ_INIT(&gateway->in_flight);
     reply_setup(gateway);
+    if (options->config->db_host_read_only[0] != '\0')
+        gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);
     gateway->tokens = mr_token_cache_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
     if (gateway->tokens == NULL || gateway->loop == NULL || open_mailboxes(gateway) != MR_OK || !make_context(gateway)) {

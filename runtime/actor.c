@@ -8,8 +8,8 @@
 #include "runtime/log.h"
 #include "runtime/plan.h"
 
-/* Longest sleep while the database is away, between attempts to reach it. */
-enum { RECONNECT_PAUSE_MS = 100 };
+/* Longest sleeps while the database is away; an attempt to reach it has pauses of its own. */
+enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, WAKE_MARGIN_MS = 200 };
 
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
 {
@@ -21,16 +21,22 @@ bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
 
 void mr_actor_mailbox_name(char out[MR_MAILBOX_NAME], enum mr_actor_id id, enum mr_lane lane, unsigned instance)
 {
-    if (lane == MR_LANE_SLOW)
+    if (lane == MR_LANE_SLOW && instance == 0)
         snprintf(out, MR_MAILBOX_NAME, "%s/slow", mr_actor_info(id)->name);
+    else if (lane == MR_LANE_SLOW)
+        snprintf(out, MR_MAILBOX_NAME, "%s/slow/%u", mr_actor_info(id)->name, instance);
     else
         snprintf(out, MR_MAILBOX_NAME, "%s/%u", mr_actor_info(id)->name, instance);
 }
 
-unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane)
+static bool reads_replica(const struct mr_config *config, enum mr_actor_id id)
 {
-    if (!mr_actor_has_lane(id, lane))
-        return 0;
+    return mr_actor_info(id)->database == MR_DATABASE_REPLICA && config->db_host_read_only[0] != '\0';
+}
+
+/* Instances of a lane for each database it reads from. */
+static unsigned instances_each(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane)
+{
     if (lane == MR_LANE_SLOW)
         return 1;
     switch (id) {
@@ -39,6 +45,13 @@ unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id,
     case MR_ACTOR_DATA_WRITER: return (unsigned)config->actor_writer_count;
     default: return 0;
     }
+}
+
+unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane)
+{
+    if (!mr_actor_has_lane(id, lane))
+        return 0;
+    return instances_each(config, id, lane) * (reads_replica(config, id) ? 2 : 1);
 }
 
 /* FNV-1a. A chance collision costs a smaller batch and nothing else. */
@@ -201,6 +214,8 @@ static void answer_group(struct mr_actor *self, struct mr_message *const *messag
             mr_log(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
             mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
         }
+    if (info->access != MR_ACCESS_INTERNAL) /* what Millrace asks itself is no work */
+        self->last_work_ms = mr_mono_ms(self->clock);
     atomic_fetch_add(&self->stats.messages, count);
     atomic_fetch_add(&self->stats.batches, 1);
 }
@@ -247,24 +262,79 @@ static void pass_on_notice(struct mr_actor *self)
         (void)!mr_mailbox_send(self->mailbox, mr_actor_info(MR_ACTOR_GATEWAY)->name, self->frame.data, self->frame.len);
 }
 
-/* While the database is away everybody is told so at once; waiting would only fill the mailbox. */
+/*
+ * While the database is away everybody is told so at once; waiting would only fill the mailbox. One that is being
+ * woken is waited for, as long as there is time for one more attempt before the deadline.
+ */
+static void answer_unavailable(struct mr_actor *self)
+{
+    bool waking = mr_mono_ms(self->clock) < self->waking_until_ms;
+    int64_t patient_ms = mr_wall_ms(self->clock) + self->config->db_connect_timeout + WAKE_MARGIN_MS;
+
+    for (struct mr_message *m = self->first; m != NULL; m = m->next)
+        if (!waking || m->envelope.deadline_ms < patient_ms)
+            mr_answer_error(self, m, MR_UNAVAILABLE, NULL, NULL, NULL);
+}
+
+/* Milliseconds until the connection may be let go; -1: never, or not now. */
+static int64_t rest_due_in(const struct mr_actor *self)
+{
+    int64_t left_ms = self->last_work_ms + self->config->db_idle_release - mr_mono_ms(self->clock);
+
+    if (self->config->db_idle_release == 0 || self->first != NULL || !mr_db_is_up(self->db))
+        return -1;
+    return left_ms > 0 ? left_ms : 0;
+}
+
+static void rest(struct mr_actor *self)
+{
+    atomic_store(&self->stats.resting, true);
+    atomic_store(&self->stats.connected, false);
+    mr_db_release(self->db);
+    mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", self->name));
+}
+
+/* False while there is nothing to wake up for. */
+static bool wake_up(struct mr_actor *self)
+{
+    if (!atomic_load(&self->stats.resting))
+        return true;
+    if (self->first == NULL)
+        return false;
+    atomic_store(&self->stats.resting, false);
+    self->last_work_ms = mr_mono_ms(self->clock);
+    self->waking_until_ms = self->last_work_ms + self->config->request_timeout;
+    return true;
+}
+
 static void work(struct mr_actor *self)
 {
     mr_status status;
 
     sweep(self);
+    if (!wake_up(self))
+        return;
     status = mr_db_connect(self->db);
     note_connection(self);
     if (self->first == NULL)
         return;
-    if (status == MR_OK) {
+    if (status == MR_OK)
         answer_next_batch(self);
-    } else {
-        for (struct mr_message *m = self->first; m != NULL; m = m->next)
-            mr_answer_error(self, m, MR_UNAVAILABLE, NULL, NULL, NULL);
-    }
+    else
+        answer_unavailable(self);
     sweep(self);
     note_connection(self);
+}
+
+static int sleep_ms(const struct mr_actor *self)
+{
+    int64_t rest_ms = rest_due_in(self);
+
+    if (mr_db_is_up(self->db))
+        return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
+    if (atomic_load(&self->stats.resting))
+        return -1;
+    return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
 
 static void loop(mr_thread *thread, void *argument)
@@ -276,16 +346,18 @@ static void loop(mr_thread *thread, void *argument)
         mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
                mr_log_text("reason", mr_db_last_error(self->db)->message));
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+    self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        int timeout_ms = self->first != NULL ? 0 : mr_db_is_up(self->db) ? -1 : RECONNECT_PAUSE_MS;
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), timeout_ms);
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), sleep_ms(self));
 
         if (wake.fd)
             mr_db_listen(self->db);
         take_mail(self);
         work(self);
         pass_on_notice(self);
+        if (rest_due_in(self) == 0)
+            rest(self);
         stop = wake.stop;
     }
 }
@@ -324,11 +396,10 @@ static mr_status select_statements(struct mr_actor *self)
 
 static mr_status open_db(struct mr_actor *self)
 {
-    bool replica = mr_actor_info(self->spec->id)->database == MR_DATABASE_REPLICA && self->config->db_host_read_only[0] != '\0';
     struct mr_db_options options = {
         .config = self->config,
         .clock = self->clock,
-        .host = replica ? self->config->db_host_read_only : self->config->db_host,
+        .host = self->on_replica ? self->config->db_host_read_only : self->config->db_host,
         .application_name = self->name,
         .channel = self->instance == 0 ? self->spec->channel : NULL,
         .set_wise = true,
@@ -374,6 +445,7 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->clock = clock;
     self->lane = lane;
     self->instance = instance;
+    self->on_replica = reads_replica(config, spec->id) && instance < instances_each(config, spec->id, lane);
     self->last = &self->first;
     mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);

@@ -36,6 +36,7 @@ struct mr_actor_stats {
     _Atomic uint64_t expired;   /* dropped past their deadline */
     _Atomic uint64_t malformed; /* not an envelope, or a payload that does not fit its table */
     _Atomic bool connected;     /* the database connection stands */
+    _Atomic bool resting;       /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
 };
 
 struct mr_actor;
@@ -58,6 +59,7 @@ struct mr_actor {
     char name[MR_MAILBOX_NAME]; /* of its thread and mailbox: "data-reader/0", "data-reader/slow" */
     enum mr_lane lane;
     unsigned instance;
+    bool on_replica; /* its connection goes to DB_HOST_READ_ONLY */
     struct mr_actor_stats stats;
 
     /* The actor thread's own. */
@@ -69,6 +71,8 @@ struct mr_actor {
     struct mr_message **last;
     unsigned waiting;
     struct mr_message *spare;
+    int64_t last_work_ms;    /* monotonic */
+    int64_t waking_until_ms; /* monotonic; until then messages wait for a database that is being woken */
     struct mr_params params;
     struct mr_buf body;
     struct mr_buf frame;
@@ -84,10 +88,13 @@ void mr_actor_stop(struct mr_actor **self);
 /* Whether some op of the map belongs to this actor and lane. */
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane);
 
-/* Name of an actor's mailbox, e.g. "data-reader/0"; the slow lane is one mailbox, "data-reader/slow". */
+/* Name of an actor's mailbox, e.g. "data-reader/0"; in the slow lane "data-reader/slow", "data-reader/slow/1". */
 void mr_actor_mailbox_name(char out[MR_MAILBOX_NAME], enum mr_actor_id id, enum mr_lane lane, unsigned instance);
 
-/* How many instances the settings ask for in a lane. */
+/*
+ * How many instances the settings ask for in a lane. With a replica there are twice as many readers: the first half
+ * reads from it, the second from the primary, for users who have just written.
+ */
 unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane);
 
 /* Hash of a message's resource and key, never 0; 0 when the op has no key. Used to keep the order of a key. */

@@ -313,6 +313,11 @@ mr_status mr_db_connect(mr_db *self)
     return mr_db_reconnect(self);
 }
 
+void mr_db_release(mr_db *self)
+{
+    drop(self);
+}
+
 bool mr_db_is_up(const mr_db *self)
 {
     return self->conn != NULL;

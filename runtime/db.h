@@ -51,6 +51,9 @@ mr_status mr_db_connect(mr_db *self) MR_WARN_UNUSED;
 /* As mr_db_connect, without regard to the pause; for the one attempt after a connection was lost. */
 mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;
 
+/* Closes the connection in order; the next mr_db_connect opens another. */
+void mr_db_release(mr_db *self);
+
 bool mr_db_is_up(const mr_db *self);
 
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */

@@ -38,6 +38,8 @@
     SET(db_ssl,                "DB_SSL",                  NULL,          CHOICE,   "false",           "false|true|require|verify-full", "ASM", "TLS to PostgreSQL; true is require, verify-full checks the certificate and the name") \
     SET(db_ssl_root_cert,      "DB_SSL_ROOT_CERT",        NULL,          TEXT,     "",                "",                     "ASM", "file of the authorities that verify-full trusts; unset: the system's") \
     SET(db_host_read_only,     "DB_HOST_READ_ONLY",       NULL,          TEXT,     "",                "",                     "A",   "host of a read replica, for the data-reader") \
+    SET(db_read_your_writes,   "DB_READ_YOUR_WRITES",     NULL,          DURATION, "2s",              "0s..1h",               "A",   "how long after a write of theirs a user's reads go to the primary, when there is a replica") \
+    SET(db_idle_release,       "DB_IDLE_RELEASE",         NULL,          DURATION, "0s",              "0s..1d",               "AS",  "time without work after which the connections are closed, so that the database can sleep; 0s: never") \
     SET(db_connect_timeout,    "DB_CONNECT_TIMEOUT",      NULL,          DURATION, "2s",              "100ms..30s",           "ASM", "longest wait for one connection attempt") \
     SET(db_lock_timeout,       "DB_LOCK_TIMEOUT",         NULL,          DURATION, "3s",              "10ms..60s",            "ASM", "longest wait of a statement for a lock") \
     SET(db_migrations_run,     "DB_MIGRATIONS_RUN",       NULL,          BOOLEAN,  "true",            "",                     "AS",  "whether to run the migrations at start") \

@@ -1,0 +1,130 @@
+"""A read replica, and a database that may sleep.
+
+The replica is a second database that never hears of a write: a replica that lags for ever. What is found all the
+same was read from the primary.
+"""
+
+import time
+import unittest
+
+import support
+from support import patience, wait_for
+
+primary = support.ModuleServer()
+replica = support.ModuleServer()
+
+
+def setUpModule():
+    primary.start()
+    replica.start()
+
+
+def tearDownModule():
+    primary.stop()
+    replica.stop()
+
+
+def socket_of(module):
+    return module.server.scratch.join("state", support.SERVER_DATABASE)
+
+
+class WithApi(unittest.TestCase):
+    def start(self, **settings):
+        server = primary.server.api_process(**settings).ready()
+        self.addCleanup(server.stop)
+        return server
+
+    def user_of(self, server):
+        user = server.api().register()
+        self.addCleanup(user.close)
+        return user
+
+
+class Replica(WithApi):
+    def test_reads__go_to_the_replica_unless_the_user_has_just_written(self):
+        server = self.start(DB_HOST_READ_ONLY=socket_of(replica), DB_READ_YOUR_WRITES="1s")
+        user = self.user_of(server)
+        task = user.create_task()
+        written = time.monotonic()
+        self.assertEqual(user.get("/v1/tasks/" + task["id"]).status, 200)
+        self.assertEqual(user.get("/v1/users/profile").status, 200)
+        self.assertEqual(user.get("/v1/tasks").json(), [task])
+        wait_for(lambda: user.get("/v1/tasks/" + task["id"]).status == 404, 5, "the reads go to the replica")
+        self.assertGreaterEqual(time.monotonic() - written, 0.9)
+        self.assertEqual(user.get("/v1/tasks").json(), [])
+        self.assertEqual(user.request("PUT", "/v1/tasks/" + task["id"], {"summary": "again"}).status, 200)
+        self.assertEqual(user.get("/v1/tasks/" + task["id"]).json()["summary"], "again")
+
+    def test_reads__of_a_new_user_find_the_user(self):
+        server = self.start(DB_HOST_READ_ONLY=socket_of(replica), DB_READ_YOUR_WRITES="1m")
+        self.assertEqual(self.user_of(server).get("/v1/users/profile").status, 200)
+
+    def test_other_users__read_from_the_replica_meanwhile(self):
+        server = self.start(DB_HOST_READ_ONLY=socket_of(replica), DB_READ_YOUR_WRITES="1m")
+        writer = self.user_of(server)
+        writer.create_task()
+        reader = server.api()
+        self.addCleanup(reader.close)
+        with replica.server.database() as database:
+            known = "00000000-0000-0000-0000-00000000cafe"
+            database.query(f"INSERT INTO app_user (id, username, email, first_name, last_name, password_hash) "
+                           f"VALUES ('{known}', 'onlyhere', 'o@example.org', 'O', 'H', '') ON CONFLICT DO NOTHING")
+        reader.token = support.sign(support.claims_for(known))
+        self.assertEqual(reader.get("/v1/users/profile").json()["username"], "onlyhere")
+
+
+class Sleep(WithApi):
+    def connections(self):
+        with primary.server.database() as database:
+            return database.count("pg_stat_activity", "application_name ~ '^(auth|data-)' AND pid <> pg_backend_pid() AND datname = '"
+                                  + self.database + "'")
+
+    def setUp(self):
+        self.database = primary.server.new_database()
+
+    def test_idle__lets_every_connection_go_and_health_does_not_wake_the_database(self):
+        server = self.start(database=self.database, DB_IDLE_RELEASE="300ms")
+        user = self.user_of(server)
+        task = user.create_task()
+        wait_for(lambda: self.connections() == 0, 10, "the connections are closed")
+        for _ in range(20):
+            answer = user.get("/v1/health")
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(answer.json()["info"]["database"], {"status": "up", "idle": True})
+        self.assertEqual(user.get("/readyz").status, 200)
+        self.assertEqual(self.connections(), 0)
+        self.assertEqual(user.get("/v1/tasks/" + task["id"]).json(), task)
+        self.assertEqual(self.connections(), 1)
+        wait_for(lambda: self.connections() == 0, 10, "and closed again")
+
+    def test_first_request__waits_for_a_database_that_is_being_woken(self):
+        state = support.Scratch()
+        whole = support.Everything(state_dir=state.join("state")).ready()
+        server = whole.api_process(DB_IDLE_RELEASE="200ms", GATEWAY_REQUEST_TIMEOUT="60s").ready()
+        self.addCleanup(server.stop)
+        user = self.user_of(server)
+        wait_for(lambda: user.get("/v1/health").json()["info"]["database"].get("idle"), 10, "the connections are let go")
+        self.assertEqual(whole.close(), 0)
+        connection = server.connect(timeout=60)
+        connection.send(support.make_request("GET", "/v1/users/profile", [("Authorization", f"Bearer {user.token}")]))
+        whole = support.Everything(state_dir=state.join("state"))
+        self.addCleanup(whole.close)
+        self.assertEqual(connection.response().status, 200)
+        connection.close()
+
+    def test_first_request__is_503_with_retry_after_when_the_database_does_not_wake_up(self):
+        whole = support.Everything().ready()
+        server = whole.api_process(DB_IDLE_RELEASE="200ms", GATEWAY_REQUEST_TIMEOUT="2s", DB_CONNECT_TIMEOUT="500ms").ready()
+        self.addCleanup(server.stop)
+        user = self.user_of(server)
+        wait_for(lambda: user.get("/v1/health").json()["info"]["database"].get("idle"), 10, "the connections are let go")
+        self.assertEqual(whole.close(), 0)
+        begun = time.monotonic()
+        answer = user.get("/v1/users/profile")
+        self.assertEqual((answer.status, answer.header("Retry-After")), (503, "1"))
+        self.assertGreater(time.monotonic() - begun, 0.7)
+        self.assertLess(time.monotonic() - begun, patience(2) + 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
