@@ -252,25 +252,44 @@ static bool run_to_end(const struct mr_embedded *self, const char *program, cons
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Made beside its place and moved there when it is complete: a kill in the middle leaves no half cluster. */
+/* What starts that were killed have left. */
+static void remove_half_clusters(const struct mr_embedded *self)
+{
+    struct mr_embedded coreutils = *self;
+    char pattern[PATH_ROOM];
+    glob_t found = {0};
+
+    snprintf(coreutils.bin, sizeof coreutils.bin, "/bin");
+    join(pattern, self->root, "data.new*");
+    if (glob(pattern, 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            (void)run_to_end(&coreutils, "rm", (const char *[]){"rm", "-rf", found.gl_pathv[i], NULL});
+    globfree(&found);
+}
+
+/*
+ * Made beside its place and moved there when it is complete: a kill in the middle leaves no half cluster. The
+ * place has our process id in its name, because the initdb of a start that was killed may still be at its end.
+ */
 static mr_status make_cluster(const struct mr_embedded *self, struct mr_buf *problem)
 {
     char data[PATH_ROOM];
-    /* clang-format off */
-    const char *initdb[] = {"initdb",           "--pgdata=data.new", "--username=postgres",  "--auth=trust",
-                      "--encoding=UTF8", "--locale=C.UTF-8",  "--no-instructions",    NULL};
-    /* clang-format on */
-    const char *remove[] = {"rm", "-rf", "data.new", NULL};
     char from[PATH_ROOM];
-    struct mr_embedded coreutils = *self;
+    char name[64];
+    char pgdata[128];
+    /* clang-format off */
+    const char *initdb[] = {"initdb",           pgdata,               "--username=postgres", "--auth=trust",
+                            "--encoding=UTF8", "--locale=C.UTF-8",   "--no-instructions",   NULL};
+    /* clang-format on */
 
     join(data, self->root, "data");
     if (access(data, F_OK) == 0)
         return MR_OK;
     mr_log(MR_LOG_INFO, "making a PostgreSQL cluster", mr_log_text("directory", data));
-    snprintf(coreutils.bin, sizeof coreutils.bin, "/bin");
-    (void)run_to_end(&coreutils, "rm", remove);
-    join(from, self->root, "data.new");
+    remove_half_clusters(self);
+    snprintf(name, sizeof name, "data.new.%d", (int)getpid());
+    snprintf(pgdata, sizeof pgdata, "--pgdata=%s", name);
+    join(from, self->root, name);
     if (run_to_end(self, "initdb", initdb) && rename(from, data) == 0)
         return MR_OK;
     mr_buf_printf(problem, "embedded PostgreSQL: initdb failed, see %s/log", self->root);
