@@ -709,7 +709,7 @@ class Methods(ApiTest):
                                       ("POST", "/livez", {"GET", "HEAD"}), ("POST", "/v1/health", {"GET", "HEAD"}),
                                       ("POST", "/health", {"GET", "HEAD"}), ("GET", "/v1/auth/signin", {"POST"}),
                                       ("HEAD", "/v1/auth/register", {"POST"}), ("TRACE", "/v1/tasks", {"GET", "HEAD", "POST"}),
-                                      ("PATCH", f"/v1/tasks/{uuid.uuid4()}", {"GET", "HEAD"})):
+                                      ("PATCH", "/v1/health", {"GET", "HEAD"})):
             with self.subTest(method=method, path=path):
                 body = {} if method in ("POST", "PUT", "PATCH") else None
                 response = self.api.request(method, path, body)
