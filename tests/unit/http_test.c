@@ -1,0 +1,350 @@
+#include "gateway/http.h"
+
+#include "tests/support/test.h"
+
+#define GOOD "GET /v1/tasks?page=2 HTTP/1.1\r\nHost: localhost\r\nX-One: 1\r\n\r\n"
+
+static enum mr_http_progress scan_all(struct mr_slice text, size_t *head_len, mr_status *fault)
+{
+    struct mr_http_scan scan = {0};
+
+    return mr_http_scan(&scan, text.data, text.len, head_len, fault);
+}
+
+static mr_status parse(struct mr_http_request *out, const char *head)
+{
+    return mr_http_parse(out, head, strlen(head));
+}
+
+static void test_http__a_head_ends_at_the_empty_line(void **state)
+{
+    size_t head_len = 0;
+    mr_status fault;
+
+    (void)state;
+    assert_int_equal(scan_all(MR_SLICE(GOOD), &head_len, &fault), MR_HTTP_COMPLETE);
+    assert_int_equal(head_len, strlen(GOOD));
+    assert_int_equal(scan_all(MR_SLICE(GOOD "body and more"), &head_len, &fault), MR_HTTP_COMPLETE);
+    assert_int_equal(head_len, strlen(GOOD));
+}
+
+/* The answer does not depend on how the bytes came in: for each split in two, and one by one. */
+static void check_every_split(struct mr_slice text)
+{
+    size_t whole_len = 0;
+    mr_status whole_fault = MR_OK;
+    enum mr_http_progress whole = scan_all(text, &whole_len, &whole_fault);
+
+    for (size_t cut = 0; cut <= text.len; cut++) {
+        struct mr_http_scan scan = {0};
+        size_t head_len = 0;
+        mr_status fault = MR_OK;
+        enum mr_http_progress progress = mr_http_scan(&scan, text.data, cut, &head_len, &fault);
+
+        if (progress == MR_HTTP_MORE)
+            progress = mr_http_scan(&scan, text.data, text.len, &head_len, &fault);
+        assert_int_equal(progress, whole);
+        assert_int_equal(head_len, whole_len);
+        if (whole == MR_HTTP_REFUSED)
+            assert_int_equal(fault, whole_fault);
+    }
+}
+
+static void test_http__a_head_in_pieces_is_the_same_head(void **state)
+{
+    static const char *const texts[] = {GOOD, GOOD "rest", "\r\n" GOOD, "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\nHost: a\r\n\r\n",
+                                        "GET / HTTP/1.1\r\nHost: a\n\r\n", "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", "\r\n\r\n" GOOD, "\n", ""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        check_every_split(mr_slice_of(texts[i]));
+    check_every_split(MR_SLICE("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n"));
+}
+
+static void test_http__one_empty_line_before_a_request_is_let_pass(void **state)
+{
+    struct mr_http_request request;
+    size_t head_len = 0;
+    mr_status fault;
+
+    (void)state;
+    assert_int_equal(scan_all(MR_SLICE("\r\n" GOOD), &head_len, &fault), MR_HTTP_COMPLETE);
+    assert_int_equal(head_len, strlen(GOOD) + 2);
+    assert_int_equal(parse(&request, "\r\n" GOOD), MR_OK);
+    assert_slice_equal(request.path, "/v1/tasks");
+    assert_int_equal(scan_all(MR_SLICE("\r\n\r\n" GOOD), &head_len, &fault), MR_HTTP_REFUSED);
+}
+
+static void test_http__bare_line_ends_are_refused(void **state)
+{
+    static const char *const bad[] = {"GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nHost: a\n", "GET /\r HTTP/1.1\r\n", "\n"};
+    size_t head_len;
+    mr_status fault;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(scan_all(mr_slice_of(bad[i]), &head_len, &fault), MR_HTTP_REFUSED);
+        assert_int_equal(fault, MR_INVALID);
+    }
+}
+
+static void append_repeated(struct mr_buf *out, char c, size_t count)
+{
+    while (count-- > 0)
+        mr_buf_char(out, c);
+}
+
+static void test_http__a_request_line_is_bounded(void **state)
+{
+    struct mr_buf buf = {0};
+    size_t head_len;
+    mr_status fault = MR_OK;
+
+    (void)state;
+    mr_buf_text(&buf, "GET /");
+    append_repeated(&buf, 'a', MR_HTTP_TARGET_MAX - 1);
+    mr_buf_text(&buf, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(scan_all(buf_slice(&buf), &head_len, &fault), MR_HTTP_COMPLETE);
+    mr_buf_clear(&buf, SIZE_MAX);
+    append_repeated(&buf, 'a', MR_HTTP_TARGET_MAX + MR_HTTP_LINE_SLACK + 1); /* no line end in sight */
+    assert_int_equal(scan_all(buf_slice(&buf), &head_len, &fault), MR_HTTP_REFUSED);
+    assert_int_equal(fault, MR_URI_TOO_LONG);
+    mr_buf_fini(&buf);
+}
+
+static void test_http__a_target_is_bounded_to_the_byte(void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        struct mr_http_request request;
+        struct mr_buf buf = {0};
+
+        mr_buf_text(&buf, "GET /");
+        append_repeated(&buf, 'a', MR_HTTP_TARGET_MAX - 1 + extra);
+        mr_buf_text(&buf, " HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_int_equal(mr_http_parse(&request, buf.data, buf.len), extra == 0 ? MR_OK : MR_URI_TOO_LONG);
+        mr_buf_fini(&buf);
+    }
+}
+
+static void test_http__headers_are_bounded_in_bytes(void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        struct mr_buf buf = {0};
+        size_t head_len;
+        mr_status fault = MR_OK;
+        enum mr_http_progress progress;
+
+        mr_buf_text(&buf, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+        append_repeated(&buf, 'x', MR_HTTP_HEADERS_SIZE - strlen("Host: a\r\nX: \r\n") + extra);
+        mr_buf_text(&buf, "\r\n\r\n");
+        progress = scan_all(buf_slice(&buf), &head_len, &fault);
+        assert_int_equal(progress, extra == 0 ? MR_HTTP_COMPLETE : MR_HTTP_REFUSED);
+        if (extra == 1)
+            assert_int_equal(fault, MR_HEADERS_TOO_LARGE);
+        mr_buf_fini(&buf);
+    }
+}
+
+static void test_http__headers_are_bounded_in_number(void **state)
+{
+    (void)state;
+    for (unsigned extra = 0; extra < 2; extra++) {
+        struct mr_http_request request;
+        struct mr_buf buf = {0};
+
+        mr_buf_text(&buf, "GET / HTTP/1.1\r\nHost: a\r\n");
+        for (unsigned i = 1; i < MR_HTTP_HEADERS_MAX + extra; i++)
+            mr_buf_printf(&buf, "X-%u: %u\r\n", i, i);
+        mr_buf_text(&buf, "\r\n");
+        assert_int_equal(mr_http_parse(&request, buf.data, buf.len), extra == 0 ? MR_OK : MR_HEADERS_TOO_LARGE);
+        mr_buf_fini(&buf);
+    }
+}
+
+static void test_http__parts_of_a_request(void **state)
+{
+    struct mr_http_request request;
+    struct mr_slice value;
+
+    (void)state;
+    assert_int_equal(parse(&request, "POST /v1/tasks?a=1?b#no HTTP/1.1\r\nHost: h\r\n\r\n"), MR_INVALID);
+    assert_int_equal(parse(&request, "POST /v1/tasks?a=1?b HTTP/1.1\r\nhOsT:h\r\nContent-Length: 12 \r\nX-Empty:\r\nX-Last: \t v w \r\nExpect: 100-continue\r\n\r\n"),
+                     MR_OK);
+    assert_int_equal(request.verb, MR_VERB_POST);
+    assert_slice_equal(request.path, "/v1/tasks");
+    assert_slice_equal(request.query, "a=1?b");
+    assert_int_equal(request.content_length, 12);
+    assert_true(request.keep_alive);
+    assert_true(request.expects_continue);
+    assert_int_equal(request.header_count, 5);
+    assert_true(mr_http_header(&request, "host", &value));
+    assert_slice_equal(value, "h");
+    assert_true(mr_http_header(&request, "x-empty", &value));
+    assert_int_equal(value.len, 0);
+    assert_true(mr_http_header(&request, "x-last", &value));
+    assert_int_equal(memcmp(value.data, "v w", 3), 0);
+    assert_false(mr_http_header(&request, "x-none", &value));
+}
+
+static void test_http__methods(void **state)
+{
+    static const struct {
+        const char *name;
+        enum mr_verb verb;
+    } methods[] = {{"GET", MR_VERB_GET}, {"HEAD", MR_VERB_GET}, {"POST", MR_VERB_POST}, {"PUT", MR_VERB_PUT},
+                   {"PATCH", MR_VERB_PATCH}, {"DELETE", MR_VERB_DELETE}, {"OPTIONS", MR_VERB_NONE}, {"TRACE", MR_VERB_NONE}};
+    struct mr_http_request request;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        char head[80];
+
+        snprintf(head, sizeof head, "%s /x HTTP/1.1\r\nHost: a\r\n\r\n", methods[i].name);
+        assert_int_equal(parse(&request, head), MR_OK);
+        assert_int_equal(request.verb, methods[i].verb);
+        assert_int_equal(request.is_head, strcmp(methods[i].name, "HEAD") == 0);
+        assert_int_equal(request.is_options, strcmp(methods[i].name, "OPTIONS") == 0);
+    }
+    assert_int_equal(parse(&request, "BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n"), MR_METHOD);
+    assert_slice_equal(request.path, "/pot");
+    assert_int_equal(parse(&request, "get /pot HTTP/1.1\r\nHost: a\r\n\r\n"), MR_METHOD);
+}
+
+static void test_http__targets_of_every_form(void **state)
+{
+    struct mr_http_request request;
+
+    (void)state;
+    assert_int_equal(parse(&request, "GET http://host:80/v1/tasks?x=1 HTTP/1.1\r\nHost: a\r\n\r\n"), MR_OK);
+    assert_slice_equal(request.path, "/v1/tasks");
+    assert_slice_equal(request.query, "x=1");
+    assert_int_equal(parse(&request, "GET http://host HTTP/1.1\r\nHost: a\r\n\r\n"), MR_OK);
+    assert_slice_equal(request.path, "/");
+    assert_int_equal(parse(&request, "GET //evil.example/x HTTP/1.1\r\nHost: a\r\n\r\n"), MR_OK);
+    assert_slice_equal(request.path, "//evil.example/x");
+    assert_int_equal(parse(&request, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), MR_OK);
+    assert_slice_equal(request.path, "*");
+    assert_int_equal(parse(&request, "GET * HTTP/1.1\r\nHost: a\r\n\r\n"), MR_INVALID);
+    assert_int_equal(parse(&request, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"), MR_INVALID);
+    assert_int_not_equal(parse(&request, "GET x HTTP/1.1\r\nHost: a\r\n\r\n"), MR_OK);
+}
+
+/* RFC 9112: what could be read in two ways is refused. */
+static void test_http__framing_faults(void **state)
+{
+    static const struct {
+        const char *head;
+        mr_status status;
+    } faults[] = {
+        {"GET / HTTP/1.1\r\n\r\n", MR_INVALID},                                                         /* no Host */
+        {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/1.1\r\nHost:\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/1.1\r\nHost: \t \r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1 1\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", MR_LENGTH_REQUIRED},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", MR_INVALID},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: identity\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/1.1\r\n: a\r\nHost: a\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/1.2\r\nHost: a\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", MR_INVALID},
+        {"GET / HTTP/0.9\r\nHost: a\r\n\r\n", MR_INVALID},
+        {"GET /\r\n\r\n", MR_INVALID},
+        {"GET / \r\nHost: a\r\n\r\n", MR_INVALID},
+        {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", MR_METHOD},
+    };
+    struct mr_http_request request;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        mr_status status = parse(&request, faults[i].head);
+
+        if (status != faults[i].status)
+            fail_test("%s: %s", faults[i].head, mr_status_name(status));
+    }
+}
+
+static void test_http__keeping_a_connection(void **state)
+{
+    static const struct {
+        const char *head;
+        bool keep_alive;
+    } cases[] = {
+        {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, CLOSE\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\n\r\n", false},
+        {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true},
+        {"POST / HTTP/1.1\r\nHost: a\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", true},
+    };
+    struct mr_http_request request;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(parse(&request, cases[i].head), MR_OK);
+        if (request.keep_alive != cases[i].keep_alive)
+            fail_test("%s", cases[i].head);
+    }
+}
+
+static void test_http__lists(void **state)
+{
+    (void)state;
+    assert_true(mr_http_list_has(MR_SLICE("a, B ,c"), "b"));
+    assert_true(mr_http_list_has(MR_SLICE("close"), "close"));
+    assert_true(mr_http_list_has(MR_SLICE(",,close,"), "close"));
+    assert_false(mr_http_list_has(MR_SLICE("ab, bc"), "b"));
+    assert_false(mr_http_list_has((struct mr_slice){"", 0}, "b"));
+}
+
+static void test_http__percent_escapes(void **state)
+{
+    static const char *const bad[] = {"%", "%4", "a%", "%4g", "%g4", "%%41", "%00", "x%00y"};
+    struct mr_buf buf = {0};
+
+    (void)state;
+    assert_int_equal(mr_http_decode(&buf, MR_SLICE("a%20b%2Fc%c3%A9+d"), false), MR_OK);
+    assert_slice_equal(buf_slice(&buf), "a b/c\xc3\xa9+d");
+    mr_buf_clear(&buf, SIZE_MAX);
+    assert_int_equal(mr_http_decode(&buf, MR_SLICE("a+b%2B%25"), true), MR_OK);
+    assert_slice_equal(buf_slice(&buf), "a b+%");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(mr_http_decode(&buf, mr_slice_of(bad[i]), true), MR_INVALID);
+    mr_buf_fini(&buf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_http__a_head_ends_at_the_empty_line),
+        cmocka_unit_test(test_http__a_head_in_pieces_is_the_same_head),
+        cmocka_unit_test(test_http__one_empty_line_before_a_request_is_let_pass),
+        cmocka_unit_test(test_http__bare_line_ends_are_refused),
+        cmocka_unit_test(test_http__a_request_line_is_bounded),
+        cmocka_unit_test(test_http__a_target_is_bounded_to_the_byte),
+        cmocka_unit_test(test_http__headers_are_bounded_in_bytes),
+        cmocka_unit_test(test_http__headers_are_bounded_in_number),
+        cmocka_unit_test(test_http__parts_of_a_request),
+        cmocka_unit_test(test_http__methods),
+        cmocka_unit_test(test_http__targets_of_every_form),
+        cmocka_unit_test(test_http__framing_faults),
+        cmocka_unit_test(test_http__keeping_a_connection),
+        cmocka_unit_test(test_http__lists),
+        cmocka_unit_test(test_http__percent_escapes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
