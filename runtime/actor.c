@@ -7,6 +7,7 @@
 #include "runtime/answer.h"
 #include "runtime/log.h"
 #include "runtime/plan.h"
+#include "runtime/queue.h"
 
 /* Longest sleeps while the database is away; an attempt to reach it has pauses of its own. */
 enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, WAKE_MARGIN_MS = 200 };
@@ -98,105 +99,6 @@ const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value
             return variant;
     }
     return NULL;
-}
-
-/* ---- The queue ---- */
-
-static struct mr_message *message_new(struct mr_actor *self)
-{
-    struct mr_message *message = self->spare;
-
-    if (message == NULL)
-        return malloc(sizeof *message);
-    self->spare = message->next;
-    return message;
-}
-
-static void message_free(struct mr_actor *self, struct mr_message *message)
-{
-    mr_parcel_release(&message->parcel);
-    message->next = self->spare;
-    self->spare = message;
-}
-
-static void enqueue(struct mr_actor *self, struct mr_message *message)
-{
-    message->next = NULL;
-    *self->last = message;
-    self->last = &message->next;
-    self->waiting++;
-}
-
-/* Takes out of the queue what is answered, and what nobody waits for any more. */
-static void sweep(struct mr_actor *self)
-{
-    int64_t now_ms = mr_wall_ms(self->clock);
-    struct mr_message **link = &self->first;
-
-    while (*link != NULL) {
-        struct mr_message *message = *link;
-        bool expired = !message->answered && message->envelope.deadline_ms <= now_ms;
-
-        if (!message->answered && !expired) {
-            link = &message->next;
-            continue;
-        }
-        if (expired)
-            atomic_fetch_add(&self->stats.expired, 1);
-        *link = message->next;
-        self->waiting--;
-        message_free(self, message);
-    }
-    self->last = link;
-}
-
-/* False when the parcel is no request of this actor's; there is nobody who could be answered then. */
-static bool read_request(struct mr_actor *self, struct mr_message *message)
-{
-    const struct mr_op_info *info;
-
-    if (mr_envelope_decode(&message->envelope, message->parcel.data, message->parcel.len) != MR_OK ||
-        message->envelope.kind != MR_REQUEST)
-        return false;
-    info = mr_op_info(message->envelope.op);
-    return info->actor == self->spec->id && info->traits->lane == self->lane;
-}
-
-static void receive(struct mr_actor *self, struct mr_message *message)
-{
-    message->taken = false;
-    message->answered = false;
-    if (!read_request(self, message)) {
-        atomic_fetch_add(&self->stats.malformed, 1);
-        mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name), mr_log_text("from", message->parcel.from));
-        message_free(self, message);
-        return;
-    }
-    if (mr_payload_decode(message->values, message->envelope.op, message->envelope.payload) != MR_OK) {
-        atomic_fetch_add(&self->stats.malformed, 1);
-        mr_answer_error(self, message, MR_INVALID, NULL, NULL, NULL);
-        message_free(self, message);
-        return;
-    }
-    message->variant = mr_message_variant(message->envelope.op, message->values);
-    message->key = mr_message_key(message->envelope.op, message->values);
-    enqueue(self, message);
-}
-
-static void take_mail(struct mr_actor *self)
-{
-    for (;;) {
-        struct mr_message *message = message_new(self);
-
-        if (message == NULL || !mr_mailbox_take(self->mailbox, &message->parcel)) {
-            if (message != NULL) {
-                message->next = self->spare;
-                self->spare = message;
-            }
-            return;
-        }
-        receive(self, message);
-    }
 }
 
 /* ---- The work ---- */
@@ -311,7 +213,7 @@ static void work(struct mr_actor *self)
 {
     mr_status status;
 
-    sweep(self);
+    mr_queue_sweep(self);
     if (!wake_up(self))
         return;
     status = mr_db_connect(self->db);
@@ -322,7 +224,7 @@ static void work(struct mr_actor *self)
         answer_next_batch(self);
     else
         answer_unavailable(self);
-    sweep(self);
+    mr_queue_sweep(self);
     note_connection(self);
 }
 
@@ -353,7 +255,7 @@ static void loop(mr_thread *thread, void *argument)
 
         if (wake.fd)
             mr_db_listen(self->db);
-        take_mail(self);
+        mr_queue_take_mail(self);
         work(self);
         pass_on_notice(self);
         if (rest_due_in(self) == 0)
@@ -410,19 +312,7 @@ static mr_status open_db(struct mr_actor *self)
 
 static void destroy(struct mr_actor *self)
 {
-    sweep(self);
-    while (self->first != NULL) {
-        struct mr_message *message = self->first;
-
-        self->first = message->next;
-        message_free(self, message);
-    }
-    while (self->spare != NULL) {
-        struct mr_message *message = self->spare;
-
-        self->spare = message->next;
-        free(message);
-    }
+    mr_queue_free(self);
     mr_db_destroy(&self->db);
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);

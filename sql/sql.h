@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* A named statement: the text that follows `-- name: NAME` in a query file. */
+/* A named statement: the text that follows `-- name: NAME` in a query file, with its {{parts}} filled in. */
 struct mr_statement {
     const char *name;
     const char *text;

@@ -16,8 +16,7 @@ WITH k AS (
 SELECT k.n,
        CASE WHEN u.id IS NULL THEN 409 END AS "$status",
        CASE WHEN u.id IS NULL THEN 'username' END AS "$field",
-       u.id, u.id AS "sub", u.first_name AS "firstName", u.last_name AS "lastName", u.email, u.username,
-       u.created_at AS "createdAt", u.updated_at AS "updatedAt"
+       {{user}}
   FROM k
   -- A run after a lost connection finds the row of the first.
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id

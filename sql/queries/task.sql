@@ -1,5 +1,11 @@
 -- Statements of tasks. Each takes one array a field, in the order of the message's field table, and answers
--- every ordinal n; docs/architecture.md has the rules.
+-- every ordinal n; docs/architecture.md has the rules. A part is text that stands wherever {{its name}} does.
+
+-- part: task
+t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
+       t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
+       p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
+       t.created_at AS "createdAt", t.updated_at AS "updatedAt"
 
 -- name: task_create
 WITH k AS (
@@ -18,10 +24,7 @@ WITH k AS (
 SELECT k.n,
        CASE WHEN t.id IS NOT NULL THEN NULL WHEN u.id IS NULL THEN 401 WHEN p.code IS NULL THEN 400 END AS "$status",
        CASE WHEN p.code IS NULL THEN 'taskPriorityCode' END AS "$field",
-       t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
-       t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
-       p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
-       t.created_at AS "createdAt", t.updated_at AS "updatedAt"
+       {{task}}
   FROM k
   LEFT JOIN app_user u ON u.id = k.user_id
   LEFT JOIN task_priority p ON p.code = k.priority_code
@@ -35,10 +38,7 @@ SELECT k.n,
 -- name: task_get
 SELECT k.n,
        CASE WHEN t.id IS NULL THEN 404 END AS "$status",
-       t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
-       t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
-       p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
-       t.created_at AS "createdAt", t.updated_at AS "updatedAt"
+       {{task}}
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (task_id, user_id, n)
   LEFT JOIN task t ON t.id = k.task_id AND t.user_id = k.user_id
   LEFT JOIN task_priority p ON p.code = t.priority_code;
@@ -75,10 +75,7 @@ WITH k AS (
 SELECT k.n,
        CASE WHEN t.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 404 ELSE 400 END AS "$status",
        CASE WHEN t.id IS NULL AND locked.id IS NOT NULL THEN 'taskPriorityCode' END AS "$field",
-       t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
-       t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
-       p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
-       t.created_at AS "createdAt", t.updated_at AS "updatedAt"
+       {{task}}
   FROM k
   LEFT JOIN locked ON locked.id = k.task_id
   LEFT JOIN changed t ON t.id = k.task_id
@@ -106,10 +103,7 @@ SELECT k.n, CASE WHEN gone.id IS NULL THEN 404 END AS "$status"
 SELECT k.n,
        CASE WHEN t.more THEN replace(t.id::text, '-', '') ||
             lpad(to_hex((extract(epoch FROM t.created_at) * 1000000)::bigint), 16, '0') END AS "$next",
-       t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
-       t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
-       p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
-       t.created_at AS "createdAt", t.updated_at AS "updatedAt"
+       {{task}}
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
        WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, n)
   LEFT JOIN LATERAL (
@@ -134,10 +128,7 @@ SELECT k.n,
 
 -- name: task_list__page
 SELECT k.n, k.page AS "$page", k.page_size AS "$pageSize", coalesce(total.items, 0) AS "$totalItems",
-       t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplete", t.user_id AS "userId",
-       t.priority_code AS "taskPriorityCode", p.code AS "taskPriority.code", p.label AS "taskPriority.label",
-       p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
-       t.created_at AS "createdAt", t.updated_at AS "updatedAt"
+       {{task}}
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
        WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, n)
  CROSS JOIN LATERAL (SELECT sum(items)::bigint AS items FROM task_count WHERE user_id = k.user_id) total

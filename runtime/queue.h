@@ -1,0 +1,20 @@
+/*
+ * queue: the messages in an actor's hands, oldest first.
+ *
+ * Thread: the actor's.
+ */
+#ifndef MR_RUNTIME_QUEUE_H
+#define MR_RUNTIME_QUEUE_H
+
+#include "runtime/actor.h"
+
+/* Takes all mail. What is no request is logged and counted; a payload that does not fit its table is answered. */
+void mr_queue_take_mail(struct mr_actor *self);
+
+/* Takes out what is answered, and what nobody waits for any more: its deadline has passed. */
+void mr_queue_sweep(struct mr_actor *self);
+
+/* Frees all messages, also those kept for reuse. */
+void mr_queue_free(struct mr_actor *self);
+
+#endif
