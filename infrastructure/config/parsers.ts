@@ -1,0 +1,101 @@
+/**
+ * Parsers of one variable each: text in, value out, or what was expected instead.
+ * They never look at another variable; combinations are in rules.ts.
+ */
+import { cronProblem } from './cron.ts';
+
+export interface Parser<T> {
+  /** Completes "expected …" in the message of a bad value. */
+  readonly expected: string;
+  /** Throws Unexpected when the text does not fit. */
+  parse(text: string): T;
+}
+
+/** `detail` says more than the parser's `expected` can, such as a position. */
+export class Unexpected extends Error {}
+
+function parser<T>(expected: string, read: (text: string) => T | undefined): Parser<T> {
+  return {
+    expected,
+    parse(text) {
+      const value = read(text);
+      if (value === undefined) {
+        throw new Unexpected();
+      }
+      return value;
+    },
+  };
+}
+
+export function oneOf<const T extends string>(...values: T[]): Parser<T> {
+  return parser(`one of ${values.join(', ')}`, (text) => values.find((value) => value === text));
+}
+
+export function matching(pattern: RegExp, expected: string): Parser<string> {
+  return parser(expected, (text) => (pattern.test(text) ? text : undefined));
+}
+
+export function integer(low: number, high: number): Parser<number> {
+  return parser(`a whole number from ${low} to ${high}`, (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= low && value <= high ? value : undefined;
+  });
+}
+
+export function numberOf(...values: number[]): Parser<number> {
+  return parser(`one of ${values.join(', ')}`, (text) => values.find((value) => String(value) === text));
+}
+
+/** Aurora capacity units come in halves; CloudFormation finds out only at deployment. */
+export function capacity(low: number, high: number, alsoZero: boolean): Parser<number> {
+  const zero = alsoZero ? ', or 0 to let the database pause' : '';
+  return parser(`${low} to ${high} in steps of 0.5${zero}`, (text) => {
+    const value = /^\d{1,2}(\.\d)?$/.test(text) ? Number(text) : Number.NaN;
+    if (alsoZero && value === 0) {
+      return 0;
+    }
+    return value >= low && value <= high && Number.isInteger(value * 2) ? value : undefined;
+  });
+}
+
+export const boolean: Parser<boolean> = parser('true or false', (text) =>
+  text === 'true' ? true : text === 'false' ? false : undefined,
+);
+
+/** Comma-separated, every item as `item` wants it, none empty. */
+export function list(item: RegExp, expected: string): Parser<readonly string[]> {
+  return parser(`a comma-separated list of ${expected}`, (text) => {
+    const items = text.split(',').map((part) => part.trim());
+    return items.every((part) => item.test(part)) ? items : undefined;
+  });
+}
+
+/** `*`, or origins as a browser sends them: scheme, host, port, nothing after. */
+export const origins: Parser<string> = parser(
+  '* or a comma-separated list of origins such as https://app.example.com (no path)',
+  (text) => {
+    const items = text.split(',').map((part) => part.trim());
+    const good = items.every((part) => /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?$/.test(part));
+    return text === '*' || good ? items.join(',') : undefined;
+  },
+);
+
+export const timeZone: Parser<string> = parser('an IANA time zone such as UTC or Europe/Berlin', (text) => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return /^[A-Za-z]/.test(text) ? text : undefined;
+  } catch {
+    return undefined;
+  }
+});
+
+export const cron: Parser<string> = {
+  expected: 'a cron expression of 5 or 6 fields, such as "0 2 * * *"',
+  parse(text) {
+    const problem = cronProblem(text);
+    if (problem !== undefined) {
+      throw new Unexpected(`position ${problem.position}: ${problem.reason}`);
+    }
+    return text;
+  },
+};

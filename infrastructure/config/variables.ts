@@ -1,0 +1,181 @@
+/**
+ * Every variable of the deployment, once: name, default, what is accepted, what
+ * it is for. The loader, the messages, .env.example and the table in
+ * docs/infrastructure.md all come from here.
+ */
+import { FARGATE_MEMORY } from './fargate.ts';
+import * as is from './parsers.ts';
+import type { Parser } from './parsers.ts';
+
+export interface Variable<T> {
+  readonly name: string;
+  readonly about: string;
+  readonly parser: Parser<T>;
+  readonly required: boolean;
+  /** Text, or `$NAME`: the value of another variable (or of the CDK CLI's own). */
+  readonly fallback?: string;
+  /** What .env.example shows; the default otherwise. */
+  readonly example?: string;
+}
+
+function required<T>(name: string, parser: Parser<T>, example: string, about: string): Variable<T> {
+  return { name, about, parser, required: true, example };
+}
+
+function withDefault<T>(name: string, parser: Parser<T>, fallback: string, about: string, example?: string): Variable<T> {
+  return { name, about, parser, required: true, fallback, example };
+}
+
+function optional<T>(
+  name: string,
+  parser: Parser<T>,
+  example: string,
+  about: string,
+  fallback?: string,
+): Variable<T | undefined> {
+  return { name, about, parser, required: false, example, fallback };
+}
+
+const APP_NAME = is.matching(
+  /^(?!.*--)[a-z][a-z0-9-]{0,18}[a-z0-9]$/,
+  'lower-case letters, digits and single hyphens, 2 to 20 characters, starting with a letter ' +
+    '(load balancer names end at 32)',
+);
+const DOMAIN = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$/;
+const LABEL = is.matching(
+  /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  'one label below the zone, such as millrace-api (the zone is added)',
+);
+const CERTIFICATE = is.matching(
+  /^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate\/[0-9A-Za-z-]+$/,
+  'an ARN like arn:aws:acm:us-east-1:123456789012:certificate/…',
+);
+const ACCOUNT = is.matching(/^\d{12}$/, '12 digits');
+const REGION = is.matching(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region name such as us-east-1');
+const SUBNETS = is.list(/^subnet-[0-9a-f]{8,17}$/, 'subnet ids such as subnet-0123456789abcdef0');
+const IDENTIFIER = /^[a-z][a-z0-9_]{0,62}$/;
+const DATABASE_NAME = is.matching(IDENTIFIER, 'a PostgreSQL name: a-z, 0-9 and _, starting with a letter, up to 63');
+const DATABASE_USER = is.matching(
+  /^(?!(rdsadmin|public|none)$)(?!pg_)[a-z][a-z0-9_]{0,62}$/,
+  'a PostgreSQL role: a-z, 0-9 and _, starting with a letter, up to 63, not rdsadmin, public, none or pg_…',
+);
+const DURATION = is.matching(/^[1-9]\d{0,5}[smhd]$/, 'a duration such as 30m, 1h or 7d');
+const CPU = is.numberOf(...FARGATE_MEMORY.keys());
+const MEMORY = is.integer(512, 30720);
+const TAG = is.matching(/^[\p{L}\p{N} _.:/=+@-]{1,256}$/u, '1 to 256 letters, digits, spaces and _.:/=+-@');
+const EMAIL = is.matching(/^[^@\s]+@[^@\s]+\.[^@\s]+$/, 'an e-mail address');
+
+export const variables = {
+  environment: required('CDK_ENVIRONMENT', is.oneOf('dev', 'qa', 'prd'), 'dev', 'environment name'),
+  account: optional('CDK_ACCOUNT', ACCOUNT, '123456789012', 'AWS account id', '$CDK_DEFAULT_ACCOUNT'),
+  region: optional('CDK_REGION', REGION, 'us-east-1', 'AWS region', '$CDK_DEFAULT_REGION'),
+
+  hostedZoneId: required(
+    'CDK_HOSTED_ZONE_ID',
+    is.matching(/^Z[A-Z0-9]{5,31}$/, 'a zone id such as Z1234567890ABC'),
+    'Z1234567890ABC',
+    'Route 53 zone id',
+  ),
+  hostedZoneName: required(
+    'CDK_HOSTED_ZONE_NAME',
+    is.matching(DOMAIN, 'a domain name such as example.com'),
+    'example.com',
+    'Route 53 zone name',
+  ),
+  domainName: required('CDK_DOMAIN_NAME', LABEL, 'millrace-api', 'application subdomain'),
+  certificateArn: required(
+    'CDK_CERTIFICATE_ARN',
+    CERTIFICATE,
+    'arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-4000-8000-000000000000',
+    'ACM certificate of the load balancer, in its region',
+  ),
+
+  vpcId: optional(
+    'CDK_VPC_ID',
+    is.matching(/^vpc-[0-9a-f]{8,17}$/, 'a VPC id such as vpc-0123456789abcdef0'),
+    'vpc-0123456789abcdef0',
+    'an existing VPC; unset: one is created',
+  ),
+  vpcSubnetsPublic: optional(
+    'CDK_VPC_SUBNETS_PUBLIC',
+    SUBNETS,
+    'subnet-00000000000000001,subnet-00000000000000002',
+    'its public subnets, in the order of the zones',
+  ),
+  vpcSubnetsPrivate: optional(
+    'CDK_VPC_SUBNETS_PRIVATE',
+    SUBNETS,
+    'subnet-00000000000000003,subnet-00000000000000004',
+    'its private subnets (with a way out through NAT), in the order of the zones',
+  ),
+  vpcZones: optional(
+    'CDK_VPC_AZS',
+    is.list(/^[a-z]{2}(-[a-z]+)+-\d[a-z]$/, 'zones such as us-east-1a'),
+    'us-east-1a,us-east-1b',
+    'its availability zones, two or more',
+  ),
+
+  appName: withDefault('CDK_APP_NAME', APP_NAME, 'millrace', 'application name, the start of every other name'),
+  appPort: withDefault('CDK_APP_PORT', is.integer(1, 65535), '3000', 'application port'),
+  loggingLevel: withDefault('CDK_APP_LOGGING_LEVEL', is.oneOf('debug', 'info', 'warn', 'error'), 'info', 'log level'),
+  corsAllowedOrigin: withDefault('CDK_APP_CORS_ALLOWED_ORIGIN', is.origins, '*', 'CORS allowed origins'),
+  jwtExpiresIn: withDefault('CDK_APP_JWT_EXPIRES_IN', DURATION, '1h', 'JWT token expiration'),
+
+  databaseName: withDefault('CDK_DATABASE_NAME', DATABASE_NAME, 'millrace', 'database name'),
+  databaseUsername: withDefault('CDK_DATABASE_USERNAME', DATABASE_USER, 'postgres', 'database username'),
+  databaseMinCapacity: withDefault('CDK_DATABASE_MIN_CAPACITY', is.capacity(0.5, 16, true), '0.5', 'least Aurora ACUs'),
+  databaseMaxCapacity: withDefault('CDK_DATABASE_MAX_CAPACITY', is.capacity(1, 16, false), '1', 'most Aurora ACUs'),
+  databaseReadReplica: withDefault('CDK_DATABASE_READ_REPLICA', is.boolean, 'false', 'enable read replica'),
+  databaseAutoPauseSeconds: optional(
+    'CDK_DATABASE_AUTO_PAUSE_SECONDS',
+    is.integer(300, 86400),
+    '300',
+    'idle seconds before the database pauses; only with CDK_DATABASE_MIN_CAPACITY=0 (then 300)',
+  ),
+  backupCopyRegion: optional(
+    'CDK_BACKUP_COPY_REGION',
+    REGION,
+    'us-west-2',
+    'where prd copies its backups; us-west-2, or us-east-1 when that is the home',
+  ),
+
+  taskMemoryMb: withDefault('CDK_TASK_MEMORY_MB', MEMORY, '512', 'API task memory (MB)'),
+  taskCpuUnits: withDefault('CDK_TASK_CPU_UNITS', CPU, '256', 'API task CPU units'),
+  serviceDesiredCount: withDefault('CDK_SERVICE_DESIRED_COUNT', is.integer(0, 100), '0', 'initial API task count'),
+  serviceMinCapacity: withDefault('CDK_SERVICE_MIN_CAPACITY', is.integer(0, 100), '0', 'auto scaling minimum'),
+  serviceMaxCapacity: withDefault('CDK_SERVICE_MAX_CAPACITY', is.integer(1, 100), '4', 'auto scaling maximum'),
+
+  cleanupCron: optional('CDK_SCHEDULE_TASK_CLEANUP_CRON', is.cron, '"0 2 * * *"', 'when the cleanup job runs'),
+  aggregateCron: optional('CDK_SCHEDULE_TASK_AGGREGATE_CRON', is.cron, '"15 * * * *"', 'when the aggregate job runs'),
+  reportCron: optional('CDK_SCHEDULE_TASK_REPORT_CRON', is.cron, '"0 6 * * MON"', 'when the report job runs'),
+  maintenanceCron: optional(
+    'CDK_SCHEDULE_TASK_MAINTENANCE_CRON',
+    is.cron,
+    '"30 3 * * SUN"',
+    'when the maintenance job runs',
+  ),
+  scheduleTimezone: optional('CDK_SCHEDULE_TIMEZONE', is.timeZone, 'UTC', 'time zone of the cron expressions'),
+  schedulerTaskMemoryMb: withDefault('CDK_SCHEDULER_TASK_MEMORY_MB', MEMORY, '512', 'scheduler memory (MB)'),
+  schedulerTaskCpuUnits: withDefault('CDK_SCHEDULER_TASK_CPU_UNITS', CPU, '256', 'scheduler CPU units'),
+
+  tagApp: withDefault('CDK_TAG_APP', TAG, '$CDK_APP_NAME', 'tag App'),
+  tagEnv: withDefault('CDK_TAG_ENV', TAG, '$CDK_ENVIRONMENT', 'tag Env'),
+  tagOu: withDefault('CDK_TAG_OU', TAG, 'engineering', 'tag OU'),
+  tagOwner: withDefault('CDK_TAG_OWNER', TAG, 'team@example.com', 'tag Owner'),
+
+  ecrShared: withDefault(
+    'CDK_ECR_SHARED',
+    is.boolean,
+    'false',
+    'several environments share the account: the image repository carries the environment in its name',
+  ),
+  vpcFlowLogs: withDefault('CDK_VPC_FLOW_LOGS', is.boolean, 'false', 'log the network traffic of the VPC'),
+  xray: withDefault('CDK_XRAY', is.boolean, 'false', 'run the X-Ray daemon beside the application'),
+  alarmEmail: optional('CDK_ALARM_EMAIL', EMAIL, 'oncall@example.com', 'who is told of alarms'),
+  arm64: withDefault('CDK_ARM64', is.boolean, 'false', 'run on Graviton (the image must be built for arm64)'),
+  spot: withDefault('CDK_SPOT', is.boolean, 'false', 'run on Fargate Spot; in prd the first task stays on demand'),
+};
+
+export type Variables = typeof variables;
+/** The parsed value of every variable, under its key. */
+export type Values = { readonly [K in keyof Variables]: Variables[K] extends Variable<infer T> ? T : never };

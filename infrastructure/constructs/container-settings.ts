@@ -1,0 +1,79 @@
+/**
+ * What the containers are told: the settings of the binary, by their names in
+ * its own table (`millrace config`); test/settings.test.ts holds them to it.
+ * Nothing secret stands in a plain variable.
+ */
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import * as ssm from 'aws-cdk-lib/aws-ssm';
+import type { Construct } from 'constructs';
+import type { Config } from '../config/config.ts';
+
+/** Where the image keeps the certificate authorities of Amazon RDS. */
+export const RDS_CA_BUNDLE = '/usr/share/millrace/rds-ca-bundle.pem';
+
+/**
+ * How long a process without work keeps its database connections when the
+ * database may pause: shorter than the shortest pause that Aurora takes (300 s).
+ */
+export const IDLE_RELEASE_SECONDS = 60;
+
+type Settings = Record<string, string>;
+
+export interface DatabaseSecrets {
+  readonly secret: ISecret;
+  readonly readOnlySecret: ISecret | undefined;
+}
+
+function commonSettings(config: Config, appVersion: string | undefined): Settings {
+  return {
+    NODE_ENV: 'production',
+    LOGGING_LEVEL: config.loggingLevel,
+    LOGGING_FORMAT: 'json',
+    METRICS_EMF: 'true',
+    DB_SSL: 'verify-full',
+    DB_SSL_ROOT_CERT: RDS_CA_BUNDLE,
+    ...(appVersion === undefined ? {} : { APP_VERSION: appVersion }),
+    ...(config.autoPauseSeconds === undefined ? {} : { DB_IDLE_RELEASE: `${IDLE_RELEASE_SECONDS}s` }),
+  };
+}
+
+export function apiSettings(config: Config, appVersion: string | undefined): Settings {
+  return {
+    ...commonSettings(config, appVersion),
+    APP_PORT: String(config.appPort),
+    CORS_ALLOWED_ORIGIN: config.corsAllowedOrigin,
+    JWT_EXPIRES_IN: config.jwtExpiresIn,
+  };
+}
+
+export function schedulerSettings(config: Config, appVersion: string | undefined): Settings {
+  const crons = Object.entries(config.crons).map(([job, cron]) => [`SCHEDULE_TASK_${job}_CRON`, cron]);
+  return {
+    ...commonSettings(config, appVersion),
+    ...Object.fromEntries(crons),
+    ...(config.scheduleTimezone === undefined ? {} : { SCHEDULE_TIMEZONE: config.scheduleTimezone }),
+  };
+}
+
+export function databaseSecrets({ secret, readOnlySecret }: DatabaseSecrets): Record<string, ecs.Secret> {
+  const field = (name: string) => ecs.Secret.fromSecretsManager(secret, name);
+  return {
+    DB_HOST: field('host'),
+    DB_PORT: field('port'),
+    DB_USER: field('username'),
+    DB_PASS: field('password'),
+    DB_DATABASE: field('dbname'),
+    ...(readOnlySecret === undefined
+      ? {}
+      : { DB_HOST_READ_ONLY: ecs.Secret.fromSecretsManager(readOnlySecret, 'host') }),
+  };
+}
+
+/** The parameter is made by hand before the first deployment; see the runbook. */
+export function jwtSecret(scope: Construct, config: Config): Record<string, ecs.Secret> {
+  const parameter = ssm.StringParameter.fromSecureStringParameterAttributes(scope, 'JwtSecret', {
+    parameterName: config.jwtSecretParameter,
+  });
+  return { JWT_SECRET: ecs.Secret.fromSsmParameter(parameter) };
+}

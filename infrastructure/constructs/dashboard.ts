@@ -1,0 +1,91 @@
+/** One page with what one looks at first: requests, tasks, database, jobs. */
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import { HttpCodeElb, HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds';
+import { Construct } from 'constructs';
+import type { Config } from '../config/config.ts';
+
+export interface DashboardProps {
+  readonly config: Config;
+  readonly loadBalancer: elbv2.ApplicationLoadBalancer;
+  readonly targetGroup: elbv2.ApplicationTargetGroup;
+  readonly cluster: DatabaseCluster;
+}
+
+function graph(title: string, ...left: cloudwatch.IMetric[]): cloudwatch.GraphWidget {
+  return new cloudwatch.GraphWidget({ title, left, width: 8, height: 6 });
+}
+
+export class Dashboard extends Construct {
+  constructor(scope: Construct, id: string, props: DashboardProps) {
+    super(scope, id);
+    const { baseName } = props.config;
+    const dashboard = new cloudwatch.Dashboard(this, 'Board', { dashboardName: baseName });
+    dashboard.addWidgets(...requestGraphs(props));
+    dashboard.addWidgets(...taskGraphs(props.config));
+    dashboard.addWidgets(...databaseGraphs(props.cluster));
+    if (props.config.hasScheduledTasks) {
+      dashboard.addWidgets(...jobGraphs(props.config));
+    }
+  }
+}
+
+function requestGraphs({ loadBalancer, targetGroup }: DashboardProps): cloudwatch.IWidget[] {
+  const { metrics } = targetGroup;
+  return [
+    graph('Requests', metrics.requestCount()),
+    graph(
+      'Answers 5xx',
+      metrics.httpCodeTarget(HttpCodeTarget.TARGET_5XX_COUNT, { label: 'API' }),
+      loadBalancer.metrics.httpCodeElb(HttpCodeElb.ELB_5XX_COUNT, { label: 'load balancer' }),
+    ),
+    graph(
+      'Seconds to answer',
+      metrics.targetResponseTime({ statistic: 'p50', label: 'p50' }),
+      metrics.targetResponseTime({ statistic: 'p95', label: 'p95' }),
+      metrics.targetResponseTime({ statistic: 'p99', label: 'p99' }),
+    ),
+  ];
+}
+
+/** By name and not by reference: the scheduler's stack comes after this one. */
+function taskGraphs(config: Config): cloudwatch.IWidget[] {
+  const services = config.hasScheduledTasks ? [config.baseName, config.schedulerName] : [config.baseName];
+  const each = (namespace: string, metricName: string) =>
+    services.map(
+      (ServiceName) =>
+        new cloudwatch.Metric({
+          namespace,
+          metricName,
+          dimensionsMap: { ClusterName: config.baseName, ServiceName },
+          label: ServiceName,
+        }),
+    );
+  return [
+    graph('CPU %', ...each('AWS/ECS', 'CPUUtilization')),
+    graph('Memory %', ...each('AWS/ECS', 'MemoryUtilization')),
+    graph('Tasks', ...each('ECS/ContainerInsights', 'RunningTaskCount')),
+  ];
+}
+
+function databaseGraphs(cluster: DatabaseCluster): cloudwatch.IWidget[] {
+  return [
+    graph('Database CPU %', cluster.metricCPUUtilization()),
+    graph('Database connections', cluster.metricDatabaseConnections()),
+    graph('Database ACU', cluster.metricServerlessDatabaseCapacity()),
+  ];
+}
+
+function jobGraphs(config: Config): cloudwatch.IWidget[] {
+  const counted = (metricName: string) =>
+    new cloudwatch.Metric({
+      namespace: `${config.appName}/${config.environment}`,
+      metricName,
+      statistic: cloudwatch.Stats.SUM,
+    });
+  return [
+    graph('Job runs that did not succeed', counted('job-runs-dead'), counted('job-runs-failed')),
+    graph('Error lines', counted('api-error-lines'), counted('scheduler-error-lines')),
+  ];
+}

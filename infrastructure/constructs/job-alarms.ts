@@ -1,0 +1,64 @@
+/**
+ * What wakes someone up about jobs. Every run ends in one line of JSON with
+ * `job`, `runId`, `attempt`, `durationMs` and `outcome`; these filters count them.
+ */
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Duration } from 'aws-cdk-lib';
+import { Construct } from 'constructs';
+import type { Config } from '../config/config.ts';
+import type { AlarmTopic } from './alarm-topic.ts';
+import { countLogLines } from './log-metric.ts';
+
+export interface JobAlarmsProps {
+  readonly logGroup: logs.LogGroup;
+  readonly clusterName: string;
+  readonly serviceName: string;
+  readonly config: Config;
+  readonly alarmTopic: AlarmTopic;
+}
+
+export class JobAlarms extends Construct {
+  constructor(scope: Construct, id: string, props: JobAlarmsProps) {
+    super(scope, id);
+    const { alarmTopic } = props;
+    alarmTopic.alarm(this, 'job-runs-dead', {
+      description: 'A job run used up its attempts: its work is not done.',
+      metric: outcomes(props, 'dead'),
+      threshold: 0,
+    });
+    alarmTopic.alarm(this, 'job-runs-failed', {
+      description: 'A job run failed and will be tried again.',
+      metric: outcomes(props, 'failed'),
+      threshold: 0,
+    });
+    alarmTopic.alarm(this, 'scheduler-not-running', {
+      description: 'No scheduler task has run for five minutes: no job starts.',
+      metric: runningTasks(props),
+      threshold: 1,
+      operator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+      periods: 5,
+      missing: cloudwatch.TreatMissingData.BREACHING,
+    });
+  }
+}
+
+function outcomes({ logGroup, config }: JobAlarmsProps, outcome: string): cloudwatch.Metric {
+  return countLogLines(logGroup, config, {
+    name: `job-runs-${outcome}`,
+    pattern: logs.FilterPattern.all(
+      logs.FilterPattern.exists('$.runId'),
+      logs.FilterPattern.stringValue('$.outcome', '=', outcome),
+    ),
+  });
+}
+
+function runningTasks({ clusterName, serviceName }: JobAlarmsProps): cloudwatch.Metric {
+  return new cloudwatch.Metric({
+    namespace: 'ECS/ContainerInsights',
+    metricName: 'RunningTaskCount',
+    dimensionsMap: { ClusterName: clusterName, ServiceName: serviceName },
+    period: Duration.minutes(1),
+    statistic: cloudwatch.Stats.MINIMUM,
+  });
+}

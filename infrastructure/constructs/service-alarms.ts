@@ -1,0 +1,68 @@
+/** What wakes someone up about a service, whichever of the two it is. */
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { Config } from '../config/config.ts';
+import { ALARM_PERIOD, type AlarmTopic } from './alarm-topic.ts';
+import { countLogLines } from './log-metric.ts';
+import type { ServiceTask } from './service-task.ts';
+
+/** Errors in five minutes that are worth a message: one bad request is not. */
+const ERRORS = 10;
+
+export interface ServiceAlarmsProps {
+  readonly task: ServiceTask;
+  /** `api` or `scheduler`: the start of the alarms' names. */
+  readonly role: string;
+  readonly clusterArn: string;
+  readonly serviceName: string;
+  readonly config: Config;
+  readonly alarmTopic: AlarmTopic;
+}
+
+export class ServiceAlarms extends Construct {
+  constructor(scope: Construct, id: string, props: ServiceAlarmsProps) {
+    super(scope, id);
+    const { role, alarmTopic, task } = props;
+    alarmTopic.alarm(this, `${role}-cpu`, {
+      description: `CPU of ${props.serviceName} over 80 % for 15 minutes.`,
+      metric: task.service.metricCpuUtilization({ period: ALARM_PERIOD }),
+      threshold: 80,
+      periods: 3,
+    });
+    alarmTopic.alarm(this, `${role}-memory`, {
+      description: `Memory of ${props.serviceName} over 80 % for 15 minutes.`,
+      metric: task.service.metricMemoryUtilization({ period: ALARM_PERIOD }),
+      threshold: 80,
+      periods: 3,
+    });
+    alarmTopic.alarm(this, `${role}-errors`, {
+      description: `More than ${ERRORS} error lines of ${props.serviceName} in five minutes.`,
+      metric: countLogLines(task.logGroup, props.config, {
+        name: `${role}-error-lines`,
+        pattern: logs.FilterPattern.stringValue('$.level', '=', 'error'),
+      }),
+      threshold: ERRORS,
+    });
+    this.tellOfExits(props);
+  }
+
+  /** Tasks that ended by themselves; those that ECS or a person stopped have other codes. */
+  private tellOfExits({ role, alarmTopic, clusterArn, serviceName }: ServiceAlarmsProps): void {
+    alarmTopic.event(
+      this,
+      `${role}-task-exits`,
+      `A task of ${serviceName} ended that nobody stopped`,
+      {
+        source: ['aws.ecs'],
+        detailType: ['ECS Task State Change'],
+        detail: {
+          clusterArn: [clusterArn],
+          group: [`service:${serviceName}`],
+          lastStatus: ['STOPPED'],
+          stopCode: ['EssentialContainerExited', 'TaskFailedToStart'],
+        },
+      },
+      `A task of ${serviceName} ended unexpectedly. See the runbook, "Task exits".`,
+    );
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * One Fargate service that runs the image with one command: its task, log
+ * group, security group and roles. What the API has beyond this (load balancer,
+ * scaling) is in the compute stack; the scheduler has nothing beyond it.
+ */
+import { Duration } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { IRepository } from 'aws-cdk-lib/aws-ecr';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { Config } from '../config/config.ts';
+import { allowDatabaseAccess } from './database-access.ts';
+import { makeExecPossible } from './exec.ts';
+import { createLogGroup } from './log-group.ts';
+import { addXrayDaemon } from './xray.ts';
+
+/** The unprivileged user that the image is built for. */
+const USER = '65532';
+/** SIGKILL comes this long after SIGTERM; Fargate's most is 120 s. */
+export const STOP_TIMEOUT = Duration.seconds(60);
+
+export interface ServiceTaskProps {
+  readonly config: Config;
+  /** Service, task family and log group are named after it. */
+  readonly name: string;
+  readonly command: 'api' | 'scheduler';
+  readonly cluster: ecs.ICluster;
+  readonly vpc: ec2.IVpc;
+  readonly repository: IRepository;
+  readonly imageTag: string;
+  readonly cpu: number;
+  readonly memoryLimitMiB: number;
+  readonly environment: Record<string, string>;
+  readonly secrets: Record<string, ecs.Secret>;
+  readonly databaseSecurityGroupId: string;
+  readonly desiredCount: number;
+  readonly minHealthyPercent: number;
+  readonly maxHealthyPercent: number;
+  /** The container's port; without one nothing can connect. */
+  readonly port?: number;
+  readonly healthCheckGracePeriod?: Duration;
+}
+
+export class ServiceTask extends Construct {
+  readonly service: ecs.FargateService;
+  readonly securityGroup: ec2.SecurityGroup;
+  readonly logGroup: LogGroup;
+
+  constructor(scope: Construct, id: string, props: ServiceTaskProps) {
+    super(scope, id);
+    this.logGroup = createLogGroup(this, 'LogGroup', `/ecs/${props.name}`, props.config);
+    this.securityGroup = this.createSecurityGroup(props);
+    this.service = this.createService(props, this.createTask(props));
+  }
+
+  private createTask(props: ServiceTaskProps): ecs.FargateTaskDefinition {
+    const task = new ecs.FargateTaskDefinition(this, 'Task', {
+      family: props.name,
+      cpu: props.cpu,
+      memoryLimitMiB: props.memoryLimitMiB,
+      runtimePlatform: {
+        operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,
+        cpuArchitecture: props.config.arm64 ? ecs.CpuArchitecture.ARM64 : ecs.CpuArchitecture.X86_64,
+      },
+    });
+    const container = this.addContainer(task, props);
+    if (!props.config.isProduction) {
+      makeExecPossible(task, container);
+    }
+    if (props.config.xray) {
+      addXrayDaemon(task, this.logGroup);
+    }
+    return task;
+  }
+
+  private addContainer(task: ecs.FargateTaskDefinition, props: ServiceTaskProps): ecs.ContainerDefinition {
+    const linuxParameters = new ecs.LinuxParameters(this, 'Linux');
+    linuxParameters.dropCapabilities(ecs.Capability.ALL);
+    return task.addContainer('millrace', {
+      image: ecs.ContainerImage.fromEcrRepository(props.repository, props.imageTag),
+      command: [props.command],
+      environment: props.environment,
+      secrets: props.secrets,
+      user: USER,
+      readonlyRootFilesystem: true,
+      linuxParameters,
+      stopTimeout: STOP_TIMEOUT,
+      logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: props.command }),
+      healthCheck: {
+        command: ['CMD', '/usr/bin/millrace', 'health'],
+        interval: Duration.seconds(15),
+        timeout: Duration.seconds(5),
+        retries: 3,
+        startPeriod: Duration.seconds(60),
+      },
+      portMappings: props.port === undefined ? [] : [{ containerPort: props.port }],
+    });
+  }
+
+  /** Out: HTTPS to AWS (images, secrets, logs) and the database. Nothing else, either way. */
+  private createSecurityGroup(props: ServiceTaskProps): ec2.SecurityGroup {
+    const group = new ec2.SecurityGroup(this, 'SecurityGroup', {
+      vpc: props.vpc,
+      description: `${props.name}: out to AWS and the database only`,
+      allowAllOutbound: false,
+    });
+    group.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'AWS services');
+    allowDatabaseAccess(this, group, props.databaseSecurityGroupId);
+    return group;
+  }
+
+  private createService(props: ServiceTaskProps, taskDefinition: ecs.FargateTaskDefinition): ecs.FargateService {
+    return new ecs.FargateService(this, 'Service', {
+      serviceName: props.name,
+      cluster: props.cluster,
+      taskDefinition,
+      desiredCount: props.desiredCount,
+      minHealthyPercent: props.minHealthyPercent,
+      maxHealthyPercent: props.maxHealthyPercent,
+      circuitBreaker: { enable: true, rollback: true },
+      healthCheckGracePeriod: props.healthCheckGracePeriod,
+      capacityProviderStrategies: capacity(props.config),
+      vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      securityGroups: [this.securityGroup],
+      assignPublicIp: false,
+      enableExecuteCommand: !props.config.isProduction,
+      enableECSManagedTags: true,
+      propagateTags: ecs.PropagatedTagSource.SERVICE,
+    });
+  }
+}
+
+/**
+ * Always a strategy, never a launch type: going from one to the other would
+ * replace the service, and its name is taken. On Spot a task may be stopped
+ * with two minutes' notice; production keeps its first task on demand.
+ */
+function capacity(config: Config): ecs.CapacityProviderStrategy[] {
+  const onDemand = { capacityProvider: 'FARGATE' };
+  const spot = { capacityProvider: 'FARGATE_SPOT', weight: 1 };
+  if (!config.spot) {
+    return [{ ...onDemand, weight: 1 }];
+  }
+  return config.isProduction ? [{ ...onDemand, base: 1, weight: 0 }, spot] : [spot];
+}

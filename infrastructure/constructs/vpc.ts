@@ -1,0 +1,61 @@
+/**
+ * The VPC: made here with two zones, or an existing one described by the
+ * configuration, so that no call to AWS is needed.
+ */
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { Construct } from 'constructs';
+import type { Config } from '../config/config.ts';
+import { createLogGroup } from './log-group.ts';
+
+const ZONES = 2;
+
+export function createVpc(scope: Construct, config: Config): ec2.IVpc {
+  const vpc = new ec2.Vpc(scope, 'Vpc', {
+    vpcName: config.baseName,
+    ipAddresses: ec2.IpAddresses.cidr('10.0.0.0/16'),
+    maxAzs: ZONES,
+    // One gateway is one point of failure, and half the price: production pays for two.
+    natGateways: config.isProduction ? ZONES : 1,
+    subnetConfiguration: [
+      { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
+      { name: 'private', subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS, cidrMask: 22 },
+      // No route out at all: the database needs none.
+      { name: 'data', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: 24 },
+    ],
+    // Nothing uses the default group; emptying it would cost a Lambda function.
+    restrictDefaultSecurityGroup: false,
+  });
+  // Image layers come from S3: free through the endpoint, paid by the gigabyte through NAT.
+  vpc.addGatewayEndpoint('S3', { service: ec2.GatewayVpcEndpointAwsService.S3 });
+  addFlowLog(scope, vpc, config);
+  return vpc;
+}
+
+/** The configuration has made sure that all four lists are there and fit together. */
+export function importVpc(scope: Construct, config: Config): ec2.IVpc {
+  const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
+    vpcId: config.vpcId as string,
+    availabilityZones: [...(config.vpcZones ?? [])],
+    publicSubnetIds: [...(config.vpcSubnetsPublic ?? [])],
+    privateSubnetIds: [...(config.vpcSubnetsPrivate ?? [])],
+  });
+  addFlowLog(scope, vpc, config);
+  return vpc;
+}
+
+/** Isolated subnets where we made them; an existing VPC lends its private ones. */
+export function dataSubnets(config: Config): ec2.SubnetSelection {
+  const made = config.vpcId === undefined;
+  return { subnetType: made ? ec2.SubnetType.PRIVATE_ISOLATED : ec2.SubnetType.PRIVATE_WITH_EGRESS };
+}
+
+function addFlowLog(scope: Construct, vpc: ec2.IVpc, config: Config): void {
+  if (!config.vpcFlowLogs) {
+    return;
+  }
+  const logGroup = createLogGroup(scope, 'FlowLogGroup', `/vpc/${config.baseName}`, config);
+  new ec2.FlowLog(scope, 'FlowLog', {
+    resourceType: ec2.FlowLogResourceType.fromVpc(vpc),
+    destination: ec2.FlowLogDestination.toCloudWatchLogs(logGroup),
+  });
+}

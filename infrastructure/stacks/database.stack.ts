@@ -1,0 +1,152 @@
+/**
+ * Aurora Serverless v2 PostgreSQL: the cluster, its secrets and their rotation,
+ * its alarms, and in production its backups.
+ *
+ * Who may reach it is not said here: each service adds its own rule in its own
+ * stack (see constructs/database-access.ts), so this stack depends on neither.
+ */
+import { Annotations, Duration, RemovalPolicy, SecretValue } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import * as rds from 'aws-cdk-lib/aws-rds';
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import type { Construct } from 'constructs';
+import type { Config } from '../config/config.ts';
+import type { AlarmTopic } from '../constructs/alarm-topic.ts';
+import { BackupPlan } from '../constructs/backup-plan.ts';
+import { DATABASE_PORT } from '../constructs/database-access.ts';
+import { DatabaseAlarms } from '../constructs/database-alarms.ts';
+import { createLogGroup } from '../constructs/log-group.ts';
+import { dataSubnets } from '../constructs/vpc.ts';
+import { BaseStack } from './base.stack.ts';
+
+const ENGINE = rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_17_5 });
+
+export interface DatabaseStackProps {
+  readonly config: Config;
+  readonly vpc: ec2.IVpc;
+  readonly alarmTopic: AlarmTopic;
+}
+
+export class DatabaseStack extends BaseStack {
+  readonly cluster: rds.DatabaseCluster;
+  readonly securityGroup: ec2.SecurityGroup;
+  /** Host, port, user, password and database name, as RDS keeps them. */
+  readonly secret: secretsmanager.ISecret;
+  /** The reader's host name; only with a read replica. */
+  readonly readOnlySecret: secretsmanager.ISecret | undefined;
+
+  constructor(scope: Construct, { config, vpc, alarmTopic }: DatabaseStackProps) {
+    super(scope, 'database', config, 'Aurora Serverless v2 PostgreSQL');
+    this.securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
+      vpc,
+      description: 'Database: 5432 from the services and the rotation function',
+      allowAllOutbound: false,
+    });
+    const logGroup = this.createLogGroup();
+    this.cluster = this.createCluster(vpc);
+    this.cluster.node.addDependency(logGroup);
+    this.secret = this.requireSecret();
+    this.rotateSecret(vpc);
+    this.readOnlySecret = config.databaseReadReplica ? this.createReadOnlySecret() : undefined;
+    new DatabaseAlarms(this, 'Watch', { cluster: this.cluster, config, alarmTopic });
+    if (config.isProduction) {
+      new BackupPlan(this, 'Backup', { cluster: this.cluster, config });
+    }
+    this.warnAboutUsername();
+  }
+
+  /** Made before the cluster, which would otherwise make one that keeps its lines for ever. */
+  private createLogGroup(): logs.LogGroup {
+    return createLogGroup(this, 'LogGroup', `/aws/rds/cluster/${this.config.baseName}/postgresql`, this.config);
+  }
+
+  private createCluster(vpc: ec2.IVpc): rds.DatabaseCluster {
+    const { config } = this;
+    const pausing = config.autoPauseSeconds;
+    return new rds.DatabaseCluster(this, 'Cluster', {
+      clusterIdentifier: config.baseName,
+      engine: ENGINE,
+      port: DATABASE_PORT,
+      defaultDatabaseName: config.databaseName,
+      credentials: rds.Credentials.fromGeneratedSecret(config.databaseUsername),
+      vpc,
+      vpcSubnets: dataSubnets(config),
+      securityGroups: [this.securityGroup],
+      writer: rds.ClusterInstance.serverlessV2('writer', instanceOptions()),
+      readers: config.databaseReadReplica
+        ? [rds.ClusterInstance.serverlessV2('reader', { ...instanceOptions(), scaleWithWriter: true })]
+        : [],
+      serverlessV2MinCapacity: config.databaseMinCapacity,
+      serverlessV2MaxCapacity: config.databaseMaxCapacity,
+      serverlessV2AutoPauseDuration: pausing === undefined ? undefined : Duration.seconds(pausing),
+      parameterGroup: new rds.ParameterGroup(this, 'Parameters', {
+        engine: ENGINE,
+        description: 'Connections must be encrypted',
+        parameters: { 'rds.force_ssl': '1' },
+      }),
+      storageEncrypted: true,
+      backup: { retention: Duration.days(config.isProduction ? 7 : 1) },
+      copyTagsToSnapshot: true,
+      cloudwatchLogsExports: ['postgresql'],
+      enablePerformanceInsights: true,
+      databaseInsightsMode: rds.DatabaseInsightsMode.STANDARD,
+      monitoringInterval: Duration.seconds(60),
+      deletionProtection: config.isProduction,
+      removalPolicy: config.isProduction ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+  }
+
+  private requireSecret(): secretsmanager.ISecret {
+    if (this.cluster.secret === undefined) {
+      throw new Error('a cluster with generated credentials has a secret');
+    }
+    return this.cluster.secret;
+  }
+
+  /**
+   * The function sits in the private subnets: it needs the way out to Secrets
+   * Manager that the isolated data subnets do not have.
+   */
+  private rotateSecret(vpc: ec2.IVpc): void {
+    const securityGroup = new ec2.SecurityGroup(this, 'RotationSecurityGroup', {
+      vpc,
+      description: 'Password rotation: out to the database and Secrets Manager',
+      allowAllOutbound: false,
+    });
+    securityGroup.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'Secrets Manager');
+    this.cluster.addRotationSingleUser({
+      automaticallyAfter: Duration.days(30),
+      vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      securityGroup,
+      excludeCharacters: ` %+~\`#$&*()|[]{}:;<>?!'/@"\\`,
+    });
+  }
+
+  /** A secret because the guide says so, and so that containers get all `DB_*` one way. */
+  private createReadOnlySecret(): secretsmanager.ISecret {
+    return new secretsmanager.Secret(this, 'ReadOnlySecret', {
+      description: 'Host name of the read replica',
+      secretObjectValue: { host: SecretValue.unsafePlainText(this.cluster.clusterReadEndpoint.hostname) },
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+  }
+
+  /** The guide's own example is `admin`; RDS has refused it for PostgreSQL. */
+  private warnAboutUsername(): void {
+    if (this.config.databaseUsername === 'admin') {
+      Annotations.of(this).addWarningV2(
+        'millrace:database-username',
+        'CDK_DATABASE_USERNAME=admin: RDS may refuse it as a reserved word; postgres is safe.',
+      );
+    }
+  }
+}
+
+function instanceOptions(): rds.ServerlessV2ClusterInstanceProps {
+  return {
+    caCertificate: rds.CaCertificate.RDS_CA_RSA2048_G1,
+    enablePerformanceInsights: true,
+    publiclyAccessible: false,
+  };
+}
