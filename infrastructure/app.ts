@@ -11,7 +11,7 @@ try {
   const config = loadConfig(withEnvFiles(import.meta.dirname, process.env));
   const app = new App();
   buildStacks(app, config);
-  applyPolicy(app);
+  applyPolicy(app, config);
   app.synth();
 } catch (error) {
   if (!(error instanceof ConfigError)) {

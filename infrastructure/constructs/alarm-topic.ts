@@ -1,11 +1,12 @@
 /**
  * The one topic that alarms and events go to, and the ways to put something on it.
  */
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
@@ -33,9 +34,22 @@ export class AlarmTopic extends Construct {
     super(scope, id);
     this.baseName = config.baseName;
     this.topic = new sns.Topic(this, 'Topic', { topicName: `${config.baseName}-alarms`, enforceSSL: true });
+    this.admitCloudWatch();
     if (config.alarmEmail !== undefined) {
       this.topic.addSubscription(new EmailSubscription(config.alarmEmail));
     }
+  }
+
+  /** A topic with a policy of its own no longer lets alarms in by default. */
+  private admitCloudWatch(): void {
+    this.topic.addToResourcePolicy(
+      new iam.PolicyStatement({
+        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    );
   }
 
   /** An alarm in the caller's stack, named `${appName}-${environment}-${name}`. */

@@ -2,6 +2,7 @@
  * The VPC: made here with two zones, or an existing one described by the
  * configuration, so that no call to AWS is needed.
  */
+import { Validations } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
@@ -38,6 +39,10 @@ export function importVpc(scope: Construct, config: Config): ec2.IVpc {
     availabilityZones: [...(config.vpcZones ?? [])],
     publicSubnetIds: [...(config.vpcSubnetsPublic ?? [])],
     privateSubnetIds: [...(config.vpcSubnetsPrivate ?? [])],
+  });
+  Validations.of(vpc).acknowledge({
+    id: '@aws-cdk/aws-ec2:noSubnetRouteTableId',
+    reason: 'Nothing here changes the routes of an existing VPC.',
   });
   addFlowLog(scope, vpc, config);
   return vpc;

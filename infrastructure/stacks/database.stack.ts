@@ -5,7 +5,7 @@
  * Who may reach it is not said here: each service adds its own rule in its own
  * stack (see constructs/database-access.ts), so this stack depends on neither.
  */
-import { Annotations, Duration, RemovalPolicy, SecretValue } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Duration, RemovalPolicy, SecretValue } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
@@ -54,6 +54,8 @@ export class DatabaseStack extends BaseStack {
       new BackupPlan(this, 'Backup', { cluster: this.cluster, config });
     }
     this.warnAboutUsername();
+    new CfnOutput(this, 'SecretArn', { value: this.secret.secretArn, description: 'Host, user and password' });
+    new CfnOutput(this, 'Endpoint', { value: this.cluster.clusterEndpoint.hostname });
   }
 
   /** Made before the cluster, which would otherwise make one that keeps its lines for ever. */

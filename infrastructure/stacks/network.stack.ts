@@ -6,7 +6,7 @@
  * the load balancer is made there and needs this stack's VPC, so a record here
  * would close a circle.
  */
-import { Fn } from 'aws-cdk-lib';
+import { CfnOutput, Fn } from 'aws-cdk-lib';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as route53 from 'aws-cdk-lib/aws-route53';
@@ -31,6 +31,7 @@ export class NetworkStack extends BaseStack {
     });
     this.certificate = acm.Certificate.fromCertificateArn(this, 'Certificate', config.certificateArn);
     this.alarmTopic = new AlarmTopic(this, 'Alarms', config);
+    new CfnOutput(this, 'AlarmTopicArn', { value: this.alarmTopic.topic.topicArn, description: 'Where alarms go' });
   }
 
   /** The first two zones of whatever region this lands in: no call to AWS while synthesizing. */

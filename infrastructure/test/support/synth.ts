@@ -2,15 +2,14 @@
  * Synthesizes the app under many configurations, each once, in this process:
  * most of a synthesis is loading the library.
  */
-import { readFileSync } from 'node:fs';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { Config, StackType } from '../../config/config.ts';
 import { loadConfig, type Environment } from '../../config/load.ts';
-import { acknowledge } from '../../policy/acknowledge.ts';
+import { applyPolicy } from '../../policy/policy.ts';
 import { buildStacks } from '../../stacks/build.ts';
 
 export const REQUIRED: Environment = {
@@ -54,7 +53,7 @@ export class Synthesized {
     this.config = loadConfig({ ...REQUIRED, ...env });
     this.app = newApp(appVersion === '' ? undefined : appVersion);
     buildStacks(this.app, this.config);
-    acknowledge(this.app);
+    applyPolicy(this.app, this.config);
     this.synthesize = () => this.app.synth();
   }
 
