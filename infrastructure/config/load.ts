@@ -47,7 +47,8 @@ function parse(variable: Variable<unknown>, env: Environment, problems: Problem[
   const { name, parser } = variable;
   const found = textOrFallback(env, variable);
   if (found === undefined) {
-    if (variable.required) {
+    // What follows from a missing variable is missing with it: one complaint is enough.
+    if (variable.required && variable.fallback === undefined) {
       problems.push({ name, expected: parser.expected });
     }
     return undefined;

