@@ -76,13 +76,20 @@ function unknownNames(env: Environment): Problem[] {
     .map((name) => ({ name, found: env[name], expected: 'no variable of this name; see .env.example' }));
 }
 
+function brokenRules(values: Partial<Values>, problems: readonly Problem[]): Problem[] {
+  const bad = new Set(problems.map(({ name }) => name));
+  return rules
+    .filter(({ reads }) => reads.every((key) => !bad.has(variables[key].name)))
+    .flatMap(({ check }) => check(values));
+}
+
 export function loadConfig(env: Environment): Config {
   const problems = unknownNames(env);
   const values: Record<string, unknown> = {};
   for (const [key, variable] of Object.entries<Variable<unknown>>(variables)) {
     values[key] = parse(variable, env, problems);
   }
-  problems.push(...rules.flatMap((rule) => rule(values as Partial<Values>)));
+  problems.push(...brokenRules(values as Partial<Values>, problems));
   if (problems.length > 0) {
     throw new ConfigError(problems);
   }

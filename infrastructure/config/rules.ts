@@ -13,7 +13,6 @@ export interface Problem {
   readonly expected: string;
 }
 
-/** Values that failed on their own are missing here: no second complaint about them. */
 type Partly = Partial<Values>;
 type Rule = (values: Partly) => Problem[];
 
@@ -47,57 +46,57 @@ function autoPause({ databaseAutoPauseSeconds: seconds, databaseMinCapacity: min
   );
 }
 
-function serviceCounts(values: Partly): Problem[] {
-  const { serviceMinCapacity: min, serviceMaxCapacity: max, serviceDesiredCount: desired } = values;
-  const problems: Problem[] = [];
-  if (min !== undefined && max !== undefined && min > max) {
-    problems.push(...problem('CDK_SERVICE_MIN_CAPACITY', min, `at most CDK_SERVICE_MAX_CAPACITY, which is ${max}`));
-  }
-  if (desired !== undefined && max !== undefined && desired > max) {
-    problems.push(
-      ...problem('CDK_SERVICE_DESIRED_COUNT', desired, `at most CDK_SERVICE_MAX_CAPACITY, which is ${max}`),
-    );
-  }
-  return problems;
+function minimumCount({ serviceMinCapacity: min, serviceMaxCapacity: max }: Partly): Problem[] {
+  return min === undefined || max === undefined || min <= max
+    ? []
+    : problem('CDK_SERVICE_MIN_CAPACITY', min, `at most CDK_SERVICE_MAX_CAPACITY, which is ${max}`);
+}
+
+/** Below the minimum is fine: scaling lifts it. */
+function desiredCount({ serviceDesiredCount: desired, serviceMaxCapacity: max }: Partly): Problem[] {
+  return desired === undefined || max === undefined || desired <= max
+    ? []
+    : problem('CDK_SERVICE_DESIRED_COUNT', desired, `at most CDK_SERVICE_MAX_CAPACITY, which is ${max}`);
 }
 
 /** A load balancer takes a certificate of its own region and account only. */
-function certificatePlace({ certificateArn, region, account }: Partly): Problem[] {
-  const [, , , certificateRegion, certificateAccount] = certificateArn?.split(':') ?? [];
-  const problems: Problem[] = [];
-  if (certificateArn !== undefined && region !== undefined && certificateRegion !== region) {
-    problems.push(...problem('CDK_CERTIFICATE_ARN', certificateArn, `a certificate in ${region}, the region deployed to`));
-  }
-  if (certificateArn !== undefined && account !== undefined && certificateAccount !== account) {
-    problems.push(...problem('CDK_CERTIFICATE_ARN', certificateArn, `a certificate of account ${account}`));
-  }
-  return problems;
+function certificateRegion({ certificateArn, region }: Partly): Problem[] {
+  return certificateArn === undefined || region === undefined || certificateArn.split(':')[3] === region
+    ? []
+    : problem('CDK_CERTIFICATE_ARN', certificateArn, `a certificate in ${region}, the region deployed to`);
 }
 
+function certificateAccount({ certificateArn, account }: Partly): Problem[] {
+  return certificateArn === undefined || account === undefined || certificateArn.split(':')[4] === account
+    ? []
+    : problem('CDK_CERTIFICATE_ARN', certificateArn, `a certificate of account ${account}`);
+}
+
+type VpcList = 'vpcSubnetsPublic' | 'vpcSubnetsPrivate' | 'vpcZones';
+
 /** An imported VPC is described whole, so that no call to AWS is needed. */
-function importedVpc(values: Partly): Problem[] {
-  const parts = [
-    ['CDK_VPC_SUBNETS_PUBLIC', values.vpcSubnetsPublic],
-    ['CDK_VPC_SUBNETS_PRIVATE', values.vpcSubnetsPrivate],
-    ['CDK_VPC_AZS', values.vpcZones],
-  ] as const;
-  if (values.vpcId === undefined) {
-    return parts.flatMap(([name, list]) =>
-      list === undefined ? [] : problem(name, list.join(','), 'unset, or CDK_VPC_ID naming the VPC it belongs to'),
-    );
-  }
-  const zones = values.vpcZones?.length;
-  return parts.flatMap(([name, list]) => {
-    if (list === undefined) {
+function importedVpcList(key: VpcList, name: string): Rule {
+  return ({ vpcId, [key]: list }) => {
+    if (vpcId !== undefined && list === undefined) {
       return problem(name, undefined, 'a value, because CDK_VPC_ID names an existing VPC');
     }
-    if (name === 'CDK_VPC_AZS') {
-      return list.length >= 2 ? [] : problem(name, list.join(','), 'two zones or more: load balancer and database need them');
-    }
-    return zones === undefined || list.length === zones
+    return vpcId === undefined && list !== undefined
+      ? problem(name, list.join(','), 'unset, or CDK_VPC_ID naming the VPC it belongs to')
+      : [];
+  };
+}
+
+function subnetPerZone(key: VpcList, name: string): Rule {
+  return ({ vpcZones: zones, [key]: list }) =>
+    zones === undefined || list === undefined || list.length === zones.length
       ? []
-      : problem(name, list.join(','), `one subnet for each of the ${zones} zones in CDK_VPC_AZS`);
-  });
+      : problem(name, list.join(','), `one subnet for each of the ${zones.length} zones in CDK_VPC_AZS`);
+}
+
+function enoughZones({ vpcZones: zones }: Partly): Problem[] {
+  return zones === undefined || zones.length >= 2
+    ? []
+    : problem('CDK_VPC_AZS', zones.join(','), 'two zones or more: load balancer and database need them');
 }
 
 function zoneRegion({ vpcZones, region }: Partly): Problem[] {
@@ -128,16 +127,30 @@ function daemonPort({ xray, appPort }: Partly): Problem[] {
     : [];
 }
 
-export const rules: readonly Rule[] = [
-  (v) => fargatePair('CDK_TASK_MEMORY_MB', v.taskMemoryMb, v.taskCpuUnits),
-  (v) => fargatePair('CDK_SCHEDULER_TASK_MEMORY_MB', v.schedulerTaskMemoryMb, v.schedulerTaskCpuUnits),
-  capacityOrder,
-  autoPause,
-  serviceCounts,
-  certificatePlace,
-  importedVpc,
-  zoneRegion,
-  backupCopy,
-  recordLength,
-  daemonPort,
+/** A rule is asked only when every value that it reads was good on its own. */
+export const rules: readonly { readonly reads: readonly (keyof Values)[]; readonly check: Rule }[] = [
+  {
+    reads: ['taskMemoryMb', 'taskCpuUnits'],
+    check: (v) => fargatePair('CDK_TASK_MEMORY_MB', v.taskMemoryMb, v.taskCpuUnits),
+  },
+  {
+    reads: ['schedulerTaskMemoryMb', 'schedulerTaskCpuUnits'],
+    check: (v) => fargatePair('CDK_SCHEDULER_TASK_MEMORY_MB', v.schedulerTaskMemoryMb, v.schedulerTaskCpuUnits),
+  },
+  { reads: ['databaseMinCapacity', 'databaseMaxCapacity'], check: capacityOrder },
+  { reads: ['databaseMinCapacity', 'databaseAutoPauseSeconds'], check: autoPause },
+  { reads: ['serviceMinCapacity', 'serviceMaxCapacity'], check: minimumCount },
+  { reads: ['serviceDesiredCount', 'serviceMaxCapacity'], check: desiredCount },
+  { reads: ['certificateArn', 'region'], check: certificateRegion },
+  { reads: ['certificateArn', 'account'], check: certificateAccount },
+  { reads: ['vpcId', 'vpcSubnetsPublic'], check: importedVpcList('vpcSubnetsPublic', 'CDK_VPC_SUBNETS_PUBLIC') },
+  { reads: ['vpcId', 'vpcSubnetsPrivate'], check: importedVpcList('vpcSubnetsPrivate', 'CDK_VPC_SUBNETS_PRIVATE') },
+  { reads: ['vpcId', 'vpcZones'], check: importedVpcList('vpcZones', 'CDK_VPC_AZS') },
+  { reads: ['vpcZones', 'vpcSubnetsPublic'], check: subnetPerZone('vpcSubnetsPublic', 'CDK_VPC_SUBNETS_PUBLIC') },
+  { reads: ['vpcZones', 'vpcSubnetsPrivate'], check: subnetPerZone('vpcSubnetsPrivate', 'CDK_VPC_SUBNETS_PRIVATE') },
+  { reads: ['vpcZones'], check: enoughZones },
+  { reads: ['vpcZones', 'region'], check: zoneRegion },
+  { reads: ['environment', 'region', 'backupCopyRegion'], check: backupCopy },
+  { reads: ['domainName', 'hostedZoneName'], check: recordLength },
+  { reads: ['xray', 'appPort'], check: daemonPort },
 ];

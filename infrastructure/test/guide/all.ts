@@ -42,6 +42,7 @@ export const guide: Readonly<Record<string, readonly Sentence[]>> = {
     ...deployment.order,
     ...deployment.strategy,
     ...deployment.organization,
+    ...deployment.healthCheckFailures,
     ...deployment.debugging,
   ],
   'variables.ts': [

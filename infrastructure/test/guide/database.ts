@@ -10,6 +10,10 @@ const cluster = (which = plain()) => one(which.template('database'), 'AWS::RDS::
 const instances = (which = plain()) => all(which.template('database'), 'AWS::RDS::DBInstance');
 
 export const database = section('Database Stack', {
+  'Purpose: Provides managed PostgreSQL database with automatic scaling.': () => {
+    assert.equal(cluster().Engine, 'aurora-postgresql');
+    assert.ok(cluster().ServerlessV2ScalingConfiguration);
+  },
   'Aurora Serverless v2: PostgreSQL 17.5 with configurable ACU capacity': () => {
     assert.equal(cluster().Engine, 'aurora-postgresql');
     assert.equal(cluster().EngineVersion, '17.5');
@@ -201,7 +205,11 @@ export const dataSecurity = section('Data Security', {
 export const databaseCosts = section('Database Costs', {
   'Aurora Serverless v2: Pay-per-use with scale-to-zero capability': () =>
     assert.equal(cluster(pausing()).ServerlessV2ScalingConfiguration.MinCapacity, 0),
-  'Default Configuration: 0.5-1 ACU for development': () =>
+  'Configurable Capacity: Adjust `CDK_DATABASE_MIN_CAPACITY` and `CDK_DATABASE_MAX_CAPACITY` based on workload': () => {
+    const set = synth({ CDK_DATABASE_MIN_CAPACITY: '2', CDK_DATABASE_MAX_CAPACITY: '4.5' });
+    assert.deepEqual(cluster(set).ServerlessV2ScalingConfiguration, { MinCapacity: 2, MaxCapacity: 4.5 });
+  },
+  'Default Configuration: 0.5-1 ACU for development (~$0.06-$0.12/hour when active)': () =>
     assert.deepEqual(cluster().ServerlessV2ScalingConfiguration, { MinCapacity: 0.5, MaxCapacity: 1 }),
   'Short Backup Retention: 1 day (non-prod) / 7 days (production)': () => {
     assert.equal(cluster(plain()).BackupRetentionPeriod, 1);

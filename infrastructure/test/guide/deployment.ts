@@ -5,8 +5,8 @@ import { parseEnv } from 'node:util';
 import { loadConfig } from '../../config/load.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
-import { one } from '../support/template.ts';
-import { guideNames, plain, scheduled } from '../support/variants.ts';
+import { all, container, environment, one } from '../support/template.ts';
+import { everything, guideNames, plain, scheduled } from '../support/variants.ts';
 
 const HERE = join(import.meta.dirname, '../..');
 const read = (name: string) => readFileSync(join(HERE, name), 'utf8');
@@ -84,6 +84,13 @@ export const strategy = section('Multi-Environment Strategy', {
       assert.ok(scheduled().stackNames.includes(config.stackName(type)));
     }
   },
+  'Environment-specific resource sizing': () => {
+    const size = (which = plain()) => one(which.template('compute'), 'AWS::ECS::TaskDefinition').Properties.Cpu;
+    assert.equal(size(), '256');
+    assert.equal(size(synth({ CDK_ENVIRONMENT: 'prd', CDK_TASK_CPU_UNITS: '1024', CDK_TASK_MEMORY_MB: '2048' })), '1024');
+  },
+  'CDK_ENVIRONMENT=dev npm run deploy': () =>
+    assert.equal(loadConfig({ ...REQUIRED, CDK_ENVIRONMENT: 'dev' }).isProduction, false),
   'CDK_ENVIRONMENT=prd npm run deploy': () =>
     assert.equal(loadConfig({ ...REQUIRED, CDK_ENVIRONMENT: 'prd' }).isProduction, true),
 });
@@ -98,8 +105,41 @@ export const organization = section('Best Practices', {
       assert.ok(existsSync(join(HERE, `stacks/${type}.stack.ts`)), type);
     }
   },
+  'Resource Cleanup: Regularly destroy development environments to save costs': () => {
+    for (const { template } of everything().assembly.stacks) {
+      const resources = Object.entries<{ DeletionPolicy?: string; Properties?: Record<string, unknown> }>(
+        template.Resources,
+      );
+      for (const [id, { DeletionPolicy, Properties }] of resources) {
+        assert.ok(DeletionPolicy === undefined || DeletionPolicy === 'Delete', `${id} would stay behind`);
+        assert.ok(Properties?.DeletionProtection !== true, `${id} would not go`);
+      }
+    }
+  },
   'Credential Management: Never store credentials in code or environment files': () => {
     assert.doesNotMatch(read('.env.example'), /SECRET|PASSWORD|TOKEN/);
+  },
+});
+
+export const healthCheckFailures = section('Troubleshooting: Health Check Failures', {
+  'Confirm `/v1/health` endpoint is responding': () =>
+    assert.equal(
+      one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.HealthCheckPath,
+      '/v1/health',
+    ),
+  'Check security group rules for ALB → ECS communication': () => {
+    const rules = all(plain().template('compute'), 'AWS::EC2::SecurityGroupIngress');
+    const fromBalancer = rules.find(({ Properties }) => Properties.ToPort === 3000);
+    assert.match(JSON.stringify(fromBalancer?.Properties.SourceSecurityGroupId), /LoadBalancer/);
+    assert.match(JSON.stringify(fromBalancer?.Properties.GroupId), /Api/);
+  },
+  'Verify application is listening on correct port': () => {
+    const template = synth({ CDK_APP_PORT: '8080' }).template('compute');
+    assert.equal(environment(template).APP_PORT, '8080');
+    assert.equal(container(template).PortMappings[0].ContainerPort, 8080);
+    assert.equal(one(template, 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.Port, 8080);
+    assert.equal(one(template, 'AWS::ECS::Service').Properties.LoadBalancers[0].ContainerPort, 8080);
+    assert.ok(all(template, 'AWS::EC2::SecurityGroupIngress').some(({ Properties }) => Properties.ToPort === 8080));
   },
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { section } from '../support/sentence.ts';
-import { all, none } from '../support/template.ts';
-import { matrix, plain, production, scheduled } from '../support/variants.ts';
+import { all, one } from '../support/template.ts';
+import { matrix, plain, scheduled } from '../support/variants.ts';
 import { synth } from '../support/synth.ts';
 
 export const overview = section('Architecture Overview', {
@@ -35,12 +35,30 @@ export const overview = section('Architecture Overview', {
     const instances = all(plain().template('database'), 'AWS::RDS::DBInstance');
     assert.ok(instances.every(({ Properties }) => Properties.DBInstanceClass === 'db.serverless'));
   },
+  'Cost Optimization: Right-sized resources with autoscaling capabilities': () => {
+    one(plain().template('compute'), 'AWS::ApplicationAutoScaling::ScalableTarget');
+    const cluster = one(plain().template('database'), 'AWS::RDS::DBCluster').Properties;
+    assert.ok(cluster.ServerlessV2ScalingConfiguration.MaxCapacity > cluster.ServerlessV2ScalingConfiguration.MinCapacity);
+  },
+  'Security by Design: Zero-trust networking with least privilege access': () => {
+    for (const type of ['database', 'compute', 'scheduled-task'] as const) {
+      for (const { id, Properties } of all(scheduled().template(type), 'AWS::EC2::SecurityGroup')) {
+        const open = (Properties.SecurityGroupEgress ?? []).filter(
+          ({ IpProtocol }: { IpProtocol: string }) => IpProtocol === '-1',
+        );
+        assert.deepEqual(open, [], `${id} lets everything out`);
+      }
+    }
+  },
+  'Infrastructure as Code: All infrastructure defined in CDK TypeScript': () => {
+    for (const { template } of scheduled().assembly.stacks) {
+      const types = Object.values<{ Type: string }>(template.Resources).map(({ Type }) => Type);
+      assert.ok(!types.includes('AWS::CloudFormation::Stack'), 'no template from elsewhere');
+    }
+  },
   'Multi-Environment: Supports dev, qa, and production environments': () => {
     for (const environment of ['dev', 'qa', 'prd']) {
       assert.equal(synth({ CDK_ENVIRONMENT: environment }).stackNames[0], `millrace-${environment}-network`);
     }
-  },
-  'ECS Fargate (No Load Balancer) Background Jobs': () => {
-    none(production().template('scheduled-task'), 'AWS::ElasticLoadBalancingV2::LoadBalancer');
   },
 });

@@ -36,6 +36,20 @@ const rows: Record<string, readonly Row[]> = {
       outside: ['prod', 'DEV'],
     },
   ],
+  'Environment Variables (version 000)': [
+    {
+      name: 'CDK_VPC_ID',
+      says: 'Existing VPC ID | `vpc-0123456789abcdef0`',
+      examples: ['vpc-0123456789abcdef0'],
+      outside: ['0123456789', 'vpc-xyz'],
+      beside: {
+        CDK_VPC_SUBNETS_PUBLIC: 'subnet-00000000000000001,subnet-00000000000000002',
+        CDK_VPC_SUBNETS_PRIVATE: 'subnet-00000000000000003,subnet-00000000000000004',
+        CDK_VPC_AZS: 'us-east-1a,us-east-1b',
+      },
+      note: 'Optional here, as version 001 no longer names it: without it a VPC is made.',
+    },
+  ],
   'Network & Security Variables': [
     {
       name: 'CDK_HOSTED_ZONE_ID',
