@@ -56,8 +56,8 @@ const SUBNETS = is.list(/^subnet-[0-9a-f]{8,17}$/, 'subnet ids such as subnet-01
 const IDENTIFIER = /^[a-z][a-z0-9_]{0,62}$/;
 const DATABASE_NAME = is.matching(IDENTIFIER, 'a PostgreSQL name: a-z, 0-9 and _, starting with a letter, up to 63');
 const DATABASE_USER = is.matching(
-  /^(?!(rdsadmin|public|none)$)(?!pg_)[a-z][a-z0-9_]{0,62}$/,
-  'a PostgreSQL role: a-z, 0-9 and _, starting with a letter, up to 63, not rdsadmin, public, none or pg_…',
+  /^(?!(admin|rdsadmin|public|none)$)(?!pg_)[a-z][a-z0-9_]{0,62}$/,
+  'a PostgreSQL role: a-z, 0-9 and _, starting with a letter, up to 63; admin, rdsadmin, public, none and pg_… are taken',
 );
 const DURATION = is.matching(/^[1-9]\d{0,5}[smhd]$/, 'a duration such as 30m, 1h or 7d');
 const CPU = is.numberOf(...FARGATE_MEMORY.keys());

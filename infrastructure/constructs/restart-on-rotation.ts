@@ -33,6 +33,7 @@ export class RestartOnRotation extends Construct {
       service: 'ecs',
       action: 'updateService',
       parameters: { Cluster: props.clusterName, Service: props.serviceName, ForceNewDeployment: true },
+      iamAction: 'ecs:UpdateService',
       iamResources: [props.serviceArn],
       resultPath: sfn.JsonPath.DISCARD,
     });

@@ -5,7 +5,7 @@
  * Who may reach it is not said here: each service adds its own rule in its own
  * stack (see constructs/database-access.ts), so this stack depends on neither.
  */
-import { Annotations, CfnOutput, Duration, RemovalPolicy, SecretValue } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy, SecretValue } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
@@ -53,7 +53,6 @@ export class DatabaseStack extends BaseStack {
     if (config.isProduction) {
       new BackupPlan(this, 'Backup', { cluster: this.cluster, config });
     }
-    this.warnAboutUsername();
     new CfnOutput(this, 'SecretArn', { value: this.secret.secretArn, description: 'Host, user and password' });
     new CfnOutput(this, 'Endpoint', { value: this.cluster.clusterEndpoint.hostname });
   }
@@ -132,16 +131,6 @@ export class DatabaseStack extends BaseStack {
       secretObjectValue: { host: SecretValue.unsafePlainText(this.cluster.clusterReadEndpoint.hostname) },
       removalPolicy: RemovalPolicy.DESTROY,
     });
-  }
-
-  /** The guide's own example is `admin`; RDS has refused it for PostgreSQL. */
-  private warnAboutUsername(): void {
-    if (this.config.databaseUsername === 'admin') {
-      Annotations.of(this).addWarningV2(
-        'millrace:database-username',
-        'CDK_DATABASE_USERNAME=admin: RDS may refuse it as a reserved word; postgres is safe.',
-      );
-    }
   }
 }
 

@@ -1,0 +1,477 @@
+/** What goes beyond the guide; docs/infrastructure.md lists it under the same names. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { IDLE_RELEASE_SECONDS } from '../constructs/container-settings.ts';
+import { connectionLimit } from '../constructs/database-alarms.ts';
+import { newApp, synth } from './support/synth.ts';
+import {
+  alarm,
+  alarmNames,
+  all,
+  attributes,
+  container,
+  environment,
+  listOf,
+  none,
+  one,
+  statements,
+  type Json,
+} from './support/template.ts';
+import { everything, existingVpc, matrix, pausing, plain, production, replica, scheduled } from './support/variants.ts';
+
+const SERVICES = ['compute', 'scheduled-task'] as const;
+
+describe('network', () => {
+  const network = (which = plain()) => which.template('network');
+
+  it('two zones, each with a public, a private and an isolated data subnet', () => {
+    const subnets = all(network(), 'AWS::EC2::Subnet');
+    assert.equal(subnets.length, 6);
+    const zones = new Set(subnets.map(({ Properties }) => JSON.stringify(Properties.AvailabilityZone)));
+    assert.equal(zones.size, 2);
+    assert.ok(subnets.every(({ Properties }) => Properties.MapPublicIpOnLaunch === false));
+  });
+  it('data subnets have no route out', () => {
+    const tables = all(network(), 'AWS::EC2::Route').map(({ Properties }) => JSON.stringify(Properties.RouteTableId));
+    assert.ok(!tables.some((table) => table.includes('data')));
+  });
+  it('zones come from the region deployed to, without a lookup', () => {
+    const zones = all(network(), 'AWS::EC2::Subnet').map(({ Properties }) => JSON.stringify(Properties.AvailabilityZone));
+    assert.ok(zones.every((zone) => zone.includes('Fn::GetAZs')));
+    for (const make of Object.values(matrix)) {
+      assert.deepEqual(make().assembly.manifest.missing ?? [], []);
+    }
+  });
+  it('a gateway endpoint for S3 in the private subnets', () => {
+    const endpoint = one(network(), 'AWS::EC2::VPCEndpoint').Properties;
+    assert.equal(endpoint.VpcEndpointType, 'Gateway');
+    assert.match(JSON.stringify(endpoint.ServiceName), /\.s3"/);
+    assert.ok(endpoint.RouteTableIds.length >= 4);
+  });
+  it('flow logs by setting, for a VPC of ours and for an existing one', () => {
+    one(network(everything()), 'AWS::EC2::FlowLog');
+    const existing = synth({ ...envOf(existingVpc()), CDK_VPC_FLOW_LOGS: 'true' });
+    assert.equal(one(network(existing), 'AWS::EC2::FlowLog').Properties.ResourceId, 'vpc-0123456789abcdef0');
+    none(network(), 'AWS::EC2::FlowLog');
+  });
+});
+
+/** The variables that describe the existing VPC of the matrix. */
+function envOf({ config }: ReturnType<typeof existingVpc>): Record<string, string> {
+  return {
+    CDK_VPC_ID: config.vpcId ?? '',
+    CDK_VPC_SUBNETS_PUBLIC: config.vpcSubnetsPublic?.join(',') ?? '',
+    CDK_VPC_SUBNETS_PRIVATE: config.vpcSubnetsPrivate?.join(',') ?? '',
+    CDK_VPC_AZS: config.vpcZones?.join(',') ?? '',
+  };
+}
+
+describe('database', () => {
+  const cluster = (which = plain()) => one(which.template('database'), 'AWS::RDS::DBCluster');
+
+  it('deletion protection and RETAIN in prd only', () => {
+    assert.deepEqual([cluster(production()).Properties.DeletionProtection, cluster(production()).DeletionPolicy], [true, 'Retain']);
+    assert.deepEqual([cluster().Properties.DeletionProtection ?? false, cluster().DeletionPolicy], [false, 'Delete']);
+  });
+  it('termination protection of every stack in prd only', () => {
+    assert.ok(production().assembly.stacks.every(({ terminationProtection }) => terminationProtection === true));
+    assert.ok(plain().assembly.stacks.every(({ terminationProtection }) => !terminationProtection));
+  });
+  it('log export, Performance Insights and enhanced monitoring on every instance', () => {
+    assert.deepEqual(cluster().Properties.EnableCloudwatchLogsExports, ['postgresql']);
+    assert.equal(cluster().Properties.DatabaseInsightsMode, 'standard');
+    for (const { Properties } of all(replica().template('database'), 'AWS::RDS::DBInstance')) {
+      assert.equal(Properties.EnablePerformanceInsights, true);
+      assert.equal(Properties.MonitoringInterval, 60);
+      assert.ok(Properties.MonitoringRoleArn);
+    }
+  });
+  it('its log group is made before it, so that its lines end', () => {
+    const group = one(plain().template('database'), 'AWS::Logs::LogGroup');
+    assert.equal(group.Properties.LogGroupName, '/aws/rds/cluster/millrace-dev/postgresql');
+    assert.ok(cluster().DependsOn?.includes(group.id));
+  });
+  it('the password is changed by a single-user rotation every 30 days', () => {
+    const template = plain().template('database');
+    const { Location, Parameters } = one(template, 'AWS::Serverless::Application').Properties;
+    const mapping = template.toJSON().Mappings[Location.ApplicationId['Fn::FindInMap'][0]];
+    assert.match(mapping.aws.applicationId, /SecretsManagerRDSPostgreSQLRotationSingleUser$/);
+    assert.ok(JSON.stringify(Parameters.vpcSubnetIds).includes('private'), 'with a way out to Secrets Manager');
+  });
+  it('the rotation function goes out on 443 and to the database only', () => {
+    const group = all(plain().template('database'), 'AWS::EC2::SecurityGroup').find(({ id }) => id.startsWith('Rotation'));
+    assert.deepEqual(group?.Properties.SecurityGroupEgress.map(({ ToPort }: Json) => ToPort), [443]);
+    assert.equal(all(plain().template('database'), 'AWS::EC2::SecurityGroupEgress').length, 1);
+  });
+  it('backed up daily for 35 days, with a copy in another region, in prd', () => {
+    const plan = one(production().template('database'), 'AWS::Backup::BackupPlan').Properties.BackupPlan;
+    const [rule] = plan.BackupPlanRule;
+    assert.equal(rule.Lifecycle.DeleteAfterDays, 35);
+    assert.equal(rule.ScheduleExpression, 'cron(0 4 * * ? *)');
+    assert.match(JSON.stringify(rule.CopyActions), /arn:aws:backup:us-west-2:.*:backup-vault:Default/);
+    const { Resources } = one(production().template('database'), 'AWS::Backup::BackupSelection').Properties.BackupSelection;
+    assert.ok(JSON.stringify(Resources).includes(cluster(production()).id));
+    const elsewhere = synth({ CDK_ENVIRONMENT: 'prd', CDK_BACKUP_COPY_REGION: 'eu-west-1' });
+    assert.match(JSON.stringify(one(elsewhere.template('database'), 'AWS::Backup::BackupPlan')), /backup:eu-west-1:/);
+  });
+  it('idle connections are let go before the shortest pause', () => {
+    assert.ok(IDLE_RELEASE_SECONDS < 300);
+    for (const type of SERVICES) {
+      assert.equal(environment(pausing().template(type)).DB_IDLE_RELEASE, `${IDLE_RELEASE_SECONDS}s`);
+      assert.equal(environment(scheduled().template(type)).DB_IDLE_RELEASE, undefined);
+    }
+    const hour = synth({ CDK_DATABASE_MIN_CAPACITY: '0', CDK_DATABASE_AUTO_PAUSE_SECONDS: '3600' });
+    assert.equal(cluster(hour).Properties.ServerlessV2ScalingConfiguration.SecondsUntilAutoPause, 3600);
+  });
+  it('alarms on connections, CPU and capacity', () => {
+    assert.deepEqual(alarmNames(plain().template('database')).sort(), [
+      'millrace-dev-database-capacity',
+      'millrace-dev-database-connections',
+      'millrace-dev-database-cpu',
+    ]);
+    const capacity = alarm(plain().template('database'), 'millrace-dev-database-capacity');
+    assert.deepEqual([capacity.MetricName, capacity.Threshold], ['ACUUtilization', 90]);
+  });
+  it('the limit of connections follows the capacity', () => {
+    assert.equal(connectionLimit(0.5, 1), 189);
+    assert.equal(connectionLimit(0.5, 16), 2000);
+    assert.equal(connectionLimit(1, 16), 3024);
+  });
+});
+
+describe('images', () => {
+  const image = (which: ReturnType<typeof plain>) => JSON.stringify(container(which.template('compute')).Image);
+
+  it('the tag is the context appVersion, and the health page says so', () => {
+    const which = synth({}, '2.0.1');
+    assert.match(image(which), /:2\.0\.1"/);
+    assert.equal(environment(which.template('compute')).APP_VERSION, '2.0.1');
+  });
+  it('without one it is latest, with a warning', () => {
+    const which = synth({}, '');
+    assert.match(image(which), /:latest"/);
+    assert.equal(environment(which.template('compute')).APP_VERSION, undefined);
+    const messages = which.assembly.stacks.flatMap((stack) => stack.messages.map(({ entry }) => String(entry.data)));
+    assert.ok(messages.some((text) => /`latest` is deployed/.test(text)));
+  });
+  it('a tag that no registry takes is refused', () => {
+    assert.throws(() => synth({}, 'not a tag'), /appVersion=not a tag: expected an image tag such as 1\.2\.3/);
+  });
+  it('one repository in two environments of an account needs CDK_ECR_SHARED', () => {
+    assert.equal(synth({ CDK_ECR_SHARED: 'true', CDK_ENVIRONMENT: 'qa' }).config.repositoryName, 'millrace-qa');
+  });
+});
+
+describe('services', () => {
+  const service = (type: (typeof SERVICES)[number], which = scheduled()) => one(which.template(type), 'AWS::ECS::Service').Properties;
+  const task = (type: (typeof SERVICES)[number], which = scheduled()) =>
+    one(which.template(type), 'AWS::ECS::TaskDefinition').Properties;
+
+  it('circuit breaker with rollback', () => {
+    for (const type of SERVICES) {
+      const { DeploymentCircuitBreaker } = service(type).DeploymentConfiguration;
+      assert.deepEqual(DeploymentCircuitBreaker, { Enable: true, Rollback: true });
+    }
+  });
+  it('60 s to stop, within the 120 s that Fargate allows; 30 s to leave the load balancer; 60 s to start', () => {
+    for (const type of SERVICES) {
+      const { StopTimeout } = container(scheduled().template(type));
+      assert.equal(StopTimeout, 60);
+    }
+    const group = one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties;
+    assert.equal(attributes(group.TargetGroupAttributes)['deregistration_delay.timeout_seconds'], '30');
+    assert.equal(service('compute').HealthCheckGracePeriodSeconds, 60);
+  });
+  it('the container asks itself: /usr/bin/millrace health', () => {
+    for (const type of SERVICES) {
+      const { Command, Interval, Timeout } = container(scheduled().template(type)).HealthCheck;
+      assert.deepEqual(Command, ['CMD', '/usr/bin/millrace', 'health']);
+      assert.ok(Timeout < Interval);
+    }
+  });
+  it('read-only root, user 65532, every capability dropped', () => {
+    for (const type of SERVICES) {
+      const { ReadonlyRootFilesystem, User, LinuxParameters, Privileged } = container(scheduled().template(type));
+      assert.deepEqual([ReadonlyRootFilesystem, User, Privileged ?? false], [true, '65532', false]);
+      assert.deepEqual(LinuxParameters.Capabilities, { Drop: ['ALL'] });
+    }
+  });
+  it('ECS Exec outside prd only, with a place for its agent to write', () => {
+    for (const type of SERVICES) {
+      assert.equal(service(type).EnableExecuteCommand, true);
+      const points = container(scheduled().template(type)).MountPoints.map(({ ContainerPath }: Json) => ContainerPath);
+      assert.deepEqual(points, ['/var/lib/amazon', '/var/log/amazon']);
+      assert.equal(service(type, production()).EnableExecuteCommand ?? false, false);
+      assert.equal(container(production().template(type)).MountPoints, undefined);
+      assert.equal(task(type, production()).Volumes, undefined);
+    }
+  });
+  it('secrets are read by the execution role only', () => {
+    for (const type of SERVICES) {
+      const template = scheduled().template(type);
+      const roleOf = (arn: Json): string => arn['Fn::GetAtt'][0];
+      const execution = roleOf(task(type).ExecutionRoleArn);
+      const readers = all(template, 'AWS::IAM::Policy')
+        .filter(({ Properties }) => /secretsmanager:GetSecretValue|ssm:GetParameter/.test(JSON.stringify(Properties)))
+        .flatMap(({ Properties }) => Properties.Roles.map(({ Ref }: Json) => Ref));
+      assert.deepEqual(readers, [execution]);
+      assert.notEqual(execution, roleOf(task(type).TaskRoleArn));
+    }
+  });
+  it('in prd the application itself may do nothing in AWS', () => {
+    for (const type of SERVICES) {
+      const template = production().template(type);
+      const role = task(type, production()).TaskRoleArn['Fn::GetAtt'][0];
+      const policies = all(template, 'AWS::IAM::Policy').filter(({ Properties }) =>
+        Properties.Roles.some(({ Ref }: Json) => Ref === role),
+      );
+      assert.deepEqual(policies, []);
+    }
+  });
+  it('a statement on * only where the action knows nothing narrower', () => {
+    const narrowest = new Set([
+      'ecr:GetAuthorizationToken',
+      'ssmmessages:CreateControlChannel',
+      'ssmmessages:CreateDataChannel',
+      'ssmmessages:OpenControlChannel',
+      'ssmmessages:OpenDataChannel',
+      'logs:DescribeLogGroups',
+      'xray:PutTraceSegments',
+      'xray:PutTelemetryRecords',
+      'xray:GetSamplingRules',
+      'xray:GetSamplingTargets',
+    ]);
+    for (const make of Object.values(matrix)) {
+      for (const { stackName } of make().assembly.stacks) {
+        const type = stackName.slice(make().config.baseName.length + 1) as 'compute';
+        const wide = statements(make().template(type)).filter(({ Resource }) => listOf(Resource).includes('*'));
+        const actions = wide.flatMap(({ Action }) => listOf<string>(Action));
+        assert.deepEqual(actions.filter((action) => !narrowest.has(action)), []);
+      }
+    }
+  });
+  it('a rotated password restarts the service', () => {
+    for (const type of SERVICES) {
+      const template = scheduled().template(type);
+      const rule = all(template, 'AWS::Events::Rule').find(({ Properties }) =>
+        Properties.EventPattern.source.includes('aws.secretsmanager'),
+      )?.Properties;
+      assert.deepEqual(rule?.EventPattern.detail.eventName, ['RotationSucceeded']);
+      assert.match(JSON.stringify(rule?.EventPattern.detail.additionalEventData.SecretId), /SecretAttachment/);
+      const machine = one(template, 'AWS::StepFunctions::StateMachine');
+      assert.deepEqual(rule?.Targets[0].Arn, { Ref: machine.id });
+      const steps = JSON.stringify(machine.Properties.DefinitionString);
+      assert.match(steps, /aws-sdk:ecs:updateService/);
+      assert.match(steps, /ForceNewDeployment\\+":true/);
+      const [statement] = statements(template).filter(({ Action }) => Action === 'ecs:UpdateService');
+      assert.deepEqual(statement.Resource, { Ref: one(template, 'AWS::ECS::Service').id });
+    }
+  });
+  it('Fargate Spot by setting; in prd the first task stays on demand', () => {
+    for (const type of SERVICES) {
+      assert.deepEqual(service(type, everything()).CapacityProviderStrategy, [{ CapacityProvider: 'FARGATE_SPOT', Weight: 1 }]);
+      assert.deepEqual(service(type, everything('prd')).CapacityProviderStrategy, [
+        { Base: 1, CapacityProvider: 'FARGATE', Weight: 0 },
+        { CapacityProvider: 'FARGATE_SPOT', Weight: 1 },
+      ]);
+      assert.equal(service(type, everything()).LaunchType, undefined);
+    }
+    const association = one(plain().template('compute'), 'AWS::ECS::ClusterCapacityProviderAssociations').Properties;
+    assert.deepEqual(association.CapacityProviders, ['FARGATE', 'FARGATE_SPOT']);
+  });
+  it('Graviton by setting', () => {
+    for (const type of SERVICES) {
+      assert.equal(task(type).RuntimePlatform.CpuArchitecture, 'X86_64');
+      assert.equal(task(type, everything()).RuntimePlatform.CpuArchitecture, 'ARM64');
+    }
+  });
+  it('the X-Ray daemon by setting, with the rights to send and nothing else', () => {
+    for (const type of SERVICES) {
+      const daemon = task(type, everything()).ContainerDefinitions.find(({ Name }: Json) => Name === 'xray-daemon');
+      assert.deepEqual([daemon.Essential, daemon.ReadonlyRootFilesystem], [false, true]);
+      assert.deepEqual(daemon.PortMappings, [{ ContainerPort: 2000, Protocol: 'udp' }]);
+      assert.ok(statements(everything().template(type)).some(({ Action }) => Action.includes('xray:PutTraceSegments')));
+      assert.ok(!statements(scheduled().template(type)).some(({ Action }) => Action.includes('xray:PutTraceSegments')));
+    }
+  });
+  it('the time zone of the crons by setting', () => {
+    assert.equal(environment(everything().template('scheduled-task')).SCHEDULE_TIMEZONE, 'Europe/Berlin');
+    assert.equal(environment(scheduled().template('scheduled-task')).SCHEDULE_TIMEZONE, undefined);
+  });
+  it('task families contain `scheduler` for the scheduler only', () => {
+    assert.equal(task('compute').Family, 'millrace-dev');
+    assert.equal(task('scheduled-task').Family, 'millrace-scheduler-dev');
+  });
+  it('a name is never longer than what AWS takes', () => {
+    const longest = synth({ CDK_APP_NAME: 'a'.repeat(20), CDK_ENVIRONMENT: 'prd' });
+    const balancer = one(longest.template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
+    assert.ok(balancer.Name.length <= 32);
+    assert.ok(one(longest.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.Name.length <= 32);
+    const { functionName } = one(longest.template('database'), 'AWS::Serverless::Application').Properties.Parameters;
+    assert.ok(functionName.length <= 64);
+  });
+});
+
+describe('load balancer', () => {
+  const balancer = (which = plain()) =>
+    attributes(one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties.LoadBalancerAttributes);
+
+  it('TLS 1.3 policy, by a name that AWS has', () => {
+    const https = all(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::Listener').find(
+      ({ Properties }) => Properties.Port === 443,
+    );
+    assert.equal(https?.Properties.SslPolicy, 'ELBSecurityPolicy-TLS13-1-2-Res-2021-06');
+  });
+  it('invalid headers are dropped', () =>
+    assert.equal(balancer()['routing.http.drop_invalid_header_fields.enabled'], 'true'));
+  it('deletion protection in prd only', () => {
+    assert.equal(balancer(production())['deletion_protection.enabled'], 'true');
+    assert.equal(balancer()['deletion_protection.enabled'], 'false');
+  });
+  it('access logs go to a private encrypted bucket with a lifetime', () => {
+    const template = plain().template('compute');
+    const bucket = one(template, 'AWS::S3::Bucket');
+    assert.equal(balancer()['access_logs.s3.enabled'], 'true');
+    assert.deepEqual(balancer()['access_logs.s3.bucket'], { Ref: bucket.id });
+    assert.ok(Object.values(bucket.Properties.PublicAccessBlockConfiguration).every((blocked) => blocked === true));
+    const [encryption] = bucket.Properties.BucketEncryption.ServerSideEncryptionConfiguration;
+    assert.equal(encryption.ServerSideEncryptionByDefault.SSEAlgorithm, 'AES256');
+    assert.equal(bucket.Properties.LifecycleConfiguration.Rules[0].ExpirationInDays, 14);
+    const policy = JSON.stringify(one(template, 'AWS::S3::BucketPolicy').Properties);
+    assert.match(policy, /logdelivery\.elasticloadbalancing\.amazonaws\.com/);
+    assert.match(policy, /aws:SecureTransport/);
+    assert.match(policy, /\/alb\/AWSLogs\//);
+  });
+  it('they are kept in prd, bucket and all', () => {
+    const bucket = one(production().template('compute'), 'AWS::S3::Bucket');
+    assert.equal(bucket.DeletionPolicy, 'Retain');
+    assert.equal(bucket.Properties.LifecycleConfiguration.Rules[0].ExpirationInDays, 90);
+  });
+  it('WAF with common, known bad inputs and SQL injection rules in prd only', () => {
+    none(plain().template('compute'), 'AWS::WAFv2::WebACL');
+    const acl = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
+    const groups = acl.Rules.map(({ Statement }: Json) => Statement.ManagedRuleGroupStatement.Name);
+    assert.deepEqual(groups, [
+      'AWSManagedRulesCommonRuleSet',
+      'AWSManagedRulesKnownBadInputsRuleSet',
+      'AWSManagedRulesSQLiRuleSet',
+    ]);
+    assert.equal(acl.Scope, 'REGIONAL');
+    const association = one(production().template('compute'), 'AWS::WAFv2::WebACLAssociation').Properties;
+    assert.match(JSON.stringify(association.ResourceArn), /LoadBalancer/);
+  });
+  it('WAF lets an import’s body through', () => {
+    const [common] = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties.Rules;
+    assert.deepEqual(common.Statement.ManagedRuleGroupStatement.RuleActionOverrides, [
+      { Name: 'SizeRestrictions_BODY', ActionToUse: { Count: {} } },
+    ]);
+  });
+});
+
+describe('alarms', () => {
+  const everyAlarm = (which = scheduled()) =>
+    which.assembly.stacks.flatMap(({ template }) =>
+      Object.values<Json>(template.Resources)
+        .filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
+        .map(({ Properties }) => Properties),
+    );
+
+  it('are these', () => {
+    assert.deepEqual(
+      everyAlarm()
+        .map(({ AlarmName }) => AlarmName.replace('millrace-dev-', ''))
+        .sort(),
+      [
+        'api-5xx',
+        'api-cpu',
+        'api-errors',
+        'api-latency',
+        'api-memory',
+        'api-restart-failed',
+        'api-unhealthy',
+        'database-capacity',
+        'database-connections',
+        'database-cpu',
+        'job-runs-dead',
+        'job-runs-failed',
+        'load-balancer-5xx',
+        'scheduler-cpu',
+        'scheduler-errors',
+        'scheduler-memory',
+        'scheduler-not-running',
+        'scheduler-restart-failed',
+      ],
+    );
+  });
+  it('each goes to the one topic, on and off, and says what is wrong', () => {
+    const topic = one(scheduled().template('network'), 'AWS::SNS::Topic');
+    assert.equal(topic.Properties.TopicName, 'millrace-dev-alarms');
+    for (const { AlarmActions, OKActions, AlarmDescription, AlarmName } of everyAlarm()) {
+      assert.match(JSON.stringify(AlarmActions), new RegExp(`${topic.id}`), AlarmName);
+      assert.deepEqual(OKActions, AlarmActions);
+      assert.match(AlarmDescription, /\.$/);
+    }
+  });
+  it('the topic lets alarms and events of this account in, over TLS only', () => {
+    const { Statement } = one(plain().template('network'), 'AWS::SNS::TopicPolicy').Properties.PolicyDocument;
+    const services = Statement.filter(({ Effect }: Json) => Effect === 'Allow').map(({ Principal }: Json) => Principal.Service);
+    assert.ok(services.includes('cloudwatch.amazonaws.com') && services.includes('events.amazonaws.com'));
+    assert.ok(Statement.some(({ Effect, Condition }: Json) => Effect === 'Deny' && Condition.Bool['aws:SecureTransport'] === 'false'));
+  });
+  it('someone is told by e-mail when an address is set', () => {
+    none(plain().template('network'), 'AWS::SNS::Subscription');
+    const { Protocol, Endpoint } = one(everything().template('network'), 'AWS::SNS::Subscription').Properties;
+    assert.deepEqual([Protocol, Endpoint], ['email', 'oncall@example.com']);
+  });
+  it('target 5xx, load balancer 5xx and p95 latency', () => {
+    const template = plain().template('compute');
+    assert.equal(alarm(template, 'millrace-dev-api-5xx').MetricName, 'HTTPCode_Target_5XX_Count');
+    assert.equal(alarm(template, 'millrace-dev-load-balancer-5xx').MetricName, 'HTTPCode_ELB_5XX_Count');
+    const latency = alarm(template, 'millrace-dev-api-latency');
+    assert.deepEqual([latency.MetricName, latency.ExtendedStatistic, latency.Threshold], ['TargetResponseTime', 'p95', 1]);
+  });
+  it('the filter for job runs reads the documented line of a run', () => {
+    const patterns = all(scheduled().template('scheduled-task'), 'AWS::Logs::MetricFilter').map(
+      ({ Properties }) => Properties.FilterPattern,
+    );
+    assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "dead") }'));
+    assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "failed") }'));
+  });
+  it('unexpected exits: tasks that ended by themselves, not those that were stopped', () => {
+    for (const type of SERVICES) {
+      const rule = all(scheduled().template(type), 'AWS::Events::Rule').find(({ Properties }) =>
+        Properties.EventPattern.source.includes('aws.ecs'),
+      );
+      assert.deepEqual(rule?.Properties.EventPattern.detail.stopCode, ['EssentialContainerExited', 'TaskFailedToStart']);
+    }
+  });
+  it('a service at zero tasks is silent, a missing scheduler is not', () => {
+    for (const { AlarmName, TreatMissingData } of everyAlarm()) {
+      const expected = AlarmName.endsWith('scheduler-not-running') ? 'breaching' : 'notBreaching';
+      assert.equal(TreatMissingData, expected, AlarmName);
+    }
+  });
+  it('one dashboard, with the scheduler when there is one', () => {
+    const body = (which: ReturnType<typeof plain>) =>
+      JSON.stringify(one(which.template('compute'), 'AWS::CloudWatch::Dashboard').Properties);
+    assert.match(body(scheduled()), /millrace-scheduler-dev/);
+    assert.doesNotMatch(body(plain()), /millrace-scheduler-dev/);
+    assert.match(body(plain()), /ServerlessDatabaseCapacity/);
+  });
+});
+
+describe('without an account', () => {
+  it('synthesizes when neither account nor region is known', () => {
+    const nowhere = synth({ CDK_ACCOUNT: '', CDK_REGION: '', CDK_ENVIRONMENT: 'prd', CDK_SCHEDULE_TASK_CLEANUP_CRON: '@daily' });
+    assert.equal(nowhere.stackNames.length, 5);
+    assert.ok(nowhere.assembly.stacks.every(({ environment: place }) => place.region === 'unknown-region'));
+  });
+  it('needs no asset to be published', () => {
+    assert.ok(newApp());
+    for (const make of Object.values(matrix)) {
+      for (const { assets } of make().assembly.stacks) {
+        assert.deepEqual(assets, []);
+      }
+    }
+  });
+});
