@@ -58,6 +58,20 @@ export function capacity(low: number, high: number, alsoZero: boolean): Parser<n
   });
 }
 
+const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
+
+function seconds(text: string): number {
+  const [, count, unit] = /^(\d{1,7})([smhd])$/.exec(text) ?? [];
+  return Number(count) * (SECONDS[unit ?? ''] ?? Number.NaN);
+}
+
+/** Both ends and the value are written as the binary reads them: 30s, 15m, 1h, 7d. */
+export function duration(low: string, high: string): Parser<string> {
+  return parser(`a duration from ${low} to ${high}, such as 30m, 1h or 7d`, (text) =>
+    seconds(text) >= seconds(low) && seconds(text) <= seconds(high) ? text : undefined,
+  );
+}
+
 export const boolean: Parser<boolean> = parser('true or false', (text) =>
   text === 'true' ? true : text === 'false' ? false : undefined,
 );

@@ -59,7 +59,8 @@ const DATABASE_USER = is.matching(
   /^(?!(admin|rdsadmin|public|none)$)(?!pg_)[a-z][a-z0-9_]{0,62}$/,
   'a PostgreSQL role: a-z, 0-9 and _, starting with a letter, up to 63; admin, rdsadmin, public, none and pg_… are taken',
 );
-const DURATION = is.matching(/^[1-9]\d{0,5}[smhd]$/, 'a duration such as 30m, 1h or 7d');
+/** The range is the binary's own, which test/settings.test.ts compares. */
+export const JWT_LIFE = { low: '1s', high: '30d' };
 const CPU = is.numberOf(...FARGATE_MEMORY.keys());
 const MEMORY = is.integer(512, 30720);
 const TAG = is.matching(/^[\p{L}\p{N} _.:/=+@-]{1,256}$/u, '1 to 256 letters, digits, spaces and _.:/=+-@');
@@ -119,7 +120,7 @@ export const variables = {
   appPort: withDefault('CDK_APP_PORT', is.integer(1, 65535), '3000', 'application port'),
   loggingLevel: withDefault('CDK_APP_LOGGING_LEVEL', is.oneOf('debug', 'info', 'warn', 'error'), 'info', 'log level'),
   corsAllowedOrigin: withDefault('CDK_APP_CORS_ALLOWED_ORIGIN', is.origins, '*', 'CORS allowed origins'),
-  jwtExpiresIn: withDefault('CDK_APP_JWT_EXPIRES_IN', DURATION, '1h', 'JWT token expiration'),
+  jwtExpiresIn: withDefault('CDK_APP_JWT_EXPIRES_IN', is.duration(JWT_LIFE.low, JWT_LIFE.high), '1h', 'JWT token expiration'),
 
   databaseName: withDefault('CDK_DATABASE_NAME', DATABASE_NAME, 'millrace', 'database name'),
   databaseUsername: withDefault('CDK_DATABASE_USERNAME', DATABASE_USER, 'postgres', 'database username'),

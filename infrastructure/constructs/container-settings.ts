@@ -25,7 +25,7 @@ export interface DatabaseSecrets {
   readonly readOnlySecret: ISecret | undefined;
 }
 
-function commonSettings(config: Config, appVersion: string | undefined): Settings {
+function commonSettings(config: Config): Settings {
   return {
     NODE_ENV: 'production',
     LOGGING_LEVEL: config.loggingLevel,
@@ -33,24 +33,26 @@ function commonSettings(config: Config, appVersion: string | undefined): Setting
     METRICS_EMF: 'true',
     DB_SSL: 'verify-full',
     DB_SSL_ROOT_CERT: RDS_CA_BUNDLE,
-    ...(appVersion === undefined ? {} : { APP_VERSION: appVersion }),
     ...(config.autoPauseSeconds === undefined ? {} : { DB_IDLE_RELEASE: `${IDLE_RELEASE_SECONDS}s` }),
   };
 }
 
 export function apiSettings(config: Config, appVersion: string | undefined): Settings {
   return {
-    ...commonSettings(config, appVersion),
+    ...commonSettings(config),
+    ...(appVersion === undefined ? {} : { APP_VERSION: appVersion }),
     APP_PORT: String(config.appPort),
+    // The load balancer may send a last request while it learns that the task is going.
+    SHUTDOWN_DELAY: '5s',
     CORS_ALLOWED_ORIGIN: config.corsAllowedOrigin,
     JWT_EXPIRES_IN: config.jwtExpiresIn,
   };
 }
 
-export function schedulerSettings(config: Config, appVersion: string | undefined): Settings {
+export function schedulerSettings(config: Config): Settings {
   const crons = Object.entries(config.crons).map(([job, cron]) => [`SCHEDULE_TASK_${job}_CRON`, cron]);
   return {
-    ...commonSettings(config, appVersion),
+    ...commonSettings(config),
     ...Object.fromEntries(crons),
     ...(config.scheduleTimezone === undefined ? {} : { SCHEDULE_TIMEZONE: config.scheduleTimezone }),
   };

@@ -33,7 +33,6 @@ export class ScheduledTaskStack extends BaseStack {
   }
 
   private createScheduler({ config, vpc, database, repository, cluster }: ScheduledTaskStackProps): ServiceTask {
-    const image = imageVersion(this);
     return new ServiceTask(this, 'Scheduler', {
       config,
       name: config.schedulerName,
@@ -41,10 +40,10 @@ export class ScheduledTaskStack extends BaseStack {
       cluster,
       vpc,
       repository,
-      imageTag: image.tag,
+      imageTag: imageVersion(this).tag,
       cpu: config.schedulerTaskCpuUnits,
       memoryLimitMiB: config.schedulerTaskMemoryMb,
-      environment: schedulerSettings(config, image.appVersion),
+      environment: schedulerSettings(config),
       secrets: databaseSecrets(database),
       databaseSecurityGroupId: database.securityGroup.securityGroupId,
       desiredCount: 1,

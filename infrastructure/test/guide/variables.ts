@@ -98,7 +98,7 @@ const rows: Record<string, readonly Row[]> = {
       examples: ['https://app.com,http://localhost:3000'],
       outside: ['app.com', 'https://app.com/', '*,https://app.com'],
     },
-    { name: 'CDK_APP_JWT_EXPIRES_IN', says: 'JWT token expiration | `1h` | `2h`, `30m`, `7d`', standard: '1h', examples: ['2h', '30m', '7d'], outside: ['1', '1 hour', '0h'] },
+    { name: 'CDK_APP_JWT_EXPIRES_IN', says: 'JWT token expiration | `1h` | `2h`, `30m`, `7d`', standard: '1h', examples: ['2h', '30m', '7d'], outside: ['1', '1 hour', '0h', '31d'] },
   ],
   'Database Variables': [
     { name: 'CDK_DATABASE_NAME', says: 'Database name | `nestjs_playground` | - | `myapp_db`', standard: 'millrace', examples: ['myapp_db'], outside: ['my-db', '1db'], note: OURS },
