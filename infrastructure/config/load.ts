@@ -1,10 +1,10 @@
 /**
  * Environment variables in, one checked Config out; or every problem at once.
  */
-import { derive, type Config } from './config.ts';
+import { type Config, derive } from './config.ts';
 import { Unexpected } from './parsers.ts';
-import { rules, type Problem } from './rules.ts';
-import { variables, type Values, type Variable } from './variables.ts';
+import { type Problem, rules } from './rules.ts';
+import { type Values, type Variable, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -108,7 +108,11 @@ function backupCopy({ backupCopyRegion, region, environment }: Partly): Problem[
   if (environment !== 'prd' || backupCopyRegion === undefined || backupCopyRegion !== region) {
     return [];
   }
-  return problem('CDK_BACKUP_COPY_REGION', backupCopyRegion, 'another region than CDK_REGION: a copy beside the original is none');
+  return problem(
+    'CDK_BACKUP_COPY_REGION',
+    backupCopyRegion,
+    'another region than CDK_REGION: a copy beside the original is none',
+  );
 }
 
 /** The record's whole name must fit into DNS. */
@@ -117,7 +121,9 @@ function recordLength({ domainName, hostedZoneName }: Partly): Problem[] {
     return [];
   }
   const whole = `${domainName}.${hostedZoneName}`;
-  return whole.length <= 253 ? [] : problem('CDK_DOMAIN_NAME', domainName, 'a name that with its zone has at most 253 characters');
+  return whole.length <= 253
+    ? []
+    : problem('CDK_DOMAIN_NAME', domainName, 'a name that with its zone has at most 253 characters');
 }
 
 /** With a port of its own the sidecar and the application would fight for it. */

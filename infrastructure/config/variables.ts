@@ -4,8 +4,8 @@
  * docs/infrastructure.md all come from here.
  */
 import { FARGATE_MEMORY } from './fargate.ts';
-import * as is from './parsers.ts';
 import type { Parser } from './parsers.ts';
+import * as is from './parsers.ts';
 
 export interface Variable<T> {
   readonly name: string;
@@ -22,7 +22,13 @@ function required<T>(name: string, parser: Parser<T>, example: string, about: st
   return { name, about, parser, required: true, example };
 }
 
-function withDefault<T>(name: string, parser: Parser<T>, fallback: string, about: string, example?: string): Variable<T> {
+function withDefault<T>(
+  name: string,
+  parser: Parser<T>,
+  fallback: string,
+  about: string,
+  example?: string,
+): Variable<T> {
   return { name, about, parser, required: true, fallback, example };
 }
 
@@ -120,7 +126,12 @@ export const variables = {
   appPort: withDefault('CDK_APP_PORT', is.integer(1, 65535), '3000', 'application port'),
   loggingLevel: withDefault('CDK_APP_LOGGING_LEVEL', is.oneOf('debug', 'info', 'warn', 'error'), 'info', 'log level'),
   corsAllowedOrigin: withDefault('CDK_APP_CORS_ALLOWED_ORIGIN', is.origins, '*', 'CORS allowed origins'),
-  jwtExpiresIn: withDefault('CDK_APP_JWT_EXPIRES_IN', is.duration(JWT_LIFE.low, JWT_LIFE.high), '1h', 'JWT token expiration'),
+  jwtExpiresIn: withDefault(
+    'CDK_APP_JWT_EXPIRES_IN',
+    is.duration(JWT_LIFE.low, JWT_LIFE.high),
+    '1h',
+    'JWT token expiration',
+  ),
 
   databaseName: withDefault('CDK_DATABASE_NAME', DATABASE_NAME, 'millrace', 'database name'),
   databaseUsername: withDefault('CDK_DATABASE_USERNAME', DATABASE_USER, 'postgres', 'database username'),

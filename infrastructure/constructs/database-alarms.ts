@@ -56,5 +56,4 @@ export class DatabaseAlarms extends Construct {
       `Database of ${config.baseName}: failure or failover. See the runbook, "Database event".`,
     );
   }
-
 }

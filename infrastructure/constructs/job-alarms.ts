@@ -2,9 +2,10 @@
  * What wakes someone up about jobs. Every run ends in one line of JSON with
  * `job`, `runId`, `attempt`, `durationMs` and `outcome`; these filters count them.
  */
+
+import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import { Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import type { AlarmTopic } from './alarm-topic.ts';

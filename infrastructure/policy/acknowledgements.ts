@@ -73,13 +73,15 @@ export const acknowledgements: readonly Acknowledgement[] = [
     stack: 'database',
     path: 'Cluster/MonitoringRole/Resource',
     id: `${AWS_POLICY}AmazonRDSEnhancedMonitoringRole]`,
-    reason: 'Enhanced monitoring wants this policy of AWS; it can write to the log group RDSOSMetrics and nothing else.',
+    reason:
+      'Enhanced monitoring wants this policy of AWS; it can write to the log group RDSOSMetrics and nothing else.',
   },
   {
     stack: 'database',
     path: 'Backup/Plan/Database/Role/Resource',
     id: `${AWS_POLICY}AWSBackupServiceRolePolicyForBackup]`,
-    reason: 'AWS Backup keeps this policy in step with what it backs up; a copy of ours would go stale and a backup fail.',
+    reason:
+      'AWS Backup keeps this policy in step with what it backs up; a copy of ours would go stale and a backup fail.',
     when: (config) => config.isProduction,
   },
   {

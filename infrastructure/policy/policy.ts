@@ -5,7 +5,7 @@
 import { type App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { Config } from '../config/config.ts';
-import { acknowledgements, type Acknowledgement } from './acknowledgements.ts';
+import { type Acknowledgement, acknowledgements } from './acknowledgements.ts';
 
 function acknowledge(app: App, config: Config, { stack, path, id, reason }: Acknowledgement): void {
   const whole = `${config.stackName(stack)}/${path}`;

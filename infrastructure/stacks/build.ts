@@ -1,5 +1,5 @@
 /** The five stacks of one environment, in the order in which they depend on each other. */
-import { Tags, type App, type Stack } from 'aws-cdk-lib';
+import { type App, type Stack, Tags } from 'aws-cdk-lib';
 import type { Config } from '../config/config.ts';
 import { ComputeStack } from './compute.stack.ts';
 import { DatabaseStack } from './database.stack.ts';

@@ -11,11 +11,11 @@ import {
   attributes,
   container,
   environment,
+  type Json,
   listOf,
   none,
   one,
   statements,
-  type Json,
 } from './support/template.ts';
 import { everything, existingVpc, matrix, pausing, plain, production, replica, scheduled } from './support/variants.ts';
 
@@ -36,7 +36,9 @@ describe('network', () => {
     assert.ok(!tables.some((table) => table.includes('data')));
   });
   it('zones come from the region deployed to, without a lookup', () => {
-    const zones = all(network(), 'AWS::EC2::Subnet').map(({ Properties }) => JSON.stringify(Properties.AvailabilityZone));
+    const zones = all(network(), 'AWS::EC2::Subnet').map(({ Properties }) =>
+      JSON.stringify(Properties.AvailabilityZone),
+    );
     assert.ok(zones.every((zone) => zone.includes('Fn::GetAZs')));
     for (const make of Object.values(matrix)) {
       assert.deepEqual(make().assembly.manifest.missing ?? [], []);
@@ -70,7 +72,10 @@ describe('database', () => {
   const cluster = (which = plain()) => one(which.template('database'), 'AWS::RDS::DBCluster');
 
   it('deletion protection and RETAIN in prd only', () => {
-    assert.deepEqual([cluster(production()).Properties.DeletionProtection, cluster(production()).DeletionPolicy], [true, 'Retain']);
+    assert.deepEqual(
+      [cluster(production()).Properties.DeletionProtection, cluster(production()).DeletionPolicy],
+      [true, 'Retain'],
+    );
     assert.deepEqual([cluster().Properties.DeletionProtection ?? false, cluster().DeletionPolicy], [false, 'Delete']);
   });
   it('termination protection of every stack in prd only', () => {
@@ -99,8 +104,13 @@ describe('database', () => {
     assert.ok(JSON.stringify(Parameters.vpcSubnetIds).includes('private'), 'with a way out to Secrets Manager');
   });
   it('the rotation function goes out on 443 and to the database only', () => {
-    const group = all(plain().template('database'), 'AWS::EC2::SecurityGroup').find(({ id }) => id.startsWith('Rotation'));
-    assert.deepEqual(group?.Properties.SecurityGroupEgress.map(({ ToPort }: Json) => ToPort), [443]);
+    const group = all(plain().template('database'), 'AWS::EC2::SecurityGroup').find(({ id }) =>
+      id.startsWith('Rotation'),
+    );
+    assert.deepEqual(
+      group?.Properties.SecurityGroupEgress.map(({ ToPort }: Json) => ToPort),
+      [443],
+    );
     assert.equal(all(plain().template('database'), 'AWS::EC2::SecurityGroupEgress').length, 1);
   });
   it('backed up daily for 35 days, with a copy in another region, in prd', () => {
@@ -109,7 +119,8 @@ describe('database', () => {
     assert.equal(rule.Lifecycle.DeleteAfterDays, 35);
     assert.equal(rule.ScheduleExpression, 'cron(0 4 * * ? *)');
     assert.match(JSON.stringify(rule.CopyActions), /arn:aws:backup:us-west-2:.*:backup-vault:Default/);
-    const { Resources } = one(production().template('database'), 'AWS::Backup::BackupSelection').Properties.BackupSelection;
+    const { Resources } = one(production().template('database'), 'AWS::Backup::BackupSelection').Properties
+      .BackupSelection;
     assert.ok(JSON.stringify(Resources).includes(cluster(production()).id));
     const elsewhere = synth({ CDK_ENVIRONMENT: 'prd', CDK_BACKUP_COPY_REGION: 'eu-west-1' });
     assert.match(JSON.stringify(one(elsewhere.template('database'), 'AWS::Backup::BackupPlan')), /backup:eu-west-1:/);
@@ -163,7 +174,8 @@ describe('images', () => {
 });
 
 describe('services', () => {
-  const service = (type: (typeof SERVICES)[number], which = scheduled()) => one(which.template(type), 'AWS::ECS::Service').Properties;
+  const service = (type: (typeof SERVICES)[number], which = scheduled()) =>
+    one(which.template(type), 'AWS::ECS::Service').Properties;
   const task = (type: (typeof SERVICES)[number], which = scheduled()) =>
     one(which.template(type), 'AWS::ECS::TaskDefinition').Properties;
 
@@ -246,7 +258,10 @@ describe('services', () => {
         const type = stackName.slice(make().config.baseName.length + 1) as 'compute';
         const wide = statements(make().template(type)).filter(({ Resource }) => listOf(Resource).includes('*'));
         const actions = wide.flatMap(({ Action }) => listOf<string>(Action));
-        assert.deepEqual(actions.filter((action) => !narrowest.has(action)), []);
+        assert.deepEqual(
+          actions.filter((action) => !narrowest.has(action)),
+          [],
+        );
       }
     }
   });
@@ -269,7 +284,9 @@ describe('services', () => {
   });
   it('Fargate Spot by setting; in prd the first task stays on demand', () => {
     for (const type of SERVICES) {
-      assert.deepEqual(service(type, everything()).CapacityProviderStrategy, [{ CapacityProvider: 'FARGATE_SPOT', Weight: 1 }]);
+      assert.deepEqual(service(type, everything()).CapacityProviderStrategy, [
+        { CapacityProvider: 'FARGATE_SPOT', Weight: 1 },
+      ]);
       assert.deepEqual(service(type, everything('prd')).CapacityProviderStrategy, [
         { Base: 1, CapacityProvider: 'FARGATE', Weight: 0 },
         { CapacityProvider: 'FARGATE_SPOT', Weight: 1 },
@@ -306,7 +323,9 @@ describe('services', () => {
     const longest = synth({ CDK_APP_NAME: 'a'.repeat(20), CDK_ENVIRONMENT: 'prd' });
     const balancer = one(longest.template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
     assert.ok(balancer.Name.length <= 32);
-    assert.ok(one(longest.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.Name.length <= 32);
+    assert.ok(
+      one(longest.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.Name.length <= 32,
+    );
     const { functionName } = one(longest.template('database'), 'AWS::Serverless::Application').Properties.Parameters;
     assert.ok(functionName.length <= 64);
   });
@@ -314,7 +333,9 @@ describe('services', () => {
 
 describe('load balancer', () => {
   const balancer = (which = plain()) =>
-    attributes(one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties.LoadBalancerAttributes);
+    attributes(
+      one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties.LoadBalancerAttributes,
+    );
 
   it('TLS 1.3 policy, by a name that AWS has', () => {
     const https = all(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::Listener').find(
@@ -414,9 +435,15 @@ describe('alarms', () => {
   });
   it('the topic lets alarms and events of this account in, over TLS only', () => {
     const { Statement } = one(plain().template('network'), 'AWS::SNS::TopicPolicy').Properties.PolicyDocument;
-    const services = Statement.filter(({ Effect }: Json) => Effect === 'Allow').map(({ Principal }: Json) => Principal.Service);
+    const services = Statement.filter(({ Effect }: Json) => Effect === 'Allow').map(
+      ({ Principal }: Json) => Principal.Service,
+    );
     assert.ok(services.includes('cloudwatch.amazonaws.com') && services.includes('events.amazonaws.com'));
-    assert.ok(Statement.some(({ Effect, Condition }: Json) => Effect === 'Deny' && Condition.Bool['aws:SecureTransport'] === 'false'));
+    assert.ok(
+      Statement.some(
+        ({ Effect, Condition }: Json) => Effect === 'Deny' && Condition.Bool['aws:SecureTransport'] === 'false',
+      ),
+    );
   });
   it('someone is told by e-mail when an address is set', () => {
     none(plain().template('network'), 'AWS::SNS::Subscription');
@@ -428,7 +455,10 @@ describe('alarms', () => {
     assert.equal(alarm(template, 'millrace-dev-api-5xx').MetricName, 'HTTPCode_Target_5XX_Count');
     assert.equal(alarm(template, 'millrace-dev-load-balancer-5xx').MetricName, 'HTTPCode_ELB_5XX_Count');
     const latency = alarm(template, 'millrace-dev-api-latency');
-    assert.deepEqual([latency.MetricName, latency.ExtendedStatistic, latency.Threshold], ['TargetResponseTime', 'p95', 1]);
+    assert.deepEqual(
+      [latency.MetricName, latency.ExtendedStatistic, latency.Threshold],
+      ['TargetResponseTime', 'p95', 1],
+    );
   });
   it('the filter for job runs reads the documented line of a run', () => {
     const patterns = all(scheduled().template('scheduled-task'), 'AWS::Logs::MetricFilter').map(
@@ -442,7 +472,10 @@ describe('alarms', () => {
       const rule = all(scheduled().template(type), 'AWS::Events::Rule').find(({ Properties }) =>
         Properties.EventPattern.source.includes('aws.ecs'),
       );
-      assert.deepEqual(rule?.Properties.EventPattern.detail.stopCode, ['EssentialContainerExited', 'TaskFailedToStart']);
+      assert.deepEqual(rule?.Properties.EventPattern.detail.stopCode, [
+        'EssentialContainerExited',
+        'TaskFailedToStart',
+      ]);
     }
   });
   it('a service at zero tasks is silent, a missing scheduler is not', () => {
@@ -462,7 +495,12 @@ describe('alarms', () => {
 
 describe('without an account', () => {
   it('synthesizes when neither account nor region is known', () => {
-    const nowhere = synth({ CDK_ACCOUNT: '', CDK_REGION: '', CDK_ENVIRONMENT: 'prd', CDK_SCHEDULE_TASK_CLEANUP_CRON: '@daily' });
+    const nowhere = synth({
+      CDK_ACCOUNT: '',
+      CDK_REGION: '',
+      CDK_ENVIRONMENT: 'prd',
+      CDK_SCHEDULE_TASK_CLEANUP_CRON: '@daily',
+    });
     assert.equal(nowhere.stackNames.length, 5);
     assert.ok(nowhere.assembly.stacks.every(({ environment: place }) => place.region === 'unknown-region'));
   });

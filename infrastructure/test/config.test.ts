@@ -17,7 +17,10 @@ function problems(env: Environment): readonly Problem[] {
 
 function refused(env: Environment, name: string, expected: RegExp): void {
   const found = problems(env);
-  assert.deepEqual(found.map((problem) => problem.name), [name]);
+  assert.deepEqual(
+    found.map((problem) => problem.name),
+    [name],
+  );
   assert.match(found[0]?.expected ?? '', expected);
 }
 
@@ -38,14 +41,19 @@ describe('configuration: the message', () => {
       CDK_SCHEDULE_TASK_CLEANUP_CRON: '0 0 30 2 *',
       CDK_SERVICE_MIN_CAPACITY: '9',
     };
-    assert.deepEqual(problems(env).map(({ name }) => name).sort(), [
-      'CDK_APP_PORT',
-      'CDK_DATABASE_MIN_CAPACITY',
-      'CDK_ENVIRONMENT',
-      'CDK_HOSTED_ZONE_ID',
-      'CDK_SCHEDULE_TASK_CLEANUP_CRON',
-      'CDK_SERVICE_MIN_CAPACITY',
-    ]);
+    assert.deepEqual(
+      problems(env)
+        .map(({ name }) => name)
+        .sort(),
+      [
+        'CDK_APP_PORT',
+        'CDK_DATABASE_MIN_CAPACITY',
+        'CDK_ENVIRONMENT',
+        'CDK_HOSTED_ZONE_ID',
+        'CDK_SCHEDULE_TASK_CLEANUP_CRON',
+        'CDK_SERVICE_MIN_CAPACITY',
+      ],
+    );
     const { message } = new ConfigError(problems(env));
     assert.match(message, /CDK_ENVIRONMENT=production: expected one of dev, qa, prd/);
     assert.match(message, /CDK_HOSTED_ZONE_ID is not set: expected a zone id such as Z1234567890ABC/);
@@ -83,7 +91,11 @@ describe('configuration: impossible combinations', () => {
   it('database maximum below the minimum', () =>
     refused({ CDK_DATABASE_MIN_CAPACITY: '4' }, 'CDK_DATABASE_MAX_CAPACITY', /which is 4$/));
   it('a pause of a database that never pauses', () =>
-    refused({ CDK_DATABASE_AUTO_PAUSE_SECONDS: '600' }, 'CDK_DATABASE_AUTO_PAUSE_SECONDS', /CDK_DATABASE_MIN_CAPACITY=0/));
+    refused(
+      { CDK_DATABASE_AUTO_PAUSE_SECONDS: '600' },
+      'CDK_DATABASE_AUTO_PAUSE_SECONDS',
+      /CDK_DATABASE_MIN_CAPACITY=0/,
+    ));
   it('a pause out of range', () => {
     for (const seconds of ['299', '86401']) {
       refused(
@@ -94,7 +106,11 @@ describe('configuration: impossible combinations', () => {
     }
   });
   it('more tasks wanted than allowed', () =>
-    refused({ CDK_SERVICE_DESIRED_COUNT: '5' }, 'CDK_SERVICE_DESIRED_COUNT', /at most CDK_SERVICE_MAX_CAPACITY, which is 4/));
+    refused(
+      { CDK_SERVICE_DESIRED_COUNT: '5' },
+      'CDK_SERVICE_DESIRED_COUNT',
+      /at most CDK_SERVICE_MAX_CAPACITY, which is 4/,
+    ));
   it('fewer tasks wanted than the minimum is fine: scaling lifts them', () =>
     assert.deepEqual(problems({ CDK_SERVICE_MIN_CAPACITY: '1' }), []));
   it('a certificate of another region', () =>
@@ -103,11 +119,10 @@ describe('configuration: impossible combinations', () => {
     refused({ CDK_ACCOUNT: '210987654321' }, 'CDK_CERTIFICATE_ARN', /a certificate of account 210987654321/));
   it('an existing VPC without its lists: each is named', () => {
     const { CDK_VPC_ID } = VPC;
-    assert.deepEqual(problems({ CDK_VPC_ID }).map(({ name }) => name), [
-      'CDK_VPC_SUBNETS_PUBLIC',
-      'CDK_VPC_SUBNETS_PRIVATE',
-      'CDK_VPC_AZS',
-    ]);
+    assert.deepEqual(
+      problems({ CDK_VPC_ID }).map(({ name }) => name),
+      ['CDK_VPC_SUBNETS_PUBLIC', 'CDK_VPC_SUBNETS_PRIVATE', 'CDK_VPC_AZS'],
+    );
   });
   it('lists without the VPC', () => {
     const { CDK_VPC_ID: _, ...lists } = VPC;
@@ -115,7 +130,9 @@ describe('configuration: impossible combinations', () => {
   });
   it('one zone only', () =>
     assert.match(
-      problems({ ...VPC, CDK_VPC_AZS: 'us-east-1a' }).map(({ expected }) => expected).join(),
+      problems({ ...VPC, CDK_VPC_AZS: 'us-east-1a' })
+        .map(({ expected }) => expected)
+        .join(),
       /two zones or more/,
     ));
   it('zones and subnets that do not match', () =>
@@ -157,7 +174,10 @@ describe('configuration: shapes', () => {
   for (const [name, ...values] of bad) {
     it(`${name} refuses ${values.join(' and ')}`, () => {
       for (const value of values) {
-        assert.deepEqual(problems({ [name]: value }).map((problem) => problem.name), [name]);
+        assert.deepEqual(
+          problems({ [name]: value }).map((problem) => problem.name),
+          [name],
+        );
       }
     });
   }
@@ -167,7 +187,12 @@ describe('configuration: what follows from it', () => {
   const config = (env: Environment) => loadConfig({ ...REQUIRED, ...env });
 
   it('account and region are those of the CDK CLI unless set', () => {
-    const cli = { CDK_ACCOUNT: '', CDK_REGION: '', CDK_DEFAULT_ACCOUNT: '123456789012', CDK_DEFAULT_REGION: 'us-east-1' };
+    const cli = {
+      CDK_ACCOUNT: '',
+      CDK_REGION: '',
+      CDK_DEFAULT_ACCOUNT: '123456789012',
+      CDK_DEFAULT_REGION: 'us-east-1',
+    };
     assert.equal(config(cli).account, '123456789012');
     assert.equal(config(cli).region, 'us-east-1');
     assert.equal(config({ CDK_ACCOUNT: '', CDK_REGION: '' }).region, undefined);

@@ -8,7 +8,10 @@ import { withEnvFiles } from '../config/env-file.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-env-'));
 writeFileSync(join(directory, '.env'), 'CDK_ENVIRONMENT=dev\nCDK_APP_NAME=common\nCDK_TAG_OU=common\n# note\n');
-writeFileSync(join(directory, '.env.qa'), 'CDK_TAG_OU="quality assurance"\nCDK_SCHEDULE_TASK_CLEANUP_CRON="0 2 * * *"\n');
+writeFileSync(
+  join(directory, '.env.qa'),
+  'CDK_TAG_OU="quality assurance"\nCDK_SCHEDULE_TASK_CLEANUP_CRON="0 2 * * *"\n',
+);
 after(() => rmSync(directory, { recursive: true }));
 
 describe('.env files', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isFargatePair, memoryExpectation } from '../config/fargate.ts';
-import { ConfigError, loadConfig } from '../config/load.ts';
+import { type ConfigError, loadConfig } from '../config/load.ts';
 import { REQUIRED } from './support/synth.ts';
 
 /** CPU → smallest, largest, step in MB, from the table of the design. */

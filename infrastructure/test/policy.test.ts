@@ -82,7 +82,10 @@ describe('cdk-nag (AwsSolutions)', () => {
     const { report, failed } = synthesize(app);
     assert.ok(failed);
     const rules = report.pluginReports.flatMap(({ violations }) => violations.map(({ ruleName }) => ruleName));
-    assert.ok(rules.some((rule) => rule.endsWith('AwsSolutions-S10')), rules.join());
+    assert.ok(
+      rules.some((rule) => rule.endsWith('AwsSolutions-S10')),
+      rules.join(),
+    );
   });
 });
 

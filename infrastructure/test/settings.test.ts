@@ -23,7 +23,8 @@ function givenBy(which: Synthesized): Given[] {
 }
 
 /** Skipped one by one, so that the count says how much was not looked at. */
-const withBinary = (name: string, check: () => void) => it(name, { skip: binary === undefined ? whyNot : false }, check);
+const withBinary = (name: string, check: () => void) =>
+  it(name, { skip: binary === undefined ? whyNot : false }, check);
 const table = (): readonly Setting[] => settingsOf(binary as string);
 
 describe('settings of the containers against the binary', () => {
@@ -36,7 +37,8 @@ describe('settings of the containers against the binary', () => {
     });
   }
   withBinary('what is pending has not arrived yet; take the name out of config/pending-settings.ts when it has', () =>
-    assert.deepEqual(arrived(table()), []));
+    assert.deepEqual(arrived(table()), []),
+  );
   withBinary('the guide’s DB_USERNAME and DB_PASSWORD are aliases of what is given', () => {
     const aliases = Object.fromEntries(table().map((setting) => [setting.name, setting.aliases]));
     assert.deepEqual(aliases.DB_USER, ['DB_USERNAME']);
@@ -53,18 +55,24 @@ describe('settings of the containers against the binary', () => {
     };
     assert.ok(standard('SHUTDOWN_DELAY') + standard('SHUTDOWN_GRACE') < STOP_TIMEOUT.toMilliseconds());
   });
-  withBinary('the binary keeps idle connections longer than the load balancer, which would answer 502 otherwise', () => {
-    const balancer = one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
-    const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds'] ?? '60');
-    const keepAlive = table().find(({ name }) => name === 'GATEWAY_KEEPALIVE_TIMEOUT')?.default ?? '';
-    assert.ok(amount(keepAlive, 'duration') > idle * 1000);
-  });
+  withBinary(
+    'the binary keeps idle connections longer than the load balancer, which would answer 502 otherwise',
+    () => {
+      const balancer = one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
+      const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds'] ?? '60');
+      const keepAlive = table().find(({ name }) => name === 'GATEWAY_KEEPALIVE_TIMEOUT')?.default ?? '';
+      assert.ok(amount(keepAlive, 'duration') > idle * 1000);
+    },
+  );
 });
 
 describe('settings of the containers, without the binary', () => {
   it('every pending name is one that the containers are given', () => {
     const given = new Set(givenBy(everything()).flatMap(({ environment: plainOnes }) => Object.keys(plainOnes)));
-    assert.deepEqual(pendingSettings.filter((name) => !given.has(name)), []);
+    assert.deepEqual(
+      pendingSettings.filter((name) => !given.has(name)),
+      [],
+    );
   });
   it('the scheduler gets no JWT secret', () => {
     const [api, scheduler] = givenBy(everything());
@@ -95,7 +103,10 @@ describe('the check itself', () => {
     settingsProblems(small, { role, environment: environmentGiven, secrets: given });
 
   it('accepts what fits, aliases included', () =>
-    assert.deepEqual(check({ APP_PORT: '3000', LOGGING_LEVEL: 'warn', WAIT: '30' }, 'api', ['DB_USERNAME', 'DB_PASS']), []));
+    assert.deepEqual(
+      check({ APP_PORT: '3000', LOGGING_LEVEL: 'warn', WAIT: '30' }, 'api', ['DB_USERNAME', 'DB_PASS']),
+      [],
+    ));
   it('finds a setting that was renamed', () =>
     assert.deepEqual(check({ LOG_LEVEL: 'info' }), ['api: the binary has no setting LOG_LEVEL']));
   it('finds a value out of range', () => {

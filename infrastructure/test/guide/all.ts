@@ -45,12 +45,7 @@ export const guide: Readonly<Record<string, readonly Sentence[]>> = {
     ...deployment.healthCheckFailures,
     ...deployment.debugging,
   ],
-  'variables.ts': [
-    ...variables.sizing,
-    ...variables.prefix,
-    ...variables.variableRows,
-    ...variables.tagging,
-  ],
+  'variables.ts': [...variables.sizing, ...variables.prefix, ...variables.variableRows, ...variables.tagging],
   'monitoring.ts': [
     ...monitoring.applicationMonitoring,
     ...monitoring.infrastructureMonitoring,

@@ -156,16 +156,25 @@ export const applicationSecurity = section('Application Security', {
   'Secrets Management: Database credentials in AWS Secrets Manager, JWT secrets in Systems Manager Parameter Store':
     () => {
       const given = secrets(template());
-      assert.deepEqual(
-        Object.keys(given).sort(),
-        ['DB_DATABASE', 'DB_HOST', 'DB_PASS', 'DB_PORT', 'DB_USER', 'JWT_SECRET'],
-      );
+      assert.deepEqual(Object.keys(given).sort(), [
+        'DB_DATABASE',
+        'DB_HOST',
+        'DB_PASS',
+        'DB_PORT',
+        'DB_USER',
+        'JWT_SECRET',
+      ]);
       const plainNames = Object.keys(environment(template()));
-      assert.deepEqual(plainNames.filter((name) => /PASS|SECRET|TOKEN|KEY/.test(name)), []);
+      assert.deepEqual(
+        plainNames.filter((name) => /PASS|SECRET|TOKEN|KEY/.test(name)),
+        [],
+      );
     },
   'JWT Authentication: JWT secret stored securely in `/nestjs-playground/jwt-secret` Parameter Store parameter': () => {
     for (const { template: stack } of guideNames().assembly.stacks) {
-      const made = Object.values<{ Type: string }>(stack.Resources).filter(({ Type }) => Type === 'AWS::SSM::Parameter');
+      const made = Object.values<{ Type: string }>(stack.Resources).filter(
+        ({ Type }) => Type === 'AWS::SSM::Parameter',
+      );
       assert.deepEqual(made, [], 'made by hand, never by a template');
     }
     assert.match(secrets(template(guideNames())).JWT_SECRET ?? '', /nestjs-playground\/jwt-secret/);
@@ -181,7 +190,9 @@ export const applicationSecurity = section('Application Security', {
         }
       }
     }
-    const parameter = statements(template()).filter(({ Action }) => listOf<string>(Action).includes('ssm:GetParameters'));
+    const parameter = statements(template()).filter(({ Action }) =>
+      listOf<string>(Action).includes('ssm:GetParameters'),
+    );
     assert.equal(parameter.length, 1);
     assert.match(JSON.stringify(parameter[0].Resource), /parameter\/millrace\/jwt-secret/);
   },
@@ -215,7 +226,10 @@ export const computeCosts = section('Compute Costs', {
           ({ Type }) => Type === 'AWS::Logs::LogGroup',
         ),
       );
-      assert.deepEqual(groups.map(({ Properties }) => Properties.RetentionInDays), [days, days, days]);
+      assert.deepEqual(
+        groups.map(({ Properties }) => Properties.RetentionInDays),
+        [days, days, days],
+      );
     }
   },
 });

@@ -220,4 +220,3 @@ export const databaseCosts = section('Database Costs', {
     assert.match(instances()[0]?.id ?? '', /writer/);
   },
 });
-

@@ -50,7 +50,8 @@ export const deployment = section('Deployment Process', {
 
 export const order = section('Deployment Order & Stack Dependencies', {
   'Network Stack: Sets up VPC references and DNS': () => assert.deepEqual(waitsFor('network'), []),
-  'Database Stack: Creates Aurora cluster in VPC': () => assert.ok(waitsFor('database').includes('millrace-dev-network')),
+  'Database Stack: Creates Aurora cluster in VPC': () =>
+    assert.ok(waitsFor('database').includes('millrace-dev-network')),
   'ECR Stack: Creates ECR repository for container images': () =>
     assert.ok(waitsFor('ecr').includes('millrace-dev-database')),
   'Compute Stack: Deploys application with database connectivity and references ECR for images': () =>
@@ -87,7 +88,10 @@ export const strategy = section('Multi-Environment Strategy', {
   'Environment-specific resource sizing': () => {
     const size = (which = plain()) => one(which.template('compute'), 'AWS::ECS::TaskDefinition').Properties.Cpu;
     assert.equal(size(), '256');
-    assert.equal(size(synth({ CDK_ENVIRONMENT: 'prd', CDK_TASK_CPU_UNITS: '1024', CDK_TASK_MEMORY_MB: '2048' })), '1024');
+    assert.equal(
+      size(synth({ CDK_ENVIRONMENT: 'prd', CDK_TASK_CPU_UNITS: '1024', CDK_TASK_MEMORY_MB: '2048' })),
+      '1024',
+    );
   },
   'CDK_ENVIRONMENT=dev npm run deploy': () =>
     assert.equal(loadConfig({ ...REQUIRED, CDK_ENVIRONMENT: 'dev' }).isProduction, false),

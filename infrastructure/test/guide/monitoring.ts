@@ -153,7 +153,8 @@ export const backups = section('Backup Strategy', {
     () => assert.ok(one(plain().template('database'), 'AWS::RDS::DBCluster').Properties.BackupRetentionPeriod >= 1),
   ],
   'Cross-region snapshots for production': () => {
-    const [rule] = one(production().template('database'), 'AWS::Backup::BackupPlan').Properties.BackupPlan.BackupPlanRule;
+    const [rule] = one(production().template('database'), 'AWS::Backup::BackupPlan').Properties.BackupPlan
+      .BackupPlanRule;
     assert.match(JSON.stringify(rule.CopyActions[0].DestinationBackupVaultArn), /:backup:us-west-2:/);
     assert.equal(rule.CopyActions[0].Lifecycle.DeleteAfterDays, 35);
     assert.equal(all(plain().template('database'), 'AWS::Backup::BackupPlan').length, 0);
@@ -164,7 +165,10 @@ export const recovery = section('Recovery Procedures', {
   'aws rds restore-db-cluster-to-point-in-time': [
     'The identifier is `${appName}-${environment}`, so that the command can be typed from memory.',
     () =>
-      assert.equal(one(plain().template('database'), 'AWS::RDS::DBCluster').Properties.DBClusterIdentifier, 'millrace-dev'),
+      assert.equal(
+        one(plain().template('database'), 'AWS::RDS::DBCluster').Properties.DBClusterIdentifier,
+        'millrace-dev',
+      ),
   ],
   '--task-definition nestjs-playground-dev:previous-revision': () => {
     const which = synth({ CDK_APP_NAME: 'nestjs-playground' });

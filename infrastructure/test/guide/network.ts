@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ConfigError, loadConfig } from '../../config/load.ts';
+import { type ConfigError, loadConfig } from '../../config/load.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED } from '../support/synth.ts';
 import { all, none, one } from '../support/template.ts';

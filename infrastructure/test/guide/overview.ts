@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { section } from '../support/sentence.ts';
+import { synth } from '../support/synth.ts';
 import { all, one } from '../support/template.ts';
 import { matrix, plain, scheduled } from '../support/variants.ts';
-import { synth } from '../support/synth.ts';
 
 export const overview = section('Architecture Overview', {
   'The infrastructure is organized into five logical stacks': () => {
@@ -38,7 +38,9 @@ export const overview = section('Architecture Overview', {
   'Cost Optimization: Right-sized resources with autoscaling capabilities': () => {
     one(plain().template('compute'), 'AWS::ApplicationAutoScaling::ScalableTarget');
     const cluster = one(plain().template('database'), 'AWS::RDS::DBCluster').Properties;
-    assert.ok(cluster.ServerlessV2ScalingConfiguration.MaxCapacity > cluster.ServerlessV2ScalingConfiguration.MinCapacity);
+    assert.ok(
+      cluster.ServerlessV2ScalingConfiguration.MaxCapacity > cluster.ServerlessV2ScalingConfiguration.MinCapacity,
+    );
   },
   'Security by Design: Zero-trust networking with least privilege access': () => {
     for (const type of ['database', 'compute', 'scheduled-task'] as const) {

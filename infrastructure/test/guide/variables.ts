@@ -1,7 +1,7 @@
 /** The guide's tables of variables, row by row, and its sizing recommendations. */
 import assert from 'node:assert/strict';
-import { ConfigError, loadConfig, type Environment } from '../../config/load.ts';
-import { variables, type Variable } from '../../config/variables.ts';
+import { type ConfigError, type Environment, loadConfig } from '../../config/load.ts';
+import { type Variable, variables } from '../../config/variables.ts';
 import type { Sentence } from '../support/sentence.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
@@ -26,7 +26,12 @@ const OURS = 'The default is `millrace` here, as every other name follows from i
 
 const rows: Record<string, readonly Row[]> = {
   'Core Infrastructure Variables': [
-    { name: 'CDK_ACCOUNT', says: 'AWS Account ID | `123456789012` | Optional', examples: ['123456789012'], outside: ['12345'] },
+    {
+      name: 'CDK_ACCOUNT',
+      says: 'AWS Account ID | `123456789012` | Optional',
+      examples: ['123456789012'],
+      outside: ['12345'],
+    },
     { name: 'CDK_REGION', says: 'AWS Region | `us-east-1` | Optional', examples: ['us-east-1'], outside: ['Virginia'] },
     {
       name: 'CDK_ENVIRONMENT',
@@ -89,8 +94,20 @@ const rows: Record<string, readonly Row[]> = {
       outside: ['a-name-of-more-than-20', 'My-App', '9lives', 'two--dashes', 'ends-'],
       note: OURS,
     },
-    { name: 'CDK_APP_PORT', says: 'Application port | `3000` | `3000`', standard: '3000', examples: ['3000', '1', '65535'], outside: ['0', '65536', 'http'] },
-    { name: 'CDK_APP_LOGGING_LEVEL', says: 'Log level | `info` | `debug`', standard: 'info', examples: ['debug', 'info', 'warn', 'error'], outside: ['trace'] },
+    {
+      name: 'CDK_APP_PORT',
+      says: 'Application port | `3000` | `3000`',
+      standard: '3000',
+      examples: ['3000', '1', '65535'],
+      outside: ['0', '65536', 'http'],
+    },
+    {
+      name: 'CDK_APP_LOGGING_LEVEL',
+      says: 'Log level | `info` | `debug`',
+      standard: 'info',
+      examples: ['debug', 'info', 'warn', 'error'],
+      outside: ['trace'],
+    },
     {
       name: 'CDK_APP_CORS_ALLOWED_ORIGIN',
       says: 'CORS allowed origins | `*` | `https://app.com,http://localhost:3000`',
@@ -98,10 +115,23 @@ const rows: Record<string, readonly Row[]> = {
       examples: ['https://app.com,http://localhost:3000'],
       outside: ['app.com', 'https://app.com/', '*,https://app.com'],
     },
-    { name: 'CDK_APP_JWT_EXPIRES_IN', says: 'JWT token expiration | `1h` | `2h`, `30m`, `7d`', standard: '1h', examples: ['2h', '30m', '7d'], outside: ['1', '1 hour', '0h', '31d'] },
+    {
+      name: 'CDK_APP_JWT_EXPIRES_IN',
+      says: 'JWT token expiration | `1h` | `2h`, `30m`, `7d`',
+      standard: '1h',
+      examples: ['2h', '30m', '7d'],
+      outside: ['1', '1 hour', '0h', '31d'],
+    },
   ],
   'Database Variables': [
-    { name: 'CDK_DATABASE_NAME', says: 'Database name | `nestjs_playground` | - | `myapp_db`', standard: 'millrace', examples: ['myapp_db'], outside: ['my-db', '1db'], note: OURS },
+    {
+      name: 'CDK_DATABASE_NAME',
+      says: 'Database name | `nestjs_playground` | - | `myapp_db`',
+      standard: 'millrace',
+      examples: ['myapp_db'],
+      outside: ['my-db', '1db'],
+      note: OURS,
+    },
     {
       name: 'CDK_DATABASE_USERNAME',
       says: 'Database username | `postgres` | - | `admin`',
@@ -110,9 +140,28 @@ const rows: Record<string, readonly Row[]> = {
       outside: ['admin', 'rdsadmin', 'pg_user'],
       note: 'The example `admin` is refused: RDS reserves the word for PostgreSQL.',
     },
-    { name: 'CDK_DATABASE_MIN_CAPACITY', says: 'Min Aurora ACUs | `0.5` | 0.5-16 | `1.0`', standard: '0.5', examples: ['1.0', '0.5'], outside: ['16.5', '0.4'], beside: { CDK_DATABASE_MAX_CAPACITY: '16' } },
-    { name: 'CDK_DATABASE_MAX_CAPACITY', says: 'Max Aurora ACUs | `1` | 1-16 | `4.0`', standard: '1', examples: ['4.0', '16', '1'], outside: ['0.5', '17'] },
-    { name: 'CDK_DATABASE_READ_REPLICA', says: 'Enable read replica | `false` | true/false | `true`', standard: 'false', examples: ['true', 'false'], outside: ['yes', '1'] },
+    {
+      name: 'CDK_DATABASE_MIN_CAPACITY',
+      says: 'Min Aurora ACUs | `0.5` | 0.5-16 | `1.0`',
+      standard: '0.5',
+      examples: ['1.0', '0.5'],
+      outside: ['16.5', '0.4'],
+      beside: { CDK_DATABASE_MAX_CAPACITY: '16' },
+    },
+    {
+      name: 'CDK_DATABASE_MAX_CAPACITY',
+      says: 'Max Aurora ACUs | `1` | 1-16 | `4.0`',
+      standard: '1',
+      examples: ['4.0', '16', '1'],
+      outside: ['0.5', '17'],
+    },
+    {
+      name: 'CDK_DATABASE_READ_REPLICA',
+      says: 'Enable read replica | `false` | true/false | `true`',
+      standard: 'false',
+      examples: ['true', 'false'],
+      outside: ['yes', '1'],
+    },
   ],
   'Compute Variables': [
     {
@@ -130,20 +179,82 @@ const rows: Record<string, readonly Row[]> = {
       outside: ['128', '8192', '300'],
       beside: { CDK_TASK_MEMORY_MB: '1024' },
     },
-    { name: 'CDK_SERVICE_DESIRED_COUNT', says: 'Initial service count | `0` | 0-100 | `2`', standard: '0', examples: ['2', '0', '100'], outside: ['-1', '101'], beside: { CDK_SERVICE_MAX_CAPACITY: '100' } },
-    { name: 'CDK_SERVICE_MIN_CAPACITY', says: 'Auto scaling minimum | `0` | 0-100 | `1`', standard: '0', examples: ['1', '0', '100'], outside: ['-1', '101'], beside: { CDK_SERVICE_MAX_CAPACITY: '100' } },
-    { name: 'CDK_SERVICE_MAX_CAPACITY', says: 'Auto scaling maximum | `4` | 1-100 | `10`', standard: '4', examples: ['10', '1', '100'], outside: ['0', '101'] },
+    {
+      name: 'CDK_SERVICE_DESIRED_COUNT',
+      says: 'Initial service count | `0` | 0-100 | `2`',
+      standard: '0',
+      examples: ['2', '0', '100'],
+      outside: ['-1', '101'],
+      beside: { CDK_SERVICE_MAX_CAPACITY: '100' },
+    },
+    {
+      name: 'CDK_SERVICE_MIN_CAPACITY',
+      says: 'Auto scaling minimum | `0` | 0-100 | `1`',
+      standard: '0',
+      examples: ['1', '0', '100'],
+      outside: ['-1', '101'],
+      beside: { CDK_SERVICE_MAX_CAPACITY: '100' },
+    },
+    {
+      name: 'CDK_SERVICE_MAX_CAPACITY',
+      says: 'Auto scaling maximum | `4` | 1-100 | `10`',
+      standard: '4',
+      examples: ['10', '1', '100'],
+      outside: ['0', '101'],
+    },
   ],
   'Scheduled Task Variables': [
-    { name: 'CDK_SCHEDULE_TASK_CLEANUP_CRON', says: 'Cron expression (optional) | - | - | `"0 2 * * *"`', examples: ['0 2 * * *'], outside: ['0 2 * *'] },
-    { name: 'CDK_SCHEDULER_TASK_MEMORY_MB', says: 'Scheduler memory (MB) | `512` | 512-30720 | `1024`', standard: '512', examples: ['1024'], outside: ['511', '30721'] },
-    { name: 'CDK_SCHEDULER_TASK_CPU_UNITS', says: 'Scheduler CPU units | `256` | 256-4096 | `512`', standard: '256', examples: ['512'], outside: ['128', '8192'], beside: { CDK_SCHEDULER_TASK_MEMORY_MB: '1024' } },
+    {
+      name: 'CDK_SCHEDULE_TASK_CLEANUP_CRON',
+      says: 'Cron expression (optional) | - | - | `"0 2 * * *"`',
+      examples: ['0 2 * * *'],
+      outside: ['0 2 * *'],
+    },
+    {
+      name: 'CDK_SCHEDULER_TASK_MEMORY_MB',
+      says: 'Scheduler memory (MB) | `512` | 512-30720 | `1024`',
+      standard: '512',
+      examples: ['1024'],
+      outside: ['511', '30721'],
+    },
+    {
+      name: 'CDK_SCHEDULER_TASK_CPU_UNITS',
+      says: 'Scheduler CPU units | `256` | 256-4096 | `512`',
+      standard: '256',
+      examples: ['512'],
+      outside: ['128', '8192'],
+      beside: { CDK_SCHEDULER_TASK_MEMORY_MB: '1024' },
+    },
   ],
   'Tagging Variables': [
-    { name: 'CDK_TAG_APP', says: 'Application tag | `${APP_NAME}` | `nestjs-playground`', standard: '$CDK_APP_NAME', examples: ['nestjs-playground'], outside: ['a\u0007b'] },
-    { name: 'CDK_TAG_ENV', says: 'Environment tag | `${ENVIRONMENT}` | `production`', standard: '$CDK_ENVIRONMENT', examples: ['production'], outside: ['<prod>'] },
-    { name: 'CDK_TAG_OU', says: 'Organizational unit | `engineering` | `backend-team`', standard: 'engineering', examples: ['backend-team'], outside: ['a|b'] },
-    { name: 'CDK_TAG_OWNER', says: 'Resource owner | `team@example.com` | `john@company.com`', standard: 'team@example.com', examples: ['john@company.com'], outside: ['a;b'] },
+    {
+      name: 'CDK_TAG_APP',
+      says: 'Application tag | `${APP_NAME}` | `nestjs-playground`',
+      standard: '$CDK_APP_NAME',
+      examples: ['nestjs-playground'],
+      outside: ['a\u0007b'],
+    },
+    {
+      name: 'CDK_TAG_ENV',
+      says: 'Environment tag | `${ENVIRONMENT}` | `production`',
+      standard: '$CDK_ENVIRONMENT',
+      examples: ['production'],
+      outside: ['<prod>'],
+    },
+    {
+      name: 'CDK_TAG_OU',
+      says: 'Organizational unit | `engineering` | `backend-team`',
+      standard: 'engineering',
+      examples: ['backend-team'],
+      outside: ['a|b'],
+    },
+    {
+      name: 'CDK_TAG_OWNER',
+      says: 'Resource owner | `team@example.com` | `john@company.com`',
+      standard: 'team@example.com',
+      examples: ['john@company.com'],
+      outside: ['a;b'],
+    },
   ],
 };
 
@@ -183,7 +294,8 @@ export const prefix = section('Environment Variables', {
 export const tagging = section('Cost Monitoring', {
   'Resource tagging for cost allocation': () => {
     const expected = { App: 'nestjs-playground', Env: 'dev', OU: 'engineering', Owner: 'team@example.com' };
-    const tags = (list: { Key: string; Value: string }[]) => Object.fromEntries(list.map(({ Key, Value }) => [Key, Value]));
+    const tags = (list: { Key: string; Value: string }[]) =>
+      Object.fromEntries(list.map(({ Key, Value }) => [Key, Value]));
     const which = guideNames();
     const tagged = [
       one(which.template('database'), 'AWS::RDS::DBCluster'),
@@ -198,7 +310,9 @@ export const tagging = section('Cost Monitoring', {
         assert.equal(found[key], value, `${id}: ${key}`);
       }
     }
-    assert.ok(all(which.template('compute'), 'AWS::ECS::Service').every((s) => s.Properties.PropagateTags === 'SERVICE'));
+    assert.ok(
+      all(which.template('compute'), 'AWS::ECS::Service').every((s) => s.Properties.PropagateTags === 'SERVICE'),
+    );
   },
 });
 
@@ -236,18 +350,24 @@ export const SIZES = {
 function sizeHolds(environment: keyof typeof SIZES): void {
   const size = SIZES[environment];
   const which = synth({ CDK_ENVIRONMENT: environment, ...size });
-  const { ServerlessV2ScalingConfiguration: capacity } = one(which.template('database'), 'AWS::RDS::DBCluster').Properties;
+  const { ServerlessV2ScalingConfiguration: capacity } = one(
+    which.template('database'),
+    'AWS::RDS::DBCluster',
+  ).Properties;
   const task = one(which.template('compute'), 'AWS::ECS::TaskDefinition').Properties;
   const service = one(which.template('compute'), 'AWS::ECS::Service').Properties;
   const scaling = one(which.template('compute'), 'AWS::ApplicationAutoScaling::ScalableTarget').Properties;
-  assert.deepEqual(
-    [capacity.MinCapacity, capacity.MaxCapacity, task.Memory, task.Cpu].map(String),
-    [size.CDK_DATABASE_MIN_CAPACITY, size.CDK_DATABASE_MAX_CAPACITY, size.CDK_TASK_MEMORY_MB, size.CDK_TASK_CPU_UNITS],
-  );
-  assert.deepEqual(
-    [service.DesiredCount, scaling.MinCapacity, scaling.MaxCapacity].map(String),
-    [size.CDK_SERVICE_DESIRED_COUNT, size.CDK_SERVICE_MIN_CAPACITY, size.CDK_SERVICE_MAX_CAPACITY],
-  );
+  assert.deepEqual([capacity.MinCapacity, capacity.MaxCapacity, task.Memory, task.Cpu].map(String), [
+    size.CDK_DATABASE_MIN_CAPACITY,
+    size.CDK_DATABASE_MAX_CAPACITY,
+    size.CDK_TASK_MEMORY_MB,
+    size.CDK_TASK_CPU_UNITS,
+  ]);
+  assert.deepEqual([service.DesiredCount, scaling.MinCapacity, scaling.MaxCapacity].map(String), [
+    size.CDK_SERVICE_DESIRED_COUNT,
+    size.CDK_SERVICE_MIN_CAPACITY,
+    size.CDK_SERVICE_MAX_CAPACITY,
+  ]);
 }
 
 export const sizing = section('Sizing Recommendations', {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { Config, StackType } from '../../config/config.ts';
-import { loadConfig, type Environment } from '../../config/load.ts';
+import { type Environment, loadConfig } from '../../config/load.ts';
 import { applyPolicy } from '../../policy/policy.ts';
 import { buildStacks } from '../../stacks/build.ts';
 

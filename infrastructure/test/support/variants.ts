@@ -1,5 +1,5 @@
 /** The configurations that the tests look at; each is synthesized once. */
-import { synth, type Synthesized } from './synth.ts';
+import { type Synthesized, synth } from './synth.ts';
 
 const CRON = { CDK_SCHEDULE_TASK_CLEANUP_CRON: '0 2 * * *' };
 

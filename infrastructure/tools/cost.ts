@@ -1,0 +1,151 @@
+/**
+ * What an environment costs in a month: what is in its templates, times the
+ * prices, times a few assumptions about its use.
+ */
+import type { Synthesized } from '../test/support/synth.ts';
+import { PRICES } from './prices.ts';
+
+const HOURS = 730;
+
+/** What no template says. */
+export interface Use {
+  /** API tasks that run on average, and for which part of the month. */
+  readonly tasks: number;
+  readonly share: number;
+  /** ACU on average over the whole month; asleep counts 0. */
+  readonly acu: number;
+  readonly storageGb: number;
+  readonly millionIo: number;
+  readonly natGb: number;
+  readonly lcu: number;
+  readonly logGb: number;
+  readonly millionRequests: number;
+  /** Metrics that the application writes itself, and those of Container Insights. */
+  readonly metrics: number;
+}
+
+export interface Line {
+  readonly what: string;
+  readonly how: string;
+  readonly dollars: number;
+}
+
+interface Resource {
+  readonly Type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the shape differs by resource type
+  readonly Properties: any;
+}
+
+function resources(which: Synthesized, type: string): Resource[] {
+  return which.assembly.stacks.flatMap(({ template }) =>
+    Object.values<Resource>(template.Resources).filter(({ Type }) => Type === type),
+  );
+}
+
+function fargate(which: Synthesized, use: Use): Line[] {
+  return resources(which, 'AWS::ECS::TaskDefinition').map(({ Properties }) => {
+    const scheduler = Properties.Family.includes('-scheduler-');
+    const vcpu = Number(Properties.Cpu) / 1024;
+    const gb = Number(Properties.Memory) / 1024;
+    const hours = scheduler ? HOURS : use.tasks * use.share * HOURS;
+    return {
+      what: scheduler ? 'Fargate: scheduler' : 'Fargate: API',
+      how: `${vcpu} vCPU, ${gb} GB, ${Math.round(hours)} h`,
+      dollars: hours * (vcpu * PRICES.fargateVcpuHour + gb * PRICES.fargateGbHour),
+    };
+  });
+}
+
+/** Each instance is paid for its own capacity; a reader costs as much as the writer. */
+function database(which: Synthesized, use: Use): Line[] {
+  const instances = resources(which, 'AWS::RDS::DBInstance').length;
+  return [
+    {
+      what: 'Aurora: capacity',
+      how: `${use.acu} ACU on average × ${instances}`,
+      dollars: instances * use.acu * HOURS * PRICES.auroraAcuHour,
+    },
+    {
+      what: 'Aurora: storage and I/O',
+      how: `${use.storageGb} GB, ${use.millionIo} million`,
+      dollars: use.storageGb * PRICES.auroraStorageGbMonth + use.millionIo * PRICES.auroraMillionIo,
+    },
+  ];
+}
+
+/** 35 daily backups are counted as five times the data: Aurora's are incremental. */
+function backups(which: Synthesized, { storageGb }: Use): Line[] {
+  if (resources(which, 'AWS::Backup::BackupPlan').length === 0) {
+    return [];
+  }
+  const kept = storageGb * 5;
+  return [
+    {
+      what: 'Backups in two regions',
+      how: `${kept} GB each, 35 days`,
+      dollars: 2 * kept * PRICES.backupGbMonth + storageGb * PRICES.crossRegionGb,
+    },
+  ];
+}
+
+function network(which: Synthesized, use: Use): Line[] {
+  const gateways = resources(which, 'AWS::EC2::NatGateway').length;
+  const addresses = gateways + 2; // the load balancer has one in each zone
+  return [
+    {
+      what: 'NAT gateway',
+      how: `${gateways}, ${use.natGb} GB`,
+      dollars: gateways * HOURS * PRICES.natGatewayHour + use.natGb * PRICES.natGatewayGb,
+    },
+    {
+      what: 'Public IPv4 addresses',
+      how: `${addresses}`,
+      dollars: addresses * HOURS * PRICES.publicIpv4Hour,
+    },
+    {
+      what: 'Load balancer',
+      how: `1, ${use.lcu} LCU on average`,
+      dollars: HOURS * (PRICES.loadBalancerHour + use.lcu * PRICES.loadBalancerLcuHour),
+    },
+  ];
+}
+
+function firewall(which: Synthesized, use: Use): Line[] {
+  return resources(which, 'AWS::WAFv2::WebACL').map(({ Properties }) => ({
+    what: 'WAF',
+    how: `${Properties.Rules.length} rule groups, ${use.millionRequests} million requests`,
+    dollars:
+      PRICES.firewallMonth +
+      Properties.Rules.length * PRICES.firewallRuleMonth +
+      use.millionRequests * PRICES.firewallMillionRequests,
+  }));
+}
+
+function watching(which: Synthesized, use: Use): Line[] {
+  const alarms = resources(which, 'AWS::CloudWatch::Alarm').length;
+  const secrets = resources(which, 'AWS::SecretsManager::Secret').length;
+  return [
+    { what: 'Alarms', how: `${alarms}`, dollars: alarms * PRICES.alarmMonth },
+    {
+      what: 'Metrics and logs',
+      how: `${use.metrics} metrics, ${use.logGb} GB`,
+      dollars: use.metrics * PRICES.metricMonth + use.logGb * PRICES.logIngestGb,
+    },
+    { what: 'Secrets', how: `${secrets}`, dollars: secrets * PRICES.secretMonth },
+  ];
+}
+
+export function monthlyCost(which: Synthesized, use: Use): Line[] {
+  return [
+    ...fargate(which, use),
+    ...database(which, use),
+    ...backups(which, use),
+    ...network(which, use),
+    ...firewall(which, use),
+    ...watching(which, use),
+  ];
+}
+
+export function total(lines: readonly Line[]): number {
+  return lines.reduce((sum, { dollars }) => sum + dollars, 0);
+}

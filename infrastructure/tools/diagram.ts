@@ -1,0 +1,117 @@
+/**
+ * The picture of the stacks, drawn from the templates: what a box lists is
+ * counted there, so the picture cannot go stale.
+ */
+import type { StackType } from '../config/config.ts';
+import type { Synthesized } from '../test/support/synth.ts';
+
+interface Box {
+  readonly type: StackType;
+  readonly title: string;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly columns: number;
+}
+
+const WIDTH = 1120;
+const HEIGHT = 800;
+
+const BOXES: readonly Box[] = [
+  { type: 'network', title: '1  network', x: 40, y: 40, width: 1040, height: 140, columns: 3 },
+  { type: 'ecr', title: '3  ecr', x: 40, y: 250, width: 250, height: 300, columns: 1 },
+  { type: 'compute', title: '4  compute', x: 350, y: 250, width: 400, height: 300, columns: 2 },
+  { type: 'scheduled-task', title: '5  scheduled-task', x: 810, y: 250, width: 270, height: 300, columns: 1 },
+  { type: 'database', title: '2  database', x: 40, y: 630, width: 1040, height: 130, columns: 3 },
+];
+
+/** Resource type → what a person calls it. In the order in which it is listed. */
+const NAMES: readonly [type: string, one: string, many?: string][] = [
+  ['AWS::EC2::VPC', 'VPC'],
+  ['AWS::EC2::Subnet', 'subnet', 'subnets'],
+  ['AWS::EC2::NatGateway', 'NAT gateway', 'NAT gateways'],
+  ['AWS::EC2::VPCEndpoint', 'gateway endpoint for S3'],
+  ['AWS::SNS::Topic', 'topic for alarms'],
+  ['AWS::RDS::DBCluster', 'Aurora PostgreSQL cluster'],
+  ['AWS::RDS::DBInstance', 'Serverless v2 instance', 'Serverless v2 instances'],
+  ['AWS::SecretsManager::Secret', 'secret', 'secrets'],
+  ['AWS::SecretsManager::RotationSchedule', 'rotation every 30 days'],
+  ['AWS::Backup::BackupPlan', 'backup plan, two regions'],
+  ['AWS::ECR::Repository', 'image repository'],
+  ['AWS::Route53::RecordSet', 'DNS record'],
+  ['AWS::WAFv2::WebACL', 'firewall (WAF)'],
+  ['AWS::ElasticLoadBalancingV2::LoadBalancer', 'load balancer'],
+  ['AWS::S3::Bucket', 'bucket for access logs'],
+  ['AWS::ECS::Cluster', 'ECS cluster'],
+  ['AWS::ECS::Service', 'Fargate service'],
+  ['AWS::ApplicationAutoScaling::ScalingPolicy', 'scaling at 50 % CPU'],
+  ['AWS::StepFunctions::StateMachine', 'restart after rotation'],
+  ['AWS::CloudWatch::Dashboard', 'dashboard'],
+  ['AWS::CloudWatch::Alarm', 'alarm', 'alarms'],
+  ['AWS::Logs::LogGroup', 'log group', 'log groups'],
+];
+
+export function contents(which: Synthesized, type: StackType): string[] {
+  const { Resources } = which.assembly.getStackByName(which.config.stackName(type)).template;
+  const types = Object.values<{ Type: string }>(Resources).map(({ Type }) => Type);
+  return NAMES.flatMap(([wanted, one, many]) => {
+    const count = types.filter((found) => found === wanted).length;
+    return count === 0 ? [] : [count === 1 ? one : `${count} ${many ?? one}`];
+  });
+}
+
+const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+function drawBox(which: Synthesized, { type, title, x, y, width, height, columns }: Box): string {
+  const items = contents(which, type);
+  const rows = Math.ceil(items.length / columns);
+  const column = (width - 32) / columns;
+  const lines = items.map((item, i) => {
+    const left = x + 18 + Math.floor(i / rows) * column;
+    return `  <text x="${left}" y="${y + 60 + (i % rows) * 24}">${escape(item)}</text>`;
+  });
+  return [
+    `  <rect x="${x}" y="${y}" width="${width}" height="${height}" rx="10" class="box"/>`,
+    `  <text x="${x + 18}" y="${y + 30}" class="title">${title}</text>`,
+    ...lines,
+  ].join('\n');
+}
+
+function arrow(x1: number, y1: number, x2: number, y2: number, label: string, labelX: number, labelY: number): string {
+  return [
+    `  <path d="M${x1} ${y1} L${x2} ${y2}" class="arrow" marker-end="url(#head)"/>`,
+    `  <text x="${labelX}" y="${labelY}" class="label">${escape(label)}</text>`,
+  ].join('\n');
+}
+
+export function diagram(which: Synthesized): string {
+  const arrows = [
+    arrow(550, 188, 550, 242, 'HTTPS from the internet through the public subnets', 562, 220),
+    arrow(290, 400, 342, 400, 'image', 298, 390),
+    arrow(290, 590, 942, 590, 'the same image', 300, 582),
+    arrow(942, 590, 942, 558, '', 0, 0),
+    arrow(165, 550, 165, 590, '', 0, 0).replace(' marker-end="url(#head)"', ''),
+    arrow(165, 590, 290, 590, '', 0, 0).replace(' marker-end="url(#head)"', ''),
+    arrow(550, 550, 550, 622, '5432, TLS verified', 562, 614),
+    arrow(1010, 550, 1010, 622, '5432', 1020, 614),
+  ].map((one) => one.replace(/\n {2}<text[^>]*><\/text>/, ''));
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="The five stacks of Millrace on AWS">
+  <style>
+    text { font: 15px system-ui, sans-serif; fill: #1f2933; }
+    .title { font-weight: 600; font-size: 18px; }
+    .label { font-size: 13px; fill: #52606d; }
+    .box { fill: #f5f7fa; stroke: #3e4c59; stroke-width: 1.5; }
+    .arrow { fill: none; stroke: #2f6f8f; stroke-width: 2; }
+  </style>
+  <defs>
+    <marker id="head" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="7" markerHeight="7" orient="auto">
+      <path d="M0 0 L10 5 L0 10 z" fill="#2f6f8f"/>
+    </marker>
+  </defs>
+  <rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>
+${BOXES.map((box) => drawBox(which, box)).join('\n')}
+${arrows.join('\n')}
+</svg>
+`;
+}
