@@ -153,7 +153,7 @@ describe('configuration: impossible combinations', () => {
     refused({ CDK_XRAY: 'true', CDK_APP_PORT: '2000' }, 'CDK_APP_PORT', /another port than 2000/));
   it('a record name longer than DNS allows', () =>
     refused(
-      { CDK_HOSTED_ZONE_NAME: `${'a'.repeat(60)}.`.repeat(4) + 'com' },
+      { CDK_HOSTED_ZONE_NAME: `${'a'.repeat(60)}.${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.com` },
       'CDK_DOMAIN_NAME',
       /at most 253 characters/,
     ));

@@ -16,14 +16,14 @@ interface Box {
 }
 
 const WIDTH = 1120;
-const HEIGHT = 800;
+const HEIGHT = 700;
 
 const BOXES: readonly Box[] = [
-  { type: 'network', title: '1  network', x: 40, y: 40, width: 1040, height: 140, columns: 3 },
-  { type: 'ecr', title: '3  ecr', x: 40, y: 250, width: 250, height: 300, columns: 1 },
-  { type: 'compute', title: '4  compute', x: 350, y: 250, width: 400, height: 300, columns: 2 },
-  { type: 'scheduled-task', title: '5  scheduled-task', x: 810, y: 250, width: 270, height: 300, columns: 1 },
-  { type: 'database', title: '2  database', x: 40, y: 630, width: 1040, height: 130, columns: 3 },
+  { type: 'network', title: '1  network', x: 40, y: 40, width: 1040, height: 120, columns: 3 },
+  { type: 'ecr', title: '3  ecr', x: 40, y: 230, width: 250, height: 220, columns: 1 },
+  { type: 'compute', title: '4  compute', x: 350, y: 230, width: 400, height: 220, columns: 2 },
+  { type: 'scheduled-task', title: '5  scheduled-task', x: 810, y: 230, width: 270, height: 220, columns: 1 },
+  { type: 'database', title: '2  database', x: 40, y: 530, width: 1040, height: 130, columns: 3 },
 ];
 
 /** Resource type → what a person calls it. In the order in which it is listed. */
@@ -61,7 +61,7 @@ export function contents(which: Synthesized, type: StackType): string[] {
   });
 }
 
-const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 function drawBox(which: Synthesized, { type, title, x, y, width, height, columns }: Box): string {
   const items = contents(which, type);
@@ -69,7 +69,7 @@ function drawBox(which: Synthesized, { type, title, x, y, width, height, columns
   const column = (width - 32) / columns;
   const lines = items.map((item, i) => {
     const left = x + 18 + Math.floor(i / rows) * column;
-    return `  <text x="${left}" y="${y + 60 + (i % rows) * 24}">${escape(item)}</text>`;
+    return `  <text x="${left}" y="${y + 60 + (i % rows) * 24}">${escaped(item)}</text>`;
   });
   return [
     `  <rect x="${x}" y="${y}" width="${width}" height="${height}" rx="10" class="box"/>`,
@@ -78,24 +78,23 @@ function drawBox(which: Synthesized, { type, title, x, y, width, height, columns
   ].join('\n');
 }
 
-function arrow(x1: number, y1: number, x2: number, y2: number, label: string, labelX: number, labelY: number): string {
+/** A line through `points` with a head at its end, and a label that stands at `at`. */
+function arrow(points: string, label: string, at: [x: number, y: number]): string {
   return [
-    `  <path d="M${x1} ${y1} L${x2} ${y2}" class="arrow" marker-end="url(#head)"/>`,
-    `  <text x="${labelX}" y="${labelY}" class="label">${escape(label)}</text>`,
+    `  <path d="M${points}" class="arrow" marker-end="url(#head)"/>`,
+    `  <text x="${at[0]}" y="${at[1]}" class="label">${escaped(label)}</text>`,
   ].join('\n');
 }
 
+const ARROWS = [
+  arrow('550 160 V222', 'HTTPS from the internet, through the public subnets', [562, 200]),
+  arrow('290 340 H342', 'image', [298, 330]),
+  arrow('165 450 V490 H900 V458', 'the same image', [180, 482]),
+  arrow('550 450 V522', '5432, TLS verified', [562, 514]),
+  arrow('1000 450 V522', '5432, TLS verified', [862, 514]),
+];
+
 export function diagram(which: Synthesized): string {
-  const arrows = [
-    arrow(550, 188, 550, 242, 'HTTPS from the internet through the public subnets', 562, 220),
-    arrow(290, 400, 342, 400, 'image', 298, 390),
-    arrow(290, 590, 942, 590, 'the same image', 300, 582),
-    arrow(942, 590, 942, 558, '', 0, 0),
-    arrow(165, 550, 165, 590, '', 0, 0).replace(' marker-end="url(#head)"', ''),
-    arrow(165, 590, 290, 590, '', 0, 0).replace(' marker-end="url(#head)"', ''),
-    arrow(550, 550, 550, 622, '5432, TLS verified', 562, 614),
-    arrow(1010, 550, 1010, 622, '5432', 1020, 614),
-  ].map((one) => one.replace(/\n {2}<text[^>]*><\/text>/, ''));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="The five stacks of Millrace on AWS">
   <style>
     text { font: 15px system-ui, sans-serif; fill: #1f2933; }
@@ -111,7 +110,7 @@ export function diagram(which: Synthesized): string {
   </defs>
   <rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>
 ${BOXES.map((box) => drawBox(which, box)).join('\n')}
-${arrows.join('\n')}
+${ARROWS.join('\n')}
 </svg>
 `;
 }

@@ -1,0 +1,140 @@
+/** The documentation says what is so. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { contents } from '../tools/diagram.ts';
+import { documents, testNames } from '../tools/documents.ts';
+import { all } from './support/template.ts';
+import { everything, production } from './support/variants.ts';
+
+const PACKAGE = join(import.meta.dirname, '..');
+const PAGES = ['README.md', 'docs/runbook.md', 'docs/cost.md', '../docs/infrastructure.md'];
+const read = (path: string) => readFileSync(join(PACKAGE, path), 'utf8');
+
+describe('generated pages are up to date (npm run docs)', () => {
+  for (const [path, text] of Object.entries(documents())) {
+    it(path, () => assert.equal(read(path), text));
+  }
+});
+
+/** GitHub's anchors: lower case, no punctuation, hyphens for spaces. */
+function anchors(page: string): Set<string> {
+  const headings = [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} -]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+describe('links lead somewhere', () => {
+  for (const path of PAGES) {
+    it(path, () => {
+      for (const [, target = ''] of read(path).matchAll(/\]\(([^)]+)\)/g)) {
+        if (target.startsWith('http')) {
+          continue;
+        }
+        const [file = '', anchor] = target.split('#');
+        const page = file === '' ? path : join(dirname(path), file);
+        assert.ok(existsSync(join(PACKAGE, page)), `${path}: ${target}`);
+        assert.ok(anchor === undefined || anchors(read(page)).has(anchor), `${path}: ${target}`);
+      }
+    });
+  }
+});
+
+describe('the runbook', () => {
+  const runbook = read('docs/runbook.md');
+
+  it('has a row for every alarm, and none for an alarm that is not there', () => {
+    const which = everything('prd');
+    const real = which.assembly.stacks.flatMap(({ template }) =>
+      Object.values<{ Type: string; Properties: { AlarmName: string } }>(template.Resources)
+        .filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
+        .map(({ Properties }) => Properties.AlarmName.replace(`${which.config.baseName}-`, '')),
+    );
+    const table = runbook.slice(runbook.indexOf('| alarm |'), runbook.indexOf('### Database event'));
+    const rows = table.split('\n').flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)]);
+    assert.deepEqual(rows.map(([, name]) => name).sort(), real.sort());
+  });
+
+  it('has the headings that messages of events point at', () => {
+    for (const { template } of production().assembly.stacks) {
+      for (const [, heading] of JSON.stringify(template).matchAll(/See the runbook, (?:\\+")+([A-Za-z ]+)\\/g)) {
+        assert.match(runbook, new RegExp(`^### ${heading}$`, 'm'));
+      }
+    }
+    for (const name of ['database-events', 'api-task-exits', 'scheduler-task-exits']) {
+      assert.ok(runbook.includes(`\`${name}\``), name);
+    }
+  });
+
+  it('names npm scripts and settings that there are', () => {
+    const { scripts } = JSON.parse(read('package.json'));
+    for (const path of PAGES) {
+      for (const [, script = ''] of read(path).matchAll(/npm run ([a-z:]+)/g)) {
+        assert.ok(script in scripts, `${path}: npm run ${script}`);
+      }
+    }
+    const names = new Set([...read('.env.example').matchAll(/^#?(CDK_[A-Z0-9_]+)=/gm)].map(([, name]) => name));
+    for (const path of PAGES) {
+      for (const [, name = ''] of read(path).matchAll(/`(CDK_(?!DEFAULT_)[A-Z0-9_]+)[=`]/g)) {
+        assert.ok(names.has(name), `${path}: ${name}`);
+      }
+    }
+  });
+
+  it('tears down what production protects', () => {
+    for (const { template } of production().assembly.stacks) {
+      const kept = Object.values<{ Type: string; DeletionPolicy?: string }>(template.Resources)
+        .filter(({ DeletionPolicy }) => DeletionPolicy === 'Retain')
+        .map(({ Type }) => Type);
+      const told = [
+        'AWS::RDS::DBCluster',
+        'AWS::RDS::DBInstance',
+        'AWS::RDS::DBSubnetGroup',
+        'AWS::ECR::Repository',
+        'AWS::S3::Bucket',
+        'AWS::Logs::LogGroup',
+        'AWS::Backup::BackupVault',
+      ];
+      assert.deepEqual(
+        kept.filter((type) => !told.includes(type)),
+        [],
+        'the runbook names what stays behind',
+      );
+    }
+  });
+});
+
+describe('the page on infrastructure', () => {
+  it('lists every test of what goes beyond the guide', () => {
+    const names = testNames('beyond.test.ts');
+    const source = read('test/beyond.test.ts');
+    assert.equal(names.length, [...source.matchAll(/^ {2}it\(/gm)].length);
+  });
+  it('names what the containers get', () => {
+    const page = read('../docs/infrastructure.md');
+    for (const type of ['compute', 'scheduled-task'] as const) {
+      for (const { Properties } of all(everything().template(type), 'AWS::ECS::TaskDefinition')) {
+        const [{ Environment, Secrets }] = Properties.ContainerDefinitions;
+        for (const { Name } of [...Environment, ...Secrets]) {
+          assert.ok(page.includes(`\`${Name}\``) || /^SCHEDULE_/.test(Name), Name);
+        }
+      }
+    }
+  });
+  it('shows a picture that names what is in the stacks', () => {
+    const picture = read('docs/stacks.svg');
+    assert.ok(contents(production(), 'compute').includes('load balancer'));
+    for (const type of ['network', 'database', 'ecr', 'compute', 'scheduled-task'] as const) {
+      for (const item of contents(production(), type)) {
+        assert.ok(picture.includes(`>${item}<`), item);
+      }
+    }
+  });
+});
