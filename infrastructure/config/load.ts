@@ -40,15 +40,23 @@ function textOrFallback(env: Environment, variable: Variable<unknown>): string |
   }
   const other = fallback.slice(1);
   const known = Object.values<Variable<unknown>>(variables).find(({ name }) => name === other);
-  return known === undefined ? textOf(env, other) : textOrFallback(env, known);
+  const followed = known === undefined ? textOf(env, other) : textOrFallback(env, known);
+  return followed === undefined ? undefined : (variable.adapt?.(followed) ?? followed);
+}
+
+/** What follows from a bad value is as bad: one complaint is enough. */
+function followsBadOne({ name, fallback }: Variable<unknown>, env: Environment, problems: readonly Problem[]): boolean {
+  return textOf(env, name) === undefined && problems.some((problem) => `$${problem.name}` === fallback);
 }
 
 function parse(variable: Variable<unknown>, env: Environment, problems: Problem[]): unknown {
   const { name, parser } = variable;
+  if (followsBadOne(variable, env, problems)) {
+    return undefined;
+  }
   const found = textOrFallback(env, variable);
   if (found === undefined) {
-    // What follows from a missing variable is missing with it: one complaint is enough.
-    if (variable.required && variable.fallback === undefined) {
+    if (variable.required) {
       problems.push({ name, expected: parser.expected });
     }
     return undefined;

@@ -14,6 +14,8 @@ export interface Variable<T> {
   readonly required: boolean;
   /** Text, or `$NAME`: the value of another variable (or of the CDK CLI's own). */
   readonly fallback?: string;
+  /** How the other variable's text becomes this one's. */
+  readonly adapt?: (text: string) => string;
   /** What .env.example shows; the default otherwise. */
   readonly example?: string;
 }
@@ -133,7 +135,11 @@ export const variables = {
     'JWT token expiration',
   ),
 
-  databaseName: withDefault('CDK_DATABASE_NAME', DATABASE_NAME, 'millrace', 'database name'),
+  databaseName: {
+    ...withDefault('CDK_DATABASE_NAME', DATABASE_NAME, '$CDK_APP_NAME', 'database name', 'millrace'),
+    // With the guide's application name this is the guide's database name, nestjs_playground.
+    adapt: (text: string) => text.replaceAll('-', '_'),
+  },
   databaseUsername: withDefault('CDK_DATABASE_USERNAME', DATABASE_USER, 'postgres', 'database username'),
   databaseMinCapacity: withDefault('CDK_DATABASE_MIN_CAPACITY', is.capacity(0.5, 16, true), '0.5', 'least Aurora ACUs'),
   databaseMaxCapacity: withDefault('CDK_DATABASE_MAX_CAPACITY', is.capacity(1, 16, false), '1', 'most Aurora ACUs'),

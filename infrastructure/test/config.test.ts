@@ -65,6 +65,7 @@ describe('configuration: the message', () => {
   it('does not complain twice about one mistake', () => {
     assert.equal(problems({ CDK_TASK_CPU_UNITS: '257' }).length, 1);
     assert.equal(problems({ CDK_ENVIRONMENT: undefined }).length, 1, 'CDK_TAG_ENV follows from it');
+    assert.equal(problems({ CDK_APP_NAME: 'My-App' }).length, 1, 'CDK_DATABASE_NAME follows from it');
   });
 
   it('takes an empty variable for an unset one', () => {
@@ -196,6 +197,11 @@ describe('configuration: what follows from it', () => {
     assert.equal(config(cli).account, '123456789012');
     assert.equal(config(cli).region, 'us-east-1');
     assert.equal(config({ CDK_ACCOUNT: '', CDK_REGION: '' }).region, undefined);
+  });
+  it('the database is named after the application', () => {
+    assert.equal(config({}).databaseName, 'millrace');
+    assert.equal(config({ CDK_APP_NAME: 'nestjs-playground' }).databaseName, 'nestjs_playground');
+    assert.equal(config({ CDK_APP_NAME: 'my-app', CDK_DATABASE_NAME: 'other' }).databaseName, 'other');
   });
   it('tags follow application and environment', () => {
     const { tagApp, tagEnv } = config({ CDK_APP_NAME: 'my-app', CDK_ENVIRONMENT: 'qa' });

@@ -61,7 +61,7 @@ export const database = section('Database Stack', {
     assert.equal(rotation.RotationRules.ScheduleExpression, 'rate(30 days)');
   },
   'CDK_DATABASE_NAME = nestjs_playground;': [
-    'The default is `millrace` here; set, it is the guide’s.',
+    'It follows the application name: `millrace` by default, the guide’s with the guide’s name.',
     () => {
       assert.equal(cluster().DatabaseName, 'millrace');
       assert.equal(cluster(guideNames()).DatabaseName, 'nestjs_playground');

@@ -127,10 +127,10 @@ const rows: Record<string, readonly Row[]> = {
     {
       name: 'CDK_DATABASE_NAME',
       says: 'Database name | `nestjs_playground` | - | `myapp_db`',
-      standard: 'millrace',
+      standard: '$CDK_APP_NAME',
       examples: ['myapp_db'],
       outside: ['my-db', '1db'],
-      note: OURS,
+      note: 'The default follows `CDK_APP_NAME`, with `_` for `-`: `millrace`, or `nestjs_playground`.',
     },
     {
       name: 'CDK_DATABASE_USERNAME',

@@ -15,7 +15,6 @@ export const guideNames = (): Synthesized =>
   synth({
     CDK_APP_NAME: 'nestjs-playground',
     CDK_DOMAIN_NAME: 'nestjs-playground-api',
-    CDK_DATABASE_NAME: 'nestjs_playground',
     CDK_DATABASE_READ_REPLICA: 'true',
     ...CRON,
   });
