@@ -5,18 +5,21 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { variables } from '../config/variables.ts';
 import { REQUIRED } from './support/synth.ts';
 
 const PACKAGE = join(import.meta.dirname, '..');
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
 after(() => rmSync(scratch, { recursive: true }));
 
-/** A `.env` of the person who runs the tests would win over nothing that is set here. */
+/** Empty is unset, so a `.env` of the person who runs the tests changes nothing. */
+const UNSET = Object.fromEntries(Object.values(variables).map(({ name }) => [name, '']));
+
 function npm(args: string[], env: Record<string, string | undefined>) {
   const { PATH, HOME } = process.env;
   const result = spawnSync('npm', args, {
     cwd: PACKAGE,
-    env: { PATH, HOME, AWS_EC2_METADATA_DISABLED: 'true', ...env },
+    env: { PATH, HOME, AWS_EC2_METADATA_DISABLED: 'true', ...UNSET, ...env },
     encoding: 'utf8',
     timeout: 60_000,
   });
