@@ -37,6 +37,9 @@ function fallbackOf({ fallback, required }: Variable<unknown>): string {
   if (fallback === undefined) {
     return required ? 'required' : '–';
   }
+  if (fallback.startsWith('$CDK_DEFAULT_')) {
+    return 'that of the CLI';
+  }
   return fallback.startsWith('$') ? `as \`${fallback.slice(1)}\`` : `\`${fallback}\``;
 }
 

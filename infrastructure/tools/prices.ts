@@ -1,8 +1,8 @@
 /**
  * Public on-demand list prices in US dollars, region us-east-1, without taxes,
- * free tiers or discounts. They were written down from memory of the AWS
- * pricing pages as they stood in mid-2025 and were not looked up since: check
- * them against https://aws.amazon.com/pricing/ before you promise a figure.
+ * free tiers or discounts: what we knew of the AWS pricing pages as they stood
+ * in mid-2025. Nobody has looked them up since: check them against
+ * https://aws.amazon.com/pricing/ before you promise a figure.
  */
 export const PRICES_AS_OF = 'mid-2025';
 
