@@ -17,6 +17,8 @@ interface Row {
   readonly standard?: string;
   readonly examples: readonly string[];
   readonly outside?: readonly string[];
+  /** What the message of a bad value says of the range, where another rule would refuse the value too. */
+  readonly range?: RegExp;
   readonly beside?: Environment;
   readonly note?: string;
 }
@@ -166,6 +168,7 @@ const rows: Record<string, readonly Row[]> = {
   'Compute Variables': [
     {
       name: 'CDK_TASK_MEMORY_MB',
+      range: /from 512 to 30720$/,
       says: 'Task memory (MB) | `512` | 512-30720 | `1024`',
       standard: '512',
       examples: ['1024', '512'],
@@ -173,6 +176,7 @@ const rows: Record<string, readonly Row[]> = {
     },
     {
       name: 'CDK_TASK_CPU_UNITS',
+      range: /^one of 256, 512, 1024, 2048, 4096$/,
       says: 'Task CPU units | `256` | 256-4096 | `512`',
       standard: '256',
       examples: ['512', '256'],
@@ -212,6 +216,7 @@ const rows: Record<string, readonly Row[]> = {
     },
     {
       name: 'CDK_SCHEDULER_TASK_MEMORY_MB',
+      range: /from 512 to 30720$/,
       says: 'Scheduler memory (MB) | `512` | 512-30720 | `1024`',
       standard: '512',
       examples: ['1024'],
@@ -219,6 +224,7 @@ const rows: Record<string, readonly Row[]> = {
     },
     {
       name: 'CDK_SCHEDULER_TASK_CPU_UNITS',
+      range: /^one of 256, 512, 1024, 2048, 4096$/,
       says: 'Scheduler CPU units | `256` | 256-4096 | `512`',
       standard: '256',
       examples: ['512'],
@@ -260,7 +266,7 @@ const rows: Record<string, readonly Row[]> = {
 
 const table = Object.values<Variable<unknown>>(variables);
 
-function checkRow({ name, required, standard, examples, outside, beside = {} }: Row): void {
+function checkRow({ name, required, standard, examples, outside, range, beside = {} }: Row): void {
   const variable = table.find((one) => one.name === name);
   assert.ok(variable, `${name} is a variable`);
   if (required) {
@@ -271,6 +277,7 @@ function checkRow({ name, required, standard, examples, outside, beside = {} }: 
   } else if (name !== 'CDK_ACCOUNT' && name !== 'CDK_REGION') {
     assert.equal(variable.fallback, standard, 'default');
   }
+  assert.match(variable.parser.expected, range ?? /./);
   accepts(name, ...examples, { with: beside });
   refuses(name, ...(outside ?? []), { with: beside });
 }
