@@ -21,7 +21,7 @@ function npm(args: string[], env: Record<string, string | undefined>) {
     cwd: PACKAGE,
     env: { PATH, HOME, AWS_EC2_METADATA_DISABLED: 'true', ...UNSET, ...env },
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 300_000,
   });
   return { status: result.status, text: result.stdout + result.stderr };
 }

@@ -12,6 +12,19 @@ export interface Scenario {
 
 const CRON = { CDK_SCHEDULE_TASK_CLEANUP_CRON: '0 2 * * *' };
 
+const BUSY: Use = {
+  tasks: 2,
+  share: 1,
+  acu: 2,
+  storageGb: 50,
+  millionIo: 300,
+  natGb: 50,
+  lcu: 2,
+  logGb: 20,
+  millionRequests: 100,
+  metrics: 40,
+};
+
 export const SCENARIOS: readonly Scenario[] = [
   {
     title: 'dev, asleep',
@@ -68,34 +81,12 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'production',
     about: 'Two API tasks and the scheduler all month; the database at 2 ACU on average; 100 million requests.',
     make: () => synth({ CDK_ENVIRONMENT: 'prd', ...SIZES.prd, ...CRON }),
-    use: {
-      tasks: 2,
-      share: 1,
-      acu: 2,
-      storageGb: 50,
-      millionIo: 300,
-      natGb: 50,
-      lcu: 2,
-      logGb: 20,
-      millionRequests: 100,
-      metrics: 40,
-    },
+    use: BUSY,
   },
   {
     title: 'production with a read replica',
     about: 'The same with `CDK_DATABASE_READ_REPLICA=true`, which also makes a failover quick.',
     make: () => synth({ CDK_ENVIRONMENT: 'prd', ...SIZES.prd, ...CRON, CDK_DATABASE_READ_REPLICA: 'true' }),
-    use: {
-      tasks: 2,
-      share: 1,
-      acu: 2,
-      storageGb: 50,
-      millionIo: 300,
-      natGb: 50,
-      lcu: 2,
-      logGb: 20,
-      millionRequests: 100,
-      metrics: 40,
-    },
+    use: BUSY,
   },
 ];
