@@ -212,7 +212,7 @@ describe('services', () => {
     for (const type of SERVICES) {
       assert.equal(service(type).EnableExecuteCommand, true);
       const points = container(scheduled().template(type)).MountPoints.map(({ ContainerPath }: Json) => ContainerPath);
-      assert.deepEqual(points, ['/var/lib/amazon', '/var/log/amazon']);
+      assert.deepEqual(points, ['/managed-agents', '/var/lib/amazon/ssm', '/var/log/amazon/ssm']);
       assert.equal(service(type, production()).EnableExecuteCommand ?? false, false);
       assert.equal(container(production().template(type)).MountPoints, undefined);
       assert.equal(task(type, production()).Volumes, undefined);
