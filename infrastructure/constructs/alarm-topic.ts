@@ -12,10 +12,11 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 
-const MINUTES = 5;
+/** The period of every alarm that says nothing else. */
+export const ALARM_PERIOD = Duration.minutes(5);
 
 export interface AlarmOptions {
-  /** What is wrong and what to look at first; the runbook has the same heading. */
+  /** What is wrong; the runbook has a row of the same name on what to do. */
   readonly description: string;
   readonly metric: cloudwatch.IMetric;
   readonly threshold: number;
@@ -80,6 +81,3 @@ export class AlarmTopic extends Construct {
     return rule;
   }
 }
-
-/** The period of every alarm that says nothing else. */
-export const ALARM_PERIOD = Duration.minutes(MINUTES);

@@ -47,18 +47,17 @@ export class Synthesized {
   readonly app: App;
   readonly config: Config;
   private readonly templates = new Map<StackType, Template>();
-  private readonly synthesize: () => ReturnType<App['synth']>;
 
   constructor({ env, appVersion = '1.2.3' }: Variant) {
     this.config = loadConfig({ ...REQUIRED, ...env });
     this.app = newApp(appVersion === '' ? undefined : appVersion);
     buildStacks(this.app, this.config);
     applyPolicy(this.app, this.config);
-    this.synthesize = () => this.app.synth();
   }
 
+  /** CDK keeps what it synthesized; asking again costs nothing. */
   get assembly(): ReturnType<App['synth']> {
-    return this.synthesize();
+    return this.app.synth();
   }
 
   get stackNames(): string[] {
