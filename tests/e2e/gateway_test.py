@@ -168,6 +168,7 @@ class Framing(GatewayTest):
         self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n", 400)
         self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: a\r\r\n\r\n", 400)
         self.refuse(b"GET /livez\r HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
+        self.refuse(b"\r\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400)
         self.assert_never_run("X-A: b\rX-C: d", "Content-Length: {length}")
         connection = self.connect()
         connection.send(b"GET /livez HTTP/1.1\rHost: localhost\r\r")
@@ -363,6 +364,11 @@ class Limits(GatewayTest):
             with self.subTest(size=size):
                 self.assertIsNotNone(self.refuse(make_request("GET", "/" + "a" * (size - 1)), 414))
         self.assertIsNotNone(self.refuse(make_request("GET", "/livez?" + "a" * 9 * 1024), 414))
+
+    def test_lines_without_an_end_are_refused_at_the_limit(self):
+        """Not kept until the timer: what has come in is over the limit already."""
+        self.assertIsNotNone(self.refuse(b"GET /" + b"a" * 12000, 414))
+        self.assertIsNotNone(self.refuse(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20000, 431))
 
     def test_target_of_8_kib(self):
         self.assertEqual(self.connect().get("/" + "a" * 8191).status, 404)
