@@ -1,0 +1,233 @@
+#include "runtime/plan.h"
+
+#include "tests/support/test.h"
+
+enum { MANY = 3000 };
+
+static struct mr_message queue[MANY];
+static unsigned waiting;
+static struct mr_message *batch[MR_PLAN_MAX];
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(queue, 0, sizeof queue);
+    waiting = 0;
+    return 0;
+}
+
+/* Appends a message of a key (0: none) and a user (0: nobody). */
+static struct mr_message *add(enum mr_op op, uint64_t key, uint8_t user)
+{
+    struct mr_message *message = &queue[waiting];
+
+    message->envelope.op = op;
+    message->key = key;
+    message->envelope.has_principal = user != 0;
+    message->envelope.principal.user_id[15] = user;
+    if (waiting++ > 0)
+        queue[waiting - 2].next = message;
+    return message;
+}
+
+static unsigned plan(unsigned max)
+{
+    return mr_plan_batch(waiting > 0 ? queue : NULL, waiting, max, batch);
+}
+
+/* The places in the queue of what was planned, as "0 1 2". */
+static const char *places(unsigned count)
+{
+    static char text[4096];
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%u", i > 0 ? " " : "", (unsigned)(batch[i] - queue));
+    return text;
+}
+
+static void test_plan__takes_all_that_wait_in_their_order(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 5; i++)
+        add(MR_OP_task_get, 0, 1);
+    assert_string_equal(places(plan(128)), "0 1 2 3 4");
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(queue[i].taken);
+}
+
+static void test_plan__an_empty_queue_is_an_empty_batch(void **state)
+{
+    (void)state;
+    assert_int_equal(plan(128), 0);
+}
+
+static void test_plan__takes_no_more_than_it_may(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++)
+        add(MR_OP_task_get, 0, (uint8_t)(1 + i % 200));
+    assert_int_equal(plan(128), 128);
+    setup(NULL);
+    for (unsigned i = 0; i < MANY; i++)
+        add(MR_OP_task_get, 0, (uint8_t)(1 + i % 200));
+    assert_int_equal(plan(MR_PLAN_MAX), MR_PLAN_MAX);
+    setup(NULL);
+    for (unsigned i = 0; i < 3; i++)
+        add(MR_OP_task_get, 0, 1);
+    assert_int_equal(plan(1), 1);
+}
+
+static void test_plan__is_cut_at_the_first_conflict(void **state)
+{
+    (void)state;
+    add(MR_OP_task_create, 7, 1);
+    add(MR_OP_task_create, 8, 1);
+    add(MR_OP_task_update, 7, 1);
+    add(MR_OP_task_create, 9, 1);
+    assert_string_equal(places(plan(128)), "0 1");
+    assert_false(queue[3].taken);
+}
+
+static void test_plan__messages_without_a_key_never_conflict(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 10; i++)
+        add(MR_OP_task_get, 0, 1);
+    assert_int_equal(plan(128), 10);
+}
+
+static void test_plan__one_user_gets_a_quarter_before_others_had_a_turn(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 20; i++)
+        add(MR_OP_task_get, 0, 1);
+    add(MR_OP_task_get, 0, 2);
+    assert_string_equal(places(plan(8)), "0 1 20 2 3 4 5 6");
+}
+
+static void test_plan__when_all_fit_there_are_no_shares(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 7; i++)
+        add(MR_OP_task_get, 0, 1);
+    add(MR_OP_task_get, 0, 2);
+    assert_string_equal(places(plan(8)), "0 1 2 3 4 5 6 7");
+}
+
+static void test_plan__nobody_and_millrace_itself_have_no_share(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 20; i++)
+        add(MR_OP_db_ping, 0, 0);
+    assert_string_equal(places(plan(8)), "0 1 2 3 4 5 6 7");
+}
+
+/* Passed over for their user's share, 2 (key 5) must not be overtaken by 4 of the same key. */
+static void test_plan__what_is_passed_over_is_not_overtaken_by_its_key(void **state)
+{
+    (void)state;
+    add(MR_OP_task_create, 1, 1);
+    add(MR_OP_task_create, 2, 1);
+    add(MR_OP_task_create, 5, 1);
+    add(MR_OP_task_create, 3, 2);
+    add(MR_OP_task_create, 5, 2);
+    for (unsigned i = 0; i < 10; i++)
+        add(MR_OP_task_create, 100 + i, 3);
+    assert_string_equal(places(plan(8)), "0 1 3 2");
+}
+
+/* Random queues: whatever is taken, no key twice, and none before an older one of its key. */
+static void test_plan__never_breaks_the_order_of_a_key(void **state)
+{
+    uint64_t seed = 3;
+
+    (void)state;
+    for (unsigned round = 0; round < 2000; round++) {
+        unsigned count;
+        unsigned max = 1 + random_below(&seed, 16);
+        unsigned length = 1 + random_below(&seed, 40);
+
+        setup(NULL);
+        for (unsigned i = 0; i < length; i++)
+            add(MR_OP_task_create, random_below(&seed, 12), (uint8_t)random_below(&seed, 4));
+        count = plan(max);
+        assert_in_range(count, 1, max);
+        for (unsigned i = 0; i < length; i++)
+            for (unsigned j = 0; j < i && queue[i].taken && queue[i].key != 0; j++)
+                if (queue[j].key == queue[i].key)
+                    fail_test("round %u: %u before or beside %u", round, i, j);
+        for (unsigned i = 0; i < count; i++)
+            for (unsigned j = 0; j < i; j++)
+                assert_ptr_not_equal(batch[i], batch[j]);
+    }
+}
+
+static void test_plan__groups_what_one_statement_answers(void **state)
+{
+    static const struct mr_variant variant = {.field = "page"};
+
+    (void)state;
+    add(MR_OP_task_create, 0, 1);
+    add(MR_OP_task_list, 0, 1);
+    add(MR_OP_task_create, 0, 1);
+    add(MR_OP_task_list, 0, 1)->variant = &variant;
+    add(MR_OP_task_list, 0, 1);
+    assert_int_equal(plan(128), 5);
+    assert_int_equal(mr_plan_group(batch, 5, 128), 2);
+    assert_string_equal(places(5), "0 2 1 3 4");
+    assert_int_equal(mr_plan_group(batch + 2, 3, 128), 2);
+    assert_string_equal(places(5), "0 2 1 4 3");
+    assert_int_equal(mr_plan_group(batch + 4, 1, 128), 1);
+}
+
+static void test_plan__a_group_is_no_larger_than_its_op_allows(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 5; i++)
+        add(MR_OP_sign_in, 0, 0);
+    assert_int_equal(plan(128), 5);
+    assert_int_equal(mr_plan_group(batch, 5, 2), 2);
+    assert_string_equal(places(5), "0 1 2 3 4");
+}
+
+static void test_plan__keys_of_messages(void **state)
+{
+    struct mr_value create[MR_FIELDS_MAX] = {0};
+    struct mr_value update[MR_FIELDS_MAX] = {0};
+    struct mr_value get[MR_FIELDS_MAX] = {0};
+    uint64_t key;
+
+    (void)state;
+    memset(create[mr_field_index(MR_OP_task_create, "id")].uuid, 5, 16);
+    memset(update[mr_field_index(MR_OP_task_update, "taskId")].uuid, 5, 16);
+    key = mr_message_key(MR_OP_task_create, create);
+    assert_true(key != 0);
+    assert_true(key == mr_message_key(MR_OP_task_update, update)); /* one resource, one key, whatever the field is called */
+    memset(update[mr_field_index(MR_OP_task_update, "taskId")].uuid, 6, 16);
+    assert_true(key != mr_message_key(MR_OP_task_update, update));
+    assert_true(mr_message_key(MR_OP_task_get, get) == 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_plan__takes_all_that_wait_in_their_order),
+        TEST(test_plan__an_empty_queue_is_an_empty_batch),
+        TEST(test_plan__takes_no_more_than_it_may),
+        TEST(test_plan__is_cut_at_the_first_conflict),
+        TEST(test_plan__messages_without_a_key_never_conflict),
+        TEST(test_plan__one_user_gets_a_quarter_before_others_had_a_turn),
+        TEST(test_plan__when_all_fit_there_are_no_shares),
+        TEST(test_plan__nobody_and_millrace_itself_have_no_share),
+        TEST(test_plan__what_is_passed_over_is_not_overtaken_by_its_key),
+        TEST(test_plan__never_breaks_the_order_of_a_key),
+        TEST(test_plan__groups_what_one_statement_answers),
+        TEST(test_plan__a_group_is_no_larger_than_its_op_allows),
+        TEST(test_plan__keys_of_messages),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
