@@ -100,6 +100,8 @@ static bool is_choice(const char *rule, const char *value)
 {
     size_t len = strlen(value);
 
+    if (strchr(value, '|') != NULL)
+        return false;
     for (const char *at = rule; at != NULL; at = strchr(at, '|')) {
         at += *at == '|';
         if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0'))
