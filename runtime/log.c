@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "proto/field.h"
 #include "proto/json.h"
 #include "proto/timestamp.h"
 #include "runtime/clock.h"
@@ -39,12 +40,34 @@ static struct mr_slice timestamp(char text[MR_TIMESTAMP_TEXT])
     return (struct mr_slice){text, MR_TIMESTAMP_TEXT};
 }
 
+/* A JSON string; in what is not UTF-8 every byte beyond ASCII becomes a question mark, so that the line still parses. */
+static void quoted(struct mr_buf *line, struct mr_slice text)
+{
+    size_t start = line->len;
+
+    mr_json_string(line, text);
+    if (mr_utf8_valid(text, NULL))
+        return;
+    for (size_t i = start; i < line->len; i++)
+        if ((unsigned char)line->data[i] >= 0x80)
+            line->data[i] = '?';
+}
+
+/* Whether a value can stand in a pretty line without quotes: nothing in it ends the line or moves the cursor. */
+static bool is_plain(struct mr_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.data[i] <= ' ' || text.data[i] == 0x7f)
+            return false;
+    return text.len > 0;
+}
+
 static void json_member(struct mr_buf *line, const char *name, struct mr_slice text)
 {
     mr_buf_char(line, line->len == 0 ? '{' : ',');
     mr_json_string(line, mr_slice_of(name));
     mr_buf_char(line, ':');
-    mr_json_string(line, text);
+    quoted(line, text);
 }
 
 static void json_line(struct mr_buf *line, enum mr_log_level level, const char *message, const struct mr_log_field *fields)
@@ -77,10 +100,10 @@ static void pretty_line(struct mr_buf *line, enum mr_log_level level, const char
         mr_buf_printf(line, "  %s=", fields->name);
         if (fields->text.data == NULL)
             mr_buf_int(line, fields->integer);
-        else if (memchr(fields->text.data, ' ', fields->text.len) == NULL && fields->text.len > 0)
+        else if (is_plain(fields->text))
             mr_buf_slice(line, fields->text);
         else
-            mr_json_string(line, fields->text);
+            quoted(line, fields->text);
     }
     mr_buf_char(line, '\n');
 }
