@@ -4,7 +4,6 @@
  * name here is in the binary's table.
  */
 export const pendingSettings: readonly string[] = [
-  'DB_IDLE_RELEASE',
   'METRICS_EMF',
   'SCHEDULE_TASK_AGGREGATE_CRON',
   'SCHEDULE_TASK_CLEANUP_CRON',
