@@ -32,7 +32,6 @@ export interface Line {
 
 interface Resource {
   readonly Type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: the shape differs by resource type
   readonly Properties: any;
 }
 

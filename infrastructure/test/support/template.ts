@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import type { Template } from 'aws-cdk-lib/assertions';
 
 /** CloudFormation is untyped JSON; tests look into it with optional chaining. */
-// biome-ignore lint/suspicious/noExplicitAny: the shape differs by resource type
 export type Json = any;
 
 export interface Resource {
