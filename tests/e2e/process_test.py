@@ -383,7 +383,13 @@ class Starting(ProcessTest):
         scratch = self.scratch()
         parent = scratch.join("d" * 100, "e" * 100)
         os.makedirs(parent, 0o755)
+        before = set(glob.glob("/tmp/millrace-" + "[0-9a-f]" * 16))
         self.start_in(os.path.join(parent, "state"))
+        with open(os.path.join(parent, "state", "postgres", "data", "postmaster.opts")) as file:
+            directory = re.search("unix_socket_directories=([^\"]+)", file.read()).group(1)
+        self.assertNotIn(directory, before)
+        self.assertLess(len(directory), 60)
+        os.rmdir(directory)
 
     def test_relative_state_directory(self):
         scratch = self.scratch()
