@@ -108,9 +108,13 @@ static mr_status check_history(struct migrator *self, const mr_rows *rows)
                           version_of(rows, mr_rows_count(rows) - 1), known);
             return MR_CONFLICT;
         }
+        if (version != (int)row + 1) {
+            mr_buf_printf(self->problem, "schema_migration has version %d where %u belongs", version, row + 1);
+            return MR_CONFLICT;
+        }
         checksum(expected, self->migrations[version - 1].text);
         mr_rows_get(rows, row, 1, &applied);
-        if (version != (int)row + 1 || !mr_slice_is(applied, expected)) {
+        if (!mr_slice_is(applied, expected)) {
             mr_buf_printf(self->problem, "migration %d was applied with another text than this binary's %s", version,
                           self->migrations[version - 1].name);
             return MR_CONFLICT;
