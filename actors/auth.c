@@ -62,6 +62,14 @@ static void on_register(struct mr_actor *self, struct mr_message *const *message
     free(hashes);
 }
 
+/* The server refused a statement for many, and for fewer it may not: the message to blame is to stand alone. */
+static bool can_halve(const struct mr_actor *self, mr_status status, unsigned count)
+{
+    const struct mr_db_error *error = mr_db_last_error(self->db);
+
+    return count > 1 && status == error->status && error->rerun && !error->lost;
+}
+
 static mr_status find_users(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_rows **out)
 {
     int username = mr_field_index(MR_OP_sign_in, "username");
@@ -184,6 +192,11 @@ static void answer_grants(struct mr_actor *self, const struct grant *grants, uns
 {
     mr_status status = count > 0 ? store_grants(self, grants, count, deadline_ms) : MR_OK;
 
+    if (status != MR_OK && can_halve(self, status, count)) {
+        answer_grants(self, grants, count / 2, deadline_ms);
+        answer_grants(self, grants + count / 2, count - count / 2, deadline_ms);
+        return;
+    }
     if (status != MR_OK)
         mr_answer_log(self, "sign_in__grant", status, count);
     for (unsigned i = 0; i < count; i++)
@@ -200,7 +213,10 @@ static void on_sign_in(struct mr_actor *self, struct mr_message *const *messages
     mr_status status = grants != NULL ? find_users(self, messages, count, &rows) : MR_NO_MEMORY;
     unsigned good = 0;
 
-    if (status != MR_OK) {
+    if (status != MR_OK && can_halve(self, status, count)) {
+        on_sign_in(self, messages, count / 2);
+        on_sign_in(self, messages + count / 2, count - count / 2);
+    } else if (status != MR_OK) {
         mr_answer_log(self, "sign_in__find", status, count);
         for (unsigned i = 0; i < count; i++)
             mr_answer_error(self, messages[i], status, NULL, NULL, NULL);
