@@ -1,0 +1,320 @@
+#include "runtime/db.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/support/database.h"
+#include "tests/support/test.h"
+
+static struct database *database;
+
+static int setup(void **state)
+{
+    (void)state;
+    database = database_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    database_destroy(&database);
+    return 0;
+}
+
+static const struct mr_statement echo = {
+    "echo", "SELECT t, u, i, b, w, count(*) OVER () AS total, k.n FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::boolean[], $5::timestamptz[])"
+            " WITH ORDINALITY AS k (t, u, i, b, w, n) ORDER BY n"};
+static const struct mr_statement sleeper = {"sleeper", "SELECT pg_sleep(k.s) FROM unnest($1::bigint[]) AS k (s)"};
+static const struct mr_statement broken = {"broken", "SELECT nonsense FROM nowhere"};
+
+static mr_db *make_db(const struct mr_config *config, const struct mr_clock *clock, const struct mr_statement *const *statements)
+{
+    struct mr_db_options options = {
+        .config = config, .clock = clock, .host = config->db_host, .application_name = "db_test", .set_wise = true};
+    mr_db *out = NULL;
+
+    assert_int_equal(mr_db_new(&out, &options, statements), MR_OK);
+    return out;
+}
+
+static int64_t in_ms(int64_t ms)
+{
+    return mr_mono_ms(&mr_system_clock) + ms;
+}
+
+static struct mr_slice get(const mr_rows *rows, unsigned row, unsigned column)
+{
+    struct mr_slice out = {"(null)", 6};
+
+    mr_rows_get(rows, row, column, &out);
+    return out;
+}
+
+/* What goes in as binary arrays comes out as the same values: for every type, with NULLs. */
+static void test_db__binary_arrays_are_what_the_server_takes(void **state)
+{
+    static const struct mr_statement *const statements[] = {&echo, NULL};
+    static const int64_t integers[] = {0, 1, -1, INT64_MAX, INT64_MIN, 946684800000000, 253402300799999999, -62135596800000000};
+    mr_db *db = make_db(&database->config, &mr_system_clock, statements);
+    struct mr_params params = {0};
+
+    (void)state;
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    for (unsigned count = 1; count <= 8; count++) {
+        mr_rows *rows = NULL;
+
+        mr_params_begin(&params, 5);
+        for (unsigned i = 0; i < count; i++) {
+            struct mr_value value = {.present = i % 3 != 2};
+            char text[20000];
+
+            memset(text, 'x', sizeof text);
+            value.text = (struct mr_slice){text, i * 2500};
+            mr_params_add(&params, 0, MR_TEXT, &value);
+            memset(value.uuid, (int)i, sizeof value.uuid);
+            mr_params_add(&params, 1, MR_UUID, &value);
+            value.integer = integers[i];
+            mr_params_add(&params, 2, MR_INT, &value);
+            value.boolean = i % 2 == 0;
+            mr_params_add(&params, 3, MR_BOOL, &value);
+            value.integer = i < 5 ? integers[i % 3] : integers[i];
+            mr_params_add(&params, 4, MR_TIME, &value);
+        }
+        assert_int_equal(mr_params_end(&params), MR_OK);
+        if (mr_db_run(db, "echo", &params, in_ms(5000), &rows) != MR_OK)
+            fail_test("%u: %s", count, mr_db_last_error(db)->message);
+        assert_int_equal(mr_rows_count(rows), count);
+        for (unsigned i = 0; i < count; i++) {
+            struct mr_buf wire = {0};
+            struct mr_wire at;
+            struct mr_wire_item item;
+            int64_t micros = 0;
+
+            assert_int_equal(mr_rows_int(rows, i, 6, 0), i + 1);
+            if (i % 3 == 2) {
+                for (unsigned column = 0; column < 5; column++)
+                    assert_false(mr_rows_get(rows, i, column, &(struct mr_slice){0}));
+                continue;
+            }
+            assert_int_equal(get(rows, i, 0).len, i * 2500);
+            assert_int_equal(get(rows, i, 1).data[7], i);
+            assert_int_equal(mr_rows_int(rows, i, 2, 0), integers[i]);
+            assert_int_equal(get(rows, i, 3).data[0], i % 2 == 0);
+            assert_int_equal(mr_rows_wire(rows, i, 4, &wire), MR_OK);
+            at = mr_wire_of(wire.data, wire.len);
+            assert_int_equal(mr_wire_next(&at, &item), MR_OK);
+            assert_true(mr_wire_is_time(&item, &micros));
+            assert_int_equal(micros, i < 5 ? integers[i % 3] : integers[i]);
+            mr_buf_fini(&wire);
+        }
+        mr_rows_free(&rows);
+    }
+    mr_params_fini(&params);
+    mr_db_destroy(&db);
+}
+
+static void test_db__an_error_of_the_server_keeps_the_connection(void **state)
+{
+    mr_db *db = make_db(&database->config, &mr_system_clock, NULL);
+
+    (void)state;
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    assert_int_equal(mr_db_exec(db, "SELECT 1/0", in_ms(5000), NULL), MR_INVALID);
+    assert_string_equal(mr_db_last_error(db)->sqlstate, "22012");
+    assert_false(mr_db_last_error(db)->lost);
+    assert_true(mr_db_is_up(db));
+    assert_int_equal(sql_number(db, "SELECT 42"), 42);
+    mr_db_destroy(&db);
+}
+
+static void test_db__a_statement_that_does_not_prepare_is_told(void **state)
+{
+    static const struct mr_statement *const statements[] = {&echo, &broken, &sleeper, NULL};
+    mr_db *db = make_db(&database->config, &mr_system_clock, statements);
+
+    (void)state;
+    assert_int_not_equal(mr_db_connect(db), MR_OK);
+    assert_string_equal(mr_db_last_error(db)->sqlstate, "42P01");
+    assert_false(mr_db_is_up(db));
+    mr_db_destroy(&db);
+}
+
+static void test_db__a_wait_ends_at_its_deadline(void **state)
+{
+    static const struct mr_statement *const statements[] = {&sleeper, NULL};
+    mr_db *db = make_db(&database->config, &mr_system_clock, statements);
+    struct mr_params params = {0};
+    struct mr_value five = {.present = true, .integer = 5};
+    int64_t began_ms;
+    mr_rows *rows = NULL;
+
+    (void)state;
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    mr_params_begin(&params, 1);
+    mr_params_add(&params, 0, MR_INT, &five);
+    assert_int_equal(mr_params_end(&params), MR_OK);
+    began_ms = mr_mono_ms(&mr_system_clock);
+    assert_int_equal(mr_db_run(db, "sleeper", &params, in_ms(200), &rows), MR_UNAVAILABLE);
+    assert_in_range(mr_mono_ms(&mr_system_clock) - began_ms, 190, 2000);
+    assert_true(mr_db_last_error(db)->lost);
+    assert_false(mr_db_is_up(db));
+    assert_int_equal(mr_db_fd(db), -1);
+    assert_int_equal(mr_db_run(db, "sleeper", &params, in_ms(200), &rows), MR_UNAVAILABLE);
+    assert_int_equal(mr_db_reconnect(db), MR_OK);
+    mr_params_fini(&params);
+    mr_db_destroy(&db);
+}
+
+static void test_db__the_server_ends_what_takes_too_long(void **state)
+{
+    mr_db *db;
+
+    (void)state;
+    database->config.request_timeout = 100;
+    db = make_db(&database->config, &mr_system_clock, NULL);
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    assert_int_equal(mr_db_exec(db, "SELECT pg_sleep(5)", in_ms(5000), NULL), MR_TIMEOUT);
+    assert_string_equal(mr_db_last_error(db)->sqlstate, "57014");
+    assert_false(mr_db_last_error(db)->rerun);
+    assert_true(mr_db_is_up(db));
+    mr_db_destroy(&db);
+}
+
+/* A host that takes the connection and never says a word. */
+static void test_db__a_silent_host_costs_no_more_than_the_connect_timeout(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct mr_config config = database->config;
+    int64_t began_ms = mr_mono_ms(&mr_system_clock);
+    mr_db *db;
+
+    (void)state;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    config.db_host = "127.0.0.1";
+    config.db_port = ntohs(address.sin_port);
+    config.db_connect_timeout = 200;
+    db = make_db(&config, &mr_system_clock, NULL);
+    assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE);
+    assert_in_range(mr_mono_ms(&mr_system_clock) - began_ms, 190, 2000);
+    mr_db_destroy(&db);
+    close(listener);
+}
+
+/* The test's clock stands still unless it is moved: pauses of 50 ms, doubling to a second. */
+static void test_db__attempts_are_spaced_by_growing_pauses(void **state)
+{
+    static struct test_clock clock;
+    struct mr_config config = database->config;
+    static const int64_t pauses[] = {50, 100, 200, 400, 800, 1000, 1000, 1000};
+    mr_db *db;
+
+    (void)state;
+    test_clock_init(&clock, 0);
+    config.db_host = "/nonexistent";
+    db = make_db(&config, &clock.clock, NULL);
+    for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
+        assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE); /* an attempt */
+        config.db_host = database->config.db_host;
+        test_clock_advance(&clock, pauses[i] - 1);
+        assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE);
+        assert_false(mr_db_is_up(db)); /* none was made, though it would have worked */
+        test_clock_advance(&clock, 1);
+    }
+    mr_db_destroy(&db);
+}
+
+static void test_db__a_success_resets_the_pause(void **state)
+{
+    static struct test_clock clock;
+    struct mr_config config = database->config;
+    mr_db *db;
+
+    (void)state;
+    test_clock_init(&clock, 0);
+    config.db_database = "no_such_database";
+    db = make_db(&config, &clock.clock, NULL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mr_db_reconnect(db), MR_UNAVAILABLE);
+    config.db_database = database->name;
+    assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE); /* 200 ms have to pass */
+    assert_int_equal(mr_db_reconnect(db), MR_OK);
+    sql_exec(database->db, "SELECT pg_terminate_backend(%lld, 5000)", (long long)backend_pid(database->db, "db_test", false));
+    mr_db_listen(db);
+    eventually((mr_db_listen(db), !mr_db_is_up(db)));
+    assert_int_equal(mr_db_connect(db), MR_OK); /* at once: nothing failed since */
+    mr_db_destroy(&db);
+}
+
+static void test_db__notices_of_its_channel(void **state)
+{
+    struct mr_db_options options = {.config = &database->config, .clock = &mr_system_clock, .host = database->config.db_host,
+                                    .application_name = "db_test", .channel = "some_channel", .set_wise = true};
+    static const struct mr_statement *const statements[] = {&echo, NULL};
+    mr_db *db = NULL;
+
+    (void)state;
+    assert_int_equal(mr_db_new(&db, &options, statements), MR_OK);
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    assert_true(mr_db_notified(db)); /* what was told before the connection stood is not known */
+    assert_false(mr_db_notified(db));
+    sql_exec(database->db, "NOTIFY some_channel");
+    eventually((mr_db_listen(db), mr_db_notified(db)));
+    assert_false(mr_db_notified(db));
+    sql_exec(database->db, "NOTIFY another_channel");
+    assert_int_equal(sql_number(db, "SELECT 1"), 1);
+    assert_false(mr_db_notified(db));
+    mr_db_destroy(&db);
+}
+
+static void test_db__types_it_does_not_know_are_an_error_not_a_crash(void **state)
+{
+    static const struct mr_statement odd = {"odd", "SELECT '{1,2}'::int[], 1::numeric, '1 s'::interval, 2::smallint, 3::int, 0.5::float8,"
+                                                   " 'v'::varchar, 'u', NULL FROM unnest($1::bigint[])"};
+    static const struct mr_statement *const statements[] = {&odd, NULL};
+    mr_db *db = make_db(&database->config, &mr_system_clock, statements);
+    struct mr_params params = {0};
+    struct mr_value one = {.present = true, .integer = 1};
+    struct mr_buf wire = {0};
+    mr_rows *rows = NULL;
+
+    (void)state;
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    mr_params_begin(&params, 1);
+    mr_params_add(&params, 0, MR_INT, &one);
+    assert_int_equal(mr_params_end(&params), MR_OK);
+    assert_int_equal(mr_db_run(db, "odd", &params, in_ms(5000), &rows), MR_OK);
+    for (unsigned column = 0; column < mr_rows_columns(rows); column++)
+        assert_int_equal(mr_rows_wire(rows, 0, column, &wire), column < 3 ? MR_INTERNAL : MR_OK);
+    assert_int_equal(mr_rows_int(rows, 0, 3, 0), 2);
+    assert_int_equal(mr_rows_int(rows, 0, 8, 77), 77);
+    mr_rows_free(&rows);
+    mr_params_fini(&params);
+    mr_buf_fini(&wire);
+    mr_db_destroy(&db);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_db__binary_arrays_are_what_the_server_takes),
+        TEST(test_db__an_error_of_the_server_keeps_the_connection),
+        TEST(test_db__a_statement_that_does_not_prepare_is_told),
+        TEST(test_db__a_wait_ends_at_its_deadline),
+        TEST(test_db__the_server_ends_what_takes_too_long),
+        TEST(test_db__a_silent_host_costs_no_more_than_the_connect_timeout),
+        TEST(test_db__attempts_are_spaced_by_growing_pauses),
+        TEST(test_db__a_success_resets_the_pause),
+        TEST(test_db__notices_of_its_channel),
+        TEST(test_db__types_it_does_not_know_are_an_error_not_a_crash),
+    };
+
+    return cmocka_run_group_tests(tests, database_server_start, database_server_stop);
+}

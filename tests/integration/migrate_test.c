@@ -1,0 +1,228 @@
+#include "runtime/migrate.h"
+
+#include <pthread.h>
+
+#include "tests/support/database.h"
+#include "tests/support/test.h"
+
+static struct database *database;
+
+static int setup(void **state)
+{
+    (void)state;
+    database = database_new_empty();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    database_destroy(&database);
+    return 0;
+}
+
+static const struct mr_migration two[] = {
+    {1, "0001_first", "CREATE TABLE first (n integer);"},
+    {2, "0002_second", "CREATE TABLE second (n integer); INSERT INTO first VALUES (1);"},
+    {0, NULL, NULL}};
+static const struct mr_migration broken[] = {
+    {1, "0001_first", "CREATE TABLE first (n integer);"},
+    {2, "0002_second", "CREATE TABLE half (n integer); INSERT INTO half VALUES (1); SELECT 1/0;"},
+    {3, "0003_third", "CREATE TABLE third (n integer);"},
+    {0, NULL, NULL}};
+static const struct mr_migration changed[] = {
+    {1, "0001_first", "CREATE TABLE first (n bigint);"}, {2, "0002_second", "CREATE TABLE second (n integer);"}, {0, NULL, NULL}};
+static const struct mr_migration one[] = {{1, "0001_first", "CREATE TABLE first (n integer);"}, {0, NULL, NULL}};
+
+static struct mr_buf problem;
+
+static mr_status up(const struct mr_migration *migrations, unsigned *applied)
+{
+    mr_buf_clear(&problem, 0);
+    return mr_migrate_up_with(&database->config, &mr_system_clock, 0, migrations, applied, &problem);
+}
+
+static bool problem_has(const char *text)
+{
+    return problem.len > 0 && memmem(problem.data, problem.len, text, strlen(text)) != NULL;
+}
+
+static bool exists(const char *table)
+{
+    return sql_number(database->db, "SELECT count(*) FROM pg_class WHERE relname = '%s'", table) == 1;
+}
+
+static void test_migrate__applies_what_is_missing_and_then_nothing(void **state)
+{
+    unsigned applied = 99;
+
+    (void)state;
+    assert_int_equal(up(one, &applied), MR_OK);
+    assert_int_equal(applied, 1);
+    assert_int_equal(up(two, &applied), MR_OK);
+    assert_int_equal(applied, 1);
+    assert_int_equal(up(two, &applied), MR_OK);
+    assert_int_equal(applied, 0);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM first"), 1);
+    assert_string_equal(sql_text(database->db, "SELECT string_agg(version || ' ' || name, ', ' ORDER BY version) FROM schema_migration"),
+                        "1 0001_first, 2 0002_second");
+}
+
+static void test_migrate__the_migrations_of_the_binary_apply(void **state)
+{
+    struct mr_buf list = {0};
+    unsigned applied;
+
+    (void)state;
+    mr_buf_clear(&problem, 0);
+    assert_int_equal(mr_migrate_status(&database->config, &mr_system_clock, &list, &problem), MR_OK);
+    assert_non_null(memmem(list.data, list.len, "0001  0001_", 11));
+    assert_non_null(memmem(list.data, list.len, "pending", 7));
+    assert_false(exists("schema_migration")); /* asking changes nothing */
+    assert_int_equal(mr_migrate_up(&database->config, &mr_system_clock, 0, &applied, &problem), MR_OK);
+    assert_true(exists("task"));
+    mr_buf_clear(&list, 0);
+    assert_int_equal(mr_migrate_status(&database->config, &mr_system_clock, &list, &problem), MR_OK);
+    assert_null(memmem(list.data, list.len, "pending", 7));
+    mr_buf_fini(&list);
+}
+
+static void test_migrate__one_that_fails_halfway_leaves_nothing_behind(void **state)
+{
+    unsigned applied = 99;
+
+    (void)state;
+    assert_int_not_equal(up(broken, &applied), MR_OK);
+    assert_int_equal(applied, 1);
+    assert_true(problem_has("0002_second"));
+    assert_true(problem_has("22012"));
+    assert_true(exists("first"));
+    assert_false(exists("half"));
+    assert_false(exists("third"));
+    assert_int_equal(sql_number(database->db, "SELECT max(version) FROM schema_migration"), 1);
+    assert_int_equal(up(two, &applied), MR_OK); /* the corrected text goes on from there */
+    assert_int_equal(applied, 1);
+}
+
+static void test_migrate__a_changed_text_is_refused(void **state)
+{
+    unsigned applied;
+
+    (void)state;
+    assert_int_equal(up(one, &applied), MR_OK);
+    assert_int_equal(up(changed, &applied), MR_CONFLICT);
+    assert_int_equal(applied, 0);
+    assert_true(problem_has("another text"));
+    assert_false(exists("second"));
+}
+
+static void test_migrate__a_newer_database_is_refused(void **state)
+{
+    unsigned applied;
+
+    (void)state;
+    assert_int_equal(up(two, &applied), MR_OK);
+    assert_int_equal(up(one, &applied), MR_CONFLICT);
+    assert_true(problem_has("version 2"));
+}
+
+static void test_migrate__a_history_that_cannot_be_is_refused(void **state)
+{
+    static const int versions[] = {0, -1, 2};
+    unsigned applied;
+
+    (void)state;
+    assert_int_equal(up(two, &applied), MR_OK);
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        sql_exec(database->db, "DELETE FROM schema_migration; INSERT INTO schema_migration (version, name, checksum) VALUES (%d, 'x', 'x')", versions[i]);
+        assert_int_equal(up(two, &applied), MR_CONFLICT);
+        assert_true(problem.len > 0);
+    }
+}
+
+static void test_migrate__a_database_that_is_not_there_is_told(void **state)
+{
+    unsigned applied;
+
+    (void)state;
+    database->config.db_database = "no_such_database";
+    assert_int_equal(up(two, &applied), MR_UNAVAILABLE);
+    assert_true(problem_has("no_such_database"));
+    assert_int_equal(applied, 0);
+}
+
+static void *migrate_in_thread(void *argument)
+{
+    unsigned *applied = argument;
+    struct mr_buf own_problem = {0};
+    mr_status status = mr_migrate_up_with(&database->config, &mr_system_clock, 0, two, applied, &own_problem);
+
+    mr_buf_fini(&own_problem);
+    return status == MR_OK ? argument : NULL;
+}
+
+static void test_migrate__of_several_at_once_one_does_the_work(void **state)
+{
+    enum { THREADS = 6 };
+    pthread_t threads[THREADS];
+    unsigned applied[THREADS] = {0};
+    unsigned total = 0;
+    bool good = true;
+
+    (void)state;
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, migrate_in_thread, &applied[i]), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *result;
+
+        pthread_join(threads[i], &result);
+        good = good && result != NULL;
+        total += applied[i];
+    }
+    assert_true(good);
+    assert_int_equal(total, 2);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM first"), 1);
+}
+
+static void test_migrate__waits_for_another_that_holds_the_lock(void **state)
+{
+    pthread_t thread;
+    unsigned applied = 0;
+    mr_db *holder = database_connect(database);
+    void *result;
+
+    (void)state;
+    sql_exec(holder, "SELECT pg_advisory_lock(7883960444165051237)");
+    assert_int_equal(pthread_create(&thread, NULL, migrate_in_thread, &applied), 0);
+    eventually(sql_number(database->db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == 1);
+    assert_false(exists("first"));
+    mr_db_destroy(&holder); /* a holder that dies lets go */
+    pthread_join(thread, &result);
+    assert_non_null(result);
+    assert_int_equal(applied, 2);
+}
+
+static int done(void **state)
+{
+    mr_buf_fini(&problem);
+    return database_server_stop(state);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_migrate__applies_what_is_missing_and_then_nothing),
+        TEST(test_migrate__the_migrations_of_the_binary_apply),
+        TEST(test_migrate__one_that_fails_halfway_leaves_nothing_behind),
+        TEST(test_migrate__a_changed_text_is_refused),
+        TEST(test_migrate__a_newer_database_is_refused),
+        TEST(test_migrate__a_history_that_cannot_be_is_refused),
+        TEST(test_migrate__a_database_that_is_not_there_is_told),
+        TEST(test_migrate__of_several_at_once_one_does_the_work),
+        TEST(test_migrate__waits_for_another_that_holds_the_lock),
+    };
+
+    return cmocka_run_group_tests(tests, database_server_start, done);
+}
