@@ -205,6 +205,7 @@ static void run(zsock_t *pipe, void *argument)
     pthread_setname_np(pthread_self(), self->name);
     self->pipe = pipe;
     self->body(self, self->argument);
+    HAND_OVER(self);
 }
 
 mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument)
@@ -221,11 +222,13 @@ mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argumen
         free(self);
         return NULL;
     }
+    TAKE_OVER(self);
     return self;
 }
 
 void mr_thread_ready(mr_thread *self)
 {
+    HAND_OVER(self);
     zsock_signal(self->pipe, 0);
 }
 
@@ -234,6 +237,7 @@ void mr_thread_stop(mr_thread **self)
     if (*self == NULL)
         return;
     zactor_destroy(&(*self)->actor);
+    TAKE_OVER(*self);
     free(*self);
     *self = NULL;
 }
