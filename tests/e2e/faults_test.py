@@ -149,9 +149,13 @@ class Exhausted(WithServer):
         load = self.start_load(clients=4)
         hold_all()
         load.flows()  # who is connected is not concerned
-        held[0].query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^(auth|data-)'")
-        hold_all()
-        wait_for(lambda: load.count(503) > 0, 10, "requests are refused while there is no connection to be had")
+
+        def refused():  # an actor may be quicker to the place it lost than we are
+            held[0].query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^(auth|data-)'")
+            hold_all()
+            return load.count(503) > 0
+
+        wait_for(refused, 10, "requests are refused while there is no connection to be had")
         while held:
             held.pop().close()
         load.flows()
