@@ -139,15 +139,27 @@ static bool decode_value(const struct mr_wire_item *item, enum mr_type type, str
     if (!out->present)
         return true;
     switch (type) {
-    case MR_TEXT: out->text = item->bytes; return item->kind == MR_WIRE_TEXT;
+    case MR_TEXT:
+        if (item->kind != MR_WIRE_TEXT)
+            return false;
+        out->text = item->bytes;
+        return true;
     case MR_UUID:
         if (item->kind != MR_WIRE_BIN || item->bytes.len != 16)
             return false;
         memcpy(out->uuid, item->bytes.data, 16);
         return true;
     case MR_TIME: return mr_wire_is_time(item, &out->integer);
-    case MR_INT: out->integer = item->integer; return item->kind == MR_WIRE_INT;
-    case MR_BOOL: out->boolean = item->boolean; return item->kind == MR_WIRE_BOOL;
+    case MR_INT:
+        if (item->kind != MR_WIRE_INT)
+            return false;
+        out->integer = item->integer;
+        return true;
+    case MR_BOOL:
+        if (item->kind != MR_WIRE_BOOL)
+            return false;
+        out->boolean = item->boolean;
+        return true;
     }
     return false;
 }
