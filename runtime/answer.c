@@ -56,11 +56,13 @@ static void answer_all(struct mr_actor *self, struct mr_message *const *messages
 int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     int64_t latest = 0;
+    int64_t left;
 
     for (unsigned i = 0; i < count; i++)
         if (messages[i]->envelope.deadline_ms > latest)
             latest = messages[i]->envelope.deadline_ms;
-    return mr_mono_ms(self->clock) + latest - mr_wall_ms(self->clock);
+    left = latest - mr_wall_ms(self->clock);
+    return mr_mono_ms(self->clock) + (left < INT32_MAX ? left : INT32_MAX);
 }
 
 void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count)
