@@ -1,5 +1,7 @@
 # Writes the files of sql/ into C tables. Run by `cmake -P` with SOURCE (the sql folder) and OUT (the C file).
 
+cmake_minimum_required(VERSION 3.25)
+
 # A C string literal of `text`, one line of source for each of its lines.
 function(c_literal text out)
     string(REPLACE "\\" "\\\\" text "${text}")
