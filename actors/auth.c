@@ -180,7 +180,7 @@ static void answer_grant(struct mr_actor *self, const struct grant *grant)
         mr_wire_text(&body, MR_SLICE("Bearer"));
         mr_wire_text(&body, MR_SLICE("expiresIn"));
         mr_wire_int(&body, life_s);
-        mr_answer_body(self, grant->message, (struct mr_slice){"", 0}, &body);
+        mr_answer_body(self, grant->message, &body);
     } else {
         mr_answer_error(self, grant->message, status, NULL, NULL, NULL);
     }

@@ -53,12 +53,19 @@ static void answer_no_route(struct exchange *exchange, const struct mr_http_requ
     mr_buf_fini(&allow);
 }
 
-/* The limit of a walk, so that the Link keeps it. */
-static unsigned limit_of(enum mr_op op, const struct mr_value *values)
+/* The question without its cursor, so that the Link to the rest asks the same. */
+static void keep_query(struct exchange *exchange, struct mr_slice query)
 {
-    int index = mr_field_index(op, "limit");
+    struct mr_slice name;
+    struct mr_slice value;
 
-    return index >= 0 && values[index].present ? (unsigned)values[index].integer : 0;
+    while (mr_http_query_next(&query, &name, &value)) {
+        if (mr_slice_is(name, "cursor"))
+            continue;
+        if (exchange->query.len > 0)
+            mr_buf_char(&exchange->query, '&');
+        mr_buf_append(&exchange->query, name.data, (size_t)(value.data - name.data) + value.len);
+    }
 }
 
 static void send_message(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
@@ -70,7 +77,8 @@ static void send_message(struct exchange *exchange, const struct mr_route *route
     mr_status status = mr_request_read(&message, route, request, body, principal, exchange->new_id, &detail);
 
     if (status == MR_OK) {
-        exchange->limit = limit_of(route->op, message.values);
+        if (mr_op_info(route->op)->traits->shape == MR_SHAPE_MANY)
+            keep_query(exchange, request->query);
         status = exchange_send(exchange, route->op, message.values, principal, exchange->gateway->config->request_timeout);
     }
     if (status == MR_OK)
@@ -89,15 +97,12 @@ static void copy_text(char *out, size_t room, struct mr_slice text)
 }
 
 /* True when the answer was at hand. Otherwise the exchange knows what to keep when it comes. */
-static bool answer_from_cache(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request)
+static bool answer_from_cache(struct exchange *exchange, const struct mr_route *route)
 {
     struct gateway *gateway = exchange->gateway;
     struct mr_slice key = route->param_count > 0 ? route->params[0].value : (struct mr_slice){"", 0};
     const struct mr_cached *cached = mr_cache_find(&gateway->cache, route->op, key, exchange->started_ms);
-    struct mr_slice tag;
 
-    if (mr_http_header(request, "if-none-match", &tag) && tag.len < sizeof exchange->if_none_match)
-        copy_text(exchange->if_none_match, sizeof exchange->if_none_match, tag);
     if (cached != NULL)
         reply_cached(exchange, cached);
     else
@@ -122,7 +127,10 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
     enum mr_access access = mr_op_info(route->op)->access;
     struct mr_principal principal;
     mr_status status = MR_OK;
+    struct mr_slice tag;
 
+    if (mr_http_header(request, "if-none-match", &tag))
+        copy_text(exchange->if_none_match, sizeof exchange->if_none_match, tag);
     if (access != MR_ACCESS_PUBLIC)
         status = mr_authenticate(&principal, gateway->tokens, request, gateway->config->jwt_secret,
                                  mr_wall_ms(gateway->clock) / 1000);
@@ -130,7 +138,7 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
         status = MR_FORBIDDEN;
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
-    else if (mr_op_info(route->op)->traits->cache_s == 0 || !answer_from_cache(exchange, route, request))
+    else if (mr_op_info(route->op)->traits->cache_s == 0 || !answer_from_cache(exchange, route))
         send_message(exchange, route, request, body, access != MR_ACCESS_PUBLIC ? &principal : NULL);
 }
 

@@ -80,7 +80,7 @@ struct exchange *exchange_new(struct connection *connection, const struct mr_htt
     self->op = MR_OP_COUNT;
     self->sent = false;
     self->has_user = false;
-    self->limit = 0;
+    mr_buf_clear(&self->query, 512);
     self->cache_key[0] = '\0';
     self->if_none_match[0] = '\0';
     self->is_head = request != NULL && request->is_head;

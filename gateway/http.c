@@ -202,17 +202,28 @@ static struct mr_slice trim(struct mr_slice text)
     return text;
 }
 
+bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item)
+{
+    while (list->len > 0) {
+        const char *comma = memchr(list->data, ',', list->len);
+        size_t len = comma != NULL ? (size_t)(comma - list->data) : list->len;
+
+        *item = trim((struct mr_slice){list->data, len});
+        len += comma != NULL;
+        *list = (struct mr_slice){list->data + len, list->len - len};
+        if (item->len > 0)
+            return true;
+    }
+    return false;
+}
+
 bool mr_http_list_has(struct mr_slice value, const char *word)
 {
-    while (value.len > 0) {
-        const char *comma = memchr(value.data, ',', value.len);
-        size_t len = comma != NULL ? (size_t)(comma - value.data) : value.len;
+    struct mr_slice item;
 
-        if (name_is(trim((struct mr_slice){value.data, len}), word))
+    while (mr_http_list_next(&value, &item))
+        if (name_is(item, word))
             return true;
-        len += comma != NULL;
-        value = (struct mr_slice){value.data + len, value.len - len};
-    }
     return false;
 }
 
@@ -360,4 +371,22 @@ mr_status mr_http_decode(struct mr_buf *out, struct mr_slice text, bool form)
         mr_buf_char(out, c);
     }
     return out->failed ? MR_NO_MEMORY : MR_OK;
+}
+
+bool mr_http_query_next(struct mr_slice *query, struct mr_slice *name, struct mr_slice *value)
+{
+    const char *amp;
+    const char *equals;
+    size_t len;
+
+    if (query->len == 0)
+        return false;
+    amp = memchr(query->data, '&', query->len);
+    len = amp != NULL ? (size_t)(amp - query->data) : query->len;
+    equals = memchr(query->data, '=', len);
+    *name = (struct mr_slice){query->data, equals != NULL ? (size_t)(equals - query->data) : len};
+    *value = equals != NULL ? (struct mr_slice){equals + 1, len - name->len - 1} : (struct mr_slice){query->data + len, 0};
+    len += amp != NULL;
+    *query = (struct mr_slice){query->data + len, query->len - len};
+    return true;
 }

@@ -66,6 +66,12 @@ mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t le
 /* Value of a header, name in lower case; false when it is missing. The first when there are several. */
 bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value);
 
+/* Takes the next name and value of a query, both as sent; false at its end. */
+bool mr_http_query_next(struct mr_slice *query, struct mr_slice *name, struct mr_slice *value);
+
+/* Takes the next item of a comma-separated list, without blanks around it; false at its end. Empty items are passed over. */
+bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
+
 /* Whether the comma-separated list in `value` holds `word` (lower case), without regard to case. */
 bool mr_http_list_has(struct mr_slice value, const char *word);
 

@@ -68,7 +68,7 @@ struct exchange {
     int64_t deadline_ms;           /* monotonic */
     bool sent;                     /* counted at its mailbox */
     bool is_head;
-    unsigned limit;               /* of a list that is walked; 0: none */
+    struct mr_buf query;          /* of a list: without its cursor, terminated; for the Link to the rest */
     uint64_t cache_generation;    /* when the message was sent */
     char cache_key[MR_CACHE_KEY]; /* of an op that may be cached */
     char if_none_match[128];

@@ -147,26 +147,29 @@ void reply_json(struct exchange *exchange, int http, struct mr_slice body, const
     respond(exchange, http, "application/json", body, extra_headers);
 }
 
-/* "/v1/tasks/:id" with the id that was made for the message. */
-static void add_location(struct mr_buf *out, const struct exchange *exchange, const char *location)
+/* "/v1/tasks/:id" with the id of what was made; a repeated request is told the id of the first. */
+static void add_location(struct mr_buf *out, struct mr_slice made, const char *location)
 {
     const char *colon = strchr(location, ':');
     char id[MR_UUID_TEXT];
 
-    mr_uuid_format(id, exchange->new_id);
+    mr_uuid_format(id, (const uint8_t *)made.data);
     mr_buf_text(out, "Location: ");
     mr_buf_append(out, location, (size_t)(colon - location));
     mr_buf_append(out, id, sizeof id);
     mr_buf_text(out, "\r\n");
 }
 
-/* The rest of a list: the same path, from the cursor on. */
+/* The rest of a list: the same question, from the cursor on. */
 static void add_link(struct mr_buf *out, const struct exchange *exchange, struct mr_slice next)
 {
-    mr_buf_printf(out, "Link: <%s?cursor=", mr_op_info(exchange->op)->path);
+    mr_buf_printf(out, "Link: <%s?", mr_op_info(exchange->op)->path);
+    if (exchange->query.len > 0) {
+        mr_buf_append(out, exchange->query.data, exchange->query.len);
+        mr_buf_char(out, '&');
+    }
+    mr_buf_text(out, "cursor=");
     mr_buf_slice(out, next);
-    if (exchange->limit > 0)
-        mr_buf_printf(out, "&limit=%u", exchange->limit);
     mr_buf_text(out, ">; rel=\"next\"\r\n");
 }
 
@@ -200,16 +203,24 @@ static void keep_and_respond(struct exchange *exchange, struct mr_slice body)
     respond_cacheable(exchange, body, etag);
 }
 
+static bool has_version(const struct exchange *exchange, int64_t version)
+{
+    char tag[24];
+
+    snprintf(tag, sizeof tag, "\"%lld\"", (long long)version);
+    return mr_etag_matches(mr_slice_of(exchange->if_none_match), tag);
+}
+
 void reply_wire(struct exchange *exchange, struct mr_slice payload)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
     struct mr_buf *body = &exchange->gateway->body;
     struct mr_buf extra = {0};
-    struct mr_slice next;
+    struct mr_reply_head head;
     struct mr_wire wire;
 
     mr_buf_clear(body, KEEP_BYTES);
-    if (mr_reply_decode(payload, &next, &wire) != MR_OK || mr_json_from_wire(body, &wire) != MR_OK || body->failed) {
+    if (mr_reply_decode(payload, &head, &wire) != MR_OK || mr_json_from_wire(body, &wire) != MR_OK || body->failed) {
         mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
                mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
@@ -219,12 +230,16 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
         keep_and_respond(exchange, (struct mr_slice){body->data, body->len});
         return;
     }
-    if (info->traits->location != NULL)
-        add_location(&extra, exchange, info->traits->location);
-    if (next.len > 0)
-        add_link(&extra, exchange, next);
+    if (info->traits->location != NULL && head.id.len == 16)
+        add_location(&extra, head.id, info->traits->location);
+    if (head.next.len > 0)
+        add_link(&extra, exchange, head.next);
+    if (head.version != 0)
+        mr_buf_printf(&extra, "ETag: \"%lld\"\r\n", (long long)head.version);
     mr_buf_char(&extra, '\0');
-    if (info->http == 204)
+    if (info->verb == MR_VERB_GET && head.version != 0 && has_version(exchange, head.version))
+        respond(exchange, 304, NULL, (struct mr_slice){0}, extra.data);
+    else if (info->http == 204)
         respond(exchange, 204, NULL, (struct mr_slice){0}, extra.data);
     else
         reply_json(exchange, info->http, (struct mr_slice){body->data, body->len}, extra.data);

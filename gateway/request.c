@@ -1,6 +1,7 @@
 #include "gateway/request.h"
 
 #include <jansson.h>
+#include <sodium.h>
 #include <strings.h>
 
 #include "proto/json.h"
@@ -149,32 +150,13 @@ static bool path_param(const struct mr_route *route, const char *name, struct mr
     return false;
 }
 
-/* Takes the next name and value of a query; false at its end. */
-static bool next_param(struct mr_slice *query, struct mr_slice *name, struct mr_slice *value)
-{
-    const char *amp;
-    const char *equals;
-    size_t len;
-
-    if (query->len == 0)
-        return false;
-    amp = memchr(query->data, '&', query->len);
-    len = amp != NULL ? (size_t)(amp - query->data) : query->len;
-    equals = memchr(query->data, '=', len);
-    *name = (struct mr_slice){query->data, equals != NULL ? (size_t)(equals - query->data) : len};
-    *value = equals != NULL ? (struct mr_slice){equals + 1, len - name->len - 1} : (struct mr_slice){"", 0};
-    len += amp != NULL;
-    *query = (struct mr_slice){query->data + len, query->len - len};
-    return true;
-}
-
 static mr_status read_query_field(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice query)
 {
     struct mr_slice name;
     struct mr_slice value;
     bool seen = false;
 
-    while (next_param(&query, &name, &value)) {
+    while (mr_http_query_next(&query, &name, &value)) {
         mr_status status;
 
         if (!mr_slice_is(name, field->name))
@@ -189,6 +171,101 @@ static mr_status read_query_field(struct mr_request *self, unsigned i, const str
             return status;
     }
     return MR_OK;
+}
+
+/* ---- Headers ---- */
+
+/* A structured-field string without its quotes and escapes, or the bare text. */
+static void unquote(struct mr_buf *out, struct mr_slice text)
+{
+    bool quoted = text.len >= 2 && text.data[0] == '"' && text.data[text.len - 1] == '"';
+
+    for (size_t i = quoted; i < text.len - quoted; i++) {
+        if (quoted && text.data[i] == '\\' && i + 1 < text.len - 1)
+            i++;
+        mr_buf_char(out, text.data[i]);
+    }
+}
+
+static void read_header_field(struct mr_request *self, unsigned i, const struct mr_field *field,
+                              const struct mr_http_request *http)
+{
+    struct mr_buf *decoded = &self->decoded[i];
+    struct mr_problem problem;
+    struct mr_slice value;
+
+    if (!mr_http_header(http, field->name, &value))
+        return;
+    unquote(decoded, value);
+    if (!mr_field_parse(field, (struct mr_slice){decoded->len > 0 ? decoded->data : "", decoded->len}, &self->values[i],
+                        &problem))
+        add_error(self, field, problem.code, problem.message);
+}
+
+/* Digits between quotes are one of our tags; anything else, weak tags too, is none and matches nothing. */
+static bool is_version_tag(struct mr_slice tag)
+{
+    if (tag.len < 3 || tag.len > 20 || tag.data[0] != '"' || tag.data[tag.len - 1] != '"')
+        return false;
+    for (size_t i = 1; i < tag.len - 1; i++)
+        if (tag.data[i] < '0' || tag.data[i] > '9')
+            return false;
+    return true;
+}
+
+/* `*` asks only that there is something to change, which is so or is 404. */
+static void read_if_match(struct mr_request *self, unsigned i, const struct mr_http_request *http)
+{
+    struct mr_buf *versions = &self->decoded[i];
+    struct mr_slice rest;
+    struct mr_slice tag;
+
+    if (!mr_http_header(http, "if-match", &rest) || mr_slice_is(rest, "*"))
+        return;
+    while (mr_http_list_next(&rest, &tag))
+        if (is_version_tag(tag)) {
+            if (versions->len > 0)
+                mr_buf_char(versions, ',');
+            mr_buf_append(versions, tag.data + 1, tag.len - 2);
+        }
+    self->values[i] = (struct mr_value){.present = true, .text = {versions->len > 0 ? versions->data : "", versions->len}};
+}
+
+static bool has_idempotency_key(const struct mr_request *self, const struct mr_field *fields)
+{
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        if (fields[i].from == MR_HEADER)
+            return self->values[i].present;
+    return false;
+}
+
+/* What was asked for, without what differs from one try to the next: the same payload has the same fingerprint. */
+static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op)
+{
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+    struct mr_value body[MR_FIELDS_MAX] = {0};
+    struct mr_buf bytes = {0};
+    unsigned char hash[16];
+
+    for (unsigned f = 0; fields[f].name != NULL; f++)
+        if (fields[f].from == MR_BODY)
+            body[f] = self->values[f];
+    mr_payload_encode(&bytes, op, body);
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes.data, bytes.len, NULL, 0);
+    if (!bytes.failed && mr_buf_reserve(&self->decoded[i], 2 * sizeof hash + 1) != NULL) {
+        sodium_bin2hex(self->decoded[i].data, 2 * sizeof hash + 1, hash, sizeof hash);
+        self->values[i] = (struct mr_value){.present = true, .text = {self->decoded[i].data, 2 * sizeof hash}};
+    }
+    mr_buf_fini(&bytes);
+}
+
+static void add_fingerprints(struct mr_request *self, enum mr_op op)
+{
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        if (fields[i].from == MR_FINGERPRINT && has_idempotency_key(self, fields))
+            add_fingerprint(self, i, op);
 }
 
 /* ---- The whole ---- */
@@ -218,6 +295,9 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
         memcpy(self->values[i].uuid, new_id, 16);
         self->values[i].present = true;
         break;
+    case MR_HEADER: read_header_field(self, i, field, http); break;
+    case MR_IF_MATCH: read_if_match(self, i, http); break;
+    case MR_FINGERPRINT: /* when the others are known */
     case MR_ACTOR: break;
     }
     return MR_OK;
@@ -276,8 +356,10 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
             *detail = "The request target has a broken percent-escape or an escaped U+0000.";
         complete_field(out, i, &fields[i], before);
     }
-    if (status == MR_OK)
+    if (status == MR_OK) {
         compare_fields(out, route->op);
+        add_fingerprints(out, route->op);
+    }
     if (out->errors.failed)
         return MR_NO_MEMORY;
     return status == MR_OK && out->errors.len > 0 ? MR_INVALID : status;

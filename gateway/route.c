@@ -1,21 +1,18 @@
 #include "gateway/route.h"
 
-static const struct {
-    const char *alias;
-    const char *path;
-} aliases[] = {
-#define ALIAS(alias, path) {alias, path},
-    MR_ALIASES(ALIAS)
+/* Every way to a row of the map. */
+static const struct way {
+    enum mr_verb verb;
+    const char *path; /* NULL for a message that has no route */
+    enum mr_op op;
+} ways[] = {
+#define OP(verb, path, message, actor, access, ok, handler) {MR_VERB_##verb, path, MR_OP_##message},
+    MR_OPS(OP)
+#undef OP
+#define ALIAS(verb, path, message) {MR_VERB_##verb, path, MR_OP_##message},
+        MR_ALIASES(ALIAS)
 #undef ALIAS
 };
-
-static struct mr_slice resolve_alias(struct mr_slice path)
-{
-    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
-        if (mr_slice_is(path, aliases[i].alias))
-            return mr_slice_of(aliases[i].path);
-    return path;
-}
 
 /* Takes the segment after the slash at the front of `rest`; false when there is none. */
 static bool next_segment(struct mr_slice *rest, struct mr_slice *segment)
@@ -63,19 +60,16 @@ mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice
 {
     bool known_path = false;
 
-    path = resolve_alias(path);
-    for (int op = 0; op < MR_OP_COUNT; op++) {
-        const struct mr_op_info *info = mr_op_info((enum mr_op)op);
-
-        if (info->path == NULL || !matches(info->path, path, out))
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        if (ways[i].path == NULL || !matches(ways[i].path, path, out))
             continue;
-        if (info->verb == verb) {
-            out->op = (enum mr_op)op;
+        if (ways[i].verb == verb) {
+            out->op = ways[i].op;
             return MR_OK;
         }
         known_path = true;
         if (allow != NULL)
-            add_allowed(allow, info->verb);
+            add_allowed(allow, ways[i].verb);
     }
     return known_path ? MR_METHOD : MR_NOT_FOUND;
 }

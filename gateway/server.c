@@ -321,8 +321,11 @@ static mr_status open_mailboxes(struct gateway *gateway)
 
 static void free_exchanges(struct gateway *gateway)
 {
-    for (uint32_t i = 0; i < gateway->exchange_room; i++)
+    for (uint32_t i = 0; i < gateway->exchange_room; i++) {
+        if (gateway->exchanges[i] != NULL)
+            mr_buf_fini(&gateway->exchanges[i]->query);
         free(gateway->exchanges[i]);
+    }
     free(gateway->exchanges);
     free(gateway->free_indices);
 }

@@ -1,6 +1,6 @@
 #include "proto/envelope.h"
 
-enum { ENVELOPE_ITEMS = 8, FAULT_ITEMS = 4 };
+enum { ENVELOPE_ITEMS = 8, REPLY_ITEMS = 4, FAULT_ITEMS = 4 };
 
 static void optional_text(struct mr_buf *out, struct mr_slice text)
 {
@@ -182,18 +182,26 @@ mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_sl
     return wire.at == wire.end ? MR_OK : MR_INVALID;
 }
 
-void mr_reply_begin(struct mr_buf *out, struct mr_slice next)
+void mr_reply_begin(struct mr_buf *out, const struct mr_reply_head *head)
 {
-    mr_wire_array(out, 2);
-    optional_text(out, next);
+    mr_wire_array(out, REPLY_ITEMS);
+    optional_text(out, head->next);
+    mr_wire_int(out, head->version);
+    mr_wire_bin(out, head->id.data, head->id.len);
 }
 
-mr_status mr_reply_decode(struct mr_slice payload, struct mr_slice *next, struct mr_wire *body)
+mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_wire *body)
 {
     struct mr_wire wire = mr_wire_of(payload.data, payload.len);
+    struct mr_reply_head read;
+    struct mr_wire_item id;
 
-    if (!next_array(&wire, 2) || !next_optional_text(&wire, next))
+    if (!next_array(&wire, REPLY_ITEMS) || !next_optional_text(&wire, &read.next) ||
+        !next_below(&wire, INT64_MAX, &read.version) || !next_of_kind(&wire, MR_WIRE_BIN, &id) ||
+        (id.bytes.len != 0 && id.bytes.len != 16))
         return MR_INVALID;
+    read.id = id.bytes;
+    *head = read;
     *body = wire;
     return MR_OK;
 }

@@ -50,13 +50,20 @@ void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value 
 /* Fills `values` (one for each field of the table); MR_INVALID when the payload does not fit the table. */
 mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_slice payload) MR_WARN_UNUSED;
 
-/* ---- Reply payload: [next, body]; `next` is nil or the cursor of the rest, the body is the JSON-to-be. ---- */
+/* ---- Reply payload: [next, version, id, body]; the body is the JSON-to-be. ---- */
 
-/* The head of a reply; exactly one item, the body, has to follow. `next` empty: none. */
-void mr_reply_begin(struct mr_buf *out, struct mr_slice next);
+/* What a reply says beside its body. A zeroed struct says nothing. */
+struct mr_reply_head {
+    struct mr_slice next; /* cursor of the rest of a list; empty: none */
+    int64_t version;      /* of the resource, for its entity tag; 0: none */
+    struct mr_slice id;   /* the 16 bytes of the resource's id; empty: none */
+};
 
-/* Splits a reply: `next` (empty: none) and the bytes of the body, both borrowed. */
-mr_status mr_reply_decode(struct mr_slice payload, struct mr_slice *next, struct mr_wire *body) MR_WARN_UNUSED;
+/* The head of a reply; exactly one item, the body, has to follow. */
+void mr_reply_begin(struct mr_buf *out, const struct mr_reply_head *head);
+
+/* Splits a reply into head and body, both borrowed. */
+mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_wire *body) MR_WARN_UNUSED;
 
 /* ---- Error payload: [status, field, code, message]. ---- */
 

@@ -135,9 +135,20 @@ static bool is_email(struct mr_slice text)
     return all_of(local, ".!#$%&'*+/=?^_`{|}~-", true, true) && is_domain((struct mr_slice){at + 1, text.len - local.len - 1});
 }
 
-static bool check_format(enum mr_format format, struct mr_slice text, struct mr_problem *problem)
+static bool is_choice(const char *choices, struct mr_slice text)
 {
-    switch (format) {
+    for (const char *at = choices; *at != '\0'; at += at[strcspn(at, "|")] == '|' ? strcspn(at, "|") + 1 : strcspn(at, "|"))
+        if (strcspn(at, "|") == text.len && memcmp(at, text.data, text.len) == 0)
+            return true;
+    return false;
+}
+
+static bool check_format(const struct mr_field *field, struct mr_slice text, struct mr_problem *problem)
+{
+    switch (field->format) {
+    case MR_FORMAT_CHOICE:
+        mr_problem_set(problem, "choice", "must be one of %s", field->choices);
+        return is_choice(field->choices, text);
     case MR_FORMAT_EMAIL: mr_problem_set(problem, "email", "must be a valid email address"); return is_email(text);
     case MR_FORMAT_CODE:
         mr_problem_set(problem, "format", "may hold only A-Z, 0-9, _ and -");
@@ -163,7 +174,7 @@ static bool parse_text(const struct mr_field *field, struct mr_slice text, struc
                        field->max, points);
         return false;
     }
-    if (!check_format(field->format, text, problem))
+    if (!check_format(field, text, problem))
         return false;
     out->text = text;
     return true;

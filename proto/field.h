@@ -30,12 +30,15 @@ enum mr_type {
 
 /* Where a field's value comes from. */
 enum mr_source {
-    MR_BODY,       /* property of the JSON body */
-    MR_PATH,       /* `:name` segment of the path */
-    MR_QUERY,      /* query parameter */
-    MR_TOKEN_USER, /* the caller's id, from the verified access token */
-    MR_NEW_ID,     /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
-    MR_ACTOR       /* filled in by the actor's code before the statement runs */
+    MR_BODY,        /* property of the JSON body */
+    MR_PATH,        /* `:name` segment of the path */
+    MR_QUERY,       /* query parameter */
+    MR_HEADER,      /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
+    MR_IF_MATCH,    /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
+    MR_TOKEN_USER,  /* the caller's id, from the verified access token */
+    MR_NEW_ID,      /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
+    MR_FINGERPRINT, /* hash of the body's fields, when there is an Idempotency-Key */
+    MR_ACTOR        /* filled in by the actor's code before the statement runs */
 };
 
 /* A rule for text beside its length. */
@@ -43,6 +46,7 @@ enum mr_format {
     MR_FORMAT_ANY,
     MR_FORMAT_EMAIL,  /* local part at most 64, a domain with a dot (RFC 5321, 4.5.3.1) */
     MR_FORMAT_CODE,   /* A-Z 0-9 _ - */
+    MR_FORMAT_CHOICE, /* one of the field's choices */
     MR_FORMAT_CURSOR, /* hexadecimal digits, as a list's Link carries them */
 };
 
@@ -54,6 +58,7 @@ struct mr_field {
     int64_t min; /* TEXT: code points; INT: value. 0 and 0: unbounded */
     int64_t max;
     enum mr_format format;
+    const char *choices;  /* MR_FORMAT_CHOICE: "one|of|these" */
     const char *fallback; /* the value when it is left out, as text; NULL: none */
     bool clearable;       /* null is not the same as left out: it clears. A statement then has a boolean parameter
                              more behind the field's own, which says whether the field was given at all */

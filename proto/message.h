@@ -22,11 +22,17 @@ enum mr_shape {
 /* A mailbox, thread and connection of its own, so that slow work never stands in front of quick work. */
 enum mr_lane { MR_LANE_QUICK, MR_LANE_SLOW, MR_LANE_COUNT };
 
-/* When `field` is present, `statement` answers instead of the one of the message's name. */
-struct mr_variant {
+/* A field that is present and, when `is` is not NULL, has this text. */
+struct mr_when {
     const char *field;
+    const char *is;
+};
+
+/* `statement` answers instead of the one of the message's name; the first variant decides whose conditions all hold. */
+struct mr_variant {
     const char *statement;
     enum mr_shape shape;
+    struct mr_when when[4]; /* ended by a NULL field */
 };
 
 struct mr_traits {
@@ -39,13 +45,14 @@ struct mr_traits {
     const char *key;                   /* the field that is that key; NULL: messages are independent */
     unsigned cache_s;                  /* how long the gateway and the client may keep a success; 0: not at all */
     const char *location;              /* path of what was made, with `:field`; NULL: no Location header */
-    const struct mr_variant *variants; /* ended by a NULL field; NULL: none */
+    bool idempotent;                   /* honours Idempotency-Key, which then is the message's key */
+    const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };
 
 #define MR_MESSAGE(message) const struct mr_traits mr_traits_##message =
 #define MR_FIELDS(...)      ((const struct mr_field[]){__VA_ARGS__, {.name = NULL}})
-#define MR_VARIANTS(...)    ((const struct mr_variant[]){__VA_ARGS__, {.field = NULL}})
+#define MR_VARIANTS(...)    ((const struct mr_variant[]){__VA_ARGS__, {.statement = NULL}})
 
 /* A row of the map. */
 struct mr_op_info {

@@ -29,10 +29,11 @@
     OP(NONE,   NULL,                              db_ping,            DATA_READER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)
 
-/* Another path to the same row. */
+/* Another way to the same row. */
 #define MR_ALIASES(ALIAS)                                                               \
-    /*    alias      path         */                                                    \
-    ALIAS("/health", "/v1/health")
+    /*     verb   path                 message    */                                    \
+    ALIAS(PATCH, "/v1/tasks/:taskId",  task_update)                                     \
+    ALIAS(GET,   "/health",            health)
 
 /*         name         thread name,    database */
 #define MR_ACTORS(ACTOR)                                                                \

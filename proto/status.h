@@ -25,7 +25,7 @@
     ST(TOO_LARGE,        413, "The body is larger than this operation takes.")                        \
     ST(URI_TOO_LONG,     414, "The request target is longer than 8 KiB.")                             \
     ST(MEDIA_TYPE,       415, "The body has to be application/json.")                                 \
-    ST(UNPROCESSABLE,    422, "The request cannot be carried out as it stands.")                      \
+    ST(UNPROCESSABLE,    422, "The Idempotency-Key was used before, with another payload.")                      \
     ST(HEADERS_TOO_LARGE,431, "The header fields are larger than 16 KiB or more than 100.")           \
     ST(INTERNAL,         500, "Something went wrong here; it is logged under this request id.")       \
     ST(NO_MEMORY,        503, "The server is short of memory; try again shortly.")                    \

@@ -65,39 +65,68 @@ static uint64_t hash(uint64_t seed, const void *data, size_t len)
     return seed;
 }
 
+static uint64_t hash_value(uint64_t seed, enum mr_type type, const struct mr_value *value)
+{
+    if (type == MR_UUID)
+        return hash(seed, value->uuid, sizeof value->uuid);
+    if (type == MR_TEXT)
+        return hash(seed, value->text.data, value->text.len);
+    return hash(seed, &value->integer, sizeof value->integer);
+}
+
+/* The fields that are the message's key: the one its traits name, or the user and their Idempotency-Key. */
+static unsigned key_fields(enum mr_op op, const struct mr_value *values, int out[2])
+{
+    const struct mr_traits *traits = mr_op_info(op)->traits;
+    unsigned count = 0;
+
+    for (int i = 0; traits->idempotent && traits->fields[i].name != NULL; i++)
+        if (traits->fields[i].from == MR_TOKEN_USER || (traits->fields[i].from == MR_HEADER && values[i].present))
+            out[count++] = i;
+    if (count == 2)
+        return 2;
+    out[0] = traits->key != NULL ? mr_field_index(op, traits->key) : -1;
+    return out[0] >= 0;
+}
+
 uint64_t mr_message_key(enum mr_op op, const struct mr_value *values)
 {
     const struct mr_traits *traits = mr_op_info(op)->traits;
-    const struct mr_value *value;
-    uint64_t key;
-    int index;
+    uint64_t key = UINT64_C(14695981039346656037);
+    int fields[2];
+    unsigned count = key_fields(op, values, fields);
 
-    if (traits->key == NULL)
+    if (count == 0)
         return 0;
-    index = mr_field_index(op, traits->key);
-    assert(index >= 0);
-    value = &values[index];
-    key = hash(UINT64_C(14695981039346656037), traits->resource, strlen(traits->resource));
-    if (traits->fields[index].type == MR_UUID)
-        key = hash(key, value->uuid, sizeof value->uuid);
-    else if (traits->fields[index].type == MR_TEXT)
-        key = hash(key, value->text.data, value->text.len);
-    else
-        key = hash(key, &value->integer, sizeof value->integer);
+    key = hash(key, traits->resource, strlen(traits->resource));
+    for (unsigned i = 0; i < count; i++)
+        key = hash_value(key, traits->fields[fields[i]].type, &values[fields[i]]);
     return key != 0 ? key : 1;
+}
+
+static bool holds(const struct mr_when *when, enum mr_op op, const struct mr_value *values)
+{
+    int index = mr_field_index(op, when->field);
+
+    assert(index >= 0);
+    return values[index].present && (when->is == NULL || mr_slice_is(values[index].text, when->is));
+}
+
+static bool all_hold(const struct mr_variant *variant, enum mr_op op, const struct mr_value *values)
+{
+    for (const struct mr_when *when = variant->when; when->field != NULL; when++)
+        if (!holds(when, op, values))
+            return false;
+    return true;
 }
 
 const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values)
 {
     const struct mr_variant *variant = mr_op_info(op)->traits->variants;
 
-    for (; variant != NULL && variant->field != NULL; variant++) {
-        int index = mr_field_index(op, variant->field);
-
-        assert(index >= 0);
-        if (values[index].present)
+    for (; variant != NULL && variant->statement != NULL; variant++)
+        if (all_hold(variant, op, values))
             return variant;
-    }
     return NULL;
 }
 
@@ -266,7 +295,7 @@ static void loop(mr_thread *thread, void *argument)
 
 /* ---- Life ---- */
 
-/* The statements of the actor's ops: those of a message's name, and those that begin with it and "__". */
+/* The statements of the actor's ops: those of a message's name, and those that begin with it and "/" or "__". */
 static bool belongs(const struct mr_actor *self, const char *statement)
 {
     for (int op = 0; op < MR_OP_COUNT; op++) {
@@ -274,7 +303,7 @@ static bool belongs(const struct mr_actor *self, const char *statement)
         size_t len = strlen(info->name);
 
         if (info->actor == self->spec->id && info->traits->lane == self->lane && strncmp(statement, info->name, len) == 0 &&
-            (statement[len] == '\0' || strncmp(statement + len, "__", 2) == 0))
+            (statement[len] == '\0' || statement[len] == '/' || strncmp(statement + len, "__", 2) == 0))
             return true;
     }
     return false;

@@ -36,11 +36,11 @@ void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_statu
     send_reply(self, message, MR_ERROR, &self->body);
 }
 
-void mr_answer_body(struct mr_actor *self, struct mr_message *message, struct mr_slice next, const struct mr_buf *body)
+void mr_answer_body(struct mr_actor *self, struct mr_message *message, const struct mr_buf *body)
 {
     struct mr_buf payload = {0};
 
-    mr_reply_begin(&payload, next);
+    mr_reply_begin(&payload, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
     mr_buf_append(&payload, body->data, body->len);
     send_reply(self, message, MR_REPLY, &payload);
     mr_buf_fini(&payload);
@@ -141,7 +141,7 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
         return;
     }
     mr_buf_clear(&self->body, SIZE_MAX);
-    mr_reply_begin(&self->body, row.next);
+    mr_reply_begin(&self->body, &row.head);
     if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
         mr_log(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
         mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);

@@ -18,8 +18,8 @@ void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages,
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
                      const char *text);
 
-/* Answers with a body in the wire's form; `next` empty: none. */
-void mr_answer_body(struct mr_actor *self, struct mr_message *message, struct mr_slice next, const struct mr_buf *body);
+/* Answers with a body in the wire's form. */
+void mr_answer_body(struct mr_actor *self, struct mr_message *message, const struct mr_buf *body);
 
 /*
  * Runs a statement for a C handler, reconnecting first if need be and, when `rerun_safe`, once more after a

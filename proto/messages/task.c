@@ -7,6 +7,7 @@ MR_MESSAGE(task_create) {
     .resource = "task",
     .key = "id",
     .location = "/v1/tasks/:id",
+    .idempotent = true,
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new task"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"},
@@ -14,7 +15,9 @@ MR_MESSAGE(task_create) {
         {"description", MR_TEXT, MR_BODY, false, 0, 65536, .about = "the details"},
         {"dueAt", MR_TIME, MR_BODY, .about = "when it is due"},
         {"isComplete", MR_BOOL, MR_BODY, .fallback = "false", .about = "whether it is done"},
-        {"taskPriorityCode", MR_TEXT, MR_BODY, true, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority"}),
+        {"taskPriorityCode", MR_TEXT, MR_BODY, true, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority"},
+        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again"},
+        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"}),
 };
 
 MR_MESSAGE(task_get) {
@@ -39,7 +42,8 @@ MR_MESSAGE(task_update) {
         {"description", MR_TEXT, MR_BODY, false, 0, 65536, .clearable = true, .about = "the details"},
         {"dueAt", MR_TIME, MR_BODY, .clearable = true, .about = "when it is due"},
         {"isComplete", MR_BOOL, MR_BODY, .about = "whether it is done"},
-        {"taskPriorityCode", MR_TEXT, MR_BODY, false, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority"}),
+        {"taskPriorityCode", MR_TEXT, MR_BODY, false, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority"},
+        {"If-Match", MR_TEXT, MR_IF_MATCH, .about = "only if this is the stored version"}),
 };
 
 MR_MESSAGE(task_delete) {
@@ -49,20 +53,37 @@ MR_MESSAGE(task_delete) {
     .key = "taskId",
     .fields = MR_FIELDS(
         {"taskId", MR_UUID, MR_PATH, true, .about = "the task"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"},
+        {"If-Match", MR_TEXT, MR_IF_MATCH, .about = "only if this is the stored version"}),
 };
 
+/* Every order of the list, each walked or by pages, of all tasks or of those with some words. */
+#define SORTED(sort)                                                                                            \
+    {"task_list/page/" sort "/some", MR_SHAPE_PAGE, {{"sort", sort}, {"page", NULL}, {"q", NULL}}},             \
+    {"task_list/page/" sort "/all", MR_SHAPE_PAGE, {{"sort", sort}, {"page", NULL}}},                           \
+    {"task_list/walk/" sort "/some", MR_SHAPE_MANY, {{"sort", sort}, {"q", NULL}}},                             \
+    {"task_list/walk/" sort "/all", MR_SHAPE_MANY, {{"sort", sort}}}
+
 MR_MESSAGE(task_list) {
-    .summary = "The caller's tasks, newest first: a plain array, a walk by limit and cursor, or a page",
+    .summary = "The caller's tasks: a plain array, a walk by limit and cursor, or a page",
     .shape = MR_SHAPE_MANY,
     .lane = MR_LANE_SLOW,
     .batch_max = 16,
     .rerun_safe = true,
-    .variants = MR_VARIANTS({"page", "task_list__page", MR_SHAPE_PAGE}),
+    .variants = MR_VARIANTS(SORTED("-createdAt"), SORTED("createdAt"), SORTED("-dueAt"), SORTED("dueAt"), SORTED("-priority"),
+                            SORTED("priority")),
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "their owner"},
         {"limit", MR_INT, MR_QUERY, false, 1, 100, .about = "at most so many; the Link header leads to the rest"},
         {"cursor", MR_TEXT, MR_QUERY, false, 48, 48, MR_FORMAT_CURSOR, .about = "where a Link header goes on"},
         {"page", MR_INT, MR_QUERY, false, 1, 2147483647, .about = "which page, from 1"},
-        {"pageSize", MR_INT, MR_QUERY, false, 1, 100, .fallback = "10", .about = "tasks on a page"}),
+        {"pageSize", MR_INT, MR_QUERY, false, 1, 100, .fallback = "10", .about = "tasks on a page"},
+        {"isComplete", MR_BOOL, MR_QUERY, .about = "only those that are done, or are not"},
+        {"taskPriorityCode", MR_TEXT, MR_QUERY, false, 1, 32, MR_FORMAT_CODE, .about = "only those of this priority"},
+        {"dueBefore", MR_TIME, MR_QUERY, .about = "only those due before"},
+        {"dueAfter", MR_TIME, MR_QUERY, .about = "only those due after"},
+        {"q", MR_TEXT, MR_QUERY, false, 1, 200, .about = "only those with all these words in summary or description"},
+        {"sort", MR_TEXT, MR_QUERY, true, .format = MR_FORMAT_CHOICE, .fallback = "-createdAt",
+         .choices = "createdAt|-createdAt|dueAt|-dueAt|priority|-priority",
+         .about = "the order; with - descending. Tasks without a due date come last in either direction"}),
 };

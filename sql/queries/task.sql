@@ -8,36 +8,58 @@ t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplet
        t.created_at AS "createdAt", t.updated_at AS "updatedAt"
 
 -- name: task_create
+-- A key that is new (or older than a day) is kept with the answer, in the transaction that writes the row. One that is
+-- there already answers as it did the first time, or 422 when it came with another payload.
 WITH k AS (
-    SELECT *
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[], $7::text[])
-           WITH ORDINALITY AS k (id, user_id, summary, description, due_at, is_complete, priority_code, n)
+    SELECT k.*, p.code IS NOT NULL AND u.id IS NOT NULL AS good, u.id AS owner, p.code
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[], $7::text[], $8::text[], $9::text[])
+           WITH ORDINALITY AS k (id, user_id, summary, description, due_at, is_complete, priority_code, key, fingerprint, n)
+      LEFT JOIN app_user u ON u.id = k.user_id
+      LEFT JOIN task_priority p ON p.code = k.priority_code
+), claimed AS (
+    INSERT INTO idempotency_key AS i (user_id, key, fingerprint, answer)
+    SELECT k.user_id, k.key, k.fingerprint,
+           jsonb_build_object('id', k.id, 'user_id', k.user_id, 'summary', k.summary, 'description', k.description,
+                              'due_at', k.due_at, 'is_complete', k.is_complete, 'priority_code', k.priority_code,
+                              'version', 1, 'created_at', now(), 'updated_at', now())
+      FROM k
+     WHERE k.good AND k.key IS NOT NULL
+     ORDER BY k.user_id, k.key
+        ON CONFLICT (user_id, key) DO UPDATE
+       SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
+     WHERE i.created_at < now() - interval '1 day'
+    RETURNING i.user_id, i.key
 ), made AS (
     INSERT INTO task (id, user_id, summary, description, due_at, is_complete, priority_code)
     SELECT k.id, k.user_id, k.summary, k.description, k.due_at, k.is_complete, k.priority_code
       FROM k
-      JOIN app_user u ON u.id = k.user_id
-      JOIN task_priority p ON p.code = k.priority_code
+      LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
+     WHERE k.good AND (k.key IS NULL OR claimed.key IS NOT NULL)
         ON CONFLICT (id) DO NOTHING
     RETURNING *
 )
 SELECT k.n,
-       CASE WHEN t.id IS NOT NULL THEN NULL WHEN u.id IS NULL THEN 401 WHEN p.code IS NULL THEN 400 END AS "$status",
-       CASE WHEN p.code IS NULL THEN 'taskPriorityCode' END AS "$field",
+       CASE WHEN k.owner IS NULL THEN 401 WHEN k.code IS NULL THEN 400 WHEN first.fingerprint <> k.fingerprint THEN 422 END AS "$status",
+       CASE WHEN k.owner IS NOT NULL AND k.code IS NULL THEN 'taskPriorityCode' END AS "$field",
+       t.version AS "$version",
        {{task}}
   FROM k
-  LEFT JOIN app_user u ON u.id = k.user_id
-  LEFT JOIN task_priority p ON p.code = k.priority_code
+  LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
+  LEFT JOIN idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
   -- A run after a lost connection finds the row of the first; this statement does not see its own rows in task.
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
                      UNION ALL
-                     SELECT * FROM task WHERE task.id = k.id AND task.user_id = k.user_id) t ON true
- -- An id that another transaction has just committed is in neither: left unanswered, it is asked for once more.
- WHERE t.id IS NOT NULL OR u.id IS NULL OR p.code IS NULL;
+                     SELECT * FROM task WHERE task.id = k.id AND task.user_id = k.user_id AND k.key IS NULL
+                     UNION ALL
+                     SELECT (jsonb_populate_record(NULL::task, first.answer)).* WHERE first.fingerprint = k.fingerprint) t ON true
+  LEFT JOIN task_priority p ON p.code = t.priority_code
+ -- What another transaction has just committed, a row of this id or a key, is in none of them: left unanswered, it is
+ -- asked for once more.
+ WHERE t.id IS NOT NULL OR NOT k.good OR first.fingerprint <> k.fingerprint;
 
 -- name: task_get
 SELECT k.n,
-       CASE WHEN t.id IS NULL THEN 404 END AS "$status",
+       CASE WHEN t.id IS NULL THEN 404 END AS "$status", t.version AS "$version",
        {{task}}
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (task_id, user_id, n)
   LEFT JOIN task t ON t.id = k.task_id AND t.user_id = k.user_id
@@ -48,11 +70,11 @@ SELECT k.n,
 WITH k AS (
     SELECT *
       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::boolean[],
-                  $9::boolean[], $10::text[])
+                  $9::boolean[], $10::text[], $11::text[])
            WITH ORDINALITY AS k (task_id, user_id, body_id, summary, description, description_given, due_at, due_at_given,
-                                 is_complete, priority_code, n)
+                                 is_complete, priority_code, versions, n)
 ), locked AS (
-    SELECT t.id
+    SELECT t.id, k.versions IS NULL OR t.version = ANY (string_to_array(k.versions, ',')::bigint[]) AS matches
       FROM task t
       JOIN k ON t.id = k.task_id AND t.user_id = k.user_id
      ORDER BY t.id
@@ -69,12 +91,14 @@ WITH k AS (
       FROM locked
       JOIN k ON k.task_id = locked.id
      WHERE t.id = locked.id
+       AND locked.matches
        AND (k.priority_code IS NULL OR EXISTS (SELECT FROM task_priority p WHERE p.code = k.priority_code))
     RETURNING t.*
 )
 SELECT k.n,
-       CASE WHEN t.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 404 ELSE 400 END AS "$status",
-       CASE WHEN t.id IS NULL AND locked.id IS NOT NULL THEN 'taskPriorityCode' END AS "$field",
+       CASE WHEN t.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 404 WHEN NOT locked.matches THEN 412 ELSE 400 END AS "$status",
+       CASE WHEN t.id IS NULL AND locked.matches THEN 'taskPriorityCode' END AS "$field",
+       t.version AS "$version",
        {{task}}
   FROM k
   LEFT JOIN locked ON locked.id = k.task_id
@@ -83,61 +107,221 @@ SELECT k.n,
 
 -- name: task_delete
 WITH k AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (task_id, user_id, n)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k (task_id, user_id, versions, n)
 ), locked AS (
-    SELECT t.id
+    SELECT t.id, k.versions IS NULL OR t.version = ANY (string_to_array(k.versions, ',')::bigint[]) AS matches
       FROM task t
       JOIN k ON t.id = k.task_id AND t.user_id = k.user_id
      ORDER BY t.id
        FOR UPDATE OF t
 ), gone AS (
-    DELETE FROM task t USING locked WHERE t.id = locked.id RETURNING t.id
+    DELETE FROM task t USING locked WHERE t.id = locked.id AND locked.matches RETURNING t.id
 )
-SELECT k.n, CASE WHEN gone.id IS NULL THEN 404 END AS "$status"
+SELECT k.n, CASE WHEN gone.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 404 ELSE 412 END AS "$status"
   FROM k
+  LEFT JOIN locked ON locked.id = k.task_id
   LEFT JOIN gone ON gone.id = k.task_id;
 
--- name: task_list
--- A cursor is the id and the creation time of the last row, in hexadecimal. One row more than asked for, and a
--- list over a mebibyte, say that there is a rest: the last row that still belongs to the answer carries "$next".
+-- ---- The list: walked or by pages, in six orders, of all tasks or of those with some words ----
+--
+-- Every order is by a number (the key) and the id. A cursor is the id and the key of the last row, in hexadecimal. The
+-- least and the greatest key stand for no due date, which comes last in either direction.
+
+-- part: list_k
+unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::timestamptz[],
+              $9::timestamptz[], $10::text[], $11::text[])
+       WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, is_complete, priority_code, due_before, due_after, words,
+                             sort, n)
+
+-- part: filter
+task.user_id = k.user_id
+         AND (k.is_complete IS NULL OR task.is_complete = k.is_complete)
+         AND (k.priority_code IS NULL OR task.priority_code = k.priority_code)
+         AND (k.due_before IS NULL OR task.due_at < k.due_before)
+         AND (k.due_after IS NULL OR task.due_at > k.due_after)
+
+-- part: source_all
+task
+
+-- part: source_some
+(SELECT * FROM task
+                WHERE task_words(task.user_id, task.summary, task.description) @@
+                      (plainto_tsquery('simple', k.words) && ('' || k.user_id || '')::tsquery)
+               OFFSET 0) task
+
+-- part: unfiltered_all
+k.is_complete IS NULL AND k.priority_code IS NULL AND k.due_before IS NULL AND k.due_after IS NULL
+
+-- part: unfiltered_some
+false
+
+-- part: key
+('x' || substr(k.cursor, 33))::bit(64)::bigint
+
+-- part: key_id
+substr(k.cursor, 1, 32)::uuid
+
+-- part: key_time
+CASE WHEN k.cursor IS NOT NULL
+                  THEN timestamptz 'epoch' + {{key_in_years}} / 3600000000 * interval '1 hour'
+                                           + {{key_in_years}} % 3600000000 * interval '1 microsecond' END
+
+-- part: key_in_years
+greatest(least({{key}}, 253402300799999999), -62135596800000000)
+
+-- part: least_id
+'00000000-0000-0000-0000-000000000000'
+
+-- part: greatest_id
+'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+-- part: after_createdAt
+(task.created_at, task.id) > (coalesce({{key_time}}, '-infinity'), coalesce({{key_id}}, {{least_id}}))
+
+-- part: after_-createdAt
+(task.created_at, task.id) < (coalesce({{key_time}}, 'infinity'), coalesce({{key_id}}, {{greatest_id}}))
+
+-- part: after_dueAt
+(coalesce(task.due_at, 'infinity'), task.id) >
+             (coalesce(CASE WHEN {{key}} = 9223372036854775807 THEN 'infinity' ELSE {{key_time}} END, '-infinity'),
+              coalesce({{key_id}}, {{least_id}}))
+
+-- part: after_-dueAt
+(coalesce(task.due_at, '-infinity'), task.id) <
+             (coalesce(CASE WHEN {{key}} = -9223372036854775808 THEN '-infinity' ELSE {{key_time}} END, 'infinity'),
+              coalesce({{key_id}}, {{greatest_id}}))
+
+-- part: after_priority
+(p.ordinal, task.id) > (coalesce({{key}}, -9223372036854775808), coalesce({{key_id}}, {{least_id}}))
+
+-- part: after_-priority
+(p.ordinal, task.id) < (coalesce({{key}}, 9223372036854775807), coalesce({{key_id}}, {{greatest_id}}))
+
+-- part: begin_walk
+{{after_{{sort}}}}
+
+-- part: begin_page
+true
+
+-- part: rows_walk
+LIMIT coalesce(k.max_rows, 1000) + 1
+
+-- part: rows_page
+LIMIT k.page_size OFFSET (k.page - 1) * k.page_size
+
+-- part: reach_walk
+coalesce(k.max_rows, 1000) + 1
+
+-- part: reach_page
+k.page * k.page_size
+
+-- part: rows_createdAt
+SELECT task.*, (extract(epoch FROM task.created_at) * 1000000)::bigint AS key
+                FROM {{source_{{words}}}}
+               WHERE {{filter}}
+                 AND {{begin_{{shape}}}}
+               ORDER BY task.created_at, task.id
+               {{rows_{{shape}}}}
+
+-- part: rows_-createdAt
+SELECT task.*, (extract(epoch FROM task.created_at) * 1000000)::bigint AS key
+                FROM {{source_{{words}}}}
+               WHERE {{filter}}
+                 AND {{begin_{{shape}}}}
+               ORDER BY task.created_at DESC, task.id DESC
+               {{rows_{{shape}}}}
+
+-- part: rows_dueAt
+SELECT task.*, coalesce((extract(epoch FROM task.due_at) * 1000000)::bigint, 9223372036854775807) AS key
+                FROM {{source_{{words}}}}
+               WHERE {{filter}}
+                 AND {{begin_{{shape}}}}
+               ORDER BY coalesce(task.due_at, 'infinity'), task.id
+               {{rows_{{shape}}}}
+
+-- part: rows_-dueAt
+SELECT task.*, coalesce((extract(epoch FROM task.due_at) * 1000000)::bigint, -9223372036854775808) AS key
+                FROM {{source_{{words}}}}
+               WHERE {{filter}}
+                 AND {{begin_{{shape}}}}
+               ORDER BY coalesce(task.due_at, '-infinity') DESC, task.id DESC
+               {{rows_{{shape}}}}
+
+-- part: rows_priority
+SELECT task.*
+                FROM task_priority p
+               CROSS JOIN LATERAL (
+                   SELECT task.*, p.ordinal::bigint AS key
+                     FROM {{source_{{words}}}}
+                    WHERE {{filter}}
+                      AND task.priority_code = p.code
+                      AND {{begin_{{shape}}}}
+                    ORDER BY task.id
+                    LIMIT {{reach_{{shape}}}}) task
+               ORDER BY task.key, task.id
+               {{rows_{{shape}}}}
+
+-- part: rows_-priority
+SELECT task.*
+                FROM task_priority p
+               CROSS JOIN LATERAL (
+                   SELECT task.*, p.ordinal::bigint AS key
+                     FROM {{source_{{words}}}}
+                    WHERE {{filter}}
+                      AND task.priority_code = p.code
+                      AND {{begin_{{shape}}}}
+                    ORDER BY task.id DESC
+                    LIMIT {{reach_{{shape}}}}) task
+               ORDER BY task.key DESC, task.id DESC
+               {{rows_{{shape}}}}
+
+-- part: order_createdAt
+r.key, r.id
+
+-- part: order_-createdAt
+r.key DESC, r.id DESC
+
+-- part: order_dueAt
+r.key, r.id
+
+-- part: order_-dueAt
+r.key DESC, r.id DESC
+
+-- part: order_priority
+r.key, r.id
+
+-- part: order_-priority
+r.key DESC, r.id DESC
+
+-- name: task_list/{{shape}}/{{sort}}/{{words}} for shape in walk; sort in createdAt -createdAt dueAt -dueAt priority -priority; words in all some
+-- One row more than asked for, and a list over a mebibyte, say that there is a rest: the last row that still belongs to
+-- the answer carries "$next".
 SELECT k.n,
-       CASE WHEN t.more THEN replace(t.id::text, '-', '') ||
-            lpad(to_hex((extract(epoch FROM t.created_at) * 1000000)::bigint), 16, '0') END AS "$next",
+       CASE WHEN t.more THEN replace(t.id::text, '-', '') || lpad(to_hex(t.key), 16, '0') END AS "$next",
        {{task}}
-  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
-       WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, n)
+  FROM {{list_k}}
   LEFT JOIN LATERAL (
       SELECT page.*, lead(page.place <= coalesce(k.max_rows, 1000) AND page.bytes <= 1048576, 1) OVER (ORDER BY page.place)
                      IS FALSE AS more
         FROM (SELECT r.*,
                      row_number() OVER w AS place,
                      sum(octet_length(r.summary) + coalesce(octet_length(r.description), 0) + 500) OVER w AS bytes
-                FROM (SELECT *
-                        FROM task
-                       WHERE user_id = k.user_id
-                         AND (created_at, id) <
-                             (coalesce(timestamptz 'epoch' + ('x' || substr(k.cursor, 33))::bit(64)::bigint *
-                                       interval '1 microsecond', 'infinity'),
-                              coalesce(substr(k.cursor, 1, 32)::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-                       ORDER BY created_at DESC, id DESC
-                       LIMIT coalesce(k.max_rows, 1000) + 1) r
-              WINDOW w AS (ORDER BY r.created_at DESC, r.id DESC ROWS UNBOUNDED PRECEDING)) page
+                FROM ({{rows_{{sort}}}}) r
+              WINDOW w AS (ORDER BY {{order_{{sort}}}} ROWS UNBOUNDED PRECEDING)) page
   ) t ON t.place = 1 OR (t.place <= coalesce(k.max_rows, 1000) AND t.bytes <= 1048576)
   LEFT JOIN task_priority p ON p.code = t.priority_code
  ORDER BY k.n, t.place;
 
--- name: task_list__page
+-- name: task_list/{{shape}}/{{sort}}/{{words}} for shape in page; sort in createdAt -createdAt dueAt -dueAt priority -priority; words in all some
 SELECT k.n, k.page AS "$page", k.page_size AS "$pageSize", coalesce(total.items, 0) AS "$totalItems",
        {{task}}
-  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
-       WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, n)
- CROSS JOIN LATERAL (SELECT sum(items)::bigint AS items FROM task_count WHERE user_id = k.user_id) total
+  FROM {{list_k}}
+ CROSS JOIN LATERAL (
+      SELECT CASE WHEN {{unfiltered_{{words}}}}
+                  THEN (SELECT sum(items)::bigint FROM task_count WHERE user_id = k.user_id)
+                  ELSE (SELECT count(*) FROM {{source_{{words}}}} WHERE {{filter}}) END AS items) total
   LEFT JOIN LATERAL (
-      SELECT *
-        FROM task
-       WHERE user_id = k.user_id
-       ORDER BY created_at DESC, id DESC
-       LIMIT k.page_size OFFSET (k.page - 1) * k.page_size
+      SELECT r.*, row_number() OVER (ORDER BY {{order_{{sort}}}}) AS place FROM ({{rows_{{sort}}}}) r
   ) t ON true
   LEFT JOIN task_priority p ON p.code = t.priority_code
- ORDER BY k.n, t.created_at DESC, t.id DESC;
+ ORDER BY k.n, t.place;

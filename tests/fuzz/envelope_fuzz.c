@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mr_envelope envelope;
     struct mr_fault fault;
-    struct mr_slice next;
+    struct mr_reply_head head;
     struct mr_wire body;
 
     if (mr_envelope_decode(&envelope, data, size) != MR_OK)
@@ -39,6 +39,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_round_trip(&envelope);
     check_payload(&envelope);
     (void)!mr_fault_decode(&fault, envelope.payload);
-    (void)!mr_reply_decode(envelope.payload, &next, &body);
+    (void)!mr_reply_decode(envelope.payload, &head, &body);
     return 0;
 }

@@ -9,10 +9,11 @@
 
 enum { TASKS_OF_ONE = 60000, OTHER_USERS = 6000, WAIT_MS = 60000 };
 
-/* The op a statement belongs to: of its name, or of what stands before "__". */
+/* The op a statement belongs to: of its name, or of what stands before "/" or "__". */
 static int op_of(const char *statement)
 {
-    const char *end = strstr(statement, "__");
+    const char *slash = strchr(statement, '/');
+    const char *end = slash != NULL ? slash : strstr(statement, "__");
     size_t len = end != NULL ? (size_t)(end - statement) : strlen(statement);
 
     for (int op = 0; op < MR_OP_COUNT; op++)
@@ -54,7 +55,7 @@ static void test_statement__parameters_are_those_of_the_field_table(void **state
         struct mr_buf expected = {0};
 
         assert_true(op >= 0);
-        for (const struct mr_variant *v = info->traits->variants; v != NULL && v->field != NULL; v++)
+        for (const struct mr_variant *v = info->traits->variants; v != NULL && v->statement != NULL; v++)
             is_main = is_main || strcmp(v->statement, s->name) == 0;
         if (!is_main)
             continue; /* of C code, which binds its own */
@@ -117,7 +118,7 @@ static void explain(mr_db *db, const char *name, struct mr_buf *out)
     mr_rows *rows = NULL;
     char *sql = NULL;
 
-    if (asprintf(&sql, "EXPLAIN EXECUTE %s(%s)", name,
+    if (asprintf(&sql, "EXPLAIN EXECUTE \"%s\"(%s)", name,
                  sql_text(db,
                           "SELECT string_agg(CASE t::text WHEN 'uuid[]' THEN '''{00000000-0000-0000-0000-000000000001}'''"
                           " WHEN 'text[]' THEN '''{00000000000000000000000000000001}''' WHEN 'boolean[]' THEN '''{t}'''"

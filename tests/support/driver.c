@@ -105,12 +105,12 @@ static void copy_text(char *out, size_t room, struct mr_slice text)
 static void read_body(struct reply *out, struct mr_slice payload)
 {
     struct mr_buf json = {0};
-    struct mr_slice next;
+    struct mr_reply_head head;
     struct mr_wire body;
     json_error_t error;
 
-    assert_int_equal(mr_reply_decode(payload, &next, &body), MR_OK);
-    copy_text(out->next, sizeof out->next, next);
+    assert_int_equal(mr_reply_decode(payload, &head, &body), MR_OK);
+    copy_text(out->next, sizeof out->next, head.next);
     assert_int_equal(mr_json_from_wire(&json, &body), MR_OK);
     out->body = json_loadb(json.data, json.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (out->body == NULL)
@@ -252,6 +252,7 @@ void task_list_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16]
 {
     memset(out, 0, MR_FIELDS_MAX * sizeof *out);
     set_id(value_of(out, MR_OP_task_list, "userId"), user);
+    *value_of(out, MR_OP_task_list, "sort") = (struct mr_value){.present = true, .text = MR_SLICE("-createdAt")};
 }
 
 void task_page_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16], int64_t page, int64_t size)

@@ -165,7 +165,7 @@ static void test_plan__never_breaks_the_order_of_a_key(void **state)
 
 static void test_plan__groups_what_one_statement_answers(void **state)
 {
-    static const struct mr_variant variant = {.field = "page"};
+    static const struct mr_variant variant = {.statement = "another"};
 
     (void)state;
     add(MR_OP_task_create, 0, 1);
