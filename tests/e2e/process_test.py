@@ -196,11 +196,11 @@ class Survival(ProcessTest):
         process.kill()
         load.stop()
         self.assertNotEqual(process.postmaster(), 0)
-        # The recorded process id may by now be somebody else's: here it is ours.
+        # The recorded process id may by now be somebody else's, even the same user's: here that of another cluster.
         pid_file = scratch.join("state", "postgres", "data", "postmaster.pid")
         with open(pid_file, "r+") as file:
             lines = file.read().splitlines()
-            lines[0] = str(os.getpid())
+            lines[0] = str(server.postmaster())
             file.seek(0)
             file.truncate()
             file.write("\n".join(lines) + "\n")
