@@ -489,6 +489,9 @@ class Stopping(ProcessTest):
         self.assertTrue(idle.is_open() and silent.is_open())
         process.signal(signal.SIGTERM)
         wait_for(lambda: process.logs("draining"), 5, "draining")
+        idle.socket.settimeout(0.5)
+        with self.assertRaises(TimeoutError):
+            idle.socket.recv(1)
         response = idle.get("/readyz")
         self.assertEqual((response.status, response.closes), (503, True))
         self.assertRegex(response.header("Retry-After"), "^[0-9]+$")
