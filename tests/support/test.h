@@ -76,7 +76,7 @@ struct test_clock {
     _Atomic int64_t mono_ms;
 };
 
-void test_clock_init(struct test_clock *self, int64_t wall_ms);
+void test_clock_init(struct test_clock *self, int64_t now_ms);
 void test_clock_advance(struct test_clock *self, int64_t ms);
 
 #endif
