@@ -1,0 +1,44 @@
+/*
+ * rate_limit: a token bucket for each caller, in memory that never grows.
+ *
+ * A bucket holds as many tokens as requests are allowed in a minute; each request takes one, and they come back
+ * evenly. A caller whose bucket is full and one that was never seen are the same, and cost nothing.
+ *
+ * The buckets are places in a table of fixed size. A caller's set of places comes from a keyed hash, so nobody
+ * outside can aim at another's. A caller without a place takes that of the fullest bucket in the set, and takes it as
+ * it stands: mostly full, since an idle place is a full bucket. Nobody gains by that. Whoever loses a place had the
+ * fullest bucket of the set, so what they find when they come back holds no more than theirs would; a million addresses
+ * free nobody's bucket, and in a table that is all in use newcomers share buckets instead of getting fresh ones.
+ *
+ * Thread: one, the gateway's. O(1) for a request, nothing is allocated.
+ */
+#ifndef MR_GATEWAY_RATE_LIMIT_H
+#define MR_GATEWAY_RATE_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MR_RATE_WINDOW_S = 60, MR_RATE_SETS = 16384, MR_RATE_WAYS = 8, MR_RATE_ID = 16 };
+
+struct mr_rate_limit;
+
+/* A user and an address of the same bytes are two callers. */
+enum mr_rate_caller { MR_RATE_USER, MR_RATE_ADDRESS };
+
+/* What the RateLimit headers tell (draft-ietf-httpapi-ratelimit-headers). */
+struct mr_quota {
+    const char *policy; /* NULL: no limit applies */
+    unsigned limit;     /* tokens of a full bucket */
+    unsigned remaining; /* tokens left */
+    unsigned reset_s;   /* until it is full, or when the request was refused, until a token is there; at least 1 */
+};
+
+/* `policy`: its name in the headers, not copied. `per_minute`: 1 to 1,000,000. NULL without memory. */
+struct mr_rate_limit *mr_rate_limit_new(const char *policy, unsigned per_minute);
+void mr_rate_limit_destroy(struct mr_rate_limit **self);
+
+/* Takes a token from the caller's bucket; false when there is none. `now_ms`: monotonic. Sets `quota` either way. */
+bool mr_rate_limit_take(struct mr_rate_limit *self, enum mr_rate_caller caller, const uint8_t id[MR_RATE_ID], int64_t now_ms,
+                        struct mr_quota *quota);
+
+#endif
