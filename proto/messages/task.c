@@ -57,12 +57,13 @@ MR_MESSAGE(task_delete) {
         {"If-Match", MR_TEXT, MR_IF_MATCH, .about = "only if this is the stored version"}),
 };
 
-/* Every order of the list, each walked or by pages, of all tasks or of those with some words. */
-#define SORTED(sort)                                                                                            \
-    {"task_list/page/" sort "/some", MR_SHAPE_PAGE, {{"sort", sort}, {"page", NULL}, {"q", NULL}}},             \
-    {"task_list/page/" sort "/all", MR_SHAPE_PAGE, {{"sort", sort}, {"page", NULL}}},                           \
-    {"task_list/walk/" sort "/some", MR_SHAPE_MANY, {{"sort", sort}, {"q", NULL}}},                             \
-    {"task_list/walk/" sort "/all", MR_SHAPE_MANY, {{"sort", sort}}}
+/* An order of the list, when its conditions hold: walked or by pages, of all tasks or of those with some words. */
+#define ORDER(sort, ...)                                                                    \
+    {"task_list/page/" sort "/some", MR_SHAPE_PAGE, {{"page", NULL}, {"q", NULL}, __VA_ARGS__}}, \
+    {"task_list/page/" sort "/all", MR_SHAPE_PAGE, {{"page", NULL}, __VA_ARGS__}},               \
+    {"task_list/walk/" sort "/some", MR_SHAPE_MANY, {{"q", NULL}, __VA_ARGS__}},                 \
+    {"task_list/walk/" sort "/all", MR_SHAPE_MANY, {__VA_ARGS__}}
+#define SORTED(sort) ORDER(sort, {"sort", sort})
 
 MR_MESSAGE(task_list) {
     .summary = "The caller's tasks: a plain array, a walk by limit and cursor, or a page",
@@ -70,8 +71,8 @@ MR_MESSAGE(task_list) {
     .lane = MR_LANE_SLOW,
     .batch_max = 16,
     .rerun_safe = true,
-    .variants = MR_VARIANTS(SORTED("-createdAt"), SORTED("createdAt"), SORTED("-dueAt"), SORTED("dueAt"), SORTED("-priority"),
-                            SORTED("priority")),
+    .variants = MR_VARIANTS(SORTED("createdAt"), SORTED("-dueAt"), SORTED("dueAt"), SORTED("-priority"), SORTED("priority"),
+                            ORDER("-createdAt", {NULL, NULL})),
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "their owner"},
         {"limit", MR_INT, MR_QUERY, false, 1, 100, .about = "at most so many; the Link header leads to the rest"},
@@ -83,7 +84,7 @@ MR_MESSAGE(task_list) {
         {"dueBefore", MR_TIME, MR_QUERY, .about = "only those due before"},
         {"dueAfter", MR_TIME, MR_QUERY, .about = "only those due after"},
         {"q", MR_TEXT, MR_QUERY, false, 1, 200, .about = "only those with all these words in summary or description"},
-        {"sort", MR_TEXT, MR_QUERY, true, .format = MR_FORMAT_CHOICE, .fallback = "-createdAt",
+        {"sort", MR_TEXT, MR_QUERY, .format = MR_FORMAT_CHOICE, .fallback = "-createdAt",
          .choices = "createdAt|-createdAt|dueAt|-dueAt|priority|-priority",
          .about = "the order; with - descending. Tasks without a due date come last in either direction"}),
 };
