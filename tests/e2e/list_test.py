@@ -52,6 +52,10 @@ class Lists(unittest.TestCase):
                                                   description=chance.choice(words) if number % 3 else None, dueAt=due,
                                                   isComplete=number % 2 == 0, taskPriorityCode=chance.choice(PRIORITIES)))
 
+        with module.server.database() as database:  # answers round to milliseconds, the order does not
+            cls.created = dict(database.query(f"SELECT id, to_char(created_at, 'YYYY-MM-DD HH24:MI:SS.US') FROM task "
+                                              f"WHERE user_id = '{cls.user.user['id']}'"))
+
     @classmethod
     def tearDownClass(cls):
         cls.user.close()
@@ -59,7 +63,7 @@ class Lists(unittest.TestCase):
     def expected(self, sort, tasks=None):
         """The order, worked out here: the key, then the id; without a due date last in either direction."""
         name, descending = sort.lstrip("-"), sort.startswith("-")
-        keys = {"createdAt": lambda task: task["createdAt"], "dueAt": lambda task: task.get("dueAt", ""),
+        keys = {"createdAt": lambda task: self.created[task["id"]], "dueAt": lambda task: task.get("dueAt", ""),
                 "priority": lambda task: task["taskPriority"]["ordinal"]}
         tasks = sorted(self.tasks if tasks is None else tasks, key=lambda task: (keys[name](task), task["id"]), reverse=descending)
         if name == "dueAt":
