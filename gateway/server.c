@@ -113,33 +113,41 @@ static bool make_context(struct gateway *gateway)
 
 /* ---- Accepting ---- */
 
+/* False when nobody waits, or nobody more may come in. */
+static bool accept_one(struct gateway *gateway)
+{
+    lws_sock_file_fd_type fd;
+
+    if (gateway->connection_count >= gateway->connection_limit)
+        return false;
+    fd.sockfd = accept4(gateway->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd.sockfd < 0)
+        return false;
+    setsockopt(fd.sockfd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    gateway->connection_count++;
+    if (lws_adopt_descriptor_vhost(gateway->vhost, LWS_ADOPT_SOCKET, fd, "millrace", NULL) == NULL)
+        gateway->connection_count--;
+    return true;
+}
+
 static void on_accept(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct gateway *gateway = watcher->data;
 
     (void)events;
-    for (int i = 0; i < ACCEPT_BURST; i++) {
-        lws_sock_file_fd_type fd;
-
-        if (gateway->connection_count >= gateway->connection_limit) {
-            ev_io_stop(loop, watcher); /* the rest wait in the kernel's queue until one leaves */
-            return;
-        }
-        fd.sockfd = accept4(gateway->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd.sockfd < 0)
-            return;
-        setsockopt(fd.sockfd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-        gateway->connection_count++;
-        if (lws_adopt_descriptor_vhost(gateway->vhost, LWS_ADOPT_SOCKET, fd, "millrace", NULL) == NULL)
-            gateway->connection_count--;
+    for (int i = 0; i < ACCEPT_BURST && accept_one(gateway); i++) {
     }
+    if (gateway->connection_count >= gateway->connection_limit)
+        ev_io_stop(loop, watcher); /* the rest wait in the kernel's queue until one leaves */
 }
 
+/* Who has connected by now is served. */
 static void stop_accepting(struct gateway *gateway)
 {
     if (gateway->listen_fd < 0)
         return;
-    on_accept(gateway->loop, &gateway->accepting, 0); /* who has connected by now is served */
+    while (accept_one(gateway)) {
+    }
     ev_io_stop(gateway->loop, &gateway->accepting);
     close(gateway->listen_fd);
     gateway->listen_fd = -1;
