@@ -38,7 +38,7 @@ static int teardown(void **state)
 
 static uint64_t batches(const struct fixture *self, enum mr_op op)
 {
-    return driver_actor(self->driver, op)->stats.batches;
+    return driver_batches(self->driver, op);
 }
 
 static void test_batch__what_waits_becomes_one_statement(void **state)

@@ -273,7 +273,7 @@ static void test_task__outcomes_of_updates_stand_side_by_side(void **state)
     assert_int_equal(driver_await(self->driver, sent[2])->status, MR_INVALID);
     assert_string_equal(driver_await(self->driver, sent[2])->field, "taskPriorityCode");
     assert_int_equal(driver_await(self->driver, sent[3])->status, MR_NOT_FOUND);
-    assert_int_equal(driver_actor(self->driver, MR_OP_task_update)->stats.batches, 3 + 2);
+    assert_int_equal(driver_batches(self->driver, MR_OP_task_create), 3 + 2);
 }
 
 /* Create, change and delete of one key, all waiting: three batches, in this order. */

@@ -64,6 +64,12 @@ const struct reply *driver_await(struct driver *self, unsigned id);
 /* Waits until every message but `missing` of them has an answer; fails when one has two. */
 void driver_await_all(struct driver *self, unsigned missing);
 
+/*
+ * How many batches the actor of `op` (task_create or task_get) has made, once it is done with all that was answered: it
+ * counts a batch when its answers are on their way already. A message that is dropped unread tells when it is.
+ */
+uint64_t driver_batches(struct driver *self, enum mr_op op);
+
 /* An answer's text member, "" when it has none; `group` NULL: top level. */
 const char *reply_text(const struct reply *reply, const char *group, const char *name);
 
