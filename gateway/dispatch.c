@@ -125,6 +125,7 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
 {
     struct gateway *gateway = exchange->gateway;
     enum mr_access access = mr_op_info(route->op)->access;
+    const struct mr_principal *caller = NULL;
     struct mr_principal principal;
     mr_status status = MR_OK;
     struct mr_slice tag;
@@ -134,12 +135,16 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
     if (access != MR_ACCESS_PUBLIC)
         status = mr_authenticate(&principal, gateway->tokens, request, gateway->config->jwt_secret,
                                  mr_wall_ms(gateway->clock) / 1000);
-    if (status == MR_OK && access == MR_ACCESS_ADMIN && principal.role != MR_ROLE_ADMIN)
+    if (access != MR_ACCESS_PUBLIC && status == MR_OK)
+        caller = &principal;
+    if (!admit(exchange, request, caller))
+        status = MR_RATE_LIMITED;
+    else if (caller != NULL && access == MR_ACCESS_ADMIN && principal.role != MR_ROLE_ADMIN)
         status = MR_FORBIDDEN;
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
     else if (mr_op_info(route->op)->traits->cache_s == 0 || !answer_from_cache(exchange, route))
-        send_message(exchange, route, request, body, access != MR_ACCESS_PUBLIC ? &principal : NULL);
+        send_message(exchange, route, request, body, caller);
 }
 
 /* Also where nothing would ever read them: what is no text is no target. */

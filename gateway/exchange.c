@@ -81,6 +81,7 @@ struct exchange *exchange_new(struct connection *connection, const struct mr_htt
     self->sent = false;
     self->has_user = false;
     mr_buf_clear(&self->query, 512);
+    self->quota.policy = NULL;
     self->cache_key[0] = '\0';
     self->if_none_match[0] = '\0';
     self->is_head = request != NULL && request->is_head;

@@ -11,6 +11,7 @@
 #include "gateway/cache.h"
 #include "gateway/gateway.h"
 #include "gateway/http.h"
+#include "gateway/rate_limit.h"
 #include "gateway/route.h"
 #include "proto/uuid.h"
 
@@ -49,6 +50,8 @@ struct connection {
     bool advancing;            /* inside advance(): an answer now must not start another */
     bool paused;               /* reading is off */
     bool dead;                 /* a write failed */
+    bool peer_is_known;
+    uint8_t peer[16]; /* its address, to count by */
 };
 
 TAILQ_HEAD(connection_list, connection);
@@ -69,6 +72,7 @@ struct exchange {
     bool sent;                     /* counted at its mailbox */
     bool is_head;
     struct mr_buf query;          /* of a list: without its cursor, terminated; for the Link to the rest */
+    struct mr_quota quota;        /* what is left to the caller */
     uint64_t cache_generation;    /* when the message was sent */
     char cache_key[MR_CACHE_KEY]; /* of an op that may be cached */
     char if_none_match[128];
@@ -120,6 +124,8 @@ struct gateway {
 
     struct mr_token_cache *tokens;
     struct mr_cache cache;
+    struct mr_rate_limit *auth_limit;    /* NULL: off */
+    struct mr_rate_limit *default_limit; /* NULL: off */
     int64_t *wrote_until_ms; /* by hash of the user: until then their reads go to the primary; NULL without a replica */
     struct mr_buf out;       /* the response being built */
     struct mr_buf body;      /* its JSON */
@@ -150,6 +156,11 @@ int64_t connection_span_ms(const struct gateway *gateway, enum phase phase);
 /* dispatch.c: a whole request, or one that is refused before its body is read. */
 void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body);
 void dispatch_fault(struct connection *connection, const struct mr_http_request *request, mr_status fault);
+
+/* admit.c: false when the caller has to wait; exchange.quota says how long. `caller` NULL: not signed in. */
+bool admit_setup(struct gateway *gateway);
+void admit_fini(struct gateway *gateway);
+bool admit(struct exchange *exchange, const struct mr_http_request *request, const struct mr_principal *caller);
 
 /* exchange.c */
 struct exchange *exchange_new(struct connection *connection, const struct mr_http_request *request);

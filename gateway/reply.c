@@ -29,6 +29,9 @@ static const char preflight_headers[] = "Access-Control-Allow-Headers: authoriza
 static const char exposed_headers[] = "Access-Control-Expose-Headers: allow, etag, link, location, ratelimit, "
                                       "ratelimit-policy, retry-after, x-request-id\r\n";
 
+/* The problem type that the draft of the RateLimit headers registers for a 429. */
+static const char quota_exceeded[] = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+
 void reply_setup(struct gateway *gateway)
 {
     mr_buf_text(&gateway->fixed, security_headers);
@@ -81,6 +84,15 @@ static void log_outcome(const struct exchange *exchange, int http)
            mr_log_int("durationMs", took_ms));
 }
 
+/* Names and meaning: draft-ietf-httpapi-ratelimit-headers. */
+static void write_quota(struct mr_buf *out, const struct mr_quota *quota, int http)
+{
+    mr_buf_printf(out, "RateLimit-Policy: \"%s\";q=%u;w=%d\r\n", quota->policy, quota->limit, MR_RATE_WINDOW_S);
+    mr_buf_printf(out, "RateLimit: \"%s\";r=%u;t=%u\r\n", quota->policy, quota->remaining, quota->reset_s);
+    if (http == 429)
+        mr_buf_printf(out, "Retry-After: %u\r\n", quota->reset_s);
+}
+
 static void write_head(struct exchange *exchange, struct mr_buf *out, int http, const char *type, size_t body_len,
                        const char *extra_headers)
 {
@@ -114,6 +126,8 @@ static void write_head(struct exchange *exchange, struct mr_buf *out, int http, 
         mr_buf_text(out, "Cache-Control: no-store\r\n");
     if (extra_headers != NULL)
         mr_buf_text(out, extra_headers);
+    if (exchange->quota.policy != NULL)
+        write_quota(out, &exchange->quota, http);
     if (exchange->connection->close_after)
         mr_buf_text(out, "Connection: close\r\n");
     mr_buf_text(out, "\r\n");
@@ -269,13 +283,16 @@ static void problem(struct exchange *exchange, mr_status status, const char *det
 {
     struct mr_buf *body = &exchange->gateway->body;
     int http = mr_status_http(status);
+    bool over_quota = http == 429 && exchange->quota.policy != NULL;
 
     mr_buf_clear(body, KEEP_BYTES);
-    mr_buf_text(body, "{\"type\":\"about:blank\"");
+    mr_buf_printf(body, "{\"type\":\"%s\"", over_quota ? quota_exceeded : "about:blank");
     add_member(body, "title", mr_http_reason(http));
     mr_buf_printf(body, ",\"status\":%d", http);
     add_member(body, "detail", detail != NULL ? detail : mr_status_detail(status));
     add_member(body, "instance", exchange->request_id);
+    if (over_quota)
+        mr_buf_printf(body, ",\"violated-policies\":[\"%s\"]", exchange->quota.policy);
     if (errors.len > 0) {
         mr_buf_text(body, ",\"errors\":[");
         mr_buf_slice(body, errors);

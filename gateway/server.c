@@ -349,6 +349,7 @@ static void destroy(struct gateway *gateway)
     mr_mailbox_destroy(&gateway->mailbox);
     mr_token_cache_destroy(&gateway->tokens);
     mr_cache_drop(&gateway->cache);
+    admit_fini(gateway);
     free_exchanges(gateway);
     free(gateway->mailboxes);
     free(gateway->wrote_until_ms);
@@ -379,7 +380,8 @@ static struct gateway *create(const struct mr_gateway_options *options)
         gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);
     gateway->tokens = mr_token_cache_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
-    if (gateway->tokens == NULL || gateway->loop == NULL || open_mailboxes(gateway) != MR_OK || !make_context(gateway)) {
+    if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || open_mailboxes(gateway) != MR_OK ||
+        !make_context(gateway)) {
         destroy(gateway);
         return NULL;
     }

@@ -26,6 +26,7 @@
     ST(URI_TOO_LONG,     414, "The request target is longer than 8 KiB.")                             \
     ST(MEDIA_TYPE,       415, "The body has to be application/json.")                                 \
     ST(UNPROCESSABLE,    422, "The Idempotency-Key was used before, with another payload.")                      \
+    ST(RATE_LIMITED,     429, "Too many requests; Retry-After says in how many seconds the next may come.") \
     ST(HEADERS_TOO_LARGE,431, "The header fields are larger than 16 KiB or more than 100.")           \
     ST(INTERNAL,         500, "Something went wrong here; it is logged under this request id.")       \
     ST(NO_MEMORY,        503, "The server is short of memory; try again shortly.")                    \

@@ -56,6 +56,9 @@
     SET(request_timeout,       "GATEWAY_REQUEST_TIMEOUT", NULL,          DURATION, "10s",             "100ms..10m",           "A",   "deadline of a request; past it 504") \
     SET(shutdown_delay,        "SHUTDOWN_DELAY",          NULL,          DURATION, "0s",              "0s..10m",              "A",   "time the port stays open after SIGTERM, for a balancer to notice") \
     SET(shutdown_grace,        "SHUTDOWN_GRACE",          NULL,          DURATION, "25s",             "1s..10m",              "AS",  "time for everything to finish after SIGTERM; then the process ends anyway") \
+    SET(rate_auth,             "RATE_LIMIT_AUTH_PER_MINUTE", NULL,      INTEGER,  "20",              "0..1000000",           "A",   "requests a minute that one client address may make of the auth routes; 0: no limit") \
+    SET(rate_default,          "RATE_LIMIT_PER_MINUTE",  NULL,          INTEGER,  "0",               "0..1000000",           "A",   "requests a minute that one user, or one address that is not signed in, may make elsewhere; 0: no limit") \
+    SET(trust_proxy_hops,      "TRUST_PROXY_HOPS",       NULL,          INTEGER,  "0",               "0..16",                "A",   "proxies in front; the client address is the entry of X-Forwarded-For that many from the right, with 0 that of the connection") \
     SET(state_dir,             "MILLRACE_STATE_DIR",      NULL,          TEXT,     ".millrace",       "",                     "A",   "where the embedded PostgreSQL of `all` lives") \
     SET(pg_bin_dir,            "MILLRACE_PG_BIN",         NULL,          TEXT,     "",                "",                     "A",   "directory of initdb and postgres for the embedded server; unset: searched for")
 /* clang-format on */
