@@ -44,6 +44,8 @@ export function apiSettings(config: Config, appVersion: string | undefined): Set
     APP_PORT: String(config.appPort),
     // The load balancer may send a last request while it learns that the task is going.
     SHUTDOWN_DELAY: '5s',
+    // The load balancer appends the address of the client to X-Forwarded-For.
+    TRUST_PROXY_HOPS: '1',
     CORS_ALLOWED_ORIGIN: config.corsAllowedOrigin,
     JWT_EXPIRES_IN: config.jwtExpiresIn,
   };

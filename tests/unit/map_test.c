@@ -119,6 +119,16 @@ static void test_map__access_fits_the_fields(void **state)
                 assert_true(info->access == MR_ACCESS_USER || info->access == MR_ACCESS_ADMIN);
 }
 
+/* The auth actor's ops are limited strictly, so that nobody guesses passwords at leisure (gateway/admit.c). */
+static void test_map__who_takes_a_password_is_the_auth_actor(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
+            if (strcasestr(f->name, "password") != NULL && info->actor != MR_ACTOR_AUTH)
+                fail_test("%s takes %s", info->name, f->name);
+}
+
 static void test_map__a_user_sees_only_what_is_theirs(void **state)
 {
     (void)state;
@@ -261,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_map__fields_fit_and_are_unique),
         cmocka_unit_test(test_map__path_parameters_and_path_fields_are_the_same),
         cmocka_unit_test(test_map__access_fits_the_fields),
+        cmocka_unit_test(test_map__who_takes_a_password_is_the_auth_actor),
         cmocka_unit_test(test_map__a_user_sees_only_what_is_theirs),
         cmocka_unit_test(test_map__traits_name_fields_that_exist),
         cmocka_unit_test(test_map__ops_of_a_key_share_a_mailbox),
