@@ -82,8 +82,19 @@ static bool bearer(const struct mr_http_request *request, struct mr_slice *out)
     return out->len > 0 && out->len <= MR_TOKEN_MAX;
 }
 
+/* The secret in use, else the one before it. An empty secret is none: anybody could sign with it. */
+static mr_status verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret,
+                        const char *previous, int64_t now_s)
+{
+    mr_status status = mr_token_verify(out, expires_s, token, secret, now_s);
+
+    if (status == MR_UNAUTHORIZED && *previous != '\0')
+        status = mr_token_verify(out, expires_s, token, previous, now_s);
+    return status;
+}
+
 mr_status mr_authenticate(struct mr_principal *out, struct mr_token_cache *cache, const struct mr_http_request *request,
-                          const char *secret, int64_t now_s)
+                          const char *secret, const char *previous, int64_t now_s)
 {
     struct mr_slice token;
     struct entry *entry;
@@ -97,7 +108,7 @@ mr_status mr_authenticate(struct mr_principal *out, struct mr_token_cache *cache
         *out = entry->principal;
         return MR_OK;
     }
-    status = mr_token_verify(out, &expires_s, token, secret, now_s);
+    status = verify(out, &expires_s, token, secret, previous, now_s);
     if (status == MR_OK)
         remember(entry, token, out, expires_s);
     return status;

@@ -134,7 +134,7 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
         copy_text(exchange->if_none_match, sizeof exchange->if_none_match, tag);
     if (access != MR_ACCESS_PUBLIC)
         status = mr_authenticate(&principal, gateway->tokens, request, gateway->config->jwt_secret,
-                                 mr_wall_ms(gateway->clock) / 1000);
+                                 gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
     if (access != MR_ACCESS_PUBLIC && status == MR_OK)
         caller = &principal;
     if (!admit(exchange, request, caller))

@@ -291,6 +291,10 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
         memcpy(self->values[i].uuid, principal->user_id, 16);
         self->values[i].present = true;
         break;
+    case MR_TOKEN_SESSION:
+        memcpy(self->values[i].uuid, principal->session_id, 16);
+        self->values[i].present = principal->has_session;
+        break;
     case MR_NEW_ID:
         memcpy(self->values[i].uuid, new_id, 16);
         self->values[i].present = true;

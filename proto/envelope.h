@@ -17,10 +17,12 @@ enum mr_kind { MR_REQUEST, MR_REPLY, MR_ERROR, MR_KIND_COUNT };
 
 enum mr_role { MR_ROLE_USER, MR_ROLE_ADMIN, MR_ROLE_COUNT };
 
-/* On whose behalf a message travels. */
+/* On whose behalf a message travels. The session stays behind in the gateway: an op that wants it has a field of it. */
 struct mr_principal {
     uint8_t user_id[16];
     enum mr_role role;
+    bool has_session; /* the token named the session it was issued in */
+    uint8_t session_id[16];
 };
 
 struct mr_envelope {

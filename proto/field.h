@@ -30,15 +30,16 @@ enum mr_type {
 
 /* Where a field's value comes from. */
 enum mr_source {
-    MR_BODY,        /* property of the JSON body */
-    MR_PATH,        /* `:name` segment of the path */
-    MR_QUERY,       /* query parameter */
-    MR_HEADER,      /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
-    MR_IF_MATCH,    /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
-    MR_TOKEN_USER,  /* the caller's id, from the verified access token */
-    MR_NEW_ID,      /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
-    MR_FINGERPRINT, /* hash of the body's fields, when there is an Idempotency-Key */
-    MR_ACTOR        /* filled in by the actor's code before the statement runs */
+    MR_BODY,          /* property of the JSON body */
+    MR_PATH,          /* `:name` segment of the path */
+    MR_QUERY,         /* query parameter */
+    MR_HEADER,        /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
+    MR_IF_MATCH,      /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
+    MR_TOKEN_USER,    /* the caller's id, from the verified access token */
+    MR_TOKEN_SESSION, /* the session the access token was issued in, when it names one */
+    MR_NEW_ID,        /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
+    MR_FINGERPRINT,   /* hash of the body's fields, when there is an Idempotency-Key */
+    MR_ACTOR          /* filled in by the actor's code before the statement runs */
 };
 
 /* A rule for text beside its length. */

@@ -152,6 +152,15 @@ static void complain(struct mr_buf *problems, const struct setting *setting, con
     mr_buf_char(problems, '\n');
 }
 
+/* What production asks of a secret that is set. */
+static void check_secret(const char *name, const char *secret, struct mr_buf *problems)
+{
+    if (strcmp(secret, MR_EXAMPLE_JWT_SECRET) == 0)
+        mr_buf_printf(problems, "%s=***: expected a secret of your own, this one is the documented example\n", name);
+    else if (strlen(secret) < 32)
+        mr_buf_printf(problems, "%s=***: expected at least 32 bytes, has %zu\n", name, strlen(secret));
+}
+
 /* Rules that look at more than one setting. */
 static void check_whole(struct mr_config *config, enum mr_role_of_process role, struct mr_buf *problems)
 {
@@ -164,12 +173,12 @@ static void check_whole(struct mr_config *config, enum mr_role_of_process role, 
         return;
     if (config->jwt_secret[0] == '\0' && !production)
         config->jwt_secret = MR_EXAMPLE_JWT_SECRET;
-    if (production && strcmp(config->jwt_secret, MR_EXAMPLE_JWT_SECRET) == 0)
-        mr_buf_text(problems, "JWT_SECRET=***: expected a secret of your own, this one is the documented example\n");
-    else if (config->jwt_secret[0] == '\0')
+    if (config->jwt_secret[0] == '\0')
         mr_buf_text(problems, "JWT_SECRET: expected a secret of at least 32 bytes, is not set\n");
-    else if (production && strlen(config->jwt_secret) < 32)
-        mr_buf_printf(problems, "JWT_SECRET=***: expected at least 32 bytes, has %zu\n", strlen(config->jwt_secret));
+    else if (production)
+        check_secret("JWT_SECRET", config->jwt_secret, problems);
+    if (production && config->jwt_secret_previous[0] != '\0')
+        check_secret("JWT_SECRET_PREVIOUS", config->jwt_secret_previous, problems);
 }
 
 mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get, struct mr_buf *problems)

@@ -28,6 +28,7 @@
     SET(logging_format,        "LOGGING_FORMAT",          NULL,          CHOICE,   "json",            "json|pretty",          "ASM", "json for machines, pretty for people") \
     SET(cors_allowed_origin,   "CORS_ALLOWED_ORIGIN",     NULL,          TEXT,     "*",               "",                     "A",   "* or a comma-separated list of origins that browsers may call from") \
     SET(jwt_secret,            "JWT_SECRET",              NULL,          SECRET,   "",                "",                     "A",   "key of the access tokens, 32 bytes or more; needed in production") \
+    SET(jwt_secret_previous,   "JWT_SECRET_PREVIOUS",     NULL,          SECRET,   "",                "",                     "A",   "key before the present one: its tokens are still taken, none is signed with it") \
     SET(jwt_expires_in,        "JWT_EXPIRES_IN",          NULL,          DURATION, "1h",              "1s..30d",              "A",   "life of an access token") \
     SET(refresh_expires_in,    "JWT_REFRESH_EXPIRES_IN",  NULL,          DURATION, "30d",             "1s..365d",             "A",   "life of a refresh token") \
     SET(db_host,               "DB_HOST",                 NULL,          TEXT,     "",                "required",             "ASM", "PostgreSQL host, or the directory of its Unix socket; `all` without it runs an embedded server") \

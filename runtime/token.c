@@ -20,6 +20,17 @@ static bool add_text(jwt_t *jwt, const char *name, struct mr_slice value)
     return jwt_add_grant(jwt, name, text) == 0;
 }
 
+/* Whether the session is added, or there is none to add. */
+static bool add_session(jwt_t *jwt, const struct mr_principal *principal)
+{
+    char id[MR_UUID_TEXT];
+
+    if (!principal->has_session)
+        return true;
+    mr_uuid_format(id, principal->session_id);
+    return add_text(jwt, "sid", (struct mr_slice){id, sizeof id});
+}
+
 static bool add_claims(jwt_t *jwt, const struct mr_principal *principal, struct mr_slice username, int64_t now_s,
                        int64_t life_s)
 {
@@ -28,7 +39,7 @@ static bool add_claims(jwt_t *jwt, const struct mr_principal *principal, struct 
     mr_uuid_format(id, principal->user_id);
     return add_text(jwt, "sub", (struct mr_slice){id, sizeof id}) && add_text(jwt, "id", (struct mr_slice){id, sizeof id}) &&
            add_text(jwt, "username", username) && add_text(jwt, "role", mr_slice_of(role_names[principal->role])) &&
-           add_text(jwt, "iss", MR_SLICE(MR_TOKEN_ISSUER)) && jwt_add_grant_int(jwt, "iat", now_s) == 0 &&
+           add_session(jwt, principal) && add_text(jwt, "iss", MR_SLICE(MR_TOKEN_ISSUER)) && jwt_add_grant_int(jwt, "iat", now_s) == 0 &&
            jwt_add_grant_int(jwt, "exp", now_s + life_s) == 0;
 }
 
@@ -76,6 +87,17 @@ static bool in_time(jwt_t *jwt, int64_t now_s, int64_t *expires_s)
     return jwt_get_grant_int(jwt, "nbf") <= now_s;
 }
 
+/* The session the token was issued in; a token without one is sound, one that names nonsense is not. */
+static bool read_session(jwt_t *jwt, struct mr_principal *out)
+{
+    const char *id;
+
+    errno = 0;
+    id = jwt_get_grant(jwt, "sid");
+    out->has_session = id != NULL;
+    return id != NULL ? mr_uuid_parse(out->session_id, id, strlen(id)) : errno == ENOENT;
+}
+
 static bool read_claims(jwt_t *jwt, struct mr_principal *out, int64_t *expires_s, int64_t now_s)
 {
     const char *issuer = jwt_get_grant(jwt, "iss");
@@ -83,14 +105,14 @@ static bool read_claims(jwt_t *jwt, struct mr_principal *out, int64_t *expires_s
 
     return jwt_get_alg(jwt) == JWT_ALG_HS256 && issuer != NULL && strcmp(issuer, MR_TOKEN_ISSUER) == 0 &&
            in_time(jwt, now_s, expires_s) && id != NULL && mr_uuid_parse(out->user_id, id, strlen(id)) &&
-           is_role(jwt_get_grant(jwt, "role"), &out->role);
+           is_role(jwt_get_grant(jwt, "role"), &out->role) && read_session(jwt, out);
 }
 
 mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret,
                           int64_t now_s)
 {
     char text[MR_TOKEN_MAX + 1];
-    struct mr_principal principal;
+    struct mr_principal principal = {0};
     int64_t expires = 0;
     jwt_t *jwt = NULL;
     bool good;

@@ -11,13 +11,13 @@
 /* Longest token that is looked at; ours are about 400 bytes. */
 enum { MR_TOKEN_MAX = 4096 };
 
-/* Appends a token for `principal`, valid from `now_s` (Unix seconds) for `life_s` seconds. */
+/* Appends a token for `principal`, its session in the claim `sid`, valid from `now_s` (Unix seconds) for `life_s` seconds. */
 mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principal, struct mr_slice username, const char *secret,
                          int64_t now_s, int64_t life_s) MR_WARN_UNUSED;
 
 /*
- * Checks a token: HS256 and no other algorithm, the signature, iss, exp (which has to be there), nbf, id and
- * role. MR_UNAUTHORIZED when anything is amiss; `out` and `expires_s` (Unix seconds) are untouched then.
+ * Checks a token: HS256 and no other algorithm, the signature, iss, exp (which has to be there), nbf, id,
+ * role and, when it is there, sid. MR_UNAUTHORIZED when anything is amiss; `out` and `expires_s` (Unix seconds) are untouched then.
  */
 mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret,
                           int64_t now_s) MR_WARN_UNUSED;

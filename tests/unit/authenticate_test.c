@@ -6,6 +6,7 @@
 #include "tests/support/test.h"
 
 #define SECRET "a secret of the test, 32 bytes long"
+#define PREVIOUS "the secret before that one, as long"
 
 enum { NOW_S = 1800000000 };
 
@@ -86,6 +87,25 @@ static void test_authenticate__what_is_issued_verifies(void **state)
     mr_buf_fini(&token);
 }
 
+static void test_authenticate__a_token_names_its_session_or_none(void **state)
+{
+    struct mr_principal inside = {.user_id = {0xa1}, .has_session = true, .session_id = {0x5e, 0x55}};
+    struct mr_principal principal = {.has_session = true};
+    struct mr_buf token = {0};
+    int64_t expires_s;
+
+    (void)state;
+    assert_int_equal(mr_token_issue(&token, &inside, MR_SLICE("alice"), SECRET, NOW_S, 60), MR_OK);
+    assert_int_equal(mr_token_verify(&principal, &expires_s, buf_slice(&token), SECRET, NOW_S), MR_OK);
+    assert_true(principal.has_session);
+    assert_memory_equal(principal.session_id, inside.session_id, 16);
+    token.len = 0;
+    assert_int_equal(mr_token_issue(&token, &alice, MR_SLICE("alice"), SECRET, NOW_S, 60), MR_OK);
+    assert_int_equal(mr_token_verify(&principal, &expires_s, buf_slice(&token), SECRET, NOW_S), MR_OK);
+    assert_false(principal.has_session);
+    mr_buf_fini(&token);
+}
+
 static void test_authenticate__a_token_made_by_hand_verifies(void **state)
 {
     (void)state;
@@ -124,6 +144,8 @@ static void test_authenticate__forged_tokens_do_not(void **state)
         {HEADER, "{" IDENTITY ",\"iss\":\"millrace\",\"exp\":1800000100}", SECRET},                             /* no role */
         {HEADER, "{" IDENTITY ",\"role\":\"root\",\"iss\":\"millrace\",\"exp\":1800000100}", SECRET},
         {HEADER, "{\"role\":\"user\",\"iss\":\"millrace\",\"exp\":1800000100}", SECRET},                        /* no id */
+        {HEADER, "{" IDENTITY ",\"role\":\"user\",\"iss\":\"millrace\",\"exp\":1800000100,\"sid\":\"alice\"}", SECRET},
+        {HEADER, "{" IDENTITY ",\"role\":\"user\",\"iss\":\"millrace\",\"exp\":1800000100,\"sid\":7}", SECRET},
         {HEADER, "{\"id\":\"alice\",\"role\":\"user\",\"iss\":\"millrace\",\"exp\":1800000100}", SECRET},
     };
 
@@ -196,7 +218,7 @@ static mr_status authenticate(struct mr_token_cache *cache, const char *header, 
 
     if (header != NULL)
         request.headers[request.header_count++] = (struct mr_http_header){MR_SLICE("Authorization"), mr_slice_of(header)};
-    return mr_authenticate(out, cache, &request, SECRET, now_s);
+    return mr_authenticate(out, cache, &request, SECRET, PREVIOUS, now_s);
 }
 
 static void test_authenticate__takes_a_bearer_token_only(void **state)
@@ -283,10 +305,55 @@ static void test_authenticate__the_cache_never_mixes_users_up(void **state)
     mr_token_cache_destroy(&cache);
 }
 
+static mr_status authenticate_signed(struct mr_token_cache *cache, const char *claims, const char *signed_with, const char *previous,
+                                     int64_t now_s)
+{
+    struct mr_buf token = forge(HEADER, claims, signed_with);
+    struct mr_http_request request = {.header_count = 1};
+    struct mr_principal principal;
+    struct mr_buf header = {0};
+    mr_status status;
+
+    mr_buf_printf(&header, "Bearer %.*s", (int)token.len, token.data);
+    request.headers[0] = (struct mr_http_header){MR_SLICE("Authorization"), buf_slice(&header)};
+    status = mr_authenticate(&principal, cache, &request, SECRET, previous, now_s);
+    mr_buf_fini(&header);
+    mr_buf_fini(&token);
+    return status;
+}
+
+/* The second time from memory; its expiry holds there, too. */
+static void test_authenticate__the_secret_before_still_verifies(void **state)
+{
+    struct mr_token_cache *cache = mr_token_cache_new();
+
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, PREVIOUS, NOW_S), MR_OK);
+        assert_int_equal(authenticate_signed(cache, CLAIMS, SECRET, PREVIOUS, NOW_S), MR_OK);
+        assert_int_equal(authenticate_signed(cache, CLAIMS, "the one before that is known no more", PREVIOUS, NOW_S), MR_UNAUTHORIZED);
+        assert_int_equal(authenticate_signed(cache, "{}", PREVIOUS, PREVIOUS, NOW_S), MR_UNAUTHORIZED);
+    }
+    assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, PREVIOUS, NOW_S + 100), MR_UNAUTHORIZED);
+    mr_token_cache_destroy(&cache);
+}
+
+static void test_authenticate__no_secret_before_is_no_empty_one(void **state)
+{
+    struct mr_token_cache *cache = mr_token_cache_new();
+
+    (void)state;
+    assert_int_equal(authenticate_signed(cache, CLAIMS, "", "", NOW_S), MR_UNAUTHORIZED);
+    assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, "", NOW_S), MR_UNAUTHORIZED);
+    assert_int_equal(authenticate_signed(cache, CLAIMS, SECRET, "", NOW_S), MR_OK);
+    mr_token_cache_destroy(&cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_authenticate__what_is_issued_verifies),
+        cmocka_unit_test(test_authenticate__a_token_names_its_session_or_none),
         cmocka_unit_test(test_authenticate__a_token_made_by_hand_verifies),
         cmocka_unit_test(test_authenticate__forged_tokens_do_not),
         cmocka_unit_test(test_authenticate__a_token_without_a_signature_is_refused),
@@ -295,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_authenticate__takes_a_bearer_token_only),
         cmocka_unit_test(test_authenticate__what_is_remembered_expires_all_the_same),
         cmocka_unit_test(test_authenticate__the_cache_never_mixes_users_up),
+        cmocka_unit_test(test_authenticate__the_secret_before_still_verifies),
+        cmocka_unit_test(test_authenticate__no_secret_before_is_no_empty_one),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

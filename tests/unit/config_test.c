@@ -148,6 +148,32 @@ static void test_config__production_wants_a_secret_of_its_own(void **state)
     mr_buf_fini(&problems);
 }
 
+/* It verifies as much as the other does; but there may be none. */
+static void test_config__production_wants_a_previous_secret_as_strong(void **state)
+{
+    static const struct {
+        const char *previous;
+        mr_status status;
+    } cases[] = {{"", MR_OK}, {"short", MR_INVALID}, {"31 bytes are one byte too short", MR_INVALID},
+                 {"32 bytes are just about enough..", MR_OK}, {MR_EXAMPLE_JWT_SECRET, MR_INVALID}};
+    struct mr_buf problems = {0};
+    struct mr_config config;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const *env = ENV("NODE_ENV", "production", "DB_HOST", "db", "JWT_SECRET", "a secret of the tests, long enough as well",
+                                     "JWT_SECRET_PREVIOUS", cases[i].previous);
+
+        problems.len = 0;
+        assert_int_equal(read_config(&config, MR_RUN_API, env, &problems), cases[i].status);
+        mr_buf_char(&problems, '\0');
+        assert_int_equal(strstr(problems.data, "JWT_SECRET_PREVIOUS=***: expected") != NULL, cases[i].status != MR_OK);
+        assert_int_equal(read_config(&config, MR_RUN_SCHEDULER, env, &problems), MR_OK);
+    }
+    assert_string_equal(with("JWT_SECRET_PREVIOUS", "short").jwt_secret_previous, "short"); /* not in production */
+    mr_buf_fini(&problems);
+}
+
 static void test_config__a_role_ignores_what_is_not_for_it(void **state)
 {
     struct mr_buf problems = {0};
@@ -285,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_config__integers_booleans_and_choices),
         cmocka_unit_test(test_config__every_problem_is_told_at_once),
         cmocka_unit_test(test_config__production_wants_a_secret_of_its_own),
+        cmocka_unit_test(test_config__production_wants_a_previous_secret_as_strong),
         cmocka_unit_test(test_config__a_role_ignores_what_is_not_for_it),
         cmocka_unit_test(test_config__only_all_does_without_a_database_host),
         cmocka_unit_test(test_config__aliases_and_empty_values),

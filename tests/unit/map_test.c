@@ -115,7 +115,7 @@ static void test_map__access_fits_the_fields(void **state)
     (void)state;
     FOR_EACH_OP(info)
         for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
-            if (f->from == MR_TOKEN_USER)
+            if (f->from == MR_TOKEN_USER || f->from == MR_TOKEN_SESSION)
                 assert_true(info->access == MR_ACCESS_USER || info->access == MR_ACCESS_ADMIN);
 }
 
