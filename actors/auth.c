@@ -1,32 +1,74 @@
 #include "actors/auth.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
-#include "actors/password.h"
-#include "proto/uuid.h"
-#include "runtime/actor.h"
+#include "actors/grant.h"
 #include "runtime/answer.h"
 #include "runtime/plan.h"
-#include "runtime/token.h"
-
-enum { REFRESH_BYTES = 32, REFRESH_TEXT = 44, REFRESH_HASH_TEXT = 2 * crypto_hash_sha256_BYTES + 1 };
-
-/* What a sign-in has come to. */
-struct grant {
-    struct mr_message *message;
-    struct mr_principal principal;
-    struct mr_slice username; /* as stored; borrowed from the rows */
-    uint8_t id[16];
-    char refresh_token[REFRESH_TEXT];
-    char refresh_hash[REFRESH_HASH_TEXT];
-};
 
 /* Checking takes long; nobody gets work done for them after they have been told 504. */
 static bool is_late(const struct mr_actor *self, const struct mr_message *message)
 {
     return message->envelope.deadline_ms <= mr_wall_ms(self->clock);
 }
+
+static struct mr_value *value_of(const struct mr_attempt *attempt, const char *field)
+{
+    struct mr_message *message = attempt->message;
+
+    return &message->values[mr_field_index(message->envelope.op, field)];
+}
+
+static void add_text(struct mr_params *params, unsigned column, const char *text)
+{
+    mr_params_add(params, column, MR_TEXT, &(struct mr_value){.present = true, .text = mr_slice_of(text)});
+}
+
+static void add_int(struct mr_params *params, unsigned column, enum mr_type type, int64_t integer)
+{
+    mr_params_add(params, column, type, &(struct mr_value){.present = true, .integer = integer});
+}
+
+static void add_id(struct mr_params *params, unsigned column, const uint8_t id[16])
+{
+    struct mr_value value = {.present = true};
+
+    memcpy(value.uuid, id, sizeof value.uuid);
+    mr_params_add(params, column, MR_UUID, &value);
+}
+
+static void add_expiry(const struct mr_actor *self, struct mr_params *params, unsigned column)
+{
+    add_int(params, column, MR_TIME, (mr_wall_ms(self->clock) + self->config->refresh_expires_in) * 1000);
+}
+
+static bool take_id(uint8_t out[16], const mr_rows *rows, int row, unsigned column)
+{
+    struct mr_slice id = {0};
+
+    if (!mr_rows_get(rows, (unsigned)row, column, &id) || id.len != 16)
+        return false;
+    memcpy(out, id.data, 16);
+    return true;
+}
+
+/* Id, username and role, in the columns from the second on. */
+static bool take_user(struct mr_attempt *attempt, const mr_rows *rows, int row)
+{
+    struct mr_slice username = {"", 0};
+    struct mr_slice role = {"", 0};
+
+    mr_rows_get(rows, (unsigned)row, 2, &username);
+    mr_rows_get(rows, (unsigned)row, 3, &role);
+    if (username.len >= sizeof attempt->username)
+        return false;
+    memcpy(attempt->username, username.data, username.len);
+    attempt->username[username.len] = '\0';
+    attempt->principal.role = mr_slice_is(role, "admin") ? MR_ROLE_ADMIN : MR_ROLE_USER;
+    return take_id(attempt->principal.user_id, rows, row, 1);
+}
+
+/* ---- Register ---- */
 
 static void hash_one(struct mr_actor *self, struct mr_message *message, char out[MR_PASSWORD_HASH])
 {
@@ -62,176 +104,190 @@ static void on_register(struct mr_actor *self, struct mr_message *const *message
     free(hashes);
 }
 
-/* The server refused a statement for many, and for fewer it may not: the message to blame is to stand alone. */
-static bool can_halve(const struct mr_actor *self, mr_status status, unsigned count)
-{
-    const struct mr_db_error *error = mr_db_last_error(self->db);
+/* ---- Sign in: find the user, check the password, store a better hash if there is one, store the session ---- */
 
-    return count > 1 && status == error->status && error->rerun && !error->lost;
+static void bind_username(const struct mr_actor *self, struct mr_params *params, const struct mr_attempt *attempt)
+{
+    (void)self;
+    mr_params_add(params, 0, MR_TEXT, value_of(attempt, "username"));
 }
 
-static mr_status find_users(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_rows **out)
+/* Goes on when username and password belong together. */
+static void check_password(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
 {
-    int username = mr_field_index(MR_OP_sign_in, "username");
-
-    mr_params_begin(&self->params, 1);
-    for (unsigned i = 0; i < count; i++)
-        mr_params_add(&self->params, 0, MR_TEXT, &messages[i]->values[username]);
-    if (mr_params_end(&self->params) != MR_OK)
-        return MR_NO_MEMORY;
-    return mr_answer_query(self, "sign_in__find", true, mr_answer_deadline(self, messages, count), out);
-}
-
-/* Row of ordinal `n`, -1 when there is no such user. */
-static int row_of(const mr_rows *rows, int64_t n)
-{
-    for (unsigned row = 0; row < mr_rows_count(rows); row++)
-        if (mr_rows_int(rows, row, 0, 0) == n)
-            return (int)row;
-    return -1;
-}
-
-static void make_refresh_token(struct grant *grant, int64_t now_ms)
-{
-    uint8_t token[REFRESH_BYTES];
-    uint8_t hash[crypto_hash_sha256_BYTES];
-    uint8_t random[10];
-
-    randombytes_buf(random, sizeof random);
-    mr_uuid_v7(grant->id, now_ms, random);
-    randombytes_buf(token, sizeof token);
-    sodium_bin2base64(grant->refresh_token, sizeof grant->refresh_token, token, sizeof token,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    crypto_hash_sha256(hash, (const unsigned char *)grant->refresh_token, strlen(grant->refresh_token));
-    sodium_bin2hex(grant->refresh_hash, sizeof grant->refresh_hash, hash, sizeof hash);
-}
-
-/* Fills `out` when username and password belong together; otherwise answers the message. */
-static bool check(struct mr_actor *self, struct mr_message *message, const mr_rows *rows, int row, struct grant *out)
-{
-    struct mr_slice password = message->values[mr_field_index(MR_OP_sign_in, "password")].text;
-    struct mr_slice id = {0};
-    struct mr_slice role = {0};
+    struct mr_slice password = value_of(attempt, "password")->text;
     struct mr_slice hash = {0};
 
-    if (is_late(self, message)) {
-        mr_answer_error(self, message, MR_TIMEOUT, NULL, NULL, NULL);
-        return false;
-    }
-    out->message = message;
-    if (row >= 0) {
-        mr_rows_get(rows, (unsigned)row, 1, &id);
-        mr_rows_get(rows, (unsigned)row, 2, &out->username);
-        mr_rows_get(rows, (unsigned)row, 3, &role);
-        mr_rows_get(rows, (unsigned)row, 4, &hash);
-    }
-    if (!mr_password_matches(hash, password) || id.len != sizeof out->principal.user_id) {
-        mr_answer_error(self, message, MR_BAD_CREDENTIALS, NULL, NULL, NULL);
-        return false;
-    }
-    memcpy(out->principal.user_id, id.data, id.len);
-    out->principal.role = mr_slice_is(role, "admin") ? MR_ROLE_ADMIN : MR_ROLE_USER;
-    make_refresh_token(out, mr_wall_ms(self->clock));
-    return true;
-}
-
-/* Keeps the hashes of the refresh tokens; a token is handed out only when its row is committed. */
-static mr_status store_grants(struct mr_actor *self, const struct grant *grants, unsigned count, int64_t deadline_ms)
-{
-    struct mr_value expires = {.present = true, .integer = (mr_wall_ms(self->clock) + self->config->refresh_expires_in) * 1000};
-    mr_rows *rows = NULL;
-    mr_status status;
-
-    mr_params_begin(&self->params, 4);
-    for (unsigned i = 0; i < count; i++) {
-        struct mr_value id = {.present = true};
-        struct mr_value user = {.present = true};
-        struct mr_value hash = {.present = true, .text = mr_slice_of(grants[i].refresh_hash)};
-
-        memcpy(id.uuid, grants[i].id, sizeof id.uuid);
-        memcpy(user.uuid, grants[i].principal.user_id, sizeof user.uuid);
-        mr_params_add(&self->params, 0, MR_UUID, &id);
-        mr_params_add(&self->params, 1, MR_UUID, &user);
-        mr_params_add(&self->params, 2, MR_TEXT, &hash);
-        mr_params_add(&self->params, 3, MR_TIME, &expires);
-    }
-    if (mr_params_end(&self->params) != MR_OK)
-        return MR_NO_MEMORY;
-    status = mr_answer_query(self, "sign_in__grant", false, deadline_ms, &rows);
-    mr_rows_free(&rows);
-    return status;
-}
-
-static void answer_grant(struct mr_actor *self, const struct grant *grant)
-{
-    struct mr_buf token = {0};
-    struct mr_buf body = {0};
-    int64_t life_s = self->config->jwt_expires_in / 1000;
-    mr_status status = mr_token_issue(&token, &grant->principal, grant->username, self->config->jwt_secret,
-                                      mr_wall_ms(self->clock) / 1000, life_s);
-
-    if (status == MR_OK) {
-        mr_wire_map(&body, 4);
-        mr_wire_text(&body, MR_SLICE("accessToken"));
-        mr_wire_text(&body, (struct mr_slice){token.data, token.len});
-        mr_wire_text(&body, MR_SLICE("refreshToken"));
-        mr_wire_text(&body, mr_slice_of(grant->refresh_token));
-        mr_wire_text(&body, MR_SLICE("tokenType"));
-        mr_wire_text(&body, MR_SLICE("Bearer"));
-        mr_wire_text(&body, MR_SLICE("expiresIn"));
-        mr_wire_int(&body, life_s);
-        mr_answer_body(self, grant->message, &body);
-    } else {
-        mr_answer_error(self, grant->message, status, NULL, NULL, NULL);
-    }
-    mr_buf_fini(&token);
-    mr_buf_fini(&body);
-}
-
-static void answer_grants(struct mr_actor *self, const struct grant *grants, unsigned count, int64_t deadline_ms)
-{
-    mr_status status = count > 0 ? store_grants(self, grants, count, deadline_ms) : MR_OK;
-
-    if (status != MR_OK && can_halve(self, status, count)) {
-        answer_grants(self, grants, count / 2, deadline_ms);
-        answer_grants(self, grants + count / 2, count - count / 2, deadline_ms);
+    if (is_late(self, attempt->message)) {
+        mr_step_fail(self, attempt, MR_TIMEOUT);
         return;
     }
-    if (status != MR_OK)
-        mr_answer_log(self, "sign_in__grant", status, count);
-    for (unsigned i = 0; i < count; i++)
-        if (status == MR_OK)
-            answer_grant(self, &grants[i]);
-        else
-            mr_answer_error(self, grants[i].message, status, NULL, NULL, NULL);
+    if (row >= 0)
+        mr_rows_get(rows, (unsigned)row, 4, &hash);
+    if (!mr_password_matches(hash, password) || !take_user(attempt, rows, row)) {
+        mr_step_fail(self, attempt, MR_BAD_CREDENTIALS);
+        return;
+    }
+    attempt->password_version = mr_rows_int(rows, (unsigned)row, 5, 0);
+    if (mr_password_is_outdated(hash) && mr_password_hash(attempt->password_hash, password) != MR_OK)
+        attempt->password_hash[0] = '\0'; /* the old one serves until the next time */
+    mr_grant_make(attempt, mr_wall_ms(self->clock));
+    memcpy(attempt->principal.session_id, attempt->token_id, sizeof attempt->principal.session_id);
+    attempt->principal.has_session = true;
 }
+
+static void bind_grant(const struct mr_actor *self, struct mr_params *params, const struct mr_attempt *attempt)
+{
+    bool better = attempt->password_hash[0] != '\0';
+
+    add_id(params, 0, attempt->token_id);
+    add_id(params, 1, attempt->principal.user_id);
+    add_int(params, 2, MR_INT, attempt->password_version);
+    add_text(params, 3, attempt->refresh_hash);
+    add_expiry(self, params, 4);
+    mr_params_add(params, 5, MR_TEXT, &(struct mr_value){.present = better, .text = mr_slice_of(attempt->password_hash)});
+}
+
+/* Without a row the password that was checked is another one by now. */
+static void take_grant(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
+{
+    (void)rows;
+    if (row < 0)
+        mr_step_fail(self, attempt, MR_BAD_CREDENTIALS);
+    else
+        mr_grant_answer(self, attempt);
+}
+
+static const struct mr_step sign_in_find = {"sign_in__find", true, 1, bind_username, check_password};
+static const struct mr_step sign_in_grant = {"sign_in__grant", false, 6, bind_grant, take_grant};
 
 static void on_sign_in(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
-    struct grant *grants = calloc(count, sizeof *grants);
-    mr_rows *rows = NULL;
-    mr_status status = grants != NULL ? find_users(self, messages, count, &rows) : MR_NO_MEMORY;
-    unsigned good = 0;
+    struct mr_attempt *attempts = mr_step_begin(self, messages, count);
+    int64_t deadline_ms = mr_answer_deadline(self, messages, count);
 
-    if (status != MR_OK && can_halve(self, status, count)) {
-        on_sign_in(self, messages, count / 2);
-        on_sign_in(self, messages + count / 2, count - count / 2);
-    } else if (status != MR_OK) {
-        mr_answer_log(self, "sign_in__find", status, count);
-        for (unsigned i = 0; i < count; i++)
-            mr_answer_error(self, messages[i], status, NULL, NULL, NULL);
-    } else {
-        for (unsigned i = 0; i < count; i++)
-            good += check(self, messages[i], rows, row_of(rows, i + 1), &grants[good]);
-        answer_grants(self, grants, good, mr_answer_deadline(self, messages, count));
+    if (attempts == NULL)
+        return;
+    mr_step_run(self, &sign_in_find, attempts, count, deadline_ms);
+    mr_step_run(self, &sign_in_grant, attempts, mr_step_left(attempts, count), deadline_ms);
+    free(attempts);
+}
+
+/* ---- Refresh: one token for the next ---- */
+
+static void bind_rotation(const struct mr_actor *self, struct mr_params *params, const struct mr_attempt *attempt)
+{
+    add_text(params, 0, attempt->spent_hash);
+    add_id(params, 1, attempt->token_id);
+    add_text(params, 2, attempt->refresh_hash);
+    add_expiry(self, params, 3);
+}
+
+static void take_rotation(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
+{
+    if (row < 0 || !take_user(attempt, rows, row) || !take_id(attempt->principal.session_id, rows, row, 4)) {
+        mr_step_fail(self, attempt, MR_BAD_REFRESH_TOKEN);
+        return;
     }
-    mr_rows_free(&rows);
-    free(grants);
+    attempt->principal.has_session = true;
+    mr_grant_answer(self, attempt);
+}
+
+/* May run again after a lost connection: a token that was spent for the id of the same message is no reuse. */
+static const struct mr_step refresh_rotate = {"refresh__rotate", true, 4, bind_rotation, take_rotation};
+
+static void on_refresh(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    struct mr_attempt *attempts = mr_step_begin(self, messages, count);
+
+    if (attempts == NULL)
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        mr_grant_make(&attempts[i], mr_wall_ms(self->clock));
+        mr_grant_hash(attempts[i].spent_hash, value_of(&attempts[i], "refreshToken")->text);
+        if (is_late(self, messages[i])) /* a token must not be spent for nobody */
+            mr_step_fail(self, &attempts[i], MR_TIMEOUT);
+    }
+    mr_step_run(self, &refresh_rotate, attempts, mr_step_left(attempts, count), mr_answer_deadline(self, messages, count));
+    free(attempts);
+}
+
+/* ---- Change of the password: find the user, check the old one, hash and store the new one ---- */
+
+static void wrong_password(struct mr_actor *self, struct mr_attempt *attempt)
+{
+    mr_answer_error(self, attempt->message, MR_INVALID, "currentPassword", "wrong", "is not the current password");
+}
+
+static void bind_user(const struct mr_actor *self, struct mr_params *params, const struct mr_attempt *attempt)
+{
+    (void)self;
+    mr_params_add(params, 0, MR_UUID, value_of(attempt, "userId"));
+}
+
+static void check_current(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
+{
+    struct mr_slice hash = {0};
+    mr_status status;
+
+    if (row < 0 || is_late(self, attempt->message)) {
+        mr_step_fail(self, attempt, row < 0 ? MR_UNAUTHORIZED : MR_TIMEOUT);
+        return;
+    }
+    mr_rows_get(rows, (unsigned)row, 1, &hash);
+    if (!mr_password_matches(hash, value_of(attempt, "currentPassword")->text)) {
+        wrong_password(self, attempt);
+        return;
+    }
+    attempt->password_version = mr_rows_int(rows, (unsigned)row, 2, 0);
+    status = mr_password_hash(attempt->password_hash, value_of(attempt, "newPassword")->text);
+    if (status != MR_OK)
+        mr_step_fail(self, attempt, status);
+}
+
+static void bind_password(const struct mr_actor *self, struct mr_params *params, const struct mr_attempt *attempt)
+{
+    (void)self;
+    mr_params_add(params, 0, MR_UUID, value_of(attempt, "userId"));
+    add_int(params, 1, MR_INT, attempt->password_version);
+    add_text(params, 2, attempt->password_hash);
+}
+
+/* Without a row the password that was checked is another one by now. */
+static void take_changed(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
+{
+    struct mr_buf nothing = {0};
+
+    (void)rows;
+    if (row < 0) {
+        wrong_password(self, attempt);
+        return;
+    }
+    mr_wire_nil(&nothing);
+    mr_answer_body(self, attempt->message, &nothing);
+    mr_buf_fini(&nothing);
+}
+
+static const struct mr_step password_find = {"password_change__find", true, 1, bind_user, check_current};
+static const struct mr_step password_store = {"password_change__store", false, 3, bind_password, take_changed};
+
+static void on_password_change(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    struct mr_attempt *attempts = mr_step_begin(self, messages, count);
+    int64_t deadline_ms = mr_answer_deadline(self, messages, count);
+
+    if (attempts == NULL)
+        return;
+    mr_step_run(self, &password_find, attempts, count, deadline_ms);
+    mr_step_run(self, &password_store, attempts, mr_step_left(attempts, count), deadline_ms);
+    free(attempts);
 }
 
 static mr_code_handler *const handlers[MR_OP_COUNT] = {
     [MR_OP_register] = on_register,
     [MR_OP_sign_in] = on_sign_in,
+    [MR_OP_refresh] = on_refresh,
+    [MR_OP_password_change] = on_password_change,
 };
 
 const struct mr_actor_spec mr_auth_spec = {.id = MR_ACTOR_AUTH, .handlers = handlers};

@@ -1,6 +1,7 @@
 #include "actors/password.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 enum { PASSES = 2, MEMORY_BYTES = 19456 * 1024 };
 
@@ -26,4 +27,17 @@ bool mr_password_matches(struct mr_slice hash, struct mr_slice password)
     memcpy(text, known ? hash.data : nobody, known ? hash.len : sizeof nobody);
     same = crypto_pwhash_str_verify(text, password.data, password.len) == 0;
     return known && same;
+}
+
+/* crypto_pwhash_str_needs_rehash() would also ask for less than the hash was made with. */
+bool mr_password_is_outdated(struct mr_slice hash)
+{
+    char text[MR_PASSWORD_HASH] = {0};
+    unsigned long kib;
+    unsigned long passes;
+
+    if (hash.len >= sizeof text)
+        return true;
+    memcpy(text, hash.data, hash.len);
+    return sscanf(text, "$argon2id$v=19$m=%lu,t=%lu,", &kib, &passes) != 2 || kib * 1024 < MEMORY_BYTES || passes < PASSES;
 }

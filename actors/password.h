@@ -17,4 +17,7 @@ mr_status mr_password_hash(char out[MR_PASSWORD_HASH], struct mr_slice password)
 /* Whether `password` has this hash. An empty `hash` stands for an unknown user: as slow, never true. */
 bool mr_password_matches(struct mr_slice hash, struct mr_slice password);
 
+/* Whether the hash was made with less memory or fewer passes than mr_password_hash takes, or by another function. */
+bool mr_password_is_outdated(struct mr_slice hash);
+
 #endif

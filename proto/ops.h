@@ -15,7 +15,9 @@
     /* verb    path                               message             actor        access    ok   handler */  \
     OP(POST,   "/v1/auth/register",               register,           AUTH,        PUBLIC,   200, CODE)     \
     OP(POST,   "/v1/auth/signin",                 sign_in,            AUTH,        PUBLIC,   200, CODE)     \
+    OP(POST,   "/v1/auth/refresh",                refresh,            AUTH,        PUBLIC,   200, CODE)     \
     OP(GET,    "/v1/users/profile",               profile_get,        DATA_READER, USER,     200, SQL)      \
+    OP(POST,   "/v1/users/password",              password_change,    AUTH,        USER,     204, CODE)     \
     OP(POST,   "/v1/tasks",                       task_create,        DATA_WRITER, USER,     201, SQL)      \
     OP(GET,    "/v1/tasks",                       task_list,          DATA_READER, USER,     200, SQL)      \
     OP(GET,    "/v1/tasks/:taskId",               task_get,           DATA_READER, USER,     200, SQL)      \

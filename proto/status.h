@@ -16,6 +16,7 @@
     ST(INVALID,          400, "The request is malformed or a field breaks its rule.")                       \
     ST(UNAUTHORIZED,     401, "A valid access token is needed.")                                            \
     ST(BAD_CREDENTIALS,  401, "The username or the password is wrong.")                                     \
+    ST(BAD_REFRESH_TOKEN,401, "The refresh token is unknown, expired or spent; sign in again.")             \
     ST(FORBIDDEN,        403, "The caller may not do this.")                                                \
     ST(NOT_FOUND,        404, "There is no such resource.")                                                 \
     ST(METHOD,           405, "The resource does not take this method; Allow lists those it takes.")        \

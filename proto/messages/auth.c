@@ -23,3 +23,19 @@ MR_MESSAGE(sign_in) {
         {"username", MR_TEXT, MR_BODY, true, .about = "as registered, without regard to case"},
         {"password", MR_TEXT, MR_BODY, true, .about = "as registered"}),
 };
+
+MR_MESSAGE(refresh) {
+    .summary = "Exchange a refresh token for new tokens; it is spent by that",
+    .shape = MR_SHAPE_ONE,
+    .fields = MR_FIELDS({"refreshToken", MR_TEXT, MR_BODY, true, .about = "as handed out last; one that is spent ends the session"}),
+};
+
+MR_MESSAGE(password_change) {
+    .summary = "Change the caller's password; all their sessions end",
+    .shape = MR_SHAPE_NONE,
+    .batch_max = 4, /* each takes two hashings */
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"currentPassword", MR_TEXT, MR_BODY, true, .about = "as it is until now"},
+        {"newPassword", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged"}),
+};

@@ -27,13 +27,125 @@ SELECT k.n,
  WHERE u.id IS NOT NULL OR EXISTS (SELECT FROM app_user WHERE lower(app_user.username) = lower(k.username));
 
 -- name: sign_in__find
-SELECT k.n, u.id, u.username, u.role, u.password_hash
+SELECT k.n, u.id, u.username, u.role, u.password_hash, u.password_version
   FROM unnest($1::text[]) WITH ORDINALITY AS k (username, n)
   JOIN app_user u ON lower(u.username) = lower(k.username);
 
 -- name: sign_in__grant
--- The token's hash travels in hexadecimal.
-INSERT INTO refresh_token (id, family_id, user_id, token_hash, expires_at)
-SELECT k.id, k.id, k.user_id, decode(k.token_hash, 'hex'), k.expires_at
-  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) AS k (id, user_id, token_hash, expires_at)
+-- The token's hash travels in hexadecimal. A user who is gone or has another password by now gets no row. The last
+-- parameter is a better hash of the password that was checked, or NULL; it does not replace that of a new password.
+WITH k AS (
+    SELECT *
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[])
+           WITH ORDINALITY AS k (id, user_id, password_version, token_hash, expires_at, password_hash, n)
+), outdated AS (
+    SELECT u.id, u.password_version
+      FROM app_user u
+      JOIN (SELECT DISTINCT user_id FROM k WHERE password_hash IS NOT NULL) d ON u.id = d.user_id
+     ORDER BY u.id
+       FOR NO KEY UPDATE OF u
+), rehashed AS (
+    UPDATE app_user u
+       SET password_hash = k.password_hash
+      FROM outdated
+      JOIN k ON k.user_id = outdated.id AND k.password_version = outdated.password_version
+     WHERE u.id = outdated.id AND k.password_hash IS NOT NULL
+), made AS (
+    INSERT INTO session (id, user_id, password_version)
+    SELECT k.id, u.id, u.password_version
+      FROM k
+      JOIN app_user u ON u.id = k.user_id AND u.password_version = k.password_version
+     ORDER BY u.id
+    RETURNING id
+), kept AS (
+    INSERT INTO refresh_token (id, session_id, token_hash, expires_at)
+    SELECT k.id, made.id, decode(k.token_hash, 'hex'), k.expires_at
+      FROM k
+      JOIN made ON made.id = k.id
+    RETURNING id
+)
+SELECT k.n FROM k JOIN kept ON kept.id = k.id;
+
+-- name: refresh__rotate
+-- The session is locked before any of its tokens is touched, sessions in the order of their ids. A token that is found
+-- spent, whether before, by another transaction this moment or by another message of this batch, ends its session:
+-- somebody has a copy of it. What was spent for the very id that is asked for now was spent by a first run of the same
+-- message, and is answered as then.
+WITH k AS (
+    SELECT k.*, decode(k.old_hash, 'hex') AS hash, row_number() OVER (PARTITION BY k.old_hash ORDER BY k.n) AS turn
+      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[])
+           WITH ORDINALITY AS k (old_hash, id, new_hash, expires_at, n)
+), named AS (
+    SELECT k.n, k.turn, k.id, k.new_hash, k.expires_at, t.id AS token_id, t.session_id,
+           t.next_id = k.id AS own,
+           t.next_id IS NULL AND (t.expires_at <= now() OR u.password_version <> s.password_version) AS over
+      FROM k
+      JOIN refresh_token t ON t.token_hash = k.hash
+      JOIN session s ON s.id = t.session_id
+      JOIN app_user u ON u.id = s.user_id
+), locked AS (
+    SELECT s.id, s.user_id
+      FROM session s
+      JOIN (SELECT DISTINCT session_id FROM named) d ON s.id = d.session_id
+     ORDER BY s.id
+       FOR UPDATE OF s
+), spent AS (
+    UPDATE refresh_token t
+       SET next_id = named.id
+      FROM named
+      JOIN locked ON locked.id = named.session_id
+     WHERE t.id = named.token_id AND t.next_id IS NULL AND named.turn = 1 AND NOT named.over
+    RETURNING named.n, named.id, named.session_id, named.new_hash, named.expires_at
+), reused AS (
+    SELECT named.session_id, min(named.n) AS n
+      FROM named
+      JOIN locked ON locked.id = named.session_id
+     WHERE named.own IS NOT TRUE AND NOT named.over AND NOT EXISTS (SELECT FROM spent WHERE spent.n = named.n)
+     GROUP BY named.session_id
+), ended AS (
+    DELETE FROM session s USING reused WHERE s.id = reused.session_id
+), made AS (
+    INSERT INTO refresh_token (id, session_id, token_hash, expires_at)
+    SELECT spent.id, spent.session_id, decode(spent.new_hash, 'hex'), spent.expires_at
+      FROM spent
+     WHERE NOT EXISTS (SELECT FROM reused WHERE reused.session_id = spent.session_id)
+)
+SELECT k.n, u.id, u.username, u.role, locked.id AS session_id
+  FROM k
+  JOIN named ON named.n = k.n
+  JOIN locked ON locked.id = named.session_id
+  JOIN app_user u ON u.id = locked.user_id
+ WHERE (named.own OR EXISTS (SELECT FROM spent WHERE spent.n = k.n))
+   -- In the order of arrival: what came behind the reuse finds the session ended.
+   AND NOT EXISTS (SELECT FROM reused WHERE reused.session_id = locked.id AND reused.n < k.n);
+
+-- name: password_change__find
+SELECT k.n, u.password_hash, u.password_version
+  FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
   JOIN app_user u ON u.id = k.user_id;
+
+-- name: password_change__store
+-- Only over the password that was checked, and of several messages of one user only by the first: the others have
+-- checked one that is no more. Users are locked before sessions, each in the order of their ids.
+WITH k AS (
+    SELECT k.*, row_number() OVER (PARTITION BY k.user_id ORDER BY k.n) AS turn
+      FROM unnest($1::uuid[], $2::bigint[], $3::text[]) WITH ORDINALITY AS k (user_id, password_version, password_hash, n)
+), locked AS (
+    SELECT u.id, u.password_version
+      FROM app_user u
+      JOIN (SELECT DISTINCT user_id FROM k) d ON u.id = d.user_id
+     ORDER BY u.id
+       FOR NO KEY UPDATE OF u
+), changed AS (
+    UPDATE app_user u
+       SET password_hash = k.password_hash, password_version = u.password_version + 1, updated_at = now()
+      FROM locked
+      JOIN k ON k.user_id = locked.id AND k.turn = 1
+     WHERE u.id = locked.id AND u.password_version = k.password_version
+    RETURNING u.id, k.n
+), sessions AS (
+    SELECT s.id FROM session s JOIN changed ON s.user_id = changed.id ORDER BY s.id FOR UPDATE OF s
+), ended AS (
+    DELETE FROM session s USING sessions WHERE s.id = sessions.id
+)
+SELECT n FROM changed;

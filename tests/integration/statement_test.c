@@ -99,8 +99,9 @@ static void fill(mr_db *db)
     sql_exec(db,
              "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
              " SELECT lpad(to_hex(i), 32, '0')::uuid, 'user' || i, 'user' || i || '@example.org', 'F', 'L', '' FROM generate_series(1, %d) i;"
-             "INSERT INTO refresh_token (id, family_id, user_id, token_hash, expires_at)"
-             " SELECT u.id, u.id, u.id, sha256(u.username::bytea), now() FROM app_user u;"
+             "INSERT INTO session (id, user_id, password_version) SELECT u.id, u.id, 1 FROM app_user u;"
+             "INSERT INTO refresh_token (id, session_id, token_hash, expires_at)"
+             " SELECT u.id, u.id, sha256(u.username::bytea), now() FROM app_user u;"
              "ALTER TABLE task DISABLE TRIGGER ALL;"
              "INSERT INTO task (id, user_id, summary, priority_code, created_at)"
              " SELECT lpad(to_hex(i), 32, '0')::uuid,"
@@ -142,7 +143,7 @@ static void explain(mr_db *db, const char *name, struct mr_buf *out)
 
 static void check_plan(mr_db *db, const char *name)
 {
-    static const char *const bad[] = {"Seq Scan on task ", "Seq Scan on task\n", "Seq Scan on app_user", "Seq Scan on refresh_token",
+    static const char *const bad[] = {"Seq Scan on task ", "Seq Scan on task\n", "Seq Scan on app_user", "Seq Scan on refresh_token", "Seq Scan on session",
                                       "Hash Join", "Merge Join"};
     struct mr_buf plan = {0};
 
