@@ -16,7 +16,10 @@
     OP(POST,   "/v1/auth/register",               register,           AUTH,        PUBLIC,   200, CODE)     \
     OP(POST,   "/v1/auth/signin",                 sign_in,            AUTH,        PUBLIC,   200, CODE)     \
     OP(POST,   "/v1/auth/refresh",                refresh,            AUTH,        PUBLIC,   200, CODE)     \
+    OP(POST,   "/v1/auth/signout",                sign_out,           DATA_WRITER, USER,     204, SQL)      \
     OP(GET,    "/v1/users/profile",               profile_get,        DATA_READER, USER,     200, SQL)      \
+    OP(PATCH,  "/v1/users/profile",               profile_update,     DATA_WRITER, USER,     200, SQL)      \
+    OP(DELETE, "/v1/users/profile",               profile_delete,     DATA_WRITER, USER,     204, SQL)      \
     OP(POST,   "/v1/users/password",              password_change,    AUTH,        USER,     204, CODE)     \
     OP(POST,   "/v1/tasks",                       task_create,        DATA_WRITER, USER,     201, SQL)      \
     OP(GET,    "/v1/tasks",                       task_list,          DATA_READER, USER,     200, SQL)      \

@@ -332,7 +332,7 @@ static mr_status open_db(struct mr_actor *self)
         .clock = self->clock,
         .host = self->on_replica ? self->config->db_host_read_only : self->config->db_host,
         .application_name = self->name,
-        .channel = self->instance == 0 ? self->spec->channel : NULL,
+        .channel = self->instance == 0 && self->lane == MR_LANE_QUICK ? self->spec->channel : NULL,
         .set_wise = true,
     };
 

@@ -39,3 +39,12 @@ MR_MESSAGE(password_change) {
         {"currentPassword", MR_TEXT, MR_BODY, true, .about = "as it is until now"},
         {"newPassword", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged"}),
 };
+
+MR_MESSAGE(sign_out) {
+    .summary = "End the session the access token belongs to",
+    .shape = MR_SHAPE_NONE,
+    .rerun_safe = true,
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"sessionId", MR_UUID, MR_TOKEN_SESSION, .about = "the session to end; a token that names none ends all"}),
+};

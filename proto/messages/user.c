@@ -6,3 +6,23 @@ MR_MESSAGE(profile_get) {
     .rerun_safe = true,
     .fields = MR_FIELDS({"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"}),
 };
+
+MR_MESSAGE(profile_update) {
+    .summary = "Change the caller's names or address; what is left out stays",
+    .shape = MR_SHAPE_ONE,
+    .resource = "user",
+    .key = "userId",
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"firstName", MR_TEXT, MR_BODY, false, 1, 100, .about = "given name"},
+        {"lastName", MR_TEXT, MR_BODY, false, 1, 100, .about = "family name"},
+        {"email", MR_TEXT, MR_BODY, false, 3, 255, MR_FORMAT_EMAIL, .about = "address for mail"}),
+};
+
+MR_MESSAGE(profile_delete) {
+    .summary = "Remove the caller and all that is theirs",
+    .shape = MR_SHAPE_NONE,
+    .lane = MR_LANE_SLOW, /* it takes as long as they have tasks, and */
+    .batch_max = 1,       /* nobody's removal waits for somebody else's to fail */
+    .fields = MR_FIELDS({"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"}),
+};

@@ -149,3 +149,20 @@ WITH k AS (
     DELETE FROM session s USING sessions WHERE s.id = sessions.id
 )
 SELECT n FROM changed;
+
+-- name: sign_out
+-- The session that is named, if it is the caller's; all of the caller's when none is.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (user_id, session_id, n)
+), meant AS (
+    SELECT s.id FROM k JOIN session s ON s.id = k.session_id AND s.user_id = k.user_id
+     UNION
+    SELECT s.id FROM k JOIN session s ON s.user_id = k.user_id AND k.session_id IS NULL
+), locked AS (
+    SELECT s.id FROM session s JOIN meant ON meant.id = s.id ORDER BY s.id FOR UPDATE OF s
+), ended AS (
+    DELETE FROM session s USING locked WHERE s.id = locked.id
+)
+SELECT k.n, CASE WHEN u.id IS NULL THEN 401 END AS "$status"
+  FROM k
+  LEFT JOIN app_user u ON u.id = k.user_id;

@@ -52,6 +52,8 @@ struct driver *driver_with_data(const struct mr_config *config)
     struct driver *self = driver_new(config, &mr_system_clock);
 
     driver_start(self, &mr_data_writer_spec, MR_LANE_QUICK, 0);
+    if (mr_actor_has_lane(MR_ACTOR_DATA_WRITER, MR_LANE_SLOW))
+        driver_start(self, &mr_data_writer_spec, MR_LANE_SLOW, 0);
     driver_start(self, &mr_data_reader_spec, MR_LANE_QUICK, 0);
     if (mr_actor_has_lane(MR_ACTOR_DATA_READER, MR_LANE_SLOW))
         driver_start(self, &mr_data_reader_spec, MR_LANE_SLOW, 0);

@@ -43,7 +43,7 @@ void driver_destroy(struct driver **self);
 
 struct mr_actor *driver_start(struct driver *self, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance);
 
-/* Starts data-reader in both lanes and data-writer, one each. */
+/* Starts data-reader and data-writer in the lanes they have, one each. */
 struct driver *driver_with_data(const struct mr_config *config);
 
 struct mr_actor *driver_actor(const struct driver *self, enum mr_op op);

@@ -1,0 +1,466 @@
+"""Sessions: refresh, sign-out, change of password and profile, removal of the account, secrets and roles."""
+
+import base64
+import json
+import statistics
+import threading
+import time
+import unittest
+import uuid
+
+import support
+
+OLD_SECRET = "the secret of the tests before this one, long enough"
+
+module = support.ModuleServer()
+
+
+def setUpModule():
+    module.start(JWT_SECRET_PREVIOUS=OLD_SECRET)
+
+
+def tearDownModule():
+    module.stop()
+
+
+def claims_of(token):
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def together(count, act):
+    """Runs act(number) in so many threads that start as one; returns what they returned."""
+    barrier = threading.Barrier(count)
+    results = [None] * count
+
+    def run(number):
+        barrier.wait()
+        results[number] = act(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+class WithUser(unittest.TestCase):
+    def setUp(self):
+        self.user = module.server.api().register()
+        self.addCleanup(self.user.close)
+        self.id = self.user.user["id"]
+
+    def other(self):
+        other = module.server.api().register()
+        self.addCleanup(other.close)
+        return other
+
+    def sign_in(self, password=support.PASSWORD, username=None):
+        body = {"username": username or self.user.user["username"], "password": password}
+        return self.user.post("/v1/auth/signin", body, token=None)
+
+    def session(self):
+        answer = self.sign_in()
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json()
+
+    def refresh(self, token):
+        return self.user.post("/v1/auth/refresh", {"refreshToken": token}, token=None)
+
+    def refreshed(self, token):
+        answer = self.refresh(token)
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json()
+
+    def rows(self, table, where):
+        with module.server.database() as database:
+            return database.count(table, where)
+
+    def database(self, sql):
+        with module.server.database() as database:
+            return database.query(sql)
+
+    def assert_problem(self, answer, status, *fields):
+        self.assertEqual(answer.status, status, answer)
+        self.assertEqual(answer.header("Content-Type"), "application/problem+json")
+        self.assertEqual([error["field"] for error in answer.json().get("errors", [])], list(fields))
+
+
+class Refresh(WithUser):
+    def test_refresh__gives_new_tokens_of_the_same_session(self):
+        first = self.session()
+        second = self.refreshed(first["refreshToken"])
+        self.assertEqual(set(second), {"accessToken", "refreshToken", "tokenType", "expiresIn"})
+        self.assertEqual((second["tokenType"], second["expiresIn"]), ("Bearer", 3600))
+        self.assertNotEqual(second["refreshToken"], first["refreshToken"])
+        before, after = claims_of(first["accessToken"]), claims_of(second["accessToken"])
+        for name in ("sub", "id", "username", "role", "iss", "sid"):
+            self.assertEqual(after[name], before[name], name)
+        self.assertEqual(self.user.get("/v1/users/profile", token=second["accessToken"]).json(), self.user.user)
+
+    def test_refresh__goes_on_as_long_as_one_likes(self):
+        token = self.session()["refreshToken"]
+        seen = {token}
+        for _ in range(20):
+            token = self.refreshed(token)["refreshToken"]
+            self.assertNotIn(token, seen)
+            seen.add(token)
+
+    def test_refresh__of_a_spent_token_ends_the_session(self):
+        first = self.session()["refreshToken"]
+        bystander = self.session()["refreshToken"]
+        second = self.refreshed(first)["refreshToken"]
+        third = self.refreshed(second)["refreshToken"]
+        answer = self.refresh(first)
+        self.assert_problem(answer, 401)
+        self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
+        for token in (first, second, third):
+            self.assert_problem(self.refresh(token), 401)
+        self.refreshed(bystander)
+
+    def test_refresh__of_what_is_no_token_is_401(self):
+        live = self.session()["refreshToken"]
+        for token in ("", "x", live[:-1], live + "A", live.swapcase(), " " + live, live + "=", "ü" * 40, "0" * 90000,
+                      self.user.token, "' OR 1=1 --"):
+            with self.subTest(token=token[:60]):
+                self.assert_problem(self.refresh(token), 401)
+        self.refreshed(live)
+
+    def test_refresh__without_a_string_is_400(self):
+        live = self.session()["refreshToken"]
+        for body in ({}, {"refreshToken": None}, {"refreshToken": 7}, {"refreshToken": [live]}, {"refreshToken": {"a": live}},
+                     {"refreshToken": True}, {"refresh_token": live}):
+            with self.subTest(body=body):
+                self.assert_problem(self.user.post("/v1/auth/refresh", body, token=None), 400, "refreshToken")
+        for body in (b"", b"[]", b"nonsense", json.dumps(live).encode()):
+            self.assert_problem(self.user.post("/v1/auth/refresh", body, token=None), 400)
+        self.refreshed(live)
+
+    def test_refresh__of_an_expired_token_is_401_and_no_reuse(self):
+        spent = self.session()["refreshToken"]
+        expired = self.refreshed(spent)["refreshToken"]
+        bystander = self.session()["refreshToken"]
+        of_token = f"token_hash = sha256('{expired}'::bytea)"
+        self.database(f"UPDATE refresh_token SET expires_at = now() - interval '1 s' WHERE {of_token}")
+        for _ in range(2):
+            self.assert_problem(self.refresh(expired), 401)
+        self.database(f"UPDATE refresh_token SET expires_at = now() + interval '1 h' WHERE {of_token}")
+        self.refreshed(expired)
+        self.refreshed(bystander)
+
+    def test_refresh__keeps_hashes_only_and_an_expiry_of_its_own(self):
+        token = self.refreshed(self.session()["refreshToken"])["refreshToken"]
+        where = f"token_hash = sha256('{token}'::bytea) AND next_id IS NULL"
+        self.assertEqual(self.rows("refresh_token", where), 1)
+        self.assertEqual(self.rows("refresh_token", where + " AND expires_at BETWEEN now() + interval '29 d 23 h' AND "
+                                                            "now() + interval '30 d 1 min'"), 1)
+
+    def test_refresh__racing_uses_have_one_winner_and_end_the_session(self):
+        for _ in range(5):
+            token = self.session()["refreshToken"]
+            apis = [module.server.api() for _ in range(12)]
+            for api in apis:
+                api.get("/livez")  # connected before the race begins
+            answers = together(12, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
+            for api in apis:
+                api.close()
+            self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 11)
+            winner = next(answer.json() for answer in answers if answer.status == 200)
+            self.assert_problem(self.refresh(winner["refreshToken"]), 401)
+        self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 1)  # that of register()
+
+    def test_refresh__racing_processes_have_one_winner_too(self):
+        with_two = [module.server, module.server.api_process().ready()]
+        try:
+            for _ in range(5):
+                token = self.session()["refreshToken"]
+                apis = [with_two[number % 2].api() for number in range(8)]
+                for api in apis:
+                    api.get("/livez")
+                answers = together(8, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
+                for api in apis:
+                    api.close()
+                self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 7)
+                self.assert_problem(self.refresh(next(a.json() for a in answers if a.status == 200)["refreshToken"]), 401)
+        finally:
+            self.assertEqual(with_two[1].stop(), 0)
+
+    def test_refresh__of_many_sessions_at_once_mixes_nobody_up(self):
+        users = [self.other() for _ in range(6)]
+
+        def go_on(number):
+            api = module.server.api()
+            body = {"username": users[number].user["username"], "password": support.PASSWORD}
+            grant = api.post("/v1/auth/signin", body, token=None).json()
+            for _ in range(15):
+                answer = api.post("/v1/auth/refresh", {"refreshToken": grant["refreshToken"]}, token=None)
+                if answer.status != 200 or claims_of(answer.json()["accessToken"])["id"] != users[number].user["id"]:
+                    return answer
+                grant = answer.json()
+            api.close()
+            return None
+
+        self.assertEqual(together(6, go_on), [None] * 6)
+
+    def test_refresh__takes_on_a_new_role(self):
+        first = self.session()
+        self.assertEqual(claims_of(first["accessToken"])["role"], "user")
+        self.database(f"UPDATE app_user SET role = 'admin' WHERE id = '{self.id}'")
+        second = self.refreshed(first["refreshToken"])
+        self.assertEqual(claims_of(second["accessToken"])["role"], "admin")
+        self.database(f"UPDATE app_user SET role = 'user' WHERE id = '{self.id}'")
+        self.assertEqual(claims_of(self.refreshed(second["refreshToken"])["accessToken"])["role"], "user")
+
+
+class SignOut(WithUser):
+    def sign_out(self, token):
+        return self.user.request("POST", "/v1/auth/signout", token=token)
+
+    def test_signout__ends_its_session_and_no_other(self):
+        mine, elsewhere = self.session(), self.session()
+        renewed = self.refreshed(mine["refreshToken"])
+        answer = self.sign_out(renewed["accessToken"])
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        self.assert_problem(self.refresh(renewed["refreshToken"]), 401)
+        self.refreshed(elsewhere["refreshToken"])
+        self.assertEqual(self.rows("session", f"id = '{claims_of(mine['accessToken'])['sid']}'"), 0)
+
+    def test_signout__is_the_same_twice_and_leaves_the_access_token(self):
+        mine = self.session()
+        for _ in range(2):
+            self.assertEqual(self.sign_out(mine["accessToken"]).status, 204)
+        self.assertEqual(self.user.get("/v1/users/profile", token=mine["accessToken"]).status, 200)
+
+    def test_signout__with_a_token_that_names_no_session_ends_all(self):
+        sessions = [self.session() for _ in range(3)]
+        bystander = self.other()
+        self.assertEqual(self.sign_out(support.sign(support.claims_for(self.id))).status, 204)
+        for session in sessions:
+            self.assert_problem(self.refresh(session["refreshToken"]), 401)
+        self.assertEqual(self.rows("session", f"user_id = '{bystander.user['id']}'"), 1)
+
+    def test_signout__never_ends_somebody_else_s_session(self):
+        other = self.other()
+        theirs = claims_of(other.token)["sid"]
+        self.assertEqual(self.sign_out(support.sign(support.claims_for(self.id, sid=theirs))).status, 204)
+        self.assertEqual(self.rows("session", f"id = '{theirs}'"), 1)
+
+    def test_signout__needs_a_token(self):
+        self.assert_problem(self.sign_out(None), 401)
+        self.assert_problem(self.sign_out(support.sign(support.claims_for(self.id, sid="mine"))), 401)
+        self.assert_problem(self.sign_out(support.sign(support.claims_for(uuid.uuid4()))), 401)
+
+
+class Password(WithUser):
+    def change(self, current, new, **options):
+        return self.user.post("/v1/users/password", {"currentPassword": current, "newPassword": new}, **options)
+
+    def test_password__is_another_one_afterwards(self):
+        answer = self.change(support.PASSWORD, "a new battery staple")
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        self.assert_problem(self.sign_in(), 401)
+        self.assertEqual(self.sign_in("a new battery staple").status, 200)
+
+    def test_password__change_ends_every_session(self):
+        sessions = [self.session() for _ in range(3)]
+        other = self.other()
+        self.assertEqual(self.change(support.PASSWORD, "a new battery staple").status, 204)
+        for session in sessions:
+            self.assert_problem(self.refresh(session["refreshToken"]), 401)
+        self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 0)
+        self.assertEqual(self.rows("session", f"user_id = '{other.user['id']}'"), 1)
+
+    def test_password__needs_the_current_one(self):
+        session = self.session()
+        for wrong in (support.PASSWORD + "x", "", support.PASSWORD.upper(), "p" * 5000):
+            answer = self.change(wrong, "a new battery staple")
+            self.assert_problem(answer, 400, "currentPassword")
+            self.assertEqual(answer.json()["errors"][0]["code"], "wrong")
+        self.refreshed(session["refreshToken"])
+        self.assertEqual(self.sign_in().status, 200)
+
+    def test_password__keeps_to_its_rules(self):
+        for new in ("", "1234567", "p" * 101, 12345678, None):
+            self.assert_problem(self.change(support.PASSWORD, new), 400, "newPassword")
+        self.assert_problem(self.user.post("/v1/users/password", {}), 400, "currentPassword", "newPassword")
+        self.assert_problem(self.change(support.PASSWORD, "a new battery staple", token=None), 401)
+        for new in ("12345678", "ü" * 100):
+            self.assertEqual(self.change(support.PASSWORD, new).status, 204)
+            self.assertEqual(self.change(new, support.PASSWORD).status, 204)
+
+    def test_password__racing_changes_have_one_winner(self):
+        apis = [module.server.api() for _ in range(6)]
+        for api in apis:
+            api.token = self.user.token
+        answers = together(6, lambda number: apis[number].post(
+            "/v1/users/password", {"currentPassword": support.PASSWORD, "newPassword": f"battery number {number}"}))
+        for api in apis:
+            api.close()
+        self.assertEqual(sorted(answer.status for answer in answers), [204] + [400] * 5)
+        winner = next(number for number, answer in enumerate(answers) if answer.status == 204)
+        for number in range(6):
+            self.assertEqual(self.sign_in(f"battery number {number}").status, 200 if number == winner else 401)
+
+
+class Profile(WithUser):
+    def patch(self, body):
+        return self.user.request("PATCH", "/v1/users/profile", body)
+
+    def test_profile__changes_what_is_given_and_keeps_the_rest(self):
+        answer = self.patch({"firstName": "Augusta", "email": "augusta@example.org"})
+        self.assertEqual(answer.status, 200, answer)
+        changed = answer.json()
+        expected = {**self.user.user, "firstName": "Augusta", "email": "augusta@example.org", "updatedAt": changed["updatedAt"]}
+        self.assertEqual(changed, expected)
+        self.assertGreater(changed["updatedAt"], self.user.user["updatedAt"])
+        self.assertEqual(self.user.get("/v1/users/profile").json(), changed)
+        self.assertEqual(self.patch({"lastName": "King"}).json()["lastName"], "King")
+
+    def test_profile__null_is_as_if_left_out(self):
+        answer = self.patch({"firstName": None, "lastName": None, "email": None})
+        self.assertEqual(answer.status, 200)
+        self.assertEqual({**answer.json(), "updatedAt": ""}, {**self.user.user, "updatedAt": ""})
+
+    def test_profile__names_every_broken_field_and_changes_nothing(self):
+        self.assert_problem(self.patch({"firstName": "", "lastName": "x" * 101, "email": "nowhere"}), 400,
+                            "firstName", "lastName", "email")
+        self.assert_problem(self.patch({"firstName": "Good", "email": 7}), 400, "email")
+        self.assertEqual(self.user.get("/v1/users/profile").json(), self.user.user)
+
+    def test_profile__takes_no_other_field(self):
+        answer = self.patch({"id": str(uuid.uuid4()), "username": "root", "role": "admin", "password": "x", "passwordHash": "x"})
+        self.assertEqual({**answer.json(), "updatedAt": ""}, {**self.user.user, "updatedAt": ""})
+        self.assertEqual(self.database(f"SELECT role FROM app_user WHERE id = '{self.id}'"), [["user"]])
+        self.assertEqual(self.sign_in().status, 200)
+
+    def test_profile__allows_get_patch_and_delete(self):
+        answer = self.user.request("PUT", "/v1/users/profile", {})
+        self.assertEqual(answer.status, 405)
+        self.assertEqual({verb.strip() for verb in answer.header("Allow").split(",")} - {"HEAD", "OPTIONS"},
+                         {"GET", "PATCH", "DELETE"})
+
+
+class Removal(WithUser):
+    def test_removal__takes_everything_along(self):
+        task = self.user.create_task()
+        self.user.create_task()
+        session = self.session()
+        other = self.other()
+        theirs = other.create_task()
+        answer = self.user.request("DELETE", "/v1/users/profile")
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        for table in ("task", "session", "task_count"):
+            self.assertEqual(self.rows(table, f"user_id = '{self.id}'"), 0, table)
+        self.assertEqual(self.rows("task", f"id = '{task['id']}'"), 0)
+        self.assertEqual(self.rows("refresh_token", f"session_id = '{claims_of(session['accessToken'])['sid']}'"), 0)
+        self.assert_problem(self.refresh(session["refreshToken"]), 401)
+        self.assert_problem(self.sign_in(), 401)
+        self.assertEqual(other.get("/v1/tasks/" + theirs["id"]).json(), theirs)
+
+    def test_removal__leaves_the_name_to_whoever_comes(self):
+        self.assertEqual(self.user.request("DELETE", "/v1/users/profile").status, 204)
+        again = module.server.api().register(username=self.user.user["username"].upper())
+        self.addCleanup(again.close)
+        self.assertNotEqual(again.user["id"], self.id)
+        self.assert_problem(self.user.get("/v1/users/profile"), 401)
+
+    def test_removal__leaves_a_token_that_opens_nothing(self):
+        task = self.user.create_task()["id"]
+        self.assertEqual(self.user.request("DELETE", "/v1/users/profile").status, 204)
+        good = {"summary": "x", "taskPriorityCode": "LOW"}
+        for method, path, body in (("GET", "/v1/users/profile", None), ("PATCH", "/v1/users/profile", {}),
+                                   ("DELETE", "/v1/users/profile", None), ("POST", "/v1/auth/signout", None),
+                                   ("POST", "/v1/users/password", {"currentPassword": support.PASSWORD, "newPassword": "12345678"}),
+                                   ("POST", "/v1/tasks", good), ("GET", "/v1/tasks", None), ("GET", "/v1/tasks?page=1", None),
+                                   ("GET", f"/v1/tasks/{task}", None), ("PUT", f"/v1/tasks/{task}", {}),
+                                   ("DELETE", f"/v1/tasks/{task}", None)):
+            with self.subTest(method=method, path=path):
+                answer = self.user.request(method, path, body)
+                self.assert_problem(answer, 401)
+                self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
+
+    def test_removal__racing_with_everything_else_ends_in_order(self):
+        def work(number):
+            api = module.server.api()
+            api.token = self.user.token
+            grant = self_sessions[number]
+            statuses = set()
+            for _ in range(10):
+                statuses.add(api.post("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}).status)
+                answer = api.post("/v1/auth/refresh", {"refreshToken": grant["refreshToken"]}, token=None)
+                statuses.add(answer.status)
+                grant = answer.json() if answer.status == 200 else grant
+            if number == 0:
+                statuses.add(api.request("DELETE", "/v1/users/profile").status)
+            api.close()
+            return statuses
+
+        self_sessions = [self.session() for _ in range(4)]
+        for statuses in together(4, work):
+            self.assertLessEqual(statuses, {200, 201, 204, 401})
+        for table in ("task", "session", "task_count"):
+            self.assertEqual(self.rows(table, f"user_id = '{self.id}'"), 0, table)
+
+
+class Secrets(WithUser):
+    def status_of(self, token):
+        return self.user.get("/v1/users/profile", token=token).status
+
+    def test_secrets__the_one_before_still_verifies(self):
+        old = support.sign(support.claims_for(self.id), OLD_SECRET)
+        for _ in range(3):  # at first verified, then remembered
+            self.assertEqual(self.status_of(old), 200)
+            self.assertEqual(self.status_of(support.sign(support.claims_for(self.id), "a third secret, of the same sort of length")), 401)
+            self.assertEqual(self.status_of(support.sign(support.claims_for(self.id), "")), 401)
+
+    def test_secrets__the_one_before_lets_no_forgery_in(self):
+        now = int(time.time())
+        good = support.claims_for(self.id)
+        for token in (support.sign(good, OLD_SECRET, {"alg": "none"}, None), support.sign(good, OLD_SECRET, {"alg": "none"}),
+                      support.sign(good, OLD_SECRET, {"alg": "HS512", "typ": "JWT"}),
+                      support.sign(support.claims_for(self.id, exp=now - 1), OLD_SECRET),
+                      support.sign(support.claims_for(self.id, exp=None), OLD_SECRET),
+                      support.sign(support.claims_for(self.id, nbf=now + 600), OLD_SECRET),
+                      support.sign(support.claims_for(self.id, iss="another"), OLD_SECRET),
+                      support.sign(good, OLD_SECRET)[:-1], support.sign({**good, "pad": "x" * 6000}, OLD_SECRET)):
+            with self.subTest(token=token[:300]):
+                self.assertEqual(self.status_of(token), 401)
+
+    def test_secrets__the_one_before_never_signs(self):
+        token = self.session()["accessToken"]
+        rotated = module.server.api_process(JWT_SECRET="the secret that comes next, also long enough",
+                                            JWT_SECRET_PREVIOUS=support.SECRET).ready()
+        try:
+            api = rotated.api()
+            self.assertEqual(api.get("/v1/users/profile", token=token).status, 200)
+            answer = api.post("/v1/auth/signin", {"username": self.user.user["username"], "password": support.PASSWORD})
+            self.assertEqual(api.get("/v1/users/profile", token=answer.json()["accessToken"]).status, 200)
+            self.assertEqual(self.status_of(answer.json()["accessToken"]), 401)
+            api.close()
+        finally:
+            self.assertEqual(rotated.stop(), 0)
+
+    def test_secrets__a_weak_one_before_is_refused_in_production(self):
+        for weak in ("short", "development-only-secret-do-not-use-in-production"):
+            done = support.run("api", NODE_ENV="production", DB_HOST="nowhere.invalid", JWT_SECRET=support.SECRET,
+                               JWT_SECRET_PREVIOUS=weak)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("JWT_SECRET_PREVIOUS=***: expected", done.stderr)
+            self.assertNotIn(weak + "\n", done.stderr)
+
+
+class Cost(WithUser):
+    def test_signin__of_nobody_costs_as_much_as_a_wrong_password(self):
+        taken = {"wrong": [], "unknown": []}
+        for number in range(24):
+            kind, name = (("wrong", self.user.user["username"]), ("unknown", "u" + uuid.uuid4().hex[:20]))[number % 2]
+            began = time.monotonic()
+            self.assert_problem(self.sign_in("not the password", name), 401)
+            taken[kind].append(time.monotonic() - began)
+        ratio = statistics.median(taken["unknown"]) / statistics.median(taken["wrong"])
+        self.assertTrue(0.6 < ratio < 1.7, f"{ratio}: {taken}")
+
+
+if __name__ == "__main__":
+    unittest.main()
