@@ -59,7 +59,7 @@ SELECT k.n,
 
 -- name: task_get
 SELECT k.n,
-       CASE WHEN t.id IS NULL THEN 404 END AS "$status", t.version AS "$version",
+       CASE WHEN t.id IS NULL THEN {{missing}} END AS "$status", t.version AS "$version",
        {{task}}
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (task_id, user_id, n)
   LEFT JOIN task t ON t.id = k.task_id AND t.user_id = k.user_id
@@ -96,7 +96,7 @@ WITH k AS (
     RETURNING t.*
 )
 SELECT k.n,
-       CASE WHEN t.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 404 WHEN NOT locked.matches THEN 412 ELSE 400 END AS "$status",
+       CASE WHEN t.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN {{missing}} WHEN NOT locked.matches THEN 412 ELSE 400 END AS "$status",
        CASE WHEN t.id IS NULL AND locked.matches THEN 'taskPriorityCode' END AS "$field",
        t.version AS "$version",
        {{task}}
@@ -117,7 +117,7 @@ WITH k AS (
 ), gone AS (
     DELETE FROM task t USING locked WHERE t.id = locked.id AND locked.matches RETURNING t.id
 )
-SELECT k.n, CASE WHEN gone.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 404 ELSE 412 END AS "$status"
+SELECT k.n, CASE WHEN gone.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN {{missing}} ELSE 412 END AS "$status"
   FROM k
   LEFT JOIN locked ON locked.id = k.task_id
   LEFT JOIN gone ON gone.id = k.task_id;
@@ -297,6 +297,7 @@ r.key DESC, r.id DESC
 -- One row more than asked for, and a list over a mebibyte, say that there is a rest: the last row that still belongs to
 -- the answer carries "$next".
 SELECT k.n,
+       CASE WHEN t.id IS NULL THEN nullif({{missing}}, 404) END AS "$status",
        CASE WHEN t.more THEN replace(t.id::text, '-', '') || lpad(to_hex(t.key), 16, '0') END AS "$next",
        {{task}}
   FROM {{list_k}}
@@ -314,6 +315,7 @@ SELECT k.n,
 
 -- name: task_list/{{shape}}/{{sort}}/{{words}} for shape in page; sort in createdAt -createdAt dueAt -dueAt priority -priority; words in all some
 SELECT k.n, k.page AS "$page", k.page_size AS "$pageSize", coalesce(total.items, 0) AS "$totalItems",
+       CASE WHEN t.id IS NULL THEN nullif({{missing}}, 404) END AS "$status",
        {{task}}
   FROM {{list_k}}
  CROSS JOIN LATERAL (

@@ -1,8 +1,12 @@
--- Statements of users.
+-- Statements of users. What is {{missing}} is 404 to its owner, and 401 when the owner is gone as well: asked only then,
+-- so that it costs those nothing who find what they ask for.
 
 -- part: user
 u.id, u.id AS "sub", u.first_name AS "firstName", u.last_name AS "lastName", u.email, u.username,
        u.created_at AS "createdAt", u.updated_at AS "updatedAt"
+
+-- part: missing
+CASE WHEN EXISTS (SELECT FROM app_user WHERE app_user.id = k.user_id) THEN 404 ELSE 401 END
 
 -- name: profile_get
 SELECT k.n,

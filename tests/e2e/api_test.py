@@ -197,7 +197,7 @@ class SignIn(ApiTest):
         token = self.sign_in(self.user["username"], PASSWORD).json()["accessToken"]
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        self.assertEqual(set(claims), {"sub", "id", "username", "role", "iss", "iat", "exp"})
+        self.assertEqual(set(claims), {"sub", "id", "username", "role", "iss", "iat", "exp", "sid"})
         self.assertEqual(claims["sub"], claims["id"])
         self.assertEqual((claims["username"], claims["role"]), (self.user["username"], "user"))
         self.assertEqual(claims["exp"] - claims["iat"], 3600)
