@@ -14,6 +14,7 @@ enum { MR_EXIT_OK = 0, MR_EXIT_FAILED = 1, MR_EXIT_USAGE = 2 };
     CMD(all, "", "everything in one process; without DB_HOST with a PostgreSQL of its own")     \
     CMD(api, "", "the API: gateway, auth, data-reader and data-writer")                         \
     CMD(migrate, "[up|status]", "apply the missing migrations (up, the default), or list them") \
+    CMD(user, "grant-admin NAME", "make a user an administrator")                               \
     CMD(config, "[--json|--markdown]", "every setting with its value, secrets masked")          \
     CMD(routes, "", "every operation of the API")                                               \
     CMD(health, "", "ask the API on this machine; exit status 0 when it is well")

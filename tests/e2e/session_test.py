@@ -450,6 +450,52 @@ class Secrets(WithUser):
             self.assertNotIn(weak + "\n", done.stderr)
 
 
+class GrantAdmin(WithUser):
+    def command(self, *arguments, **settings):
+        settings = {"DB_HOST": module.server.state_dir + "/" + support.SERVER_DATABASE, "DB_USER": "postgres", **settings}
+        return support.run("user", *arguments, **settings)
+
+    def test_grant_admin__takes_effect_at_the_next_refresh_or_signin(self):
+        before = self.session()
+        done = self.command("grant-admin", self.user.user["username"].upper())
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(self.user.user["username"] + " is an administrator from", done.stdout)
+        self.assertEqual(claims_of(self.refreshed(before["refreshToken"])["accessToken"])["role"], "admin")
+        self.assertEqual(claims_of(self.session()["accessToken"])["role"], "admin")
+        other = self.other()
+        self.assertEqual(claims_of(other.token)["role"], "user")
+
+    def test_grant_admin__twice_is_the_same(self):
+        for said in ("is an administrator from", "is an administrator already"):
+            done = self.command("grant-admin", self.user.user["username"])
+            self.assertEqual(done.returncode, 0)
+            self.assertIn(said, done.stdout)
+        self.assertEqual(self.rows("app_user", f"id = '{self.id}' AND role = 'admin'"), 1)
+
+    def test_grant_admin__says_what_is_wrong(self):
+        for name in ("nobody-of-that-name", "' OR true --", "%", "ü" * 5000):
+            done = self.command("grant-admin", name)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"there is no user '{name}'", done.stderr)
+        for arguments in ((), ("grant-admin",), ("grant-admin", ""), ("grant-admin", "a", "b"), ("grant", "a"), ("revoke-admin", "a")):
+            done = self.command(*arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
+            self.assertIn("millrace user", done.stderr)
+        self.assertEqual(self.rows("app_user", "role = 'admin' AND username LIKE '%''%'"), 0)
+
+    def test_grant_admin__needs_a_database_that_is_there(self):
+        self.assertEqual(self.command("grant-admin", "a", DB_HOST=None).returncode, 2)
+        away = self.command("grant-admin", "a", DB_HOST="/nowhere")
+        self.assertEqual(away.returncode, 1)
+        self.assertIn("the database cannot be reached", away.stderr)
+        empty = self.command("grant-admin", "a", DB_DATABASE=module.server.new_database())
+        self.assertEqual(empty.returncode, 1)
+        self.assertIn("run `millrace migrate` first", empty.stderr)
+
+    def test_grant_admin__wants_no_secret_of_tokens(self):
+        self.assertEqual(self.command("grant-admin", self.user.user["username"], NODE_ENV="production").returncode, 0)
+
+
 class Cost(WithUser):
     def test_signin__of_nobody_costs_as_much_as_a_wrong_password(self):
         taken = {"wrong": [], "unknown": []}
