@@ -61,6 +61,22 @@ static void test_password__an_unknown_user_or_a_broken_hash_never_matches(void *
     assert_false(mr_password_matches((struct mr_slice){long_one, sizeof long_one}, MR_SLICE("x")));
 }
 
+static void test_password__a_hash_of_less_is_outdated(void **state)
+{
+    static const char *const outdated[] = {"$argon2id$v=19$m=19455,t=2,p=1$x$y", "$argon2id$v=19$m=19456,t=1,p=1$x$y", "$argon2id$v=19$m=8,t=9,p=1$x$y",
+                                           "$argon2i$v=19$m=19456,t=3,p=1$x$y", "$2b$12$x", ""};
+    static const char *const good[] = {"$argon2id$v=19$m=19456,t=2,p=1$x$y", "$argon2id$v=19$m=65536,t=2,p=1$x$y", "$argon2id$v=19$m=19456,t=3,p=1$x$y"};
+    char hash[MR_PASSWORD_HASH];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof outdated / sizeof outdated[0]; i++)
+        assert_true(mr_password_is_outdated(mr_slice_of(outdated[i])));
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_false(mr_password_is_outdated(mr_slice_of(good[i])));
+    assert_int_equal(mr_password_hash(hash, MR_SLICE("x")), MR_OK);
+    assert_false(mr_password_is_outdated(mr_slice_of(hash)));
+}
+
 static int64_t cost_ms(struct mr_slice hash)
 {
     int64_t least = INT64_MAX;
@@ -92,6 +108,7 @@ int main(void)
         cmocka_unit_test(test_password__a_hash_tells_its_parameters_and_differs_each_time),
         cmocka_unit_test(test_password__every_byte_of_a_long_password_counts),
         cmocka_unit_test(test_password__an_unknown_user_or_a_broken_hash_never_matches),
+        cmocka_unit_test(test_password__a_hash_of_less_is_outdated),
         cmocka_unit_test(test_password__an_unknown_user_costs_as_much),
     };
 
