@@ -19,12 +19,12 @@ struct mr_attempt {
     struct mr_message *message;
     struct mr_principal principal;
     char username[MR_USERNAME_ROOM];
-    int64_t password_version;              /* of the password that was checked */
-    char password_hash[MR_PASSWORD_HASH];  /* to be stored; empty: none */
-    uint8_t token_id[16];                  /* of the refresh token to be handed out */
-    char refresh_token[MR_TOKEN_TEXT];     /* and itself */
-    char refresh_hash[MR_TOKEN_HASH];      /* and its SHA-256, in hexadecimal */
-    char spent_hash[MR_TOKEN_HASH];        /* of the refresh token that was given for it */
+    int64_t password_version;             /* of the password that was checked */
+    char password_hash[MR_PASSWORD_HASH]; /* to be stored; empty: none */
+    uint8_t token_id[16];                 /* of the refresh token to be handed out */
+    char refresh_token[MR_TOKEN_TEXT];    /* and itself */
+    char refresh_hash[MR_TOKEN_HASH];     /* and its SHA-256, in hexadecimal */
+    char spent_hash[MR_TOKEN_HASH];       /* of the refresh token that was given for it */
 };
 
 struct mr_step {

@@ -39,8 +39,8 @@ static bool add_claims(jwt_t *jwt, const struct mr_principal *principal, struct 
     mr_uuid_format(id, principal->user_id);
     return add_text(jwt, "sub", (struct mr_slice){id, sizeof id}) && add_text(jwt, "id", (struct mr_slice){id, sizeof id}) &&
            add_text(jwt, "username", username) && add_text(jwt, "role", mr_slice_of(role_names[principal->role])) &&
-           add_session(jwt, principal) && add_text(jwt, "iss", MR_SLICE(MR_TOKEN_ISSUER)) && jwt_add_grant_int(jwt, "iat", now_s) == 0 &&
-           jwt_add_grant_int(jwt, "exp", now_s + life_s) == 0;
+           add_session(jwt, principal) && add_text(jwt, "iss", MR_SLICE(MR_TOKEN_ISSUER)) &&
+           jwt_add_grant_int(jwt, "iat", now_s) == 0 && jwt_add_grant_int(jwt, "exp", now_s + life_s) == 0;
 }
 
 mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principal, struct mr_slice username, const char *secret,
