@@ -59,11 +59,12 @@ static void stop_at_exit(void)
 {
     char run_dir[PATH_ROOM];
 
-    if (server == NULL)
+    if (state_dir[0] == '\0')
         return;
-    snprintf(run_dir, sizeof run_dir, "%s", mr_embedded_host(server));
+    snprintf(run_dir, sizeof run_dir, "%s", server != NULL ? mr_embedded_host(server) : state_dir);
     mr_embedded_stop(&server);
     run_command("rm -rf '%s' '%s'", state_dir, run_dir);
+    state_dir[0] = '\0';
 }
 
 static void migrate_template(void)
@@ -126,12 +127,12 @@ int database_server_start(void **state)
     snprintf(state_dir, sizeof state_dir, "/tmp/millrace-test-XXXXXX");
     if (mkdtemp(state_dir) == NULL || chmod(state_dir, 0755) != 0)
         return -1;
+    atexit(stop_at_exit); /* also after a setup that failed halfway */
     if (cache != NULL && *cache != '\0') {
         make_cached(cache, cached);
         run_command("cp -a '%s/postgres' '%s/postgres'", cached, state_dir);
     }
     server = start(state_dir);
-    atexit(stop_at_exit);
     if (cache == NULL || *cache == '\0')
         migrate_template();
     return 0;
