@@ -25,7 +25,7 @@ def add_rows(path, rows):
     """Behind the last row of the map that is about tasks."""
     with open(path) as file:
         lines = file.readlines()
-    last = max(i for i, line in enumerate(lines) if '"/v1/tasks' in line)
+    last = max(i for i, line in enumerate(lines) if line.startswith("    OP(") and '"/v1/tasks' in line)
     lines.insert(last + 1, rows)
     with open(path, "w") as file:
         file.writelines(lines)

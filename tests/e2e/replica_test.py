@@ -44,6 +44,10 @@ class Replica(WithApi):
     def test_reads__go_to_the_replica_unless_the_user_has_just_written(self):
         server = self.start(DB_HOST_READ_ONLY=socket_of(replica), DB_READ_YOUR_WRITES="1s")
         user = self.user_of(server)
+        with replica.server.database() as database:
+            database.query("INSERT INTO app_user (id, username, email, first_name, last_name, password_hash) "
+                           f"VALUES ('{user.user['id']}', '{user.user['username']}', 'o@example.org', 'O', 'H', '')")
+        user.request("PATCH", "/v1/users/profile", {"firstName": "Grace"})
         task = user.create_task()
         written = time.monotonic()
         self.assertEqual(user.get("/v1/tasks/" + task["id"]).status, 200)
