@@ -1,8 +1,8 @@
 /*
- * auth: makes and checks passwords and issues tokens. Slow on purpose, therefore apart from the rest.
+ * auth: makes and checks passwords and issues tokens. Hashing is slow on purpose, therefore apart from the rest.
  *
- * Thread:  one per instance; owns its mailbox and its database connection. One password is hashed at a time,
- *          with 19 MiB of memory, so ACTOR_AUTH_COUNT bounds both.
+ * Thread:  one for refreshes, and ACTOR_AUTH_COUNT in the slow lane, which hash one password at a time, each with
+ *          19 MiB of memory. Each owns its mailbox and its database connection.
  * Input:   every op in proto/ops.h whose actor column says AUTH.
  * Promise: one message, exactly one reply; an unknown user costs as much time as a wrong password.
  */

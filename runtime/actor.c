@@ -38,7 +38,8 @@ static bool reads_replica(const struct mr_config *config, enum mr_actor_id id)
 /* Instances of a lane for each database it reads from. */
 static unsigned instances_each(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane)
 {
-    if (lane == MR_LANE_SLOW)
+    /* Of auth it is the slow lane that may be had more than once: it hashes. */
+    if (lane == (id == MR_ACTOR_AUTH ? MR_LANE_QUICK : MR_LANE_SLOW))
         return 1;
     switch (id) {
     case MR_ACTOR_AUTH: return (unsigned)config->actor_auth_count;

@@ -44,7 +44,7 @@
     SET(db_connect_timeout,    "DB_CONNECT_TIMEOUT",      NULL,          DURATION, "2s",              "100ms..30s",           "ASM", "longest wait for one connection attempt") \
     SET(db_lock_timeout,       "DB_LOCK_TIMEOUT",         NULL,          DURATION, "3s",              "10ms..60s",            "ASM", "longest wait of a statement for a lock") \
     SET(db_migrations_run,     "DB_MIGRATIONS_RUN",       NULL,          BOOLEAN,  "true",            "",                     "AS",  "whether to run the migrations at start") \
-    SET(actor_auth_count,      "ACTOR_AUTH_COUNT",        NULL,          INTEGER,  "1",               "1..64",                "A",   "auth actors; also the number of passwords hashed at once, 19 MiB each") \
+    SET(actor_auth_count,      "ACTOR_AUTH_COUNT",        NULL,          INTEGER,  "1",               "1..64",                "A",   "auth actors that hash: the number of passwords hashed at once, 19 MiB each") \
     SET(actor_reader_count,    "ACTOR_DATA_READER_COUNT", NULL,          INTEGER,  "1",               "1..64",                "A",   "data-reader actors; one per two cores serves best") \
     SET(actor_writer_count,    "ACTOR_DATA_WRITER_COUNT", NULL,          INTEGER,  "1",               "1..64",                "A",   "data-writer actors") \
     SET(actor_batch_max,       "ACTOR_BATCH_MAX",         NULL,          INTEGER,  "128",             "1..1024",              "A",   "messages that one statement answers at most") \

@@ -3,7 +3,8 @@
 MR_MESSAGE(register) {
     .summary = "Register a user",
     .shape = MR_SHAPE_ONE,
-    .batch_max = 8, /* each takes some tens of milliseconds of hashing */
+    .lane = MR_LANE_SLOW, /* each takes some tens of milliseconds of hashing, */
+    .batch_max = 8,       /* which a refresh must not wait for */
     .rerun_safe = true,
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new user"},
@@ -18,7 +19,8 @@ MR_MESSAGE(register) {
 MR_MESSAGE(sign_in) {
     .summary = "Exchange username and password for tokens",
     .shape = MR_SHAPE_ONE,
-    .batch_max = 8, /* each takes some tens of milliseconds of hashing */
+    .lane = MR_LANE_SLOW, /* each takes some tens of milliseconds of hashing, */
+    .batch_max = 8,       /* which a refresh must not wait for */
     .fields = MR_FIELDS(
         {"username", MR_TEXT, MR_BODY, true, .about = "as registered, without regard to case"},
         {"password", MR_TEXT, MR_BODY, true, .about = "as registered"}),
@@ -33,6 +35,7 @@ MR_MESSAGE(refresh) {
 MR_MESSAGE(password_change) {
     .summary = "Change the caller's password; all their sessions end",
     .shape = MR_SHAPE_NONE,
+    .lane = MR_LANE_SLOW,
     .batch_max = 4, /* each takes two hashings */
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},

@@ -942,7 +942,7 @@ class Overload(GatewayTest):
     @staticmethod
     def backends(database, process):
         """The server processes of the connections of that `millrace api`: told apart by who has connected last."""
-        names = ("data-writer/0", "data-reader/0", "data-reader/slow", "auth/0")
+        names = ("data-writer/0", "data-reader/0", "data-reader/slow", "auth/0", "auth/slow")
         pids = []
         for name in names:
             pids.append(int(database.value(f"SELECT pid FROM pg_stat_activity WHERE application_name = '{name}' "

@@ -19,7 +19,7 @@ static int setup(void **state)
 
     self->database = database_new();
     self->driver = driver_new(&self->database->config, &mr_system_clock);
-    driver_start(self->driver, &mr_auth_spec, MR_LANE_QUICK, 0);
+    driver_start(self->driver, &mr_auth_spec, MR_LANE_SLOW, 0);
     *state = self;
     return 0;
 }
@@ -117,7 +117,7 @@ static void race(struct fixture *self, uint64_t id_number, enum mr_kind expected
              " VALUES ('%s', 'ADA', 'x@example.org', 'F', 'L', '')",
              id);
     sent = send_register(self, 1, "ada", "correct horse");
-    eventually(backend_pid(self->database->db, "auth/0", true) != 0);
+    eventually(backend_pid(self->database->db, "auth/slow", true) != 0);
     sql_exec(racer, "COMMIT");
     assert_int_equal(driver_await(self->driver, sent)->kind, expected);
     assert_int_equal(driver_await(self->driver, sent)->status, status);

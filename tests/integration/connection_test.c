@@ -139,15 +139,15 @@ static void test_connection__a_refresh_token_is_not_stored_twice(void **state)
     char hash[MR_PASSWORD_HASH];
     unsigned sent;
 
-    driver_start(self->driver, &mr_auth_spec, MR_LANE_QUICK, 0);
+    driver_start(self->driver, &mr_auth_spec, MR_LANE_SLOW, 0);
     assert_int_equal(mr_password_hash(hash, MR_SLICE("correct horse")), MR_OK);
     sql_exec(self->database->db, "UPDATE app_user SET password_hash = '%s'", hash);
     sql_exec(holder, "BEGIN; LOCK TABLE refresh_token IN ACCESS EXCLUSIVE MODE");
     set_text(&values[mr_field_index(MR_OP_sign_in, "username")], "USER1");
     set_text(&values[mr_field_index(MR_OP_sign_in, "password")], "correct horse");
     sent = driver_send(self->driver, MR_OP_sign_in, values, NULL);
-    eventually(backend_pid(self->database->db, "auth/0", true) != 0);
-    terminate(self, backend_pid(self->database->db, "auth/0", true));
+    eventually(backend_pid(self->database->db, "auth/slow", true) != 0);
+    terminate(self, backend_pid(self->database->db, "auth/slow", true));
     for (int i = 0; i < 25 && self->driver->replies[sent].count == 0; i++)
         driver_receive(self->driver, 20);
     sql_exec(holder, "COMMIT");

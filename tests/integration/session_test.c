@@ -24,6 +24,7 @@ static int setup(void **state)
     self->database = database_new();
     self->driver = driver_new(&self->database->config, &mr_system_clock);
     driver_start(self->driver, &mr_auth_spec, MR_LANE_QUICK, 0);
+    driver_start(self->driver, &mr_auth_spec, MR_LANE_SLOW, 0);
     driver_start(self->driver, &mr_data_writer_spec, MR_LANE_QUICK, 0);
     self->holder = database_connect(self->database);
     *state = self;
@@ -93,11 +94,11 @@ static void plug(struct fixture *self)
     eventually(backend_pid(self->database->db, "auth/0", true) != 0);
 }
 
-static void unplug(struct fixture *self)
+static void unplug(struct fixture *self, enum mr_op op)
 {
     sql_exec(self->holder, "COMMIT");
     driver_await_all(self->driver, 0);
-    eventually(driver_actor(self->driver, MR_OP_refresh)->stats.batches == 2); /* counted behind the answers */
+    eventually(driver_actor(self->driver, op)->stats.batches == 2); /* counted behind the answers */
 }
 
 static void test_session__many_users_refresh_in_one_batch(void **state)
@@ -111,7 +112,7 @@ static void test_session__many_users_refresh_in_one_batch(void **state)
     plug(self);
     for (unsigned i = 0; i < USERS; i++)
         sent[i] = send_refresh_of(self, i + 1, 1 + i % 3);
-    unplug(self);
+    unplug(self, MR_OP_refresh);
     for (unsigned i = 0; i < USERS; i++) {
         const char *token = reply_text(&self->driver->replies[sent[i]], NULL, "refreshToken");
 
@@ -145,7 +146,7 @@ static void test_session__a_reused_token_harms_no_other_session(void **state)
     bad[2] = send_refresh(self, "never heard of");
     bad[3] = send_refresh_of(self, 2, 3); /* live, but behind the reuse */
     good[2] = send_refresh_of(self, 5, 2);
-    unplug(self);
+    unplug(self, MR_OP_refresh);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(self->driver->replies[good[i]].kind, MR_REPLY);
     for (unsigned i = 0; i < 4; i++)
@@ -170,7 +171,7 @@ static void test_session__a_token_twice_in_a_batch_wins_once_and_ends_the_sessio
         sent[i] = send_refresh_of(self, 1, 1);
     before = send_refresh_of(self, 2, 2);
     sent[3] = send_refresh_of(self, 2, 1);
-    unplug(self);
+    unplug(self, MR_OP_refresh);
     first = &self->driver->replies[sent[0]];
     assert_int_equal(first->kind, MR_REPLY);
     assert_int_equal(self->driver->replies[before].kind, MR_REPLY);
@@ -323,7 +324,7 @@ static void test_session__a_better_hash_does_not_undo_a_change(void **state)
     set_password(self, 1, "correct horse", 8192);
     sql_exec(self->holder, "BEGIN; UPDATE app_user SET password_hash = 'changed', password_version = password_version + 1");
     sent = send_sign_in(self, "user1", "correct horse");
-    eventually(backend_pid(self->database->db, "auth/0", true) != 0);
+    eventually(backend_pid(self->database->db, "auth/slow", true) != 0);
     sql_exec(self->holder, "COMMIT");
     (void)status_of(self, sent);
     assert_string_equal(sql_text(self->database->db, "SELECT password_hash FROM app_user"), "changed");
@@ -347,16 +348,18 @@ static void test_session__passwords_change_in_a_batch_each_once(void **state)
     struct fixture *self = *state;
     unsigned sent[4];
 
-    for (unsigned user = 1; user <= 3; user++) {
+    for (unsigned user = 1; user <= 4; user++) {
         add_session(self, user, user, 1);
         set_password(self, user, "correct horse", 8192);
     }
-    plug(self);
+    sql_exec(self->holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user4' FOR UPDATE");
+    send_password_change(self, 4, "correct horse", "new horse 0");
+    eventually(backend_pid(self->database->db, "auth/slow", true) != 0);
     sent[0] = send_password_change(self, 2, "correct horse", "new horse 1");
     sent[1] = send_password_change(self, 1, "wrong horse", "new horse 2");
     sent[2] = send_password_change(self, 2, "correct horse", "new horse 3");
     sent[3] = send_password_change(self, 3, "correct horse", "new horse 4");
-    unplug(self);
+    unplug(self, MR_OP_password_change);
     assert_int_equal(self->driver->replies[sent[0]].kind, MR_REPLY);
     assert_int_equal(self->driver->replies[sent[3]].kind, MR_REPLY);
     for (unsigned i = 1; i < 3; i++) {
