@@ -173,11 +173,25 @@ static const char *statement_of(const struct mr_message *message)
 
 static void answer_batch(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
+/*
+ * A statement looks before it writes, so a broken integrity rule (class 23) means that somebody else was faster: the
+ * user was removed, the name taken. Left unanswered, the message is asked for once more and sees what they did.
+ */
+static bool is_lost_race(const struct mr_db_error *error, struct mr_message *message)
+{
+    bool lost = strncmp(error->sqlstate, "23", 2) == 0 && !message->lost_race;
+
+    message->lost_race = true;
+    return lost;
+}
+
 /* The server refused the batch: find the message to blame, or blame them all when that cannot help. */
 static void answer_refused(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_status status)
 {
     const struct mr_db_error *error = mr_db_last_error(self->db);
 
+    if (count == 1 && is_lost_race(error, messages[0]))
+        return;
     if (count == 1 || error->lost || !error->rerun) {
         mr_answer_log(self, statement_of(messages[0]), status, count);
         answer_all(self, messages, count, status);
