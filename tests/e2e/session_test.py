@@ -184,7 +184,7 @@ class Refresh(WithUser):
                 self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 7)
                 self.assert_problem(self.refresh(next(a.json() for a in answers if a.status == 200)["refreshToken"]), 401)
         finally:
-            self.assertEqual(with_two[1].stop(), 0)
+            self.assertEqual(with_two[1].stop(), 0, with_two[1].text()[-4000:])
 
     def test_refresh__of_many_sessions_at_once_mixes_nobody_up(self):
         users = [self.other() for _ in range(6)]
@@ -344,13 +344,13 @@ class Profile(WithUser):
 class Removal(WithUser):
     def test_removal__takes_everything_along(self):
         task = self.user.create_task()
-        self.user.create_task()
+        self.user.post("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}, headers=[("Idempotency-Key", "once")])
         session = self.session()
         other = self.other()
         theirs = other.create_task()
         answer = self.user.request("DELETE", "/v1/users/profile")
         self.assertEqual((answer.status, answer.body), (204, b""))
-        for table in ("task", "session", "task_count"):
+        for table in ("task", "session", "task_count", "idempotency_key"):
             self.assertEqual(self.rows(table, f"user_id = '{self.id}'"), 0, table)
         self.assertEqual(self.rows("task", f"id = '{task['id']}'"), 0)
         self.assertEqual(self.rows("refresh_token", f"session_id = '{claims_of(session['accessToken'])['sid']}'"), 0)
@@ -374,17 +374,20 @@ class Removal(WithUser):
                                    ("POST", "/v1/users/password", {"currentPassword": support.PASSWORD, "newPassword": "12345678"}),
                                    ("POST", "/v1/tasks", good), ("GET", "/v1/tasks", None), ("GET", "/v1/tasks?page=1", None),
                                    ("GET", f"/v1/tasks/{task}", None), ("PUT", f"/v1/tasks/{task}", {}),
+                                   ("PATCH", f"/v1/tasks/{task}", {}), ("GET", "/v1/tasks?limit=5", None),
+                                   ("GET", "/v1/tasks?q=x&sort=dueAt", None), ("GET", "/v1/tasks?q=x&page=2", None),
                                    ("DELETE", f"/v1/tasks/{task}", None)):
             with self.subTest(method=method, path=path):
                 answer = self.user.request(method, path, body)
                 self.assert_problem(answer, 401)
                 self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
+        self.assert_problem(self.user.post("/v1/tasks", good, headers=[("Idempotency-Key", "once")]), 401)
 
     def test_removal__racing_with_everything_else_ends_in_order(self):
         def work(number):
             api = module.server.api()
             api.token = self.user.token
-            grant = self_sessions[number]
+            grant = sessions[number]
             statuses = set()
             for _ in range(10):
                 statuses.add(api.post("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}).status)
@@ -396,7 +399,7 @@ class Removal(WithUser):
             api.close()
             return statuses
 
-        self_sessions = [self.session() for _ in range(4)]
+        sessions = [self.session() for _ in range(4)]
         for statuses in together(4, work):
             self.assertLessEqual(statuses, {200, 201, 204, 401})
         for table in ("task", "session", "task_count"):
@@ -439,7 +442,7 @@ class Secrets(WithUser):
             self.assertEqual(self.status_of(answer.json()["accessToken"]), 401)
             api.close()
         finally:
-            self.assertEqual(rotated.stop(), 0)
+            self.assertEqual(rotated.stop(), 0, rotated.text()[-4000:])
 
     def test_secrets__a_weak_one_before_is_refused_in_production(self):
         for weak in ("short", "development-only-secret-do-not-use-in-production"):
