@@ -170,10 +170,10 @@ CASE WHEN k.cursor IS NOT NULL
 greatest(least({{key}}, 253402300799999999), -62135596800000000)
 
 -- part: least_id
-'00000000-0000-0000-0000-000000000000'
+'00000000-0000-0000-0000-000000000000'::uuid
 
 -- part: greatest_id
-'ffffffff-ffff-ffff-ffff-ffffffffffff'
+'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
 
 -- part: after_createdAt
 (task.created_at, task.id) > (coalesce({{key_time}}, '-infinity'), coalesce({{key_id}}, {{least_id}}))
@@ -192,10 +192,12 @@ greatest(least({{key}}, 253402300799999999), -62135596800000000)
               coalesce({{key_id}}, {{greatest_id}}))
 
 -- part: after_priority
-(p.ordinal, task.id) > (coalesce({{key}}, -9223372036854775808), coalesce({{key_id}}, {{least_id}}))
+p.ordinal >= coalesce({{key}}, -9223372036854775808)
+                      AND task.id > CASE WHEN p.ordinal = {{key}} THEN {{key_id}} ELSE {{least_id}} END
 
 -- part: after_-priority
-(p.ordinal, task.id) < (coalesce({{key}}, 9223372036854775807), coalesce({{key_id}}, {{greatest_id}}))
+p.ordinal <= coalesce({{key}}, 9223372036854775807)
+                      AND task.id < CASE WHEN p.ordinal = {{key}} THEN {{key_id}} ELSE {{greatest_id}} END
 
 -- part: begin_walk
 {{after_{{sort}}}}
