@@ -1,7 +1,7 @@
 #include "actors/password.h"
 
 #include <sodium.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 enum { PASSES = 2, MEMORY_BYTES = 19456 * 1024 };
 
@@ -29,15 +29,22 @@ bool mr_password_matches(struct mr_slice hash, struct mr_slice password)
     return known && same;
 }
 
+/* The number behind `name` in a PHC string, 0 when there is none. */
+static unsigned long parameter(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+
+    return at != NULL ? strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
 /* crypto_pwhash_str_needs_rehash() would also ask for less than the hash was made with. */
 bool mr_password_is_outdated(struct mr_slice hash)
 {
     char text[MR_PASSWORD_HASH] = {0};
-    unsigned long kib;
-    unsigned long passes;
 
     if (hash.len >= sizeof text)
         return true;
     memcpy(text, hash.data, hash.len);
-    return sscanf(text, "$argon2id$v=19$m=%lu,t=%lu,", &kib, &passes) != 2 || kib * 1024 < MEMORY_BYTES || passes < PASSES;
+    return strncmp(text, "$argon2id$v=19$", 15) != 0 || parameter(text, "$m=") * 1024 < MEMORY_BYTES ||
+           parameter(text, ",t=") < PASSES;
 }

@@ -26,7 +26,7 @@ struct mr_message {
     uint64_t key;                     /* 0: independent of every other message */
     bool taken;                       /* is in the batch at hand */
     bool answered;
-    bool lost_race; /* broke an integrity rule that its statement had seen kept */
+    bool lost_race;          /* broke an integrity rule that its statement had seen kept */
     struct mr_message *next; /* in the order of arrival */
 };
 
