@@ -54,6 +54,15 @@ static void stop_crew(struct crew *crew)
         mr_actor_stop(&crew->actors[--crew->count]);
 }
 
+/* Whether the end came because the database refused the password. */
+static bool is_refused(const struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++)
+        if (atomic_load(&crew->actors[i]->stats.refused))
+            return true;
+    return false;
+}
+
 static bool migrate(const struct mr_config *config)
 {
     struct mr_buf problem = {0};
@@ -100,6 +109,7 @@ static int run(const struct mr_config *config, int listen_fd)
 {
     struct crew crew = {.count = 0};
     struct mr_config shown = *config;
+    bool refused;
     mr_status status = start_crew(&crew, config);
 
     if (status == MR_OK) {
@@ -118,6 +128,7 @@ static int run(const struct mr_config *config, int listen_fd)
     } else {
         close(listen_fd);
     }
+    refused = is_refused(&crew);
     signal(SIGALRM, on_overdue);
     alarm(10);
     stop_crew(&crew);
@@ -126,7 +137,7 @@ static int run(const struct mr_config *config, int listen_fd)
         mr_log(MR_LOG_ERROR, "cannot serve", mr_log_text("status", mr_status_name(status)));
     else
         mr_log(MR_LOG_INFO, "stopped");
-    return status == MR_OK ? MR_EXIT_OK : MR_EXIT_FAILED;
+    return status == MR_OK && !refused ? MR_EXIT_OK : MR_EXIT_FAILED;
 }
 
 int mr_serve_api(const struct mr_config *config)

@@ -1,8 +1,10 @@
 #include "runtime/actor.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "runtime/answer.h"
 #include "runtime/log.h"
@@ -166,10 +168,27 @@ static void answer_next_batch(struct mr_actor *self)
     }
 }
 
+/*
+ * A process gets its password once, at its start; when that is refused now, it was rotated. To end in order is the way
+ * to a new one: whoever runs the process starts it again.
+ */
+static void note_refusal(struct mr_actor *self)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT; /* one for the process: a second signal would end it at once */
+
+    if (!mr_db_is_refused(self->db) || atomic_exchange(&self->stats.refused, true))
+        return;
+    mr_log(MR_LOG_ERROR, "the database refuses user or password", mr_log_text("actor", self->name),
+           mr_log_text("reason", mr_db_last_error(self->db)->message));
+    if (!atomic_flag_test_and_set(&told))
+        kill(getpid(), SIGTERM);
+}
+
 static void note_connection(struct mr_actor *self)
 {
     bool up = mr_db_is_up(self->db);
 
+    note_refusal(self);
     if (up == atomic_exchange(&self->stats.connected, up))
         return;
     if (up)

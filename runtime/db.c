@@ -253,6 +253,19 @@ static PGconn *start_connect(const struct mr_db_options *options)
     return PQconnectStartParams(names, values, 0);
 }
 
+/* Why there is no connection. The verbose form of the server's refusal begins with its SQLSTATE: "FATAL:  28P01: ...". */
+static mr_status fail_connect(mr_db *self, bool late)
+{
+    const char *refusal = strstr(PQerrorMessage(self->conn), "FATAL:  ");
+    char sqlstate[6] = "08001";
+
+    if (refusal != NULL && strspn(refusal + 8, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5)
+        memcpy(sqlstate, refusal + 8, 5);
+    fail(self, MR_UNAVAILABLE, true, false, sqlstate, late ? "no connection in time" : PQerrorMessage(self->conn));
+    drop(self);
+    return MR_UNAVAILABLE;
+}
+
 static mr_status attempt(mr_db *self)
 {
     int64_t deadline_ms = now_ms(self) + self->options.config->db_connect_timeout;
@@ -261,8 +274,10 @@ static mr_status attempt(mr_db *self)
     if (self->conn == NULL)
         return fail(self, MR_NO_MEMORY, true, false, "", "out of memory");
     PQsetNoticeProcessor(self->conn, ignore_notice, NULL);
+    PQsetErrorVerbosity(self->conn, PQERRORS_VERBOSE);
     if (PQstatus(self->conn) == CONNECTION_BAD || !finish_connect(self, deadline_ms) || PQsetnonblocking(self->conn, 1) != 0)
-        return fail_lost(self, now_ms(self) >= deadline_ms ? "no connection in time" : PQerrorMessage(self->conn));
+        return fail_connect(self, now_ms(self) >= deadline_ms);
+    PQsetErrorVerbosity(self->conn, PQERRORS_DEFAULT);
     return prepare_all(self, deadline_ms);
 }
 
@@ -316,6 +331,11 @@ mr_status mr_db_connect(mr_db *self)
 void mr_db_release(mr_db *self)
 {
     drop(self);
+}
+
+bool mr_db_is_refused(const mr_db *self)
+{
+    return self->conn == NULL && strncmp(self->error.sqlstate, "28", 2) == 0;
 }
 
 bool mr_db_is_up(const mr_db *self)

@@ -56,6 +56,9 @@ void mr_db_release(mr_db *self);
 
 bool mr_db_is_up(const mr_db *self);
 
+/* The server does not take this user or password (class 28): no waiting will change that, a new secret will. */
+bool mr_db_is_refused(const mr_db *self);
+
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
 int mr_db_fd(const mr_db *self);
 
