@@ -1,6 +1,6 @@
 """The speed floor: Millrace beside nginx and pgbench, on one machine, in one run.
 
-usage: bench/floor.py BINARY    (./dev bench builds it and calls this)
+usage: python3 bench/floor.py build/release/millrace    (after ./dev build)
 
 Starts what it measures itself, warms up, then takes the contestants in turn, several rounds, and compares medians.
 Needs wrk, nginx and pgbench. Exits 1 when a ratio is under its floor. Figures are ratios of one run: never compare
