@@ -217,83 +217,87 @@ coalesce(k.max_rows, 1000) + 1
 -- part: reach_page
 k.page * k.page_size
 
--- part: rows_createdAt
-SELECT task.*, (extract(epoch FROM task.created_at) * 1000000)::bigint AS key
+-- part: key_of_createdAt
+(extract(epoch FROM task.created_at) * 1000000)::bigint
+
+-- part: key_of_-createdAt
+{{key_of_createdAt}}
+
+-- part: key_of_dueAt
+coalesce((extract(epoch FROM task.due_at) * 1000000)::bigint, 9223372036854775807)
+
+-- part: key_of_-dueAt
+coalesce((extract(epoch FROM task.due_at) * 1000000)::bigint, -9223372036854775808)
+
+-- part: along_createdAt
+task.created_at, task.id
+
+-- part: along_-createdAt
+task.created_at DESC, task.id DESC
+
+-- part: along_dueAt
+coalesce(task.due_at, 'infinity'), task.id
+
+-- part: along_-dueAt
+coalesce(task.due_at, '-infinity') DESC, task.id DESC
+
+-- part: rows_by_time
+SELECT task.*, {{key_of_{{sort}}}} AS key
                 FROM {{source_{{words}}}}
                WHERE {{filter}}
                  AND {{begin_{{shape}}}}
-               ORDER BY task.created_at, task.id
+               ORDER BY {{along_{{sort}}}}
                {{rows_{{shape}}}}
+
+-- part: rows_createdAt
+{{rows_by_time}}
 
 -- part: rows_-createdAt
-SELECT task.*, (extract(epoch FROM task.created_at) * 1000000)::bigint AS key
-                FROM {{source_{{words}}}}
-               WHERE {{filter}}
-                 AND {{begin_{{shape}}}}
-               ORDER BY task.created_at DESC, task.id DESC
-               {{rows_{{shape}}}}
+{{rows_by_time}}
 
 -- part: rows_dueAt
-SELECT task.*, coalesce((extract(epoch FROM task.due_at) * 1000000)::bigint, 9223372036854775807) AS key
-                FROM {{source_{{words}}}}
-               WHERE {{filter}}
-                 AND {{begin_{{shape}}}}
-               ORDER BY coalesce(task.due_at, 'infinity'), task.id
-               {{rows_{{shape}}}}
+{{rows_by_time}}
 
 -- part: rows_-dueAt
-SELECT task.*, coalesce((extract(epoch FROM task.due_at) * 1000000)::bigint, -9223372036854775808) AS key
-                FROM {{source_{{words}}}}
-               WHERE {{filter}}
-                 AND {{begin_{{shape}}}}
-               ORDER BY coalesce(task.due_at, '-infinity') DESC, task.id DESC
+{{rows_by_time}}
+
+-- part: rows_by_priority
+SELECT task.*
+                FROM task_priority p
+               CROSS JOIN LATERAL (
+                   SELECT task.*, p.ordinal::bigint AS key
+                     FROM {{source_{{words}}}}
+                    WHERE {{filter}}
+                      AND task.priority_code = p.code
+                      AND {{begin_{{shape}}}}
+                    ORDER BY task.id {{turn_{{sort}}}}
+                    LIMIT {{reach_{{shape}}}}) task
+               ORDER BY task.key {{turn_{{sort}}}}, task.id {{turn_{{sort}}}}
                {{rows_{{shape}}}}
 
 -- part: rows_priority
-SELECT task.*
-                FROM task_priority p
-               CROSS JOIN LATERAL (
-                   SELECT task.*, p.ordinal::bigint AS key
-                     FROM {{source_{{words}}}}
-                    WHERE {{filter}}
-                      AND task.priority_code = p.code
-                      AND {{begin_{{shape}}}}
-                    ORDER BY task.id
-                    LIMIT {{reach_{{shape}}}}) task
-               ORDER BY task.key, task.id
-               {{rows_{{shape}}}}
+{{rows_by_priority}}
 
 -- part: rows_-priority
-SELECT task.*
-                FROM task_priority p
-               CROSS JOIN LATERAL (
-                   SELECT task.*, p.ordinal::bigint AS key
-                     FROM {{source_{{words}}}}
-                    WHERE {{filter}}
-                      AND task.priority_code = p.code
-                      AND {{begin_{{shape}}}}
-                    ORDER BY task.id DESC
-                    LIMIT {{reach_{{shape}}}}) task
-               ORDER BY task.key DESC, task.id DESC
-               {{rows_{{shape}}}}
+{{rows_by_priority}}
 
--- part: order_createdAt
-r.key, r.id
+-- part: turn_createdAt
+ASC
 
--- part: order_-createdAt
-r.key DESC, r.id DESC
+-- part: turn_-createdAt
+DESC
 
--- part: order_dueAt
-r.key, r.id
+-- part: turn_dueAt
+ASC
 
--- part: order_-dueAt
-r.key DESC, r.id DESC
+-- part: turn_-dueAt
+DESC
 
--- part: order_priority
-r.key, r.id
+-- part: turn_priority
+ASC
 
--- part: order_-priority
-r.key DESC, r.id DESC
+-- part: turn_-priority
+DESC
 
 -- name: task_list/{{shape}}/{{sort}}/{{words}} for shape in walk; sort in createdAt -createdAt dueAt -dueAt priority -priority; words in all some
 -- One row more than asked for, and a list over a mebibyte, say that there is a rest: the last row that still belongs to
@@ -310,7 +314,7 @@ SELECT k.n,
                      row_number() OVER w AS place,
                      sum(octet_length(r.summary) + coalesce(octet_length(r.description), 0) + 500) OVER w AS bytes
                 FROM ({{rows_{{sort}}}}) r
-              WINDOW w AS (ORDER BY {{order_{{sort}}}} ROWS UNBOUNDED PRECEDING)) page
+              WINDOW w AS (ORDER BY r.key {{turn_{{sort}}}}, r.id {{turn_{{sort}}}} ROWS UNBOUNDED PRECEDING)) page
   ) t ON t.place = 1 OR (t.place <= coalesce(k.max_rows, 1000) AND t.bytes <= 1048576)
   LEFT JOIN task_priority p ON p.code = t.priority_code
  ORDER BY k.n, t.place;
@@ -325,7 +329,7 @@ SELECT k.n, k.page AS "$page", k.page_size AS "$pageSize", coalesce(total.items,
                   THEN (SELECT sum(items)::bigint FROM task_count WHERE user_id = k.user_id)
                   ELSE (SELECT count(*) FROM {{source_{{words}}}} WHERE {{filter}}) END AS items) total
   LEFT JOIN LATERAL (
-      SELECT r.*, row_number() OVER (ORDER BY {{order_{{sort}}}}) AS place FROM ({{rows_{{sort}}}}) r
+      SELECT r.*, row_number() OVER (ORDER BY r.key {{turn_{{sort}}}}, r.id {{turn_{{sort}}}}) AS place FROM ({{rows_{{sort}}}}) r
   ) t ON true
   LEFT JOIN task_priority p ON p.code = t.priority_code
  ORDER BY k.n, t.place;
