@@ -7,34 +7,8 @@
 #include "actors/data_writer.h"
 #include "proto/uuid.h"
 #include "tests/support/driver.h"
+#include "tests/support/fixture.h"
 #include "tests/support/test.h"
-
-struct fixture {
-    struct database *database;
-    struct driver *driver;
-    uint8_t user[16];
-};
-
-static int setup(void **state)
-{
-    struct fixture *self = calloc(1, sizeof *self);
-
-    self->database = database_new();
-    make_user(self->database->db, 1, self->user);
-    self->driver = driver_with_data(&self->database->config);
-    *state = self;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *self = *state;
-
-    driver_destroy(&self->driver);
-    database_destroy(&self->database);
-    free(self);
-    return 0;
-}
 
 static uint64_t batches(const struct fixture *self, enum mr_op op)
 {
@@ -623,7 +597,7 @@ static void test_batch__every_message_gets_its_own_answer_once(void **state)
     assert_true(batches(self, MR_OP_task_get) < driver_actor(self->driver, MR_OP_task_get)->stats.messages);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {

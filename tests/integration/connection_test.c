@@ -7,34 +7,8 @@
 #include "actors/password.h"
 #include "proto/uuid.h"
 #include "tests/support/driver.h"
+#include "tests/support/fixture.h"
 #include "tests/support/test.h"
-
-struct fixture {
-    struct database *database;
-    struct driver *driver;
-    uint8_t user[16];
-};
-
-static int setup(void **state)
-{
-    struct fixture *self = calloc(1, sizeof *self);
-
-    self->database = database_new();
-    make_user(self->database->db, 1, self->user);
-    self->driver = driver_with_data(&self->database->config);
-    *state = self;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *self = *state;
-
-    driver_destroy(&self->driver);
-    database_destroy(&self->database);
-    free(self);
-    return 0;
-}
 
 static const char *name_of(const struct fixture *self, enum mr_op op)
 {
@@ -247,7 +221,7 @@ static void test_connection__a_hung_server_costs_no_more_than_the_deadline(void 
     assert_int_equal(driver_await(self->driver, send_get(self->driver, id, self->user))->status, MR_NOT_FOUND);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {

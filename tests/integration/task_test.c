@@ -5,36 +5,8 @@
 #include "proto/timestamp.h"
 #include "proto/uuid.h"
 #include "tests/support/driver.h"
+#include "tests/support/fixture.h"
 #include "tests/support/test.h"
-
-struct fixture {
-    struct database *database;
-    struct driver *driver;
-    uint8_t user[16];
-    char user_text[MR_UUID_TEXT + 1];
-};
-
-static int setup(void **state)
-{
-    struct fixture *self = calloc(1, sizeof *self);
-
-    self->database = database_new();
-    make_user(self->database->db, 1, self->user);
-    mr_uuid_format(self->user_text, self->user);
-    self->driver = driver_with_data(&self->database->config);
-    *state = self;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *self = *state;
-
-    driver_destroy(&self->driver);
-    database_destroy(&self->database);
-    free(self);
-    return 0;
-}
 
 /* Tasks 1 to `count`, the last the newest; three at a time share their moment, so that ids decide. */
 static void make_tasks(struct fixture *self, unsigned count, unsigned description_bytes)
@@ -339,7 +311,7 @@ static void test_task__batches_of_two_writers_do_not_deadlock(void **state)
     assert_int_equal(sql_number(self->database->db, "SELECT min(version) FROM task"), 41);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
