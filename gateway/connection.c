@@ -12,7 +12,7 @@
 
 enum { LINGER_MS = 2000 };
 
-int64_t connection_span_ms(const struct gateway *gateway, enum phase phase)
+static int64_t span_ms(const struct gateway *gateway, enum phase phase)
 {
     switch (phase) {
     case PHASE_IDLE: return gateway->config->keepalive_timeout;
@@ -33,7 +33,7 @@ void connection_enter(struct connection *self, enum phase phase)
     if (self->phase_ends_ms != 0)
         TAILQ_REMOVE(&gateway->phases[self->phase], self, in_phase);
     self->phase = phase;
-    self->phase_ends_ms = gateway_now_ms(gateway) + connection_span_ms(gateway, phase);
+    self->phase_ends_ms = gateway_now_ms(gateway) + span_ms(gateway, phase);
     TAILQ_INSERT_TAIL(&gateway->phases[phase], self, in_phase);
 }
 

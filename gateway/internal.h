@@ -151,7 +151,6 @@ void connection_closed(struct connection *self);
 void connection_answered(struct connection *self);
 void connection_expire(struct gateway *gateway, int64_t now_ms);
 void connection_kill(struct connection *self);
-int64_t connection_span_ms(const struct gateway *gateway, enum phase phase);
 
 /* dispatch.c: a whole request, or one that is refused before its body is read. */
 void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body);

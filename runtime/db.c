@@ -14,8 +14,6 @@ enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25
        OID_VARCHAR = 1043, OID_TIMESTAMPTZ = 1184, OID_UUID = 2950, OID_UNKNOWN = 705 };
 /* clang-format on */
 
-#define POSTGRES_EPOCH_MICROS INT64_C(946684800000000)
-
 struct mr_db {
     struct mr_db_options options;
     const struct mr_statement *const *statements;
@@ -470,7 +468,7 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
     case OID_VARCHAR:
     case OID_UNKNOWN: mr_wire_text(out, bytes); return MR_OK;
     case OID_UUID: mr_wire_uuid(out, (const uint8_t *)bytes.data); return MR_OK;
-    case OID_TIMESTAMPTZ: mr_wire_time(out, big_endian(bytes) + POSTGRES_EPOCH_MICROS); return MR_OK;
+    case OID_TIMESTAMPTZ: mr_wire_time(out, big_endian(bytes) + MR_POSTGRES_EPOCH_MICROS); return MR_OK;
     case OID_FLOAT8:
         integer = big_endian(bytes);
         memcpy(&number, &integer, sizeof number);

@@ -2,9 +2,6 @@
 
 enum { ARRAY_HEAD = 20, KEEP_BYTES = 64 * 1024 };
 
-/* PostgreSQL counts microseconds from 2000-01-01. */
-#define POSTGRES_EPOCH_MICROS INT64_C(946684800000000)
-
 static void put_be(char *out, size_t bytes, uint64_t value)
 {
     while (bytes-- > 0) {
@@ -71,7 +68,7 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
     switch (type) {
     case MR_TEXT: element(out, value->text.data, value->text.len); break;
     case MR_UUID: element(out, value->uuid, 16); break;
-    case MR_TIME: element_int64(out, value->integer - POSTGRES_EPOCH_MICROS); break;
+    case MR_TIME: element_int64(out, value->integer - MR_POSTGRES_EPOCH_MICROS); break;
     case MR_INT: element_int64(out, value->integer); break;
     case MR_BOOL: element(out, &(char){value->boolean ? 1 : 0}, 1); break;
     }

@@ -11,6 +11,9 @@
 #include "proto/wire.h"
 #include "proto/status.h"
 
+/* PostgreSQL counts microseconds from 2000-01-01, the wire from 1970-01-01. */
+#define MR_POSTGRES_EPOCH_MICROS INT64_C(946684800000000)
+
 /* One array being built. */
 struct mr_param {
     struct mr_buf bytes;
