@@ -12,7 +12,7 @@
  * and say nothing about a tick that never comes.
  */
 
-/** Where an expression is wrong (1 is its first character), and why. */
+/** Where an expression is wrong (in characters, 1 is the first), and why. */
 export interface CronProblem {
   readonly position: number;
   readonly reason: string;
@@ -67,7 +67,8 @@ function cut(part: Part, separator: string): Part[] {
 }
 
 function numberOf(part: Part, field: Field): number {
-  const named = field.names?.indexOf(part.text.toUpperCase()) ?? -1;
+  // ASCII only: toUpperCase() makes an I of a dotless one.
+  const named = /^[A-Za-z]{3}$/.test(part.text) ? (field.names?.indexOf(part.text.toUpperCase()) ?? -1) : -1;
   if (named >= 0) {
     return field.low + named;
   }
@@ -141,15 +142,16 @@ function refuseImpossible(day: Part, month: Part, weekday: Part, field: Field, m
   }
   const longest = Math.max(...[...months].map((m) => LONGEST[m - 1] ?? 0));
   if (Math.min(...days) > longest) {
-    const names = [...months].map((m) => MONTHS[m - 1]).join(', ');
+    const names = MONTHS.filter((_, i) => months.has(i + 1)).join(', ');
     throw new Refused(day.at, `this tick never comes: no day ${day.text} in ${names}`);
   }
 }
 
 function check(expression: string): void {
-  if (expression.trimStart().startsWith('@')) {
-    if (!MACROS.includes(expression.trim().toLowerCase())) {
-      throw new Refused(1, `expected one of ${MACROS.join(' ')}`);
+  const macro = /^[ \t]*(@.*?)[ \t]*$/s.exec(expression)?.[1];
+  if (macro !== undefined) {
+    if (!MACROS.includes(macro.replace(/[A-Z]/g, (letter) => letter.toLowerCase()))) {
+      throw new Refused(expression.indexOf('@') + 1, `expected one of ${MACROS.join(' ')}`);
     }
     return;
   }
@@ -176,7 +178,9 @@ export function cronProblem(expression: string): CronProblem | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof Refused) {
-      return { position: error.position, reason: error.message };
+      // A character beyond the basic plane is two of a string's units.
+      const before = [...expression.slice(0, error.position - 1)].length;
+      return { position: before + 1, reason: error.message };
     }
     throw error;
   }

@@ -1,0 +1,41 @@
+/*
+ * zone: the offsets of one time zone from UTC, and the moments at which they change.
+ *
+ * The C library reads the zone's file (TZif, RFC 9636) while it is opened; from then on the zone is a table.
+ *
+ * Thread: mr_zone_new sets TZ while it runs and puts it back, which the C library allows only as long as no other
+ * thread reads the environment or a local time: it belongs to the start of the process. An open zone never changes,
+ * so that any thread may read it.
+ */
+#ifndef MR_SCHEDULER_ZONE_H
+#define MR_SCHEDULER_ZONE_H
+
+#include <stdint.h>
+
+#include "proto/status.h"
+
+struct mr_zone;
+
+/* A stretch of time with one offset. All three are seconds; local time is UTC plus `offset`. */
+struct mr_zone_span {
+    int64_t offset;
+    int64_t
+        fresh; /* Unix time from which the clocks show what they never showed before; later than the span's begin when they were put back */
+    int64_t until; /* Unix time of the next span's begin; INT64_MAX when there is none */
+};
+
+/*
+ * Opens a zone by its name in the IANA database, exactly as written there: `Europe/Berlin`. `UTC` needs no file; other
+ * names need one in the system's folder (TZDIR, else /usr/share/zoneinfo). MR_NOT_FOUND: no such zone, or a name that
+ * could leave that folder; MR_NO_MEMORY. The zone is the caller's, to be destroyed.
+ */
+mr_status mr_zone_new(struct mr_zone **out, const char *name) __attribute__((warn_unused_result));
+void mr_zone_destroy(struct mr_zone **self);
+
+/*
+ * The span that a moment (Unix time, seconds) is in. Before 1970 the first offset of that year holds; after the database's
+ * explicit dates the zone's last rules hold for ever, as RFC 9636, 3.3 (TZ string) has it.
+ */
+struct mr_zone_span mr_zone_at(const struct mr_zone *self, int64_t second);
+
+#endif
