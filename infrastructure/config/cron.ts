@@ -158,7 +158,7 @@ function check(expression: string): void {
   const parts: Part[] = [...expression.matchAll(/[^ \t]+/g)].map((m) => ({ text: m[0], at: m.index + 1 }));
   if (parts.length !== 5 && parts.length !== 6) {
     throw new Refused(
-      Math.max(1, expression.length),
+      expression.length - ([...expression].at(-1)?.length ?? 0) + 1,
       `expected 5 fields (minute hour day month day-of-week) or 6 (seconds first), found ${parts.length}`,
     );
   }

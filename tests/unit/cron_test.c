@@ -50,13 +50,39 @@ static struct mr_cron cron_of(const char *text)
     return cron;
 }
 
-static struct mr_zone *zone_of(const char *name)
-{
-    struct mr_zone *zone = NULL;
+/* Opened once and kept until the end. */
+static struct {
+    const char *name;
+    struct mr_zone *zone;
+} zones[] = {
+    {.name = "UTC"},
+    {.name = "Asia/Kolkata"},
+    {.name = "Europe/Berlin"},
+    {.name = "America/New_York"},
+    {.name = "Australia/Lord_Howe"},
+    {.name = "Pacific/Apia"},
+    {.name = "Antarctica/Troll"},
+};
 
-    if (mr_zone_new(&zone, name) != MR_OK)
-        fail_test("zone %s was refused; is tzdata installed?", name);
-    return zone;
+static const struct mr_zone *zone_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++) {
+        if (strcmp(zones[i].name, name) != 0)
+            continue;
+        if (zones[i].zone == NULL && mr_zone_new(&zones[i].zone, name) != MR_OK)
+            fail_test("zone %s was refused; is tzdata installed?", name);
+        return zones[i].zone;
+    }
+    fail_test("zone %s is not among the test's", name);
+    return NULL;
+}
+
+static int close_zones(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++)
+        mr_zone_destroy(&zones[i].zone);
+    return 0;
 }
 
 /* ---- Reading ---- */
@@ -175,22 +201,13 @@ static void test_cron__agrees_with_an_independent_table(void **state)
 {
     json_t *root = load(ticks_file);
     json_t *rows = json_object_get(root, "rows");
-    struct mr_zone *zone = NULL;
-    const char *opened = "";
     json_t *row;
     size_t i;
 
     (void)state;
     assert_true(json_array_size(rows) > 500);
-    json_array_foreach(rows, i, row) {
-        if (strcmp(text_of(row, "zone"), opened) != 0) {
-            mr_zone_destroy(&zone);
-            opened = text_of(row, "zone");
-            zone = zone_of(opened);
-        }
-        check_row(row, zone);
-    }
-    mr_zone_destroy(&zone);
+    json_array_foreach(rows, i, row)
+        check_row(row, zone_of(text_of(row, "zone")));
     json_decref(root);
 }
 
@@ -323,7 +340,7 @@ static void test_cron__every_tick_fits_and_none_is_missed(void **state)
 
     (void)state;
     for (size_t p = 0; p < sizeof places / sizeof places[0]; p++) {
-        struct mr_zone *zone = zone_of(places[p].zone);
+        const struct mr_zone *zone = zone_of(places[p].zone);
         struct days days;
 
         show_days(&days, places[p].zone, ms_of(places[p].middle) / 1000 - SECONDS_PER_DAY * 3 / 2, (size_t)SECONDS_PER_DAY * 3);
@@ -336,7 +353,6 @@ static void test_cron__every_tick_fits_and_none_is_missed(void **state)
         ticks += compare_days(&days, zone, "30 2 * * *");
         ticks += compare_days(&days, zone, "*/20 * * * *");
         forget_days(&days);
-        mr_zone_destroy(&zone);
     }
     assert_true(ticks > 10000);
 }
@@ -355,20 +371,19 @@ static void assert_next(const char *text, const struct mr_zone *zone, const char
 
 static void test_cron__a_tick_is_strictly_after_and_on_a_whole_second(void **state)
 {
-    struct mr_zone *utc = zone_of("UTC");
+    const struct mr_zone *utc = zone_of("UTC");
 
     (void)state;
     assert_next("* * * * * *", utc, "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:01.000Z");
     assert_next("* * * * * *", utc, "2026-01-01T00:00:00.001Z", "2026-01-01T00:00:01.000Z");
     assert_next("* * * * * *", utc, "2026-01-01T00:00:00.999Z", "2026-01-01T00:00:01.000Z");
     assert_next("0 0 1 1 *", utc, "2025-12-31T23:59:59.999Z", "2026-01-01T00:00:00.000Z");
-    mr_zone_destroy(&utc);
 }
 
 static void test_cron__ticks_are_of_the_years_1970_to_9999(void **state)
 {
-    struct mr_zone *utc = zone_of("UTC");
-    struct mr_zone *new_york = zone_of("America/New_York");
+    const struct mr_zone *utc = zone_of("UTC");
+    const struct mr_zone *new_york = zone_of("America/New_York");
 
     (void)state;
     assert_next("* * * * * *", utc, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z");
@@ -378,14 +393,12 @@ static void test_cron__ticks_are_of_the_years_1970_to_9999(void **state)
     assert_next("* * * * * *", utc, "9999-12-31T23:59:59Z", "none");
     assert_next("0 0 29 2 *", utc, "9996-02-29T00:00:00Z", "none");
     assert_next("0 0 29 2 MON", utc, "9996-03-01T00:00:00Z", "9997-02-03T00:00:00.000Z");
-    mr_zone_destroy(&utc);
-    mr_zone_destroy(&new_york);
 }
 
 /* Rules that go on for ever, past the dates that a zone's file spells out and past the table that is kept. */
 static void test_cron__knows_the_clocks_of_centuries_to_come(void **state)
 {
-    struct mr_zone *berlin = zone_of("Europe/Berlin");
+    const struct mr_zone *berlin = zone_of("Europe/Berlin");
 
     (void)state;
     assert_next("0 12 * * *", berlin, "2499-12-31T18:00:00Z", "2500-01-01T11:00:00.000Z");
@@ -395,19 +408,16 @@ static void test_cron__knows_the_clocks_of_centuries_to_come(void **state)
     /* The last Sunday of March and of October, 3026: the 25th and the 28th, by the Gregorian rule. */
     assert_next("30 2 25-31 3 *", berlin, "3026-03-25T12:00:00Z", "3026-03-27T00:30:00.000Z");
     assert_next("30 2 31 10 *", berlin, "3026-10-01T12:00:00Z", "3026-10-31T01:30:00.000Z");
-    mr_zone_destroy(&berlin);
 }
 
 static void test_cron__ends_when_every_time_is_in_a_gap(void **state)
 {
-    struct mr_zone *berlin = zone_of("Europe/Berlin");
-    struct mr_zone *utc = zone_of("UTC");
+    const struct mr_zone *berlin = zone_of("Europe/Berlin");
+    const struct mr_zone *utc = zone_of("UTC");
 
     (void)state;
     assert_next("30 2 25-31 3 */7", berlin, "2026-01-01T00:00:00Z", "none");
     assert_next("30 2 25-31 3 */7", utc, "2026-01-01T00:00:00Z", "2026-03-29T02:30:00.000Z");
-    mr_zone_destroy(&utc);
-    mr_zone_destroy(&berlin);
 }
 
 /* ---- Zones ---- */
@@ -430,19 +440,21 @@ static void test_zone__refuses_names_that_are_none(void **state)
 
 static void test_zone__leaves_the_environment_as_it_was(void **state)
 {
-    struct mr_zone *zone;
+    struct mr_zone *zone = NULL;
 
     (void)state;
     setenv("TZ", "Asia/Kolkata", 1);
     tzset();
-    zone = zone_of("Europe/Berlin");
+    assert_int_equal(mr_zone_new(&zone, "Europe/Berlin"), MR_OK);
     assert_string_equal(getenv("TZ"), "Asia/Kolkata");
     assert_int_equal(timezone, -19800);
     mr_zone_destroy(&zone);
     unsetenv("TZ");
     tzset();
-    zone = zone_of("Europe/Berlin");
+    assert_int_equal(mr_zone_new(&zone, "Europe/Berlin"), MR_OK);
     assert_null(getenv("TZ"));
+    mr_zone_destroy(&zone);
+    assert_null(zone);
     mr_zone_destroy(&zone);
 }
 
@@ -463,7 +475,7 @@ static void test_zone__utc_needs_no_file(void **state)
 
 static void test_zone__spans_meet_and_tell_where_the_clocks_show_something_new(void **state)
 {
-    struct mr_zone *zone = zone_of("Europe/Berlin");
+    const struct mr_zone *zone = zone_of("Europe/Berlin");
     int64_t change = ms_of("2026-10-25T01:00:00Z") / 1000;
     struct mr_zone_span summer = mr_zone_at(zone, change - 1);
     struct mr_zone_span winter = mr_zone_at(zone, change);
@@ -475,9 +487,6 @@ static void test_zone__spans_meet_and_tell_where_the_clocks_show_something_new(v
     assert_int_equal(winter.offset, 3600);
     assert_int_equal(winter.fresh, change + 3600);
     assert_int_equal(winter.until, ms_of("2027-03-28T01:00:00Z") / 1000);
-    mr_zone_destroy(&zone);
-    assert_null(zone);
-    mr_zone_destroy(&zone);
 }
 
 int main(void)
@@ -500,5 +509,5 @@ int main(void)
         cmocka_unit_test(test_zone__spans_meet_and_tell_where_the_clocks_show_something_new),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, close_zones);
 }
