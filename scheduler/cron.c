@@ -196,8 +196,8 @@ static bool read_entry(const struct reader *self, const struct field *field, str
     struct mr_slice pieces[3];
     size_t count = cut(text, '/', pieces);
     struct mr_slice range = pieces[0];
-    int low;
-    int high;
+    int low = 0;
+    int high = 0;
     int step = 1;
 
     if (count > 2)
@@ -256,9 +256,9 @@ static void list_months(uint64_t months, char out[sizeof "JAN, " * 12])
 {
     size_t len = 0;
 
-    for (int month = 1; month <= 12; month++)
-        if (months >> month & 1)
-            len += (size_t)sprintf(out + len, "%s%.3s", len > 0 ? ", " : "", month_names + (month - 1) * 3);
+    for (size_t i = 0; i < 12; i++)
+        if (months >> (i + 1) & 1)
+            len += (size_t)sprintf(out + len, "%s%.3s", len > 0 ? ", " : "", month_names + i * 3);
 }
 
 /* A day that none of the months has, with no day of the week to save it. */
@@ -422,7 +422,7 @@ static int64_t day_of(int64_t second)
     return (second >= 0 ? second : second - (SECONDS_PER_DAY - 1)) / SECONDS_PER_DAY;
 }
 
-/* The first fitting local second of [from, limit), as if there were no time zones; `limit` when there is none. */
+/* The first fitting local second from `from` on, as if there were no time zones; `limit` or more when none is before that. */
 static int64_t next_local(const struct mr_cron *self, int64_t from, int64_t limit)
 {
     int64_t first_day = day_of(from);
@@ -431,10 +431,9 @@ static int64_t next_local(const struct mr_cron *self, int64_t from, int64_t limi
 
     while (day < past_days) {
         int second = next_in_day(self, day == first_day ? (int)(from - day * SECONDS_PER_DAY) : 0);
-        int64_t found = day * SECONDS_PER_DAY + second;
 
         if (second >= 0)
-            return found < limit ? found : limit;
+            return day * SECONDS_PER_DAY + second;
         day = next_day(self, day + 1, past_days);
     }
     return limit;

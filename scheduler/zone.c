@@ -9,11 +9,11 @@
 #define SECONDS_PER_DAY INT64_C(86400)
 
 /* The Gregorian calendar, with its days of the week, and so a zone's last rules, come again after 400 years. */
-#define CYCLE   (INT64_C(146097) * SECONDS_PER_DAY)
-#define WRAP    INT64_C(16725225600)                    /* 2500-01-01T00:00:00Z */
-#define COVERED (WRAP + INT64_C(366) * SECONDS_PER_DAY) /* past WRAP, so that the last span before it has its end */
+#define CYCLE   (146097 * SECONDS_PER_DAY)
+#define WRAP    INT64_C(16725225600)           /* 2500-01-01T00:00:00Z */
+#define COVERED (WRAP + 366 * SECONDS_PER_DAY) /* past WRAP, so that the last span before it has its end */
 
-/* No zone has changed its offset twice within less than 6.9 days since 1970. */
+/* Two changes of a zone are further apart: since 1970 there were never less than 6.9 days between them. */
 #define STEP (5 * SECONDS_PER_DAY)
 
 struct change {

@@ -424,7 +424,7 @@ static void test_cron__ends_when_every_time_is_in_a_gap(void **state)
 
 static void test_zone__refuses_names_that_are_none(void **state)
 {
-    static const char *const bad[] = {"",     "Mars/Olympus",  "Europe",        "europe/berlin",    "Europe/Berlin/",        "/usr/share/zoneinfo/UTC",
+    static const char *const bad[] = {"",     "Mars/Olympus",  "Europe",        "europe/berlin",    "Europe/Berlin/",        "/usr/share/zoneinfo/UTC", "/Europe/Berlin",
                                       "utc ", "../zoneinfo/UTC", "Europe/../UTC", ":Europe/Berlin", "CET-1CEST,M3.5.0,M10.5.0", "zone.tab",
                                       "+02:00", "<+02>-2",     "UTC0",          "tzdata.zi"};
 
@@ -436,6 +436,32 @@ static void test_zone__refuses_names_that_are_none(void **state)
             fail_test("\"%s\" was taken", bad[i]);
         assert_null(zone);
     }
+}
+
+/* Changes a week apart, Ramadan of decades to come, half an hour: every twelve hours, as the C library shows them. */
+static void test_zone__agrees_with_the_c_library(void **state)
+{
+    static const char *const names[] = {"America/Boa_Vista", "Asia/Gaza", "Africa/Casablanca", "Australia/Lord_Howe", "Europe/London"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct mr_zone *zone = NULL;
+
+        assert_int_equal(mr_zone_new(&zone, names[i]), MR_OK);
+        setenv("TZ", names[i], 1);
+        tzset();
+        for (int64_t at = 0; at < ms_of("2100-01-01T00:00:00Z") / 1000; at += SECONDS_PER_DAY / 2) {
+            time_t second = (time_t)at;
+            struct tm tm;
+
+            localtime_r(&second, &tm);
+            if (tm.tm_gmtoff != mr_zone_at(zone, at).offset)
+                fail_test("%s at %lld: %lld, not %ld", names[i], (long long)at, (long long)mr_zone_at(zone, at).offset, tm.tm_gmtoff);
+        }
+        mr_zone_destroy(&zone);
+    }
+    unsetenv("TZ");
+    tzset();
 }
 
 static void test_zone__leaves_the_environment_as_it_was(void **state)
@@ -504,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_cron__knows_the_clocks_of_centuries_to_come),
         cmocka_unit_test(test_cron__ends_when_every_time_is_in_a_gap),
         cmocka_unit_test(test_zone__refuses_names_that_are_none),
+        cmocka_unit_test(test_zone__agrees_with_the_c_library),
         cmocka_unit_test(test_zone__leaves_the_environment_as_it_was),
         cmocka_unit_test(test_zone__utc_needs_no_file),
         cmocka_unit_test(test_zone__spans_meet_and_tell_where_the_clocks_show_something_new),
