@@ -19,27 +19,9 @@ static struct mr_value *value_of(const struct mr_attempt *attempt, const char *f
     return &message->values[mr_field_index(message->envelope.op, field)];
 }
 
-static void add_text(struct mr_params *params, unsigned column, const char *text)
-{
-    mr_params_add(params, column, MR_TEXT, &(struct mr_value){.present = true, .text = mr_slice_of(text)});
-}
-
-static void add_int(struct mr_params *params, unsigned column, enum mr_type type, int64_t integer)
-{
-    mr_params_add(params, column, type, &(struct mr_value){.present = true, .integer = integer});
-}
-
-static void add_id(struct mr_params *params, unsigned column, const uint8_t id[16])
-{
-    struct mr_value value = {.present = true};
-
-    memcpy(value.uuid, id, sizeof value.uuid);
-    mr_params_add(params, column, MR_UUID, &value);
-}
-
 static void add_expiry(const struct mr_actor *self, struct mr_params *params, unsigned column)
 {
-    add_int(params, column, MR_TIME, (mr_wall_ms(self->clock) + self->config->refresh_expires_in) * 1000);
+    mr_params_time(params, column, (mr_wall_ms(self->clock) + self->config->refresh_expires_in) * 1000);
 }
 
 static bool take_id(uint8_t out[16], const mr_rows *rows, int row, unsigned column)
@@ -140,10 +122,10 @@ static void bind_grant(const struct mr_actor *self, struct mr_params *params, co
 {
     bool better = attempt->password_hash[0] != '\0';
 
-    add_id(params, 0, attempt->token_id);
-    add_id(params, 1, attempt->principal.user_id);
-    add_int(params, 2, MR_INT, attempt->password_version);
-    add_text(params, 3, attempt->refresh_hash);
+    mr_params_id(params, 0, attempt->token_id);
+    mr_params_id(params, 1, attempt->principal.user_id);
+    mr_params_int(params, 2, attempt->password_version);
+    mr_params_text(params, 3, attempt->refresh_hash);
     add_expiry(self, params, 4);
     mr_params_add(params, 5, MR_TEXT, &(struct mr_value){.present = better, .text = mr_slice_of(attempt->password_hash)});
 }
@@ -177,9 +159,9 @@ static void on_sign_in(struct mr_actor *self, struct mr_message *const *messages
 
 static void bind_rotation(const struct mr_actor *self, struct mr_params *params, const struct mr_attempt *attempt)
 {
-    add_text(params, 0, attempt->spent_hash);
-    add_id(params, 1, attempt->token_id);
-    add_text(params, 2, attempt->refresh_hash);
+    mr_params_text(params, 0, attempt->spent_hash);
+    mr_params_id(params, 1, attempt->token_id);
+    mr_params_text(params, 2, attempt->refresh_hash);
     add_expiry(self, params, 3);
 }
 
@@ -249,8 +231,8 @@ static void bind_password(const struct mr_actor *self, struct mr_params *params,
 {
     (void)self;
     mr_params_add(params, 0, MR_UUID, value_of(attempt, "userId"));
-    add_int(params, 1, MR_INT, attempt->password_version);
-    add_text(params, 2, attempt->password_hash);
+    mr_params_int(params, 1, attempt->password_version);
+    mr_params_text(params, 2, attempt->password_hash);
 }
 
 /* Without a row the password that was checked is another one by now. */

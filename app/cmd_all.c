@@ -4,7 +4,7 @@
 #include "app/settings.h"
 #include "runtime/log.h"
 
-static int serve_embedded(struct mr_config *config)
+static int serve_embedded(struct mr_config *config, const struct mr_zone *zone)
 {
     struct mr_embedded_options options = {
         .state_dir = config->state_dir, .bin_dir = config->pg_bin_dir, .database = config->db_database};
@@ -18,7 +18,7 @@ static int serve_embedded(struct mr_config *config)
         config->db_user = "postgres";
         config->db_ssl = "false";
         mr_log(MR_LOG_INFO, "embedded PostgreSQL runs", mr_log_text("socket", config->db_host));
-        exit_status = mr_serve_api(config);
+        exit_status = mr_serve_api(config, zone);
     } else {
         mr_log(MR_LOG_ERROR, "no database", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
     }
@@ -30,8 +30,11 @@ static int serve_embedded(struct mr_config *config)
 int mr_command_all(int argc, char **argv)
 {
     struct mr_config config;
+    struct mr_zone *zone = NULL;
+    int exit_status = MR_EXIT_USAGE;
 
-    if (!mr_no_arguments("all", argc, argv) || !mr_load_settings(&config, MR_RUN_ALL))
-        return MR_EXIT_USAGE;
-    return config.db_host[0] != '\0' ? mr_serve_api(&config) : serve_embedded(&config);
+    if (mr_no_arguments("all", argc, argv) && mr_load_settings(&config, MR_RUN_ALL) && mr_load_zone(&zone, &config))
+        exit_status = config.db_host[0] != '\0' ? mr_serve_api(&config, zone) : serve_embedded(&config, zone);
+    mr_zone_destroy(&zone);
+    return exit_status;
 }

@@ -8,5 +8,5 @@ int mr_command_api(int argc, char **argv)
 
     if (!mr_no_arguments("api", argc, argv) || !mr_load_settings(&config, MR_RUN_API))
         return MR_EXIT_USAGE;
-    return mr_serve_api(&config);
+    return mr_serve_api(&config, NULL);
 }

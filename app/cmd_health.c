@@ -1,4 +1,5 @@
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -7,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/settings.h"
+#include "scheduler/pulse.h"
 
 enum { PATIENCE_S = 3 };
 
@@ -55,26 +57,63 @@ static const char *host_of(const struct mr_config *config)
     return config->app_host;
 }
 
-int mr_command_health(int argc, char **argv)
+/* What came of asking. */
+enum { WELL, UNWELL, NOBODY };
+
+static int ask_api(const struct mr_config *config)
 {
     char answer[8192];
     char port[8];
-    struct mr_config config;
     const char *body;
+    size_t len;
     int fd;
 
-    if (!mr_no_arguments("health", argc, argv) || !mr_load_settings(&config, MR_RUN_ALL))
-        return MR_EXIT_USAGE;
-    snprintf(port, sizeof port, "%d", (int)config.app_port);
-    fd = connect_to(host_of(&config), port);
-    if (fd < 0 || ask(fd, answer, sizeof answer) == 0) {
-        fprintf(stderr, "millrace health: nobody answers on %s port %s\n", host_of(&config), port);
-        if (fd >= 0)
-            close(fd);
-        return MR_EXIT_FAILED;
-    }
+    snprintf(port, sizeof port, "%d", (int)config->app_port);
+    fd = connect_to(host_of(config), port);
+    if (fd < 0)
+        return NOBODY;
+    len = ask(fd, answer, sizeof answer);
     close(fd);
+    if (len == 0) {
+        fprintf(stderr, "millrace health: no answer on %s port %s\n", host_of(config), port);
+        return UNWELL;
+    }
     body = strstr(answer, "\r\n\r\n");
     puts(body != NULL ? body + 4 : answer);
-    return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 ? MR_EXIT_OK : MR_EXIT_FAILED;
+    return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 ? WELL : UNWELL;
+}
+
+static int ask_scheduler(const struct mr_config *config)
+{
+    char answer[512];
+    mr_status status = mr_pulse_ask(config->health_socket, PATIENCE_S * 1000, answer, sizeof answer);
+
+    if (status == MR_OK) {
+        fputs(answer, stdout);
+        return strstr(answer, "\"status\":\"ok\"") != NULL ? WELL : UNWELL;
+    }
+    if (status != MR_TIMEOUT)
+        return NOBODY;
+    fputs("millrace health: the scheduler does not answer\n", stderr);
+    return UNWELL;
+}
+
+/* A process with a port is an API, one without a scheduler; who has set APP_PORT most likely means the former. */
+int mr_command_health(int argc, char **argv)
+{
+    struct mr_config config;
+    const char *port = mr_environment("APP_PORT");
+    bool api_first;
+    int result;
+
+    if (!mr_no_arguments("health", argc, argv) || !mr_load_settings(&config, MR_RUN_HEALTH))
+        return MR_EXIT_USAGE;
+    api_first = port != NULL && *port != '\0';
+    result = api_first ? ask_api(&config) : ask_scheduler(&config);
+    if (result == NOBODY)
+        result = api_first ? ask_scheduler(&config) : ask_api(&config);
+    if (result == NOBODY)
+        fprintf(stderr, "millrace health: nobody answers, neither on %s port %d nor on the socket @%s\n", host_of(&config),
+                (int)config.app_port, config.health_socket);
+    return result == WELL ? MR_EXIT_OK : MR_EXIT_FAILED;
 }

@@ -1,67 +1,21 @@
 #include "app/serve.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "actors/auth.h"
-#include "actors/data_reader.h"
-#include "actors/data_writer.h"
 #include "app/commands.h"
+#include "app/tier.h"
 #include "gateway/gateway.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/migrate.h"
+#include "scheduler/pulse.h"
 
 /* How long a start waits for a database that is not there yet. */
-enum { DATABASE_PATIENCE_MS = 60000, ACTORS_MAX = 512 };
-
-static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec};
-
-struct crew {
-    struct mr_actor *actors[ACTORS_MAX];
-    unsigned count;
-};
-
-static mr_status start_lane(struct crew *crew, const struct mr_actor_spec *spec, enum mr_lane lane,
-                            const struct mr_config *config)
-{
-    unsigned instances = mr_actor_instances(config, spec->id, lane);
-
-    for (unsigned i = 0; i < instances; i++) {
-        mr_status status = mr_actor_start(&crew->actors[crew->count], spec, lane, i, config, &mr_system_clock);
-
-        if (status != MR_OK)
-            return status;
-        crew->count++;
-    }
-    return MR_OK;
-}
-
-static mr_status start_crew(struct crew *crew, const struct mr_config *config)
-{
-    mr_status status = MR_OK;
-
-    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++)
-        for (int lane = 0; lane < MR_LANE_COUNT && status == MR_OK; lane++)
-            status = start_lane(crew, specs[i], (enum mr_lane)lane, config);
-    return status;
-}
-
-static void stop_crew(struct crew *crew)
-{
-    while (crew->count > 0)
-        mr_actor_stop(&crew->actors[--crew->count]);
-}
-
-/* Whether the end came because the database refused the password. */
-static bool is_refused(const struct crew *crew)
-{
-    for (unsigned i = 0; i < crew->count; i++)
-        if (atomic_load(&crew->actors[i]->stats.refused))
-            return true;
-    return false;
-}
+enum { DATABASE_PATIENCE_MS = 60000, STOP_S = 10 };
 
 static bool migrate(const struct mr_config *config)
 {
@@ -105,13 +59,35 @@ static void on_overdue(int signal)
     _exit(MR_EXIT_FAILED);
 }
 
-static int run(const struct mr_config *config, int listen_fd)
+/* The end of a process: what does not end in time is left. */
+static void stop(struct mr_crew *crew, struct mr_tier *tier)
 {
-    struct crew crew = {.count = 0};
+    signal(SIGALRM, on_overdue);
+    alarm(STOP_S);
+    mr_tier_stop(tier);
+    mr_crew_stop(crew);
+    alarm(0);
+}
+
+static int told(mr_status status, bool refused)
+{
+    if (status != MR_OK)
+        mr_log(MR_LOG_ERROR, "cannot serve", mr_log_text("status", mr_status_name(status)));
+    else
+        mr_log(MR_LOG_INFO, "stopped");
+    return status == MR_OK && !refused ? MR_EXIT_OK : MR_EXIT_FAILED;
+}
+
+static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd)
+{
+    struct mr_crew crew = {.count = 0};
+    struct mr_tier tier = {.scheduler = NULL};
     struct mr_config shown = *config;
     bool refused;
-    mr_status status = start_crew(&crew, config);
+    mr_status status = mr_crew_start_api(&crew, config);
 
+    if (status == MR_OK && zone != NULL)
+        status = mr_tier_start(&tier, config, zone, -1);
     if (status == MR_OK) {
         struct mr_gateway_options options = {
             .config = config,
@@ -128,27 +104,82 @@ static int run(const struct mr_config *config, int listen_fd)
     } else {
         close(listen_fd);
     }
-    refused = is_refused(&crew);
-    signal(SIGALRM, on_overdue);
-    alarm(10);
-    stop_crew(&crew);
-    alarm(0);
-    if (status != MR_OK)
-        mr_log(MR_LOG_ERROR, "cannot serve", mr_log_text("status", mr_status_name(status)));
-    else
-        mr_log(MR_LOG_INFO, "stopped");
-    return status == MR_OK && !refused ? MR_EXIT_OK : MR_EXIT_FAILED;
+    refused = mr_crew_is_refused(&crew) || mr_tier_is_refused(&tier);
+    stop(&crew, &tier);
+    return told(status, refused);
 }
 
-int mr_serve_api(const struct mr_config *config)
+static bool set_up(const struct mr_config *config)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (sodium_init() < 0)
+        return false;
+    mr_mailbox_setup();
+    return migrate(config);
+}
+
+int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
 {
     int listen_fd;
 
-    signal(SIGPIPE, SIG_IGN);
-    if (sodium_init() < 0)
+    mr_metrics_setup(zone != NULL ? "AS" : "A", zone != NULL ? "all" : "api", config->metrics_emf);
+    if (!set_up(config) || !open_port(config, &listen_fd))
         return MR_EXIT_FAILED;
-    mr_mailbox_setup();
-    if (!migrate(config) || !open_port(config, &listen_fd))
+    return run_api(config, zone, listen_fd);
+}
+
+/* ---- The scheduler has no event loop of its own to hear signals with ---- */
+
+static void on_second_signal(int signal)
+{
+    _exit(128 + signal);
+}
+
+static void wait_for_signal(const sigset_t *set)
+{
+    int got = 0;
+
+    while (sigwait(set, &got) != 0) {
+    }
+    signal(SIGTERM, on_second_signal);
+    signal(SIGINT, on_second_signal);
+    pthread_sigmask(SIG_UNBLOCK, set, NULL);
+    mr_log(MR_LOG_INFO, "draining", mr_log_int("signal", got));
+}
+
+/* Two schedulers on one machine can do without a pulse of the second better than without the second. */
+static int open_pulse(const struct mr_config *config)
+{
+    int fd = -1;
+
+    if (mr_pulse_listen(&fd, config->health_socket) != MR_OK)
+        mr_log(MR_LOG_WARN, "`millrace health` cannot ask this process: its HEALTH_SOCKET is taken",
+               mr_log_text("name", config->health_socket));
+    return fd;
+}
+
+int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zone)
+{
+    struct mr_crew none = {.count = 0};
+    struct mr_tier tier = {.scheduler = NULL};
+    bool refused;
+    mr_status status;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    mr_metrics_setup("S", "scheduler", config->metrics_emf);
+    if (!set_up(config))
         return MR_EXIT_FAILED;
-    return run(config, listen_fd);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    status = mr_tier_start(&tier, config, zone, open_pulse(config));
+    if (status == MR_OK) {
+        mr_log(MR_LOG_INFO, "scheduling", mr_log_text("timezone", config->schedule_timezone),
+               mr_log_text("version", MR_VERSION));
+        wait_for_signal(&set);
+    }
+    refused = mr_tier_is_refused(&tier);
+    stop(&none, &tier);
+    return told(status, refused);
 }

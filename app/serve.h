@@ -1,12 +1,21 @@
 /*
- * serve: puts the parts of the API together, runs them, and takes them apart.
+ * serve: puts the parts of a process together, runs them, and takes them apart.
  */
 #ifndef MR_APP_SERVE_H
 #define MR_APP_SERVE_H
 
 #include "runtime/config.h"
 
-/* Migrates unless DB_MIGRATIONS_RUN=false, listens, and serves until it is told to end. Returns the exit status. */
-int mr_serve_api(const struct mr_config *config);
+struct mr_zone;
+
+/*
+ * Both migrate unless DB_MIGRATIONS_RUN=false, and serve until they are told to end. They return the exit status.
+ *
+ * The API; with a `zone` (SCHEDULE_TIMEZONE), the scheduler and its jobs in the same process.
+ */
+int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone);
+
+/* The scheduler and its jobs, without a port. */
+int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zone);
 
 #endif

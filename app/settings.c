@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "runtime/log.h"
+#include "scheduler/scheduler.h"
 
 bool mr_no_arguments(const char *command, int argc, char **argv)
 {
@@ -25,6 +26,12 @@ static bool is_production(void)
     return env != NULL && strcmp(env, "production") == 0;
 }
 
+static void refuse(const struct mr_buf *problems)
+{
+    fprintf(stderr, "millrace: the configuration is refused:\n%.*s", (int)problems->len,
+            problems->len > 0 ? problems->data : "");
+}
+
 bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
 {
     struct mr_buf problems = {0};
@@ -33,14 +40,24 @@ bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
 
     if (!is_production() && mr_config_load_dotenv(".env") != MR_OK)
         fputs("millrace: .env cannot be read\n", stderr);
-    good = mr_config_read(out, role, mr_environment, &problems) == MR_OK;
+    good = mr_config_read(out, role, mr_environment, mr_scheduler_checks, &problems) == MR_OK;
     if (good) {
         (void)mr_log_level_parse(out->logging_level, &level);
         mr_log_setup(level, strcmp(out->logging_format, "json") == 0);
     } else {
-        fprintf(stderr, "millrace: the configuration is refused:\n%.*s", (int)problems.len,
-                problems.len > 0 ? problems.data : "");
+        refuse(&problems);
     }
+    mr_buf_fini(&problems);
+    return good;
+}
+
+bool mr_load_zone(struct mr_zone **out, const struct mr_config *config)
+{
+    struct mr_buf problems = {0};
+    bool good = mr_zone_new(out, config->schedule_timezone) == MR_OK && mr_scheduler_check(config, *out, &problems);
+
+    if (!good)
+        refuse(&problems);
     mr_buf_fini(&problems);
     return good;
 }

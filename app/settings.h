@@ -5,6 +5,7 @@
 #define MR_APP_SETTINGS_H
 
 #include "runtime/config.h"
+#include "scheduler/zone.h"
 
 /* Refuses arguments that a command does not take: prints so and returns false. */
 bool mr_no_arguments(const char *command, int argc, char **argv);
@@ -17,5 +18,11 @@ const char *mr_environment(const char *name);
  * problem has been printed, and the exit status is MR_EXIT_USAGE.
  */
 bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role);
+
+/*
+ * Opens SCHEDULE_TIMEZONE, while there is one thread only. False: a schedule has no tick in it, which has been printed, and
+ * the exit status is MR_EXIT_USAGE.
+ */
+bool mr_load_zone(struct mr_zone **out, const struct mr_config *config);
 
 #endif

@@ -44,12 +44,13 @@ foreach(file IN LISTS files)
     list(APPEND all_blocks ${blocks})
 endforeach()
 
-# Splits a block into `kind`, `header` and `body`.
+# Splits a block into `kind`, `header` and `body`. Comments at its end belong to what follows.
 macro(read_block block)
     string(REGEX MATCH "^(name|part) ([^\n]+)\n(.*)$" _ "${block}")
     set(kind "${CMAKE_MATCH_1}")
     set(header "${CMAKE_MATCH_2}")
-    string(STRIP "${CMAKE_MATCH_3}" body)
+    string(REGEX REPLACE "(\n(--[^\n]*)?)+$" "" body "${CMAKE_MATCH_3}")
+    string(STRIP "${body}" body)
     string(REGEX REPLACE "${SEMICOLON}$" "" body "${body}")
 endmacro()
 

@@ -63,8 +63,9 @@ static void invite_body(struct connection *self)
 static bool accept_head(struct connection *self, const char *data, struct mr_http_request *request, bool body_is_here)
 {
     mr_status fault = mr_http_parse(request, data, self->head_len);
+    const struct mr_upload *upload = fault == MR_OK ? upload_of(request) : NULL;
 
-    if (fault == MR_OK && request->content_length > BODY_MAX)
+    if (fault == MR_OK && request->content_length > (upload != NULL ? (int64_t)upload->max : BODY_MAX))
         fault = MR_TOO_LARGE;
     if (fault != MR_OK) {
         refuse(self, request, fault);
@@ -72,6 +73,8 @@ static bool accept_head(struct connection *self, const char *data, struct mr_htt
     }
     self->body_len = (size_t)request->content_length;
     self->close_after |= !request->keep_alive;
+    if (upload != NULL && !upload_begin(self, request))
+        return false;
     if (self->body_len > 0 && !body_is_here && request->expects_continue)
         invite_body(self);
     return true;
@@ -84,6 +87,16 @@ static void finish_request(struct connection *self)
     self->body_len = 0;
 }
 
+/* The head of an upload is done with; its body goes on by itself. Returns the bytes taken. */
+static size_t begin_body(struct connection *self, const char *data, size_t len)
+{
+    size_t used = self->head_len;
+
+    finish_request(self);
+    connection_enter(self, PHASE_BODY);
+    return used + upload_take(self, data + used, len - used);
+}
+
 /*
  * Reads at most one request from `data`. Returns the bytes it took: 0 when there is no whole request yet, and
  * all of them when the connection is about to end.
@@ -94,6 +107,8 @@ static size_t read_request(struct connection *self, const char *data, size_t len
     mr_status fault;
     size_t used;
 
+    if (self->upload != NULL)
+        return upload_take(self, data, len);
     if (self->head_len == 0) {
         enum mr_http_progress progress;
 
@@ -108,6 +123,8 @@ static size_t read_request(struct connection *self, const char *data, size_t len
         }
         if (!accept_head(self, data, &request, len > self->head_len))
             return len;
+        if (self->upload != NULL)
+            return begin_body(self, data, len);
         if (self->body_len > len - self->head_len)
             connection_enter(self, PHASE_BODY);
     } else if (self->body_len <= len - self->head_len) {
@@ -223,6 +240,19 @@ static void flushed(struct connection *self)
         pause_reading(self, false);
 }
 
+/* The body goes on. */
+void connection_resume(struct connection *self)
+{
+    if (self->advancing)
+        return;
+    if (self->in.len > 0)
+        advance_kept(self);
+    if (takes_requests(self))
+        pause_reading(self, false);
+    if (self->dead)
+        connection_kill(self);
+}
+
 void connection_answered(struct connection *self)
 {
     if (self->dead) {
@@ -247,7 +277,10 @@ int connection_writeable(struct connection *self)
 
 void connection_closed(struct connection *self)
 {
-    if (self->exchange != NULL)
+    upload_free(self);
+    if (self->exchange != NULL && !self->exchange->sent)
+        exchange_free(self->exchange); /* of an upload between two parts */
+    else if (self->exchange != NULL)
         self->exchange->connection = NULL;
     if (self->phase_ends_ms != 0)
         TAILQ_REMOVE(&self->gateway->phases[self->phase], self, in_phase);

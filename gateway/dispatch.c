@@ -13,7 +13,7 @@ static struct mr_slice slice_of(const struct mr_buf *buf)
 }
 
 /* Out of memory before there is anything to answer with: the connection ends. */
-static struct exchange *begin(struct connection *connection, const struct mr_http_request *request)
+struct exchange *dispatch_begin(struct connection *connection, const struct mr_http_request *request)
 {
     struct exchange *exchange = exchange_new(connection, request);
 
@@ -53,18 +53,20 @@ static void answer_no_route(struct exchange *exchange, const struct mr_http_requ
     mr_buf_fini(&allow);
 }
 
-/* The question without its cursor, so that the Link to the rest asks the same. */
-static void keep_query(struct exchange *exchange, struct mr_slice query)
+/* The question without its cursor, so that the Link to the rest asks the same: "/v1/tasks?limit=5&". */
+static void keep_question(struct exchange *exchange, const struct mr_http_request *request)
 {
+    struct mr_slice query = request->query;
     struct mr_slice name;
     struct mr_slice value;
 
+    mr_buf_slice(&exchange->question, request->path);
+    mr_buf_char(&exchange->question, '?');
     while (mr_http_query_next(&query, &name, &value)) {
         if (mr_slice_is(name, "cursor"))
             continue;
-        if (exchange->query.len > 0)
-            mr_buf_char(&exchange->query, '&');
-        mr_buf_append(&exchange->query, name.data, (size_t)(value.data - name.data) + value.len);
+        mr_buf_append(&exchange->question, name.data, (size_t)(value.data - name.data) + value.len);
+        mr_buf_char(&exchange->question, '&');
     }
 }
 
@@ -73,12 +75,13 @@ static void send_message(struct exchange *exchange, const struct mr_route *route
 {
     struct connection *connection = exchange->connection;
     struct mr_request message;
+    struct mr_request_facts facts = {.principal = principal, .new_id = exchange->new_id, .traceparent = exchange->traceparent};
     const char *detail;
-    mr_status status = mr_request_read(&message, route, request, body, principal, exchange->new_id, &detail);
+    mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
 
     if (status == MR_OK) {
         if (mr_op_info(route->op)->traits->shape == MR_SHAPE_MANY)
-            keep_query(exchange, request->query);
+            keep_question(exchange, request);
         status = exchange_send(exchange, route->op, message.values, principal, exchange->gateway->config->request_timeout);
     }
     if (status == MR_OK)
@@ -120,31 +123,37 @@ static void answer_here(struct exchange *exchange)
     }
 }
 
+mr_status dispatch_identify(struct exchange *exchange, const struct mr_http_request *request, struct mr_principal *caller)
+{
+    struct gateway *gateway = exchange->gateway;
+    enum mr_access access = mr_op_info(exchange->op)->access;
+    bool is_known = access == MR_ACCESS_PUBLIC;
+    mr_status status = MR_OK;
+
+    if (!is_known)
+        status = mr_authenticate(caller, gateway->tokens, request, gateway->config->jwt_secret,
+                                 gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
+    if (!admit(exchange, request, !is_known && status == MR_OK ? caller : NULL))
+        return MR_RATE_LIMITED;
+    if (status == MR_OK && access == MR_ACCESS_ADMIN && caller->role != MR_ROLE_ADMIN)
+        return MR_FORBIDDEN;
+    return status;
+}
+
 static void pass_on(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
                     struct mr_slice body)
 {
-    struct gateway *gateway = exchange->gateway;
-    enum mr_access access = mr_op_info(route->op)->access;
-    const struct mr_principal *caller = NULL;
-    struct mr_principal principal;
-    mr_status status = MR_OK;
+    const struct mr_op_info *info = mr_op_info(route->op);
+    struct mr_principal caller;
+    mr_status status = dispatch_identify(exchange, request, &caller);
     struct mr_slice tag;
 
     if (mr_http_header(request, "if-none-match", &tag))
         copy_text(exchange->if_none_match, sizeof exchange->if_none_match, tag);
-    if (access != MR_ACCESS_PUBLIC)
-        status = mr_authenticate(&principal, gateway->tokens, request, gateway->config->jwt_secret,
-                                 gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
-    if (access != MR_ACCESS_PUBLIC && status == MR_OK)
-        caller = &principal;
-    if (!admit(exchange, request, caller))
-        status = MR_RATE_LIMITED;
-    else if (caller != NULL && access == MR_ACCESS_ADMIN && principal.role != MR_ROLE_ADMIN)
-        status = MR_FORBIDDEN;
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
-    else if (mr_op_info(route->op)->traits->cache_s == 0 || !answer_from_cache(exchange, route))
-        send_message(exchange, route, request, body, caller);
+    else if (info->traits->cache_s == 0 || !answer_from_cache(exchange, route))
+        send_message(exchange, route, request, body, info->access != MR_ACCESS_PUBLIC ? &caller : NULL);
 }
 
 /* Also where nothing would ever read them: what is no text is no target. */
@@ -159,7 +168,7 @@ static bool escapes_are_sound(struct mr_slice text)
 
 void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body)
 {
-    struct exchange *exchange = begin(connection, request);
+    struct exchange *exchange = dispatch_begin(connection, request);
     struct mr_route route;
 
     if (exchange == NULL)
@@ -185,7 +194,7 @@ void dispatch_fault(struct connection *connection, const struct mr_http_request 
     struct exchange *exchange;
 
     connection->close_after = true;
-    exchange = begin(connection, request);
+    exchange = dispatch_begin(connection, request);
     if (exchange == NULL)
         return;
     if (fault == MR_METHOD)

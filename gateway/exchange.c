@@ -80,7 +80,7 @@ struct exchange *exchange_new(struct connection *connection, const struct mr_htt
     self->op = MR_OP_COUNT;
     self->sent = false;
     self->has_user = false;
-    mr_buf_clear(&self->query, 512);
+    mr_buf_clear(&self->question, 512);
     self->quota.policy = NULL;
     self->cache_key[0] = '\0';
     self->if_none_match[0] = '\0';
@@ -89,8 +89,24 @@ struct exchange *exchange_new(struct connection *connection, const struct mr_htt
     self->started_ms = gateway_now_ms(gateway);
     gateway_new_id(gateway, self->new_id);
     set_request_id(self, request);
+    mr_trace_of(self->traceparent, request, self->new_id);
     connection->exchange = self;
     return self;
+}
+
+/* What was sent is answered, or nobody waits for it any more. */
+static void settle(struct exchange *self)
+{
+    struct gateway *gateway = self->gateway;
+    struct mailbox_load *load = &gateway->mailboxes[self->mailbox];
+
+    if (self->sent) {
+        TAILQ_REMOVE(&gateway->in_flight, self, in_flight);
+        load->messages--;
+        load->bytes -= self->bytes;
+    }
+    self->sent = false;
+    self->generation = (self->generation + 1) & 0x3fffffff;
 }
 
 /* Memory stays with its place: the next request will want the same. */
@@ -98,17 +114,10 @@ void exchange_free(struct exchange *self)
 {
     struct gateway *gateway = self->gateway;
 
-    if (self->sent) {
-        struct mailbox_load *load = &gateway->mailboxes[self->mailbox];
-
-        TAILQ_REMOVE(&gateway->in_flight, self, in_flight);
-        load->messages--;
-        load->bytes -= self->bytes;
-    }
+    settle(self);
     if (self->connection != NULL)
         self->connection->exchange = NULL;
     self->connection = NULL;
-    self->generation = (self->generation + 1) & 0x3fffffff;
     gateway->free_indices[gateway->free_count++] = self->index;
 }
 
@@ -178,6 +187,7 @@ static mr_status encode(struct exchange *self, enum mr_op message, const struct 
         .op = message,
         .correlation = (uint64_t)self->generation << 32 | self->index,
         .deadline_ms = mr_wall_ms(gateway->clock) + patience_ms,
+        .traceparent = mr_slice_of(self->traceparent),
         .has_principal = principal != NULL,
     };
 
@@ -255,6 +265,9 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
         exchange_free(self);
     } else if (reply->op == MR_OP_db_ping) {
         health_pinged(self, reply->kind == MR_REPLY);
+    } else if (reply->kind == MR_REPLY && self->connection->upload != NULL) {
+        settle(self);
+        upload_part_kept(self->connection);
     } else if (reply->kind == MR_REPLY) {
         note_write(self);
         reply_wire(self, reply->payload);

@@ -13,6 +13,7 @@
 #include "gateway/http.h"
 #include "gateway/rate_limit.h"
 #include "gateway/route.h"
+#include "gateway/trace.h"
 #include "proto/uuid.h"
 
 struct lws;
@@ -46,6 +47,7 @@ struct connection {
     size_t head_len;
     size_t body_len;
     struct exchange *exchange; /* the request under way; NULL: none */
+    struct upload *upload;     /* its body travels ahead in parts; NULL: it does not */
     bool close_after;          /* the answer at hand is the last */
     bool advancing;            /* inside advance(): an answer now must not start another */
     bool paused;               /* reading is off */
@@ -71,7 +73,7 @@ struct exchange {
     int64_t deadline_ms;           /* monotonic */
     bool sent;                     /* counted at its mailbox */
     bool is_head;
-    struct mr_buf query;          /* of a list: without its cursor, terminated; for the Link to the rest */
+    struct mr_buf question;       /* of a list: path and query without the cursor; for the Link to the rest */
     struct mr_quota quota;        /* what is left to the caller */
     uint64_t cache_generation;    /* when the message was sent */
     char cache_key[MR_CACHE_KEY]; /* of an op that may be cached */
@@ -80,6 +82,7 @@ struct exchange {
     uint8_t user_id[16]; /* of the caller */
     uint8_t new_id[16];  /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
+    char traceparent[MR_TRACEPARENT];
     char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
     TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
 };
@@ -151,10 +154,23 @@ void connection_closed(struct connection *self);
 void connection_answered(struct connection *self);
 void connection_expire(struct gateway *gateway, int64_t now_ms);
 void connection_kill(struct connection *self);
+void connection_resume(struct connection *self);
 
 /* dispatch.c: a whole request, or one that is refused before its body is read. */
 void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body);
 void dispatch_fault(struct connection *connection, const struct mr_http_request *request, mr_status fault);
+
+/* The first steps of every request: an exchange (NULL: the connection is as good as dead), and who asks for it. */
+struct exchange *dispatch_begin(struct connection *connection, const struct mr_http_request *request);
+mr_status dispatch_identify(struct exchange *exchange, const struct mr_http_request *request,
+                            struct mr_principal *caller) MR_WARN_UNUSED;
+
+/* upload.c: `upload_begin` false: refused, and answered. `upload_take` returns how many bytes it took. */
+const struct mr_upload *upload_of(const struct mr_http_request *request);
+bool upload_begin(struct connection *connection, const struct mr_http_request *request);
+size_t upload_take(struct connection *connection, const char *data, size_t len);
+void upload_part_kept(struct connection *connection);
+void upload_free(struct connection *connection);
 
 /* admit.c: false when the caller has to wait; exchange.quota says how long. `caller` NULL: not signed in. */
 bool admit_setup(struct gateway *gateway);

@@ -10,6 +10,7 @@
 #include "gateway/internal.h"
 #include "proto/json.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 
 enum { SLOW_MS = 1000, KEEP_BYTES = 256 * 1024 };
 
@@ -81,7 +82,18 @@ static void log_outcome(const struct exchange *exchange, int http)
     enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || took_ms >= SLOW_MS ? MR_LOG_WARN : MR_LOG_DEBUG;
 
     mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_text("op", op), mr_log_int("status", http),
-           mr_log_int("durationMs", took_ms));
+           mr_log_int("durationMs", took_ms), mr_log_text("traceparent", exchange->traceparent));
+}
+
+static void count_outcome(const struct exchange *exchange, int http)
+{
+    uint64_t took_ms = (uint64_t)(gateway_now_ms(exchange->gateway) - exchange->started_ms);
+
+    mr_metric_add(MR_METRIC_requests, 1);
+    if (http >= 400)
+        mr_metric_add(http < 500 ? MR_METRIC_requests_4xx : MR_METRIC_requests_5xx, 1);
+    mr_metric_add(MR_METRIC_request_ms_total, took_ms);
+    mr_metric_show(MR_METRIC_request_ms_most, took_ms);
 }
 
 /* Names and meaning: draft-ietf-httpapi-ratelimit-headers. */
@@ -149,6 +161,7 @@ static void respond(struct exchange *exchange, int http, const char *type, struc
     if (!exchange->is_head)
         mr_buf_slice(out, body);
     log_outcome(exchange, http);
+    count_outcome(exchange, http);
     exchange_free(exchange);
     len = out->len - LWS_PRE;
     if (out->failed || lws_write(connection->wsi, (unsigned char *)out->data + LWS_PRE, len, LWS_WRITE_RAW) < (int)len)
@@ -177,11 +190,8 @@ static void add_location(struct mr_buf *out, struct mr_slice made, const char *l
 /* The rest of a list: the same question, from the cursor on. */
 static void add_link(struct mr_buf *out, const struct exchange *exchange, struct mr_slice next)
 {
-    mr_buf_printf(out, "Link: <%s?", mr_op_info(exchange->op)->path);
-    if (exchange->query.len > 0) {
-        mr_buf_append(out, exchange->query.data, exchange->query.len);
-        mr_buf_char(out, '&');
-    }
+    mr_buf_text(out, "Link: <");
+    mr_buf_append(out, exchange->question.data, exchange->question.len);
     mr_buf_text(out, "cursor=");
     mr_buf_slice(out, next);
     mr_buf_text(out, ">; rel=\"next\"\r\n");

@@ -5,9 +5,8 @@
 #include <strings.h>
 
 #include "proto/json.h"
+#include "proto/object.h"
 #include "proto/uuid.h"
-
-enum { JSON_DEPTH_MAX = 16 };
 
 static void add_error(struct mr_request *self, const struct mr_field *field, const char *code, const char *message)
 {
@@ -35,78 +34,14 @@ static bool is_json_type(struct mr_slice type)
            (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
 }
 
-static bool too_deep(const json_t *value, unsigned depth)
-{
-    size_t index;
-    const char *key;
-    json_t *member;
-
-    if (depth > JSON_DEPTH_MAX)
-        return json_is_object(value) || json_is_array(value);
-    json_array_foreach(value, index, member) {
-        if (too_deep(member, depth + 1))
-            return true;
-    }
-    json_object_foreach((json_t *)value, key, member) {
-        if (too_deep(member, depth + 1))
-            return true;
-    }
-    return false;
-}
-
 static mr_status read_json(struct mr_request *self, const struct mr_http_request *http, struct mr_slice body,
                            const char **detail)
 {
     struct mr_slice type;
-    json_error_t error;
 
     if (mr_http_header(http, "content-type", &type) && !is_json_type(type))
         return MR_MEDIA_TYPE;
-    self->json = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, &error);
-    if (self->json == NULL) {
-        *detail = json_error_code(&error) == json_error_duplicate_key   ? "The body has the same key twice in one object."
-                  : json_error_code(&error) == json_error_out_of_memory ? "The body is too large to be read."
-                                                                        : "The body is not valid JSON (RFC 8259, UTF-8).";
-        return MR_INVALID;
-    }
-    if (!json_is_object(self->json)) {
-        *detail = "The body has to be a JSON object.";
-        return MR_INVALID;
-    }
-    if (too_deep(self->json, 1)) {
-        *detail = "The body nests deeper than 16 levels.";
-        return MR_INVALID;
-    }
-    return MR_OK;
-}
-
-static bool from_string(const struct mr_field *field, const json_t *json, struct mr_value *out, struct mr_problem *problem)
-{
-    struct mr_slice text = {json_string_value(json), json_string_length(json)};
-
-    if (!json_is_string(json)) {
-        mr_problem_set(problem, "type", "must be a %s", mr_type_told(field->type));
-        return false;
-    }
-    return mr_field_parse(field, text, out, problem);
-}
-
-static bool from_json(const struct mr_field *field, const json_t *json, struct mr_value *out, struct mr_problem *problem)
-{
-    switch (field->type) {
-    case MR_TEXT:
-    case MR_UUID:
-    case MR_TIME: return from_string(field, json, out, problem);
-    case MR_BOOL:
-        mr_problem_set(problem, "type", "must be a boolean");
-        *out = (struct mr_value){.present = true, .boolean = json_is_true(json)};
-        return json_is_boolean(json);
-    case MR_INT:
-        mr_problem_set(problem, "type", "must be an integer");
-        *out = (struct mr_value){.present = true, .integer = json_integer_value(json)};
-        return json_is_integer(json) && mr_field_check_integer(field, out->integer, problem);
-    }
-    return false;
+    return mr_object_load(&self->json, body, detail);
 }
 
 static void read_body_field(struct mr_request *self, unsigned i, const struct mr_field *field)
@@ -117,7 +52,7 @@ static void read_body_field(struct mr_request *self, unsigned i, const struct mr
     self->values[i].cleared = json_is_null(json) && field->clearable;
     if (json == NULL || json_is_null(json))
         return;
-    if (!from_json(field, json, &self->values[i], &problem)) {
+    if (!mr_object_value(field, json, &self->values[i], &problem)) {
         self->values[i].present = false;
         add_error(self, field, problem.code, problem.message);
     }
@@ -248,7 +183,7 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op)
     unsigned char hash[16];
 
     for (unsigned f = 0; fields[f].name != NULL; f++)
-        if (fields[f].from == MR_BODY)
+        if (fields[f].from == MR_BODY || fields[f].from == MR_PATH)
             body[f] = self->values[f];
     mr_payload_encode(&bytes, op, body);
     crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes.data, bytes.len, NULL, 0);
@@ -278,8 +213,18 @@ static bool wants_body(const struct mr_field *fields)
     return false;
 }
 
+static void set_text(struct mr_value *value, struct mr_slice text)
+{
+    *value = (struct mr_value){.present = true, .text = text};
+}
+
+static void set_int(struct mr_value *value, int64_t integer)
+{
+    *value = (struct mr_value){.present = true, .integer = integer};
+}
+
 static mr_status read_field(struct mr_request *self, unsigned i, const struct mr_field *field, const struct mr_route *route,
-                            const struct mr_http_request *http, const struct mr_principal *principal, const uint8_t new_id[16])
+                            const struct mr_http_request *http, const struct mr_request_facts *facts)
 {
     struct mr_slice raw;
 
@@ -288,19 +233,26 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
     case MR_QUERY: return read_query_field(self, i, field, http->query);
     case MR_TOKEN_USER:
-        memcpy(self->values[i].uuid, principal->user_id, 16);
+        memcpy(self->values[i].uuid, facts->principal->user_id, 16);
         self->values[i].present = true;
         break;
+    case MR_TOKEN_ADMIN:
+        self->values[i] = (struct mr_value){.present = true, .boolean = facts->principal->role == MR_ROLE_ADMIN};
+        break;
     case MR_TOKEN_SESSION:
-        memcpy(self->values[i].uuid, principal->session_id, 16);
-        self->values[i].present = principal->has_session;
+        memcpy(self->values[i].uuid, facts->principal->session_id, 16);
+        self->values[i].present = facts->principal->has_session;
         break;
     case MR_NEW_ID:
-        memcpy(self->values[i].uuid, new_id, 16);
+        memcpy(self->values[i].uuid, facts->new_id, 16);
         self->values[i].present = true;
         break;
     case MR_HEADER: read_header_field(self, i, field, http); break;
     case MR_IF_MATCH: read_if_match(self, i, http); break;
+    case MR_TRACE: set_text(&self->values[i], mr_slice_of(facts->traceparent)); break;
+    case MR_UPLOAD_TYPE: set_text(&self->values[i], facts->upload_type); break;
+    case MR_UPLOAD_PARTS: set_int(&self->values[i], facts->upload_parts); break;
+    case MR_UPLOAD_LINES: set_int(&self->values[i], facts->upload_lines); break;
     case MR_FINGERPRINT: /* when the others are known */
     case MR_ACTOR: break;
     }
@@ -342,8 +294,7 @@ static void complete_field(struct mr_request *self, unsigned i, const struct mr_
 }
 
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
-                          struct mr_slice body, const struct mr_principal *principal, const uint8_t new_id[16],
-                          const char **detail)
+                          struct mr_slice body, const struct mr_request_facts *facts, const char **detail)
 {
     const struct mr_field *fields = mr_op_info(route->op)->traits->fields;
     mr_status status = MR_OK;
@@ -355,7 +306,7 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
     for (unsigned i = 0; status == MR_OK && fields[i].name != NULL; i++) {
         size_t before = out->errors.len;
 
-        status = read_field(out, i, &fields[i], route, http, principal, new_id);
+        status = read_field(out, i, &fields[i], route, http, facts);
         if (status == MR_INVALID)
             *detail = "The request target has a broken percent-escape or an escaped U+0000.";
         complete_field(out, i, &fields[i], before);

@@ -20,13 +20,22 @@ struct mr_request {
     struct json_t *json;                  /* the parsed body */
 };
 
+/* What is known of a request beside its bytes; borrowed. */
+struct mr_request_facts {
+    const struct mr_principal *principal; /* NULL: nobody is signed in */
+    const uint8_t *new_id;                /* 16 bytes, for the fields that the gateway makes */
+    const char *traceparent;
+    struct mr_slice upload_type; /* of a body that travelled ahead; see enum mr_source */
+    int64_t upload_parts;
+    int64_t upload_lines;
+};
+
 /*
  * Reads the values. MR_INVALID: `detail` (static) or `errors` says what is wrong. MR_MEDIA_TYPE: the body is
- * not JSON by its Content-Type. `new_id` serves the fields that the gateway makes.
+ * not JSON by its Content-Type. `http` may be NULL for an op that asks for nothing in it.
  */
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
-                          struct mr_slice body, const struct mr_principal *principal, const uint8_t new_id[16],
-                          const char **detail) MR_WARN_UNUSED;
+                          struct mr_slice body, const struct mr_request_facts *facts, const char **detail) MR_WARN_UNUSED;
 
 void mr_request_fini(struct mr_request *self);
 

@@ -19,6 +19,7 @@
 
 #include "gateway/internal.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 
 enum { BACKLOG = 4096, ACCEPT_BURST = 64, FILES_BESIDE = 128, LAST_REQUEST_MS = 2000, WRITE_MAX = 256 * 1024 };
 
@@ -264,6 +265,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     connection_expire(gateway, now_ms);
     if (gateway->draining)
         drain(gateway, now_ms);
+    mr_metric_show(MR_METRIC_connections, gateway->connection_count);
+    mr_metrics_tick(gateway->clock);
 }
 
 static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int events)
@@ -331,7 +334,7 @@ static void free_exchanges(struct gateway *gateway)
 {
     for (uint32_t i = 0; i < gateway->exchange_room; i++) {
         if (gateway->exchanges[i] != NULL)
-            mr_buf_fini(&gateway->exchanges[i]->query);
+            mr_buf_fini(&gateway->exchanges[i]->question);
         free(gateway->exchanges[i]);
     }
     free(gateway->exchanges);

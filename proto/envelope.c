@@ -118,6 +118,7 @@ static void encode_value(struct mr_buf *out, enum mr_type type, const struct mr_
     case MR_TIME: mr_wire_time(out, value->integer); break;
     case MR_INT: mr_wire_int(out, value->integer); break;
     case MR_BOOL: mr_wire_bool(out, value->boolean); break;
+    case MR_BYTES: mr_wire_bin(out, value->text.data, value->text.len); break;
     }
 }
 
@@ -140,7 +141,8 @@ static bool decode_value(const struct mr_wire_item *item, enum mr_type type, str
         return true;
     switch (type) {
     case MR_TEXT:
-        if (item->kind != MR_WIRE_TEXT)
+    case MR_BYTES:
+        if (item->kind != (type == MR_TEXT ? MR_WIRE_TEXT : MR_WIRE_BIN))
             return false;
         out->text = item->bytes;
         return true;

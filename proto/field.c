@@ -224,6 +224,7 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
         value.boolean = mr_slice_is(text, "true");
         good = value.boolean || mr_slice_is(text, "false");
         break;
+    case MR_BYTES: break; /* nobody writes bytes as text */
     }
     if (good)
         *out = value;

@@ -19,7 +19,8 @@
     T(UUID,  "uuid",         2950, "UUID")                             \
     T(TIME,  "timestamptz",  1184, "date or date-time (RFC 3339, ISO 8601)") \
     T(BOOL,  "boolean",      16,   "boolean")                          \
-    T(INT,   "bigint",       20,   "integer")
+    T(INT,   "bigint",       20,   "integer")                          \
+    T(BYTES, "bytea",        17,   "bytes")
 /* clang-format on */
 
 enum mr_type {
@@ -36,9 +37,14 @@ enum mr_source {
     MR_HEADER,        /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
     MR_IF_MATCH,      /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
     MR_TOKEN_USER,    /* the caller's id, from the verified access token */
+    MR_TOKEN_ADMIN,   /* whether the caller is an administrator */
     MR_TOKEN_SESSION, /* the session the access token was issued in, when it names one */
     MR_NEW_ID,        /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
     MR_FINGERPRINT,   /* hash of the body's fields, when there is an Idempotency-Key */
+    MR_TRACE,         /* the request's traceparent (W3C Trace Context), as given or made */
+    MR_UPLOAD_TYPE,   /* of a body that travelled ahead in parts: the one of the op's media types that it has, */
+    MR_UPLOAD_PARTS,  /* how many parts it came in, */
+    MR_UPLOAD_LINES,  /* and how many lines those hold */
     MR_ACTOR          /* filled in by the actor's code before the statement runs */
 };
 
@@ -72,7 +78,7 @@ struct mr_value {
     bool present;
     bool cleared; /* null was given for a clearable field; not present then */
     union {
-        struct mr_slice text; /* borrowed */
+        struct mr_slice text; /* borrowed; MR_BYTES too */
         uint8_t uuid[16];
         int64_t integer; /* MR_INT; MR_TIME in microseconds since 1970 */
         bool boolean;

@@ -114,7 +114,11 @@ static mr_status value(struct mr_buf *out, struct mr_wire *wire, unsigned depth)
     case MR_WIRE_DOUBLE: return number(out, item.number);
     case MR_WIRE_TEXT: mr_json_string(out, item.bytes); return MR_OK;
     case MR_WIRE_BIN: return uuid(out, item.bytes);
-    case MR_WIRE_EXT: return instant(out, &item);
+    case MR_WIRE_EXT:
+        if (item.ext != MR_WIRE_JSON)
+            return instant(out, &item);
+        mr_buf_slice(out, item.bytes);
+        return item.bytes.len > 0 ? MR_OK : MR_INVALID;
     case MR_WIRE_ARRAY: return array(out, wire, item.count, depth);
     case MR_WIRE_MAP: return object(out, wire, item.count, depth);
     }

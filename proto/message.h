@@ -9,7 +9,7 @@
 #include "proto/field.h"
 #include "proto/ops.h"
 
-enum { MR_FIELDS_MAX = 16 };
+enum { MR_FIELDS_MAX = 16, MR_UPLOAD_PART = 256 * 1024 };
 
 /* What the JSON of a success looks like. */
 enum mr_shape {
@@ -35,6 +35,13 @@ struct mr_variant {
     struct mr_when when[4]; /* ended by a NULL field */
 };
 
+/* A body that does not fit a message: it travels ahead, in parts, while it comes in. */
+struct mr_upload {
+    enum mr_op part;   /* the message that carries one: the new id, its place, its bytes */
+    const char *types; /* media types that are taken: "one|of|these" */
+    uint32_t max;      /* bytes in all */
+};
+
 struct mr_traits {
     const char *summary; /* one line for the documentation */
     enum mr_shape shape;
@@ -46,6 +53,7 @@ struct mr_traits {
     unsigned cache_s;                  /* how long the gateway and the client may keep a success; 0: not at all */
     const char *location;              /* path of what was made, with `:field`; NULL: no Location header */
     bool idempotent;                   /* honours Idempotency-Key, which then is the message's key */
+    const struct mr_upload *upload;    /* the body is taken in parts; NULL: it is a JSON object, or none */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };

@@ -26,13 +26,25 @@
     OP(GET,    "/v1/tasks/:taskId",               task_get,           DATA_READER, USER,     200, SQL)      \
     OP(PUT,    "/v1/tasks/:taskId",               task_update,        DATA_WRITER, USER,     200, SQL)      \
     OP(DELETE, "/v1/tasks/:taskId",               task_delete,        DATA_WRITER, USER,     204, SQL)      \
+    OP(POST,   "/v1/tasks/import",                task_import,        DATA_WRITER, USER,     202, SQL)      \
+    OP(GET,    "/v1/stats/tasks",                 task_stats,         DATA_READER, USER,     200, SQL)      \
+    OP(GET,    "/v1/reports",                     report_list,        DATA_READER, USER,     200, SQL)      \
+    OP(GET,    "/v1/reports/:reportId",           report_get,         DATA_READER, USER,     200, SQL)      \
+    OP(GET,    "/v1/jobs",                        job_list,           DATA_READER, ADMIN,    200, SQL)      \
+    OP(GET,    "/v1/jobs/:job",                   job_get,            DATA_READER, ADMIN,    200, SQL)      \
+    OP(GET,    "/v1/jobs/:job/runs",              job_run_list,       DATA_READER, ADMIN,    200, SQL)      \
+    OP(POST,   "/v1/jobs/:job/runs",              job_run_create,     DATA_WRITER, ADMIN,    202, SQL)      \
+    OP(GET,    "/v1/job-runs/:runId",             job_run_get,        DATA_READER, USER,     200, SQL)      \
+    OP(POST,   "/v1/job-runs/:runId/cancel",      job_run_cancel,     DATA_WRITER, USER,     202, SQL)      \
     OP(GET,    "/v1/refdata/taskpriorities",      task_priority_list, DATA_READER, PUBLIC,   200, SQL)      \
     OP(GET,    "/v1/refdata/taskpriorities/:code",task_priority_get,  DATA_READER, PUBLIC,   200, SQL)      \
     OP(GET,    "/v1/health",                      health,             GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/livez",                          livez,              GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/readyz",                         readyz,             GATEWAY,     PUBLIC,   200, CODE)     \
     OP(NONE,   NULL,                              db_ping,            DATA_READER, INTERNAL, 200, SQL)      \
-    OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)
+    OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)     \
+    OP(NONE,   NULL,                              import_part,        DATA_WRITER, INTERNAL, 200, SQL)      \
+    OP(NONE,   NULL,                              run_due,            JOB,         INTERNAL, 200, CODE)
 
 /* Another way to the same row. */
 #define MR_ALIASES(ALIAS)                                                               \
@@ -45,7 +57,9 @@
     ACTOR(GATEWAY,     "gateway",      NONE)                                            \
     ACTOR(AUTH,        "auth",         PRIMARY)                                         \
     ACTOR(DATA_READER, "data-reader",  REPLICA)                                         \
-    ACTOR(DATA_WRITER, "data-writer",  PRIMARY)
+    ACTOR(DATA_WRITER, "data-writer",  PRIMARY)                                         \
+    ACTOR(SCHEDULER,   "scheduler",    PRIMARY)                                         \
+    ACTOR(JOB,         "job",          PRIMARY) /* one for each row of proto/jobs.h */
 
 #define MR_VERBS(VERB) VERB(NONE) VERB(GET) VERB(POST) VERB(PUT) VERB(PATCH) VERB(DELETE)
 /* clang-format on */

@@ -76,6 +76,14 @@ void mr_wire_time(struct mr_buf *out, int64_t micros)
     mr_buf_append(out, bytes, sizeof bytes);
 }
 
+void mr_wire_json(struct mr_buf *out, struct mr_slice text)
+{
+    msgpack_packer pk = packer(out);
+
+    msgpack_pack_ext(&pk, text.len, MR_WIRE_JSON);
+    mr_buf_slice(out, text);
+}
+
 void mr_wire_array(struct mr_buf *out, uint32_t count)
 {
     msgpack_packer pk = packer(out);

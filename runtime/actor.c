@@ -8,6 +8,7 @@
 
 #include "runtime/answer.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
 
@@ -47,7 +48,7 @@ static unsigned instances_each(const struct mr_config *config, enum mr_actor_id 
     case MR_ACTOR_AUTH: return (unsigned)config->actor_auth_count;
     case MR_ACTOR_DATA_READER: return (unsigned)config->actor_reader_count;
     case MR_ACTOR_DATA_WRITER: return (unsigned)config->actor_writer_count;
-    default: return 0;
+    default: return 1;
     }
 }
 
@@ -148,10 +149,12 @@ static void answer_group(struct mr_actor *self, struct mr_message *const *messag
             mr_log(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
             mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
         }
-    if (info->access != MR_ACCESS_INTERNAL) /* what Millrace asks itself is no work */
+    if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
         self->last_work_ms = mr_mono_ms(self->clock);
     atomic_fetch_add(&self->stats.messages, count);
     atomic_fetch_add(&self->stats.batches, 1);
+    mr_metric_add(MR_METRIC_messages, count);
+    mr_metric_add(MR_METRIC_batches, 1);
 }
 
 static void answer_next_batch(struct mr_actor *self)
@@ -196,6 +199,7 @@ static void note_connection(struct mr_actor *self)
     else
         mr_log(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
                mr_log_text("reason", mr_db_last_error(self->db)->message));
+    mr_metric_add(MR_METRIC_db_lost, !up);
 }
 
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
@@ -293,6 +297,7 @@ static void loop(mr_thread *thread, void *argument)
     struct mr_actor *self = argument;
     bool stop = false;
 
+    self->inside = thread;
     if (mr_db_connect(self->db) != MR_OK)
         mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
                mr_log_text("reason", mr_db_last_error(self->db)->message));
@@ -300,7 +305,7 @@ static void loop(mr_thread *thread, void *argument)
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), sleep_ms(self));
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), -1, sleep_ms(self));
 
         if (wake.fd)
             mr_db_listen(self->db);
@@ -315,9 +320,14 @@ static void loop(mr_thread *thread, void *argument)
 
 /* ---- Life ---- */
 
-/* The statements of the actor's ops: those of a message's name, and those that begin with it and "/" or "__". */
+/* The statements of the actor's ops: those of a message's name, and those that begin with it, or with the instance's name,
+   and "/" or "__". */
 static bool belongs(const struct mr_actor *self, const char *statement)
 {
+    const char *own = self->spec->instances != NULL ? strchr(self->name, '/') + 1 : NULL;
+
+    if (own != NULL && strncmp(statement, own, strlen(own)) == 0 && strncmp(statement + strlen(own), "__", 2) == 0)
+        return true;
     for (int op = 0; op < MR_OP_COUNT; op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
         size_t len = strlen(info->name);
@@ -354,6 +364,8 @@ static mr_status open_db(struct mr_actor *self)
         .application_name = self->name,
         .channel = self->instance == 0 && self->lane == MR_LANE_QUICK ? self->spec->channel : NULL,
         .set_wise = true,
+        .statement_timeout = self->spec->statement_timeout,
+        .idle_timeout = self->spec->idle_timeout,
     };
 
     return mr_db_new(&self->db, &options, self->statements);
@@ -382,11 +394,15 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->spec = spec;
     self->config = config;
     self->clock = clock;
+    self->born_ms = mr_wall_ms(clock);
     self->lane = lane;
     self->instance = instance;
     self->on_replica = reads_replica(config, spec->id) && instance < instances_each(config, spec->id, lane);
     self->last = &self->first;
-    mr_actor_mailbox_name(self->name, spec->id, lane, instance);
+    if (spec->instances != NULL)
+        snprintf(self->name, sizeof self->name, "%s", spec->instances[instance]);
+    else
+        mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);
     if (status == MR_OK)
         status = open_db(self);
@@ -402,6 +418,16 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     }
     *out = self;
     return MR_OK;
+}
+
+bool mr_actor_pause(struct mr_actor *self, int ms)
+{
+    return mr_thread_asked_to_end(self->inside, ms);
+}
+
+void mr_actor_ask_to_stop(struct mr_actor *self)
+{
+    mr_thread_ask_to_end(self->thread);
 }
 
 void mr_actor_stop(struct mr_actor **self)

@@ -36,6 +36,7 @@ struct mr_actor_stats {
     _Atomic uint64_t batches;   /* statements or code calls that answered them */
     _Atomic uint64_t expired;   /* dropped past their deadline */
     _Atomic uint64_t malformed; /* not an envelope, or a payload that does not fit its table */
+    _Atomic int64_t claim;      /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
     _Atomic bool connected;     /* the database connection stands */
     _Atomic bool refused;       /* the database refuses user or password: the process has been told to end */
     _Atomic bool resting;       /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
@@ -50,8 +51,12 @@ typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *me
 struct mr_actor_spec {
     enum mr_actor_id id;
     mr_code_handler *const *handlers; /* by op, for the ops whose handler is CODE; NULL: none */
-    const char *channel;              /* the first instance listens to it; NULL: none */
-    enum mr_op tells;                 /* the message without fields that the gateway gets when the channel was notified */
+    const char *const *instances; /* names of its instances, "job/cleanup"; statements of the name behind the slash are theirs.
+                                         NULL: they are counted */
+    int64_t statement_timeout;    /* milliseconds; 0: the deadline of a request */
+    int64_t idle_timeout;         /* for a transaction that is left open, milliseconds; 0: a minute */
+    const char *channel;          /* the first instance listens to it; NULL: none */
+    enum mr_op tells;             /* the message without fields that the gateway gets when the channel was notified */
 };
 
 struct mr_actor {
@@ -62,10 +67,12 @@ struct mr_actor {
     enum mr_lane lane;
     unsigned instance;
     bool on_replica; /* its connection goes to DB_HOST_READ_ONLY */
+    int64_t born_ms; /* wall clock; with the process id it tells this actor from every other */
     struct mr_actor_stats stats;
 
     /* The actor thread's own. */
     mr_thread *thread;
+    mr_thread *inside; /* the same, as the thread knows it */
     mr_mailbox *mailbox;
     mr_db *db;
     const struct mr_statement **statements;
@@ -84,6 +91,9 @@ struct mr_actor {
 mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
                          const struct mr_config *config, const struct mr_clock *clock) MR_WARN_UNUSED;
 
+/* Asks the thread to end after the batch at hand, without waiting for that. */
+void mr_actor_ask_to_stop(struct mr_actor *self);
+
 /* Ends the thread after the batch at hand, logs its figures and frees it. Accepts NULL. */
 void mr_actor_stop(struct mr_actor **self);
 
@@ -98,6 +108,12 @@ void mr_actor_mailbox_name(char out[MR_MAILBOX_NAME], enum mr_actor_id id, enum 
  * reads from it, the second from the primary, for users who have just written.
  */
 unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane);
+
+/*
+ * For handlers that take long: sleeps for `ms` (0: not at all), but not a moment longer than until the actor is asked to
+ * stop; whether it was. What is at hand is to be brought to an end soon then.
+ */
+bool mr_actor_pause(struct mr_actor *self, int ms);
 
 /* Hash of a message's resource and key, never 0; 0 when the op has no key. Used to keep the order of a key. */
 uint64_t mr_message_key(enum mr_op op, const struct mr_value *values);

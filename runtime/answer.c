@@ -1,5 +1,7 @@
 #include "runtime/answer.h"
 
+#include <stdio.h>
+
 #include "runtime/log.h"
 #include "runtime/plan.h"
 #include "runtime/rows.h"
@@ -117,11 +119,15 @@ static mr_status bind(struct mr_actor *self, struct mr_message *const *messages,
 static void answer_with_status(struct mr_actor *self, struct mr_message *message, const struct mr_row *row)
 {
     mr_status status = mr_status_from_http((int)row->status);
-    char field[64] = "";
+    char field[64];
+    char text[120];
 
-    memcpy(field, row->field.data, row->field.len < sizeof field ? row->field.len : sizeof field - 1);
+    snprintf(field, sizeof field, "%.*s", (int)row->field.len, row->field.data);
+    snprintf(text, sizeof text, "%.*s", (int)row->message.len, row->message.data);
     if (field[0] == '\0')
         mr_answer_error(self, message, status, NULL, NULL, NULL);
+    else if (text[0] != '\0')
+        mr_answer_error(self, message, status, field, status == MR_CONFLICT ? "state" : "range", text);
     else if (status == MR_CONFLICT)
         mr_answer_error(self, message, status, field, "taken", "is taken already");
     else

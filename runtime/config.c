@@ -1,5 +1,6 @@
 #include "runtime/config.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +55,7 @@ static bool is_for(const struct setting *setting, enum mr_role_of_process role)
     case MR_RUN_API: return strchr(setting->roles, 'A') != NULL;
     case MR_RUN_SCHEDULER: return strchr(setting->roles, 'S') != NULL;
     case MR_RUN_MIGRATE: return strchr(setting->roles, 'M') != NULL;
+    case MR_RUN_HEALTH: return strchr(setting->roles, 'H') != NULL;
     }
     return false;
 }
@@ -152,6 +154,18 @@ static void complain(struct mr_buf *problems, const struct setting *setting, con
     mr_buf_char(problems, '\n');
 }
 
+/* A rule by name that somebody above knows; without one every text is good. */
+static void check_text(struct mr_buf *problems, const struct setting *setting, const char *value,
+                       const struct mr_config_check *checks)
+{
+    struct mr_buf reason = {0};
+
+    for (; setting->type == TEXT && checks != NULL && checks->rule != NULL; checks++)
+        if (strcmp(checks->rule, setting->rule) == 0 && !checks->is_good(value, &reason))
+            mr_buf_printf(problems, "%s=%s: %.*s\n", setting->name, value, (int)reason.len, reason.len > 0 ? reason.data : "");
+    mr_buf_fini(&reason);
+}
+
 /* What production asks of a secret that is set. */
 static void check_secret(const char *name, const char *secret, struct mr_buf *problems)
 {
@@ -167,7 +181,7 @@ static void check_whole(struct mr_config *config, enum mr_role_of_process role, 
     bool uses_tokens = role == MR_RUN_ALL || role == MR_RUN_API;
     bool production = config->node_env != NULL && strcmp(config->node_env, "production") == 0;
 
-    if (role != MR_RUN_ALL && config->db_host[0] == '\0')
+    if (role != MR_RUN_ALL && role != MR_RUN_HEALTH && config->db_host[0] == '\0')
         mr_buf_text(problems, "DB_HOST: expected a host name or a socket directory; only `millrace all` can do without\n");
     if (!uses_tokens)
         return;
@@ -181,7 +195,8 @@ static void check_whole(struct mr_config *config, enum mr_role_of_process role, 
         check_secret("JWT_SECRET_PREVIOUS", config->jwt_secret_previous, problems);
 }
 
-mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get, struct mr_buf *problems)
+mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get,
+                         const struct mr_config_check *checks, struct mr_buf *problems)
 {
     struct mr_config config = {0};
     size_t before = problems->len;
@@ -191,6 +206,8 @@ mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr
 
         if (value != NULL && !store(&config, &settings[i], value))
             complain(problems, &settings[i], value);
+        if (value != NULL)
+            check_text(problems, &settings[i], value, checks);
         if (value == NULL && !store(&config, &settings[i], settings[i].otherwise))
             complain(problems, &settings[i], settings[i].otherwise);
     }
@@ -199,6 +216,45 @@ mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr
         return MR_INVALID;
     *out = config;
     return problems->failed ? MR_NO_MEMORY : MR_OK;
+}
+
+const char *mr_config_text(const struct mr_config *self, const char *name)
+{
+    size_t i = 0;
+
+    while (i < SETTING_COUNT && strcmp(settings[i].name, name) != 0)
+        i++;
+    assert(i < SETTING_COUNT && (settings[i].type == TEXT || settings[i].type == CHOICE));
+    return *(const char *const *)(const void *)((const char *)self + settings[i].offset);
+}
+
+static void value_json(struct mr_buf *out, const struct setting *setting, const void *member)
+{
+    switch (setting->type) {
+    case INTEGER:
+    case BYTES:
+    case DURATION: mr_buf_int(out, *(const int64_t *)member); break;
+    case BOOLEAN: mr_buf_text(out, *(const bool *)member ? "true" : "false"); break;
+    case CHOICE:
+    case TEXT:
+    case SECRET: mr_json_string(out, mr_slice_of(*(const char *const *)member)); break;
+    }
+}
+
+void mr_config_values_json(struct mr_buf *out, const struct mr_config *self)
+{
+    char before = '{';
+
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (!is_for(&settings[i], MR_RUN_SCHEDULER) || settings[i].type == SECRET)
+            continue;
+        mr_buf_char(out, before);
+        mr_json_string(out, mr_slice_of(settings[i].name));
+        mr_buf_char(out, ':');
+        value_json(out, &settings[i], (const char *)self + settings[i].offset);
+        before = ',';
+    }
+    mr_buf_char(out, '}');
 }
 
 static const char *shown(const struct setting *setting, mr_getenv *get)

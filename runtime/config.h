@@ -12,7 +12,7 @@
 #include "runtime/settings.h"
 
 /* What a process does; decides which settings it reads. */
-enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRATE };
+enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRATE, MR_RUN_HEALTH };
 
 /* The secret that documents and examples show: good enough to try things, refused in production. */
 #define MR_EXAMPLE_JWT_SECRET "development-only-secret-do-not-use-in-production"
@@ -37,12 +37,27 @@ struct mr_config {
 /* How the environment is read; getenv in the binary, a table in tests. */
 typedef const char *mr_getenv(const char *name);
 
+/* A rule for text that a folder above this one knows: `rule` is its name in the settings table. */
+struct mr_config_check {
+    const char *rule;
+    bool (*is_good)(const char *value, struct mr_buf *reason); /* false: `reason` says what is expected */
+};
+
 /*
  * Fills `out` for a role. Every problem is appended to `problems`, one line each with name, value (never a
- * secret's) and what is expected. MR_INVALID when there is at least one.
+ * secret's) and what is expected. MR_INVALID when there is at least one. `checks` is ended by a NULL rule; NULL: none.
  */
 mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get,
-                         struct mr_buf *problems) MR_WARN_UNUSED;
+                         const struct mr_config_check *checks, struct mr_buf *problems) MR_WARN_UNUSED;
+
+/* The value of a TEXT or CHOICE setting by its name, e.g. "SCHEDULE_TIMEZONE"; "" when unset. The name has to exist. */
+const char *mr_config_text(const struct mr_config *self, const char *name);
+
+/*
+ * Appends the settings of the role `scheduler` that are no secrets as a JSON object, durations in milliseconds: what
+ * the statements of jobs may ask for.
+ */
+void mr_config_values_json(struct mr_buf *out, const struct mr_config *self);
 
 /* Appends every setting with its effective value, secrets masked: lines for people, or a JSON array. */
 void mr_config_print(struct mr_buf *out, mr_getenv *get);

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000 };
+enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, IDLE_TIMEOUT_MS = 60000, LOOK_MS = 100, CANCEL_MS = 2000 };
 
 /* Object identifiers of the result types that are understood (pg_type.dat). */
 /* clang-format off */
 enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25, OID_FLOAT8 = 701,
-       OID_VARCHAR = 1043, OID_TIMESTAMPTZ = 1184, OID_UUID = 2950, OID_UNKNOWN = 705 };
+       OID_VARCHAR = 1043, OID_TIMESTAMPTZ = 1184, OID_UUID = 2950, OID_UNKNOWN = 705, OID_JSON = 114, OID_JSONB = 3802 };
 /* clang-format on */
 
 struct mr_db {
@@ -223,9 +223,13 @@ static void server_options(char *out, size_t room, const struct mr_db_options *o
     static const char planner[] = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off"
                                   " -c enable_mergejoin=off -c jit=off";
 
-    snprintf(out, room, "-c statement_timeout=%lld -c lock_timeout=%lld -c idle_in_transaction_session_timeout=60000%s",
-             options->set_wise ? (long long)options->config->request_timeout : 0LL,
-             options->set_wise ? (long long)options->config->db_lock_timeout : 0LL, options->set_wise ? planner : "");
+    int64_t statement_timeout = options->statement_timeout != 0 ? options->statement_timeout : options->config->request_timeout;
+
+    snprintf(out, room, "-c statement_timeout=%lld -c lock_timeout=%lld -c idle_in_transaction_session_timeout=%lld%s",
+             options->set_wise ? (long long)statement_timeout : 0LL,
+             options->set_wise ? (long long)options->config->db_lock_timeout : 0LL,
+             options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS,
+             options->set_wise ? planner : "");
 }
 
 static PGconn *start_connect(const struct mr_db_options *options)
@@ -403,6 +407,33 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
     return status;
 }
 
+static void cancel(mr_db *self)
+{
+    PGcancel *order = PQgetCancel(self->conn);
+    char ignored[256];
+
+    if (order != NULL)
+        PQcancel(order, ignored, sizeof ignored);
+    PQfreeCancel(order);
+}
+
+mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument)
+{
+    if (self->conn == NULL)
+        return MR_UNAVAILABLE;
+    if (!PQsendQuery(self->conn, sql))
+        return fail_lost(self, PQerrorMessage(self->conn));
+    while (!await_result(self, now_ms(self) + LOOK_MS)) {
+        if (PQstatus(self->conn) == CONNECTION_BAD)
+            return fail_lost(self, PQerrorMessage(self->conn));
+        if (is_over(argument)) {
+            cancel(self);
+            break;
+        }
+    }
+    return take_results(self, now_ms(self) + CANCEL_MS, NULL);
+}
+
 const struct mr_db_error *mr_db_last_error(const mr_db *self)
 {
     return &self->error;
@@ -467,6 +498,8 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
     case OID_TEXT:
     case OID_VARCHAR:
     case OID_UNKNOWN: mr_wire_text(out, bytes); return MR_OK;
+    case OID_JSON: mr_wire_json(out, bytes); return MR_OK;
+    case OID_JSONB: mr_wire_json(out, (struct mr_slice){bytes.data + 1, bytes.len - 1}); return MR_OK; /* behind its version */
     case OID_UUID: mr_wire_uuid(out, (const uint8_t *)bytes.data); return MR_OK;
     case OID_TIMESTAMPTZ: mr_wire_time(out, big_endian(bytes) + MR_POSTGRES_EPOCH_MICROS); return MR_OK;
     case OID_FLOAT8:

@@ -24,6 +24,9 @@ struct mr_db_options {
     const char *application_name;   /* shows in pg_stat_activity; borrowed */
     const char *channel;            /* LISTEN to it (a plain identifier); NULL: to none */
     bool set_wise;                  /* generic plans and index scans only: what set-wise statements need */
+    int64_t statement_timeout; /* of a set-wise connection, milliseconds; the server ends what takes longer. 0: the deadline of
+                                       a request */
+    int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
 };
 
 /* What went wrong last, for the log and for the decision what to do about it. */
@@ -77,6 +80,12 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 
 /* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
+
+/*
+ * As mr_db_exec without rows and without a deadline, but cancels the statement once `is_over` (asked some times a second)
+ * says so; MR_TIMEOUT then.
+ */
+mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;
 
 const struct mr_db_error *mr_db_last_error(const mr_db *self);
 

@@ -78,6 +78,8 @@ static void json_line(struct mr_buf *line, enum mr_log_level level, const char *
     json_member(line, "level", mr_slice_of(level_names[level]));
     json_member(line, "message", mr_slice_of(message));
     for (; fields->name != NULL; fields++) {
+        if (fields->name[0] == '\0')
+            continue;
         if (fields->text.data != NULL) {
             json_member(line, fields->name, fields->text);
             continue;
@@ -97,6 +99,8 @@ static void pretty_line(struct mr_buf *line, enum mr_log_level level, const char
     mr_buf_append(line, timestamp(time).data + 11, 12);
     mr_buf_printf(line, "  %-5s  %s", level_names[level], message);
     for (; fields->name != NULL; fields++) {
+        if (fields->name[0] == '\0')
+            continue;
         mr_buf_printf(line, "  %s=", fields->name);
         if (fields->text.data == NULL)
             mr_buf_int(line, fields->integer);

@@ -14,7 +14,7 @@
 
 enum mr_log_level { MR_LOG_DEBUG, MR_LOG_INFO, MR_LOG_WARN, MR_LOG_ERROR };
 
-/* A named value of a line: text when `text.data` is set, else the integer. */
+/* A named value of a line: text when `text.data` is set, else the integer. With the name "" it is left out. */
 struct mr_log_field {
     const char *name;
     struct mr_slice text;

@@ -38,6 +38,7 @@ struct mr_thread {
     void *argument;
     zactor_t *actor;
     zsock_t *pipe; /* our end, inside the thread */
+    bool asked;    /* to end; the thread's own */
 };
 
 _Static_assert(sizeof(zmq_msg_t) == sizeof(((struct mr_parcel *)NULL)->frame), "a parcel holds one zmq_msg_t");
@@ -168,30 +169,45 @@ int mr_mailbox_fd(mr_mailbox *self)
     return (int)zsock_fd(self->socket);
 }
 
-static bool is_stop(zsock_t *pipe)
+/* Reads the pipe once it has something; what it said stays. */
+static bool read_pipe(mr_thread *self, bool readable)
 {
-    char *command = zstr_recv_nowait(pipe);
-    bool stop = command != NULL && streq(command, "$TERM");
+    char *command = readable ? zstr_recv_nowait(self->pipe) : NULL;
 
+    self->asked = self->asked || (command != NULL && streq(command, "$TERM"));
     zstr_free(&command);
-    return stop;
+    return self->asked;
 }
 
-struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int timeout_ms)
+struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int other_fd, int timeout_ms)
 {
-    zmq_pollitem_t items[] = {
+    struct mr_wake wake = {.stop = thread->asked};
+    zmq_pollitem_t items[4] = {
         {.socket = self->handle, .events = ZMQ_POLLIN},
         {.socket = zsock_resolve(thread->pipe), .events = ZMQ_POLLIN},
-        {.fd = fd, .events = ZMQ_POLLIN},
     };
+    int count = 2;
+    int fd_at = fd >= 0 ? count++ : -1;
+    int other_at = other_fd >= 0 ? count++ : -1;
 
-    if (zmq_poll(items, fd >= 0 ? 3 : 2, timeout_ms) <= 0)
-        return (struct mr_wake){0};
-    return (struct mr_wake){
-        .mail = (items[0].revents & ZMQ_POLLIN) != 0,
-        .stop = (items[1].revents & ZMQ_POLLIN) != 0 && is_stop(thread->pipe),
-        .fd = fd >= 0 && items[2].revents != 0,
-    };
+    if (fd_at >= 0)
+        items[fd_at] = (zmq_pollitem_t){.fd = fd, .events = ZMQ_POLLIN};
+    if (other_at >= 0)
+        items[other_at] = (zmq_pollitem_t){.fd = other_fd, .events = ZMQ_POLLIN};
+    if (zmq_poll(items, count, wake.stop ? 0 : timeout_ms) <= 0)
+        return wake;
+    wake.mail = (items[0].revents & ZMQ_POLLIN) != 0;
+    wake.stop = read_pipe(thread, (items[1].revents & ZMQ_POLLIN) != 0);
+    wake.fd = fd_at >= 0 && items[fd_at].revents != 0;
+    wake.other_fd = other_at >= 0 && items[other_at].revents != 0;
+    return wake;
+}
+
+bool mr_thread_asked_to_end(mr_thread *self, int timeout_ms)
+{
+    zmq_pollitem_t item = {.socket = zsock_resolve(self->pipe), .events = ZMQ_POLLIN};
+
+    return self->asked || read_pipe(self, zmq_poll(&item, 1, timeout_ms) > 0);
 }
 
 /* Signals are for the main thread, which turns them into an orderly end. */
@@ -230,6 +246,11 @@ void mr_thread_ready(mr_thread *self)
 {
     HAND_OVER(self);
     zsock_signal(self->pipe, 0);
+}
+
+void mr_thread_ask_to_end(mr_thread *self)
+{
+    zstr_send(self->actor, "$TERM");
 }
 
 void mr_thread_stop(mr_thread **self)

@@ -55,22 +55,32 @@ int mr_mailbox_fd(mr_mailbox *self);
 /* What ended a wait. */
 struct mr_wake {
     bool mail;
-    bool stop; /* the thread was asked to end */
+    bool stop; /* the thread was asked to end; stays so */
     bool fd;
+    bool other_fd;
 };
 
-/* Waits for mail, for mr_thread_stop or for `fd` (-1: none) to be readable, at most `timeout_ms` (-1: no limit). */
-struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int timeout_ms);
+/*
+ * Waits for mail, for mr_thread_stop or for `fd` or `other_fd` (-1: none) to be readable, at most `timeout_ms` (-1: no
+ * limit).
+ */
+struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int other_fd, int timeout_ms);
 
 /* ---- Threads, started and stopped synchronously ---- */
 
-/* Runs in the new thread. Has to call mr_thread_ready once, and to return soon after a wait said `stop`. */
+/* Runs in the new thread. Has to call mr_thread_ready once, and to return soon after it was asked to end. */
 typedef void mr_thread_main(mr_thread *self, void *argument);
 
 /* Starts a thread and returns when it is ready. `argument` has to outlive it. NULL when memory is short. */
 mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument);
 
 void mr_thread_ready(mr_thread *self);
+
+/* Waits until the thread is asked to end, `timeout_ms` at most; whether it was. For the thread itself. */
+bool mr_thread_asked_to_end(mr_thread *self, int timeout_ms);
+
+/* Asks the thread to end and does not wait, so that several can do so side by side; mr_thread_stop waits. */
+void mr_thread_ask_to_end(mr_thread *self);
 
 /* Asks the thread to end and waits until it has. Accepts NULL. */
 void mr_thread_stop(mr_thread **self);

@@ -66,12 +66,47 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
         return;
     }
     switch (type) {
-    case MR_TEXT: element(out, value->text.data, value->text.len); break;
+    case MR_TEXT:
+    case MR_BYTES: element(out, value->text.data, value->text.len); break;
     case MR_UUID: element(out, value->uuid, 16); break;
     case MR_TIME: element_int64(out, value->integer - MR_POSTGRES_EPOCH_MICROS); break;
     case MR_INT: element_int64(out, value->integer); break;
     case MR_BOOL: element(out, &(char){value->boolean ? 1 : 0}, 1); break;
     }
+}
+
+void mr_params_text(struct mr_params *self, unsigned column, const char *text)
+{
+    mr_params_add(self, column, MR_TEXT,
+                  &(struct mr_value){.present = text != NULL, .text = mr_slice_of(text != NULL ? text : "")});
+}
+
+void mr_params_int(struct mr_params *self, unsigned column, int64_t integer)
+{
+    mr_params_add(self, column, MR_INT, &(struct mr_value){.present = true, .integer = integer});
+}
+
+void mr_params_time(struct mr_params *self, unsigned column, int64_t micros)
+{
+    mr_params_add(self, column, MR_TIME, &(struct mr_value){.present = true, .integer = micros});
+}
+
+void mr_params_bool(struct mr_params *self, unsigned column, bool boolean)
+{
+    mr_params_add(self, column, MR_BOOL, &(struct mr_value){.present = true, .boolean = boolean});
+}
+
+void mr_params_id(struct mr_params *self, unsigned column, const uint8_t id[16])
+{
+    struct mr_value value = {.present = true};
+
+    memcpy(value.uuid, id, sizeof value.uuid);
+    mr_params_add(self, column, MR_UUID, &value);
+}
+
+void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type)
+{
+    mr_params_add(self, column, type, &(struct mr_value){.present = false});
 }
 
 mr_status mr_params_end(struct mr_params *self)

@@ -33,6 +33,14 @@ void mr_params_begin(struct mr_params *self, unsigned count);
 /* Appends a value of `type` to array `column`; NULL when it is not present. Every call for a column has the same type. */
 void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
+/* The same for code that has no field's value at hand. `text` NULL: NULL. `micros`: since 1970. */
+void mr_params_text(struct mr_params *self, unsigned column, const char *text);
+void mr_params_int(struct mr_params *self, unsigned column, int64_t integer);
+void mr_params_time(struct mr_params *self, unsigned column, int64_t micros);
+void mr_params_bool(struct mr_params *self, unsigned column, bool boolean);
+void mr_params_id(struct mr_params *self, unsigned column, const uint8_t id[16]);
+void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type);
+
 /* Completes the heads of the arrays. MR_NO_MEMORY when an append failed. */
 mr_status mr_params_end(struct mr_params *self) MR_WARN_UNUSED;
 

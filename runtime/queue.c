@@ -4,6 +4,7 @@
 
 #include "runtime/answer.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 
 static struct mr_message *message_new(struct mr_actor *self)
 {
@@ -30,6 +31,12 @@ static void enqueue(struct mr_actor *self, struct mr_message *message)
     self->waiting++;
 }
 
+static void note_expired(struct mr_actor *self)
+{
+    atomic_fetch_add(&self->stats.expired, 1);
+    mr_metric_add(MR_METRIC_expired, 1);
+}
+
 void mr_queue_sweep(struct mr_actor *self)
 {
     int64_t now_ms = mr_wall_ms(self->clock);
@@ -44,7 +51,7 @@ void mr_queue_sweep(struct mr_actor *self)
             continue;
         }
         if (expired)
-            atomic_fetch_add(&self->stats.expired, 1);
+            note_expired(self);
         *link = message->next;
         self->waiting--;
         message_free(self, message);

@@ -7,9 +7,9 @@ static int *reserved(struct mr_row_plan *plan, const char *name)
     const struct {
         const char *name;
         int *index;
-    } table[] = {{"$status", &plan->status},         {"$field", &plan->field}, {"$next", &plan->next},
-                 {"$version", &plan->version},       {"$page", &plan->page},   {"$pageSize", &plan->page_size},
-                 {"$totalItems", &plan->total_items}};
+    } table[] = {{"$status", &plan->status},      {"$field", &plan->field},           {"$next", &plan->next},
+                 {"$message", &plan->message},    {"$version", &plan->version},       {"$page", &plan->page},
+                 {"$pageSize", &plan->page_size}, {"$totalItems", &plan->total_items}};
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(name, table[i].name) == 0)
@@ -34,8 +34,15 @@ void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
 {
     unsigned columns = mr_rows_columns(rows);
 
-    *out = (struct mr_row_plan){
-        .status = -1, .field = -1, .next = -1, .version = -1, .id = -1, .page = -1, .page_size = -1, .total_items = -1};
+    *out = (struct mr_row_plan){.status = -1,
+                                .field = -1,
+                                .message = -1,
+                                .next = -1,
+                                .version = -1,
+                                .id = -1,
+                                .page = -1,
+                                .page_size = -1,
+                                .total_items = -1};
     for (unsigned i = 0; i < columns; i++) {
         const char *name = mr_rows_name(rows, i);
         int *index = reserved(out, name);
@@ -67,6 +74,7 @@ void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_ro
 {
     out->status = int_or_zero(rows, row, plan->status);
     out->field = text_or_empty(rows, row, plan->field);
+    out->message = text_or_empty(rows, row, plan->message);
     out->head.next = text_or_empty(rows, row, plan->next);
     out->head.version = int_or_zero(rows, row, plan->version);
     out->head.id = text_or_empty(rows, row, plan->id);

@@ -2,8 +2,8 @@
  * rows: from the columns of a result to the JSON-to-be of a reply.
  *
  * A column's name is its JSON name; a dotted name ("taskPriority.code") nests, its columns standing side by
- * side; a NULL is left out. Reserved: n (the ordinal), "$status", "$field", "$next", "$version", "$page", "$pageSize",
- * "$totalItems".
+ * side; a NULL is left out. Reserved: n (the ordinal), "$status", "$field", "$message", "$next", "$version", "$page",
+ * "$pageSize", "$totalItems".
  */
 #ifndef MR_RUNTIME_ROWS_H
 #define MR_RUNTIME_ROWS_H
@@ -24,13 +24,14 @@ struct mr_row_plan {
     struct mr_column columns[MR_COLUMNS_MAX];
     unsigned count;
     unsigned ordinal;
-    int status, field, next, version, id, page, page_size, total_items; /* column index, -1: none */
+    int status, field, message, next, version, id, page, page_size, total_items; /* column index, -1: none */
 };
 
 /* The reserved columns of a row that concern its message as a whole. */
 struct mr_row {
     int64_t status; /* HTTP code; 0: success */
     struct mr_slice field;
+    struct mr_slice message;   /* what is wrong with the field; empty: the usual for the status */
     struct mr_reply_head head; /* the id is that of a column of that name */
 };
 

@@ -9,10 +9,12 @@
  *   DURATION  "least..most"                int64_t, milliseconds; ms, s, m, h, d may follow, s when none does
  *   BOOLEAN   ""                           bool
  *   CHOICE    "one|of|these"               const char *
- *   TEXT      "" or "required"             const char *, "" when unset
+ *   TEXT      "", "required", or the name    const char *, "" when unset
+ *             of a check that a caller of
+ *             mr_config_read brings along
  *   SECRET    as TEXT                      const char *; never printed
  *
- * Roles: A api, S scheduler, M migrate; `all` is A and S together. A role ignores what is not for it.
+ * Roles: A api, S scheduler, M migrate, H health; `all` is A and S together. A role ignores what is not for it.
  */
 #ifndef MR_RUNTIME_SETTINGS_H
 #define MR_RUNTIME_SETTINGS_H
@@ -20,9 +22,9 @@
 /* clang-format off */
 #define MR_SETTINGS(SET)                                                                                                                    \
     /*  member                 name                       alias          type      default            rule                    roles  about */ \
-    SET(node_env,              "NODE_ENV",                NULL,          CHOICE,   "development",     "development|test|production", "ASM", "production refuses weak secrets; development reads a .env file") \
-    SET(app_port,              "APP_PORT",                NULL,          INTEGER,  "3000",            "1..65535",             "A",   "port of the API") \
-    SET(app_host,              "APP_HOST",                NULL,          TEXT,     "::",              "",                     "A",   "address to listen on; :: is every IPv6 and IPv4 address") \
+    SET(node_env,              "NODE_ENV",                NULL,          CHOICE,   "development",     "development|test|production", "ASMH", "production refuses weak secrets; development reads a .env file") \
+    SET(app_port,              "APP_PORT",                NULL,          INTEGER,  "3000",            "1..65535",             "AH",  "port of the API") \
+    SET(app_host,              "APP_HOST",                NULL,          TEXT,     "::",              "",                     "AH",  "address to listen on; :: is every IPv6 and IPv4 address") \
     SET(app_version,           "APP_VERSION",             NULL,          TEXT,     "",                "",                     "A",   "version that health tells when it is a semantic version; else the build's") \
     SET(logging_level,         "LOGGING_LEVEL",           NULL,          CHOICE,   "info",            "debug|info|warn|error", "ASM", "least level that is logged") \
     SET(logging_format,        "LOGGING_FORMAT",          NULL,          CHOICE,   "json",            "json|pretty",          "ASM", "json for machines, pretty for people") \
@@ -60,6 +62,20 @@
     SET(rate_auth,             "RATE_LIMIT_AUTH_PER_MINUTE", NULL,      INTEGER,  "20",              "0..1000000",           "A",   "requests a minute that one client address may make of the auth routes; 0: no limit") \
     SET(rate_default,          "RATE_LIMIT_PER_MINUTE",  NULL,          INTEGER,  "0",               "0..1000000",           "A",   "requests a minute that one user, or one address that is not signed in, may make elsewhere; 0: no limit") \
     SET(trust_proxy_hops,      "TRUST_PROXY_HOPS",       NULL,          INTEGER,  "0",               "0..16",                "A",   "proxies in front; the client address is the entry of X-Forwarded-For that many from the right, with 0 that of the connection") \
+    SET(cron_cleanup,          "SCHEDULE_TASK_CLEANUP_CRON", NULL,       TEXT,     "",                "cron",                 "S",   "when the job `cleanup` runs, e.g. 0 2 * * *; unset: it is not scheduled") \
+    SET(cron_aggregate,        "SCHEDULE_TASK_AGGREGATE_CRON", NULL,     TEXT,     "",                "cron",                 "S",   "when the job `aggregate` runs") \
+    SET(cron_report,           "SCHEDULE_TASK_REPORT_CRON", NULL,        TEXT,     "",                "cron",                 "S",   "when the job `report` runs; each tick reports the week before it") \
+    SET(cron_maintenance,      "SCHEDULE_TASK_MAINTENANCE_CRON", NULL,   TEXT,     "",                "cron",                 "S",   "when the job `maintenance` runs") \
+    SET(schedule_timezone,     "SCHEDULE_TIMEZONE",      NULL,           TEXT,     "UTC",             "timezone",             "S",   "time zone of the cron expressions, by its IANA name") \
+    SET(schedule_missed,       "SCHEDULE_MISSED",        NULL,           CHOICE,   "once",            "once|skip|all",        "S",   "ticks that came while no scheduler ran: one run for all of them, none, or one each for those of the last 24 h") \
+    SET(schedule_idle_poll,    "SCHEDULE_IDLE_POLL",     NULL,           DURATION, "0s",              "0s..1d",               "S",   "how often a scheduler that let the database sleep looks for runs; 0s: at its next tick only") \
+    SET(job_chunk_rows,        "JOB_CHUNK_ROWS",         NULL,           INTEGER,  "5000",            "1..100000",            "S",   "rows that a job handles in one transaction at most") \
+    SET(job_run_retention,     "JOB_RUN_RETENTION",      NULL,           DURATION, "14d",             "1h..3650d",            "S",   "how long the history of runs is kept") \
+    SET(cleanup_completed_after, "CLEANUP_COMPLETED_AFTER", NULL,        DURATION, "30d",             "0s..3650d",            "S",   "age past which a completed task is deleted") \
+    SET(cleanup_scope,         "CLEANUP_SCOPE",          NULL,           CHOICE,   "completed",       "completed|all",        "S",   "all deletes every task, for playgrounds") \
+    SET(job_noop,              "JOB_NOOP",               NULL,           BOOLEAN,  "false",           "",                     "S",   "a job `noop` that does nothing, for measuring") \
+    SET(health_socket,         "HEALTH_SOCKET",          NULL,           TEXT,     "millrace-scheduler", "",                  "SH",  "name, in the abstract name space, of the Unix socket on which a scheduler answers `millrace health`") \
+    SET(metrics_emf,           "METRICS_EMF",            NULL,           BOOLEAN,  "false",           "",                     "AS",  "whether to write metrics once a minute as CloudWatch embedded-metric lines") \
     SET(state_dir,             "MILLRACE_STATE_DIR",      NULL,          TEXT,     ".millrace",       "",                     "A",   "where the embedded PostgreSQL of `all` lives") \
     SET(pg_bin_dir,            "MILLRACE_PG_BIN",         NULL,          TEXT,     "",                "",                     "A",   "directory of initdb and postgres for the embedded server; unset: searched for")
 /* clang-format on */

@@ -51,17 +51,18 @@ static void test_statement__parameters_are_those_of_the_field_table(void **state
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++) {
         int op = op_of(s->name);
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
-        bool is_main = strcmp(info->name, s->name) == 0;
+        bool is_main = op >= 0 && strcmp(info->name, s->name) == 0;
         struct mr_buf expected = {0};
 
-        assert_true(op >= 0);
+        if (op < 0)
+            continue; /* of a job, or of the scheduler */
         for (const struct mr_variant *v = info->traits->variants; v != NULL && v->statement != NULL; v++)
             is_main = is_main || strcmp(v->statement, s->name) == 0;
         if (!is_main)
             continue; /* of C code, which binds its own */
         for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++) {
             static const char *const names[] = {[MR_TEXT] = "text", [MR_UUID] = "uuid", [MR_TIME] = "timestamp with time zone",
-                                                [MR_BOOL] = "boolean", [MR_INT] = "bigint"};
+                                                [MR_BOOL] = "boolean", [MR_INT] = "bigint", [MR_BYTES] = "bytea"};
 
             mr_buf_printf(&expected, "%s%s[]", expected.len > 0 ? "," : "", names[f->type]);
             if (f->clearable)

@@ -148,7 +148,7 @@ int database_server_stop(void **state)
 void database_config(struct mr_config *out, const char *database_name)
 {
     struct mr_buf problems = {0};
-    mr_status status = mr_config_read(out, MR_RUN_ALL, nothing_set, &problems);
+    mr_status status = mr_config_read(out, MR_RUN_ALL, nothing_set, NULL, &problems);
 
     mr_buf_fini(&problems);
     assert_int_equal(status, MR_OK);

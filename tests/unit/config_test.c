@@ -22,7 +22,7 @@ static mr_status read_config(struct mr_config *out, enum mr_role_of_process role
 {
     environment = env;
     mr_buf_clear(problems, SIZE_MAX);
-    return mr_config_read(out, role, get, problems);
+    return mr_config_read(out, role, get, NULL, problems);
 }
 
 /* Reads with one setting; fails the test when it is refused. */

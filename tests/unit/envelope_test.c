@@ -177,6 +177,7 @@ static void fill(struct mr_value *values, enum mr_op op)
         values[i].present = true;
         switch (mr_op_info(op)->traits->fields[i].type) {
         case MR_TEXT: values[i].text = MR_SLICE("some text"); break;
+        case MR_BYTES: values[i].text = MR_SLICE("\xff\0bytes"); break;
         case MR_UUID: memset(values[i].uuid, 0x40 + i, 16); break;
         case MR_TIME: values[i].integer = INT64_C(-1000001) * (i + 1); break;
         case MR_INT: values[i].integer = i + 1; break;
@@ -192,7 +193,8 @@ static void compare(const struct mr_value *a, const struct mr_value *b, enum mr_
     if (!a->present)
         return;
     switch (type) {
-    case MR_TEXT: assert_int_equal(a->text.len, b->text.len); assert_memory_equal(a->text.data, b->text.data, a->text.len); break;
+    case MR_TEXT:
+    case MR_BYTES: assert_int_equal(a->text.len, b->text.len); assert_memory_equal(a->text.data, b->text.data, a->text.len); break;
     case MR_UUID: assert_memory_equal(a->uuid, b->uuid, 16); break;
     case MR_TIME:
     case MR_INT: assert_int_equal(a->integer, b->integer); break;

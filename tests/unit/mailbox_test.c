@@ -138,7 +138,7 @@ static void echo(mr_thread *thread, void *argument)
     self->running = 1;
     mr_thread_ready(thread);
     while (!stop) {
-        stop = mr_mailbox_wait(self->mailbox, thread, -1, -1).stop;
+        stop = mr_mailbox_wait(self->mailbox, thread, -1, -1, -1).stop;
         while (mr_mailbox_take(self->mailbox, &parcel)) {
             if (mr_mailbox_send(self->mailbox, parcel.from, parcel.data, parcel.len) == MR_OK)
                 self->echoed++;
@@ -211,7 +211,7 @@ static void wait_for_nothing(mr_thread *thread, void *argument)
 
     mr_thread_ready(thread);
     do {
-        wake = mr_mailbox_wait(self->mailbox, thread, -1, 5);
+        wake = mr_mailbox_wait(self->mailbox, thread, -1, -1, 5);
         if (!wake.mail && !wake.stop && !wake.fd)
             self->echoed++;
     } while (!wake.stop);

@@ -6,18 +6,20 @@
 
 static const struct mr_principal caller = {.user_id = {0xca, 0x11}, .role = MR_ROLE_USER};
 static const uint8_t new_id[16] = {0x1d};
+static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /* A request of its parts, read. `type` NULL: without a Content-Type. */
 static mr_status read_request(struct mr_request *out, enum mr_verb verb, const char *path, const char *query, const char *type,
                               struct mr_slice body, const char **detail)
 {
     struct mr_http_request http = {.verb = verb, .path = mr_slice_of(path), .query = mr_slice_of(query)};
+    struct mr_request_facts facts = {.principal = &caller, .new_id = new_id, .traceparent = trace};
     struct mr_route route;
 
     if (type != NULL)
         http.headers[http.header_count++] = (struct mr_http_header){MR_SLICE("Content-Type"), mr_slice_of(type)};
     assert_int_equal(mr_route_find(&route, verb, http.path, NULL), MR_OK);
-    return mr_request_read(out, &route, &http, body, &caller, new_id, detail);
+    return mr_request_read(out, &route, &http, body, &facts, detail);
 }
 
 static mr_status read_task(struct mr_request *out, const char *body, const char **detail)

@@ -1,0 +1,360 @@
+/*
+ * The job `import`: from the parts of an upload to tasks.
+ *
+ * A chunk begins where the cursor says, reads as many records as it may, and makes tasks of the good ones. The cursor, the
+ * tasks and the problems are one transaction, so that an import that is interrupted goes on behind the last line it took.
+ */
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "actors/job.h"
+#include "actors/records.h"
+#include "proto/uuid.h"
+
+enum { PART_BYTES = MR_UPLOAD_PART, ERRORS_MAX = 1000 };
+
+/* Where an import is. */
+struct place {
+    int64_t offset;  /* bytes that are done */
+    int64_t line;    /* of the next record, from 1 */
+    bool skipping;   /* in the middle of a record that is too long */
+    bool has_header; /* CSV: the columns are known */
+    int columns[MR_RECORD_COLUMNS];
+    unsigned count;
+};
+
+/* What a chunk has gathered. */
+struct harvest {
+    struct place place;
+    bool is_csv;
+    bool is_last;       /* the text reaches the end of the upload */
+    struct mr_buf text; /* from the place on */
+    size_t used;        /* of it */
+    json_t *result;     /* of the run */
+    json_t *errors;     /* in it; borrowed */
+    int64_t lines;      /* lines that are done */
+    int64_t good;       /* records that are in the parameters */
+    int64_t rejected;
+    int64_t line_of[4096]; /* of the good ones */
+};
+
+/* ---- The cursor: "offset line skipping column column ..." ---- */
+
+static void read_cursor(struct place *out, const char *cursor)
+{
+    char *at = (char *)(uintptr_t)cursor;
+
+    *out = (struct place){.line = 1};
+    if (*cursor == '\0')
+        return;
+    out->offset = strtoll(at, &at, 10);
+    out->line = strtoll(at, &at, 10);
+    out->skipping = strtol(at, &at, 10) != 0;
+    while (*at == ' ' && out->count < MR_RECORD_COLUMNS)
+        out->columns[out->count++] = (int)strtol(at, &at, 10);
+    out->has_header = out->count > 0;
+}
+
+static void write_cursor(struct mr_buf *out, const struct place *place)
+{
+    mr_buf_printf(out, "%lld %lld %d", (long long)place->offset, (long long)place->line, place->skipping);
+    for (unsigned i = 0; i < place->count; i++)
+        mr_buf_printf(out, " %d", place->columns[i]);
+}
+
+/* ---- Reading ---- */
+
+/* The part that holds the place, and the next: together more than the longest record. */
+static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int64_t parts, struct harvest *out)
+{
+    int64_t first = out->place.offset / PART_BYTES;
+    int64_t skip = out->place.offset % PART_BYTES;
+    mr_rows *rows = NULL;
+    mr_status status;
+
+    mr_params_begin(&self->params, 3);
+    mr_params_id(&self->params, 0, run->id);
+    mr_params_int(&self->params, 1, first);
+    mr_params_int(&self->params, 2, first + MR_RECORD_MAX / PART_BYTES);
+    status = mr_job_query(self, "import__parts", &rows);
+    if (status != MR_OK)
+        return status;
+    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
+        struct mr_slice bytes = {"", 0};
+
+        mr_rows_get(rows, row, 0, &bytes);
+        if (row == 0 && (size_t)skip <= bytes.len)
+            bytes = (struct mr_slice){bytes.data + skip, bytes.len - (size_t)skip};
+        mr_buf_slice(&out->text, bytes);
+    }
+    out->is_last = first + (int64_t)mr_rows_count(rows) >= parts;
+    mr_rows_free(&rows);
+    return out->text.failed ? MR_NO_MEMORY : MR_OK;
+}
+
+static struct mr_slice rest(const struct harvest *self)
+{
+    return (struct mr_slice){self->text.len > 0 ? self->text.data + self->used : "", self->text.len - self->used};
+}
+
+static void take(struct harvest *self, struct mr_slice record)
+{
+    int64_t lines = mr_record_lines(record);
+
+    /* The last line may have no break. */
+    if (record.len > 0 && record.data[record.len - 1] != '\n')
+        lines++;
+    self->used += record.len;
+    self->place.offset += (int64_t)record.len;
+    self->place.line += lines;
+    self->lines += lines;
+}
+
+static void keep_problems(struct harvest *self, const struct mr_record *record)
+{
+    struct mr_buf array = {0};
+    json_t *list;
+
+    mr_buf_printf(&array, "[%.*s]", (int)record->errors.len, record->errors.data);
+    list = json_loadb(array.data, array.len, 0, NULL);
+    for (size_t i = 0; i < json_array_size(list) && json_array_size(self->errors) < ERRORS_MAX; i++)
+        json_array_append(self->errors, json_array_get(list, i));
+    json_decref(list);
+    mr_buf_fini(&array);
+    self->rejected++;
+}
+
+static void reject(struct harvest *self, int64_t line, const char *field, const char *message)
+{
+    struct mr_record record = {0};
+
+    mr_record_problem(&record, line, field, message);
+    keep_problems(self, &record);
+    mr_record_fini(&record);
+}
+
+/* The fields of a task, in the order of task_create: the first seven are those of import__tasks. */
+static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_record *record)
+{
+    const struct mr_field *fields = mr_op_info(MR_OP_task_create)->traits->fields;
+    uint8_t random[10];
+
+    randombytes_buf(random, sizeof random);
+    mr_uuid_v7(record->values[0].uuid, mr_wall_ms(self->clock), random);
+    memcpy(record->values[1].uuid, run->owner, sizeof run->owner);
+    record->values[0].present = record->values[1].present = true;
+    for (unsigned i = 0; i < 7; i++)
+        mr_params_add(&self->params, i, fields[i].type, &record->values[i]);
+}
+
+static mr_status read_record(struct mr_actor *self, const struct mr_run *run, struct harvest *out, struct mr_slice text)
+{
+    struct mr_record record;
+    mr_status status = mr_record_read(&record, text, MR_OP_task_create, out->place.line,
+                                      out->is_csv ? out->place.columns : NULL, out->place.count);
+
+    if (status == MR_OK && record.error_count == 0) {
+        out->line_of[out->good++] = out->place.line;
+        add_task(self, run, &record);
+    } else if (status == MR_OK) {
+        keep_problems(out, &record);
+    }
+    mr_record_fini(&record);
+    return status;
+}
+
+static void read_header(struct harvest *self, struct mr_slice text)
+{
+    self->place.has_header =
+        mr_record_header(text, MR_OP_task_create, self->place.columns, &self->place.count) == MR_OK && self->place.count > 0;
+    if (self->place.has_header)
+        return;
+    reject(self, self->place.line, "", "is not a CSV header (RFC 4180)");
+    self->place.count = 1; /* then every line that follows says what is wrong with it */
+    self->place.columns[0] = -1;
+    self->place.has_header = true;
+}
+
+/* A record that has no end within MR_RECORD_MAX is given up, and what is left of it with the chunks that follow. */
+static void skip(struct harvest *self)
+{
+    size_t len = mr_record_length(rest(self), false, self->is_last);
+
+    if (!self->place.skipping) {
+        reject(self, self->place.line, "", "is longer than 512 KiB");
+        len = 0;
+    }
+    self->place.skipping = len == 0;
+    if (len == 0)
+        len = rest(self).len;
+    self->used += len;
+    self->place.offset += (int64_t)len;
+    if (!self->place.skipping) {
+        self->place.line++;
+        self->lines++;
+    }
+}
+
+static const char mark[] = "\xef\xbb\xbf"; /* of the byte order: no text (RFC 8259, 8.1) */
+
+static mr_status read_records(struct mr_actor *self, const struct mr_run *run, struct harvest *out)
+{
+    int64_t most = run->chunk_rows < 4096 ? run->chunk_rows : 4096;
+    mr_status status = MR_OK;
+
+    if (out->place.offset == 0 && out->text.len >= 3 && memcmp(out->text.data, mark, 3) == 0) {
+        out->used = 3;
+        out->place.offset = 3;
+    }
+    if (out->place.skipping)
+        skip(out);
+    while (status == MR_OK && out->good < most && !out->place.skipping && rest(out).len > 0) {
+        size_t len = mr_record_length(rest(out), out->is_csv, out->is_last);
+        struct mr_slice text = {rest(out).data, len};
+
+        if (len > MR_RECORD_MAX || (len == 0 && rest(out).len >= MR_RECORD_MAX)) {
+            skip(out);
+            continue;
+        }
+        if (len == 0)
+            break; /* its end is in the next part */
+        if (mr_record_is_blank(text)) {
+        } else if (out->is_csv && !out->place.has_header) {
+            read_header(out, text);
+        } else {
+            status = read_record(self, run, out, text);
+        }
+        take(out, text);
+    }
+    return status;
+}
+
+/* ---- Writing ---- */
+
+/* Tasks whose priority there is not are rejected after the fact. */
+static mr_status write_tasks(struct mr_actor *self, struct harvest *harvest)
+{
+    mr_rows *rows = NULL;
+    mr_status status = mr_job_query(self, "import__tasks", &rows);
+
+    if (status != MR_OK)
+        return status;
+    for (unsigned row = 0; row < mr_rows_count(rows); row++)
+        reject(harvest, harvest->line_of[mr_rows_int(rows, row, 0, 1) - 1], "taskPriorityCode",
+               "must name something that exists");
+    harvest->good -= mr_rows_count(rows);
+    mr_rows_free(&rows);
+    return MR_OK;
+}
+
+static mr_status drop_parts(struct mr_actor *self, const struct mr_run *run)
+{
+    mr_rows *rows = NULL;
+    mr_status status;
+
+    mr_params_begin(&self->params, 1);
+    mr_params_id(&self->params, 0, run->id);
+    status = mr_job_query(self, "import__over", &rows);
+    if (status == MR_OK)
+        mr_rows_free(&rows);
+    return status;
+}
+
+static void add_to(json_t *object, const char *name, int64_t more)
+{
+    json_object_set_new(object, name, json_integer(json_integer_value(json_object_get(object, name)) + more));
+}
+
+static int by_line(const void *a, const void *b)
+{
+    int64_t left = json_integer_value(json_object_get(*(json_t *const *)a, "line"));
+    int64_t right = json_integer_value(json_object_get(*(json_t *const *)b, "line"));
+
+    return left < right ? -1 : left > right;
+}
+
+/* Those that the database found come after those that we did. */
+static void sort_errors(struct harvest *self)
+{
+    size_t count = json_array_size(self->errors);
+    json_t **list = calloc(count + 1, sizeof *list);
+
+    for (size_t i = 0; list != NULL && i < count; i++)
+        list[i] = json_incref(json_array_get(self->errors, i));
+    if (list != NULL) {
+        qsort(list, count, sizeof *list, by_line);
+        for (size_t i = 0; i < count; i++)
+            json_array_set_new(self->errors, i, list[i]);
+    }
+    free(list);
+}
+
+static mr_status write_result(struct harvest *self, struct mr_buf *out)
+{
+    char *text;
+
+    add_to(self->result, "imported", self->good);
+    add_to(self->result, "rejected", self->rejected);
+    sort_errors(self);
+    text = json_dumps(self->result, JSON_COMPACT);
+    if (text == NULL)
+        return MR_NO_MEMORY;
+    mr_buf_text(out, text);
+    free(text);
+    return MR_OK;
+}
+
+static void begin_result(struct harvest *out, const char *text)
+{
+    out->result = json_loads(text, 0, NULL);
+    if (out->result == NULL)
+        out->result = json_object();
+    if (json_object_get(out->result, "errors") == NULL)
+        json_object_set_new(out->result, "errors", json_array());
+    out->errors = json_object_get(out->result, "errors");
+}
+
+static int64_t parts_of(const struct mr_run *run, bool *is_csv)
+{
+    json_t *args = json_loads(run->args.data, 0, NULL);
+    const char *format = json_string_value(json_object_get(args, "format"));
+    int64_t parts = json_integer_value(json_object_get(args, "parts"));
+
+    *is_csv = format != NULL && strcmp(format, "text/csv") == 0;
+    json_decref(args);
+    return parts;
+}
+
+static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
+{
+    struct harvest *harvest = calloc(1, sizeof *harvest);
+    int64_t parts;
+    mr_status status;
+
+    if (harvest == NULL)
+        return MR_NO_MEMORY;
+    parts = parts_of(run, &harvest->is_csv);
+    read_cursor(&harvest->place, run->cursor.data);
+    begin_result(harvest, run->result.data);
+    status = read_text(self, run, parts, harvest);
+    if (status == MR_OK) {
+        mr_params_begin(&self->params, 7);
+        status = read_records(self, run, harvest);
+    }
+    if (status == MR_OK && harvest->good > 0)
+        status = write_tasks(self, harvest);
+    out->more = !harvest->is_last || rest(harvest).len > 0;
+    if (status == MR_OK && !out->more)
+        status = drop_parts(self, run);
+    if (status == MR_OK)
+        status = write_result(harvest, &out->result);
+    out->rows = harvest->lines;
+    write_cursor(&out->cursor, &harvest->place);
+    json_decref(harvest->result);
+    mr_buf_fini(&harvest->text);
+    free(harvest);
+    return status;
+}
+
+const struct mr_job_code mr_job_import = {.chunk = chunk};

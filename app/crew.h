@@ -1,0 +1,31 @@
+/*
+ * crew: the actors of a process.
+ *
+ * Thread: the main thread.
+ */
+#ifndef MR_APP_CREW_H
+#define MR_APP_CREW_H
+
+#include "runtime/actor.h"
+
+enum { MR_CREW_MOST = 512 };
+
+struct mr_crew {
+    struct mr_actor *actors[MR_CREW_MOST];
+    unsigned count;
+};
+
+/* The actors that answer requests, or those of the jobs that are on. What was started by the time of a failure is in it. */
+mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
+mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
+
+/* Asks all of them to stop, side by side. */
+void mr_crew_ask_to_stop(struct mr_crew *self);
+
+/* Waits for their end. */
+void mr_crew_stop(struct mr_crew *self);
+
+/* Whether the database refused user or password of one. */
+bool mr_crew_is_refused(const struct mr_crew *self);
+
+#endif

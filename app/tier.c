@@ -1,0 +1,36 @@
+#include "app/tier.h"
+
+#include <unistd.h>
+
+mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, const struct mr_zone *zone, int pulse_fd)
+{
+    mr_status status = mr_crew_start_jobs(&self->crew, config);
+
+    if (status != MR_OK) {
+        if (pulse_fd >= 0)
+            close(pulse_fd);
+        return status;
+    }
+    self->options = (struct mr_scheduler_options){
+        .config = config,
+        .clock = &mr_system_clock,
+        .zone = zone,
+        .actors = self->crew.actors,
+        .actor_count = self->crew.count,
+        .pulse_fd = pulse_fd,
+    };
+    return mr_scheduler_start(&self->scheduler, &self->options);
+}
+
+/* The actors are asked first, so that they end side by side; the scheduler reads their figures, so it ends before they do. */
+void mr_tier_stop(struct mr_tier *self)
+{
+    mr_crew_ask_to_stop(&self->crew);
+    mr_scheduler_stop(&self->scheduler);
+    mr_crew_stop(&self->crew);
+}
+
+bool mr_tier_is_refused(const struct mr_tier *self)
+{
+    return mr_crew_is_refused(&self->crew) || (self->scheduler != NULL && mr_scheduler_is_refused(self->scheduler));
+}

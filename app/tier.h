@@ -1,0 +1,28 @@
+/*
+ * tier: the scheduler and the actors of its jobs.
+ *
+ * Thread: the main thread.
+ */
+#ifndef MR_APP_TIER_H
+#define MR_APP_TIER_H
+
+#include "app/crew.h"
+#include "scheduler/scheduler.h"
+
+/* Not to be moved while it runs. A zeroed struct is one that was not started. */
+struct mr_tier {
+    struct mr_crew crew;
+    struct mr_scheduler_options options;
+    struct mr_scheduler *scheduler;
+};
+
+/* Whatever comes of it, mr_tier_stop takes it apart. `pulse_fd` goes over to the scheduler; -1: none. */
+mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, const struct mr_zone *zone,
+                        int pulse_fd) MR_WARN_UNUSED;
+
+/* Runs under way are given back after the chunk in hand. */
+void mr_tier_stop(struct mr_tier *self);
+
+bool mr_tier_is_refused(const struct mr_tier *self);
+
+#endif

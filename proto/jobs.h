@@ -1,0 +1,47 @@
+/*
+ * jobs: THE TABLE OF JOBS. Every background job of Millrace is one row here.
+ *
+ * Each job has an actor of its own, "job/<name>", which takes the runs of that job and works on them in chunks. What a
+ * chunk does is SQL, the statements `<name>__<what>` in sql/queries/jobs.sql, in the order they stand there; or CODE, a
+ * function in actors/. docs/adding-a-job.md walks through it.
+ */
+#ifndef MR_PROTO_JOBS_H
+#define MR_PROTO_JOBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* clang-format off */
+#define MR_JOBS(JOB)                                                                                                      \
+    /*  name         cron setting                       at once   alone    started by  work   what it does */              \
+    JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",      1,        true,    ADMIN,      SQL,   "deletes what is over: completed tasks, expired tokens and keys, old runs") \
+    JOB(aggregate,   "SCHEDULE_TASK_AGGREGATE_CRON",    1,        true,    ADMIN,      SQL,   "adds up the daily figures")  \
+    JOB(report,      "SCHEDULE_TASK_REPORT_CRON",       1,        true,    ADMIN,      SQL,   "makes one summary a user and week") \
+    JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON",  1,        true,    ADMIN,      CODE,  "vacuums and analyzes the hot tables") \
+    JOB(import,      NULL,                              1,        false,   USER,       CODE,  "makes tasks of what a user has uploaded") \
+    JOB(noop,        NULL,                              1000,     false,   ADMIN,      SQL,   "nothing; for measuring, when JOB_NOOP is on")
+/* clang-format on */
+
+enum mr_job {
+#define JOB(name, cron, at_once, alone, starter, work, about) MR_JOB_##name,
+    MR_JOBS(JOB)
+#undef JOB
+        MR_JOB_COUNT
+};
+
+/* Who starts runs of a job, beside its schedule: an administrator, or a user by an operation of its own. */
+enum mr_job_starter { MR_STARTED_BY_ADMIN, MR_STARTED_BY_USER };
+
+struct mr_job_info {
+    const char *name;
+    const char *cron; /* name of the setting that says when; NULL: it has no schedule */
+    unsigned at_once; /* runs that are taken, and finished, together; more than 1 only where no chunk can fail by itself */
+    bool alone;       /* one run at a time, in all processes */
+    enum mr_job_starter starter;
+    bool by_code;      /* a C function does a chunk, not statements */
+    const char *about; /* one line for the documentation */
+};
+
+const struct mr_job_info *mr_job_info(enum mr_job job);
+
+#endif

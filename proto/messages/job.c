@@ -1,0 +1,99 @@
+#include "proto/message.h"
+
+MR_MESSAGE(job_list) {
+    .summary = "The jobs, when they run and how they ran last",
+    .shape = MR_SHAPE_MANY,
+    .rerun_safe = true,
+    .fields = MR_FIELDS({"id", MR_UUID, MR_NEW_ID, true, .about = "tells one question from the next"}),
+};
+
+MR_MESSAGE(job_get) {
+    .summary = "One job, by its name",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .fields = MR_FIELDS({"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name"}),
+};
+
+MR_MESSAGE(job_run_list) {
+    .summary = "The runs of a job, newest first",
+    .shape = MR_SHAPE_MANY,
+    .lane = MR_LANE_SLOW,
+    .batch_max = 16,
+    .rerun_safe = true,
+    .fields = MR_FIELDS(
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name"},
+        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest"},
+        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
+};
+
+MR_MESSAGE(job_run_create) {
+    .summary = "Start a run of a job now",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .location = "/v1/job-runs/:id",
+    .idempotent = true,
+    .resource = "job_run_create",
+    .key = "id",
+    .fields = MR_FIELDS(
+        {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who starts it"},
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "the job's name"},
+        {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
+        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again"},
+        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"}),
+};
+
+MR_MESSAGE(job_run_get) {
+    .summary = "A run: for administrators, and for the user whose import it is",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .fields = MR_FIELDS(
+        {"runId", MR_UUID, MR_PATH, true, .about = "the run"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may see every run"}),
+};
+
+MR_MESSAGE(job_run_cancel) {
+    .summary = "Cancel a run; one that is at work stops after the chunk in hand",
+    .shape = MR_SHAPE_ONE,
+    .resource = "job_run",
+    .key = "runId",
+    .fields = MR_FIELDS(
+        {"runId", MR_UUID, MR_PATH, true, .about = "the run"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may cancel every run"}),
+};
+
+MR_MESSAGE(task_import) {
+    .summary = "Import tasks: NDJSON, or CSV with a header row; a run says how far it is and which lines are wrong",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .location = "/v1/job-runs/:id",
+    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .types = "application/x-ndjson|text/csv", .max = 16 << 20},
+    .fields = MR_FIELDS(
+        {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "owner of the tasks"},
+        {"format", MR_TEXT, MR_UPLOAD_TYPE, true, .about = "what was sent"},
+        {"parts", MR_INT, MR_UPLOAD_PARTS, true, .about = "how many parts it came in"},
+        {"lines", MR_INT, MR_UPLOAD_LINES, true, .about = "how many lines it has"},
+        {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"}),
+};
+
+MR_MESSAGE(import_part) {
+    .summary = "A part of an upload; sent by the gateway while the rest is on its way",
+    .shape = MR_SHAPE_NONE,
+    .lane = MR_LANE_SLOW,
+    .batch_max = 8, /* 2 MiB */
+    .rerun_safe = true,
+    .fields = MR_FIELDS(
+        {"runId", MR_UUID, MR_NEW_ID, true, .about = "the run to be"},
+        {"part", MR_INT, MR_UPLOAD_PARTS, true, .about = "its place, from 0"},
+        {"bytes", MR_BYTES, MR_BODY, true, .about = "as they came"}),
+};
+
+MR_MESSAGE(run_due) {
+    .summary = "Runs may be due: a prompt for the job's actor, which looks for itself",
+    .shape = MR_SHAPE_NONE,
+    .rerun_safe = true,
+    .fields = MR_FIELDS({.name = NULL}),
+};

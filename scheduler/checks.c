@@ -1,0 +1,47 @@
+#include "proto/jobs.h"
+#include "runtime/config.h"
+#include "scheduler/cron.h"
+#include "scheduler/scheduler.h"
+#include "scheduler/zone.h"
+
+static bool is_cron(const char *value, struct mr_buf *reason)
+{
+    struct mr_cron_problem problem;
+    struct mr_cron cron;
+
+    if (mr_cron_parse(&cron, mr_slice_of(value), &problem))
+        return true;
+    mr_buf_printf(reason, "at character %zu: %s", problem.position, problem.reason);
+    return false;
+}
+
+static bool is_zone(const char *value, struct mr_buf *reason)
+{
+    struct mr_zone *zone = NULL;
+    bool good = mr_zone_new(&zone, value) == MR_OK;
+
+    if (!good)
+        mr_buf_text(reason, "expected the name of a time zone in the IANA database, such as UTC or Europe/Berlin");
+    mr_zone_destroy(&zone);
+    return good;
+}
+
+bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems)
+{
+    size_t before = problems->len;
+
+    for (int job = 0; job < MR_JOB_COUNT; job++) {
+        const char *setting = mr_job_info((enum mr_job)job)->cron;
+        const char *text = setting != NULL ? mr_config_text(config, setting) : "";
+        struct mr_cron_problem ignored;
+        struct mr_cron cron;
+        int64_t next_ms;
+
+        if (*text != '\0' && mr_cron_parse(&cron, mr_slice_of(text), &ignored) && !mr_cron_next(&cron, zone, 0, &next_ms))
+            mr_buf_printf(problems, "%s=%s: expected a tick that can come in the zone %s\n", setting, text,
+                          config->schedule_timezone);
+    }
+    return problems->len == before;
+}
+
+const struct mr_config_check mr_scheduler_checks[] = {{"cron", is_cron}, {"timezone", is_zone}, {NULL, NULL}};

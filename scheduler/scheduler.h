@@ -1,0 +1,48 @@
+/*
+ * scheduler: decides when runs of jobs start, and finds again what was lost.
+ *
+ * Thread:  one; owns a mailbox, a database connection of its own, which also listens for runs that others queue, and the
+ *          socket that answers `millrace health`.
+ * Input:   time; the channel `millrace_jobs`; answers of the job actors to its prompts.
+ * Promise: a tick has one run, however many schedulers there are; a due run finds its actor within a moment when this
+ *          process hears of it and within a second when it does not; a run whose owner is silent for 30 s is put back.
+ */
+#ifndef MR_SCHEDULER_SCHEDULER_H
+#define MR_SCHEDULER_SCHEDULER_H
+
+#include "runtime/actor.h"
+
+struct mr_scheduler;
+struct mr_zone;
+
+struct mr_scheduler_options {
+    const struct mr_config *config; /* whose expressions and zone have been checked (mr_scheduler_checks) */
+    const struct mr_clock *clock;
+    struct mr_actor *const *actors; /* of the jobs that are on; started, and to be stopped after the scheduler */
+    unsigned actor_count;
+    const struct mr_zone *zone; /* SCHEDULE_TIMEZONE */
+    int pulse_fd;               /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
+};
+
+/*
+ * Starts the scheduler; returns when its loop runs. The options and what they point to outlive it.
+ */
+mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_scheduler_options *options) MR_WARN_UNUSED;
+
+/* Ends it: no tick and no prompt after this. Accepts NULL. */
+void mr_scheduler_stop(struct mr_scheduler **self);
+
+/* Whether the database refused user or password, and the process has been told to end. */
+bool mr_scheduler_is_refused(const struct mr_scheduler *self);
+
+/*
+ * Whether every schedule has a tick to come in this zone, which may have a gap in just that place. Appends a line for each
+ * that has not.
+ */
+bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems);
+
+struct mr_config_check;
+/* The rules of the settings that are cron expressions or a time zone, for mr_config_read. */
+extern const struct mr_config_check mr_scheduler_checks[];
+
+#endif

@@ -1,0 +1,166 @@
+-- Statements of jobs and their runs: what administrators see and do. Those that work on runs are in run.sql.
+
+-- part: run
+r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.scheduled_for AS "scheduledFor",
+       r.created_at AS "createdAt", r.started_at AS "startedAt", r.finished_at AS "finishedAt",
+       r.done AS "progress.done", r.total AS "progress.total", nullif(r.result, '{}') AS result, r.error
+
+-- part: instant
+'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
+
+-- part: job
+j.name, j.schedule, j.timezone, j.schedule IS NOT NULL AS enabled, j.next_at AS "nextAt", last.run AS "lastRun"
+
+-- part: last_run
+LEFT JOIN LATERAL (
+      SELECT json_strip_nulls(json_build_object(
+                 'id', r.id, 'job', r.job, 'trigger', r.trigger, 'state', r.state, 'attempt', r.attempt,
+                 'maxAttempts', r.max_attempts,
+                 'scheduledFor', to_char(r.scheduled_for AT TIME ZONE 'UTC', {{instant}}),
+                 'createdAt', to_char(r.created_at AT TIME ZONE 'UTC', {{instant}}),
+                 'startedAt', to_char(r.started_at AT TIME ZONE 'UTC', {{instant}}),
+                 'finishedAt', to_char(r.finished_at AT TIME ZONE 'UTC', {{instant}}),
+                 'progress', json_build_object('done', r.done, 'total', r.total), 'error', r.error)) AS run
+        FROM job_run r
+       WHERE r.job = j.name
+       ORDER BY r.id DESC
+       LIMIT 1) last ON true
+
+-- name: job_list
+SELECT k.n, {{job}}
+  FROM unnest($1::uuid[]) WITH ORDINALITY AS k (id, n)
+  LEFT JOIN job j ON true
+  {{last_run}}
+ ORDER BY k.n, j.name;
+
+-- name: job_get
+SELECT k.n, CASE WHEN j.name IS NULL THEN 404 END AS "$status", {{job}}
+  FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n)
+  LEFT JOIN job j ON j.name = k.job
+  {{last_run}};
+
+-- name: job_run_list
+-- One row more than asked for says that there is a rest.
+SELECT k.n,
+       CASE WHEN j.name IS NULL THEN 404 END AS "$status",
+       CASE WHEN r.more THEN replace(r.id::text, '-', '') END AS "$next",
+       {{run}}
+  FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS k (job, max_rows, cursor, n)
+  LEFT JOIN job j ON j.name = k.job
+  LEFT JOIN LATERAL (
+      SELECT page.*, row_number() OVER (ORDER BY page.id DESC) AS place, lead(true) OVER (ORDER BY page.id DESC) AS more
+        FROM (SELECT *
+                FROM job_run
+               WHERE job = j.name AND id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+               ORDER BY id DESC
+               LIMIT k.max_rows + 1) page
+  ) r ON r.place <= k.max_rows
+ ORDER BY k.n, r.place;
+
+-- name: job_run_create
+-- A key that is new (or older than a day) is kept with the answer, in the transaction that queues the run.
+WITH k AS (
+    SELECT k.*, j.name AS known, j.manual, j.exclusive, u.id AS caller, j.manual AND u.id IS NOT NULL AS good
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
+           WITH ORDINALITY AS k (id, user_id, job, traceparent, key, fingerprint, n)
+      LEFT JOIN job j ON j.name = k.job
+      LEFT JOIN app_user u ON u.id = k.user_id
+), claimed AS (
+    INSERT INTO idempotency_key AS i (user_id, key, fingerprint, answer)
+    SELECT k.user_id, k.key, k.fingerprint,
+           jsonb_build_object('id', k.id, 'job', k.job, 'trigger', 'manual', 'state', 'queued', 'attempt', 0, 'max_attempts', 5,
+                              'created_at', now(), 'done', 0, 'result', '{}'::jsonb)
+      FROM k
+     WHERE k.good AND k.key IS NOT NULL
+     ORDER BY k.user_id, k.key
+        ON CONFLICT (user_id, key) DO UPDATE
+       SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
+     WHERE i.created_at < now() - interval '1 day'
+    RETURNING i.user_id, i.key
+), made AS (
+    INSERT INTO job_run (id, job, trigger, exclusive, traceparent)
+    SELECT k.id, k.job, 'manual', k.exclusive, k.traceparent
+      FROM k
+      LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
+     WHERE k.good AND (k.key IS NULL OR claimed.key IS NOT NULL)
+        ON CONFLICT (id) DO NOTHING
+    RETURNING *
+)
+SELECT k.n,
+       CASE WHEN k.caller IS NULL THEN 401 WHEN k.known IS NULL THEN 404 WHEN NOT k.manual THEN 409
+            WHEN first.fingerprint <> k.fingerprint THEN 422 END AS "$status",
+       CASE WHEN NOT k.manual THEN 'job' END AS "$field",
+       CASE WHEN NOT k.manual THEN 'is started by an upload, not by hand' END AS "$message",
+       {{run}}
+  FROM k
+  LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
+  LEFT JOIN idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
+  LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
+                     UNION ALL
+                     SELECT * FROM job_run WHERE job_run.id = k.id AND k.key IS NULL
+                     UNION ALL
+                     SELECT (jsonb_populate_record(NULL::job_run, first.answer)).* WHERE first.fingerprint = k.fingerprint) r ON true
+ WHERE r.id IS NOT NULL OR k.good IS NOT TRUE OR first.fingerprint <> k.fingerprint;
+
+-- name: job_run_get
+SELECT k.n, CASE WHEN r.id IS NULL THEN {{missing}} END AS "$status", {{run}}
+  FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS k (run_id, user_id, is_admin, n)
+  LEFT JOIN job_run r ON r.id = k.run_id AND (k.is_admin OR r.owner = k.user_id);
+
+-- name: job_run_cancel
+-- One that is not at work is cancelled at once; one that is, by its owner after the chunk in hand.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS k (run_id, user_id, is_admin, n)
+), locked AS (
+    SELECT r.id, r.state IN ('queued', 'failed', 'running') AS live
+      FROM job_run r
+      JOIN k ON r.id = k.run_id AND (k.is_admin OR r.owner = k.user_id)
+     ORDER BY r.id
+       FOR NO KEY UPDATE OF r
+), changed AS (
+    UPDATE job_run r
+       SET cancel_requested = true,
+           state            = CASE WHEN r.state = 'running' THEN r.state ELSE 'cancelled' END,
+           finished_at      = CASE WHEN r.state <> 'running' THEN now() END
+      FROM locked
+     WHERE r.id = locked.id AND locked.live
+    RETURNING r.*
+)
+SELECT k.n,
+       CASE WHEN locked.id IS NULL THEN {{missing}} WHEN NOT locked.live THEN 409 END AS "$status",
+       CASE WHEN NOT locked.live THEN 'state' END AS "$field",
+       CASE WHEN NOT locked.live THEN 'is final already' END AS "$message",
+       {{run}}
+  FROM k
+  LEFT JOIN locked ON locked.id = k.run_id
+  LEFT JOIN changed r ON r.id = k.run_id;
+
+-- name: task_import
+-- The parts of the body came ahead; without one of them there is nothing to import.
+WITH k AS (
+    SELECT k.*, u.id AS caller, (SELECT count(*) FROM import_part p WHERE p.run_id = k.id) = k.parts AS whole
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
+           WITH ORDINALITY AS k (id, user_id, format, parts, lines, traceparent, n)
+      LEFT JOIN app_user u ON u.id = k.user_id
+), made AS (
+    INSERT INTO job_run (id, job, trigger, exclusive, owner, total, args, traceparent)
+    SELECT k.id, 'import', 'user', false, k.user_id, k.lines, jsonb_build_object('format', k.format, 'parts', k.parts), k.traceparent
+      FROM k
+     WHERE k.caller IS NOT NULL AND k.whole
+        ON CONFLICT (id) DO NOTHING
+    RETURNING *
+)
+SELECT k.n, CASE WHEN k.caller IS NULL THEN 401 WHEN NOT k.whole THEN 503 END AS "$status", {{run}}
+  FROM k
+  LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
+                     UNION ALL
+                     SELECT * FROM job_run WHERE job_run.id = k.id) r ON true
+ WHERE r.id IS NOT NULL OR k.caller IS NULL OR NOT k.whole;
+
+-- name: import_part
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS k (run_id, part, bytes, n)
+), kept AS (
+    INSERT INTO import_part (run_id, part, bytes) SELECT run_id, part, bytes FROM k ON CONFLICT DO NOTHING
+)
+SELECT k.n FROM k;

@@ -1,0 +1,162 @@
+-- What job actors do with the runs of their job. Every write shows the number of the claim: a run that was rescued
+-- meanwhile has another one, and nothing is changed.
+
+-- name: run_due__claim
+WITH k AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS k (job, worker, most)
+), due AS (
+    SELECT r.id
+      FROM k
+     CROSS JOIN LATERAL (SELECT r.id
+                           FROM job_run r
+                          WHERE r.job = k.job
+                            AND r.state IN ('queued', 'failed')
+                            AND r.run_after <= now()
+                            AND (NOT r.exclusive
+                                 OR NOT EXISTS (SELECT FROM job_run o WHERE o.job = k.job AND o.state = 'running' AND o.exclusive))
+                          ORDER BY r.run_after, r.id
+                          LIMIT k.most
+                            FOR NO KEY UPDATE SKIP LOCKED) r
+)
+UPDATE job_run r
+   SET state        = 'running',
+       attempt      = r.attempt + 1,
+       claim        = nextval('job_claim'),
+       claimed_by   = k.worker,
+       heartbeat_at = now(),
+       started_at   = coalesce(r.started_at, now())
+  FROM due, k
+ WHERE r.id = due.id
+RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.traceparent,
+          (extract(epoch FROM now() - r.run_after) * 1000)::bigint AS waited_ms;
+
+-- name: run_due__disown
+-- A claim whose answer was lost with the connection was nobody's.
+UPDATE job_run r
+   SET state = 'queued', attempt = r.attempt - 1
+  FROM unnest($1::text[]) AS k (worker)
+ WHERE r.state = 'running' AND r.claimed_by = k.worker
+RETURNING r.id;
+
+-- name: run_due__hold
+SELECT r.phase, r.cursor, r.done, r.result::text, r.cancel_requested
+  FROM unnest($1::uuid[], $2::bigint[]) AS k (id, claim)
+  JOIN job_run r ON r.id = k.id AND r.claim = k.claim AND r.state = 'running'
+   FOR NO KEY UPDATE OF r;
+
+-- name: run_due__progress
+UPDATE job_run r
+   SET phase        = k.phase,
+       cursor       = k.cursor,
+       done         = r.done + k.rows,
+       heartbeat_at = now(),
+       result       = r.result || k.result::jsonb
+                      || CASE WHEN k.counter IS NULL THEN '{}'
+                              ELSE jsonb_build_object(k.counter, coalesce((r.result ->> k.counter)::bigint, 0) + k.rows) END
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[])
+       AS k (id, claim, phase, cursor, rows, counter, result)
+ WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
+RETURNING r.id;
+
+-- name: run_due__end
+-- Answers with the state the run is in: also when an earlier try of this statement had taken effect. To give a run back
+-- ('queued') does not count as an attempt; a failure waits before the next, twice as long each time, give or take 10 %.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY AS k (id, claim, state, error, n)
+), changed AS (
+    UPDATE job_run r
+       SET state       = CASE WHEN k.state = 'failed' AND r.attempt >= r.max_attempts THEN 'dead' ELSE k.state END,
+           attempt     = CASE WHEN k.state = 'queued' THEN r.attempt - 1 ELSE r.attempt END,
+           run_after   = CASE WHEN k.state = 'failed'
+                              THEN now() + least(power(2, r.attempt), 3600) * (0.9 + 0.2 * random()) * interval '1 second'
+                              ELSE now() END,
+           finished_at = CASE WHEN k.state IN ('succeeded', 'cancelled') OR (k.state = 'failed' AND r.attempt >= r.max_attempts)
+                              THEN now() END,
+           total       = CASE WHEN k.state = 'succeeded' THEN r.done ELSE r.total END,
+           error       = k.error
+      FROM k
+     WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
+    RETURNING r.id, r.state, CASE WHEN k.state = 'queued' THEN pg_notify('millrace_jobs', '')::text END
+)
+SELECT k.n, coalesce(changed.state, r.state) AS state
+  FROM k
+  LEFT JOIN changed ON changed.id = k.id
+  LEFT JOIN job_run r ON r.id = k.id AND r.claim = k.claim
+ ORDER BY k.n;
+
+-- ---- What the scheduler does ----
+
+-- name: schedule__sync
+-- A schedule that is new, or another than before, counts from now on; one that is the same goes on where it was.
+INSERT INTO job AS j (name, exclusive, manual, schedule, timezone, ticked_at)
+SELECT k.name, k.exclusive, k.manual, k.schedule, k.timezone, CASE WHEN k.schedule IS NOT NULL THEN k.now END
+  FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::text[], $5::text[], $6::timestamptz[])
+       AS k (name, exclusive, manual, schedule, timezone, now)
+ ORDER BY k.name
+    ON CONFLICT (name) DO UPDATE
+   SET exclusive = excluded.exclusive,
+       manual    = excluded.manual,
+       schedule  = excluded.schedule,
+       timezone  = excluded.timezone,
+       ticked_at = CASE WHEN excluded.schedule IS NULL THEN NULL
+                        WHEN (j.schedule, j.timezone) IS NOT DISTINCT FROM (excluded.schedule, excluded.timezone) THEN j.ticked_at
+                        ELSE excluded.ticked_at END,
+       next_at   = NULL
+RETURNING j.name, j.ticked_at;
+
+-- name: schedule__tick
+-- A run for each tick that nobody has made one for; then the job's next one. An element without a tick only moves that.
+WITH k AS (
+    SELECT k.*, j.name AS known, j.exclusive
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+           WITH ORDINALITY AS k (id, job, schedule, tick, seen_to, next_at, n)
+      JOIN job j ON j.name = k.job
+), made AS (
+    INSERT INTO job_run (id, job, trigger, scheduled_for, exclusive)
+    SELECT k.id, k.job, 'cron', k.tick, k.exclusive FROM k WHERE k.tick IS NOT NULL ORDER BY k.job, k.tick
+        ON CONFLICT (job, scheduled_for) WHERE scheduled_for IS NOT NULL DO NOTHING
+    RETURNING job_run.id
+), moved AS (
+    UPDATE job j
+       SET ticked_at = greatest(j.ticked_at, last.seen_to), next_at = last.next_at
+      FROM (SELECT DISTINCT ON (k.job) k.* FROM k ORDER BY k.job, k.n DESC) last
+     WHERE j.name = last.job AND j.schedule = last.schedule
+)
+SELECT k.n, made.id IS NOT NULL AS made FROM k LEFT JOIN made ON made.id = k.id;
+
+-- name: schedule__due
+-- For each job: for how long a run that could start has waited, and whether there is anything to come back for soon.
+SELECT k.n,
+       (SELECT (extract(epoch FROM now() - r.run_after) * 1000)::bigint
+          FROM job_run r
+         WHERE r.job = k.job AND r.state IN ('queued', 'failed') AND r.run_after <= now()
+           AND (NOT r.exclusive OR NOT EXISTS (SELECT FROM job_run o WHERE o.job = k.job AND o.state = 'running' AND o.exclusive))
+         ORDER BY r.run_after, r.id
+         LIMIT 1) AS waited_ms,
+       EXISTS (SELECT FROM job_run r WHERE r.job = k.job AND r.state IN ('queued', 'failed')) AS has_queued,
+       EXISTS (SELECT FROM job_run r WHERE r.job = k.job AND r.state = 'running') AS has_running
+  FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n);
+
+-- name: schedule__beat
+UPDATE job_run r SET heartbeat_at = now() FROM unnest($1::bigint[]) AS k (claim) WHERE r.claim = k.claim AND r.state = 'running'
+RETURNING r.id;
+
+-- name: schedule__rescue
+-- Runs whose owner has said nothing for too long. A chunk that is being committed right now is no silence.
+WITH silent AS (
+    SELECT r.id
+      FROM unnest($1::bigint[]) AS k (silent_ms)
+      JOIN job_run r ON r.state = 'running' AND r.heartbeat_at < now() - k.silent_ms * interval '1 millisecond'
+     ORDER BY r.id
+     LIMIT 10000
+       FOR NO KEY UPDATE OF r SKIP LOCKED
+)
+UPDATE job_run r
+   SET state       = CASE WHEN r.cancel_requested THEN 'cancelled' WHEN r.attempt >= r.max_attempts THEN 'dead' ELSE 'queued' END,
+       claim       = NULL,
+       run_after   = now(),
+       finished_at = CASE WHEN r.cancel_requested OR r.attempt >= r.max_attempts THEN now() END,
+       error       = 'its process went silent'
+  FROM silent
+ WHERE r.id = silent.id
+RETURNING r.job, r.id, r.attempt, r.state, (extract(epoch FROM now() - r.started_at) * 1000)::bigint AS ran_ms, r.claimed_by;
