@@ -12,14 +12,14 @@
 #include <stddef.h>
 
 /* clang-format off */
-#define MR_JOBS(JOB)                                                                                                      \
-    /*  name         cron setting                       at once   alone    started by  work   what it does */              \
-    JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",      1,        true,    ADMIN,      SQL,   "deletes what is over: completed tasks, expired tokens and keys, old runs") \
-    JOB(aggregate,   "SCHEDULE_TASK_AGGREGATE_CRON",    1,        true,    ADMIN,      SQL,   "adds up the daily figures")  \
-    JOB(report,      "SCHEDULE_TASK_REPORT_CRON",       1,        true,    ADMIN,      SQL,   "makes one summary a user and week") \
-    JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON",  1,        true,    ADMIN,      CODE,  "vacuums and analyzes the hot tables") \
-    JOB(import,      NULL,                              1,        false,   USER,       CODE,  "makes tasks of what a user has uploaded") \
-    JOB(noop,        NULL,                              1000,     false,   ADMIN,      SQL,   "nothing; for measuring, when JOB_NOOP is on")
+#define MR_JOBS(JOB)                                                                                                   \
+    /*  name         cron setting                      at once alone  started by work  what it does */                 \
+    JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",     1,      true,  ADMIN,     SQL,  "deletes what is over")         \
+    JOB(aggregate,   "SCHEDULE_TASK_AGGREGATE_CRON",   1,      true,  ADMIN,     SQL,  "adds up daily figures")        \
+    JOB(report,      "SCHEDULE_TASK_REPORT_CRON",      1,      true,  ADMIN,     SQL,  "sums up a week for each user") \
+    JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, "vacuums the hot tables")       \
+    JOB(import,      NULL,                             1,      false, USER,      CODE, "makes tasks of an upload")     \
+    JOB(noop,        NULL,                             1000,   false, ADMIN,     SQL,  "nothing, to be measured")
 /* clang-format on */
 
 enum mr_job {

@@ -332,6 +332,8 @@ void mr_config_print_markdown(struct mr_buf *out)
         if (setting->type == CHOICE)
             for (const char *c = setting->rule; *c != '\0'; c++)
                 mr_buf_text(out, *c == '|' ? ", " : (char[]){*c, '\0'});
+        else if (setting->type == TEXT && strcmp(setting->rule, "required") != 0 && *setting->rule != '\0')
+            mr_buf_text(out, setting->rule);
         else if (setting->type == TEXT || setting->type == SECRET)
             mr_buf_text(out, type_names[setting->type]);
         else

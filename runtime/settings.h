@@ -20,64 +20,64 @@
 #define MR_RUNTIME_SETTINGS_H
 
 /* clang-format off */
-#define MR_SETTINGS(SET)                                                                                                                    \
-    /*  member                 name                       alias          type      default            rule                    roles  about */ \
-    SET(node_env,              "NODE_ENV",                NULL,          CHOICE,   "development",     "development|test|production", "ASMH", "production refuses weak secrets; development reads a .env file") \
-    SET(app_port,              "APP_PORT",                NULL,          INTEGER,  "3000",            "1..65535",             "AH",  "port of the API") \
-    SET(app_host,              "APP_HOST",                NULL,          TEXT,     "::",              "",                     "AH",  "address to listen on; :: is every IPv6 and IPv4 address") \
-    SET(app_version,           "APP_VERSION",             NULL,          TEXT,     "",                "",                     "A",   "version that health tells when it is a semantic version; else the build's") \
-    SET(logging_level,         "LOGGING_LEVEL",           NULL,          CHOICE,   "info",            "debug|info|warn|error", "ASM", "least level that is logged") \
-    SET(logging_format,        "LOGGING_FORMAT",          NULL,          CHOICE,   "json",            "json|pretty",          "ASM", "json for machines, pretty for people") \
-    SET(cors_allowed_origin,   "CORS_ALLOWED_ORIGIN",     NULL,          TEXT,     "*",               "",                     "A",   "* or a comma-separated list of origins that browsers may call from") \
-    SET(jwt_secret,            "JWT_SECRET",              NULL,          SECRET,   "",                "",                     "A",   "key of the access tokens, 32 bytes or more; needed in production") \
-    SET(jwt_secret_previous,   "JWT_SECRET_PREVIOUS",     NULL,          SECRET,   "",                "",                     "A",   "key before the present one: its tokens are still taken, none is signed with it") \
-    SET(jwt_expires_in,        "JWT_EXPIRES_IN",          NULL,          DURATION, "1h",              "1s..30d",              "A",   "life of an access token") \
-    SET(refresh_expires_in,    "JWT_REFRESH_EXPIRES_IN",  NULL,          DURATION, "30d",             "1s..365d",             "A",   "life of a refresh token") \
-    SET(db_host,               "DB_HOST",                 NULL,          TEXT,     "",                "required",             "ASM", "PostgreSQL host, or the directory of its Unix socket; `all` without it runs an embedded server") \
-    SET(db_port,               "DB_PORT",                 NULL,          INTEGER,  "5432",            "1..65535",             "ASM", "PostgreSQL port") \
-    SET(db_user,               "DB_USER",                 "DB_USERNAME", TEXT,     "postgres",        "",                     "ASM", "PostgreSQL user") \
-    SET(db_pass,               "DB_PASS",                 "DB_PASSWORD", SECRET,   "",                "",                     "ASM", "password of that user") \
-    SET(db_database,           "DB_DATABASE",             NULL,          TEXT,     "millrace",        "",                     "ASM", "database") \
-    SET(db_ssl,                "DB_SSL",                  NULL,          CHOICE,   "false",           "false|true|require|verify-full", "ASM", "TLS to PostgreSQL; true is require, verify-full checks the certificate and the name") \
-    SET(db_ssl_root_cert,      "DB_SSL_ROOT_CERT",        NULL,          TEXT,     "",                "",                     "ASM", "file of the authorities that verify-full trusts; unset: the system's") \
-    SET(db_host_read_only,     "DB_HOST_READ_ONLY",       NULL,          TEXT,     "",                "",                     "A",   "host of a read replica, for the data-reader") \
-    SET(db_read_your_writes,   "DB_READ_YOUR_WRITES",     NULL,          DURATION, "2s",              "0s..1h",               "A",   "how long after a write of theirs a user's reads go to the primary, when there is a replica") \
-    SET(db_idle_release,       "DB_IDLE_RELEASE",         NULL,          DURATION, "0s",              "0s..1d",               "AS",  "time without work after which the connections are closed, so that the database can sleep; 0s: never") \
-    SET(db_connect_timeout,    "DB_CONNECT_TIMEOUT",      NULL,          DURATION, "2s",              "100ms..30s",           "ASM", "longest wait for one connection attempt") \
-    SET(db_lock_timeout,       "DB_LOCK_TIMEOUT",         NULL,          DURATION, "3s",              "10ms..60s",            "ASM", "longest wait of a statement for a lock") \
-    SET(db_migrations_run,     "DB_MIGRATIONS_RUN",       NULL,          BOOLEAN,  "true",            "",                     "AS",  "whether to run the migrations at start") \
-    SET(actor_auth_count,      "ACTOR_AUTH_COUNT",        NULL,          INTEGER,  "1",               "1..64",                "A",   "auth actors that hash: the number of passwords hashed at once, 19 MiB each") \
-    SET(actor_reader_count,    "ACTOR_DATA_READER_COUNT", NULL,          INTEGER,  "1",               "1..64",                "A",   "data-reader actors; one per two cores serves best") \
-    SET(actor_writer_count,    "ACTOR_DATA_WRITER_COUNT", NULL,          INTEGER,  "1",               "1..64",                "A",   "data-writer actors") \
-    SET(actor_batch_max,       "ACTOR_BATCH_MAX",         NULL,          INTEGER,  "128",             "1..1024",              "A",   "messages that one statement answers at most") \
-    SET(mailbox_max_messages,  "MAILBOX_MAX_MESSAGES",    NULL,          INTEGER,  "4096",            "1..1000000",           "A",   "requests under way at one actor; past that 503 at once") \
-    SET(mailbox_max_bytes,     "MAILBOX_MAX_BYTES",       NULL,          BYTES,    "16MiB",           "1KiB..1024MiB",        "A",   "bytes of requests under way at one actor; past that 503 at once") \
-    SET(gateway_max_conns,     "GATEWAY_MAX_CONNECTIONS", NULL,          INTEGER,  "16384",           "1..1000000",           "A",   "client connections; more wait in the kernel's queue") \
-    SET(header_timeout,        "GATEWAY_HEADER_TIMEOUT",  NULL,          DURATION, "10s",             "100ms..10m",           "A",   "time a client has for the whole head of a request") \
-    SET(body_timeout,          "GATEWAY_BODY_TIMEOUT",    NULL,          DURATION, "30s",             "100ms..10m",           "A",   "time a client has for the whole body") \
-    SET(keepalive_timeout,     "GATEWAY_KEEPALIVE_TIMEOUT", NULL,        DURATION, "65s",             "100ms..1h",            "A",   "how long an idle connection stays; keep it over the load balancer's") \
-    SET(request_timeout,       "GATEWAY_REQUEST_TIMEOUT", NULL,          DURATION, "10s",             "100ms..10m",           "A",   "deadline of a request; past it 504") \
-    SET(shutdown_delay,        "SHUTDOWN_DELAY",          NULL,          DURATION, "0s",              "0s..10m",              "A",   "time the port stays open after SIGTERM, for a balancer to notice") \
-    SET(shutdown_grace,        "SHUTDOWN_GRACE",          NULL,          DURATION, "25s",             "1s..10m",              "AS",  "time for everything to finish after SIGTERM; then the process ends anyway") \
-    SET(rate_auth,             "RATE_LIMIT_AUTH_PER_MINUTE", NULL,      INTEGER,  "20",              "0..1000000",           "A",   "requests a minute that one client address may make of the auth routes; 0: no limit") \
-    SET(rate_default,          "RATE_LIMIT_PER_MINUTE",  NULL,          INTEGER,  "0",               "0..1000000",           "A",   "requests a minute that one user, or one address that is not signed in, may make elsewhere; 0: no limit") \
-    SET(trust_proxy_hops,      "TRUST_PROXY_HOPS",       NULL,          INTEGER,  "0",               "0..16",                "A",   "proxies in front; the client address is the entry of X-Forwarded-For that many from the right, with 0 that of the connection") \
-    SET(cron_cleanup,          "SCHEDULE_TASK_CLEANUP_CRON", NULL,       TEXT,     "",                "cron",                 "S",   "when the job `cleanup` runs, e.g. 0 2 * * *; unset: it is not scheduled") \
-    SET(cron_aggregate,        "SCHEDULE_TASK_AGGREGATE_CRON", NULL,     TEXT,     "",                "cron",                 "S",   "when the job `aggregate` runs") \
-    SET(cron_report,           "SCHEDULE_TASK_REPORT_CRON", NULL,        TEXT,     "",                "cron",                 "S",   "when the job `report` runs; each tick reports the week before it") \
-    SET(cron_maintenance,      "SCHEDULE_TASK_MAINTENANCE_CRON", NULL,   TEXT,     "",                "cron",                 "S",   "when the job `maintenance` runs") \
-    SET(schedule_timezone,     "SCHEDULE_TIMEZONE",      NULL,           TEXT,     "UTC",             "timezone",             "S",   "time zone of the cron expressions, by its IANA name") \
-    SET(schedule_missed,       "SCHEDULE_MISSED",        NULL,           CHOICE,   "once",            "once|skip|all",        "S",   "ticks that came while no scheduler ran: one run for all of them, none, or one each for those of the last 24 h") \
-    SET(schedule_idle_poll,    "SCHEDULE_IDLE_POLL",     NULL,           DURATION, "0s",              "0s..1d",               "S",   "how often a scheduler that let the database sleep looks for runs; 0s: at its next tick only") \
-    SET(job_chunk_rows,        "JOB_CHUNK_ROWS",         NULL,           INTEGER,  "5000",            "1..100000",            "S",   "rows that a job handles in one transaction at most") \
-    SET(job_run_retention,     "JOB_RUN_RETENTION",      NULL,           DURATION, "14d",             "1h..3650d",            "S",   "how long the history of runs is kept") \
-    SET(cleanup_completed_after, "CLEANUP_COMPLETED_AFTER", NULL,        DURATION, "30d",             "0s..3650d",            "S",   "age past which a completed task is deleted") \
-    SET(cleanup_scope,         "CLEANUP_SCOPE",          NULL,           CHOICE,   "completed",       "completed|all",        "S",   "all deletes every task, for playgrounds") \
-    SET(job_noop,              "JOB_NOOP",               NULL,           BOOLEAN,  "false",           "",                     "S",   "a job `noop` that does nothing, for measuring") \
-    SET(health_socket,         "HEALTH_SOCKET",          NULL,           TEXT,     "millrace-scheduler", "",                  "SH",  "name, in the abstract name space, of the Unix socket on which a scheduler answers `millrace health`") \
-    SET(metrics_emf,           "METRICS_EMF",            NULL,           BOOLEAN,  "false",           "",                     "AS",  "whether to write metrics once a minute as CloudWatch embedded-metric lines") \
-    SET(state_dir,             "MILLRACE_STATE_DIR",      NULL,          TEXT,     ".millrace",       "",                     "A",   "where the embedded PostgreSQL of `all` lives") \
-    SET(pg_bin_dir,            "MILLRACE_PG_BIN",         NULL,          TEXT,     "",                "",                     "A",   "directory of initdb and postgres for the embedded server; unset: searched for")
+#define MR_SETTINGS(SET) \
+    /*  member                   name                              alias          type      default               rule                              roles   about */ \
+    SET(node_env,                "NODE_ENV",                       NULL,          CHOICE,   "development",        "development|test|production",    "ASMH", "production refuses weak secrets; development reads a .env file") \
+    SET(app_port,                "APP_PORT",                       NULL,          INTEGER,  "3000",               "1..65535",                       "AH",   "port of the API") \
+    SET(app_host,                "APP_HOST",                       NULL,          TEXT,     "::",                 "",                               "AH",   "address to listen on; :: is every IPv6 and IPv4 address") \
+    SET(app_version,             "APP_VERSION",                    NULL,          TEXT,     "",                   "",                               "A",    "version that health tells when it is a semantic version; else the build's") \
+    SET(logging_level,           "LOGGING_LEVEL",                  NULL,          CHOICE,   "info",               "debug|info|warn|error",          "ASM",  "least level that is logged") \
+    SET(logging_format,          "LOGGING_FORMAT",                 NULL,          CHOICE,   "json",               "json|pretty",                    "ASM",  "json for machines, pretty for people") \
+    SET(cors_allowed_origin,     "CORS_ALLOWED_ORIGIN",            NULL,          TEXT,     "*",                  "",                               "A",    "* or a comma-separated list of origins that browsers may call from") \
+    SET(jwt_secret,              "JWT_SECRET",                     NULL,          SECRET,   "",                   "",                               "A",    "key of the access tokens, 32 bytes or more; needed in production") \
+    SET(jwt_secret_previous,     "JWT_SECRET_PREVIOUS",            NULL,          SECRET,   "",                   "",                               "A",    "key before the present one: its tokens are still taken, none is signed with it") \
+    SET(jwt_expires_in,          "JWT_EXPIRES_IN",                 NULL,          DURATION, "1h",                 "1s..30d",                        "A",    "life of an access token") \
+    SET(refresh_expires_in,      "JWT_REFRESH_EXPIRES_IN",         NULL,          DURATION, "30d",                "1s..365d",                       "A",    "life of a refresh token") \
+    SET(db_host,                 "DB_HOST",                        NULL,          TEXT,     "",                   "required",                       "ASM",  "PostgreSQL host, or the directory of its Unix socket; `all` without it runs an embedded server") \
+    SET(db_port,                 "DB_PORT",                        NULL,          INTEGER,  "5432",               "1..65535",                       "ASM",  "PostgreSQL port") \
+    SET(db_user,                 "DB_USER",                        "DB_USERNAME", TEXT,     "postgres",           "",                               "ASM",  "PostgreSQL user") \
+    SET(db_pass,                 "DB_PASS",                        "DB_PASSWORD", SECRET,   "",                   "",                               "ASM",  "password of that user") \
+    SET(db_database,             "DB_DATABASE",                    NULL,          TEXT,     "millrace",           "",                               "ASM",  "database") \
+    SET(db_ssl,                  "DB_SSL",                         NULL,          CHOICE,   "false",              "false|true|require|verify-full", "ASM",  "TLS to PostgreSQL; true is require, verify-full checks the certificate and the name") \
+    SET(db_ssl_root_cert,        "DB_SSL_ROOT_CERT",               NULL,          TEXT,     "",                   "",                               "ASM",  "file of the authorities that verify-full trusts; unset: the system's") \
+    SET(db_host_read_only,       "DB_HOST_READ_ONLY",              NULL,          TEXT,     "",                   "",                               "A",    "host of a read replica, for the data-reader") \
+    SET(db_read_your_writes,     "DB_READ_YOUR_WRITES",            NULL,          DURATION, "2s",                 "0s..1h",                         "A",    "how long after a write of theirs a user's reads go to the primary, when there is a replica") \
+    SET(db_idle_release,         "DB_IDLE_RELEASE",                NULL,          DURATION, "0s",                 "0s..1d",                         "AS",   "time without work after which the connections are closed, so that the database can sleep; 0s: never") \
+    SET(db_connect_timeout,      "DB_CONNECT_TIMEOUT",             NULL,          DURATION, "2s",                 "100ms..30s",                     "ASM",  "longest wait for one connection attempt") \
+    SET(db_lock_timeout,         "DB_LOCK_TIMEOUT",                NULL,          DURATION, "3s",                 "10ms..60s",                      "ASM",  "longest wait of a statement for a lock") \
+    SET(db_migrations_run,       "DB_MIGRATIONS_RUN",              NULL,          BOOLEAN,  "true",               "",                               "AS",   "whether to run the migrations at start") \
+    SET(actor_auth_count,        "ACTOR_AUTH_COUNT",               NULL,          INTEGER,  "1",                  "1..64",                          "A",    "auth actors that hash: the number of passwords hashed at once, 19 MiB each") \
+    SET(actor_reader_count,      "ACTOR_DATA_READER_COUNT",        NULL,          INTEGER,  "1",                  "1..64",                          "A",    "data-reader actors; one per two cores serves best") \
+    SET(actor_writer_count,      "ACTOR_DATA_WRITER_COUNT",        NULL,          INTEGER,  "1",                  "1..64",                          "A",    "data-writer actors") \
+    SET(actor_batch_max,         "ACTOR_BATCH_MAX",                NULL,          INTEGER,  "128",                "1..1024",                        "A",    "messages that one statement answers at most") \
+    SET(mailbox_max_messages,    "MAILBOX_MAX_MESSAGES",           NULL,          INTEGER,  "4096",               "1..1000000",                     "A",    "requests under way at one actor; past that 503 at once") \
+    SET(mailbox_max_bytes,       "MAILBOX_MAX_BYTES",              NULL,          BYTES,    "16MiB",              "1KiB..1024MiB",                  "A",    "bytes of requests under way at one actor; past that 503 at once") \
+    SET(gateway_max_conns,       "GATEWAY_MAX_CONNECTIONS",        NULL,          INTEGER,  "16384",              "1..1000000",                     "A",    "client connections; more wait in the kernel's queue") \
+    SET(header_timeout,          "GATEWAY_HEADER_TIMEOUT",         NULL,          DURATION, "10s",                "100ms..10m",                     "A",    "time a client has for the whole head of a request") \
+    SET(body_timeout,            "GATEWAY_BODY_TIMEOUT",           NULL,          DURATION, "30s",                "100ms..10m",                     "A",    "time a client has for the whole body") \
+    SET(keepalive_timeout,       "GATEWAY_KEEPALIVE_TIMEOUT",      NULL,          DURATION, "65s",                "100ms..1h",                      "A",    "how long an idle connection stays; keep it over the load balancer's") \
+    SET(request_timeout,         "GATEWAY_REQUEST_TIMEOUT",        NULL,          DURATION, "10s",                "100ms..10m",                     "A",    "deadline of a request; past it 504") \
+    SET(shutdown_delay,          "SHUTDOWN_DELAY",                 NULL,          DURATION, "0s",                 "0s..10m",                        "A",    "time the port stays open after SIGTERM, for a balancer to notice") \
+    SET(shutdown_grace,          "SHUTDOWN_GRACE",                 NULL,          DURATION, "25s",                "1s..10m",                        "AS",   "time for everything to finish after SIGTERM; then the process ends anyway") \
+    SET(rate_auth,               "RATE_LIMIT_AUTH_PER_MINUTE",     NULL,          INTEGER,  "20",                 "0..1000000",                     "A",    "requests a minute that one client address may make of the auth routes; 0: no limit") \
+    SET(rate_default,            "RATE_LIMIT_PER_MINUTE",          NULL,          INTEGER,  "0",                  "0..1000000",                     "A",    "requests a minute that one user, or one address that is not signed in, may make elsewhere; 0: no limit") \
+    SET(trust_proxy_hops,        "TRUST_PROXY_HOPS",               NULL,          INTEGER,  "0",                  "0..16",                          "A",    "proxies in front; the client address is the entry of X-Forwarded-For that many from the right, with 0 that of the connection") \
+    SET(cron_cleanup,            "SCHEDULE_TASK_CLEANUP_CRON",     NULL,          TEXT,     "",                   "cron",                           "S",    "when the job `cleanup` runs, e.g. 0 2 * * *; unset: it is not scheduled") \
+    SET(cron_aggregate,          "SCHEDULE_TASK_AGGREGATE_CRON",   NULL,          TEXT,     "",                   "cron",                           "S",    "when the job `aggregate` runs") \
+    SET(cron_report,             "SCHEDULE_TASK_REPORT_CRON",      NULL,          TEXT,     "",                   "cron",                           "S",    "when the job `report` runs; each tick reports the week before it") \
+    SET(cron_maintenance,        "SCHEDULE_TASK_MAINTENANCE_CRON", NULL,          TEXT,     "",                   "cron",                           "S",    "when the job `maintenance` runs") \
+    SET(schedule_timezone,       "SCHEDULE_TIMEZONE",              NULL,          TEXT,     "UTC",                "timezone",                       "S",    "time zone of the cron expressions, by its IANA name") \
+    SET(schedule_missed,         "SCHEDULE_MISSED",                NULL,          CHOICE,   "once",               "once|skip|all",                  "S",    "ticks that came while no scheduler ran: one run for all of them, none, or one each for those of the last 24 h") \
+    SET(schedule_idle_poll,      "SCHEDULE_IDLE_POLL",             NULL,          DURATION, "0s",                 "0s..1d",                         "S",    "how often a scheduler that let the database sleep looks for runs; 0s: at its next tick only") \
+    SET(job_chunk_rows,          "JOB_CHUNK_ROWS",                 NULL,          INTEGER,  "5000",               "1..100000",                      "S",    "rows that a job handles in one transaction at most") \
+    SET(job_run_retention,       "JOB_RUN_RETENTION",              NULL,          DURATION, "14d",                "1h..3650d",                      "S",    "how long the history of runs is kept") \
+    SET(cleanup_completed_after, "CLEANUP_COMPLETED_AFTER",        NULL,          DURATION, "30d",                "0s..3650d",                      "S",    "age past which a completed task is deleted") \
+    SET(cleanup_scope,           "CLEANUP_SCOPE",                  NULL,          CHOICE,   "completed",          "completed|all",                  "S",    "all deletes every task, for playgrounds") \
+    SET(job_noop,                "JOB_NOOP",                       NULL,          BOOLEAN,  "false",              "",                               "S",    "a job `noop` that does nothing, for measuring") \
+    SET(health_socket,           "HEALTH_SOCKET",                  NULL,          TEXT,     "millrace-scheduler", "",                               "SH",   "name, in the abstract name space, of the Unix socket on which a scheduler answers `millrace health`") \
+    SET(metrics_emf,             "METRICS_EMF",                    NULL,          BOOLEAN,  "false",              "",                               "AS",   "whether to write metrics once a minute as CloudWatch embedded-metric lines") \
+    SET(state_dir,               "MILLRACE_STATE_DIR",             NULL,          TEXT,     ".millrace",          "",                               "A",    "where the embedded PostgreSQL of `all` lives") \
+    SET(pg_bin_dir,              "MILLRACE_PG_BIN",                NULL,          TEXT,     "",                   "",                               "A",    "directory of initdb and postgres for the embedded server; unset: searched for")
 /* clang-format on */
 
 #endif

@@ -31,16 +31,25 @@ class Docs(unittest.TestCase):
 
     def test_operations__name_every_log_line(self):
         table = read("docs", "operations.md")
-        for folder in ("app", "gateway", "runtime", "actors"):
+        for folder in ("app", "gateway", "runtime", "actors", "scheduler"):
             for name in sorted(os.listdir(os.path.join(ROOT, folder))):
                 if not name.endswith(".c"):
                     continue
                 for level, message in re.findall(r'mr_log\((MR_LOG_\w+),\s*"([^"]+)"', read(folder, name)):
                     if level != "MR_LOG_DEBUG":
-                        self.assertTrue(f"`{message}`" in table, f"{folder}/{name}: {message}")
+                        self.assertTrue(f"`{message}`" in table or f"`` {message} ``" in table, f"{folder}/{name}: {message}")
+
+    def test_jobs__name_every_job_and_metric(self):
+        page = read("docs", "jobs.md")
+        for job in re.findall(r"^    JOB\((\w+),", read("proto", "jobs.h"), re.M):
+            if job != "noop":
+                self.assertIn(f"| `{job}` |", page)
+        for metric in re.findall(r'^    M\(\w+,\s+"(\w+)"', read("runtime", "metrics.h"), re.M):
+            if not metric.startswith("JobRuns"):
+                self.assertIn(f"`{metric}`", page)
 
     def test_architecture__has_every_folder(self):
-        for folder in ("proto", "sql", "runtime", "gateway", "actors", "app"):
+        for folder in ("proto", "sql", "runtime", "gateway", "actors", "scheduler", "app"):
             self.assertIn(f"| `{folder}/` |", read("docs", "architecture.md"))
 
     def test_pages__link_to_what_is_there(self):

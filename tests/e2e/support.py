@@ -215,6 +215,14 @@ class Everything(Process):
         return Process("api", DB_HOST=os.path.join(self.state_dir, SERVER_DATABASE), DB_USER="postgres",
                        DB_DATABASE=database, **settings)
 
+    def admin(self, database="millrace"):
+        """An administrator, registered and signed in over HTTP."""
+        return self.api().register(grant=lambda user: self.make_admin(user, database))
+
+    def make_admin(self, user, database="millrace"):
+        with self.database(database) as connection:
+            connection.query(f"UPDATE app_user SET role = 'admin' WHERE id = '{user['id']}'")
+
     def new_database(self):
         name = "db_" + uuid.uuid4().hex[:12]
         with self.database("postgres") as database:
@@ -437,17 +445,35 @@ class Api:
     def post(self, path, body, **options):
         return self.request("POST", path, body, **options)
 
-    def register(self, **changes):
-        """A new user, registered and signed in over HTTP."""
+    def register(self, grant=None, **changes):
+        """A new user, registered and signed in over HTTP; `grant` may give them a role in between."""
         fields = {**new_user(), **changes}
         response = self.post("/v1/auth/register", fields, token=None)
         assert response.status == 200, response
         self.user = response.json()
+        if grant:
+            grant(self.user)
         response = self.post("/v1/auth/signin", {"username": fields["username"], "password": fields["password"]},
                              token=None)
         assert response.status == 200, response
         self.token = response.json()["accessToken"]
         return self
+
+    def run(self, location):
+        """A job run as it is now."""
+        response = self.get(location)
+        assert response.status == 200, response
+        return response.json()
+
+    def run_job(self, job, seconds=20):
+        """Starts a run of a job and waits for its end."""
+        response = self.post(f"/v1/jobs/{job}/runs", None)
+        assert response.status == 202, response
+        return self.ended_run(response.header("Location"), seconds)
+
+    def ended_run(self, location, seconds=20):
+        ends = ("succeeded", "dead", "cancelled")
+        return wait_for(lambda: (lambda run: run if run["state"] in ends else None)(self.run(location)), seconds, location)
 
     def create_task(self, **fields):
         body = {"summary": "a task", "taskPriorityCode": "MEDIUM", **fields}
