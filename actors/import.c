@@ -8,7 +8,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#include "actors/job.h"
+#include "actors/run.h"
 #include "actors/records.h"
 #include "proto/uuid.h"
 

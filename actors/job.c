@@ -1,48 +1,21 @@
 #include "actors/job.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proto/uuid.h"
+#include "actors/run.h"
 #include "runtime/answer.h"
-#include "runtime/log.h"
-#include "runtime/metrics.h"
 
-/*
- * A chunk aims at CHUNK_MS, so that nobody waits long for a lock or a processor that it holds, and is followed by as long
- * a pause. A statement that the server ends is tried again with fewer rows.
- */
-enum {
-    CHUNK_MS = 50,
-    ROWS_FIRST = 500,
-    ROWS_LEAST = 10,
-    STATEMENT_MS = 30000,
-    WAIT_MS = 35000,
-    IDLE_MS = 10000,
-    AWAY_PAUSE_MS = 100,
-    TROUBLE_PAUSE_MS = 500,
-    TROUBLES_MOST = 10
-};
+enum { STATEMENT_MS = 30000, IDLE_MS = 10000 };
 
 #define JOB(name, ...) "job/" #name,
 static const char *const instances[] = {MR_JOBS(JOB) NULL};
 #undef JOB
 
-static const struct mr_job_code *const code[MR_JOB_COUNT] = {
-    [MR_JOB_import] = &mr_job_import,
-    [MR_JOB_maintenance] = &mr_job_maintenance,
-};
-
 bool mr_job_is_on(enum mr_job job, const struct mr_config *config)
 {
     return job != MR_JOB_noop || config->job_noop;
-}
-
-static enum mr_job job_of(const struct mr_actor *self)
-{
-    return (enum mr_job)self->instance;
 }
 
 /* Who has a run: unique to this thread, so that a restarted process never takes the runs of its forerunner for its own. */
@@ -54,429 +27,9 @@ static void worker_name(const struct mr_actor *self, char out[128])
     snprintf(out, 128, "%s:%d:%lld/%s", host, (int)getpid(), (long long)self->born_ms, self->name);
 }
 
-static int64_t now_ms(const struct mr_actor *self)
-{
-    return mr_mono_ms(self->clock);
-}
-
-static void set_text(struct mr_buf *out, struct mr_slice text)
-{
-    mr_buf_clear(out, SIZE_MAX);
-    mr_buf_slice(out, text);
-    mr_buf_char(out, '\0');
-}
-
-static void take_text(struct mr_buf *out, const mr_rows *rows, unsigned row, unsigned column)
-{
-    struct mr_slice text = {"", 0};
-
-    mr_rows_get(rows, row, column, &text);
-    set_text(out, text);
-}
-
-static void run_fini(struct mr_run *run)
-{
-    mr_buf_fini(&run->args);
-    mr_buf_fini(&run->cursor);
-    mr_buf_fini(&run->result);
-}
-
-static void chunk_fini(struct mr_chunk *chunk)
-{
-    mr_buf_fini(&chunk->cursor);
-    mr_buf_fini(&chunk->result);
-}
-
-/* ---- The connection ---- */
-
-mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out)
-{
-    mr_status status = mr_params_end(&self->params);
-
-    return status == MR_OK ? mr_db_run(self->db, statement, &self->params, now_ms(self) + WAIT_MS, out) : status;
-}
-
-static mr_status exec(struct mr_actor *self, const char *sql)
-{
-    return mr_db_exec(self->db, sql, now_ms(self) + WAIT_MS, NULL);
-}
-
-/* Comes back when the connection stands; false when the actor is to stop, or the server does not take us any more. */
-static bool come_back(struct mr_actor *self)
-{
-    while (mr_db_connect(self->db) != MR_OK) {
-        atomic_store(&self->stats.connected, false);
-        if (mr_db_is_refused(self->db) || mr_actor_pause(self, AWAY_PAUSE_MS))
-            return false;
-    }
-    atomic_store(&self->stats.connected, true);
-    return true;
-}
-
-/* ---- How a run ends ---- */
-
-/* What a run came to, by the state that its row is in. */
-static const struct outcome {
-    const char *state;
-    const char *name;
-    enum mr_log_level level;
-    enum mr_metric metric;
-} outcomes[] = {
-    {"succeeded", "succeeded", MR_LOG_INFO, MR_METRIC_runs_succeeded},
-    {"failed", "failed", MR_LOG_WARN, MR_METRIC_runs_failed},
-    {"dead", "dead", MR_LOG_ERROR, MR_METRIC_runs_dead},
-    {"cancelled", "cancelled", MR_LOG_INFO, MR_METRIC_runs_cancelled},
-    {"queued", "released", MR_LOG_INFO, MR_METRIC_runs_released},
-    {"", "lost", MR_LOG_WARN, MR_METRIC_runs_lost},
-};
-
-static const struct outcome *outcome_of(struct mr_slice state)
-{
-    const struct outcome *outcome = outcomes;
-
-    while (outcome->state[0] != '\0' && !mr_slice_is(state, outcome->state))
-        outcome++;
-    return outcome;
-}
-
-/* The line that metric filters count: its message, names and outcomes are documented in docs/jobs.md. */
-static void note_outcome(const struct mr_actor *self, const struct mr_run *run, struct mr_slice state, const char *reason)
-{
-    const struct outcome *outcome = outcome_of(state);
-    int64_t took_ms = now_ms(self) - run->started_ms;
-    char id[MR_UUID_TEXT + 1] = "";
-
-    mr_uuid_format(id, run->id);
-    mr_log(outcome->level, "job run", mr_log_text("job", mr_job_info(job_of(self))->name), mr_log_text("runId", id),
-           mr_log_int("attempt", run->attempt), mr_log_int("durationMs", took_ms), mr_log_text("outcome", outcome->name),
-           mr_log_int("waitedMs", run->waited_ms), mr_log_int("done", run->done),
-           mr_log_text(run->traceparent[0] != '\0' ? "traceparent" : "", run->traceparent),
-           mr_log_text(reason != NULL ? "reason" : "", reason != NULL ? reason : ""));
-    mr_metric_add(outcome->metric, 1);
-    mr_metric_add(MR_METRIC_run_ms_total, (uint64_t)took_ms);
-    mr_metric_show(MR_METRIC_run_ms_most, (uint64_t)took_ms);
-}
-
-static mr_status end_once(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state,
-                          const char *error, mr_rows **out)
-{
-    mr_params_begin(&self->params, 4);
-    for (unsigned i = 0; i < count; i++) {
-        mr_params_id(&self->params, 0, runs[i].id);
-        mr_params_int(&self->params, 1, runs[i].claim);
-        mr_params_text(&self->params, 2, state);
-        mr_params_text(&self->params, 3, error);
-    }
-    return mr_job_query(self, "run_due__end", out);
-}
-
-/* Tells the row, until it is told: a run must not stay at work because the connection broke at its end. */
-static void end(struct mr_actor *self, struct mr_run *runs, unsigned count, const char *state, const char *error,
-                const char *reason)
-{
-    mr_rows *rows = NULL;
-
-    while (end_once(self, runs, count, state, error, &rows) != MR_OK) {
-        mr_answer_log(self, "run_due__end", mr_db_last_error(self->db)->status, count);
-        if (!come_back(self))
-            break; /* it is found silent, and rescued */
-        if (mr_actor_pause(self, AWAY_PAUSE_MS) && strcmp(state, "queued") != 0)
-            break;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        struct mr_slice now = {"", 0};
-
-        if (rows != NULL)
-            mr_rows_get(rows, i, 1, &now);
-        note_outcome(self, &runs[i], now, reason);
-    }
-    if (rows != NULL)
-        mr_rows_free(&rows);
-}
-
-/* ---- A chunk ---- */
-
-/* What becomes of the run after a chunk. */
-enum turn {
-    TURN_NEXT,      /* there is another */
-    TURN_DONE,      /* that was the last */
-    TURN_CANCELLED, /* somebody has asked for that */
-    TURN_LOST,      /* the run is not ours any more */
-    TURN_FAILED     /* see the error of the connection */
-};
-
-static mr_status hold(struct mr_actor *self, struct mr_run *run, enum turn *turn)
-{
-    mr_rows *rows = NULL;
-    mr_status status;
-
-    mr_params_begin(&self->params, 2);
-    mr_params_id(&self->params, 0, run->id);
-    mr_params_int(&self->params, 1, run->claim);
-    status = mr_job_query(self, "run_due__hold", &rows);
-    if (status != MR_OK)
-        return status;
-    if (mr_rows_count(rows) == 0) {
-        *turn = TURN_LOST;
-    } else if (mr_rows_int(rows, 0, 4, 0) != 0) {
-        *turn = TURN_CANCELLED;
-    } else {
-        run->phase = mr_rows_int(rows, 0, 0, 0);
-        run->done = mr_rows_int(rows, 0, 2, 0);
-        take_text(&run->cursor, rows, 0, 1);
-        take_text(&run->result, rows, 0, 3);
-        *turn = TURN_NEXT;
-    }
-    mr_rows_free(&rows);
-    return MR_OK;
-}
-
-static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
-{
-    mr_rows *rows = NULL;
-    mr_status status;
-
-    mr_buf_char(&chunk->cursor, '\0');
-    mr_buf_char(&chunk->result, '\0');
-    if (chunk->cursor.failed || chunk->result.failed)
-        return MR_NO_MEMORY;
-    mr_params_begin(&self->params, 7);
-    mr_params_id(&self->params, 0, run->id);
-    mr_params_int(&self->params, 1, run->claim);
-    mr_params_int(&self->params, 2, chunk->phase);
-    mr_params_text(&self->params, 3, chunk->cursor.data[0] != '\0' ? chunk->cursor.data : NULL);
-    mr_params_int(&self->params, 4, chunk->rows);
-    mr_params_text(&self->params, 5, chunk->counter);
-    mr_params_text(&self->params, 6, chunk->result.data[0] != '\0' ? chunk->result.data : "{}");
-    status = mr_job_query(self, "run_due__progress", &rows);
-    if (status != MR_OK)
-        return status;
-    *turn = mr_rows_count(rows) == 0 ? TURN_LOST : chunk->more ? TURN_NEXT : TURN_DONE;
-    run->done += chunk->rows;
-    mr_metric_add(MR_METRIC_run_rows, (uint64_t)chunk->rows);
-    mr_rows_free(&rows);
-    return MR_OK;
-}
-
-/* The job's statement number `phase`, NULL behind the last. */
-static const char *statement_of(const struct mr_actor *self, int64_t phase)
-{
-    const char *name = mr_job_info(job_of(self))->name;
-
-    for (const struct mr_statement *const *s = self->statements; *s != NULL; s++)
-        if (strncmp((*s)->name, name, strlen(name)) == 0 && strncmp((*s)->name + strlen(name), "__", 2) == 0 && phase-- == 0)
-            return (*s)->name;
-    return NULL;
-}
-
-/* "tasks" of "cleanup__tasks/completed". */
-static void counter_of(char out[64], const char *statement)
-{
-    const char *from = strstr(statement, "__") + 2;
-
-    snprintf(out, 64, "%.*s", (int)strcspn(from, "/"), from);
-}
-
-static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
-{
-    const char *statement = statement_of(self, run->phase);
-    static _Thread_local char counter[64];
-    struct mr_slice cursor;
-    struct mr_buf settings = {0};
-    mr_rows *rows = NULL;
-    mr_status status;
-
-    if (statement == NULL)
-        return MR_OK;
-    mr_config_values_json(&settings, self->config);
-    mr_buf_char(&settings, '\0');
-    mr_params_begin(&self->params, 4);
-    mr_params_int(&self->params, 0, run->chunk_rows);
-    mr_params_text(&self->params, 1, run->cursor.data[0] != '\0' ? run->cursor.data : NULL);
-    if (run->is_tick)
-        mr_params_time(&self->params, 2, run->scheduled_for);
-    else
-        mr_params_null(&self->params, 2, MR_TIME);
-    mr_params_text(&self->params, 3, settings.data);
-    status = settings.failed ? MR_NO_MEMORY : mr_job_query(self, statement, &rows);
-    mr_buf_fini(&settings);
-    if (status != MR_OK)
-        return status;
-    counter_of(counter, statement);
-    out->counter = counter;
-    out->rows = mr_rows_int(rows, 0, 0, 0);
-    out->more = mr_rows_int(rows, 0, 2, 0) != 0;
-    if (out->more && mr_rows_get(rows, 0, 1, &cursor))
-        mr_buf_slice(&out->cursor, cursor);
-    out->phase = out->more ? run->phase : run->phase + 1;
-    out->more = out->more || statement_of(self, run->phase + 1) != NULL;
-    mr_rows_free(&rows);
-    return MR_OK;
-}
-
-static mr_status do_chunk(struct mr_actor *self, struct mr_run *run, struct mr_chunk *out)
-{
-    const struct mr_job_code *own = code[job_of(self)];
-
-    return own != NULL ? own->chunk(self, run, out) : chunk_by_sql(self, run, out);
-}
-
-/*
- * Hold the run, do the work, move the progress: one transaction. Held rows make whoever would rescue the run pass it by;
- * and when the row says that it is somebody else's, nothing has been done yet.
- */
-/* A crash of the server may take the last chunks along, but then their progress too. */
-static const char begin[] = "BEGIN; SET LOCAL synchronous_commit TO off";
-
-static mr_status turn_in_transaction(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
-{
-    mr_status status = exec(self, begin);
-
-    if (status == MR_OK)
-        status = hold(self, run, turn);
-    if (status == MR_OK && *turn == TURN_NEXT)
-        status = do_chunk(self, run, chunk);
-    if (status == MR_OK && *turn == TURN_NEXT)
-        status = keep_progress(self, run, chunk, turn);
-    if (status == MR_OK)
-        status = exec(self, *turn == TURN_NEXT || *turn == TURN_DONE ? "COMMIT" : "ROLLBACK");
-    return status;
-}
-
-static mr_status turn_alone(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
-{
-    mr_status status = hold(self, run, turn);
-
-    if (status == MR_OK && *turn == TURN_NEXT)
-        status = do_chunk(self, run, chunk);
-    if (status == MR_OK && *turn == TURN_NEXT)
-        status = keep_progress(self, run, chunk, turn);
-    return status;
-}
-
-static void adapt(const struct mr_actor *self, struct mr_run *run, int64_t took_ms)
-{
-    if (took_ms > CHUNK_MS && run->chunk_rows > ROWS_LEAST)
-        run->chunk_rows = run->chunk_rows / 2 > ROWS_LEAST ? run->chunk_rows / 2 : ROWS_LEAST;
-    else if (took_ms < CHUNK_MS / 2)
-        run->chunk_rows *= 2;
-    if (run->chunk_rows > self->config->job_chunk_rows)
-        run->chunk_rows = self->config->job_chunk_rows;
-}
-
-static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_ms, mr_status *failure)
-{
-    const struct mr_job_code *own = code[job_of(self)];
-    int64_t began_ms = now_ms(self);
-    struct mr_chunk chunk = {0};
-    enum turn turn = TURN_FAILED;
-    mr_status status =
-        own != NULL && own->alone ? turn_alone(self, run, &chunk, &turn) : turn_in_transaction(self, run, &chunk, &turn);
-
-    if (status == MR_OK) {
-        *pause_ms = turn == TURN_NEXT && chunk.rows >= ROWS_LEAST ? now_ms(self) - began_ms : 0;
-        adapt(self, run, now_ms(self) - began_ms);
-    } else {
-        turn = TURN_FAILED;
-        *failure = status;
-    }
-    chunk_fini(&chunk);
-    return turn;
-}
-
-/* Trouble that passes by itself: the server is away or short of something, or somebody else had the lock. */
-static bool passes(struct mr_run *run, const struct mr_db_error *error, unsigned *troubles)
-{
-    if (error->lost || error->status == MR_UNAVAILABLE)
-        return true;
-    if (error->status == MR_TIMEOUT && run->chunk_rows > ROWS_LEAST)
-        run->chunk_rows = run->chunk_rows / 4 + 1;
-    else if (error->status != MR_OVERLOADED && error->status != MR_TIMEOUT)
-        return false;
-    return ++*troubles < TROUBLES_MOST;
-}
-
-static void fail_run(struct mr_actor *self, struct mr_run *run, mr_status failure, const struct mr_db_error *error)
-{
-    char text[64];
-
-    if (error == NULL)
-        snprintf(text, sizeof text, "%s", mr_status_name(failure));
-    else
-        snprintf(text, sizeof text, "a statement was refused (SQLSTATE %s)", error->sqlstate);
-    end(self, run, 1, "failed", text, error != NULL ? error->message : NULL);
-}
-
-/* Ends the transaction that failed; false when the run is not to be tried again right away. */
-static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure, unsigned *troubles)
-{
-    struct mr_db_error error = *mr_db_last_error(self->db);
-    bool by_server = error.status == failure; /* otherwise what the server said last is about something else */
-
-    if (mr_db_is_up(self->db))
-        (void)!exec(self, "ROLLBACK");
-    if (by_server && passes(run, &error, troubles)) {
-        mr_log(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(job_of(self))->name),
-               mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message));
-        return true;
-    }
-    fail_run(self, run, failure, by_server ? &error : NULL);
-    return false;
-}
-
-/* False: the server or the actor itself has no time for it any more, and the run waits to be rescued. */
-static bool work_on(struct mr_actor *self, struct mr_run *run)
-{
-    unsigned troubles = 0;
-    int64_t pause_ms = 0;
-    mr_status failure = MR_OK;
-
-    for (;;) {
-        if (mr_actor_pause(self, (int)pause_ms)) {
-            end(self, run, 1, "queued", NULL, NULL);
-            return false;
-        }
-        switch (turn(self, run, &pause_ms, &failure)) {
-        case TURN_NEXT: troubles = 0; break;
-        case TURN_DONE: end(self, run, 1, "succeeded", NULL, NULL); return true;
-        case TURN_CANCELLED: end(self, run, 1, "cancelled", NULL, NULL); return true;
-        case TURN_LOST: note_outcome(self, run, MR_SLICE(""), "it was silent for too long, and taken away"); return true;
-        case TURN_FAILED:
-            if (!recover(self, run, failure, &troubles))
-                return true;
-            if (!come_back(self))
-                return false;
-            pause_ms = TROUBLE_PAUSE_MS;
-        }
-    }
-}
-
-/* ---- Taking runs ---- */
-
-static void take_run(const struct mr_actor *self, struct mr_run *out, const mr_rows *rows, unsigned row)
-{
-    struct mr_slice value;
-
-    *out = (struct mr_run){.started_ms = now_ms(self), .chunk_rows = ROWS_FIRST};
-    if (out->chunk_rows > self->config->job_chunk_rows)
-        out->chunk_rows = self->config->job_chunk_rows;
-    if (mr_rows_get(rows, row, 0, &value))
-        memcpy(out->id, value.data, sizeof out->id);
-    out->claim = mr_rows_int(rows, row, 1, 0);
-    out->attempt = mr_rows_int(rows, row, 2, 0);
-    if (mr_rows_get(rows, row, 3, &value))
-        memcpy(out->owner, value.data, sizeof out->owner);
-    out->is_tick = mr_rows_get(rows, row, 4, &value);
-    out->scheduled_for = mr_rows_int(rows, row, 4, 0) + MR_POSTGRES_EPOCH_MICROS;
-    take_text(&out->args, rows, row, 5);
-    if (mr_rows_get(rows, row, 6, &value))
-        snprintf(out->traceparent, sizeof out->traceparent, "%.*s", (int)value.len, value.data);
-    out->waited_ms = mr_rows_int(rows, row, 7, 0);
-}
-
 static mr_status claim(struct mr_actor *self, const char *worker, mr_rows **out)
 {
-    const struct mr_job_info *info = mr_job_info(job_of(self));
+    const struct mr_job_info *info = mr_job_info(mr_job_of(self));
 
     mr_params_begin(&self->params, 3);
     mr_params_text(&self->params, 0, info->name);
@@ -508,7 +61,7 @@ static bool take(struct mr_actor *self, mr_rows **out)
     worker_name(self, worker);
     status = claim(self, worker, out);
     while (status != MR_OK && mr_db_last_error(self->db)->lost) {
-        if (!come_back(self))
+        if (!mr_job_come_back(self))
             return false;
         status = disown(self, worker);
         if (status == MR_OK)
@@ -530,16 +83,16 @@ static bool work_on_all(struct mr_actor *self, const mr_rows *rows)
     bool go_on = runs != NULL;
 
     for (unsigned i = 0; go_on && i < count; i++)
-        take_run(self, &runs[i], rows, i);
-    if (go_on && mr_job_info(job_of(self))->at_once > 1) {
-        end(self, runs, count, "succeeded", NULL, NULL);
+        mr_run_take(&runs[i], self, rows, i);
+    if (go_on && mr_job_info(mr_job_of(self))->at_once > 1) {
+        mr_run_end(self, runs, count, "succeeded", NULL, NULL);
     } else if (go_on) {
         atomic_store(&self->stats.claim, runs[0].claim);
-        go_on = work_on(self, &runs[0]);
+        go_on = mr_run_work(self, &runs[0]);
         atomic_store(&self->stats.claim, 0);
     }
     for (unsigned i = 0; runs != NULL && i < count; i++)
-        run_fini(&runs[i]);
+        mr_run_fini(&runs[i]);
     free(runs);
     return go_on;
 }

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "actors/job.h"
+#include "actors/run.h"
 #include "proto/json.h"
 
 /* A table is a phase: what is hot, because it is written all the time. */

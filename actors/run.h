@@ -1,0 +1,83 @@
+/*
+ * run: a job's run in the hands of its actor, chunk by chunk.
+ *
+ * Thread: the actor's.
+ */
+#ifndef MR_ACTORS_RUN_H
+#define MR_ACTORS_RUN_H
+
+#include "proto/jobs.h"
+#include "runtime/actor.h"
+
+/* A run in its actor's hands. */
+struct mr_run {
+    uint8_t id[16];
+    int64_t claim; /* every write shows it */
+    int64_t attempt;
+    int64_t waited_ms;  /* from when it could have started */
+    int64_t started_ms; /* monotonic; this attempt */
+    bool is_tick;
+    int64_t scheduled_for; /* of a tick: microseconds since 1970 */
+    uint8_t owner[16];     /* of an upload */
+    char traceparent[56];  /* "" when there is none */
+    struct mr_buf args;    /* JSON, terminated */
+
+    /* As the row has it, when a chunk begins. */
+    int64_t phase;
+    int64_t done;
+    struct mr_buf cursor; /* terminated; "" at the beginning of a phase */
+    struct mr_buf result; /* JSON, terminated */
+
+    int64_t chunk_rows; /* how many rows the next chunk may take */
+};
+
+/* What a chunk has come to. A zeroed struct: nothing, and the run is finished. */
+struct mr_chunk {
+    int64_t rows;         /* how many it has handled */
+    int64_t phase;        /* what the next one is in, */
+    struct mr_buf cursor; /* and where it goes on; empty: at the beginning */
+    bool more;            /* there is a next one */
+    const char *counter;  /* member of the result that counts the rows; NULL: none */
+    struct mr_buf result; /* JSON object with members of the result to set; empty: none */
+};
+
+/* What does a chunk of a job whose work is CODE. What it returns fails the run, unless the connection was lost. */
+struct mr_job_code {
+    mr_status (*chunk)(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out);
+    bool alone; /* not in a transaction: the chunk may then be done again */
+};
+
+extern const struct mr_job_code mr_job_import;      /* import.c */
+extern const struct mr_job_code mr_job_maintenance; /* maintenance.c */
+
+/*
+ * Runs a statement with the parameters in `self->params`, which are not ended yet, inside the chunk's transaction. MR_OK:
+ * `out` is the caller's to free.
+ */
+mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
+
+/* The job that an actor is for. */
+enum mr_job mr_job_of(const struct mr_actor *self);
+
+/* Waits for the connection; false when the actor is to stop, or when the server does not take us any more. */
+bool mr_job_come_back(struct mr_actor *self);
+
+/* Reads row `row` of what run_due__claim answers; mr_run_fini frees what it holds. */
+void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows *rows, unsigned row);
+void mr_run_fini(struct mr_run *self);
+
+/*
+ * Works on a run until it ends, or until the actor is asked to stop and it has gone back. False: there is no time for
+ * another.
+ */
+bool mr_run_work(struct mr_actor *self, struct mr_run *run);
+
+/*
+ * Tells the rows of `count` runs how they ended ("succeeded", "failed", "cancelled"; "queued": given back), and the log. It
+ * is told until it is understood: a run must not stay at work because the connection broke at its end. `error` is for the
+ * row, `reason` for the log; NULL: none.
+ */
+void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state, const char *error,
+                const char *reason);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * internal: what the files of the scheduler share. One thread uses all of it.
+ */
+#ifndef MR_SCHEDULER_INTERNAL_H
+#define MR_SCHEDULER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "runtime/mailbox.h"
+#include "scheduler/schedule.h"
+#include "scheduler/scheduler.h"
+
+/* A run whose heart has not beaten for so long is put back. */
+enum { MR_RUN_SILENT_MS = 30000 };
+
+struct mr_scheduler {
+    const struct mr_scheduler_options *options;
+    const struct mr_config *config;
+    const struct mr_clock *clock;
+    const struct mr_zone *zone;
+    enum mr_missed missed;
+    struct mr_schedule schedules[MR_JOB_COUNT];
+    unsigned schedule_count;
+    bool is_on[MR_JOB_COUNT];
+    _Atomic bool refused;
+
+    /* The thread's own. */
+    mr_thread *thread;
+    mr_mailbox *mailbox;
+    mr_db *db;
+    const struct mr_statement **statements;
+    struct mr_params params;
+    struct mr_buf payload;
+    struct mr_buf frame;
+    bool was_up;
+    bool synced;                             /* the table of jobs knows our schedules */
+    bool resting;                            /* the connection was let go for want of work */
+    int64_t up_since_ms;                     /* monotonic, as all below unless they say otherwise */
+    int64_t answered_ms;                     /* when the database did, last */
+    int64_t busy_ms;                         /* when there was something to do, last */
+    int64_t poll_ms;                         /* when to look next */
+    int64_t beat_ms;                         /* when to beat next */
+    int64_t wall_ms;                         /* wall clock: as it was in the last round */
+    int64_t prompted_until_ms[MR_JOB_COUNT]; /* a prompt is on its way, or waits for its actor; 0: none */
+    uint8_t random[10];
+};
+
+/* scheduler.c */
+
+int64_t scheduler_now_ms(const struct mr_scheduler *self);
+
+/* Runs a statement with `self->params`, which are not ended yet; logs a failure. MR_OK: `out` is the caller's to free. */
+mr_status scheduler_query(struct mr_scheduler *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
+
+/* ticks.c */
+
+/* Tells the table of jobs what is on and when, and learns up to where each schedule was seen to. */
+mr_status ticks_sync(struct mr_scheduler *self) MR_WARN_UNUSED;
+
+/* Makes the runs of ticks that are due. */
+void ticks_fire(struct mr_scheduler *self);
+
+/* Wall clock; INT64_MAX: none comes. */
+int64_t ticks_next_ms(const struct mr_scheduler *self);
+
+/* runs.c */
+
+/* Tells the job's actor to look for runs, unless it has been told and has not looked yet. */
+void runs_prompt(struct mr_scheduler *self, enum mr_job job);
+
+/* Takes in what the actors say of prompts. */
+void runs_take_mail(struct mr_scheduler *self);
+
+/* Looks which jobs have a run that could start, and prompts their actors. */
+void runs_poll(struct mr_scheduler *self);
+
+/* For the runs in hand here, also while one statement of theirs takes long. */
+void runs_beat(struct mr_scheduler *self);
+
+/* Puts back runs whose owner has been silent for too long. */
+void runs_rescue(struct mr_scheduler *self);
+
+#endif
