@@ -41,12 +41,11 @@ struct harvest {
 
 /* ---- The cursor: "offset line skipping column column ..." ---- */
 
-static void read_cursor(struct place *out, const char *cursor)
+static void read_cursor(struct place *out, char *at)
 {
-    char *at = (char *)(uintptr_t)cursor;
 
     *out = (struct place){.line = 1};
-    if (*cursor == '\0')
+    if (*at == '\0')
         return;
     out->offset = strtoll(at, &at, 10);
     out->line = strtoll(at, &at, 10);

@@ -65,7 +65,7 @@ static bool accept_head(struct connection *self, const char *data, struct mr_htt
     mr_status fault = mr_http_parse(request, data, self->head_len);
     const struct mr_upload *upload = fault == MR_OK ? upload_of(request) : NULL;
 
-    if (fault == MR_OK && request->content_length > (upload != NULL ? (int64_t)upload->max : BODY_MAX))
+    if (fault == MR_OK && request->content_length > (upload != NULL ? (uint64_t)upload->max : (uint64_t)BODY_MAX))
         fault = MR_TOO_LARGE;
     if (fault != MR_OK) {
         refuse(self, request, fault);

@@ -49,7 +49,7 @@ void mr_pulse_answer(int fd, struct mr_slice line)
 
 mr_status mr_pulse_ask(const char *name, int timeout_ms, char *out, size_t room)
 {
-    const struct timeval patience = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+    const struct timeval patience = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L};
     struct sockaddr_un address;
     socklen_t address_len = address_of(&address, name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -94,7 +94,10 @@ void runs_beat(struct mr_scheduler *self)
 
 static void note_rescue(const mr_rows *rows, unsigned row)
 {
-    struct mr_slice job = {"", 0}, id = {"", 0}, state = {"", 0}, owner = {"", 0};
+    struct mr_slice job = {"", 0};
+    struct mr_slice id = {"", 0};
+    struct mr_slice state = {"", 0};
+    struct mr_slice owner = {"", 0};
     char text[MR_UUID_TEXT + 1] = "";
     const char *outcome = "rescued";
 
