@@ -50,7 +50,7 @@ static void test_statement__parameters_are_those_of_the_field_table(void **state
     (void)state;
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++) {
         int op = op_of(s->name);
-        const struct mr_op_info *info = mr_op_info((enum mr_op)op);
+        const struct mr_op_info *info = mr_op_info(op >= 0 ? (enum mr_op)op : (enum mr_op)0);
         bool is_main = op >= 0 && strcmp(info->name, s->name) == 0;
         struct mr_buf expected = {0};
 
