@@ -45,7 +45,7 @@ struct mr_scheduler {
     uint8_t random[10];
 };
 
-/* scheduler.c */
+/* query.c */
 
 int64_t scheduler_now_ms(const struct mr_scheduler *self);
 
