@@ -27,5 +27,3 @@ mr_status scheduler_query(struct mr_scheduler *self, const char *statement, mr_r
            mr_log_text("reason", mr_db_last_error(self->db)->message));
     return status;
 }
-
-/* Tells the table of jobs what is on and when, and learns up to where each schedule was seen to. */

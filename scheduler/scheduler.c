@@ -15,15 +15,7 @@
  * LOOK_MS bounds a sleep, so that a wall clock that jumps is noticed. A poll is the backstop for a notice that was lost.
  * Runs are not judged by a process that has itself been away from the database: their owners may have been, too.
  */
-enum {
-    LOOK_MS = 250,
-    POLL_MS = 1000,
-    BEAT_MS = 5000,
-    WAIT_MS = 10000,
-    STATEMENT_MS = 8000,
-    AWAY_MS = 100,
-    PING_AFTER_MS = 2000
-};
+enum { LOOK_MS = 250, POLL_MS = 1000, BEAT_MS = 5000, STATEMENT_MS = 8000, AWAY_MS = 100, PING_AFTER_MS = 2000 };
 
 /* ---- The connection ---- */
 
