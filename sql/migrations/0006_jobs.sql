@@ -120,14 +120,20 @@ CREATE TABLE task_change (
 
 CREATE FUNCTION utc_day(at timestamptz) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (at AT TIME ZONE 'UTC')::date $$;
 
+-- What a task counts for, and on which days.
+CREATE FUNCTION task_days(created_at timestamptz, completed_at timestamptz, due_at timestamptz)
+    RETURNS TABLE (day date, created integer, completed integer, due integer, in_time integer) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT *
+      FROM (VALUES (utc_day(created_at), 1, 0, 0, 0),
+                   (utc_day(completed_at), 0, 1, 0, 0),
+                   (utc_day(due_at), 0, 0, 1, coalesce(completed_at <= due_at, false)::int)) AS c (day, created, completed, due, in_time)
+     WHERE c.day IS NOT NULL AND isfinite(c.day)
+$$;
+
 INSERT INTO task_stat (user_id, day, created, completed, due, in_time)
 SELECT t.user_id, c.day, sum(c.created), sum(c.completed), sum(c.due), sum(c.in_time)
   FROM task t
- CROSS JOIN LATERAL (VALUES (utc_day(t.created_at), 1, 0, 0, 0),
-                            (utc_day(t.completed_at), 0, 1, 0, 0),
-                            (utc_day(t.due_at), 0, 0, 1, (coalesce(t.completed_at <= t.due_at, false))::int))
-       AS c (day, created, completed, due, in_time)
- WHERE c.day IS NOT NULL AND isfinite(c.day)
+ CROSS JOIN LATERAL task_days(t.created_at, t.completed_at, t.due_at) c
  GROUP BY t.user_id, c.day;
 
 CREATE OR REPLACE FUNCTION count_tasks_added() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -136,11 +142,7 @@ BEGIN
     INSERT INTO task_change (user_id, day, created, completed, due, in_time)
     SELECT t.user_id, c.day, sum(c.created), sum(c.completed), sum(c.due), sum(c.in_time)
       FROM changed t
-     CROSS JOIN LATERAL (VALUES (utc_day(t.created_at), 1, 0, 0, 0),
-                                (utc_day(t.completed_at), 0, 1, 0, 0),
-                                (utc_day(t.due_at), 0, 0, 1, (coalesce(t.completed_at <= t.due_at, false))::int))
-           AS c (day, created, completed, due, in_time)
-     WHERE c.day IS NOT NULL AND isfinite(c.day)
+     CROSS JOIN LATERAL task_days(t.created_at, t.completed_at, t.due_at) c
      GROUP BY t.user_id, c.day;
     IF random() < 0.02 THEN
         PERFORM fold_task_count(user_id) FROM (SELECT DISTINCT user_id FROM changed) u;
@@ -156,11 +158,7 @@ BEGIN
       FROM (SELECT -1 AS sign, b.user_id, b.created_at, b.completed_at, b.due_at FROM before b
             UNION ALL
             SELECT 1, a.user_id, a.created_at, a.completed_at, a.due_at FROM changed a) t
-     CROSS JOIN LATERAL (VALUES (utc_day(t.created_at), 1, 0, 0, 0),
-                                (utc_day(t.completed_at), 0, 1, 0, 0),
-                                (utc_day(t.due_at), 0, 0, 1, (coalesce(t.completed_at <= t.due_at, false))::int))
-           AS c (day, created, completed, due, in_time)
-     WHERE c.day IS NOT NULL AND isfinite(c.day)
+     CROSS JOIN LATERAL task_days(t.created_at, t.completed_at, t.due_at) c
      GROUP BY t.user_id, c.day
     HAVING sum(t.sign * c.created) <> 0 OR sum(t.sign * c.completed) <> 0 OR sum(t.sign * c.due) <> 0 OR sum(t.sign * c.in_time) <> 0;
     RETURN NULL;

@@ -73,10 +73,7 @@ WITH k AS (
       FROM k
      WHERE k.good AND k.key IS NOT NULL
      ORDER BY k.user_id, k.key
-        ON CONFLICT (user_id, key) DO UPDATE
-       SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
-     WHERE i.created_at < now() - interval '1 day'
-    RETURNING i.user_id, i.key
+    {{renew_key}}
 ), made AS (
     INSERT INTO job_run (id, job, trigger, exclusive, traceparent)
     SELECT k.id, k.job, 'manual', k.exclusive, k.traceparent

@@ -7,6 +7,12 @@ t.id, t.summary, t.description, t.due_at AS "dueAt", t.is_complete AS "isComplet
        p.description AS "taskPriority.description", p.ordinal AS "taskPriority.ordinal",
        t.created_at AS "createdAt", t.updated_at AS "updatedAt"
 
+-- part: renew_key
+ON CONFLICT (user_id, key) DO UPDATE
+       SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
+     WHERE i.created_at < now() - interval '1 day'
+    RETURNING i.user_id, i.key
+
 -- name: task_create
 -- A key that is new (or older than a day) is kept with the answer, in the transaction that writes the row. One that is
 -- there already answers as it did the first time, or 422 when it came with another payload.
@@ -25,10 +31,7 @@ WITH k AS (
       FROM k
      WHERE k.good AND k.key IS NOT NULL
      ORDER BY k.user_id, k.key
-        ON CONFLICT (user_id, key) DO UPDATE
-       SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
-     WHERE i.created_at < now() - interval '1 day'
-    RETURNING i.user_id, i.key
+    {{renew_key}}
 ), made AS (
     INSERT INTO task (id, user_id, summary, description, due_at, is_complete, priority_code)
     SELECT k.id, k.user_id, k.summary, k.description, k.due_at, k.is_complete, k.priority_code
