@@ -176,7 +176,7 @@ void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count
         mr_answer_log(self, "run_due__end", mr_db_last_error(self->db)->status, count);
         if (!mr_job_come_back(self))
             break; /* it is found silent, and rescued */
-        if (mr_actor_pause(self, AWAY_PAUSE_MS) && strcmp(state, "queued") != 0)
+        if (mr_actor_pause(self, TROUBLE_PAUSE_MS) && strcmp(state, "queued") != 0)
             break;
     }
     for (unsigned i = 0; i < count; i++) {
