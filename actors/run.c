@@ -167,6 +167,23 @@ static mr_status end_once(struct mr_actor *self, const struct mr_run *runs, unsi
     return mr_job_query(self, "run_due__end", out);
 }
 
+/* The state of ordinal `n`, "" when there is none. Nearly always rows come in the order of their ordinals. */
+static struct mr_slice state_of(const mr_rows *rows, unsigned n)
+{
+    struct mr_slice state = {"", 0};
+    unsigned count = rows != NULL ? mr_rows_count(rows) : 0;
+
+    for (unsigned tried = 0; tried < count; tried++) {
+        unsigned row = (n - 1 + tried) % count;
+
+        if (mr_rows_int(rows, row, 0, 0) == n) {
+            mr_rows_get(rows, row, 1, &state);
+            break;
+        }
+    }
+    return state;
+}
+
 void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state, const char *error,
                 const char *reason)
 {
@@ -179,13 +196,8 @@ void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count
         if (mr_actor_pause(self, TROUBLE_PAUSE_MS) && strcmp(state, "queued") != 0)
             break;
     }
-    for (unsigned i = 0; i < count; i++) {
-        struct mr_slice now = {"", 0};
-
-        if (rows != NULL)
-            mr_rows_get(rows, i, 1, &now);
-        note_outcome(self, &runs[i], now, reason);
-    }
+    for (unsigned i = 0; i < count; i++)
+        note_outcome(self, &runs[i], state_of(rows, i + 1), reason);
     if (rows != NULL)
         mr_rows_free(&rows);
 }

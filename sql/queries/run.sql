@@ -59,7 +59,8 @@ UPDATE job_run r
 RETURNING r.id;
 
 -- name: run_due__end
--- Answers with the state the run is in: also when an earlier try of this statement had taken effect. To give a run back
+-- Answers with the state the run is in, also when an earlier try of this statement had taken effect; with none when it is
+-- not ours any more. To give a run back
 -- ('queued') does not count as an attempt; a failure waits before the next, twice as long each time, give or take 10 %.
 WITH k AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY AS k (id, claim, state, error, n)
@@ -76,13 +77,11 @@ WITH k AS (
            error       = k.error
       FROM k
      WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
-    RETURNING r.id, r.state, CASE WHEN k.state = 'queued' THEN pg_notify('millrace_jobs', '')::text END
+    RETURNING k.n, r.state, CASE WHEN k.state = 'queued' THEN pg_notify('millrace_jobs', '')::text END
 )
-SELECT k.n, coalesce(changed.state, r.state) AS state
-  FROM k
-  LEFT JOIN changed ON changed.id = k.id
-  LEFT JOIN job_run r ON r.id = k.id AND r.claim = k.claim
- ORDER BY k.n;
+SELECT n, state FROM changed
+ UNION ALL
+SELECT k.n, r.state FROM k JOIN job_run r ON r.id = k.id AND r.claim = k.claim WHERE r.state <> 'running';
 
 -- ---- What the scheduler does ----
 
