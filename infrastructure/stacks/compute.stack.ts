@@ -10,8 +10,9 @@ import type { IHostedZone } from 'aws-cdk-lib/aws-route53';
 import type { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import type { AlarmTopic } from '../constructs/alarm-topic.ts';
-import { apiSettings, databaseSecrets, jwtSecret } from '../constructs/container-settings.ts';
+import { apiSettings, databaseSecrets, jwtSecrets } from '../constructs/container-settings.ts';
 import { Dashboard } from '../constructs/dashboard.ts';
+import { desiredCount } from '../constructs/desired-count.ts';
 import { imageVersion } from '../constructs/image.ts';
 import { LoadBalancerAlarms } from '../constructs/load-balancer-alarms.ts';
 import { PublicEndpoint } from '../constructs/public-endpoint.ts';
@@ -68,9 +69,9 @@ export class ComputeStack extends BaseStack {
       cpu: config.taskCpuUnits,
       memoryLimitMiB: config.taskMemoryMb,
       environment: apiSettings(config, image.appVersion),
-      secrets: { ...databaseSecrets(database), ...jwtSecret(this, config) },
+      secrets: { ...databaseSecrets(database), ...jwtSecrets(this, config) },
       databaseSecurityGroupId: database.securityGroup.securityGroupId,
-      desiredCount: config.serviceDesiredCount,
+      desiredCount: desiredCount(this, config),
       // A deployment starts the new tasks before it stops the old ones.
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
