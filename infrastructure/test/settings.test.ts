@@ -3,15 +3,39 @@
  * that a setting renamed there fails a test here.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { pendingSettings } from '../config/pending-settings.ts';
 import { JWT_LIFE } from '../config/variables.ts';
+import { DATABASE_FAILURES } from '../constructs/service-alarms.ts';
 import { STOP_TIMEOUT } from '../constructs/service-task.ts';
 import { binary, type Setting, settingsOf, whyNot } from './support/binary.ts';
 import { amount, arrived, type Given, settingsProblems } from './support/settings-check.ts';
 import type { Synthesized } from './support/synth.ts';
-import { attributes, environment, one, secrets } from './support/template.ts';
-import { everything, matrix, plain } from './support/variants.ts';
+import { attributes, environment, type Json, one, secrets } from './support/template.ts';
+import { everything, matrix, plain, replica, scheduled } from './support/variants.ts';
+
+function targetGroup(which: Synthesized): Json {
+  return one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties;
+}
+
+/** Starts the API where no database answers, and stops it as soon as it says so. */
+async function logLines(env: Record<string, string>): Promise<string[]> {
+  const api = spawn(binary as string, ['api'], {
+    env: { JWT_SECRET: 'not a secret but long enough to be taken', ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 20_000,
+  });
+  let text = '';
+  for await (const chunk of api.stderr) {
+    text += chunk;
+    if (text.includes('\n')) {
+      api.kill('SIGKILL');
+    }
+  }
+  return text.trim().split('\n');
+}
 
 function givenBy(which: Synthesized): Given[] {
   const types = which.config.hasScheduledTasks ? (['compute', 'scheduled-task'] as const) : (['compute'] as const);
@@ -48,12 +72,40 @@ describe('settings of the containers against the binary', () => {
     const setting = table().find(({ name }) => name === 'JWT_EXPIRES_IN');
     assert.equal(setting?.rule, `${JWT_LIFE.low}..${JWT_LIFE.high}`);
   });
+  /** What a container is given, else the binary's default; in milliseconds. */
+  const lasts = (type: 'compute' | 'scheduled-task', name: string, which = scheduled()) => {
+    const given = environment(which.template(type))[name];
+    return amount(given ?? table().find((setting) => setting.name === name)?.default ?? '', 'duration');
+  };
   withBinary('the process ends by itself before Fargate kills it', () => {
-    const standard = (name: string) => {
-      const given = environment(plain().template('compute'))[name];
-      return amount(given ?? table().find((setting) => setting.name === name)?.default ?? '', 'duration');
-    };
-    assert.ok(standard('SHUTDOWN_DELAY') + standard('SHUTDOWN_GRACE') < STOP_TIMEOUT.toMilliseconds());
+    const api = lasts('compute', 'SHUTDOWN_DELAY') + lasts('compute', 'SHUTDOWN_GRACE');
+    assert.ok(api < STOP_TIMEOUT.toMilliseconds(), `api: ${api} ms`);
+    const scheduler = lasts('scheduled-task', 'SHUTDOWN_GRACE');
+    assert.ok(scheduler < STOP_TIMEOUT.toMilliseconds(), `scheduler: ${scheduler} ms`);
+  });
+  withBinary('a request under way is answered before the load balancer gives its task up', () => {
+    const { TargetGroupAttributes } = targetGroup(plain());
+    const delay = Number(attributes(TargetGroupAttributes)['deregistration_delay.timeout_seconds']) * 1000;
+    assert.ok(lasts('compute', 'GATEWAY_REQUEST_TIMEOUT') <= delay);
+    assert.ok(lasts('compute', 'SHUTDOWN_DELAY') + lasts('compute', 'GATEWAY_REQUEST_TIMEOUT') <= delay);
+  });
+  withBinary('a client sticks to its task longer than its writes are remembered there', () => {
+    const { TargetGroupAttributes } = targetGroup(replica());
+    const sticky = Number(attributes(TargetGroupAttributes)['stickiness.lb_cookie.duration_seconds']) * 1000;
+    assert.ok(lasts('compute', 'DB_READ_YOUR_WRITES', replica()) < sticky);
+  });
+  withBinary('the messages that the alarms on the database count are in the binary', () => {
+    const code = readFileSync(binary as string);
+    for (const message of DATABASE_FAILURES) {
+      assert.ok(code.includes(`\0${message}\0`), message);
+    }
+  });
+  withBinary('a log line has `level` and `message`, as the filters read them', async () => {
+    const [line] = await logLines({ DB_HOST: '127.0.0.1', DB_PORT: '1', LOGGING_FORMAT: 'json' });
+    const { level, message } = JSON.parse(line ?? '{}');
+    assert.deepEqual([level, message], ['warn', 'waiting for the database']);
+    const levels = table().find(({ name }) => name === 'LOGGING_LEVEL')?.rule?.split('|') ?? [];
+    assert.ok(levels.includes('error') && levels.includes(level));
   });
   withBinary(
     'the binary keeps idle connections longer than the load balancer, which would answer 502 otherwise',

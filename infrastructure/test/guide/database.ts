@@ -3,6 +3,7 @@ import { loadConfig } from '../../config/load.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
 import { all, environment, one, secrets } from '../support/template.ts';
+import { PRICES } from '../../tools/prices.ts';
 import { existingVpc, guideNames, pausing, plain, production, replica, scheduled } from '../support/variants.ts';
 import { accepts, refuses } from './accepts.ts';
 
@@ -95,7 +96,7 @@ export const readReplica = section('Read Replica Support', {
   'No reader instances are created (cost optimization)': () => assert.equal(instances().length, 1),
   'Application uses the primary database for all operations': () =>
     assert.equal(secrets(plain().template('compute')).DB_HOST_READ_ONLY, undefined),
-  'Note: `DB_HOST_READ_ONLY` is only injected when `CDK_DATABASE_READ_REPLICA=true`': () => {
+  'Note: `DB_HOST_READ_ONLY` is only injected when `CDK_DATABASE_READ_REPLICA=true` in the infrastructure configuration.': () => {
     assert.ok('DB_HOST_READ_ONLY' in secrets(replica().template('compute')));
     assert.ok(!('DB_HOST_READ_ONLY' in secrets(plain().template('compute'))));
   },
@@ -146,6 +147,9 @@ export const databaseCost = section('Database: Cost Optimization Features', {
   },
   'Read replicas are optional and can be disabled for non-production environments': () => {
     accepts('CDK_DATABASE_READ_REPLICA', 'true', 'false');
+    for (const environment of ['dev', 'qa', 'prd']) {
+      assert.equal(instances(synth({ CDK_ENVIRONMENT: environment })).length, 1, environment);
+    }
   },
 });
 
@@ -194,10 +198,14 @@ export const dataSecurity = section('Data Security', {
     assert.ok(groups.every(({ Properties }) => Properties.SecurityGroupIngress === undefined));
   },
   'Backup Encryption: Automated backups encrypted': [
-    'Backups are encrypted with the key of the encrypted cluster; the backup vault of production has one too.',
+    'Backups are encrypted with the key of the encrypted cluster; the vault of production is encrypted as every vault is.',
     () => {
       assert.equal(cluster(production()).StorageEncrypted, true);
-      one(production().template('database'), 'AWS::Backup::BackupVault');
+      assert.equal(cluster(plain()).StorageEncrypted, true);
+      const vault = one(production().template('database'), 'AWS::Backup::BackupVault').id;
+      const [rule] = one(production().template('database'), 'AWS::Backup::BackupPlan').Properties.BackupPlan
+        .BackupPlanRule;
+      assert.deepEqual(rule.TargetBackupVault, { 'Fn::GetAtt': [vault, 'BackupVaultName'] });
     },
   ],
 });
@@ -210,7 +218,11 @@ export const databaseCosts = section('Database Costs', {
     assert.deepEqual(cluster(set).ServerlessV2ScalingConfiguration, { MinCapacity: 2, MaxCapacity: 4.5 });
   },
   'Default Configuration: 0.5-1 ACU for development (~$0.06-$0.12/hour when active)': () =>
-    assert.deepEqual(cluster().ServerlessV2ScalingConfiguration, { MinCapacity: 0.5, MaxCapacity: 1 }),
+    {
+      assert.deepEqual(cluster().ServerlessV2ScalingConfiguration, { MinCapacity: 0.5, MaxCapacity: 1 });
+      const anHour = [0.5, 1].map((capacity) => (capacity * PRICES.auroraAcuHour).toFixed(2));
+      assert.deepEqual(anHour, ['0.06', '0.12'], 'at the price that docs/cost.md counts with');
+    },
   'Short Backup Retention: 1 day (non-prod) / 7 days (production)': () => {
     assert.equal(cluster(plain()).BackupRetentionPeriod, 1);
     assert.equal(cluster(production()).BackupRetentionPeriod, 7);
