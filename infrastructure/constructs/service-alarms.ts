@@ -66,7 +66,10 @@ export class ServiceAlarms extends Construct {
     this.tellOfExits(props);
   }
 
-  /** Tasks that ended by themselves; those that ECS or a person stopped have other codes. */
+  /**
+   * Tasks that ended by themselves, or that ECS stopped because they were not well; those that a
+   * deployment, scaling or a person stopped have other codes and reasons.
+   */
   private tellOfExits({ role, alarmTopic, clusterArn, serviceName }: ServiceAlarmsProps): void {
     alarmTopic.event(
       this,
@@ -79,7 +82,11 @@ export class ServiceAlarms extends Construct {
           clusterArn: [clusterArn],
           group: [`service:${serviceName}`],
           lastStatus: ['STOPPED'],
-          stopCode: ['EssentialContainerExited', 'TaskFailedToStart'],
+          $or: [
+            { stopCode: ['EssentialContainerExited', 'TaskFailedToStart'] },
+            // `Task failed container health checks`, `Task failed ELB health checks in …`
+            { stoppedReason: [{ prefix: 'Task failed ' }] },
+          ],
         },
       },
       `A task of ${serviceName} ended unexpectedly. See the runbook, "Task exits".`,

@@ -48,10 +48,11 @@ export class DatabaseStack extends BaseStack {
     this.cluster.node.addDependency(logGroup);
     this.secret = this.requireSecret();
     this.rotateSecret(vpc);
+    this.tellOfFailedRotation(alarmTopic);
     this.readOnlySecret = config.databaseReadReplica ? this.createReadOnlySecret() : undefined;
     new DatabaseAlarms(this, 'Watch', { cluster: this.cluster, config, alarmTopic });
     if (config.isProduction) {
-      new BackupPlan(this, 'Backup', { cluster: this.cluster, config });
+      new BackupPlan(this, 'Backup', { cluster: this.cluster, config, alarmTopic });
     }
     new CfnOutput(this, 'SecretArn', { value: this.secret.secretArn, description: 'Host, user and password' });
     new CfnOutput(this, 'Endpoint', { value: this.cluster.clusterEndpoint.hostname });
@@ -126,6 +127,21 @@ export class DatabaseStack extends BaseStack {
     // first rotation, which keeps its lines for ever and stays when the stack goes.
     const group = createLogGroup(this, 'RotationLogGroup', `/aws/lambda/${Names.uniqueId(rotation)}`, this.config);
     rotation.node.addDependency(group);
+  }
+
+  /** Nothing stops working when a rotation fails: without a word nobody would know. */
+  private tellOfFailedRotation(alarmTopic: AlarmTopic): void {
+    alarmTopic.event(
+      this,
+      'database-rotation-failed',
+      'The password of the database could not be changed',
+      {
+        source: ['aws.secretsmanager'],
+        detailType: ['AWS Service Event via CloudTrail'],
+        detail: { eventName: ['RotationFailed'], additionalEventData: { SecretId: [this.secret.secretArn] } },
+      },
+      `The database password of ${this.config.baseName} could not be rotated. See the runbook, "Rotation failed".`,
+    );
   }
 
   /** A secret because the guide says so, and so that containers get all `DB_*` one way. */

@@ -1,6 +1,7 @@
 /** What goes beyond the guide; docs/infrastructure.md lists it under the same names. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Template } from 'aws-cdk-lib/assertions';
 import { IDLE_RELEASE_SECONDS } from '../constructs/container-settings.ts';
 import { connectionLimit } from '../constructs/database-alarms.ts';
 import { newApp, synth } from './support/synth.ts';
@@ -479,6 +480,8 @@ describe('load balancer', () => {
 });
 
 describe('alarms', () => {
+  const eventRule = (template: Template, name: string, baseName = 'millrace-dev'): Json =>
+    all(template, 'AWS::Events::Rule').find(({ Properties }) => Properties.Name === `${baseName}-${name}`)?.Properties;
   const everyAlarm = (which = scheduled()) =>
     which.assembly.stacks.flatMap(({ template }) =>
       Object.values<Json>(template.Resources)
@@ -560,7 +563,7 @@ describe('alarms', () => {
   });
   it('events of the database are those of this cluster and its instances', () => {
     const template = replica().template('database');
-    const rule = one(template, 'AWS::Events::Rule').Properties;
+    const rule = eventRule(template, 'database-events');
     const members = [
       one(template, 'AWS::RDS::DBCluster').id,
       ...all(template, 'AWS::RDS::DBInstance').map(({ id }) => id),
@@ -570,7 +573,21 @@ describe('alarms', () => {
       members.map((id) => ({ Ref: id })),
     );
     assert.deepEqual(rule.EventPattern['detail-type'], ['RDS DB Cluster Event', 'RDS DB Instance Event']);
-    assert.match(JSON.stringify(rule.Targets), /ExportsOutputRefAlarmsTopic/);
+    assert.match(JSON.stringify(rule.Targets), /AlarmsTopic/);
+  });
+  it('a rotation that failed is told, and in prd a backup that was not made', () => {
+    const rotation = eventRule(plain().template('database'), 'database-rotation-failed');
+    assert.deepEqual(rotation.EventPattern.detail.eventName, ['RotationFailed']);
+    assert.match(JSON.stringify(rotation.EventPattern.detail.additionalEventData.SecretId), /SecretAttachment/);
+    const template = production().template('database');
+    const backup = eventRule(template, 'backup-failed', 'millrace-prd');
+    assert.deepEqual(backup.EventPattern['detail-type'], ['Backup Job State Change', 'Copy Job State Change']);
+    assert.ok(backup.EventPattern.detail.state.includes('FAILED'));
+    const { id } = one(template, 'AWS::RDS::DBCluster');
+    assert.ok(JSON.stringify(backup.EventPattern.detail.resourceArn).includes(`{"Ref":"${id}"}`));
+    for (const { Targets } of [rotation, backup]) {
+      assert.match(JSON.stringify(Targets), /AlarmsTopic/);
+    }
   });
   it('each goes to the one topic, on and off, and says what is wrong', () => {
     const topic = one(scheduled().template('network'), 'AWS::SNS::Topic');
@@ -617,13 +634,16 @@ describe('alarms', () => {
     assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "dead") }'));
     assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "failed") }'));
   });
-  it('unexpected exits: tasks that ended by themselves, not those that were stopped', () => {
+  it('unexpected exits: tasks that ended by themselves or were not well, not those that were stopped', () => {
     for (const type of SERVICES) {
       const rule = all(scheduled().template(type), 'AWS::Events::Rule').find(({ Properties }) =>
         Properties.EventPattern.source.includes('aws.ecs'),
       );
       const { detail } = rule?.Properties.EventPattern ?? {};
-      assert.deepEqual(detail.stopCode, ['EssentialContainerExited', 'TaskFailedToStart']);
+      assert.deepEqual(detail.$or, [
+        { stopCode: ['EssentialContainerExited', 'TaskFailedToStart'] },
+        { stoppedReason: [{ prefix: 'Task failed ' }] },
+      ]);
       const name = type === 'compute' ? 'millrace-dev' : 'millrace-scheduler-dev';
       assert.deepEqual([detail.group, detail.lastStatus], [[`service:${name}`], ['STOPPED']]);
       assert.equal(detail.clusterArn.length, 1);

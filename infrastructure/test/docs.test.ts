@@ -70,7 +70,13 @@ describe('the runbook', () => {
         assert.match(runbook, new RegExp(`^### ${heading}$`, 'm'));
       }
     }
-    for (const name of ['database-events', 'api-task-exits', 'scheduler-task-exits']) {
+    const told = production().assembly.stacks.flatMap(({ template }) =>
+      Object.values<{ Type: string; Properties: { Name: string } }>(template.Resources)
+        .filter(({ Type, Properties }) => Type === 'AWS::Events::Rule' && !Properties.Name.endsWith('-restart'))
+        .map(({ Properties }) => Properties.Name.replace('millrace-prd-', '')),
+    );
+    assert.ok(told.length >= 5, told.join());
+    for (const name of told) {
       assert.ok(runbook.includes(`\`${name}\``), name);
     }
   });

@@ -135,7 +135,7 @@ export const alerting = section('Alerting Strategy', {
     assert.deepEqual(exits['detail-type'], ['ECS Task State Change']);
     assert.deepEqual(exits.detail.group, ['service:millrace-scheduler-dev']);
     assert.deepEqual(exits.detail.lastStatus, ['STOPPED']);
-    assert.ok(exits.detail.stopCode.includes('EssentialContainerExited'));
+    assert.ok(exits.detail.$or[0].stopCode.includes('EssentialContainerExited'));
   },
   'High error rates in logs (both services)': () => {
     for (const [template, role] of [
