@@ -203,7 +203,12 @@ export const variables = {
     'several environments share the account: the image repository carries the environment in its name',
   ),
   vpcFlowLogs: withDefault('CDK_VPC_FLOW_LOGS', is.boolean, 'false', 'log the network traffic of the VPC'),
-  xray: withDefault('CDK_XRAY', is.boolean, 'false', 'run the X-Ray daemon beside the application (which sends nothing to it by itself)'),
+  xray: withDefault(
+    'CDK_XRAY',
+    is.boolean,
+    'false',
+    'run the X-Ray daemon beside the application (which sends nothing to it by itself)',
+  ),
   alarmEmail: optional('CDK_ALARM_EMAIL', EMAIL, 'oncall@example.com', 'who is told of alarms'),
   arm64: withDefault('CDK_ARM64', is.boolean, 'false', 'run on Graviton (the image must be built for arm64)'),
   spot: withDefault('CDK_SPOT', is.boolean, 'false', 'run on Fargate Spot; in prd the first task stays on demand'),

@@ -77,9 +77,7 @@ export function databaseSecrets({ secret, readOnlySecret }: DatabaseSecrets): Re
 /** Parameters are made by hand, the first before the first deployment; see the runbook. */
 export function jwtSecrets(scope: Construct, config: Config): Record<string, ecs.Secret> {
   const secret = (id: string, parameterName: string) =>
-    ecs.Secret.fromSsmParameter(
-      ssm.StringParameter.fromSecureStringParameterAttributes(scope, id, { parameterName }),
-    );
+    ecs.Secret.fromSsmParameter(ssm.StringParameter.fromSecureStringParameterAttributes(scope, id, { parameterName }));
   return {
     JWT_SECRET: secret('JwtSecret', config.jwtSecretParameter),
     ...(config.jwtRotation

@@ -139,7 +139,9 @@ export class ServiceTask extends Construct {
 
 /** Without root and capabilities a process may listen below 1024 only where the kernel lets everybody. */
 function lowPort(port = FIRST_FREE_PORT): ecs.SystemControl[] | undefined {
-  return port < FIRST_FREE_PORT ? [{ namespace: 'net.ipv4.ip_unprivileged_port_start', value: String(port) }] : undefined;
+  return port < FIRST_FREE_PORT
+    ? [{ namespace: 'net.ipv4.ip_unprivileged_port_start', value: String(port) }]
+    : undefined;
 }
 
 /**

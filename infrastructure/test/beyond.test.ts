@@ -536,10 +536,7 @@ describe('alarms', () => {
       }
     }
     const running = alarm(scheduled().template('scheduled-task'), 'millrace-dev-scheduler-not-running');
-    assert.equal(
-      running.Dimensions.find(({ Name }: Json) => Name === 'ServiceName').Value,
-      'millrace-scheduler-dev',
-    );
+    assert.equal(running.Dimensions.find(({ Name }: Json) => Name === 'ServiceName').Value, 'millrace-scheduler-dev');
     const { id } = one(plain().template('database'), 'AWS::RDS::DBCluster');
     for (const name of ['capacity', 'connections', 'cpu']) {
       const { Dimensions } = alarm(plain().template('database'), `millrace-dev-database-${name}`);

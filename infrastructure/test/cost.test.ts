@@ -18,7 +18,10 @@ describe('cost', () => {
   it('dev, qa and production are priced', () => {
     const titles = SCENARIOS.map(({ title }) => title);
     for (const environment of ['dev', 'qa', 'production']) {
-      assert.ok(titles.some((title) => title.startsWith(environment)), environment);
+      assert.ok(
+        titles.some((title) => title.startsWith(environment)),
+        environment,
+      );
     }
   });
   it('every price is used, and its date stated', () => {

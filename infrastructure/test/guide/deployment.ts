@@ -31,7 +31,12 @@ export const deployment = section('Deployment Process', {
       const made = existingVpc().assembly.stacks.flatMap(({ template }) =>
         Object.values<{ Type: string }>(template.Resources).map(({ Type }) => Type),
       );
-      const before = ['AWS::EC2::VPC', 'AWS::EC2::Subnet', 'AWS::Route53::HostedZone', 'AWS::CertificateManager::Certificate'];
+      const before = [
+        'AWS::EC2::VPC',
+        'AWS::EC2::Subnet',
+        'AWS::Route53::HostedZone',
+        'AWS::CertificateManager::Certificate',
+      ];
       assert.deepEqual(
         made.filter((type) => before.includes(type)),
         [],
@@ -41,7 +46,8 @@ export const deployment = section('Deployment Process', {
   'aws ssm put-parameter --name "/nestjs-playground/jwt-secret" --type "SecureString"': [
     'The runbook has the command; its secret is random instead of thought up.',
     () => {
-      const command = /^aws ssm put-parameter --name (\S+) --type SecureString --value "\$\(openssl rand -base64 (\d+)\)"$/m;
+      const command =
+        /^aws ssm put-parameter --name (\S+) --type SecureString --value "\$\(openssl rand -base64 (\d+)\)"$/m;
       const [, name, bytes] = command.exec(read('docs/runbook.md')) ?? [];
       assert.equal(name, plain().config.jwtSecretParameter);
       assert.ok(Number(bytes) >= 32);
@@ -85,7 +91,12 @@ export const deployment = section('Deployment Process', {
       const config = loadConfig(parseEnv(example));
       assert.equal(config.environment, 'dev');
       const all = parseEnv(example.replaceAll(/^#(CDK_)/gm, '$1'));
-      assert.deepEqual(Object.keys(all).sort(), Object.values(variables).map(({ name }) => name).sort());
+      assert.deepEqual(
+        Object.keys(all).sort(),
+        Object.values(variables)
+          .map(({ name }) => name)
+          .sort(),
+      );
       // Uncommented, every line is a good one; the database pauses only from 0 on.
       loadConfig({ ...all, CDK_DATABASE_MIN_CAPACITY: '0' });
       assert.match(read('.gitignore'), /^\.env$/m);
@@ -193,7 +204,10 @@ export const organization = section('Best Practices', {
       const generated = Object.values<{ Type: string; Properties: Record<string, unknown> }>(template.Resources)
         .filter(({ Type }) => Type === 'AWS::SecretsManager::Secret')
         .map(({ Properties }) => JSON.stringify(Properties.SecretString ?? ''));
-      assert.ok(generated.every((text) => !/password/i.test(text)), 'no secret is written into a template');
+      assert.ok(
+        generated.every((text) => !/password/i.test(text)),
+        'no secret is written into a template',
+      );
     }
   },
   'Configuration Management: Use environment variables for all environment-specific values': () => {

@@ -11,7 +11,11 @@ export const ecr = section('ECR Stack', {
     () => {
       assert.deepEqual(repository().Properties.ImageScanningConfiguration, { ScanOnPush: true });
       const image = JSON.stringify(container(plain().template('compute')).Image);
-      assert.match(image, new RegExp(`ImportValue":"millrace-dev-ecr:[^"]*${repository().id}`), 'the tasks run what is stored here');
+      assert.match(
+        image,
+        new RegExp(`ImportValue":"millrace-dev-ecr:[^"]*${repository().id}`),
+        'the tasks run what is stored here',
+      );
     },
   'ECR Repository: `${appName}` (named per environment)': [
     'Each environment has its own; `CDK_ECR_SHARED=true` puts the environment into the name where several share an account.',

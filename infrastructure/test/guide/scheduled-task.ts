@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { loadConfig } from '../../config/load.ts';
+import { PRICES } from '../../tools/prices.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
 import { all, container, environment, none, one, secrets } from '../support/template.ts';
 import { guideNames, plain, production, scheduled } from '../support/variants.ts';
-import { PRICES } from '../../tools/prices.ts';
 import { accepts, refuses } from './accepts.ts';
 
 const template = (which = scheduled()) => which.template('scheduled-task');

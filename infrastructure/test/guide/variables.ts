@@ -319,7 +319,11 @@ export const tagging = section('Cost Monitoring', {
     }
     for (const type of ['compute', 'scheduled-task'] as const) {
       const { PropagateTags, EnableECSManagedTags } = one(which.template(type), 'AWS::ECS::Service').Properties;
-      assert.deepEqual([PropagateTags, EnableECSManagedTags], ['SERVICE', true], 'tasks are paid for, so they are tagged');
+      assert.deepEqual(
+        [PropagateTags, EnableECSManagedTags],
+        ['SERVICE', true],
+        'tasks are paid for, so they are tagged',
+      );
     }
   },
 });
