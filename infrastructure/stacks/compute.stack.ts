@@ -1,7 +1,7 @@
 /**
  * The API tier: cluster, service, scaling, load balancer, alarms, dashboard.
  */
-import { CfnOutput, Duration } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Duration } from 'aws-cdk-lib';
 import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -43,6 +43,7 @@ export class ComputeStack extends BaseStack {
     const api = this.createApi(props);
     const endpoint = new PublicEndpoint(this, 'Endpoint', { ...props, service: api.service });
     this.scaleOnCpu(api.service);
+    this.warnOfSilence();
     this.watch(props, api, endpoint);
     new CfnOutput(this, 'Url', { value: `https://${props.config.fullDomainName}`, description: 'The API' });
   }
@@ -92,6 +93,17 @@ export class ComputeStack extends BaseStack {
         scaleOutCooldown: Duration.seconds(60),
         scaleInCooldown: Duration.seconds(300),
       });
+  }
+
+  /** The lines that alarms count have the levels `warn` and `error`; nobody else would say that they are missing. */
+  private warnOfSilence(): void {
+    if (this.config.loggingLevel === 'error') {
+      Annotations.of(this).addWarningV2(
+        'millrace:logging-level',
+        'CDK_APP_LOGGING_LEVEL=error: the lines of a lost database and of a failed job run are warnings and are not ' +
+          'written, so that the alarms on them never ring. Use warn.',
+      );
+    }
   }
 
   private watch(props: ComputeStackProps, api: ServiceTask, { loadBalancer, targetGroup }: PublicEndpoint): void {

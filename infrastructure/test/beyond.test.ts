@@ -558,6 +558,13 @@ describe('alarms', () => {
       assert.deepEqual(counted.sort(), watched.sort());
     }
   });
+  it('a log level at which alarms would be silent is warned of', () => {
+    const warnings = (level: string) =>
+      synth({ CDK_APP_LOGGING_LEVEL: level })
+        .assembly.getStackByName('millrace-dev-compute')
+        .messages.filter(({ entry }) => /CDK_APP_LOGGING_LEVEL/.test(String(entry.data))).length;
+    assert.deepEqual([warnings('error'), warnings('warn')], [1, 0]);
+  });
   it('events of the database are those of this cluster and its instances', () => {
     const template = replica().template('database');
     const rule = eventRule(template, 'database-events');
@@ -658,7 +665,29 @@ describe('alarms', () => {
       JSON.stringify(one(which.template('compute'), 'AWS::CloudWatch::Dashboard').Properties);
     assert.match(body(scheduled()), /millrace-scheduler-dev/);
     assert.doesNotMatch(body(plain()), /millrace-scheduler-dev/);
-    assert.match(body(plain()), /ServerlessDatabaseCapacity/);
+    const titles = (which: ReturnType<typeof plain>) =>
+      [...body(which).matchAll(/\\"title\\":\\"([^"\\]+)/g)].map(([, title]) => title);
+    const always = [
+      'Requests',
+      'Answers 5xx',
+      'Seconds to answer',
+      'CPU %',
+      'Memory %',
+      'Tasks',
+      'Database CPU %',
+      'Database connections',
+      'Database ACU',
+      'Error lines',
+      'Average batch of the API',
+      'Connections of clients, and database connections lost',
+    ];
+    assert.deepEqual(titles(plain()), always);
+    assert.deepEqual(titles(scheduled()), [
+      ...always,
+      'Job runs by outcome',
+      'Wait of the oldest due run, longest run (ms)',
+      'Ticks late and missed',
+    ]);
   });
 });
 

@@ -3,38 +3,33 @@
  * that a setting renamed there fails a test here.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { pendingSettings } from '../config/pending-settings.ts';
+import { loadConfig } from '../config/load.ts';
 import { JWT_LIFE } from '../config/variables.ts';
 import { DATABASE_FAILURES } from '../constructs/service-alarms.ts';
 import { STOP_TIMEOUT } from '../constructs/service-task.ts';
-import { binary, type Setting, settingsOf, whyNot } from './support/binary.ts';
-import { amount, arrived, type Given, settingsProblems } from './support/settings-check.ts';
-import type { Synthesized } from './support/synth.ts';
+import { binary, type Setting, settingsOf, start, whyNot } from './support/binary.ts';
+import { amount, type Given, settingsProblems } from './support/settings-check.ts';
+import { REQUIRED, type Synthesized } from './support/synth.ts';
 import { attributes, environment, type Json, one, secrets } from './support/template.ts';
 import { everything, matrix, plain, replica, scheduled } from './support/variants.ts';
 
-function targetGroup(which: Synthesized): Json {
-  return one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties;
+/** A database that refuses at once: the process gets as far as its settings and no further. */
+const NOBODY_THERE = { DB_HOST: '127.0.0.1', DB_PORT: '1' };
+const JWT_SECRET = 'for these tests only, and long enough';
+
+function isTaken(name: string, value: string): boolean {
+  try {
+    loadConfig({ ...REQUIRED, [name]: value });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-/** Starts the API where no database answers, and stops it as soon as it says so. */
-async function logLines(env: Record<string, string>): Promise<string[]> {
-  const api = spawn(binary as string, ['api'], {
-    env: { JWT_SECRET: 'not a secret but long enough to be taken', ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 20_000,
-  });
-  let text = '';
-  for await (const chunk of api.stderr) {
-    text += chunk;
-    if (text.includes('\n')) {
-      api.kill('SIGKILL');
-    }
-  }
-  return text.trim().split('\n');
+function targetGroup(which: Synthesized): Json {
+  return one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties;
 }
 
 function givenBy(which: Synthesized): Given[] {
@@ -47,7 +42,7 @@ function givenBy(which: Synthesized): Given[] {
 }
 
 /** Skipped one by one, so that the count says how much was not looked at. */
-const withBinary = (name: string, check: () => void) =>
+const withBinary = (name: string, check: () => void | Promise<void>) =>
   it(name, { skip: binary === undefined ? whyNot : false }, check);
 const table = (): readonly Setting[] => settingsOf(binary as string);
 
@@ -60,8 +55,33 @@ describe('settings of the containers against the binary', () => {
       }
     });
   }
-  withBinary('what is pending has not arrived yet; take the name out of config/pending-settings.ts when it has', () =>
-    assert.deepEqual(arrived(table()), []),
+  for (const [name, make] of Object.entries(matrix)) {
+    withBinary(`each role starts with exactly what its container gets: ${name}`, async () => {
+      for (const { role, environment: given, secrets: names } of givenBy(make())) {
+        const secret = Object.fromEntries(names.map((one) => [one, JWT_SECRET]));
+        const database = {
+          ...NOBODY_THERE,
+          DB_HOST_READ_ONLY: '127.0.0.1',
+          DB_USER: 'u',
+          DB_PASS: 'p',
+          DB_DATABASE: 'd',
+        };
+        const env = Object.fromEntries(
+          Object.entries({ ...secret, ...database }).filter(([one]) => names.includes(one)),
+        );
+        const { status, text } = await start(binary as string, role, { ...given, ...env });
+        assert.notEqual(status, 2, `${role}: ${text}`);
+        assert.match(text, /^\{"time":/, role);
+      }
+    });
+  }
+  withBinary(
+    'a role that is given a bad setting ends with status 2, which is how the test above would fail',
+    async () => {
+      const { status, text } = await start(binary as string, 'api', { ...NOBODY_THERE, JWT_SECRET, APP_PORT: '0' });
+      assert.equal(status, 2, text);
+      assert.match(text, /APP_PORT=0/);
+    },
   );
   withBinary('the guide’s DB_USERNAME and DB_PASSWORD are aliases of what is given', () => {
     const aliases = Object.fromEntries(table().map((setting) => [setting.name, setting.aliases]));
@@ -77,6 +97,27 @@ describe('settings of the containers against the binary', () => {
     const given = environment(which.template(type))[name];
     return amount(given ?? table().find((setting) => setting.name === name)?.default ?? '', 'duration');
   };
+  withBinary('what a cron or a time zone may be is the same here and there', async () => {
+    const values: [here: string, there: string, ...values: string[]][] = [
+      ['CDK_SCHEDULE_TIMEZONE', 'SCHEDULE_TIMEZONE', 'UTC', 'Europe/Berlin', 'Asia/Calcutta', 'Etc/GMT-14'],
+      ['CDK_SCHEDULE_TIMEZONE', 'SCHEDULE_TIMEZONE', 'europe/berlin', 'utc', '+02:00', 'Mars/Olympus'],
+      [
+        'CDK_SCHEDULE_TASK_CLEANUP_CRON',
+        'SCHEDULE_TASK_CLEANUP_CRON',
+        '0 2 * * *',
+        '@daily',
+        '0 0 L * MON',
+        '5 4 3 2 1 *',
+      ],
+      ['CDK_SCHEDULE_TASK_CLEANUP_CRON', 'SCHEDULE_TASK_CLEANUP_CRON', '0 0 30 2 *', '0 2 * *', '@never', '0 0 ? * *'],
+    ];
+    for (const [here, there, ...list] of values) {
+      for (const value of list) {
+        const { status } = await start(binary as string, 'scheduler', { ...NOBODY_THERE, [there]: value });
+        assert.equal(status !== 2, isTaken(here, value), `${there}=${value}: the binary ends with ${status}`);
+      }
+    }
+  });
   withBinary('the process ends by itself before Fargate kills it', () => {
     const api = lasts('compute', 'SHUTDOWN_DELAY') + lasts('compute', 'SHUTDOWN_GRACE');
     assert.ok(api < STOP_TIMEOUT.toMilliseconds(), `api: ${api} ms`);
@@ -96,15 +137,29 @@ describe('settings of the containers against the binary', () => {
   });
   withBinary('the messages that the alarms on the database count are in the binary', () => {
     const code = readFileSync(binary as string);
-    for (const message of DATABASE_FAILURES) {
-      assert.ok(code.includes(`\0${message}\0`), message);
+    for (const text of [...DATABASE_FAILURES, 'job run', 'runId', 'outcome', 'dead', 'failed']) {
+      assert.ok(code.includes(`${text}\0`), text);
+    }
+  });
+  withBinary('the metrics on the dashboard are those that the binary writes', () => {
+    const code = readFileSync(binary as string);
+    const { DashboardBody } = one(everything().template('compute'), 'AWS::CloudWatch::Dashboard').Properties;
+    const shown = [...JSON.stringify(DashboardBody).matchAll(/\\"Millrace\\",\\"(\w+)\\",\\"Role\\",\\"(\w+)\\"/g)];
+    assert.ok(shown.length >= 12, `${shown.length} metrics`);
+    assert.ok(code.includes('"Namespace":"Millrace","Dimensions":[["Role"]]'));
+    for (const [, name, role] of shown) {
+      assert.ok(code.includes(`${name}\0`), name);
+      assert.ok(code.includes(`${role}\0`), role);
     }
   });
   withBinary('a log line has `level` and `message`, as the filters read them', async () => {
-    const [line] = await logLines({ DB_HOST: '127.0.0.1', DB_PORT: '1', LOGGING_FORMAT: 'json' });
-    const { level, message } = JSON.parse(line ?? '{}');
+    const { text } = await start(binary as string, 'api', { ...NOBODY_THERE, JWT_SECRET, LOGGING_FORMAT: 'json' });
+    const { level, message } = JSON.parse(text.split('\n')[0] ?? '{}');
     assert.deepEqual([level, message], ['warn', 'waiting for the database']);
-    const levels = table().find(({ name }) => name === 'LOGGING_LEVEL')?.rule?.split('|') ?? [];
+    const levels =
+      table()
+        .find(({ name }) => name === 'LOGGING_LEVEL')
+        ?.rule?.split('|') ?? [];
     assert.ok(levels.includes('error') && levels.includes(level));
   });
   withBinary(
@@ -119,13 +174,6 @@ describe('settings of the containers against the binary', () => {
 });
 
 describe('settings of the containers, without the binary', () => {
-  it('every pending name is one that the containers are given', () => {
-    const given = new Set(givenBy(everything()).flatMap(({ environment: plainOnes }) => Object.keys(plainOnes)));
-    assert.deepEqual(
-      pendingSettings.filter((name) => !given.has(name)),
-      [],
-    );
-  });
   it('the scheduler gets no JWT secret', () => {
     const [api, scheduler] = givenBy(everything());
     assert.ok(api?.secrets.includes('JWT_SECRET'));
@@ -170,8 +218,4 @@ describe('the check itself', () => {
     assert.deepEqual(check({ DB_PASS: 'x' }), ['api: DB_PASS is secret and stands in a plain variable']));
   it('finds a setting that is not for the role', () =>
     assert.deepEqual(check({ APP_PORT: '1' }, 'scheduler'), ['scheduler: APP_PORT is for api only']));
-  it('lets a pending name pass, until it has arrived', () => {
-    assert.deepEqual(check({ METRICS_EMF: 'true' }), []);
-    assert.deepEqual(arrived([setting('METRICS_EMF', 'boolean')]), ['METRICS_EMF']);
-  });
 });

@@ -22,7 +22,7 @@ export interface Use {
   /** Access logs of the load balancer that are kept at a time. */
   readonly accessLogGb: number;
   readonly millionRequests: number;
-  /** Metrics that the application writes itself, and those of Container Insights. */
+  /** Of the application itself (10 of the API, 18 of the scheduler), of the log filters, of Container Insights. */
   readonly metrics: number;
 }
 

@@ -23,7 +23,7 @@ const BUSY: Use = {
   logGb: 20,
   accessLogGb: 20,
   millionRequests: 100,
-  metrics: 40,
+  metrics: 60,
 };
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -60,7 +60,7 @@ export const SCENARIOS: readonly Scenario[] = [
       logGb: 0.5,
       accessLogGb: 0.1,
       millionRequests: 0.1,
-      metrics: 10,
+      metrics: 12,
     },
   },
   {
@@ -78,7 +78,7 @@ export const SCENARIOS: readonly Scenario[] = [
       logGb: 3,
       accessLogGb: 1,
       millionRequests: 5,
-      metrics: 40,
+      metrics: 60,
     },
   },
   {
