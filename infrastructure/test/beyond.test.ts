@@ -217,6 +217,25 @@ describe('services', () => {
     assert.equal(one(set.template('compute'), 'AWS::ECS::Service').Properties.DesiredCount, 2);
     assert.throws(() => synth({}, '1.2.3', { keepCount: 'maybe' }), /keepCount=maybe: expected true or false/);
   });
+  it('scaling adds tasks after one minute and takes them away after five', () => {
+    const { TargetTrackingScalingPolicyConfiguration: policy } = one(
+      plain().template('compute'),
+      'AWS::ApplicationAutoScaling::ScalingPolicy',
+    ).Properties;
+    assert.deepEqual([policy.ScaleOutCooldown, policy.ScaleInCooldown], [60, 300]);
+  });
+  it('the logs of prd outlive its stacks, others go with them', () => {
+    for (const [which, policy] of [
+      [production(), 'Retain'],
+      [everything(), 'Delete'],
+    ] as const) {
+      const groups = which.assembly.stacks.flatMap(({ template }) =>
+        Object.values<Json>(template.Resources).filter(({ Type }) => Type === 'AWS::Logs::LogGroup'),
+      );
+      assert.ok(groups.length >= 4);
+      assert.ok(groups.every(({ DeletionPolicy }) => DeletionPolicy === policy));
+    }
+  });
   it('a port below 1024 is opened to the user without rights', () => {
     const low = container(synth({ CDK_APP_PORT: '80' }).template('compute'));
     assert.deepEqual(low.SystemControls, [{ Namespace: 'net.ipv4.ip_unprivileged_port_start', Value: '80' }]);
@@ -273,8 +292,12 @@ describe('services', () => {
   it('ECS Exec outside prd only, with a place for its agent to write', () => {
     for (const type of SERVICES) {
       assert.equal(service(type).EnableExecuteCommand, true);
-      const points = container(scheduled().template(type)).MountPoints.map(({ ContainerPath }: Json) => ContainerPath);
-      assert.deepEqual(points, ['/managed-agents', '/var/lib/amazon/ssm', '/var/log/amazon/ssm']);
+      const points = container(scheduled().template(type)).MountPoints;
+      assert.deepEqual(
+        points.map(({ ContainerPath }: Json) => ContainerPath),
+        ['/managed-agents', '/var/lib/amazon/ssm', '/var/log/amazon/ssm'],
+      );
+      assert.ok(points.every(({ ReadOnly }: Json) => ReadOnly === false));
       assert.equal(service(type, production()).EnableExecuteCommand ?? false, false);
       assert.equal(container(production().template(type)).MountPoints, undefined);
       assert.equal(task(type, production()).Volumes, undefined);

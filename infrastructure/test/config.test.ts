@@ -176,7 +176,7 @@ describe('configuration: impossible combinations', () => {
 describe('configuration: shapes', () => {
   const bad: [string, ...string[]][] = [
     ['CDK_SCHEDULE_TIMEZONE', 'Mars/Olympus', '+02:00', 'europe/berlin', 'EUROPE/BERLIN', 'utc', 'us/eastern'],
-    ['CDK_APP_NAME', 'internal', 'internal-api', 'aws-tools', 'ssm'],
+    ['CDK_APP_NAME', 'internal', 'internal-api', 'aws-tools', 'ssm', 'a'.repeat(21)],
     ['CDK_DATABASE_NAME', 'user', 'order', 'rdsadmin', 'template1', `a${'b'.repeat(63)}`],
     ['CDK_DATABASE_USERNAME', 'user', 'current_user', 'public', `a${'b'.repeat(63)}`],
     ['CDK_TAG_OU', 'aws:team', 'AWS:team', 'x'.repeat(257)],
