@@ -100,7 +100,7 @@ describe('settings of the containers against the binary', () => {
   withBinary('what a cron or a time zone may be is the same here and there', async () => {
     const values: [here: string, there: string, ...values: string[]][] = [
       ['CDK_SCHEDULE_TIMEZONE', 'SCHEDULE_TIMEZONE', 'UTC', 'Europe/Berlin', 'Asia/Calcutta', 'Etc/GMT-14'],
-      ['CDK_SCHEDULE_TIMEZONE', 'SCHEDULE_TIMEZONE', 'europe/berlin', 'utc', '+02:00', 'Mars/Olympus'],
+      ['CDK_SCHEDULE_TIMEZONE', 'SCHEDULE_TIMEZONE', 'europe/berlin', 'EUROPE/BERLIN', '+02:00', 'Mars/Olympus'],
       [
         'CDK_SCHEDULE_TASK_CLEANUP_CRON',
         'SCHEDULE_TASK_CLEANUP_CRON',
