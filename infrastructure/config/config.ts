@@ -20,6 +20,8 @@ export interface Config extends Values {
   readonly schedulerName: string;
   readonly repositoryName: string;
   readonly jwtSecretParameter: string;
+  /** Read only while the secret is being changed (CDK_APP_JWT_ROTATION). */
+  readonly jwtSecretPreviousParameter: string;
   /** Set when the database may pause. */
   readonly autoPauseSeconds: number | undefined;
   readonly backupRegion: string;
@@ -54,6 +56,7 @@ export function derive(values: Values): Config {
     schedulerName: `${appName}-scheduler-${environment}`,
     repositoryName: values.ecrShared ? baseName : appName,
     jwtSecretParameter: `/${appName}/jwt-secret`,
+    jwtSecretPreviousParameter: `/${appName}/jwt-secret-previous`,
     autoPauseSeconds: values.databaseMinCapacity === 0 ? (values.databaseAutoPauseSeconds ?? 300) : undefined,
     backupRegion: backupRegionOf(values),
     stackName: (type) => `${baseName}-${type}`,

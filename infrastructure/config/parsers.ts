@@ -31,8 +31,9 @@ export function oneOf<const T extends string>(...values: T[]): Parser<T> {
   return parser(`one of ${values.join(', ')}`, (text) => values.find((value) => value === text));
 }
 
-export function matching(pattern: RegExp, expected: string): Parser<string> {
-  return parser(expected, (text) => (pattern.test(text) ? text : undefined));
+/** `taken` has the shape but belongs to someone else. */
+export function matching(pattern: RegExp, expected: string, taken: readonly string[] = []): Parser<string> {
+  return parser(expected, (text) => (pattern.test(text) && !taken.includes(text) ? text : undefined));
 }
 
 export function integer(low: number, high: number): Parser<number> {
@@ -76,11 +77,11 @@ export const boolean: Parser<boolean> = parser('true or false', (text) =>
   text === 'true' ? true : text === 'false' ? false : undefined,
 );
 
-/** Comma-separated, every item as `item` wants it, none empty. */
+/** Comma-separated, every item as `item` wants it, none empty, none twice. */
 export function list(item: RegExp, expected: string): Parser<readonly string[]> {
-  return parser(`a comma-separated list of ${expected}`, (text) => {
+  return parser(`a comma-separated list of ${expected}, each once`, (text) => {
     const items = text.split(',').map((part) => part.trim());
-    return items.every((part) => item.test(part)) ? items : undefined;
+    return items.every((part) => item.test(part)) && new Set(items).size === items.length ? items : undefined;
   });
 }
 
@@ -94,10 +95,18 @@ export const origins: Parser<string> = parser(
   },
 );
 
+/** Each part as the names of the IANA database begin: EST5EDT, Port_of_Spain. */
+const ZONE_PART = /^[A-Z][A-Za-z0-9_+-]*$/;
+
+/**
+ * Intl takes a zone in any case; the binary looks for a file of that name. What
+ * Intl answers is spelt as in the database, unless the name is an alias.
+ */
 export const timeZone: Parser<string> = parser('an IANA time zone such as UTC or Europe/Berlin', (text) => {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
-    return /^[A-Za-z]/.test(text) ? text : undefined;
+    const { timeZone: known } = new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions();
+    const misspelt = known !== text && known.toLowerCase() === text.toLowerCase();
+    return !misspelt && text.split('/').every((part) => ZONE_PART.test(part)) ? text : undefined;
   } catch {
     return undefined;
   }

@@ -93,6 +93,14 @@ function subnetPerZone(key: VpcList, name: string): Rule {
       : problem(name, list.join(','), `one subnet for each of the ${zones.length} zones in CDK_VPC_AZS`);
 }
 
+/** A public subnet has a route from the internet: nothing else belongs into it. */
+function apart({ vpcSubnetsPublic, vpcSubnetsPrivate }: Partly): Problem[] {
+  const both = vpcSubnetsPrivate?.filter((id) => vpcSubnetsPublic?.includes(id)) ?? [];
+  return both.length === 0
+    ? []
+    : problem('CDK_VPC_SUBNETS_PRIVATE', both.join(','), 'subnets that are not in CDK_VPC_SUBNETS_PUBLIC as well');
+}
+
 function enoughZones({ vpcZones: zones }: Partly): Problem[] {
   return zones === undefined || zones.length >= 2
     ? []
@@ -154,6 +162,7 @@ export const rules: readonly { readonly reads: readonly (keyof Values)[]; readon
   { reads: ['vpcId', 'vpcZones'], check: importedVpcList('vpcZones', 'CDK_VPC_AZS') },
   { reads: ['vpcZones', 'vpcSubnetsPublic'], check: subnetPerZone('vpcSubnetsPublic', 'CDK_VPC_SUBNETS_PUBLIC') },
   { reads: ['vpcZones', 'vpcSubnetsPrivate'], check: subnetPerZone('vpcSubnetsPrivate', 'CDK_VPC_SUBNETS_PRIVATE') },
+  { reads: ['vpcSubnetsPublic', 'vpcSubnetsPrivate'], check: apart },
   { reads: ['vpcZones'], check: enoughZones },
   { reads: ['vpcZones', 'region'], check: zoneRegion },
   { reads: ['environment', 'region', 'backupCopyRegion'], check: backupCopy },

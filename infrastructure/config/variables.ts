@@ -6,6 +6,7 @@
 import { FARGATE_MEMORY } from './fargate.ts';
 import type { Parser } from './parsers.ts';
 import * as is from './parsers.ts';
+import { RESERVED_WORDS } from './reserved-words.ts';
 
 export interface Variable<T> {
   readonly name: string;
@@ -45,9 +46,9 @@ function optional<T>(
 }
 
 const APP_NAME = is.matching(
-  /^(?!.*--)[a-z][a-z0-9-]{0,18}[a-z0-9]$/,
+  /^(?!.*--)(?!internal(-|$)|aws|ssm)[a-z][a-z0-9-]{0,18}[a-z0-9]$/,
   'lower-case letters, digits and single hyphens, 2 to 20 characters, starting with a letter ' +
-    '(load balancer names end at 32)',
+    '(load balancer names end at 32) and not with internal-, aws or ssm (load balancers and parameters may not)',
 );
 const DOMAIN = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$/;
 const LABEL = is.matching(
@@ -62,16 +63,24 @@ const ACCOUNT = is.matching(/^\d{12}$/, '12 digits');
 const REGION = is.matching(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region name such as us-east-1');
 const SUBNETS = is.list(/^subnet-[0-9a-f]{8,17}$/, 'subnet ids such as subnet-0123456789abcdef0');
 const IDENTIFIER = /^[a-z][a-z0-9_]{0,62}$/;
-const DATABASE_NAME = is.matching(IDENTIFIER, 'a PostgreSQL name: a-z, 0-9 and _, starting with a letter, up to 63');
+const DATABASE_NAME = is.matching(
+  IDENTIFIER,
+  'a PostgreSQL name: a-z, 0-9 and _, starting with a letter, up to 63; no reserved word, nor admin, rdsadmin, template0, template1',
+  [...RESERVED_WORDS, 'admin', 'rdsadmin', 'template0', 'template1'],
+);
 const DATABASE_USER = is.matching(
-  /^(?!(admin|rdsadmin|public|none)$)(?!pg_)[a-z][a-z0-9_]{0,62}$/,
-  'a PostgreSQL role: a-z, 0-9 and _, starting with a letter, up to 63; admin, rdsadmin, public, none and pg_… are taken',
+  /^(?!pg_)[a-z][a-z0-9_]{0,62}$/,
+  'a PostgreSQL role: a-z, 0-9 and _, starting with a letter, up to 63; no reserved word, nor admin, rdsadmin, public, none, pg_…',
+  [...RESERVED_WORDS, 'admin', 'rdsadmin', 'public', 'none'],
 );
 /** The range is the binary's own, which test/settings.test.ts compares. */
 export const JWT_LIFE = { low: '1s', high: '30d' };
 const CPU = is.numberOf(...FARGATE_MEMORY.keys());
 const MEMORY = is.integer(512, 30720);
-const TAG = is.matching(/^[\p{L}\p{N} _.:/=+@-]{1,256}$/u, '1 to 256 letters, digits, spaces and _.:/=+-@');
+const TAG = is.matching(
+  /^(?!aws:)[\p{L}\p{N} _.:/=+@-]{1,256}$/iu,
+  '1 to 256 letters, digits, spaces and _.:/=+-@, not starting with aws:',
+);
 const EMAIL = is.matching(/^[^@\s]+@[^@\s]+\.[^@\s]+$/, 'an e-mail address');
 
 export const variables = {
@@ -134,6 +143,12 @@ export const variables = {
     '1h',
     'JWT token expiration',
   ),
+  jwtRotation: withDefault(
+    'CDK_APP_JWT_ROTATION',
+    is.boolean,
+    'false',
+    'tokens of the JWT secret before (/<app name>/jwt-secret-previous) are good as well, while it is being changed',
+  ),
 
   databaseName: {
     ...withDefault('CDK_DATABASE_NAME', DATABASE_NAME, '$CDK_APP_NAME', 'database name', 'millrace'),
@@ -176,8 +191,8 @@ export const variables = {
   schedulerTaskMemoryMb: withDefault('CDK_SCHEDULER_TASK_MEMORY_MB', MEMORY, '512', 'scheduler memory (MB)'),
   schedulerTaskCpuUnits: withDefault('CDK_SCHEDULER_TASK_CPU_UNITS', CPU, '256', 'scheduler CPU units'),
 
-  tagApp: withDefault('CDK_TAG_APP', TAG, '$CDK_APP_NAME', 'tag App'),
-  tagEnv: withDefault('CDK_TAG_ENV', TAG, '$CDK_ENVIRONMENT', 'tag Env'),
+  tagApp: withDefault('CDK_TAG_APP', TAG, '$CDK_APP_NAME', 'tag App', 'millrace'),
+  tagEnv: withDefault('CDK_TAG_ENV', TAG, '$CDK_ENVIRONMENT', 'tag Env', 'dev'),
   tagOu: withDefault('CDK_TAG_OU', TAG, 'engineering', 'tag OU'),
   tagOwner: withDefault('CDK_TAG_OWNER', TAG, 'team@example.com', 'tag Owner'),
 
@@ -188,7 +203,12 @@ export const variables = {
     'several environments share the account: the image repository carries the environment in its name',
   ),
   vpcFlowLogs: withDefault('CDK_VPC_FLOW_LOGS', is.boolean, 'false', 'log the network traffic of the VPC'),
-  xray: withDefault('CDK_XRAY', is.boolean, 'false', 'run the X-Ray daemon beside the application'),
+  xray: withDefault(
+    'CDK_XRAY',
+    is.boolean,
+    'false',
+    'run the X-Ray daemon beside the application (which sends nothing to it by itself)',
+  ),
   alarmEmail: optional('CDK_ALARM_EMAIL', EMAIL, 'oncall@example.com', 'who is told of alarms'),
   arm64: withDefault('CDK_ARM64', is.boolean, 'false', 'run on Graviton (the image must be built for arm64)'),
   spot: withDefault('CDK_SPOT', is.boolean, 'false', 'run on Fargate Spot; in prd the first task stays on demand'),

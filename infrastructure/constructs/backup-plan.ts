@@ -8,16 +8,18 @@ import { Schedule } from 'aws-cdk-lib/aws-events';
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
+import type { AlarmTopic } from './alarm-topic.ts';
 
 const KEPT = Duration.days(35);
 
 export interface BackupPlanProps {
   readonly cluster: DatabaseCluster;
   readonly config: Config;
+  readonly alarmTopic: AlarmTopic;
 }
 
 export class BackupPlan extends Construct {
-  constructor(scope: Construct, id: string, { cluster, config }: BackupPlanProps) {
+  constructor(scope: Construct, id: string, { cluster, config, alarmTopic }: BackupPlanProps) {
     super(scope, id);
     const vault = new backup.BackupVault(this, 'Vault', { backupVaultName: config.baseName });
     const plan = new backup.BackupPlan(this, 'Plan', { backupPlanName: config.baseName, backupVault: vault });
@@ -31,6 +33,18 @@ export class BackupPlan extends Construct {
       }),
     );
     plan.addSelection('Database', { resources: [backup.BackupResource.fromRdsDatabaseCluster(cluster)] });
+    // A copy fails for as long as the vault in the other region has not been opened.
+    alarmTopic.event(
+      this,
+      'backup-failed',
+      'A backup of the database, or its copy, was not made',
+      {
+        source: ['aws.backup'],
+        detailType: ['Backup Job State Change', 'Copy Job State Change'],
+        detail: { state: ['FAILED', 'ABORTED', 'EXPIRED'], resourceArn: [cluster.clusterArn] },
+      },
+      `A backup of ${config.baseName}, or its copy in ${config.backupRegion}, was not made. See the runbook, "Backup failed".`,
+    );
   }
 
   /** AWS Backup makes a vault of this name the first time it is opened in a region. */

@@ -74,10 +74,14 @@ export function databaseSecrets({ secret, readOnlySecret }: DatabaseSecrets): Re
   };
 }
 
-/** The parameter is made by hand before the first deployment; see the runbook. */
-export function jwtSecret(scope: Construct, config: Config): Record<string, ecs.Secret> {
-  const parameter = ssm.StringParameter.fromSecureStringParameterAttributes(scope, 'JwtSecret', {
-    parameterName: config.jwtSecretParameter,
-  });
-  return { JWT_SECRET: ecs.Secret.fromSsmParameter(parameter) };
+/** Parameters are made by hand, the first before the first deployment; see the runbook. */
+export function jwtSecrets(scope: Construct, config: Config): Record<string, ecs.Secret> {
+  const secret = (id: string, parameterName: string) =>
+    ecs.Secret.fromSsmParameter(ssm.StringParameter.fromSecureStringParameterAttributes(scope, id, { parameterName }));
+  return {
+    JWT_SECRET: secret('JwtSecret', config.jwtSecretParameter),
+    ...(config.jwtRotation
+      ? { JWT_SECRET_PREVIOUS: secret('JwtSecretPrevious', config.jwtSecretPreviousParameter) }
+      : {}),
+  };
 }

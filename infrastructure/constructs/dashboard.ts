@@ -5,6 +5,7 @@ import { HttpCodeElb, HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancin
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
+import { counted, greatest, type Role } from './application-metrics.ts';
 
 export interface DashboardProps {
   readonly config: Config;
@@ -25,8 +26,9 @@ export class Dashboard extends Construct {
     dashboard.addWidgets(...requestGraphs(props));
     dashboard.addWidgets(...taskGraphs(props.config));
     dashboard.addWidgets(...databaseGraphs(props.cluster));
+    dashboard.addWidgets(...insideGraphs(props.config));
     if (props.config.hasScheduledTasks) {
-      dashboard.addWidgets(...jobGraphs(props.config));
+      dashboard.addWidgets(...jobGraphs());
     }
   }
 }
@@ -77,15 +79,41 @@ function databaseGraphs(cluster: DatabaseCluster): cloudwatch.IWidget[] {
   ];
 }
 
-function jobGraphs(config: Config): cloudwatch.IWidget[] {
-  const counted = (metricName: string) =>
+/** What only the process itself knows. */
+function insideGraphs(config: Config): cloudwatch.IWidget[] {
+  const roles: Role[] = config.hasScheduledTasks ? ['api', 'scheduler'] : ['api'];
+  const lines = (role: Role) =>
     new cloudwatch.Metric({
       namespace: `${config.appName}/${config.environment}`,
-      metricName,
+      metricName: `${role}-error-lines`,
       statistic: cloudwatch.Stats.SUM,
+      label: role,
     });
+  const batch = new cloudwatch.MathExpression({
+    expression: 'messages / batches',
+    usingMetrics: { messages: counted('api', 'Messages'), batches: counted('api', 'Batches') },
+    label: 'messages in a statement',
+  });
   return [
-    graph('Job runs that did not succeed', counted('job-runs-dead'), counted('job-runs-failed')),
-    graph('Error lines', counted('api-error-lines'), counted('scheduler-error-lines')),
+    graph('Error lines', ...roles.map(lines)),
+    graph('Average batch of the API', batch),
+    graph(
+      'Connections of clients, and database connections lost',
+      greatest('api', 'Connections'),
+      ...roles.map((role) => counted(role, 'DatabaseConnectionsLost').with({ label: `lost: ${role}` })),
+    ),
+  ];
+}
+
+const OUTCOMES = ['Succeeded', 'Failed', 'Dead', 'Cancelled', 'Released', 'Rescued'];
+
+function jobGraphs(): cloudwatch.IWidget[] {
+  return [
+    graph('Job runs by outcome', ...OUTCOMES.map((outcome) => counted('scheduler', `JobRuns${outcome}`))),
+    graph(
+      'Wait of the oldest due run, longest run (ms)',
+      ...['JobQueueAge', 'JobRunTimeMax'].map((name) => greatest('scheduler', name)),
+    ),
+    graph('Ticks late and missed', counted('scheduler', 'TicksLate'), counted('scheduler', 'TicksMissed')),
   ];
 }

@@ -15,6 +15,8 @@ import { LogBucket } from './log-bucket.ts';
 import { WebAcl } from './web-acl.ts';
 
 export const HEALTH_PATH = '/v1/health';
+/** Counted anew with every answer; longer than any DB_READ_YOUR_WRITES that makes sense. */
+const STICKY = Duration.minutes(5);
 
 export interface PublicEndpointProps {
   readonly config: Config;
@@ -57,12 +59,16 @@ export class PublicEndpoint extends Construct {
 
   private createTargetGroup({ config, vpc, service }: PublicEndpointProps): elbv2.ApplicationTargetGroup {
     return new elbv2.ApplicationTargetGroup(this, 'Targets', {
-      targetGroupName: config.baseName,
+      // Another port is another target group, which could not be made beside one of the same name.
+      targetGroupName: `${config.baseName}-${config.appPort}`,
       vpc,
       port: config.appPort,
       protocol: elbv2.ApplicationProtocol.HTTP,
       targets: [service],
       deregistrationDelay: Duration.seconds(30),
+      // Each process remembers for itself who wrote and reads from the primary for a moment
+      // (DB_READ_YOUR_WRITES): with a replica a client has to come back to the process it wrote to.
+      stickinessCookieDuration: config.databaseReadReplica ? STICKY : undefined,
       healthCheck: {
         path: HEALTH_PATH,
         healthyHttpCodes: '200',

@@ -9,6 +9,16 @@ import type { ServiceTask } from './service-task.ts';
 /** Errors in five minutes that are worth a message: one bad request is not. */
 const ERRORS = 10;
 
+/**
+ * Messages of the binary, most of them warnings: while the database is away requests are answered
+ * 503, and no error line says so. test/settings.test.ts looks for them in the binary.
+ */
+export const DATABASE_FAILURES = [
+  'database connection lost',
+  'database not reached yet',
+  'the database refuses user or password',
+];
+
 export interface ServiceAlarmsProps {
   readonly task: ServiceTask;
   /** `api` or `scheduler`: the start of the alarms' names. */
@@ -43,10 +53,23 @@ export class ServiceAlarms extends Construct {
       }),
       threshold: ERRORS,
     });
+    alarmTopic.alarm(this, `${role}-database-lost`, {
+      description: `${props.serviceName} lost its connection to the database, or got none.`,
+      metric: countLogLines(task.logGroup, props.config, {
+        name: `${role}-database-failures`,
+        pattern: logs.FilterPattern.any(
+          ...DATABASE_FAILURES.map((message) => logs.FilterPattern.stringValue('$.message', '=', message)),
+        ),
+      }),
+      threshold: 0,
+    });
     this.tellOfExits(props);
   }
 
-  /** Tasks that ended by themselves; those that ECS or a person stopped have other codes. */
+  /**
+   * Tasks that ended by themselves, or that ECS stopped because they were not well; those that a
+   * deployment, scaling or a person stopped have other codes and reasons.
+   */
   private tellOfExits({ role, alarmTopic, clusterArn, serviceName }: ServiceAlarmsProps): void {
     alarmTopic.event(
       this,
@@ -59,7 +82,11 @@ export class ServiceAlarms extends Construct {
           clusterArn: [clusterArn],
           group: [`service:${serviceName}`],
           lastStatus: ['STOPPED'],
-          stopCode: ['EssentialContainerExited', 'TaskFailedToStart'],
+          $or: [
+            { stopCode: ['EssentialContainerExited', 'TaskFailedToStart'] },
+            // `Task failed container health checks`, `Task failed ELB health checks in …`
+            { stoppedReason: [{ prefix: 'Task failed ' }] },
+          ],
         },
       },
       `A task of ${serviceName} ended unexpectedly. See the runbook, "Task exits".`,

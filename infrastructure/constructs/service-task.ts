@@ -17,6 +17,7 @@ import { addXrayDaemon } from './xray.ts';
 
 /** The unprivileged user that the image is built for. */
 const USER = '65532';
+const FIRST_FREE_PORT = 1024;
 /** SIGKILL comes this long after SIGTERM; Fargate's most is 120 s. */
 export const STOP_TIMEOUT = Duration.seconds(60);
 
@@ -34,7 +35,8 @@ export interface ServiceTaskProps {
   readonly environment: Record<string, string>;
   readonly secrets: Record<string, ecs.Secret>;
   readonly databaseSecurityGroupId: string;
-  readonly desiredCount: number;
+  /** Undefined leaves an existing service at as many tasks as it has. */
+  readonly desiredCount: number | undefined;
   readonly minHealthyPercent: number;
   readonly maxHealthyPercent: number;
   /** The container's port; without one nothing can connect. */
@@ -52,6 +54,9 @@ export class ServiceTask extends Construct {
     this.logGroup = createLogGroup(this, 'LogGroup', `/ecs/${props.name}`, props.config);
     this.securityGroup = this.createSecurityGroup(props);
     this.service = this.createService(props, this.createTask(props));
+    // The cluster has to know Fargate before the service uses it, and to forget it after the
+    // service is gone: in the other order AWS refuses, and a stack that is deleted gets stuck.
+    this.service.node.addDependency(props.cluster);
   }
 
   private createTask(props: ServiceTaskProps): ecs.FargateTaskDefinition {
@@ -95,6 +100,7 @@ export class ServiceTask extends Construct {
         startPeriod: Duration.seconds(60),
       },
       portMappings: props.port === undefined ? [] : [{ containerPort: props.port }],
+      systemControls: lowPort(props.port),
     });
   }
 
@@ -129,6 +135,13 @@ export class ServiceTask extends Construct {
       propagateTags: ecs.PropagatedTagSource.SERVICE,
     });
   }
+}
+
+/** Without root and capabilities a process may listen below 1024 only where the kernel lets everybody. */
+function lowPort(port = FIRST_FREE_PORT): ecs.SystemControl[] | undefined {
+  return port < FIRST_FREE_PORT
+    ? [{ namespace: 'net.ipv4.ip_unprivileged_port_start', value: String(port) }]
+    : undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * The API tier: cluster, service, scaling, load balancer, alarms, dashboard.
  */
-import { CfnOutput, Duration } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Duration } from 'aws-cdk-lib';
 import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -10,8 +10,9 @@ import type { IHostedZone } from 'aws-cdk-lib/aws-route53';
 import type { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import type { AlarmTopic } from '../constructs/alarm-topic.ts';
-import { apiSettings, databaseSecrets, jwtSecret } from '../constructs/container-settings.ts';
+import { apiSettings, databaseSecrets, jwtSecrets } from '../constructs/container-settings.ts';
 import { Dashboard } from '../constructs/dashboard.ts';
+import { desiredCount } from '../constructs/desired-count.ts';
 import { imageVersion } from '../constructs/image.ts';
 import { LoadBalancerAlarms } from '../constructs/load-balancer-alarms.ts';
 import { PublicEndpoint } from '../constructs/public-endpoint.ts';
@@ -42,6 +43,7 @@ export class ComputeStack extends BaseStack {
     const api = this.createApi(props);
     const endpoint = new PublicEndpoint(this, 'Endpoint', { ...props, service: api.service });
     this.scaleOnCpu(api.service);
+    this.warnOfSilence();
     this.watch(props, api, endpoint);
     new CfnOutput(this, 'Url', { value: `https://${props.config.fullDomainName}`, description: 'The API' });
   }
@@ -68,9 +70,9 @@ export class ComputeStack extends BaseStack {
       cpu: config.taskCpuUnits,
       memoryLimitMiB: config.taskMemoryMb,
       environment: apiSettings(config, image.appVersion),
-      secrets: { ...databaseSecrets(database), ...jwtSecret(this, config) },
+      secrets: { ...databaseSecrets(database), ...jwtSecrets(this, config) },
       databaseSecurityGroupId: database.securityGroup.securityGroupId,
-      desiredCount: config.serviceDesiredCount,
+      desiredCount: desiredCount(this, config),
       // A deployment starts the new tasks before it stops the old ones.
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
@@ -91,6 +93,17 @@ export class ComputeStack extends BaseStack {
         scaleOutCooldown: Duration.seconds(60),
         scaleInCooldown: Duration.seconds(300),
       });
+  }
+
+  /** The lines that alarms count have the levels `warn` and `error`; nobody else would say that they are missing. */
+  private warnOfSilence(): void {
+    if (this.config.loggingLevel === 'error') {
+      Annotations.of(this).addWarningV2(
+        'millrace:logging-level',
+        'CDK_APP_LOGGING_LEVEL=error: the lines of a lost database and of a failed job run are warnings and are not ' +
+          'written, so that the alarms on them never ring. Use warn.',
+      );
+    }
   }
 
   private watch(props: ComputeStackProps, api: ServiceTask, { loadBalancer, targetGroup }: PublicEndpoint): void {

@@ -5,7 +5,7 @@
  * Who may reach it is not said here: each service adds its own rule in its own
  * stack (see constructs/database-access.ts), so this stack depends on neither.
  */
-import { CfnOutput, Duration, RemovalPolicy, SecretValue } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Names, RemovalPolicy, SecretValue } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
@@ -48,10 +48,11 @@ export class DatabaseStack extends BaseStack {
     this.cluster.node.addDependency(logGroup);
     this.secret = this.requireSecret();
     this.rotateSecret(vpc);
+    this.tellOfFailedRotation(alarmTopic);
     this.readOnlySecret = config.databaseReadReplica ? this.createReadOnlySecret() : undefined;
     new DatabaseAlarms(this, 'Watch', { cluster: this.cluster, config, alarmTopic });
     if (config.isProduction) {
-      new BackupPlan(this, 'Backup', { cluster: this.cluster, config });
+      new BackupPlan(this, 'Backup', { cluster: this.cluster, config, alarmTopic });
     }
     new CfnOutput(this, 'SecretArn', { value: this.secret.secretArn, description: 'Host, user and password' });
     new CfnOutput(this, 'Endpoint', { value: this.cluster.clusterEndpoint.hostname });
@@ -116,12 +117,31 @@ export class DatabaseStack extends BaseStack {
       allowAllOutbound: false,
     });
     securityGroup.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'Secrets Manager');
-    this.cluster.addRotationSingleUser({
+    const rotation = this.cluster.addRotationSingleUser({
       automaticallyAfter: Duration.days(30),
       vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
       securityGroup,
       excludeCharacters: ` %+~\`#$&*()|[]{}:;<>?!'/@"\\`,
     });
+    // Its function is called after the construct. Without a group of ours Lambda makes one at the
+    // first rotation, which keeps its lines for ever and stays when the stack goes.
+    const group = createLogGroup(this, 'RotationLogGroup', `/aws/lambda/${Names.uniqueId(rotation)}`, this.config);
+    rotation.node.addDependency(group);
+  }
+
+  /** Nothing stops working when a rotation fails: without a word nobody would know. */
+  private tellOfFailedRotation(alarmTopic: AlarmTopic): void {
+    alarmTopic.event(
+      this,
+      'database-rotation-failed',
+      'The password of the database could not be changed',
+      {
+        source: ['aws.secretsmanager'],
+        detailType: ['AWS Service Event via CloudTrail'],
+        detail: { eventName: ['RotationFailed'], additionalEventData: { SecretId: [this.secret.secretArn] } },
+      },
+      `The database password of ${this.config.baseName} could not be rotated. See the runbook, "Rotation failed".`,
+    );
   }
 
   /** A secret because the guide says so, and so that containers get all `DB_*` one way. */

@@ -1,6 +1,7 @@
 /** What goes beyond the guide; docs/infrastructure.md lists it under the same names. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Template } from 'aws-cdk-lib/assertions';
 import { IDLE_RELEASE_SECONDS } from '../constructs/container-settings.ts';
 import { connectionLimit } from '../constructs/database-alarms.ts';
 import { newApp, synth } from './support/synth.ts';
@@ -91,10 +92,29 @@ describe('database', () => {
       assert.ok(Properties.MonitoringRoleArn);
     }
   });
+  it('a reader can take over at once: it is scaled with the writer', () => {
+    const reader = all(replica().template('database'), 'AWS::RDS::DBInstance').find(({ id }) => id.includes('reader'));
+    assert.equal(reader?.Properties.PromotionTier, 1);
+  });
+  it('certificates of the authority whose bundle the image holds; snapshots carry the tags', () => {
+    for (const { Properties } of all(replica().template('database'), 'AWS::RDS::DBInstance')) {
+      assert.equal(Properties.CACertificateIdentifier, 'rds-ca-rsa2048-g1');
+    }
+    assert.equal(cluster().Properties.CopyTagsToSnapshot, true);
+  });
   it('its log group is made before it, so that its lines end', () => {
-    const group = one(plain().template('database'), 'AWS::Logs::LogGroup');
-    assert.equal(group.Properties.LogGroupName, '/aws/rds/cluster/millrace-dev/postgresql');
-    assert.ok(cluster().DependsOn?.includes(group.id));
+    const group = all(plain().template('database'), 'AWS::Logs::LogGroup').find(
+      ({ Properties }) => Properties.LogGroupName === '/aws/rds/cluster/millrace-dev/postgresql',
+    );
+    assert.ok(cluster().DependsOn?.includes(group?.id ?? 'missing'));
+  });
+  it('so is that of the rotation function', () => {
+    const template = plain().template('database');
+    const application = one(template, 'AWS::Serverless::Application');
+    const name = `/aws/lambda/${application.Properties.Parameters.functionName}`;
+    const group = all(template, 'AWS::Logs::LogGroup').find(({ Properties }) => Properties.LogGroupName === name);
+    assert.equal(group?.Properties.RetentionInDays, 7);
+    assert.ok(application.DependsOn?.includes(group.id));
   });
   it('the password is changed by a single-user rotation every 30 days', () => {
     const template = plain().template('database');
@@ -185,6 +205,61 @@ describe('services', () => {
       assert.deepEqual(DeploymentCircuitBreaker, { Enable: true, Rollback: true });
     }
   });
+  it('the cluster knows Fargate before a service uses it, and until none does', () => {
+    const template = plain().template('compute');
+    const association = one(template, 'AWS::ECS::ClusterCapacityProviderAssociations').id;
+    assert.ok(one(template, 'AWS::ECS::Service').DependsOn?.includes(association));
+  });
+  it('keepCount leaves the number of tasks to ECS, so that a deployment takes none from a service that scaled', () => {
+    const kept = synth({ CDK_SERVICE_DESIRED_COUNT: '2' }, '1.2.3', { keepCount: 'true' });
+    assert.ok(!('DesiredCount' in one(kept.template('compute'), 'AWS::ECS::Service').Properties));
+    const set = synth({ CDK_SERVICE_DESIRED_COUNT: '2' }, '1.2.3', { keepCount: 'false' });
+    assert.equal(one(set.template('compute'), 'AWS::ECS::Service').Properties.DesiredCount, 2);
+    assert.throws(() => synth({}, '1.2.3', { keepCount: 'maybe' }), /keepCount=maybe: expected true or false/);
+  });
+  it('scaling adds tasks after one minute and takes them away after five', () => {
+    const { TargetTrackingScalingPolicyConfiguration: policy } = one(
+      plain().template('compute'),
+      'AWS::ApplicationAutoScaling::ScalingPolicy',
+    ).Properties;
+    assert.deepEqual([policy.ScaleOutCooldown, policy.ScaleInCooldown], [60, 300]);
+  });
+  it('the logs of prd outlive its stacks, others go with them', () => {
+    for (const [which, policy] of [
+      [production(), 'Retain'],
+      [everything(), 'Delete'],
+    ] as const) {
+      const groups = which.assembly.stacks.flatMap(({ template }) =>
+        Object.values<Json>(template.Resources).filter(({ Type }) => Type === 'AWS::Logs::LogGroup'),
+      );
+      assert.ok(groups.length >= 4);
+      assert.ok(groups.every(({ DeletionPolicy }) => DeletionPolicy === policy));
+    }
+  });
+  it('a port below 1024 is opened to the user without rights', () => {
+    const low = container(synth({ CDK_APP_PORT: '80' }).template('compute'));
+    assert.deepEqual(low.SystemControls, [{ Namespace: 'net.ipv4.ip_unprivileged_port_start', Value: '80' }]);
+    for (const type of SERVICES) {
+      assert.equal(container(scheduled().template(type)).SystemControls, undefined);
+    }
+  });
+  it('the load balancer is one trusted hop, and the API goes on listening while it is told to send no more', () => {
+    const { TRUST_PROXY_HOPS, SHUTDOWN_DELAY } = environment(plain().template('compute'));
+    assert.deepEqual([TRUST_PROXY_HOPS, SHUTDOWN_DELAY], ['1', '5s']);
+  });
+  it('while the JWT secret is being changed the API takes tokens of the one before', () => {
+    const template = everything().template('compute');
+    const own = container(template).Secrets.find(({ Name }: Json) => Name === 'JWT_SECRET_PREVIOUS');
+    assert.match(JSON.stringify(own?.ValueFrom), /:ssm:.*:parameter\/millrace\/jwt-secret-previous/);
+    const readable = statements(template)
+      .filter(({ Action }) => listOf<string>(Action).includes('ssm:GetParameters'))
+      .flatMap(({ Resource }) => listOf<Json>(Resource).map((arn) => JSON.stringify(arn)));
+    assert.equal(readable.length, 2);
+    assert.ok(readable.every((arn) => /parameter\/millrace\/jwt-secret/.test(arn)));
+    const names = (which: ReturnType<typeof plain>) =>
+      container(which.template('compute')).Secrets.map(({ Name }: Json) => Name);
+    assert.ok(!names(plain()).includes('JWT_SECRET_PREVIOUS'));
+  });
   it('60 s to stop, within the 120 s that Fargate allows; 30 s to leave the load balancer; 60 s to start', () => {
     for (const type of SERVICES) {
       const { StopTimeout } = container(scheduled().template(type));
@@ -196,9 +271,15 @@ describe('services', () => {
   });
   it('the container asks itself: /usr/bin/millrace health', () => {
     for (const type of SERVICES) {
-      const { Command, Interval, Timeout } = container(scheduled().template(type)).HealthCheck;
-      assert.deepEqual(Command, ['CMD', '/usr/bin/millrace', 'health']);
-      assert.ok(Timeout < Interval);
+      const check = container(scheduled().template(type)).HealthCheck;
+      assert.deepEqual(check, {
+        Command: ['CMD', '/usr/bin/millrace', 'health'],
+        Interval: 15,
+        Timeout: 5,
+        Retries: 3,
+        StartPeriod: 60,
+      });
+      assert.ok(check.Timeout < check.Interval);
     }
   });
   it('read-only root, user 65532, every capability dropped', () => {
@@ -211,8 +292,12 @@ describe('services', () => {
   it('ECS Exec outside prd only, with a place for its agent to write', () => {
     for (const type of SERVICES) {
       assert.equal(service(type).EnableExecuteCommand, true);
-      const points = container(scheduled().template(type)).MountPoints.map(({ ContainerPath }: Json) => ContainerPath);
-      assert.deepEqual(points, ['/managed-agents', '/var/lib/amazon/ssm', '/var/log/amazon/ssm']);
+      const points = container(scheduled().template(type)).MountPoints;
+      assert.deepEqual(
+        points.map(({ ContainerPath }: Json) => ContainerPath),
+        ['/managed-agents', '/var/lib/amazon/ssm', '/var/log/amazon/ssm'],
+      );
+      assert.ok(points.every(({ ReadOnly }: Json) => ReadOnly === false));
       assert.equal(service(type, production()).EnableExecuteCommand ?? false, false);
       assert.equal(container(production().template(type)).MountPoints, undefined);
       assert.equal(task(type, production()).Volumes, undefined);
@@ -278,6 +363,9 @@ describe('services', () => {
       const steps = JSON.stringify(machine.Properties.DefinitionString);
       assert.match(steps, /aws-sdk:ecs:updateService/);
       assert.match(steps, /ForceNewDeployment\\+":true/);
+      const { ServiceName } = one(template, 'AWS::ECS::Service').Properties;
+      assert.match(steps, new RegExp(`Service\\\\+":\\\\+"${ServiceName}\\\\+"`));
+      assert.match(steps, /"MaxAttempts\\+":5/, 'ECS may be busy: it is asked again');
       const [statement] = statements(template).filter(({ Action }) => Action === 'ecs:UpdateService');
       assert.deepEqual(statement.Resource, { Ref: one(template, 'AWS::ECS::Service').id });
     }
@@ -343,6 +431,29 @@ describe('load balancer', () => {
     );
     assert.equal(https?.Properties.SslPolicy, 'ELBSecurityPolicy-TLS13-1-2-Res-2021-06');
   });
+  it('a task is healthy only when it answers 200', () => {
+    const { Matcher, HealthCheckProtocol } = one(
+      plain().template('compute'),
+      'AWS::ElasticLoadBalancingV2::TargetGroup',
+    ).Properties;
+    assert.deepEqual([Matcher, HealthCheckProtocol ?? 'HTTP'], [{ HttpCode: '200' }, 'HTTP']);
+  });
+  it('another port makes another target group, by a name of its own', () => {
+    const name = (which: ReturnType<typeof plain>) =>
+      one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.Name;
+    assert.equal(name(plain()), 'millrace-dev-3000');
+    assert.equal(name(synth({ CDK_APP_PORT: '8080' })), 'millrace-dev-8080');
+  });
+  it('with a read replica a client comes back to the task it wrote to', () => {
+    const sticky = (which: ReturnType<typeof plain>) =>
+      attributes(
+        one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.TargetGroupAttributes,
+      );
+    assert.equal(sticky(replica())['stickiness.enabled'], 'true');
+    assert.equal(sticky(replica())['stickiness.type'], 'lb_cookie');
+    assert.equal(sticky(replica())['stickiness.lb_cookie.duration_seconds'], '300');
+    assert.equal(sticky(plain())['stickiness.enabled'], 'false');
+  });
   it('invalid headers are dropped', () =>
     assert.equal(balancer()['routing.http.drop_invalid_header_fields.enabled'], 'true'));
   it('deletion protection in prd only', () => {
@@ -378,6 +489,8 @@ describe('load balancer', () => {
       'AWSManagedRulesSQLiRuleSet',
     ]);
     assert.equal(acl.Scope, 'REGIONAL');
+    assert.deepEqual(acl.DefaultAction, { Allow: {} });
+    assert.ok(acl.Rules.every(({ OverrideAction }: Json) => JSON.stringify(OverrideAction) === '{"None":{}}'));
     const association = one(production().template('compute'), 'AWS::WAFv2::WebACLAssociation').Properties;
     assert.match(JSON.stringify(association.ResourceArn), /LoadBalancer/);
   });
@@ -390,6 +503,8 @@ describe('load balancer', () => {
 });
 
 describe('alarms', () => {
+  const eventRule = (template: Template, name: string, baseName = 'millrace-dev'): Json =>
+    all(template, 'AWS::Events::Rule').find(({ Properties }) => Properties.Name === `${baseName}-${name}`)?.Properties;
   const everyAlarm = (which = scheduled()) =>
     which.assembly.stacks.flatMap(({ template }) =>
       Object.values<Json>(template.Resources)
@@ -397,32 +512,109 @@ describe('alarms', () => {
         .map(({ Properties }) => Properties),
     );
 
+  /** Name: what is measured, how, over how long, and what rings. */
+  const EXPECTED = [
+    'api-5xx: AWS/ApplicationELB HTTPCode_Target_5XX_Count Sum of 1 × 300 s > 10',
+    'api-cpu: AWS/ECS CPUUtilization Average of 3 × 300 s > 80',
+    'api-database-lost: millrace/dev api-database-failures Sum of 1 × 300 s > 0',
+    'api-errors: millrace/dev api-error-lines Sum of 1 × 300 s > 10',
+    'api-latency: AWS/ApplicationELB TargetResponseTime p95 of 3 × 300 s > 1',
+    'api-memory: AWS/ECS MemoryUtilization Average of 3 × 300 s > 80',
+    'api-restart-failed: AWS/States ExecutionsFailed Sum of 1 × 300 s > 0',
+    'api-unhealthy: AWS/ApplicationELB UnHealthyHostCount Maximum of 2 × 300 s > 0',
+    'database-capacity: AWS/RDS ACUUtilization Average of 3 × 300 s > 90',
+    'database-connections: AWS/RDS DatabaseConnections Maximum of 1 × 300 s > 151',
+    'database-cpu: AWS/RDS CPUUtilization Average of 3 × 300 s > 80',
+    'job-runs-dead: millrace/dev job-runs-dead Sum of 1 × 300 s > 0',
+    'job-runs-failed: millrace/dev job-runs-failed Sum of 1 × 300 s > 0',
+    'load-balancer-5xx: AWS/ApplicationELB HTTPCode_ELB_5XX_Count Sum of 1 × 300 s > 10',
+    'scheduler-cpu: AWS/ECS CPUUtilization Average of 3 × 300 s > 80',
+    'scheduler-database-lost: millrace/dev scheduler-database-failures Sum of 1 × 300 s > 0',
+    'scheduler-errors: millrace/dev scheduler-error-lines Sum of 1 × 300 s > 10',
+    'scheduler-memory: AWS/ECS MemoryUtilization Average of 3 × 300 s > 80',
+    'scheduler-not-running: ECS/ContainerInsights RunningTaskCount Minimum of 5 × 60 s < 1',
+    'scheduler-restart-failed: AWS/States ExecutionsFailed Sum of 1 × 300 s > 0',
+  ];
+
   it('are these', () => {
+    const found = everyAlarm().map((one) => {
+      const how = `${one.Statistic ?? one.ExtendedStatistic} of ${one.EvaluationPeriods} × ${one.Period} s`;
+      const sign = { GreaterThanThreshold: '>', LessThanThreshold: '<' }[one.ComparisonOperator as string];
+      const name = one.AlarmName.replace('millrace-dev-', '');
+      return `${name}: ${one.Namespace} ${one.MetricName} ${how} ${sign} ${one.Threshold}`;
+    });
+    assert.deepEqual(found.sort(), EXPECTED);
+  });
+  it('each looks at the service, cluster or load balancer that its name says', () => {
+    const services: Record<string, string> = { api: 'millrace-dev', scheduler: 'millrace-scheduler-dev' };
+    for (const type of SERVICES) {
+      const role = type === 'compute' ? 'api' : 'scheduler';
+      const template = scheduled().template(type);
+      const service = one(template, 'AWS::ECS::Service');
+      assert.equal(service.Properties.ServiceName, services[role]);
+      for (const kind of ['cpu', 'memory']) {
+        const { Dimensions } = alarm(template, `millrace-dev-${role}-${kind}`);
+        const of = Dimensions.find(({ Name }: Json) => Name === 'ServiceName').Value;
+        assert.deepEqual(of, { 'Fn::GetAtt': [service.id, 'Name'] });
+      }
+    }
+    const running = alarm(scheduled().template('scheduled-task'), 'millrace-dev-scheduler-not-running');
+    assert.equal(running.Dimensions.find(({ Name }: Json) => Name === 'ServiceName').Value, 'millrace-scheduler-dev');
+    const { id } = one(plain().template('database'), 'AWS::RDS::DBCluster');
+    for (const name of ['capacity', 'connections', 'cpu']) {
+      const { Dimensions } = alarm(plain().template('database'), `millrace-dev-database-${name}`);
+      assert.deepEqual(Dimensions, [{ Name: 'DBClusterIdentifier', Value: { Ref: id } }]);
+    }
+  });
+  it('every count of log lines counts one for a line, rests at nothing, and rings an alarm', () => {
+    for (const type of SERVICES) {
+      const template = scheduled().template(type);
+      const counted = all(template, 'AWS::Logs::MetricFilter').map(({ Properties }) => {
+        assert.deepEqual(Properties.LogGroupName, { Ref: one(template, 'AWS::Logs::LogGroup').id });
+        const [{ MetricValue, DefaultValue, MetricName }] = Properties.MetricTransformations;
+        assert.deepEqual([MetricValue, DefaultValue], ['1', 0]);
+        return MetricName;
+      });
+      const watched = all(template, 'AWS::CloudWatch::Alarm')
+        .filter(({ Properties }) => Properties.Namespace === 'millrace/dev')
+        .map(({ Properties }) => Properties.MetricName);
+      assert.deepEqual(counted.sort(), watched.sort());
+    }
+  });
+  it('a log level at which alarms would be silent is warned of', () => {
+    const warnings = (level: string) =>
+      synth({ CDK_APP_LOGGING_LEVEL: level })
+        .assembly.getStackByName('millrace-dev-compute')
+        .messages.filter(({ entry }) => /CDK_APP_LOGGING_LEVEL/.test(String(entry.data))).length;
+    assert.deepEqual([warnings('error'), warnings('warn')], [1, 0]);
+  });
+  it('events of the database are those of this cluster and its instances', () => {
+    const template = replica().template('database');
+    const rule = eventRule(template, 'database-events');
+    const members = [
+      one(template, 'AWS::RDS::DBCluster').id,
+      ...all(template, 'AWS::RDS::DBInstance').map(({ id }) => id),
+    ];
     assert.deepEqual(
-      everyAlarm()
-        .map(({ AlarmName }) => AlarmName.replace('millrace-dev-', ''))
-        .sort(),
-      [
-        'api-5xx',
-        'api-cpu',
-        'api-errors',
-        'api-latency',
-        'api-memory',
-        'api-restart-failed',
-        'api-unhealthy',
-        'database-capacity',
-        'database-connections',
-        'database-cpu',
-        'job-runs-dead',
-        'job-runs-failed',
-        'load-balancer-5xx',
-        'scheduler-cpu',
-        'scheduler-errors',
-        'scheduler-memory',
-        'scheduler-not-running',
-        'scheduler-restart-failed',
-      ],
+      rule.EventPattern.detail.SourceIdentifier,
+      members.map((id) => ({ Ref: id })),
     );
+    assert.deepEqual(rule.EventPattern['detail-type'], ['RDS DB Cluster Event', 'RDS DB Instance Event']);
+    assert.match(JSON.stringify(rule.Targets), /AlarmsTopic/);
+  });
+  it('a rotation that failed is told, and in prd a backup that was not made', () => {
+    const rotation = eventRule(plain().template('database'), 'database-rotation-failed');
+    assert.deepEqual(rotation.EventPattern.detail.eventName, ['RotationFailed']);
+    assert.match(JSON.stringify(rotation.EventPattern.detail.additionalEventData.SecretId), /SecretAttachment/);
+    const template = production().template('database');
+    const backup = eventRule(template, 'backup-failed', 'millrace-prd');
+    assert.deepEqual(backup.EventPattern['detail-type'], ['Backup Job State Change', 'Copy Job State Change']);
+    assert.ok(backup.EventPattern.detail.state.includes('FAILED'));
+    const { id } = one(template, 'AWS::RDS::DBCluster');
+    assert.ok(JSON.stringify(backup.EventPattern.detail.resourceArn).includes(`{"Ref":"${id}"}`));
+    for (const { Targets } of [rotation, backup]) {
+      assert.match(JSON.stringify(Targets), /AlarmsTopic/);
+    }
   });
   it('each goes to the one topic, on and off, and says what is wrong', () => {
     const topic = one(scheduled().template('network'), 'AWS::SNS::Topic');
@@ -439,6 +631,8 @@ describe('alarms', () => {
       ({ Principal }: Json) => Principal.Service,
     );
     assert.ok(services.includes('cloudwatch.amazonaws.com') && services.includes('events.amazonaws.com'));
+    const alarms = Statement.find(({ Principal }: Json) => Principal.Service === 'cloudwatch.amazonaws.com');
+    assert.ok(alarms.Condition.StringEquals['aws:SourceAccount'], 'not those of another account');
     assert.ok(
       Statement.some(
         ({ Effect, Condition }: Json) => Effect === 'Deny' && Condition.Bool['aws:SecureTransport'] === 'false',
@@ -467,15 +661,20 @@ describe('alarms', () => {
     assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "dead") }'));
     assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "failed") }'));
   });
-  it('unexpected exits: tasks that ended by themselves, not those that were stopped', () => {
+  it('unexpected exits: tasks that ended by themselves or were not well, not those that were stopped', () => {
     for (const type of SERVICES) {
       const rule = all(scheduled().template(type), 'AWS::Events::Rule').find(({ Properties }) =>
         Properties.EventPattern.source.includes('aws.ecs'),
       );
-      assert.deepEqual(rule?.Properties.EventPattern.detail.stopCode, [
-        'EssentialContainerExited',
-        'TaskFailedToStart',
+      const { detail } = rule?.Properties.EventPattern ?? {};
+      assert.deepEqual(detail.$or, [
+        { stopCode: ['EssentialContainerExited', 'TaskFailedToStart'] },
+        { stoppedReason: [{ prefix: 'Task failed ' }] },
       ]);
+      const name = type === 'compute' ? 'millrace-dev' : 'millrace-scheduler-dev';
+      assert.deepEqual([detail.group, detail.lastStatus], [[`service:${name}`], ['STOPPED']]);
+      assert.equal(detail.clusterArn.length, 1);
+      assert.match(JSON.stringify(rule?.Properties.Targets), /AlarmsTopic/);
     }
   });
   it('a service at zero tasks is silent, a missing scheduler is not', () => {
@@ -489,7 +688,29 @@ describe('alarms', () => {
       JSON.stringify(one(which.template('compute'), 'AWS::CloudWatch::Dashboard').Properties);
     assert.match(body(scheduled()), /millrace-scheduler-dev/);
     assert.doesNotMatch(body(plain()), /millrace-scheduler-dev/);
-    assert.match(body(plain()), /ServerlessDatabaseCapacity/);
+    const titles = (which: ReturnType<typeof plain>) =>
+      [...body(which).matchAll(/\\"title\\":\\"([^"\\]+)/g)].map(([, title]) => title);
+    const always = [
+      'Requests',
+      'Answers 5xx',
+      'Seconds to answer',
+      'CPU %',
+      'Memory %',
+      'Tasks',
+      'Database CPU %',
+      'Database connections',
+      'Database ACU',
+      'Error lines',
+      'Average batch of the API',
+      'Connections of clients, and database connections lost',
+    ];
+    assert.deepEqual(titles(plain()), always);
+    assert.deepEqual(titles(scheduled()), [
+      ...always,
+      'Job runs by outcome',
+      'Wait of the oldest due run, longest run (ms)',
+      'Ticks late and missed',
+    ]);
   });
 });
 

@@ -142,6 +142,19 @@ describe('configuration: impossible combinations', () => {
       'CDK_VPC_SUBNETS_PUBLIC',
       /one subnet for each of the 2 zones/,
     ));
+  it('a zone or subnet twice, or a subnet both public and private', () => {
+    refused({ ...VPC, CDK_VPC_AZS: 'us-east-1a,us-east-1a' }, 'CDK_VPC_AZS', /each once/);
+    refused(
+      { ...VPC, CDK_VPC_SUBNETS_PUBLIC: 'subnet-00000000000000001,subnet-00000000000000001' },
+      'CDK_VPC_SUBNETS_PUBLIC',
+      /each once/,
+    );
+    refused(
+      { ...VPC, CDK_VPC_SUBNETS_PRIVATE: 'subnet-00000000000000003,subnet-00000000000000002' },
+      'CDK_VPC_SUBNETS_PRIVATE',
+      /not in CDK_VPC_SUBNETS_PUBLIC/,
+    );
+  });
   it('zones of another region', () =>
     refused({ ...VPC, CDK_VPC_AZS: 'us-west-2a,us-west-2b' }, 'CDK_VPC_AZS', /zones of us-east-1/));
   it('a backup copied to where the original is', () =>
@@ -162,7 +175,14 @@ describe('configuration: impossible combinations', () => {
 
 describe('configuration: shapes', () => {
   const bad: [string, ...string[]][] = [
-    ['CDK_SCHEDULE_TIMEZONE', 'Mars/Olympus', '+02:00'],
+    ['CDK_SCHEDULE_TIMEZONE', 'Mars/Olympus', '+02:00', 'europe/berlin', 'EUROPE/BERLIN', 'utc', 'us/eastern'],
+    ['CDK_APP_NAME', 'internal', 'internal-api', 'aws-tools', 'ssm', 'a'.repeat(21)],
+    ['CDK_DATABASE_NAME', 'user', 'order', 'rdsadmin', 'template1', `a${'b'.repeat(63)}`],
+    ['CDK_DATABASE_USERNAME', 'user', 'current_user', 'public', `a${'b'.repeat(63)}`],
+    ['CDK_TAG_OU', 'aws:team', 'AWS:team', 'x'.repeat(257)],
+    ['CDK_TASK_MEMORY_MB', '0x400', '1e3', '1024.0'],
+    ['CDK_CERTIFICATE_ARN', 'arn:aws:acm:us-east-1:12345:certificate/1'],
+    ['CDK_APP_JWT_ROTATION', 'yes'],
     ['CDK_ALARM_EMAIL', 'oncall'],
     ['CDK_VPC_FLOW_LOGS', 'on'],
     ['CDK_ARM64', 'yes'],
@@ -179,6 +199,24 @@ describe('configuration: shapes', () => {
           problems({ [name]: value }).map((problem) => problem.name),
           [name],
         );
+      }
+    });
+  }
+});
+
+describe('configuration: values that look odd and are good', () => {
+  const good: [string, ...string[]][] = [
+    ['CDK_SCHEDULE_TIMEZONE', 'UTC', 'Etc/GMT-14', 'US/Eastern', 'America/Port_of_Spain', 'Asia/Calcutta', 'EST5EDT'],
+    ['CDK_APP_NAME', 'internals', 'ab', 'a'.repeat(20)],
+    ['CDK_DATABASE_NAME', 'users', `a${'b'.repeat(62)}`],
+    ['CDK_TAG_OWNER', 'Bücher GmbH', 'x'.repeat(256)],
+    ['CDK_HOSTED_ZONE_NAME', 'api.example.co.uk'],
+    ['CDK_SERVICE_DESIRED_COUNT', '4'],
+  ];
+  for (const [name, ...values] of good) {
+    it(`${name} takes ${values.map((value) => value.slice(0, 24)).join(' and ')}`, () => {
+      for (const value of values) {
+        assert.deepEqual(problems({ [name]: value }), []);
       }
     });
   }

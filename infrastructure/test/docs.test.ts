@@ -5,8 +5,10 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { contents } from '../tools/diagram.ts';
 import { documents, testNames } from '../tools/documents.ts';
+import { left } from './guide/left.ts';
+import type { Synthesized } from './support/synth.ts';
 import { all } from './support/template.ts';
-import { everything, production } from './support/variants.ts';
+import { everything, production, replica } from './support/variants.ts';
 
 const PACKAGE = join(import.meta.dirname, '..');
 const PAGES = ['README.md', 'docs/runbook.md', 'docs/cost.md', '../docs/infrastructure.md'];
@@ -68,7 +70,13 @@ describe('the runbook', () => {
         assert.match(runbook, new RegExp(`^### ${heading}$`, 'm'));
       }
     }
-    for (const name of ['database-events', 'api-task-exits', 'scheduler-task-exits']) {
+    const told = production().assembly.stacks.flatMap(({ template }) =>
+      Object.values<{ Type: string; Properties: { Name: string } }>(template.Resources)
+        .filter(({ Type, Properties }) => Type === 'AWS::Events::Rule' && !Properties.Name.endsWith('-restart'))
+        .map(({ Properties }) => Properties.Name.replace('millrace-prd-', '')),
+    );
+    assert.ok(told.length >= 5, told.join());
+    for (const name of told) {
       assert.ok(runbook.includes(`\`${name}\``), name);
     }
   });
@@ -85,6 +93,41 @@ describe('the runbook', () => {
       for (const [, name = ''] of read(path).matchAll(/`(CDK_(?!DEFAULT_)[A-Z0-9_]+)[=`]/g)) {
         assert.ok(names.has(name), `${path}: ${name}`);
       }
+    }
+  });
+
+  it('takes up what the guide leaves to people', () => {
+    for (const { says, runbook: words } of left) {
+      assert.ok(words === undefined || runbook.includes(words), `${says}: ${words}`);
+    }
+  });
+
+  it('turns off in the order in which CloudFormation lets go: who imports first', () => {
+    const { scripts } = JSON.parse(read('package.json'));
+    assert.match(scripts['deploy:services'], / --exclusively '\*-compute' '\*-scheduled-task'$/);
+    const importers = (which: Synthesized, needle: string) =>
+      which.assembly.stacks
+        .filter(({ template }) => new RegExp(`ImportValue":"[^"]*${needle}`).test(JSON.stringify(template)))
+        .map(({ stackName }) => stackName);
+    assert.deepEqual(importers(replica(), 'ReadOnlySecret'), ['millrace-dev-compute', 'millrace-dev-scheduled-task']);
+    const off = runbook.slice(runbook.indexOf('## Turn something off'), runbook.indexOf('## Scale to zero'));
+    assert.ok(off.indexOf('delete-stack --stack-name millrace-dev-scheduled-task') < off.indexOf('npm run deploy --'));
+    assert.ok(off.indexOf('npm run deploy:services') < off.lastIndexOf('npm run deploy --'));
+  });
+
+  it('has every section that an environment needs', () => {
+    for (const heading of [
+      'Deploy',
+      'Verify',
+      'Update',
+      'Roll back',
+      'Restore the database',
+      'Rotate secrets',
+      'Scale to zero, and back',
+      'Tear down',
+      'When an alarm rings',
+    ]) {
+      assert.match(runbook, new RegExp(`^## ${heading}$`, 'm'));
     }
   });
 

@@ -3,15 +3,34 @@
  * that a setting renamed there fails a test here.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { pendingSettings } from '../config/pending-settings.ts';
+import { loadConfig } from '../config/load.ts';
 import { JWT_LIFE } from '../config/variables.ts';
+import { DATABASE_FAILURES } from '../constructs/service-alarms.ts';
 import { STOP_TIMEOUT } from '../constructs/service-task.ts';
-import { binary, type Setting, settingsOf, whyNot } from './support/binary.ts';
-import { amount, arrived, type Given, settingsProblems } from './support/settings-check.ts';
-import type { Synthesized } from './support/synth.ts';
-import { attributes, environment, one, secrets } from './support/template.ts';
-import { everything, matrix, plain } from './support/variants.ts';
+import { binary, type Setting, settingsOf, start, whyNot } from './support/binary.ts';
+import { amount, type Given, settingsProblems } from './support/settings-check.ts';
+import { REQUIRED, type Synthesized } from './support/synth.ts';
+import { attributes, environment, type Json, one, secrets } from './support/template.ts';
+import { everything, matrix, plain, replica, scheduled } from './support/variants.ts';
+
+/** A database that refuses at once: the process gets as far as its settings and no further. */
+const NOBODY_THERE = { DB_HOST: '127.0.0.1', DB_PORT: '1' };
+const JWT_SECRET = 'for these tests only, and long enough';
+
+function isTaken(name: string, value: string): boolean {
+  try {
+    loadConfig({ ...REQUIRED, [name]: value });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function targetGroup(which: Synthesized): Json {
+  return one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties;
+}
 
 function givenBy(which: Synthesized): Given[] {
   const types = which.config.hasScheduledTasks ? (['compute', 'scheduled-task'] as const) : (['compute'] as const);
@@ -23,7 +42,7 @@ function givenBy(which: Synthesized): Given[] {
 }
 
 /** Skipped one by one, so that the count says how much was not looked at. */
-const withBinary = (name: string, check: () => void) =>
+const withBinary = (name: string, check: () => void | Promise<void>) =>
   it(name, { skip: binary === undefined ? whyNot : false }, check);
 const table = (): readonly Setting[] => settingsOf(binary as string);
 
@@ -36,8 +55,33 @@ describe('settings of the containers against the binary', () => {
       }
     });
   }
-  withBinary('what is pending has not arrived yet; take the name out of config/pending-settings.ts when it has', () =>
-    assert.deepEqual(arrived(table()), []),
+  for (const [name, make] of Object.entries(matrix)) {
+    withBinary(`each role starts with exactly what its container gets: ${name}`, async () => {
+      for (const { role, environment: given, secrets: names } of givenBy(make())) {
+        const secret = Object.fromEntries(names.map((one) => [one, JWT_SECRET]));
+        const database = {
+          ...NOBODY_THERE,
+          DB_HOST_READ_ONLY: '127.0.0.1',
+          DB_USER: 'u',
+          DB_PASS: 'p',
+          DB_DATABASE: 'd',
+        };
+        const env = Object.fromEntries(
+          Object.entries({ ...secret, ...database }).filter(([one]) => names.includes(one)),
+        );
+        const { status, text } = await start(binary as string, role, { ...given, ...env });
+        assert.notEqual(status, 2, `${role}: ${text}`);
+        assert.match(text, /^\{"time":/, role);
+      }
+    });
+  }
+  withBinary(
+    'a role that is given a bad setting ends with status 2, which is how the test above would fail',
+    async () => {
+      const { status, text } = await start(binary as string, 'api', { ...NOBODY_THERE, JWT_SECRET, APP_PORT: '0' });
+      assert.equal(status, 2, text);
+      assert.match(text, /APP_PORT=0/);
+    },
   );
   withBinary('the guide’s DB_USERNAME and DB_PASSWORD are aliases of what is given', () => {
     const aliases = Object.fromEntries(table().map((setting) => [setting.name, setting.aliases]));
@@ -48,12 +92,75 @@ describe('settings of the containers against the binary', () => {
     const setting = table().find(({ name }) => name === 'JWT_EXPIRES_IN');
     assert.equal(setting?.rule, `${JWT_LIFE.low}..${JWT_LIFE.high}`);
   });
+  /** What a container is given, else the binary's default; in milliseconds. */
+  const lasts = (type: 'compute' | 'scheduled-task', name: string, which = scheduled()) => {
+    const given = environment(which.template(type))[name];
+    return amount(given ?? table().find((setting) => setting.name === name)?.default ?? '', 'duration');
+  };
+  withBinary('what a cron or a time zone may be is the same here and there', async () => {
+    const values: [here: string, there: string, ...values: string[]][] = [
+      ['CDK_SCHEDULE_TIMEZONE', 'SCHEDULE_TIMEZONE', 'UTC', 'Europe/Berlin', 'Asia/Calcutta', 'Etc/GMT-14'],
+      ['CDK_SCHEDULE_TIMEZONE', 'SCHEDULE_TIMEZONE', 'europe/berlin', 'EUROPE/BERLIN', '+02:00', 'Mars/Olympus'],
+      [
+        'CDK_SCHEDULE_TASK_CLEANUP_CRON',
+        'SCHEDULE_TASK_CLEANUP_CRON',
+        '0 2 * * *',
+        '@daily',
+        '0 0 L * MON',
+        '5 4 3 2 1 *',
+      ],
+      ['CDK_SCHEDULE_TASK_CLEANUP_CRON', 'SCHEDULE_TASK_CLEANUP_CRON', '0 0 30 2 *', '0 2 * *', '@never', '0 0 ? * *'],
+    ];
+    for (const [here, there, ...list] of values) {
+      for (const value of list) {
+        const { status } = await start(binary as string, 'scheduler', { ...NOBODY_THERE, [there]: value });
+        assert.equal(status !== 2, isTaken(here, value), `${there}=${value}: the binary ends with ${status}`);
+      }
+    }
+  });
   withBinary('the process ends by itself before Fargate kills it', () => {
-    const standard = (name: string) => {
-      const given = environment(plain().template('compute'))[name];
-      return amount(given ?? table().find((setting) => setting.name === name)?.default ?? '', 'duration');
-    };
-    assert.ok(standard('SHUTDOWN_DELAY') + standard('SHUTDOWN_GRACE') < STOP_TIMEOUT.toMilliseconds());
+    const api = lasts('compute', 'SHUTDOWN_DELAY') + lasts('compute', 'SHUTDOWN_GRACE');
+    assert.ok(api < STOP_TIMEOUT.toMilliseconds(), `api: ${api} ms`);
+    const scheduler = lasts('scheduled-task', 'SHUTDOWN_GRACE');
+    assert.ok(scheduler < STOP_TIMEOUT.toMilliseconds(), `scheduler: ${scheduler} ms`);
+  });
+  withBinary('a request under way is answered before the load balancer gives its task up', () => {
+    const { TargetGroupAttributes } = targetGroup(plain());
+    const delay = Number(attributes(TargetGroupAttributes)['deregistration_delay.timeout_seconds']) * 1000;
+    assert.ok(lasts('compute', 'GATEWAY_REQUEST_TIMEOUT') <= delay);
+    assert.ok(lasts('compute', 'SHUTDOWN_DELAY') + lasts('compute', 'GATEWAY_REQUEST_TIMEOUT') <= delay);
+  });
+  withBinary('a client sticks to its task longer than its writes are remembered there', () => {
+    const { TargetGroupAttributes } = targetGroup(replica());
+    const sticky = Number(attributes(TargetGroupAttributes)['stickiness.lb_cookie.duration_seconds']) * 1000;
+    assert.ok(lasts('compute', 'DB_READ_YOUR_WRITES', replica()) < sticky);
+  });
+  withBinary('the messages that the alarms on the database count are in the binary', () => {
+    const code = readFileSync(binary as string);
+    for (const text of [...DATABASE_FAILURES, 'job run', 'runId', 'outcome', 'dead', 'failed']) {
+      assert.ok(code.includes(`${text}\0`), text);
+    }
+  });
+  withBinary('the metrics on the dashboard are those that the binary writes', () => {
+    const code = readFileSync(binary as string);
+    const { DashboardBody } = one(everything().template('compute'), 'AWS::CloudWatch::Dashboard').Properties;
+    const shown = [...JSON.stringify(DashboardBody).matchAll(/\\"Millrace\\",\\"(\w+)\\",\\"Role\\",\\"(\w+)\\"/g)];
+    assert.ok(shown.length >= 12, `${shown.length} metrics`);
+    assert.ok(code.includes('"Namespace":"Millrace","Dimensions":[["Role"]]'));
+    for (const [, name, role] of shown) {
+      assert.ok(code.includes(`${name}\0`), name);
+      assert.ok(code.includes(`${role}\0`), role);
+    }
+  });
+  withBinary('a log line has `level` and `message`, as the filters read them', async () => {
+    const { text } = await start(binary as string, 'api', { ...NOBODY_THERE, JWT_SECRET, LOGGING_FORMAT: 'json' });
+    const { level, message } = JSON.parse(text.split('\n')[0] ?? '{}');
+    assert.deepEqual([level, message], ['warn', 'waiting for the database']);
+    const levels =
+      table()
+        .find(({ name }) => name === 'LOGGING_LEVEL')
+        ?.rule?.split('|') ?? [];
+    assert.ok(levels.includes('error') && levels.includes(level));
   });
   withBinary(
     'the binary keeps idle connections longer than the load balancer, which would answer 502 otherwise',
@@ -67,13 +174,6 @@ describe('settings of the containers against the binary', () => {
 });
 
 describe('settings of the containers, without the binary', () => {
-  it('every pending name is one that the containers are given', () => {
-    const given = new Set(givenBy(everything()).flatMap(({ environment: plainOnes }) => Object.keys(plainOnes)));
-    assert.deepEqual(
-      pendingSettings.filter((name) => !given.has(name)),
-      [],
-    );
-  });
   it('the scheduler gets no JWT secret', () => {
     const [api, scheduler] = givenBy(everything());
     assert.ok(api?.secrets.includes('JWT_SECRET'));
@@ -118,8 +218,4 @@ describe('the check itself', () => {
     assert.deepEqual(check({ DB_PASS: 'x' }), ['api: DB_PASS is secret and stands in a plain variable']));
   it('finds a setting that is not for the role', () =>
     assert.deepEqual(check({ APP_PORT: '1' }, 'scheduler'), ['scheduler: APP_PORT is for api only']));
-  it('lets a pending name pass, until it has arrived', () => {
-    assert.deepEqual(check({ METRICS_EMF: 'true' }), []);
-    assert.deepEqual(arrived([setting('METRICS_EMF', 'boolean')]), ['METRICS_EMF']);
-  });
 });

@@ -19,8 +19,10 @@ export interface Use {
   readonly natGb: number;
   readonly lcu: number;
   readonly logGb: number;
+  /** Access logs of the load balancer that are kept at a time. */
+  readonly accessLogGb: number;
   readonly millionRequests: number;
-  /** Metrics that the application writes itself, and those of Container Insights. */
+  /** Of the application itself (10 of the API, 18 of the scheduler), of the log filters, of Container Insights. */
   readonly metrics: number;
 }
 
@@ -109,6 +111,20 @@ function network(which: Synthesized, use: Use): Line[] {
   ];
 }
 
+/** Thirty images of at most 10 MB, compressed. */
+const IMAGES_GB = 0.3;
+
+function kept(which: Synthesized, { accessLogGb }: Use): Line[] {
+  const buckets = resources(which, 'AWS::S3::Bucket').length;
+  return [
+    {
+      what: 'Images and access logs',
+      how: `${IMAGES_GB} GB, ${accessLogGb} GB`,
+      dollars: IMAGES_GB * PRICES.imageGbMonth + buckets * accessLogGb * PRICES.objectStorageGbMonth,
+    },
+  ];
+}
+
 function firewall(which: Synthesized, use: Use): Line[] {
   return resources(which, 'AWS::WAFv2::WebACL').map(({ Properties }) => ({
     what: 'WAF',
@@ -140,6 +156,7 @@ export function monthlyCost(which: Synthesized, use: Use): Line[] {
     ...database(which, use),
     ...backups(which, use),
     ...network(which, use),
+    ...kept(which, use),
     ...firewall(which, use),
     ...watching(which, use),
   ];

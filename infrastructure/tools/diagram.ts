@@ -16,14 +16,15 @@ interface Box {
 }
 
 const WIDTH = 1120;
-const HEIGHT = 700;
+const HEIGHT = 760;
 
+/** The registry stands between the two that take their image from it, so that no line crosses another. */
 const BOXES: readonly Box[] = [
-  { type: 'network', title: '1  network', x: 40, y: 40, width: 1040, height: 120, columns: 3 },
-  { type: 'ecr', title: '3  ecr', x: 40, y: 230, width: 250, height: 220, columns: 1 },
-  { type: 'compute', title: '4  compute', x: 350, y: 230, width: 400, height: 220, columns: 2 },
-  { type: 'scheduled-task', title: '5  scheduled-task', x: 810, y: 230, width: 270, height: 220, columns: 1 },
-  { type: 'database', title: '2  database', x: 40, y: 530, width: 1040, height: 130, columns: 3 },
+  { type: 'network', title: '1 · network', x: 40, y: 106, width: 1040, height: 106, columns: 3 },
+  { type: 'compute', title: '4 · compute', x: 40, y: 282, width: 450, height: 210, columns: 2 },
+  { type: 'ecr', title: '3 · ecr', x: 580, y: 334, width: 180, height: 106, columns: 1 },
+  { type: 'scheduled-task', title: '5 · scheduled-task', x: 850, y: 282, width: 230, height: 210, columns: 1 },
+  { type: 'database', title: '2 · database', x: 40, y: 562, width: 1040, height: 130, columns: 3 },
 ];
 
 /** Resource type → what a person calls it. In the order in which it is listed. */
@@ -87,11 +88,12 @@ function arrow(points: string, label: string, at: [x: number, y: number]): strin
 }
 
 const ARROWS = [
-  arrow('550 160 V222', 'HTTPS from the internet, through the public subnets', [562, 200]),
-  arrow('290 340 H342', 'image', [298, 330]),
-  arrow('165 450 V490 H900 V458', 'the same image', [180, 482]),
-  arrow('550 450 V522', '5432, TLS verified', [562, 514]),
-  arrow('1000 450 V522', '5432, TLS verified', [862, 514]),
+  arrow('265 58 V98', 'HTTPS', [277, 84]),
+  arrow('265 212 V274', 'through the public subnets to the load balancer', [277, 250]),
+  arrow('580 387 H498', 'image', [519, 378]),
+  arrow('760 387 H842', 'image', [779, 378]),
+  arrow('265 492 V554', 'PostgreSQL on 5432, TLS verified', [277, 530]),
+  arrow('965 492 V554', 'the same', [977, 530]),
 ];
 
 export function diagram(which: Synthesized): string {
@@ -109,8 +111,10 @@ export function diagram(which: Synthesized): string {
     </marker>
   </defs>
   <rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>
+  <text x="265" y="46" text-anchor="middle">clients on the internet</text>
 ${BOXES.map((box) => drawBox(which, box)).join('\n')}
 ${ARROWS.join('\n')}
+  <text x="40" y="730" class="label">Numbers are the order of deployment; what a box lists is counted in its template, as in production.</text>
 </svg>
 `;
 }

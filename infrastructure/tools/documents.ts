@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Variable, variables } from '../config/variables.ts';
 import { guide } from '../test/guide/all.ts';
+import { left } from '../test/guide/left.ts';
 import { production } from '../test/support/variants.ts';
 import { monthlyCost, total } from './cost.ts';
 import { diagram } from './diagram.ts';
@@ -62,6 +63,11 @@ function sentenceTables(): string {
       return `### \`infrastructure/test/guide/${file}\`\n\n${markdownTable(['guide: section', 'guide: sentence (and name of the test)', 'how we read it'], rows)}`;
     })
     .join('\n\n');
+}
+
+function leftTable(): string {
+  const rows = left.map(({ section, says, why }) => [section, quoted(says), why]);
+  return markdownTable(['guide: section', 'guide: sentence', 'why no test of a template'], rows);
 }
 
 /** `describe` and `it` names of a test file, as they are written there. */
@@ -132,6 +138,7 @@ export function documents(): Record<string, string> {
   let overview = read('../docs/infrastructure.md');
   overview = fill(overview, 'variables', variableTable());
   overview = fill(overview, 'sentences', sentenceTables());
+  overview = fill(overview, 'left', leftTable());
   overview = fill(overview, 'beyond', beyondTable());
   let cost = read('docs/cost.md');
   cost = fill(cost, 'costs', costTables());

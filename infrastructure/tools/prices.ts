@@ -27,4 +27,5 @@ export const PRICES = {
   firewallRuleMonth: 1,
   firewallMillionRequests: 0.6,
   objectStorageGbMonth: 0.023,
+  imageGbMonth: 0.1,
 } as const;

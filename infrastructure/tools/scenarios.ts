@@ -21,8 +21,9 @@ const BUSY: Use = {
   natGb: 50,
   lcu: 2,
   logGb: 20,
+  accessLogGb: 20,
   millionRequests: 100,
-  metrics: 40,
+  metrics: 60,
 };
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -39,6 +40,7 @@ export const SCENARIOS: readonly Scenario[] = [
       natGb: 0,
       lcu: 0,
       logGb: 0,
+      accessLogGb: 0,
       millionRequests: 0,
       metrics: 0,
     },
@@ -56,8 +58,9 @@ export const SCENARIOS: readonly Scenario[] = [
       natGb: 2,
       lcu: 0,
       logGb: 0.5,
+      accessLogGb: 0.1,
       millionRequests: 0.1,
-      metrics: 10,
+      metrics: 12,
     },
   },
   {
@@ -73,8 +76,9 @@ export const SCENARIOS: readonly Scenario[] = [
       natGb: 10,
       lcu: 0.1,
       logGb: 3,
+      accessLogGb: 1,
       millionRequests: 5,
-      metrics: 40,
+      metrics: 60,
     },
   },
   {

@@ -14,6 +14,14 @@ const listener = (port: number) =>
 const targetGroup = () => one(template(), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties;
 
 export const compute = section('Compute Stack', {
+  'Purpose: Hosts the NestJS application using containerized microservices.': [
+    'The application is Millrace: one image, one command for each tier.',
+    () => {
+      assert.equal(service().TaskDefinition.Ref, one(template(), 'AWS::ECS::TaskDefinition').id);
+      assert.deepEqual(container(template()).Command, ['api']);
+      assert.match(JSON.stringify(container(template()).Image), /Repository.*:1\.2\.3/);
+    },
+  ],
   'ECS Cluster: Managed ECS cluster with container insights': () => {
     const cluster = one(template(), 'AWS::ECS::Cluster').Properties;
     assert.deepEqual(cluster.ClusterSettings, [{ Name: 'containerInsights', Value: 'enabled' }]);
@@ -228,7 +236,8 @@ export const computeCosts = section('Compute Costs', {
       );
       assert.deepEqual(
         groups.map(({ Properties }) => Properties.RetentionInDays),
-        [days, days, days],
+        [days, days, days, days],
+        'database, rotation, API, scheduler',
       );
     }
   },

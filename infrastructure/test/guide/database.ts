@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { loadConfig } from '../../config/load.ts';
+import { PRICES } from '../../tools/prices.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
 import { all, environment, one, secrets } from '../support/template.ts';
@@ -95,10 +96,11 @@ export const readReplica = section('Read Replica Support', {
   'No reader instances are created (cost optimization)': () => assert.equal(instances().length, 1),
   'Application uses the primary database for all operations': () =>
     assert.equal(secrets(plain().template('compute')).DB_HOST_READ_ONLY, undefined),
-  'Note: `DB_HOST_READ_ONLY` is only injected when `CDK_DATABASE_READ_REPLICA=true`': () => {
-    assert.ok('DB_HOST_READ_ONLY' in secrets(replica().template('compute')));
-    assert.ok(!('DB_HOST_READ_ONLY' in secrets(plain().template('compute'))));
-  },
+  'Note: `DB_HOST_READ_ONLY` is only injected when `CDK_DATABASE_READ_REPLICA=true` in the infrastructure configuration.':
+    () => {
+      assert.ok('DB_HOST_READ_ONLY' in secrets(replica().template('compute')));
+      assert.ok(!('DB_HOST_READ_ONLY' in secrets(plain().template('compute'))));
+    },
   'When `CDK_DATABASE_READ_REPLICA=true`: Creates a reader instance and stores hostname in Secrets Manager': () => {
     assert.equal(instances(replica()).length, 2);
     assert.equal(all(replica().template('database'), 'AWS::SecretsManager::Secret').length, 2);
@@ -146,6 +148,9 @@ export const databaseCost = section('Database: Cost Optimization Features', {
   },
   'Read replicas are optional and can be disabled for non-production environments': () => {
     accepts('CDK_DATABASE_READ_REPLICA', 'true', 'false');
+    for (const environment of ['dev', 'qa', 'prd']) {
+      assert.equal(instances(synth({ CDK_ENVIRONMENT: environment })).length, 1, environment);
+    }
   },
 });
 
@@ -194,10 +199,14 @@ export const dataSecurity = section('Data Security', {
     assert.ok(groups.every(({ Properties }) => Properties.SecurityGroupIngress === undefined));
   },
   'Backup Encryption: Automated backups encrypted': [
-    'Backups are encrypted with the key of the encrypted cluster; the backup vault of production has one too.',
+    'Backups are encrypted with the key of the encrypted cluster; the vault of production is encrypted as every vault is.',
     () => {
       assert.equal(cluster(production()).StorageEncrypted, true);
-      one(production().template('database'), 'AWS::Backup::BackupVault');
+      assert.equal(cluster(plain()).StorageEncrypted, true);
+      const vault = one(production().template('database'), 'AWS::Backup::BackupVault').id;
+      const [rule] = one(production().template('database'), 'AWS::Backup::BackupPlan').Properties.BackupPlan
+        .BackupPlanRule;
+      assert.deepEqual(rule.TargetBackupVault, { 'Fn::GetAtt': [vault, 'BackupVaultName'] });
     },
   ],
 });
@@ -209,8 +218,11 @@ export const databaseCosts = section('Database Costs', {
     const set = synth({ CDK_DATABASE_MIN_CAPACITY: '2', CDK_DATABASE_MAX_CAPACITY: '4.5' });
     assert.deepEqual(cluster(set).ServerlessV2ScalingConfiguration, { MinCapacity: 2, MaxCapacity: 4.5 });
   },
-  'Default Configuration: 0.5-1 ACU for development (~$0.06-$0.12/hour when active)': () =>
-    assert.deepEqual(cluster().ServerlessV2ScalingConfiguration, { MinCapacity: 0.5, MaxCapacity: 1 }),
+  'Default Configuration: 0.5-1 ACU for development (~$0.06-$0.12/hour when active)': () => {
+    assert.deepEqual(cluster().ServerlessV2ScalingConfiguration, { MinCapacity: 0.5, MaxCapacity: 1 });
+    const anHour = [0.5, 1].map((capacity) => (capacity * PRICES.auroraAcuHour).toFixed(2));
+    assert.deepEqual(anHour, ['0.06', '0.12'], 'at the price that docs/cost.md counts with');
+  },
   'Short Backup Retention: 1 day (non-prod) / 7 days (production)': () => {
     assert.equal(cluster(plain()).BackupRetentionPeriod, 1);
     assert.equal(cluster(production()).BackupRetentionPeriod, 7);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { loadConfig } from '../../config/load.ts';
+import { variables } from '../../config/variables.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
 import { all, container, environment, one } from '../support/template.ts';
-import { everything, guideNames, plain, scheduled } from '../support/variants.ts';
+import { everything, existingVpc, guideNames, plain, scheduled } from '../support/variants.ts';
 
 const HERE = join(import.meta.dirname, '../..');
 const read = (name: string) => readFileSync(join(HERE, name), 'utf8');
@@ -18,6 +19,59 @@ function waitsFor(type: string): string[] {
 }
 
 export const deployment = section('Deployment Process', {
+  'CDK bootstrap completed in target account/region': () => {
+    for (const { template } of scheduled().assembly.stacks) {
+      assert.equal(template.Parameters.BootstrapVersion.Default, '/cdk-bootstrap/hnb659fds/version');
+    }
+    assert.match(read('docs/runbook.md'), /`npx cdk bootstrap`/);
+  },
+  'VPC with public and private subnets Route 53 hosted zone SSL certificate in ACM': [
+    'Zone and certificate are there before. The VPC may be: without `CDK_VPC_ID` one is made.',
+    () => {
+      const made = existingVpc().assembly.stacks.flatMap(({ template }) =>
+        Object.values<{ Type: string }>(template.Resources).map(({ Type }) => Type),
+      );
+      const before = [
+        'AWS::EC2::VPC',
+        'AWS::EC2::Subnet',
+        'AWS::Route53::HostedZone',
+        'AWS::CertificateManager::Certificate',
+      ];
+      assert.deepEqual(
+        made.filter((type) => before.includes(type)),
+        [],
+      );
+    },
+  ],
+  'aws ssm put-parameter --name "/nestjs-playground/jwt-secret" --type "SecureString"': [
+    'The runbook has the command; its secret is random instead of thought up.',
+    () => {
+      const command =
+        /^aws ssm put-parameter --name (\S+) --type SecureString --value "\$\(openssl rand -base64 (\d+)\)"$/m;
+      const [, name, bytes] = command.exec(read('docs/runbook.md')) ?? [];
+      assert.equal(name, plain().config.jwtSecretParameter);
+      assert.ok(Number(bytes) >= 32);
+    },
+  ],
+  'AWS CDK CLI installed globally': [
+    'It comes with `npm install`, in the version that these templates are tested with.',
+    () => {
+      const lock = JSON.parse(read('package-lock.json'));
+      const wanted = JSON.parse(read('package.json')).devDependencies['aws-cdk'];
+      assert.match(wanted, /^\d+\.\d+\.\d+$/);
+      assert.equal(lock.packages['node_modules/aws-cdk'].version, wanted);
+    },
+  ],
+  'npm install': [
+    'Every version is exact, so that it installs what was tested.',
+    () => {
+      const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read('package.json'));
+      const lock = JSON.parse(read('package-lock.json')).packages;
+      for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })) {
+        assert.equal(lock[`node_modules/${name}`]?.version, version, name);
+      }
+    },
+  ],
   'JWT secret parameter must be created manually in AWS Systems Manager Parameter Store': [
     'Named `/${appName}/jwt-secret`.',
     () => {
@@ -33,8 +87,18 @@ export const deployment = section('Deployment Process', {
   'cp .env.example .env': [
     'The example is a whole configuration: every variable is in it, and it synthesizes as it is.',
     () => {
-      const config = loadConfig(parseEnv(read('.env.example')));
+      const example = read('.env.example');
+      const config = loadConfig(parseEnv(example));
       assert.equal(config.environment, 'dev');
+      const all = parseEnv(example.replaceAll(/^#(CDK_)/gm, '$1'));
+      assert.deepEqual(
+        Object.keys(all).sort(),
+        Object.values(variables)
+          .map(({ name }) => name)
+          .sort(),
+      );
+      // Uncommented, every line is a good one; the database pauses only from 0 on.
+      loadConfig({ ...all, CDK_DATABASE_MIN_CAPACITY: '0' });
       assert.match(read('.gitignore'), /^\.env$/m);
     },
   ],
@@ -49,6 +113,20 @@ export const deployment = section('Deployment Process', {
 });
 
 export const order = section('Deployment Order & Stack Dependencies', {
+  'The CDK automatically handles dependencies, but the logical order is: Network Stack ↓ Database Stack ↓ ECR Stack ↓ Compute Stack ↓ Scheduled Task Stack':
+    () => {
+      const types = ['network', 'database', 'ecr', 'compute', 'scheduled-task'];
+      types.slice(1).forEach((type, i) => {
+        assert.ok(waitsFor(type).includes(`millrace-dev-${types[i]}`), `${type} after ${types[i]}`);
+      });
+      for (const [i, type] of types.entries()) {
+        const later = types.slice(i).map((name) => `millrace-dev-${name}`);
+        assert.deepEqual(
+          waitsFor(type).filter((id) => later.includes(id)),
+          [],
+        );
+      }
+    },
   'Network Stack: Sets up VPC references and DNS': () => assert.deepEqual(waitsFor('network'), []),
   'Database Stack: Creates Aurora cluster in VPC': () =>
     assert.ok(waitsFor('database').includes('millrace-dev-network')),
@@ -122,6 +200,27 @@ export const organization = section('Best Practices', {
   },
   'Credential Management: Never store credentials in code or environment files': () => {
     assert.doesNotMatch(read('.env.example'), /SECRET|PASSWORD|TOKEN/);
+    for (const { template } of everything().assembly.stacks) {
+      const generated = Object.values<{ Type: string; Properties: Record<string, unknown> }>(template.Resources)
+        .filter(({ Type }) => Type === 'AWS::SecretsManager::Secret')
+        .map(({ Properties }) => JSON.stringify(Properties.SecretString ?? ''));
+      assert.ok(
+        generated.every((text) => !/password/i.test(text)),
+        'no secret is written into a template',
+      );
+    }
+  },
+  'Configuration Management: Use environment variables for all environment-specific values': () => {
+    for (const folder of ['stacks', 'constructs']) {
+      for (const file of readdirSync(join(HERE, folder))) {
+        const code = read(join(folder, file));
+        assert.doesNotMatch(code, /\b\d{12}\b|\b(us|eu|ap|sa|ca)-[a-z]+-\d\b|process\.env/, `${folder}/${file}`);
+      }
+    }
+  },
+  'Infrastructure Validation: Use `cdk diff` before deployments': () => {
+    assert.match(scripts().diff ?? '', /\bcdk diff\b/);
+    assert.match(read('docs/runbook.md'), /npm run diff/);
   },
 });
 

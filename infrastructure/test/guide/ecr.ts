@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { section } from '../support/sentence.ts';
 import { synth } from '../support/synth.ts';
-import { one } from '../support/template.ts';
+import { container, one } from '../support/template.ts';
 import { guideNames, plain, production } from '../support/variants.ts';
 
 const repository = (which = plain()) => one(which.template('ecr'), 'AWS::ECR::Repository');
 
 export const ecr = section('ECR Stack', {
+  'Purpose: Manages the Amazon Elastic Container Registry (ECR) for storing and scanning application container images.':
+    () => {
+      assert.deepEqual(repository().Properties.ImageScanningConfiguration, { ScanOnPush: true });
+      const image = JSON.stringify(container(plain().template('compute')).Image);
+      assert.match(
+        image,
+        new RegExp(`ImportValue":"millrace-dev-ecr:[^"]*${repository().id}`),
+        'the tasks run what is stored here',
+      );
+    },
   'ECR Repository: `${appName}` (named per environment)': [
     'Each environment has its own; `CDK_ECR_SHARED=true` puts the environment into the name where several share an account.',
     () => {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { section } from '../support/sentence.ts';
 import { synth } from '../support/synth.ts';
 import { alarm, all, container, environment, one } from '../support/template.ts';
 import { everything, plain, production, scheduled } from '../support/variants.ts';
 
+const runbook = () => readFileSync(join(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
 const compute = () => scheduled().template('compute');
 const scheduler = () => scheduled().template('scheduled-task');
 
@@ -32,7 +35,10 @@ export const applicationMonitoring = section('Application Monitoring', {
   },
   'Container Logs: Centralized logging in CloudWatch for both main and scheduled task services': () => {
     for (const template of [compute(), scheduler()]) {
-      assert.equal(container(template).LogConfiguration.LogDriver, 'awslogs');
+      const { LogDriver, Options } = container(template).LogConfiguration;
+      assert.equal(LogDriver, 'awslogs');
+      assert.deepEqual(Options['awslogs-group'], { Ref: one(template, 'AWS::Logs::LogGroup').id });
+      assert.deepEqual([Options['awslogs-stream-prefix']], container(template).Command);
     }
   },
   'Container Insights: ECS cluster-level metrics for all services': () => {
@@ -61,14 +67,19 @@ export const infrastructureMonitoring = section('Infrastructure Monitoring', {
     assert.equal(connections.Threshold, 151, 'four fifths of the 189 connections of one ACU');
     assert.equal(alarm(plain().template('database'), 'millrace-dev-database-cpu').Threshold, 80);
   },
-  'AWS X-Ray: Distributed tracing (optional)': () => {
-    const names = (which = plain()) =>
-      one(which.template('compute'), 'AWS::ECS::TaskDefinition').Properties.ContainerDefinitions.map(
-        ({ Name }: { Name: string }) => Name,
-      );
-    assert.deepEqual(names(), ['millrace']);
-    assert.deepEqual(names(everything()), ['millrace', 'xray-daemon']);
-  },
+  'AWS X-Ray: Distributed tracing (optional)': [
+    'The daemon runs beside each container and takes segments on 2000/udp. Millrace itself sends none.',
+    () => {
+      for (const type of ['compute', 'scheduled-task'] as const) {
+        const names = (which = scheduled()) =>
+          one(which.template(type), 'AWS::ECS::TaskDefinition').Properties.ContainerDefinitions.map(
+            ({ Name }: { Name: string }) => Name,
+          );
+        assert.deepEqual(names(), ['millrace']);
+        assert.deepEqual(names(everything()), ['millrace', 'xray-daemon']);
+      }
+    },
+  ],
   'VPC Flow Logs: Network traffic analysis (optional)': () => {
     assert.equal(all(plain().template('network'), 'AWS::EC2::FlowLog').length, 0);
     assert.equal(one(everything().template('network'), 'AWS::EC2::FlowLog').Properties.TrafficType, 'ALL');
@@ -82,8 +93,22 @@ export const alerting = section('Alerting Strategy', {
     overEightyPercent('scheduler', 'MemoryUtilization', 'memory');
   },
   'Database connection failures': [
-    'Failure and failover events of the database, connections running out, and the error lines that refused connections leave.',
+    'Failure and failover events of the database, connections running out, and the lines that a service writes when it loses its connection or gets none.',
     () => {
+      for (const [template, role] of [
+        [compute(), 'api'],
+        [scheduler(), 'scheduler'],
+      ] as const) {
+        assert.equal(alarm(template, `millrace-dev-${role}-database-lost`).MetricName, `${role}-database-failures`);
+        const filter = all(template, 'AWS::Logs::MetricFilter').find(
+          ({ Properties }) => Properties.MetricTransformations[0].MetricName === `${role}-database-failures`,
+        );
+        assert.equal(
+          filter?.Properties.FilterPattern,
+          '{ ($.message = "database connection lost") || ($.message = "database not reached yet") || ' +
+            '($.message = "the database refuses user or password") }',
+        );
+      }
       const event = all(plain().template('database'), 'AWS::Events::Rule').find(({ Properties }) =>
         Properties.EventPattern.source.includes('aws.rds'),
       );
@@ -110,7 +135,7 @@ export const alerting = section('Alerting Strategy', {
     assert.deepEqual(exits['detail-type'], ['ECS Task State Change']);
     assert.deepEqual(exits.detail.group, ['service:millrace-scheduler-dev']);
     assert.deepEqual(exits.detail.lastStatus, ['STOPPED']);
-    assert.ok(exits.detail.stopCode.includes('EssentialContainerExited'));
+    assert.ok(exits.detail.$or[0].stopCode.includes('EssentialContainerExited'));
   },
   'High error rates in logs (both services)': () => {
     for (const [template, role] of [
@@ -163,15 +188,19 @@ export const backups = section('Backup Strategy', {
 
 export const recovery = section('Recovery Procedures', {
   'aws rds restore-db-cluster-to-point-in-time': [
-    'The identifier is `${appName}-${environment}`, so that the command can be typed from memory.',
-    () =>
-      assert.equal(
-        one(plain().template('database'), 'AWS::RDS::DBCluster').Properties.DBClusterIdentifier,
-        'millrace-dev',
-      ),
+    'The identifier is `${appName}-${environment}`, so that the command can be typed from memory; the runbook has it whole.',
+    () => {
+      const { DBClusterIdentifier } = one(plain().template('database'), 'AWS::RDS::DBCluster').Properties;
+      assert.equal(DBClusterIdentifier, 'millrace-dev');
+      const command = /^ *aws rds restore-db-cluster-to-point-in-time .*$/m.exec(runbook())?.[0] ?? '';
+      for (const option of ['--source-db-cluster-identifier', '--db-cluster-identifier', '--restore-to-time']) {
+        assert.ok(command.includes(` ${option} `), option);
+      }
+    },
   ],
   '--task-definition nestjs-playground-dev:previous-revision': () => {
     const which = synth({ CDK_APP_NAME: 'nestjs-playground' });
     assert.equal(one(which.template('compute'), 'AWS::ECS::TaskDefinition').Properties.Family, 'nestjs-playground-dev');
+    assert.match(runbook(), /^aws ecs update-service --cluster \S+ --service \S+ --task-definition \S+:\d+$/m);
   },
 });

@@ -6,6 +6,14 @@ import { all, none, one } from '../support/template.ts';
 import { existingVpc, plain, scheduled } from '../support/variants.ts';
 
 export const network = section('Network Stack', {
+  'Purpose: Provides foundational networking, DNS, and SSL capabilities.': () => {
+    const template = JSON.stringify(plain().template('compute').toJSON());
+    assert.match(template, /ImportValue":"millrace-dev-network:ExportsOutputRefVpc/);
+    assert.ok(template.includes('Z1234567890ABC') && template.includes(REQUIRED.CDK_CERTIFICATE_ARN ?? 'missing'));
+    for (const type of ['database', 'compute', 'scheduled-task'] as const) {
+      none(scheduled().template(type), 'AWS::EC2::VPC');
+    }
+  },
   'VPC: Existing VPC imported by ID for network isolation': [
     'With `CDK_VPC_ID` and the lists of its subnets and zones; without it a VPC is made.',
     () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { loadConfig } from '../../config/load.ts';
+import { PRICES } from '../../tools/prices.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
 import { all, container, environment, none, one, secrets } from '../support/template.ts';
@@ -147,6 +148,10 @@ export const scheduledTaskNotes = section('Scheduled Task Variables: Notes', {
     assert.equal(plain().config.hasScheduledTasks, false);
     assert.equal(scheduled().config.hasScheduledTasks, true);
   },
+  'Verify `CDK_SCHEDULE_TASK_CLEANUP_CRON` is set if tasks are expected': () => {
+    assert.ok(Object.keys(environment(template())).includes('SCHEDULE_TASK_CLEANUP_CRON'));
+    assert.ok(!JSON.stringify(plain().assembly.stacks.map((stack) => stack.template)).includes('_CRON'));
+  },
   'Cron format: `"minute hour day month day-of-week"` (e.g., `"0 2 * * *"` = daily at 2 AM)': () => {
     accepts('CDK_SCHEDULE_TASK_CLEANUP_CRON', '0 2 * * *', '*/5 * * * *', '30 1 1 JAN MON', '0 0 2 * * *');
     refuses('CDK_SCHEDULE_TASK_CLEANUP_CRON', '0 2 * *', '60 2 * * *', '0 2 30 2 *', 'daily');
@@ -155,7 +160,11 @@ export const scheduledTaskNotes = section('Scheduled Task Variables: Notes', {
 
 export const scheduledTaskCosts = section('Scheduled Task Costs', {
   'Conditional Deployment: Resources only created when `CDK_SCHEDULE_TASK_CLEANUP_CRON` is defined': onlyWhenDefined,
-  'No Load Balancer: Eliminates ALB costs (~$16-22/month) for background tasks': nothingInbound,
+  'No Load Balancer: Eliminates ALB costs (~$16-22/month) for background tasks': () => {
+    nothingInbound();
+    const month = [0, 1].map((lcu) => 730 * (PRICES.loadBalancerHour + lcu * PRICES.loadBalancerLcuHour));
+    assert.deepEqual(month.map(Math.floor), [16, 22], 'idle, and at one capacity unit');
+  },
   'Single Instance: Runs exactly 1 Fargate task when enabled (configurable CPU/memory)': exactlyOne,
   'Default Configuration: 256 CPU / 512 MB memory (same as main application)': sameSize,
   'Development: Leave `CDK_SCHEDULE_TASK_CLEANUP_CRON` unset to avoid costs': () =>

@@ -5,7 +5,7 @@ import { type Variable, variables } from '../../config/variables.ts';
 import type { Sentence } from '../support/sentence.ts';
 import { section } from '../support/sentence.ts';
 import { REQUIRED, synth } from '../support/synth.ts';
-import { all, one } from '../support/template.ts';
+import { one } from '../support/template.ts';
 import { guideNames, scheduled } from '../support/variants.ts';
 import { accepts, refuses } from './accepts.ts';
 
@@ -317,9 +317,14 @@ export const tagging = section('Cost Monitoring', {
         assert.equal(found[key], value, `${id}: ${key}`);
       }
     }
-    assert.ok(
-      all(which.template('compute'), 'AWS::ECS::Service').every((s) => s.Properties.PropagateTags === 'SERVICE'),
-    );
+    for (const type of ['compute', 'scheduled-task'] as const) {
+      const { PropagateTags, EnableECSManagedTags } = one(which.template(type), 'AWS::ECS::Service').Properties;
+      assert.deepEqual(
+        [PropagateTags, EnableECSManagedTags],
+        ['SERVICE', true],
+        'tasks are paid for, so they are tagged',
+      );
+    }
   },
 });
 

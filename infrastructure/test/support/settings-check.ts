@@ -1,5 +1,4 @@
 /** Compares what a container is given with what the binary takes. */
-import { pendingSettings } from '../../config/pending-settings.ts';
 import type { Setting } from './binary.ts';
 
 export type Role = 'api' | 'scheduler';
@@ -51,7 +50,7 @@ function find(table: readonly Setting[], name: string): Setting | undefined {
 function problemsOfName(table: readonly Setting[], { role }: Given, name: string): string[] {
   const setting = find(table, name);
   if (setting === undefined) {
-    return pendingSettings.includes(name) ? [] : [`${role}: the binary has no setting ${name}`];
+    return [`${role}: the binary has no setting ${name}`];
   }
   if (role === 'scheduler' && IGNORED_BY_SCHEDULER.includes(name)) {
     return [];
@@ -77,9 +76,4 @@ export function settingsProblems(table: readonly Setting[], given: Given): strin
     ...names.flatMap((name) => problemsOfName(table, given, name)),
     ...Object.entries(given.environment).flatMap(([name, value]) => problemsOfValue(table, given, name, value)),
   ];
-}
-
-/** Pending names that the binary knows by now: the list has to shrink. */
-export function arrived(table: readonly Setting[]): string[] {
-  return pendingSettings.filter((name) => find(table, name) !== undefined);
 }

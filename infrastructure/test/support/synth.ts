@@ -31,15 +31,17 @@ export interface Variant {
   readonly env: Environment;
   /** What `--context appVersion=…` gives. */
   readonly appVersion?: string;
+  /** What further `--context name=value` give. */
+  readonly context?: Readonly<Record<string, string>>;
 }
 
 const SCRATCH = mkdtempSync(join(tmpdir(), 'millrace-infrastructure-'));
 process.on('exit', () => rmSync(SCRATCH, { recursive: true, force: true }));
 let outputs = 0;
 
-export function newApp(appVersion?: string): App {
+export function newApp(appVersion?: string, context: Variant['context'] = {}): App {
   outputs += 1;
-  return new App({ outdir: join(SCRATCH, String(outputs)), context: { ...CONTEXT, appVersion } });
+  return new App({ outdir: join(SCRATCH, String(outputs)), context: { ...CONTEXT, appVersion, ...context } });
 }
 
 /** The synthesized stacks of one configuration. */
@@ -48,9 +50,9 @@ export class Synthesized {
   readonly config: Config;
   private readonly templates = new Map<StackType, Template>();
 
-  constructor({ env, appVersion = '1.2.3' }: Variant) {
+  constructor({ env, appVersion = '1.2.3', context }: Variant) {
     this.config = loadConfig({ ...REQUIRED, ...env });
-    this.app = newApp(appVersion === '' ? undefined : appVersion);
+    this.app = newApp(appVersion === '' ? undefined : appVersion, context);
     buildStacks(this.app, this.config);
     applyPolicy(this.app, this.config);
   }
@@ -78,11 +80,11 @@ export class Synthesized {
 const made = new Map<string, Synthesized>();
 
 /** `REQUIRED` with `env` on top; the same question gets the same answer. */
-export function synth(env: Environment = {}, appVersion?: string): Synthesized {
-  const key = JSON.stringify([Object.entries(env).sort(), appVersion]);
+export function synth(env: Environment = {}, appVersion?: string, context?: Variant['context']): Synthesized {
+  const key = JSON.stringify([Object.entries(env).sort(), appVersion, context]);
   let one = made.get(key);
   if (one === undefined) {
-    one = new Synthesized({ env, appVersion });
+    one = new Synthesized({ env, appVersion, context });
     made.set(key, one);
   }
   return one;

@@ -38,6 +38,7 @@ export const everything = (environment: 'dev' | 'prd' = 'dev'): Synthesized =>
     CDK_ARM64: 'true',
     CDK_SPOT: 'true',
     CDK_ECR_SHARED: 'true',
+    CDK_APP_JWT_ROTATION: 'true',
     CDK_SCHEDULE_TASK_AGGREGATE_CRON: '15 * * * *',
     CDK_SCHEDULE_TASK_REPORT_CRON: '0 6 * * MON',
     CDK_SCHEDULE_TASK_MAINTENANCE_CRON: '30 3 * * SUN',
