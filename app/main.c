@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/commands.h"
+#include "app/version.h"
 
 static const struct command {
     const char *name;
@@ -28,7 +29,7 @@ static void print_help(FILE *out)
         snprintf(call, sizeof call, "%s %s", commands[i].name, commands[i].arguments);
         fprintf(out, "  %-30s %s\n", call, commands[i].about);
     }
-    fputs("\n  --version                      version and revision of this build\n"
+    fputs("\n  --version [--verbose]          version and revision of this build; and of what it runs with\n"
           "  --help                         this page\n\n"
           "Settings are environment variables; `millrace config` lists them.\n",
           out);
@@ -43,7 +44,7 @@ int main(int argc, char **argv)
         return argc > 1 ? MR_EXIT_OK : MR_EXIT_USAGE;
     }
     if (strcmp(name, "--version") == 0) {
-        printf("millrace %s (%s)\n", MR_VERSION, MR_REVISION);
+        mr_print_version(argc > 2 && strcmp(argv[2], "--verbose") == 0);
         return MR_EXIT_OK;
     }
     for (int i = 0; i < COMMAND_COUNT; i++)

@@ -40,7 +40,8 @@ bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
 
     if (!is_production() && mr_config_load_dotenv(".env") != MR_OK)
         fputs("millrace: .env cannot be read\n", stderr);
-    good = mr_config_read(out, role, mr_environment, mr_scheduler_checks, &problems) == MR_OK;
+    good = mr_config_load_secrets(role, &problems) == MR_OK;
+    good = mr_config_read(out, role, mr_environment, mr_scheduler_checks, &problems) == MR_OK && good;
     if (good) {
         (void)mr_log_level_parse(out->logging_level, &level);
         mr_log_setup(level, strcmp(out->logging_format, "json") == 0);

@@ -387,3 +387,61 @@ mr_status mr_config_load_dotenv(const char *path)
     fclose(file);
     return MR_OK;
 }
+
+/* The text of a file without its last line's end; false when there is none that fits. */
+static bool read_secret(const char *path, char *out, size_t room)
+{
+    FILE *file = fopen(path, "re");
+    size_t len = file != NULL ? fread(out, 1, room, file) : 0;
+    bool good = file != NULL && !ferror(file) && len > 0 && len < room && memchr(out, '\0', len) == NULL;
+
+    if (file != NULL)
+        fclose(file);
+    if (!good)
+        return false;
+    len -= out[len - 1] == '\n';
+    len -= len > 0 && out[len - 1] == '\r';
+    out[len] = '\0';
+    return len > 0;
+}
+
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
+static void load_secret(const struct setting *setting, const char *name, struct mr_buf *problems)
+{
+    char file_name[64];
+    char secret[4096];
+    const char *path;
+
+    snprintf(file_name, sizeof file_name, "%s_FILE", name);
+    path = getenv(file_name);
+    if (path == NULL || *path == '\0')
+        return;
+    if (lookup(setting, environment) != NULL)
+        mr_buf_printf(problems, "%s=%s: expected no value of %s beside it\n", file_name, path, setting->name);
+    else if (!read_secret(path, secret, sizeof secret))
+        mr_buf_printf(problems, "%s=%s: expected a file of text, 1..%zu bytes, that can be read\n", file_name, path,
+                      sizeof secret - 1);
+    else if (setenv(setting->name, secret, 1) != 0)
+        problems->failed = true;
+    explicit_bzero(secret, sizeof secret);
+}
+
+mr_status mr_config_load_secrets(enum mr_role_of_process role, struct mr_buf *problems)
+{
+    size_t before = problems->len;
+
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (settings[i].type != SECRET || !is_for(&settings[i], role))
+            continue;
+        load_secret(&settings[i], settings[i].name, problems);
+        if (settings[i].alias != NULL)
+            load_secret(&settings[i], settings[i].alias, problems);
+    }
+    if (problems->len != before)
+        return MR_INVALID;
+    return problems->failed ? MR_NO_MEMORY : MR_OK;
+}

@@ -72,4 +72,10 @@ void mr_config_print_markdown(struct mr_buf *out);
  */
 mr_status mr_config_load_dotenv(const char *path) MR_WARN_UNUSED;
 
+/*
+ * Puts the secrets of a role into the environment whose files NAME_FILE names: so are they handed over by containers
+ * and by systemd, and /proc/PID/environ never shows them. Problems as in mr_config_read.
+ */
+mr_status mr_config_load_secrets(enum mr_role_of_process role, struct mr_buf *problems) MR_WARN_UNUSED;
+
 #endif

@@ -302,6 +302,91 @@ static void test_config__a_dotenv_file_fills_gaps_only(void **state)
     assert_int_not_equal(mr_config_load_dotenv("/dev/null/.env"), MR_OK);
 }
 
+/* A file with a secret in it, named by a variable; the path is the caller's to unlink. */
+static void give_file(const char *name, char *path, const char *text, size_t len)
+{
+    int fd = mkstemp(path);
+
+    assert_int_equal(write(fd, text, len), len);
+    close(fd);
+    setenv(name, path, 1);
+}
+
+static void forget_secrets(void)
+{
+    static const char *const names[] = {"DB_PASS",    "DB_PASS_FILE",    "DB_PASSWORD", "DB_PASSWORD_FILE",
+                                        "JWT_SECRET", "JWT_SECRET_FILE", "DB_HOST_FILE"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        unsetenv(names[i]);
+}
+
+static void secret_is(const char *variable, const char *text, size_t len, const char *setting, const char *expected)
+{
+    char path[] = "/tmp/millrace-secret-XXXXXX";
+    struct mr_buf problems = {0};
+
+    forget_secrets();
+    give_file(variable, path, text, len);
+    assert_int_equal(mr_config_load_secrets(MR_RUN_API, &problems), expected != NULL ? MR_OK : MR_INVALID);
+    if (expected != NULL)
+        assert_string_equal(getenv(setting), expected);
+    else
+        assert_non_null(memmem(problems.data, problems.len, path, strlen(path)));
+    unlink(path);
+    mr_buf_fini(&problems);
+    forget_secrets();
+}
+
+static void test_config__a_secret_may_stand_in_a_file(void **state)
+{
+    static char large[5000];
+
+    (void)state;
+    memset(large, 'x', sizeof large);
+    secret_is("DB_PASS_FILE", "one line\n", 9, "DB_PASS", "one line");
+    secret_is("DB_PASSWORD_FILE", "no end", 6, "DB_PASS", "no end");
+    secret_is("JWT_SECRET_FILE", " kept \r\n", 8, "JWT_SECRET", " kept ");
+    secret_is("JWT_SECRET_FILE", "two\n\n", 5, "JWT_SECRET", "two\n");
+    secret_is("DB_PASS_FILE", "", 0, NULL, NULL);
+    secret_is("DB_PASS_FILE", "\n", 1, NULL, NULL);
+    secret_is("DB_PASS_FILE", "a\0b", 3, NULL, NULL);
+    secret_is("DB_PASS_FILE", large, sizeof large, NULL, NULL);
+}
+
+static void test_config__a_secret_comes_from_one_place(void **state)
+{
+    char path[] = "/tmp/millrace-secret-XXXXXX";
+    struct mr_buf problems = {0};
+
+    (void)state;
+    forget_secrets();
+    give_file("DB_PASS_FILE", path, "from file", 9);
+    setenv("DB_PASSWORD", "from environment", 1);
+    assert_int_equal(mr_config_load_secrets(MR_RUN_API, &problems), MR_INVALID);
+    assert_non_null(memmem(problems.data, problems.len, "beside it", 9));
+    assert_null(memmem(problems.data, problems.len, "from ", 5));
+    unlink(path);
+    mr_buf_fini(&problems);
+    forget_secrets();
+}
+
+static void test_config__a_role_reads_its_own_files_of_secrets_only(void **state)
+{
+    struct mr_buf problems = {0};
+
+    (void)state;
+    forget_secrets();
+    setenv("JWT_SECRET_FILE", "/nonexistent/secret", 1);
+    setenv("DB_HOST_FILE", "/nonexistent/host", 1);
+    assert_int_equal(mr_config_load_secrets(MR_RUN_SCHEDULER, &problems), MR_OK);
+    assert_int_equal(mr_config_load_secrets(MR_RUN_API, &problems), MR_INVALID);
+    assert_non_null(memmem(problems.data, problems.len, "JWT_SECRET_FILE=/nonexistent/secret", 35));
+    assert_null(memmem(problems.data, problems.len, "DB_HOST", 7));
+    mr_buf_fini(&problems);
+    forget_secrets();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +404,9 @@ int main(void)
         cmocka_unit_test(test_config__the_json_print_out_is_json),
         cmocka_unit_test(test_config__the_markdown_table_has_four_cells_a_row),
         cmocka_unit_test(test_config__a_dotenv_file_fills_gaps_only),
+        cmocka_unit_test(test_config__a_secret_may_stand_in_a_file),
+        cmocka_unit_test(test_config__a_secret_comes_from_one_place),
+        cmocka_unit_test(test_config__a_role_reads_its_own_files_of_secrets_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
