@@ -232,22 +232,29 @@ static void server_options(char *out, size_t room, const struct mr_db_options *o
              options->set_wise ? planner : "");
 }
 
+/* The system's authorities have a name of their own since libpq 16; before it, they are the file that Debian gathers. */
+static const char *authorities(const struct mr_config *config)
+{
+    if (config->db_ssl_root_cert[0] != '\0')
+        return config->db_ssl_root_cert;
+    return PQlibVersion() >= 160000 ? "system" : "/etc/ssl/certs/ca-certificates.crt";
+}
+
 static PGconn *start_connect(const struct mr_db_options *options)
 {
     const struct mr_config *config = options->config;
     bool tls = strcmp(config->db_ssl, "false") != 0;
     bool verify = strcmp(config->db_ssl, "verify-full") == 0;
-    bool has_root = verify && config->db_ssl_root_cert[0] != '\0';
     char port[8];
     char server[512];
     /* clang-format off */
     const char *const names[] = {"host", "port", "user", "password", "dbname", "application_name", "client_encoding",
                                  "options", "tcp_user_timeout", "keepalives_idle", "sslmode",
-                                 has_root ? "sslrootcert" : NULL, NULL};
+                                 verify ? "sslrootcert" : NULL, NULL};
     const char *const values[] = {options->host, port, config->db_user, config->db_pass, config->db_database,
                                   options->application_name, "UTF8", server, "10000", "30",
                                   verify ? "verify-full" : tls ? "require" : "disable",
-                                  config->db_ssl_root_cert, NULL};
+                                  authorities(config), NULL};
     /* clang-format on */
 
     snprintf(port, sizeof port, "%d", (int)config->db_port);
