@@ -19,7 +19,7 @@ set(CPACK_PACKAGE_DESCRIPTION "An HTTP/JSON API and durable scheduled jobs on Po
 What waits in an actor's mailbox becomes one SQL statement: the busier it gets,
 the less a request costs. Two services, millrace-api and millrace-scheduler; the
 settings stand in /etc/millrace, and neither is started before they do.")
-set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_INSTALL_PREFIX /usr)
 set(CPACK_SET_DESTDIR ON) # the settings lie outside the prefix
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
