@@ -22,12 +22,16 @@ mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, co
     return mr_scheduler_start(&self->scheduler, &self->options);
 }
 
-/* The actors are asked first, so that they end side by side; the scheduler reads their figures, so it ends before they do. */
+/*
+ * The actors are asked first, so that they end side by side; the scheduler reads their figures, so it ends before they do;
+ * they may owe it an answer, so its mailbox outlives them.
+ */
 void mr_tier_stop(struct mr_tier *self)
 {
     mr_crew_ask_to_stop(&self->crew);
-    mr_scheduler_stop(&self->scheduler);
+    mr_scheduler_stop(self->scheduler);
     mr_crew_stop(&self->crew);
+    mr_scheduler_destroy(&self->scheduler);
 }
 
 bool mr_tier_is_refused(const struct mr_tier *self)

@@ -270,11 +270,17 @@ bool mr_scheduler_is_refused(const struct mr_scheduler *self)
     return atomic_load(&self->refused);
 }
 
-void mr_scheduler_stop(struct mr_scheduler **self)
+void mr_scheduler_stop(struct mr_scheduler *self)
+{
+    if (self != NULL)
+        mr_thread_stop(&self->thread);
+}
+
+void mr_scheduler_destroy(struct mr_scheduler **self)
 {
     if (*self == NULL)
         return;
-    mr_thread_stop(&(*self)->thread);
+    mr_scheduler_stop(*self);
     destroy(*self);
     *self = NULL;
 }

@@ -18,19 +18,22 @@ struct mr_zone;
 struct mr_scheduler_options {
     const struct mr_config *config; /* whose expressions and zone have been checked (mr_scheduler_checks) */
     const struct mr_clock *clock;
-    struct mr_actor *const *actors; /* of the jobs that are on; started, and to be stopped after the scheduler */
+    struct mr_actor *const *actors; /* of the jobs that are on; started; to be stopped between the scheduler's end and its destruction */
     unsigned actor_count;
     const struct mr_zone *zone; /* SCHEDULE_TIMEZONE */
     int pulse_fd;               /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
 };
 
 /*
- * Starts the scheduler; returns when its loop runs. The options and what they point to outlive it.
+ * Starts the scheduler; returns when its loop runs. The options and what they point to, but for the actors, outlive it.
  */
 mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_scheduler_options *options) MR_WARN_UNUSED;
 
-/* Ends it: no tick and no prompt after this. Accepts NULL. */
-void mr_scheduler_stop(struct mr_scheduler **self);
+/* Ends its loop: no tick and no prompt after this; answers of the actors still find its mailbox. Accepts NULL. */
+void mr_scheduler_stop(struct mr_scheduler *self);
+
+/* Accepts NULL. */
+void mr_scheduler_destroy(struct mr_scheduler **self);
 
 /* Whether the database refused user or password, and the process has been told to end. */
 bool mr_scheduler_is_refused(const struct mr_scheduler *self);

@@ -82,11 +82,19 @@ static bool fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
     return true;
 }
 
+/* A process that was frozen, or away, asks first what others have seen to: only what is left then was missed. */
+static bool catch_up(struct mr_scheduler *self, int64_t wall_ms)
+{
+    return ticks_next_ms(self) >= wall_ms - MR_TICK_LATE_MS || ticks_sync(self) == MR_OK;
+}
+
 void ticks_fire(struct mr_scheduler *self)
 {
     int64_t wall_ms = mr_wall_ms(self->clock);
     struct mr_ticks ticks;
 
+    if (!catch_up(self, wall_ms))
+        return;
     for (unsigned i = 0; i < self->schedule_count; i++) {
         struct mr_schedule *schedule = &self->schedules[i];
 
@@ -153,12 +161,15 @@ mr_status ticks_sync(struct mr_scheduler *self)
         return status;
     for (unsigned row = 0; row < mr_rows_count(rows); row++) {
         struct mr_slice name = {"", 0};
+        int64_t seen_to_ms;
 
         mr_rows_get(rows, row, 0, &name);
+        seen_to_ms = (mr_rows_int(rows, row, 1, 0) + MR_POSTGRES_EPOCH_MICROS) / 1000;
+        if (seen_to_ms > wall_ms)
+            seen_to_ms = wall_ms; /* by somebody whose clock was ahead */
         for (unsigned i = 0; i < self->schedule_count; i++)
             if (mr_slice_is(name, mr_job_info(self->schedules[i].job)->name))
-                mr_schedule_move(&self->schedules[i], self->zone,
-                                 (mr_rows_int(rows, row, 1, 0) + MR_POSTGRES_EPOCH_MICROS) / 1000);
+                mr_schedule_move(&self->schedules[i], self->zone, seen_to_ms);
     }
     mr_rows_free(&rows);
     return tell_next(self);

@@ -86,12 +86,6 @@ class WithServer(unittest.TestCase):
         self.assertFalse(lost, f"{len(lost)} of {len(load.acknowledged)} acknowledged tasks are lost")
         self.assertEqual(len(set(load.acknowledged)), len(load.acknowledged))
 
-    def postgres_pids(self):
-        """The server and its children."""
-        top = self.server.postmaster()
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(top)], text=True, capture_output=True).stdout.split()
-        return [top, *map(int, children)]
-
 
 class Crash(WithServer):
     def test_postgres_crash__under_load_loses_nothing_and_is_over_within_two_seconds_of_its_return(self):
@@ -169,7 +163,7 @@ class Hung(WithServer):
 
     def test_hung_database__every_request_is_answered_by_its_deadline_and_all_is_well_soon_after(self):
         load = self.start_load(clients=8)
-        pids = self.postgres_pids()
+        pids = support.postgres_pids(self.server)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:

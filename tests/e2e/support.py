@@ -200,7 +200,7 @@ class Everything(Process):
         super().__init__("all", MILLRACE_STATE_DIR=self.state_dir, **settings)
 
     def database(self, name="millrace"):
-        return Database(os.path.join(self.state_dir, SERVER_DATABASE), name)
+        return JobDatabase(os.path.join(self.state_dir, SERVER_DATABASE), name)
 
     def postmaster(self):
         """The process id of the embedded server, 0 while there is none."""
@@ -229,6 +229,13 @@ class Everything(Process):
             database.query(f'CREATE DATABASE "{name}"')
         return name
 
+    def job_database(self):
+        """The name of a new database, migrated, which no scheduler looks after yet."""
+        name = self.new_database()
+        done = run("migrate", DB_HOST=os.path.join(self.state_dir, SERVER_DATABASE), DB_USER="postgres", DB_DATABASE=name)
+        assert done.returncode == 0, done.stderr
+        return name
+
     def close(self):
         try:
             return self.stop()
@@ -236,6 +243,46 @@ class Everything(Process):
             self.kill()
             if self.scratch:
                 self.scratch.remove()
+
+
+class Scheduler(Process):
+    """`millrace scheduler` on a database of another process's server, with a name of its own for `millrace health`.
+
+    The scheduler of `millrace all` looks after the database `millrace`: a test that wants to be the only one uses a
+    new_database().
+    """
+
+    def __init__(self, server, database, **settings):
+        self.name = "millrace-e2e-" + uuid.uuid4().hex
+        super().__init__("scheduler", APP_PORT=None, JWT_SECRET=None, HEALTH_SOCKET=self.name, DB_DATABASE=database, DB_USER="postgres",
+                         DB_HOST=os.path.join(server.state_dir, SERVER_DATABASE), **settings)
+
+    def pulse(self):
+        """What it answers to `millrace health`, decoded; None when nobody answers."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(patience(3))
+            try:
+                client.connect("\0" + self.name)
+                return json.loads(client.recv(4096) or "null")
+            except OSError:
+                return None
+
+    def is_ready(self):
+        if self.child.poll() is not None:
+            self.reader.join(5)
+            raise AssertionError(f"the process ended with {self.child.returncode}:\n{self.text()}")
+        return (self.pulse() or {}).get("status") == "ok"
+
+    def outcomes(self, run_id=None):
+        """What its log says of runs: [(outcome, attempt)]."""
+        return [(line["outcome"], line["attempt"]) for line in self.logs("job run") if run_id in (None, line["runId"])]
+
+
+def postgres_pids(server):
+    """The embedded server of an Everything, and its children."""
+    top = server.postmaster()
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(top)], text=True, capture_output=True).stdout.split()
+    return [top, *map(int, children)]
 
 
 class ModuleServer:
@@ -596,6 +643,40 @@ class Database:
 
     def count(self, table, where="true"):
         return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}"))
+
+
+class JobDatabase(Database):
+    """A session that knows what jobs and users look like."""
+
+    def add_user(self, role="user"):
+        """A user without the cost of hashing; returns id and token."""
+        user = str(uuid.uuid4())
+        self.query("INSERT INTO app_user (id, username, email, first_name, last_name, password_hash, role) VALUES "
+                   f"('{user}', '{user}', 'a@b.co', 'a', 'b', 'x', '{role}')")
+        return user, sign(claims_for(user, role=role))
+
+    def add_tasks(self, user, count, days_old=0, complete=False):
+        self.query(f"""INSERT INTO task (id, user_id, summary, priority_code, is_complete, created_at, updated_at)
+            SELECT gen_random_uuid(), '{user}', 'task ' || i, 'LOW', {complete}, at, at
+              FROM generate_series(1, {count}) i, (SELECT now() - interval '{days_old} days' AS at) t""")
+
+    def add_run(self, job, trigger="manual"):
+        """Queues a run, as an administrator's request does; returns its id."""
+        return self.value("INSERT INTO job_run (id, job, trigger, exclusive) "
+                          f"SELECT gen_random_uuid(), name, '{trigger}', exclusive FROM job WHERE name = '{job}' RETURNING id")
+
+    def run(self, run_id):
+        """The row of a run as a dictionary."""
+        return json.loads(self.value(f"SELECT to_json(r) FROM job_run r WHERE id = '{run_id}'"))
+
+    def wait_for_run(self, run_id, seconds=30, state="succeeded", done=0):
+        """Until the run is in that state, and so much of it is done; returns its row."""
+        sql = f"SELECT 1 FROM job_run WHERE id = '{run_id}' AND state = '{state}' AND done >= {done}"
+        try:
+            wait_for(lambda: self.query(sql), seconds, "")
+        except AssertionError:
+            raise AssertionError(f"waited for {state}, {done} done: {self.run(run_id)}") from None
+        return self.run(run_id)
 
 
 class TaskLock:

@@ -1,0 +1,424 @@
+"""`millrace scheduler`: ticks, how it starts and stops, what it answers, and when it lets the database sleep."""
+
+import glob
+import json
+import os
+import signal
+import statistics
+import time
+import unittest
+import uuid
+
+import support
+from support import Scheduler, patience, run, wait_for
+
+module = support.ModuleServer()
+server = None
+
+EVERY_SECOND = "* * * * * *"
+ACTORS = "application_name ~ '^(scheduler|job/)' AND datname = current_database()"
+
+
+def setUpModule():
+    global server
+    server = module.start()
+
+
+def tearDownModule():
+    module.stop()
+
+
+class SchedulerTest(unittest.TestCase):
+    def setUp(self):
+        self.name = server.job_database()
+        self.database = server.database(self.name)
+        self.addCleanup(self.database.close)
+
+    def scheduler(self, ready=True, **settings):
+        process = Scheduler(server, self.name, **settings)
+        self.addCleanup(process.kill)
+        return process.ready() if ready else process
+
+    def ticks(self, job="cleanup"):
+        """Seconds since 1970 of the ticks that have a run, in order."""
+        return [int(row[0]) for row in self.database.query(
+            f"SELECT extract(epoch FROM scheduled_for)::bigint FROM job_run WHERE job = '{job}' AND trigger = 'cron' ORDER BY 1")]
+
+    def assert_stops(self, process):
+        self.assertEqual(process.stop(), 0, process.text()[-3000:])
+
+
+class Ticks(SchedulerTest):
+    def test_ticks__two_schedulers_at_a_tick_a_second_run_each_once_miss_none_and_are_punctual(self):
+        seconds = 20 if support.SANITIZE else 60
+        two = [self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND) for _ in range(2)]
+        wait_for(lambda: len(self.ticks()) >= seconds, seconds + 10, "so many ticks")
+        for process in two:
+            self.assert_stops(process)
+        ticks = self.ticks()
+        self.assertEqual(ticks, list(range(ticks[0], ticks[-1] + 1)))
+        self.assertGreaterEqual(len(ticks), seconds)
+        runs = self.database.query("SELECT state, attempt FROM job_run ORDER BY scheduled_for")
+        self.assertEqual({tuple(row) for row in runs[:-1]}, {("succeeded", "1")})
+        self.assertIn(runs[-1][0], ("succeeded", "queued"))  # one that the signal has met
+        late = sorted(float(row[0]) for row in self.database.query(
+            "SELECT extract(epoch FROM started_at - scheduled_for) * 1000 FROM job_run WHERE started_at IS NOT NULL"))
+        p95 = late[int(len(late) * 0.95)]
+        print(f"start after the tick: median {statistics.median(late):.1f} ms, p95 {p95:.1f} ms, most {late[-1]:.1f} ms")
+        self.assertGreaterEqual(late[0], 0)
+        self.assertLess(p95, patience(100))
+        worked = [len([line for line in process.logs("job run") if line["outcome"] == "succeeded"]) for process in two]
+        self.assertEqual(sum(worked), sum(row[0] == "succeeded" for row in runs))
+        self.assertFalse([line for process in two for line in process.logs() if line["level"] in ("warn", "error")])
+
+    def test_tick__of_a_job_that_is_still_at_work_waits_for_it(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 20000, days_old=60, complete=True)
+        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND, JOB_CHUNK_ROWS=100)
+        wait_for(lambda: len(self.ticks()) >= 3, 20, "three ticks")
+        self.assert_stops(process)
+        overlapping = self.database.count("job_run a JOIN job_run b ON a.id < b.id AND a.started_at < b.finished_at "
+                                          "AND b.started_at < a.finished_at")
+        self.assertEqual(overlapping, 0)
+
+
+class Missed(SchedulerTest):
+    """A scheduler that was away: the moment up to which ticks were seen to is set back while none runs."""
+
+    def setUp(self):
+        super().setUp()
+        self.assert_stops(self.scheduler(**self.settings("once")))
+        self.database.query("DELETE FROM job_run")
+
+    def settings(self, policy, cron="0 0 * * * *"):
+        return {"SCHEDULE_TASK_CLEANUP_CRON": cron, "SCHEDULE_MISSED": policy}
+
+    def away(self, hours):
+        """As if the last scheduler had ended so many hours before the full hour: that many ticks were missed."""
+        if time.time() % 3600 > 3585:  # a full hour is about to come
+            time.sleep(20)
+        self.database.query(f"UPDATE job SET ticked_at = date_trunc('hour', now()) - interval '{hours} hours' + interval '5 seconds', "
+                            "next_at = NULL WHERE name = 'cleanup'")
+        # Nothing to miss yet in the first seconds of an hour: they are a late tick.
+        wait_for(lambda: time.time() % 3600 > 12, 15, "the hour is older than what is merely late")
+        return int(time.time()) // 3600 * 3600
+
+    def test_missed__once_is_one_run_for_all(self):
+        hour = self.away(30)
+        process = self.scheduler(**self.settings("once"))
+        wait_for(lambda: self.ticks(), 5, "a run")
+        wait_for(lambda: process.outcomes(), 5, "it ends")
+        self.assertEqual(self.ticks(), [hour])
+        self.assertEqual([line["ticks"] for line in process.logs("ticks missed")], [29])
+        self.assert_stops(process)
+        again = self.scheduler(**self.settings("once"))
+        self.assertEqual((self.ticks(), again.logs("ticks missed")), ([hour], []))
+
+    def test_missed__skip_makes_none(self):
+        hour = self.away(30)
+        process = self.scheduler(**self.settings("skip"))
+        wait_for(lambda: process.logs("ticks missed"), 5, "it says so")
+        self.assertEqual([line["ticks"] for line in process.logs("ticks missed")], [30])
+        self.assertEqual(self.ticks(), [])
+        seen_to = float(self.database.value("SELECT extract(epoch FROM ticked_at) FROM job WHERE name = 'cleanup'"))
+        self.assertGreater(seen_to, hour)
+
+    def test_missed__all_makes_one_each_of_the_last_day(self):
+        hour = self.away(30)
+        process = self.scheduler(**self.settings("all"))
+        wait_for(lambda: len(self.ticks()) >= 24, 5, "the runs")
+        wait_for(lambda: len(process.outcomes()) >= 24, 10, "they end")
+        self.assertEqual(self.ticks(), [hour - i * 3600 for i in reversed(range(24))])
+        self.assertEqual([line["ticks"] for line in process.logs("ticks missed")], [6])
+
+    def test_missed__a_schedule_that_is_new_begins_now(self):
+        self.away(30)
+        process = self.scheduler(**self.settings("all", "0 30 * * * *"))
+        wait_for(lambda: self.database.value("SELECT next_at FROM job WHERE name = 'cleanup'"), 5, "it is in the table")
+        self.assertEqual((self.ticks(), process.logs("ticks missed")), ([], []))
+
+    def test_missed__a_process_that_was_frozen_does_not_take_for_missed_what_another_saw_to(self):
+        two = [self.scheduler(**self.settings("once", EVERY_SECOND)) for _ in range(2)]
+        two[0].signal(signal.SIGSTOP)
+        frozen = len(self.ticks())
+        wait_for(lambda: len(self.ticks()) >= frozen + 13, 25, "more than ten seconds")
+        two[0].signal(signal.SIGCONT)
+        thawed = len(self.ticks())
+        wait_for(lambda: len(self.ticks()) >= thawed + 3, 10, "both go on")
+        for process in two:
+            self.assertEqual(process.logs("ticks missed"), [])
+            self.assert_stops(process)
+        ticks = self.ticks()
+        self.assertEqual(ticks, list(range(ticks[0], ticks[-1] + 1)))
+
+    def test_missed__a_clock_that_was_ahead_does_not_silence_the_schedule(self):
+        self.database.query("UPDATE job SET ticked_at = now() + interval '1 hour', schedule = '* * * * * *' WHERE name = 'cleanup'")
+        self.scheduler(**self.settings("once", EVERY_SECOND))
+        wait_for(lambda: len(self.ticks()) >= 2, 5, "ticks have runs")
+
+
+class Prompt(SchedulerTest):
+    def test_manual_run__starts_at_once_across_processes(self):
+        api = server.api_process(self.name)
+        self.addCleanup(api.kill)
+        process = self.scheduler()
+        client = api.ready().api()
+        self.addCleanup(client.close)
+        client.token = self.database.add_user("admin")[1]
+        runs = []
+        for _ in range(25):
+            answer = client.post("/v1/jobs/aggregate/runs", None)
+            self.assertEqual(answer.status, 202, answer)
+            runs.append(answer.json()["id"])
+            self.database.wait_for_run(runs[-1], 10)
+        waited = [float(row[0]) for row in self.database.query(
+            "SELECT extract(epoch FROM started_at - created_at) * 1000 FROM job_run WHERE job = 'aggregate'")]
+        print(f"start of a manual run: median {statistics.median(waited):.1f} ms, most {max(waited):.1f} ms")
+        self.assertLess(statistics.median(waited), patience(100))
+        self.assertEqual([outcome for run_id in runs for outcome in process.outcomes(run_id)], [("succeeded", 1)] * 25)
+
+    def test_run__is_found_without_a_notice(self):
+        self.scheduler()
+        self.database.query("ALTER TABLE job_run DISABLE TRIGGER job_run_queued")
+        started = time.monotonic()
+        self.database.wait_for_run(self.database.add_run("aggregate"), 10)
+        self.assertLess(time.monotonic() - started, patience(2.5))
+
+
+class Stopping(SchedulerTest):
+    def test_sigterm__in_the_middle_gives_the_run_back_and_the_next_process_finishes_it(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 40000, days_old=60, complete=True)
+        first = self.scheduler()
+        run_id = self.database.add_run("cleanup")
+        self.database.wait_for_run(run_id, 20, "running", done=5000)
+        begun = time.monotonic()
+        first.signal(signal.SIGTERM)
+        self.assertEqual(first.wait(10), 0)
+        took = time.monotonic() - begun
+        print(f"SIGTERM in the middle of a run: {took * 1000:.0f} ms")
+        self.assertLess(took, patience(5))
+        row = self.database.run(run_id)
+        self.assertEqual((row["state"], row["attempt"], row["finished_at"], row["error"]), ("queued", 0, None, None))
+        self.assertEqual(first.outcomes(run_id), [("released", 1)])
+        self.assertEqual(row["done"], 40000 - self.database.count("task"))
+        second = self.scheduler()
+        row = self.database.wait_for_run(run_id, 60)
+        self.assertEqual((row["attempt"], row["result"]["tasks"]), (1, 40000))
+        self.assertEqual(self.database.count("task"), 0)
+        self.assertEqual(second.outcomes(run_id), [("succeeded", 1)])
+
+    def test_sigterm__to_one_of_two_hands_the_run_over_without_waiting_for_a_poll(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 20000, days_old=60, complete=True)
+        two = [self.scheduler() for _ in range(2)]
+        run_id = self.database.add_run("cleanup")
+        self.database.wait_for_run(run_id, 20, "running", done=1000)
+        pid = self.database.run(run_id)["claimed_by"].split(":")[1]
+        owner, other = sorted(two, key=lambda process: str(process.pid) != pid)
+        self.assert_stops(owner)
+        self.database.wait_for_run(run_id, 60)
+        self.assertEqual(owner.outcomes(run_id) + other.outcomes(run_id), [("released", 1), ("succeeded", 1)])
+        self.assertLess(other.logs("job run")[0]["waitedMs"], patience(800))
+
+    def test_sigterm__while_a_statement_of_a_run_waits_for_a_lock(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 10, days_old=60, complete=True)
+        process = self.scheduler()
+        with server.database(self.name) as holder, support.TaskLock(holder) as lock:
+            run_id = self.database.add_run("cleanup")
+            lock.wait_for_waiters()
+            begun = time.monotonic()
+            self.assert_stops(process)
+            self.assertLess(time.monotonic() - begun, patience(5))
+        row = self.database.run(run_id)
+        self.assertEqual((row["state"], row["attempt"]), ("queued", 0))
+
+    def test_sigterm__while_a_table_is_vacuumed(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 1000)
+        process = self.scheduler()
+        self.database.query(f"ALTER DATABASE {self.name} SET vacuum_cost_delay = 100; ALTER DATABASE {self.name} SET vacuum_cost_limit = 1")
+        slow = self.scheduler()
+        self.assert_stops(process)
+        run_id = self.database.add_run("maintenance")
+        wait_for(lambda: self.database.count("pg_stat_progress_vacuum"), 20, "a table is vacuumed")
+        begun = time.monotonic()
+        self.assert_stops(slow)
+        self.assertLess(time.monotonic() - begun, patience(5))
+        row = self.database.run(run_id)
+        self.assertEqual((row["state"], row["attempt"]), ("queued", 0))
+        self.database.query(f"ALTER DATABASE {self.name} RESET ALL")
+        self.scheduler()
+        row = self.database.wait_for_run(run_id, 30)
+        self.assertEqual(row["done"], len(row["result"]))
+        self.assertIn("bloatPercent", row["result"]["task"])
+
+    def test_second_signal__ends_at_once(self):
+        process = self.scheduler()
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 10, days_old=60, complete=True)
+        with server.database(self.name) as holder, support.TaskLock(holder) as lock:
+            self.database.add_run("cleanup")
+            lock.wait_for_waiters()
+            process.signal(signal.SIGTERM)
+            wait_for(lambda: process.logs("draining"), 5, "it says so")
+            process.signal(signal.SIGTERM)
+            self.assertIn(process.wait(5), (0, 128 + signal.SIGTERM))
+
+
+class Starting(SchedulerTest):
+    def refused(self, **settings):
+        done = run("scheduler", DB_HOST=os.path.join(server.state_dir, support.SERVER_DATABASE), **settings)
+        self.assertEqual(done.returncode, 2, done)
+        return done.stderr
+
+    def test_settings__that_are_wrong_are_all_told_at_once(self):
+        text = self.refused(SCHEDULE_TASK_CLEANUP_CRON="61 * * * *", SCHEDULE_TASK_REPORT_CRON="0 0 30 2 *",
+                            SCHEDULE_TIMEZONE="Europe/Nowhere", SCHEDULE_MISSED="maybe", JOB_CHUNK_ROWS="0")
+        for name in ("SCHEDULE_TASK_CLEANUP_CRON=61 * * * *: ", "SCHEDULE_TASK_REPORT_CRON=0 0 30 2 *: ",
+                     "SCHEDULE_TIMEZONE=Europe/Nowhere: ", "SCHEDULE_MISSED=maybe: ", "JOB_CHUNK_ROWS=0: "):
+            self.assertIn(name, text)
+        self.assertRegex(text, "SCHEDULE_TASK_CLEANUP_CRON=.*at character 1: ")
+
+    def test_tick__that_the_zone_never_has_is_refused(self):
+        text = self.refused(SCHEDULE_TASK_CLEANUP_CRON="30 2 L 3 *", SCHEDULE_TASK_REPORT_CRON="30 2 25-31 3 SUN",
+                            SCHEDULE_TIMEZONE="Nowhere/AtAll")
+        self.assertIn("SCHEDULE_TIMEZONE=Nowhere/AtAll", text)
+
+    def test_nothing_scheduled__is_said_and_manual_runs_are_served(self):
+        process = self.scheduler()
+        self.assertTrue(process.logs("no job is scheduled: only runs that are started by hand, or tried again, are worked on"))
+        self.assertEqual(process.pulse()["scheduler"], {"status": "up", "nextTickMs": -1})
+        self.database.wait_for_run(self.database.add_run("aggregate"))
+        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL OR next_at IS NOT NULL"), [])
+        self.assert_stops(process)
+        for line in process.lines:
+            self.assertLessEqual({"time", "level", "message"}, set(json.loads(line)))
+
+    def test_schedule__is_told_to_the_table_and_taken_back(self):
+        process = self.scheduler(SCHEDULE_TASK_REPORT_CRON="0 5 * * MON", SCHEDULE_TIMEZONE="Europe/Berlin")
+        row = wait_for(lambda: self.database.query("SELECT schedule, timezone, to_char(next_at AT TIME ZONE 'Europe/Berlin', 'FMDay HH24:MI:SS'), "
+                                                   "next_at > now() FROM job WHERE next_at IS NOT NULL"), 5, "the schedule")
+        self.assertEqual(row, [["0 5 * * MON", "Europe/Berlin", "Monday 05:00:00", "t"]])
+        self.assert_stops(process)
+        self.scheduler()
+        self.assertEqual(self.database.count("job", "schedule IS NOT NULL OR next_at IS NOT NULL"), 0)
+
+    def test_port__there_is_none(self):
+        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
+        wait_for(lambda: process.outcomes(), 10, "a run")
+        sockets = set()
+        for path in glob.glob(f"/proc/{process.pid}/fd/*"):
+            try:
+                sockets.add(os.readlink(path))
+            except OSError:
+                continue
+        listening = []
+        for table in ("tcp", "tcp6", "udp", "udp6"):
+            with open(f"/proc/{process.pid}/net/{table}") as file:
+                rows = [line.split() for line in file.read().splitlines()[1:]]
+            listening += [row[1] for row in rows if f"socket:[{row[9]}]" in sockets and (row[3] == "0A" or table.startswith("udp"))]
+        self.assertEqual(listening, [])
+        self.assertTrue(any(name.startswith("socket:") for name in sockets))
+
+    def test_production__needs_no_secret_for_tokens(self):
+        process = self.scheduler(NODE_ENV="production")
+        done = run("health", NODE_ENV="production", HEALTH_SOCKET=process.name)
+        self.assertEqual((done.returncode, json.loads(done.stdout)["status"]), (0, "ok"), done)
+
+    def test_health_socket__that_is_taken_is_told_and_no_reason_not_to_work(self):
+        first = self.scheduler()
+        second = Scheduler(server, self.name)
+        second.kill()
+        second = support.Process("scheduler", **{**second.settings, "HEALTH_SOCKET": first.name})
+        self.addCleanup(second.kill)
+        wait_for(lambda: second.logs("scheduling"), 10, "it runs")
+        self.assertEqual(len([line for line in second.logs() if line["level"] == "warn" and line.get("name") == first.name]), 1)
+        self.assert_stops(first)
+        self.database.wait_for_run(self.database.add_run("aggregate"))
+        self.assertEqual(second.stop(), 0)
+
+
+class Health(SchedulerTest):
+    def health(self, process, **settings):
+        begun = time.monotonic()
+        done = run("health", HEALTH_SOCKET=process.name, APP_PORT=settings.pop("APP_PORT", None), **settings)
+        self.assertLess(time.monotonic() - begun, patience(4))
+        return done
+
+    def test_health__is_well_while_the_loop_goes_round_and_the_database_answers(self):
+        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="@yearly")
+        done = self.health(process)
+        self.assertEqual(done.returncode, 0, done)
+        said = json.loads(done.stdout)
+        self.assertEqual((said["status"], said["database"]), ("ok", {"status": "up"}))
+        self.assertGreater(said["scheduler"]["nextTickMs"], 0)
+        # APP_PORT names an API that is not there: then the scheduler is asked.
+        self.assertEqual(self.health(process, APP_PORT=support.free_port()).returncode, 0)
+        process.signal(signal.SIGSTOP)
+        done = self.health(process)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("does not answer", done.stderr)
+        process.signal(signal.SIGCONT)
+        wait_for(lambda: self.health(process).returncode == 0, 10, "well again")
+        self.assert_stops(process)
+        done = self.health(process, APP_PORT=support.free_port())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"@{process.name}", done.stderr)
+
+    def test_health__without_the_database_is_not_well(self):
+        owner = support.Everything().ready()
+        self.addCleanup(owner.close)
+        process = Scheduler(owner, owner.job_database()).ready()
+        self.addCleanup(process.kill)
+        pids = support.postgres_pids(owner)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:  # a server that hangs
+            wait_for(lambda: self.health(process).returncode == 1, 15, "not well")
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: self.health(process).returncode == 0, 15, "well again")
+        self.assertEqual(owner.stop(), 0)  # one that is gone
+        wait_for(lambda: self.health(process).returncode == 1, 15, "not well")
+        self.assertEqual(process.stop(), 0)
+
+
+class Sleep(SchedulerTest):
+    def connections(self):
+        return self.database.count("pg_stat_activity", ACTORS)
+
+    def sleeper(self, **settings):
+        process = self.scheduler(DB_IDLE_RELEASE="1s", **settings)
+        wait_for(lambda: self.connections() == 0, 30, "the connections are closed")
+        return process
+
+    def test_idle_release__closes_the_connections_and_stays_well(self):
+        process = self.sleeper()
+        said = process.pulse()
+        self.assertEqual((said["status"], said["database"]), ("ok", {"status": "up", "idle": True}))
+        self.assertEqual(run("health", HEALTH_SOCKET=process.name).returncode, 0)
+        self.assertEqual(self.connections(), 0)  # asking does not wake it
+        self.assert_stops(process)
+
+    def test_idle_release__a_run_that_is_queued_meanwhile_starts_at_the_next_poll(self):
+        self.sleeper(SCHEDULE_IDLE_POLL="5s")
+        run_id = self.database.add_run("aggregate")
+        self.database.wait_for_run(run_id, 10)
+        wait_for(lambda: self.connections() == 0, 30, "it sleeps again")
+
+    def test_idle_release__a_run_that_is_queued_meanwhile_starts_at_the_next_tick(self):
+        self.sleeper(SCHEDULE_TASK_REPORT_CRON="*/15 * * * * *")
+        run_id = self.database.add_run("aggregate")
+        row = self.database.wait_for_run(run_id, 25)
+        tick = wait_for(lambda: self.ticks("report"), 5, "the tick has a run")[-1]
+        started = float(self.database.value(f"SELECT extract(epoch FROM started_at) FROM job_run WHERE id = '{row['id']}'"))
+        self.assertGreaterEqual(started, tick)
+        self.assertLess(started, tick + patience(2))
+        wait_for(lambda: self.connections() == 0, 30, "it sleeps between ticks")
+
+
+if __name__ == "__main__":
+    unittest.main()
