@@ -200,7 +200,6 @@ class GraphileWorker(Peer):
     configurations = [
         {"concurrentJobs": 24, "localQueue": {"size": 500}, **batches},  # its documentation's
         {"concurrentJobs": 24, "localQueue": {"size": 2000}, **batches},
-        {"concurrentJobs": 100, "localQueue": {"size": 2000}, **batches, "maxPoolSize": 10},
         {"concurrentJobs": 24, "localQueue": {"size": 1000}, **batches, "processes": 2},
     ]
 
@@ -212,7 +211,6 @@ class PgBoss(Peer):
     name, table, unfinished, claimed = "pg-boss", "pgboss.job_common", "state < 'completed'", "started_on"
     finished = "SELECT count(*) FROM pgboss.job WHERE state = 'completed'"
     configurations = [
-        {"batchSize": 1000, "localConcurrency": 1},
         {"batchSize": 1000, "localConcurrency": 2},
         {"batchSize": 5000, "localConcurrency": 2},
         {"batchSize": 1000, "loops": 2},
