@@ -62,8 +62,12 @@ RETURNING r.id;
 -- Answers with the state the run is in, also when an earlier try of this statement had taken effect; with none when it is
 -- not ours any more. To give a run back
 -- ('queued') does not count as an attempt; a failure waits before the next, twice as long each time, give or take 10 %.
+--
+-- That a run is running is compared with a column: the planner takes such runs for few, and with a constant would read them
+-- all for every element.
 WITH k AS (
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY AS k (id, claim, state, error, n)
+    SELECT k.*, 'running' AS held
+      FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY AS k (id, claim, state, error, n)
 ), changed AS (
     UPDATE job_run r
        SET state       = CASE WHEN k.state = 'failed' AND r.attempt >= r.max_attempts THEN 'dead' ELSE k.state END,
@@ -76,7 +80,7 @@ WITH k AS (
            total       = CASE WHEN k.state = 'succeeded' THEN r.done ELSE r.total END,
            error       = k.error
       FROM k
-     WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
+     WHERE r.id = k.id AND r.claim = k.claim AND r.state = k.held
     RETURNING k.n, r.state, CASE WHEN k.state = 'queued' THEN pg_notify('millrace_jobs', '')::text END
 )
 SELECT n, state FROM changed
