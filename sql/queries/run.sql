@@ -60,8 +60,8 @@ RETURNING r.id;
 
 -- name: run_due__end
 -- Answers with the state the run is in, also when an earlier try of this statement had taken effect; with none when it is
--- not ours any more. To give a run back
--- ('queued') does not count as an attempt; a failure waits before the next, twice as long each time, give or take 10 %.
+-- not ours any more. To give a run back ('queued') does not count as an attempt; a failure waits before the next, twice as
+-- long each time, give or take 10 %.
 --
 -- That a run is running is compared with a column: the planner takes such runs for few, and with a constant would read them
 -- all for every element.
