@@ -26,7 +26,7 @@ def blocks(page):
 def add_rows(path, rows, behind):
     with open(path) as file:
         lines = file.readlines()
-    last = max(i for i, line in enumerate(lines) if behind in line)
+    last = max(i for i, line in enumerate(lines) if re.match(r"    (OP|JOB|SET)\(", line) and behind in line)
     lines.insert(last + 1, rows)
     with open(path, "w") as file:
         file.writelines(lines)
