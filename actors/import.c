@@ -87,7 +87,7 @@ static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int6
             bytes = (struct mr_slice){bytes.data + skip, bytes.len - (size_t)skip};
         mr_buf_slice(&out->text, bytes);
     }
-    out->is_last = first + (int64_t)mr_rows_count(rows) >= parts;
+    out->is_last = mr_rows_count(rows) == 0 || first + (int64_t)mr_rows_count(rows) >= parts; /* none: all was done, and dropped */
     mr_rows_free(&rows);
     return out->text.failed ? MR_NO_MEMORY : MR_OK;
 }
@@ -133,13 +133,18 @@ static void reject(struct harvest *self, int64_t line, const char *field, const 
     mr_record_fini(&record);
 }
 
-/* The fields of a task, in the order of task_create: the first seven are those of import__tasks. */
-static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_record *record)
+/*
+ * The fields of a task, in the order of task_create: the first seven are those of import__tasks. The first bits behind an
+ * id's time count the chunk's tasks (RFC 9562, 6.2, method 1), so that lists have them in the order of the lines.
+ */
+static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_record *record, int64_t place)
 {
     const struct mr_field *fields = mr_op_info(MR_OP_task_create)->traits->fields;
     uint8_t random[10];
 
     randombytes_buf(random, sizeof random);
+    random[0] = (uint8_t)(place >> 8);
+    random[1] = (uint8_t)place;
     mr_uuid_v7(record->values[0].uuid, mr_wall_ms(self->clock), random);
     memcpy(record->values[1].uuid, run->owner, sizeof run->owner);
     record->values[0].present = record->values[1].present = true;
@@ -154,8 +159,8 @@ static mr_status read_record(struct mr_actor *self, const struct mr_run *run, st
                                       out->is_csv ? out->place.columns : NULL, out->place.count);
 
     if (status == MR_OK && record.error_count == 0) {
+        add_task(self, run, &record, out->good);
         out->line_of[out->good++] = out->place.line;
-        add_task(self, run, &record);
     } else if (status == MR_OK) {
         keep_problems(out, &record);
     }
@@ -175,15 +180,17 @@ static void read_header(struct harvest *self, struct mr_slice text)
     self->place.has_header = true;
 }
 
-/* A record that has no end within MR_RECORD_MAX is given up, and what is left of it with the chunks that follow. */
+/*
+ * A record that has no end within MR_RECORD_MAX is given up: its line, that is, and what is left of it with the chunks that
+ * follow. Where a quote was not closed, the lines behind it are records of their own.
+ */
 static void skip(struct harvest *self)
 {
     size_t len = mr_record_length(rest(self), false, self->is_last);
 
-    if (!self->place.skipping) {
-        reject(self, self->place.line, "", "is longer than 512 KiB");
-        len = 0;
-    }
+    if (!self->place.skipping)
+        reject(self, self->place.line, "",
+               self->is_csv ? "is longer than 512 KiB, or has a quote that is not closed" : "is longer than 512 KiB");
     self->place.skipping = len == 0;
     if (len == 0)
         len = rest(self).len;
@@ -193,6 +200,16 @@ static void skip(struct harvest *self)
         self->place.line++;
         self->lines++;
     }
+}
+
+/* The record at the place; of CSV that is none, its first line, so that a stray quote takes no other lines along. */
+static struct mr_slice record_at(const struct harvest *self, size_t len)
+{
+    struct mr_slice text = {rest(self).data, len};
+
+    if (self->is_csv && mr_record_lines(text) > 1 && !mr_record_is_csv(text))
+        text.len = mr_record_length(text, false, true);
+    return text;
 }
 
 static const char mark[] = "\xef\xbb\xbf"; /* of the byte order: no text (RFC 8259, 8.1) */
@@ -210,7 +227,7 @@ static mr_status read_records(struct mr_actor *self, const struct mr_run *run, s
         skip(out);
     while (status == MR_OK && out->good < most && !out->place.skipping && rest(out).len > 0) {
         size_t len = mr_record_length(rest(out), out->is_csv, out->is_last);
-        struct mr_slice text = {rest(out).data, len};
+        struct mr_slice text;
 
         if (len > MR_RECORD_MAX || (len == 0 && rest(out).len >= MR_RECORD_MAX)) {
             skip(out);
@@ -218,6 +235,7 @@ static mr_status read_records(struct mr_actor *self, const struct mr_run *run, s
         }
         if (len == 0)
             break; /* its end is in the next part */
+        text = record_at(out, len);
         if (mr_record_is_blank(text)) {
         } else if (out->is_csv && !out->place.has_header) {
             read_header(out, text);

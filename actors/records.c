@@ -169,6 +169,16 @@ static struct mr_slice cell(const struct cells *self, unsigned i)
     return (struct mr_slice){self->bytes->len > 0 ? self->bytes->data + from : "", self->ends[i] - from};
 }
 
+bool mr_record_is_csv(struct mr_slice text)
+{
+    struct mr_buf bytes = {0};
+    struct cells cells = {.bytes = &bytes};
+    bool good = split(&cells, text) != MR_INVALID;
+
+    mr_buf_fini(&bytes);
+    return good;
+}
+
 mr_status mr_record_header(struct mr_slice text, enum mr_op op, int columns[MR_RECORD_COLUMNS], unsigned *count)
 {
     const struct mr_field *fields = mr_op_info(op)->traits->fields;

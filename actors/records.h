@@ -32,6 +32,9 @@ int64_t mr_record_lines(struct mr_slice text);
 /* Whether there is nothing in it but space. */
 bool mr_record_is_blank(struct mr_slice text);
 
+/* Whether it can be read as CSV at all. */
+bool mr_record_is_csv(struct mr_slice text);
+
 /*
  * The columns of a CSV header: for each, the index of the body field of `op` with that name, or -1. MR_INVALID when it
  * is no CSV; at most MR_RECORD_COLUMNS are kept.

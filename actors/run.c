@@ -325,8 +325,11 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
 static mr_status do_chunk(struct mr_actor *self, struct mr_run *run, struct mr_chunk *out)
 {
     const struct mr_job_code *own = code[mr_job_of(self)];
+    int64_t began_ms = now_ms(self);
+    mr_status status = own != NULL ? own->chunk(self, run, out) : chunk_by_sql(self, run, out);
 
-    return own != NULL ? own->chunk(self, run, out) : chunk_by_sql(self, run, out);
+    run->chunk_ms = now_ms(self) - began_ms;
+    return status;
 }
 
 /*
@@ -362,8 +365,11 @@ static mr_status turn_alone(struct mr_actor *self, struct mr_run *run, struct mr
     return status;
 }
 
-static void adapt(const struct mr_actor *self, struct mr_run *run, int64_t took_ms)
+/* What fewer rows do not shorten, the way to the server and back, does not count. */
+static void adapt(const struct mr_actor *self, struct mr_run *run)
 {
+    int64_t took_ms = run->chunk_ms;
+
     if (took_ms > CHUNK_MS && run->chunk_rows > ROWS_LEAST)
         run->chunk_rows = run->chunk_rows / 2 > ROWS_LEAST ? run->chunk_rows / 2 : ROWS_LEAST;
     else if (took_ms < CHUNK_MS / 2)
@@ -383,7 +389,7 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
 
     if (status == MR_OK) {
         *pause_ms = turn == TURN_NEXT && chunk.rows >= ROWS_LEAST ? now_ms(self) - began_ms : 0;
-        adapt(self, run, now_ms(self) - began_ms);
+        adapt(self, run);
     } else {
         turn = TURN_FAILED;
         *failure = status;

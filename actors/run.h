@@ -29,6 +29,7 @@ struct mr_run {
     struct mr_buf result; /* JSON, terminated */
 
     int64_t chunk_rows; /* how many rows the next chunk may take */
+    int64_t chunk_ms;   /* what the work of the last one took */
 };
 
 /* What a chunk has come to. A zeroed struct: nothing, and the run is finished. */
