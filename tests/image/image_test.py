@@ -263,19 +263,27 @@ class Life(Running):
         again.close()
         self.assertEqual(docker("diff", name), "")
 
-    def seconds_to_healthy(self, *options):
-        """Of the best of some starts: the machine may be busy with something else."""
-        times = []
+    def start_and_measure(self, *options):
+        """Seconds to healthy of the best of some starts, and the processor time that the server took for it."""
+        times, used = [], []
         while len(times) < 5 and min(times, default=9) >= 1:
             name = self.healthy(self.start(*options))
             times.append(engine.seconds_to_healthy(name))
+            used.append(engine.processor_seconds(name))
             docker("rm", "--force", name)
-        return min(times)
+        return min(times), min(used)
 
     def test_start__is_healthy_within_a_second(self):
         self.healthy(self.start())  # the migrations are not part of it
-        whole, quarter = self.seconds_to_healthy("--cpus", "1"), self.seconds_to_healthy()
-        print(f"\nhealthy {whole:.2f} s after the start, {quarter:.2f} s with a quarter of a CPU, verified TLS included")
+        whole, used = self.start_and_measure("--cpus", "1")
+        quarter, _ = self.start_and_measure()
+        print(f"\nhealthy {whole:.2f} s after the start, {quarter:.2f} s with a quarter of a CPU, verified TLS included;"
+              f" {used:.2f} s of processor time")
+        self.assertLess(used, 0.5)
+        # On a machine that has more to do than processors the clock measures the others.
+        busy = os.getloadavg()[0] / os.cpu_count()
+        if max(whole, quarter) >= 1 and busy > 1:
+            self.skipTest(f"the second is not to be measured on a machine this busy: {busy:.1f} processes a processor")
         self.assertLess(whole, 1)
         self.assertLess(quarter, 2)
 
