@@ -133,8 +133,10 @@ class Contender:
                 marks.append(at)
                 if busy == "f":
                     break
-                if time.monotonic() > give_up or any(child.poll() is not None for child in children):
-                    raise SystemExit(f"{self.name} does not get through; see {self.directory}/{self.name}.log")
+                ended = [child.poll() for child in children if child.poll() is not None]
+                if ended or time.monotonic() > give_up:
+                    with open(os.path.join(self.directory, self.name + ".log")) as log:
+                        raise SystemExit(f"{log.read()[-2000:]}\n{self.name} does not get through (exit status {ended})")
                 time.sleep(POLL_SECONDS)
             done = int(session.value(self.finished))
             if done != JOBS:
@@ -189,7 +191,7 @@ class Peer(Contender):
                                      stdout=subprocess.PIPE, stderr=log) for _ in range(configuration.get("processes", 1))]
         for child in children:
             if child.stdout.readline() != "ready\n":
-                raise SystemExit(f"{self.name} does not start; see {log.name}")
+                raise SystemExit(f"{self.name} does not start (exit status {child.wait()})")
         for child in children:
             child.stdin.write("go\n")
             child.stdin.flush()
