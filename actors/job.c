@@ -44,8 +44,9 @@ static mr_status disown(struct mr_actor *self, const char *worker)
     mr_rows *rows = NULL;
     mr_status status;
 
-    mr_params_begin(&self->params, 1);
-    mr_params_text(&self->params, 0, worker);
+    mr_params_begin(&self->params, 2);
+    mr_params_text(&self->params, 0, mr_job_info(mr_job_of(self))->name);
+    mr_params_text(&self->params, 1, worker);
     status = mr_job_query(self, "run_due__disown", &rows);
     if (status == MR_OK)
         mr_rows_free(&rows);

@@ -67,7 +67,7 @@ void runs_poll(struct mr_scheduler *self)
             runs_prompt(self, jobs[mr_rows_int(rows, row, 0, 1) - 1]);
         if (waited_ms > oldest_ms)
             oldest_ms = waited_ms;
-        if (mr_rows_int(rows, row, 2, 0) != 0 || mr_rows_int(rows, row, 3, 0) != 0)
+        if (mr_rows_int(rows, row, 2, 0) != 0)
             self->busy_ms = scheduler_now_ms(self);
     }
     mr_metric_show(MR_METRIC_queue_age_ms, (uint64_t)oldest_ms);
@@ -79,12 +79,14 @@ void runs_beat(struct mr_scheduler *self)
     mr_rows *rows = NULL;
     unsigned count = 0;
 
-    mr_params_begin(&self->params, 1);
+    mr_params_begin(&self->params, 2);
     for (unsigned i = 0; i < self->options->actor_count; i++) {
-        int64_t claim = atomic_load(&self->options->actors[i]->stats.claim);
+        const struct mr_actor *actor = self->options->actors[i];
+        int64_t claim = atomic_load(&actor->stats.claim);
 
         if (claim != 0) {
-            mr_params_int(&self->params, 0, claim);
+            mr_params_text(&self->params, 0, mr_job_info((enum mr_job)actor->instance)->name);
+            mr_params_int(&self->params, 1, claim);
             count++;
         }
     }

@@ -2,6 +2,7 @@
 -- meanwhile has another one, and nothing is changed.
 
 -- name: run_due__claim
+-- Changes no column that an index looks at, but for the slot of a job that has one.
 WITH k AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS k (job, worker, most)
 ), due AS (
@@ -10,10 +11,10 @@ WITH k AS (
      CROSS JOIN LATERAL (SELECT r.id
                            FROM job_run r
                           WHERE r.job = k.job
+                            AND r.finished_at IS NULL
                             AND r.state IN ('queued', 'failed')
                             AND r.run_after <= now()
-                            AND (NOT r.exclusive
-                                 OR NOT EXISTS (SELECT FROM job_run o WHERE o.job = k.job AND o.state = 'running' AND o.exclusive))
+                            AND (NOT r.exclusive OR NOT EXISTS (SELECT FROM job_run o WHERE o.slot = k.job))
                           ORDER BY r.run_after, r.id
                           LIMIT k.most
                             FOR NO KEY UPDATE SKIP LOCKED) r
@@ -21,6 +22,7 @@ WITH k AS (
 UPDATE job_run r
    SET state        = 'running',
        attempt      = r.attempt + 1,
+       slot         = CASE WHEN r.exclusive THEN r.job END,
        claim        = nextval('job_claim'),
        claimed_by   = k.worker,
        heartbeat_at = now(),
@@ -33,9 +35,9 @@ RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.tr
 -- name: run_due__disown
 -- A claim whose answer was lost with the connection was nobody's.
 UPDATE job_run r
-   SET state = 'queued', attempt = r.attempt - 1
-  FROM unnest($1::text[]) AS k (worker)
- WHERE r.state = 'running' AND r.claimed_by = k.worker
+   SET state = 'queued', slot = NULL, attempt = r.attempt - 1
+  FROM unnest($1::text[], $2::text[]) AS k (job, worker)
+ WHERE r.job = k.job AND r.finished_at IS NULL AND r.state = 'running' AND r.claimed_by = k.worker
 RETURNING r.id;
 
 -- name: run_due__hold
@@ -71,6 +73,7 @@ WITH k AS (
 ), changed AS (
     UPDATE job_run r
        SET state       = CASE WHEN k.state = 'failed' AND r.attempt >= r.max_attempts THEN 'dead' ELSE k.state END,
+           slot        = NULL,
            attempt     = CASE WHEN k.state = 'queued' THEN r.attempt - 1 ELSE r.attempt END,
            run_after   = CASE WHEN k.state = 'failed'
                               THEN now() + least(power(2, r.attempt), 3600) * (0.9 + 0.2 * random()) * interval '1 second'
@@ -85,7 +88,10 @@ WITH k AS (
 )
 SELECT n, state FROM changed
  UNION ALL
-SELECT k.n, r.state FROM k JOIN job_run r ON r.id = k.id AND r.claim = k.claim WHERE r.state <> 'running';
+SELECT k.n, r.state
+  FROM k
+  JOIN job_run r ON r.id = k.id AND r.claim = k.claim AND r.state <> 'running'
+ WHERE (SELECT count(*) FROM changed) < (SELECT count(*) FROM k);
 
 -- ---- What the scheduler does ----
 
@@ -128,34 +134,40 @@ WITH k AS (
 SELECT k.n, made.id IS NOT NULL AS made FROM k LEFT JOIN made ON made.id = k.id;
 
 -- name: schedule__due
--- For each job: for how long a run that could start has waited, and whether there is anything to come back for soon.
+-- For each job: for how long a run that could start has waited, and whether there is any that is not finished.
 SELECT k.n,
        (SELECT (extract(epoch FROM now() - r.run_after) * 1000)::bigint
           FROM job_run r
-         WHERE r.job = k.job AND r.state IN ('queued', 'failed') AND r.run_after <= now()
-           AND (NOT r.exclusive OR NOT EXISTS (SELECT FROM job_run o WHERE o.job = k.job AND o.state = 'running' AND o.exclusive))
+         WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()
+           AND (NOT r.exclusive OR NOT EXISTS (SELECT FROM job_run o WHERE o.slot = k.job))
          ORDER BY r.run_after, r.id
          LIMIT 1) AS waited_ms,
-       EXISTS (SELECT FROM job_run r WHERE r.job = k.job AND r.state IN ('queued', 'failed')) AS has_queued,
-       EXISTS (SELECT FROM job_run r WHERE r.job = k.job AND r.state = 'running') AS has_running
+       EXISTS (SELECT FROM job_run r WHERE r.job = k.job AND r.finished_at IS NULL) AS has_unfinished
   FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n);
 
 -- name: schedule__beat
-UPDATE job_run r SET heartbeat_at = now() FROM unnest($1::bigint[]) AS k (claim) WHERE r.claim = k.claim AND r.state = 'running'
+UPDATE job_run r
+   SET heartbeat_at = now()
+  FROM unnest($1::text[], $2::bigint[]) AS k (job, claim)
+ WHERE r.job = k.job AND r.finished_at IS NULL AND r.state = 'running' AND r.claim = k.claim
 RETURNING r.id;
 
 -- name: schedule__rescue
--- Runs whose owner has said nothing for too long. A chunk that is being committed right now is no silence.
+-- Runs whose owner has said nothing for too long, so that they were due before that. A chunk that is being committed right
+-- now is no silence.
 WITH silent AS (
     SELECT r.id
-      FROM unnest($1::bigint[]) AS k (silent_ms)
-      JOIN job_run r ON r.state = 'running' AND r.heartbeat_at < now() - k.silent_ms * interval '1 millisecond'
+      FROM (SELECT now() - k.silent_ms * interval '1 millisecond' AS since FROM unnest($1::bigint[]) AS k (silent_ms)) k
+     CROSS JOIN job j
+      JOIN job_run r ON r.job = j.name AND r.finished_at IS NULL AND r.run_after < k.since
+                        AND r.state = 'running' AND r.heartbeat_at < k.since
      ORDER BY r.id
      LIMIT 10000
        FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE job_run r
    SET state       = CASE WHEN r.cancel_requested THEN 'cancelled' WHEN r.attempt >= r.max_attempts THEN 'dead' ELSE 'queued' END,
+       slot        = NULL,
        claim       = NULL,
        run_after   = now(),
        finished_at = CASE WHEN r.cancel_requested OR r.attempt >= r.max_attempts THEN now() END,
