@@ -194,6 +194,19 @@ static void test_schedule__a_tick_is_not_missed_until_it_is_ten_seconds_old(void
     }
 }
 
+static void test_schedule__a_tick_is_missed_when_it_is_older(void **state)
+{
+    (void)state;
+    begin("0 * * * *", utc, MR_MISSED_ONCE, "2026-03-01T00:30:00Z");
+    at("2026-03-01T01:00:10.001Z");
+    assert_run("2026-03-01T01:00:00Z"); /* the one run for all that were missed */
+    assert_int_equal(missed, 0);
+    begin("0 * * * *", utc, MR_MISSED_SKIP, "2026-03-01T01:30:00Z");
+    at("2026-03-01T02:00:10.001Z");
+    assert_no_more_runs();
+    assert_int_equal(missed, 1);
+}
+
 /* Being away does not make what is late any later: with "skip" too, its run is made. */
 static void test_schedule__behind_missed_ticks_those_of_the_last_ten_seconds_are_due(void **state)
 {
@@ -280,13 +293,18 @@ static void test_schedule__all_gives_up_what_is_a_day_old(void **state)
     assert_int_equal(late, 3);
 }
 
-static void test_schedule__all_keeps_what_is_a_day_old_but_for_a_millisecond(void **state)
+static void test_schedule__all_keeps_what_is_a_millisecond_short_of_a_day(void **state)
 {
     (void)state;
     begin("0 12 * * *", utc, MR_MISSED_ALL, "2026-03-01T00:00:00Z");
     at("2026-03-02T11:59:59.999Z");
     assert_run("2026-03-01T12:00:00Z");
     assert_int_equal(missed, 0);
+    begin("0 11 * * *", utc, MR_MISSED_ALL, "2026-03-03T00:00:00Z");
+    at("2026-03-04T11:00:00Z");
+    assert_run("2026-03-04T11:00:00Z");
+    assert_no_more_runs();
+    assert_int_equal(missed, 1);
 }
 
 /* Each look ends where the next begins. */
@@ -465,6 +483,15 @@ static void test_schedule__clock_put_back_between_ticks_changes_nothing(void **s
     assert_int_equal(schedule.next_ms, ms_of("2026-03-01T01:00:00Z"));
 }
 
+/* The database was away, so that the tick of 01:00 has no run yet; meanwhile the clocks were put back, but not behind it. */
+static void test_schedule__clock_put_back_keeps_what_is_still_to_be_done(void **state)
+{
+    (void)state;
+    begin("0 * * * *", utc, MR_MISSED_ONCE, "2026-03-01T00:30:00Z");
+    set_back("2026-03-01T01:00:05Z");
+    assert_run("2026-03-01T01:00:00Z");
+}
+
 /* ---- Calendars ---- */
 
 static void test_schedule__has_a_run_at_the_end_of_every_month(void **state)
@@ -622,13 +649,14 @@ int main(void)
         TEST(test_schedule__a_tick_is_due_from_its_moment_on_and_then_no_more),
         TEST(test_schedule__a_tick_is_late_after_more_than_a_second),
         TEST(test_schedule__a_tick_is_not_missed_until_it_is_ten_seconds_old),
+        TEST(test_schedule__a_tick_is_missed_when_it_is_older),
         TEST(test_schedule__behind_missed_ticks_those_of_the_last_ten_seconds_are_due),
         TEST(test_schedule__once_makes_one_run_for_all_that_were_missed),
         TEST(test_schedule__once_finds_the_last_of_a_rare_schedule),
         TEST(test_schedule__skip_makes_none),
         TEST(test_schedule__all_makes_one_each),
         TEST(test_schedule__all_gives_up_what_is_a_day_old),
-        TEST(test_schedule__all_keeps_what_is_a_day_old_but_for_a_millisecond),
+        TEST(test_schedule__all_keeps_what_is_a_millisecond_short_of_a_day),
         TEST(test_schedule__more_than_fit_come_with_the_next_look),
         TEST(test_schedule__a_look_that_is_just_full_leaves_nothing_behind),
         TEST(test_schedule__no_more_than_the_most_are_counted),
@@ -642,6 +670,7 @@ int main(void)
         TEST(test_schedule__clock_put_back_by_an_hour_runs_no_tick_twice),
         TEST(test_schedule__clock_put_back_far_behind_its_beginning_loses_nothing),
         TEST(test_schedule__clock_put_back_between_ticks_changes_nothing),
+        TEST(test_schedule__clock_put_back_keeps_what_is_still_to_be_done),
         TEST(test_schedule__has_a_run_at_the_end_of_every_month),
         TEST(test_schedule__leap_day_comes_every_fourth_year),
         TEST(test_schedule__fixed_time_through_the_changes_of_summer_time),
