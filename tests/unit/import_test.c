@@ -256,8 +256,38 @@ static void test_import__a_mark_of_the_byte_order_is_no_text(void **state)
     import(MR_SLICE("\xef\xbb\xbfsummary,taskPriorityCode\none,LOW\n"), true);
     assert_tasks("one\n");
     assert_lines(2);
-    import(MR_SLICE(TASK("one") "\n\xef\xbb\xbf" TASK("two")), false);
-    assert_tasks("one\n");
+    for (int most = 1; most < 3; most++) {
+        import_in_chunks(MR_SLICE("\xef\xbb\xbf" TASK("one") "\n" TASK("two") "\n"), false, most);
+        assert_tasks("one\ntwo\n");
+        assert_errors("");
+        import_in_chunks(MR_SLICE(TASK("one") "\n\xef\xbb\xbf" TASK("two")), false, most); /* the text does not begin here */
+        assert_tasks("one\n");
+        assert_errors("2  is not a valid JSON object (RFC 8259, UTF-8)\n");
+    }
+}
+
+/* Its last chunk was committed, and nobody heard of it: the parts are gone, and the run ends. */
+static void test_import__whose_parts_are_gone_is_over(void **state)
+{
+    static struct mr_actor actor = {.clock = &mr_system_clock};
+    struct mr_run run = {.chunk_rows = 500};
+    struct mr_chunk chunk = {0};
+
+    (void)state;
+    body = MR_SLICE("");
+    set_text(&run.args, MR_SLICE("{\"format\":\"text/csv\",\"parts\":2}"));
+    set_text(&run.cursor, MR_SLICE("1000 20 0 2 6"));
+    set_text(&run.result, MR_SLICE("{\"imported\":7,\"rejected\":1,\"errors\":[]}"));
+    assert_int_equal(mr_job_import.chunk(&actor, &run, &chunk), MR_OK);
+    assert_false(chunk.more);
+    assert_int_equal(chunk.rows, 0);
+    assert_slice_equal(buf_slice(&chunk.result), "{\"imported\":7,\"rejected\":1,\"errors\":[]}");
+    mr_buf_fini(&chunk.cursor);
+    mr_buf_fini(&chunk.result);
+    mr_buf_fini(&run.args);
+    mr_buf_fini(&run.cursor);
+    mr_buf_fini(&run.result);
+    mr_params_fini(&actor.params);
 }
 
 static void test_import__a_stray_quote_takes_no_other_lines_along(void **state)
@@ -471,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_import__names_the_lines_of_csv_that_are_wrong),
         cmocka_unit_test(test_import__of_nothing_is_nothing),
         cmocka_unit_test(test_import__a_mark_of_the_byte_order_is_no_text),
+        cmocka_unit_test(test_import__whose_parts_are_gone_is_over),
         cmocka_unit_test(test_import__a_stray_quote_takes_no_other_lines_along),
         cmocka_unit_test(test_import__what_is_no_header_is_told),
         cmocka_unit_test(test_import__a_priority_that_there_is_not_is_told_in_the_order_of_lines),
