@@ -343,38 +343,43 @@ static void fill(struct mr_buf *out, char c, size_t count)
     out->len += count;
 }
 
-/* `text` behind a task, or behind a header and a task, that is as long as it takes for a part to end `cut` bytes into it. */
-static void import_cut(const char *text, size_t cut, bool is_csv)
+/* `text` behind as many blank lines as it takes for a part to end `cut` bytes into it. Returns the lines before it. */
+static unsigned import_cut(const char *text, size_t cut, bool is_csv)
 {
-    static const char tail[] = "\",\"taskPriorityCode\":\"LOW\",\"more\":\"";
     struct mr_buf out = {0};
+    unsigned lines;
 
-    mr_buf_text(&out, is_csv ? "summary,taskPriorityCode,more\nzero,LOW," : "{\"summary\":\"zero");
-    mr_buf_text(&out, is_csv ? "" : tail);
-    fill(&out, 'x', MR_UPLOAD_PART - cut - out.len - (is_csv ? 1 : 3));
-    mr_buf_text(&out, is_csv ? "\n" : "\"}\n");
+    mr_buf_text(&out, is_csv ? "summary,taskPriorityCode,more\n" : "");
+    fill(&out, '\n', MR_UPLOAD_PART - cut - out.len);
+    lines = (unsigned)mr_record_lines(buf_slice(&out));
     mr_buf_text(&out, text);
     import(buf_slice(&out), is_csv);
     mr_buf_fini(&out);
+    return lines;
 }
 
 static void test_import__does_not_depend_on_where_the_parts_end(void **state)
 {
     static const char json[] = TASK("caf\xc3\xa9") "\r\n\n{\n" TASK("two");
     static const char csv[] = "\"ca\"\"f\xc3\xa9\n\",LOW,\r\n\n1\",LOW,\r\ntwo,LOW,\"\"\n";
+    char error[80];
 
     (void)state;
     for (size_t cut = 0; cut < sizeof json; cut++) {
-        import_cut(json, cut, false);
-        assert_tasks("zero\ncaf\xc3\xa9\ntwo\n");
-        assert_errors("4  is not a valid JSON object (RFC 8259, UTF-8)\n");
-        assert_lines(5);
+        unsigned before = import_cut(json, cut, false);
+
+        snprintf(error, sizeof error, "%u  is not a valid JSON object (RFC 8259, UTF-8)\n", before + 3);
+        assert_tasks("caf\xc3\xa9\ntwo\n");
+        assert_errors(error);
+        assert_lines(before + 4);
     }
     for (size_t cut = 0; cut < sizeof csv; cut++) {
-        import_cut(csv, cut, true);
-        assert_tasks("zero\nca\"f\xc3\xa9\n\ntwo\n");
-        assert_errors("6  is not valid CSV (RFC 4180)\n");
-        assert_lines(7);
+        unsigned before = import_cut(csv, cut, true);
+
+        snprintf(error, sizeof error, "%u  is not valid CSV (RFC 4180)\n", before + 4);
+        assert_tasks("ca\"f\xc3\xa9\n\ntwo\n");
+        assert_errors(error);
+        assert_lines(before + 5);
     }
 }
 
