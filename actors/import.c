@@ -87,7 +87,8 @@ static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int6
             bytes = (struct mr_slice){bytes.data + skip, bytes.len - (size_t)skip};
         mr_buf_slice(&out->text, bytes);
     }
-    out->is_last = mr_rows_count(rows) == 0 || first + (int64_t)mr_rows_count(rows) >= parts; /* none: all was done, and dropped */
+    out->is_last =
+        mr_rows_count(rows) == 0 || first + (int64_t)mr_rows_count(rows) >= parts; /* none: all was done, and dropped */
     mr_rows_free(&rows);
     return out->text.failed ? MR_NO_MEMORY : MR_OK;
 }
@@ -174,7 +175,7 @@ static void read_header(struct harvest *self, struct mr_slice text)
         mr_record_header(text, MR_OP_task_create, self->place.columns, &self->place.count) == MR_OK && self->place.count > 0;
     if (self->place.has_header)
         return;
-    reject(self, self->place.line, "", "is not a CSV header (RFC 4180)");
+    reject(self, self->place.line, "", "is not a CSV header (RFC 4180) of at most 64 columns");
     self->place.count = 1; /* then every line that follows says what is wrong with it */
     self->place.columns[0] = -1;
     self->place.has_header = true;

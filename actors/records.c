@@ -47,7 +47,7 @@ int64_t mr_record_lines(struct mr_slice text)
 bool mr_record_is_blank(struct mr_slice text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (strchr(" \t\r\n", text.data[i]) == NULL)
+        if (memchr(" \t\r\n", text.data[i], 4) == NULL)
             return false;
     return true;
 }
@@ -120,6 +120,7 @@ struct cells {
     struct mr_buf *bytes;
     size_t ends[MR_RECORD_COLUMNS];
     unsigned count;
+    unsigned records; /* libcsv ends one at a bare CR, too */
 };
 
 static void on_cell(void *data, size_t len, void *argument)
@@ -135,8 +136,10 @@ static void on_cell(void *data, size_t len, void *argument)
 
 static void on_record(int c, void *argument)
 {
+    struct cells *self = argument;
+
     (void)c;
-    (void)argument;
+    self->records++;
 }
 
 /* Space belongs to its cell (RFC 4180, 2.4). */
@@ -155,7 +158,7 @@ static mr_status split(struct cells *self, struct mr_slice text)
         return MR_NO_MEMORY;
     csv_set_space_func(&parser, never);
     good = csv_parse(&parser, text.data, text.len, on_cell, on_record, self) == text.len &&
-           csv_fini(&parser, on_cell, on_record, self) == 0;
+           csv_fini(&parser, on_cell, on_record, self) == 0 && self->records <= 1;
     csv_free(&parser);
     if (self->bytes->failed)
         return MR_NO_MEMORY;
@@ -186,14 +189,16 @@ mr_status mr_record_header(struct mr_slice text, enum mr_op op, int columns[MR_R
     struct cells cells = {.bytes = &bytes};
     mr_status status = split(&cells, text);
 
-    for (unsigned c = 0; status == MR_OK && c < cells.count && c < MR_RECORD_COLUMNS; c++) {
+    if (status == MR_OK && cells.count > MR_RECORD_COLUMNS)
+        status = MR_INVALID;
+    for (unsigned c = 0; status == MR_OK && c < cells.count; c++) {
         columns[c] = -1;
         for (int i = 0; fields[i].name != NULL; i++)
             if (fields[i].from == MR_BODY && mr_slice_is(cell(&cells, c), fields[i].name))
                 columns[c] = i;
     }
     if (status == MR_OK)
-        *count = cells.count < MR_RECORD_COLUMNS ? cells.count : MR_RECORD_COLUMNS;
+        *count = cells.count;
     mr_buf_fini(&bytes);
     return status;
 }

@@ -32,12 +32,12 @@ int64_t mr_record_lines(struct mr_slice text);
 /* Whether there is nothing in it but space. */
 bool mr_record_is_blank(struct mr_slice text);
 
-/* Whether it can be read as CSV at all. */
+/* Whether it can be read as CSV at all, as one record. */
 bool mr_record_is_csv(struct mr_slice text);
 
 /*
  * The columns of a CSV header: for each, the index of the body field of `op` with that name, or -1. MR_INVALID when it
- * is no CSV; at most MR_RECORD_COLUMNS are kept.
+ * is no CSV, or has more than MR_RECORD_COLUMNS.
  */
 mr_status mr_record_header(struct mr_slice text, enum mr_op op, int columns[MR_RECORD_COLUMNS], unsigned *count) MR_WARN_UNUSED;
 

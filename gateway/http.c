@@ -172,23 +172,13 @@ static bool name_is(struct mr_slice name, const char *wanted)
     return name.len == strlen(wanted) && strncasecmp(name.data, wanted, name.len) == 0;
 }
 
-static unsigned count_headers(const struct mr_http_request *request, const char *name)
+unsigned mr_http_header_count(const struct mr_http_request *request, const char *name)
 {
     unsigned count = 0;
 
     for (unsigned i = 0; i < request->header_count; i++)
         count += name_is(request->headers[i].name, name);
     return count;
-}
-
-bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value)
-{
-    for (unsigned i = 0; i < request->header_count; i++)
-        if (name_is(request->headers[i].name, name)) {
-            *value = request->headers[i].value;
-            return true;
-        }
-    return false;
 }
 
 static struct mr_slice trim(struct mr_slice text)
@@ -200,6 +190,16 @@ static struct mr_slice trim(struct mr_slice text)
     while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
         text.len--;
     return text;
+}
+
+bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value)
+{
+    for (unsigned i = 0; i < request->header_count; i++)
+        if (name_is(request->headers[i].name, name)) {
+            *value = trim(request->headers[i].value);
+            return true;
+        }
+    return false;
 }
 
 bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item)
@@ -232,7 +232,6 @@ static bool read_length(struct mr_slice text, uint64_t *out)
 {
     uint64_t value = 0;
 
-    text = trim(text);
     if (text.len == 0 || text.len > 18)
         return false;
     for (size_t i = 0; i < text.len; i++) {
@@ -247,9 +246,9 @@ static bool read_length(struct mr_slice text, uint64_t *out)
 static mr_status read_framing(struct mr_http_request *out)
 {
     struct mr_slice value;
-    unsigned lengths = count_headers(out, "content-length");
+    unsigned lengths = mr_http_header_count(out, "content-length");
 
-    if (count_headers(out, "transfer-encoding") > 0)
+    if (mr_http_header_count(out, "transfer-encoding") > 0)
         return lengths > 0 ? MR_INVALID : MR_LENGTH_REQUIRED;
     if (lengths > 1)
         return MR_INVALID;
@@ -266,11 +265,11 @@ static bool takes_body(enum mr_verb verb)
 static mr_status read_connection(struct mr_http_request *out, unsigned minor)
 {
     struct mr_slice value;
-    unsigned hosts = count_headers(out, "host");
+    unsigned hosts = mr_http_header_count(out, "host");
 
     if (hosts > 1 || (minor == 1 && hosts == 0))
         return MR_INVALID;
-    if (hosts == 1 && (!mr_http_header(out, "host", &value) || trim(value).len == 0))
+    if (hosts == 1 && (!mr_http_header(out, "host", &value) || value.len == 0))
         return MR_INVALID;
     out->keep_alive = minor == 1;
     if (mr_http_header(out, "connection", &value)) {
@@ -280,7 +279,7 @@ static mr_status read_connection(struct mr_http_request *out, unsigned minor)
             out->keep_alive = true;
     }
     /* Where a body belongs and none is announced, whatever follows cannot be trusted to be a request. */
-    if (takes_body(out->verb) && count_headers(out, "content-length") == 0)
+    if (takes_body(out->verb) && mr_http_header_count(out, "content-length") == 0)
         out->keep_alive = false;
     out->expects_continue = mr_http_header(out, "expect", &value) && mr_http_list_has(value, "100-continue");
     return MR_OK;

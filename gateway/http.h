@@ -63,8 +63,14 @@ enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, 
  */
 mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t len) MR_WARN_UNUSED;
 
-/* Value of a header, name in lower case; false when it is missing. The first when there are several. */
+/*
+ * Value of a header, name in lower case, without blanks around it (RFC 9112, 5.1); false when it is missing. The first when
+ * there are several.
+ */
 bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value);
+
+/* How often a header is there, name in lower case. */
+unsigned mr_http_header_count(const struct mr_http_request *request, const char *name);
 
 /* Takes the next name and value of a query, both as sent; false at its end. */
 bool mr_http_query_next(struct mr_slice *query, struct mr_slice *name, struct mr_slice *value);

@@ -27,15 +27,30 @@ static bool is_good(struct mr_slice text)
            is_hex(t + PARENT_AT, PARENT_LEN, false) && t[FLAGS_AT - 1] == '-' && is_hex(t + FLAGS_AT, FLAGS_LEN, true);
 }
 
+/* As version 00 has it: of the flags to come only "sampled" is known (3.2.4). */
+static void copy(char out[MR_TRACEPARENT], const char *given)
+{
+    memcpy(out, given, LEN);
+    out[LEN] = '\0';
+    if (memcmp(given, "00", 2) == 0)
+        return;
+    memcpy(out, "00", 2);
+    memcpy(out + FLAGS_AT, strchr("13579bdf", given[LEN - 1]) != NULL ? "01" : "00", FLAGS_LEN);
+}
+
+/* Of two parents neither is the one. */
+static bool is_given(const struct mr_http_request *request, struct mr_slice *out)
+{
+    return mr_http_header_count(request, "traceparent") == 1 && mr_http_header(request, "traceparent", out) && is_good(*out);
+}
+
 void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16])
 {
     static const char digits[] = "0123456789abcdef";
     struct mr_slice given;
 
-    if (request != NULL && mr_http_header(request, "traceparent", &given) && is_good(given)) {
-        memcpy(out, "00", 2);
-        memcpy(out + 2, given.data + 2, LEN - 2);
-        out[LEN] = '\0';
+    if (request != NULL && is_given(request, &given)) {
+        copy(out, given.data);
         return;
     }
     memcpy(out, "00-00000000000000000000000000000000-0000000000000000-00", MR_TRACEPARENT);

@@ -9,8 +9,8 @@
 enum { MR_TRACEPARENT = 56 };
 
 /*
- * The request's traceparent, terminated: as given when it is well-formed, else one made of `id`. `request` NULL: none was
- * given. Of versions to come only what version 00 knows is kept.
+ * The request's traceparent, terminated: as given when it is one and well-formed, else made of `id`. `request` NULL: none
+ * was given. Of versions to come only what version 00 knows is kept.
  */
 void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16]);
 

@@ -62,7 +62,7 @@ static unsigned count_ticks(const struct mr_schedule *self, const struct mr_zone
 static int64_t see_to_missed(const struct mr_schedule *self, const struct mr_zone *zone, int64_t now_ms, enum mr_missed policy,
                              struct mr_ticks *out)
 {
-    int64_t cut_ms = now_ms - MR_TICK_LATE_MS;
+    int64_t cut_ms = now_ms - MR_TICK_LATE_MS - 1;
     int64_t first_ms = self->next_ms;
     int64_t last_ms;
 

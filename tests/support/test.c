@@ -1,10 +1,34 @@
 #include "tests/support/test.h"
 
 #include <time.h>
+#include <unistd.h>
 
 void pause_briefly(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+struct mr_buf capture_stderr(void (*write_lines)(void))
+{
+    char path[] = "/tmp/millrace-stderr-XXXXXX";
+    int file = mkstemp(path);
+    int saved = dup(STDERR_FILENO);
+    struct mr_buf out = {0};
+    char chunk[4096];
+    ssize_t len;
+
+    unlink(path);
+    dup2(file, STDERR_FILENO);
+    write_lines();
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    lseek(file, 0, SEEK_SET);
+    while ((len = read(file, chunk, sizeof chunk)) > 0)
+        mr_buf_append(&out, chunk, (size_t)len);
+    close(file);
+    mr_buf_char(&out, '\0');
+    out.len--;
+    return out;
 }
 
 static const struct test_clock *clock_of(const struct mr_clock *clock)

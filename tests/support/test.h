@@ -69,6 +69,9 @@ static inline unsigned random_below(uint64_t *seed, unsigned limit)
 /* Two milliseconds: between two looks at a condition. */
 void pause_briefly(void);
 
+/* What `write_lines` puts on standard error, terminated; the caller's to free. */
+struct mr_buf capture_stderr(void (*write_lines)(void));
+
 /* A clock that shows what the test says. */
 struct test_clock {
     struct mr_clock clock;

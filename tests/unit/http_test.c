@@ -300,6 +300,21 @@ static void test_http__keeping_a_connection(void **state)
     }
 }
 
+static void test_http__a_value_has_no_blanks_around_it(void **state)
+{
+    static struct mr_http_request request;
+    struct mr_slice value;
+
+    (void)state;
+    assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nX-One: \t one two \t\r\nX-Two: \r\nx-two:2\r\n\r\n"), MR_OK);
+    assert_true(mr_http_header(&request, "x-one", &value));
+    assert_slice_equal(value, "one two");
+    assert_true(mr_http_header(&request, "x-two", &value));
+    assert_slice_equal(value, "");
+    assert_int_equal(mr_http_header_count(&request, "x-two"), 2);
+    assert_int_equal(mr_http_header_count(&request, "x-three"), 0);
+}
+
 static void test_http__lists(void **state)
 {
     (void)state;
@@ -342,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_http__targets_of_every_form),
         cmocka_unit_test(test_http__framing_faults),
         cmocka_unit_test(test_http__keeping_a_connection),
+        cmocka_unit_test(test_http__a_value_has_no_blanks_around_it),
         cmocka_unit_test(test_http__lists),
         cmocka_unit_test(test_http__percent_escapes),
     };

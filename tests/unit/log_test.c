@@ -1,34 +1,8 @@
 #include "runtime/log.h"
 
-#include <fcntl.h>
 #include <jansson.h>
-#include <unistd.h>
 
 #include "tests/support/test.h"
-
-/* What `write_lines` puts on standard error. */
-static struct mr_buf capture(void (*write_lines)(void))
-{
-    char path[] = "/tmp/millrace-log-XXXXXX";
-    int file = mkstemp(path);
-    int saved = dup(STDERR_FILENO);
-    struct mr_buf out = {0};
-    char chunk[4096];
-    ssize_t len;
-
-    unlink(path);
-    dup2(file, STDERR_FILENO);
-    write_lines();
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    lseek(file, 0, SEEK_SET);
-    while ((len = read(file, chunk, sizeof chunk)) > 0)
-        mr_buf_append(&out, chunk, (size_t)len);
-    close(file);
-    mr_buf_char(&out, '\0');
-    out.len--;
-    return out;
-}
 
 static unsigned count_lines(const struct mr_buf *text)
 {
@@ -82,7 +56,7 @@ static void test_log__a_line_is_json(void **state)
 
     (void)state;
     mr_log_setup(MR_LOG_DEBUG, true);
-    text = capture(write_plain);
+    text = capture_stderr(write_plain);
     assert_int_equal(count_lines(&text), 1);
     line = json_loads(text.data, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(line);
@@ -103,7 +77,7 @@ static void test_log__whatever_it_says_it_is_one_line(void **state)
 
     (void)state;
     mr_log_setup(MR_LOG_DEBUG, true);
-    text = capture(write_nasty);
+    text = capture_stderr(write_nasty);
     assert_int_equal(count_lines(&text), 1);
     line = json_loads(text.data, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(line);
@@ -122,7 +96,7 @@ static void test_log__ill_formed_text_still_makes_a_line_that_parses(void **stat
 
     (void)state;
     mr_log_setup(MR_LOG_DEBUG, true);
-    text = capture(write_ill_formed);
+    text = capture_stderr(write_ill_formed);
     line = json_loads(text.data, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(line);
     assert_int_equal(strncmp(member(line, "value"), "cut ", 4), 0);
@@ -136,7 +110,7 @@ static void test_log__pretty_is_for_people(void **state)
 
     (void)state;
     mr_log_setup(MR_LOG_DEBUG, false);
-    text = capture(write_plain);
+    text = capture_stderr(write_plain);
     assert_int_equal(count_lines(&text), 1);
     assert_string_equal(text.data + 12, "  warn   what happened  who=somebody  count=-5  part=abc\n");
     mr_buf_fini(&text);
@@ -148,7 +122,7 @@ static void test_log__pretty_is_one_line_too(void **state)
 
     (void)state;
     mr_log_setup(MR_LOG_DEBUG, false);
-    text = capture(write_newline_without_blank);
+    text = capture_stderr(write_newline_without_blank);
     assert_int_equal(count_lines(&text), 1);
     assert_null(strchr(text.data, '\x1b'));
     mr_buf_fini(&text);
@@ -161,7 +135,7 @@ static void test_log__less_than_the_least_level_is_not_written(void **state)
         struct mr_buf text;
 
         mr_log_setup((enum mr_log_level)least, true);
-        text = capture(write_all_levels);
+        text = capture_stderr(write_all_levels);
         assert_int_equal(count_lines(&text), MR_LOG_ERROR - least + 1);
         mr_buf_fini(&text);
     }

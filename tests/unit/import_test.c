@@ -1,0 +1,523 @@
+/*
+ * The job `import`, chunk by chunk. The test plays the database: it hands out the parts of an upload and keeps the tasks.
+ * What is defined here takes the place of the functions of the same names in the libraries.
+ */
+#include "actors/run.h"
+
+#include <jansson.h>
+#include <sodium.h>
+
+#include "actors/records.h"
+#include "tests/support/test.h"
+
+enum { TASKS = 8192, HEAD = 20 };
+
+/* The rows of an answer: a part of the upload each, or the ordinal of a task. */
+struct mr_rows {
+    unsigned count;
+    struct mr_slice parts[4];
+    int64_t ordinals[TASKS];
+};
+
+static struct mr_rows answer;
+static struct mr_slice body;
+static struct mr_buf tasks; /* the summaries of the tasks that were made, a line each */
+static unsigned task_count;
+static bool dropped; /* the parts were */
+static unsigned chunks;
+
+static uint64_t be(const char *bytes, size_t len)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < len; i++)
+        value = value << 8 | (uint8_t)bytes[i];
+    return value;
+}
+
+/* The element of an array of parameters at `*at`, which moves behind it. */
+static struct mr_slice element(const struct mr_params *params, unsigned column, size_t *at)
+{
+    const struct mr_buf *bytes = &params->arrays[column].bytes;
+    struct mr_slice value = {bytes->data + *at + 4, (size_t)be(bytes->data + *at, 4)};
+
+    *at += 4 + value.len;
+    return value;
+}
+
+static int64_t only_int(const struct mr_params *params, unsigned column)
+{
+    size_t at = HEAD;
+
+    return (int64_t)be(element(params, column, &at).data, 8);
+}
+
+static void hand_out_parts(int64_t first, int64_t last)
+{
+    for (int64_t part = first; part <= last && part * MR_UPLOAD_PART < (int64_t)body.len; part++) {
+        size_t from = (size_t)part * MR_UPLOAD_PART;
+
+        assert_true(answer.count < 4);
+        answer.parts[answer.count++] =
+            (struct mr_slice){body.data + from, body.len - from < MR_UPLOAD_PART ? body.len - from : MR_UPLOAD_PART};
+    }
+}
+
+/* There is every priority but MISSING. */
+static void make_tasks(const struct mr_params *params)
+{
+    size_t at = HEAD;
+    size_t priority_at = HEAD;
+
+    for (unsigned i = 0; i < params->arrays[2].elements; i++) {
+        struct mr_slice summary = element(params, 2, &at);
+
+        if (mr_slice_is(element(params, 6, &priority_at), "MISSING")) {
+            answer.ordinals[answer.count++] = i + 1;
+            continue;
+        }
+        mr_buf_slice(&tasks, summary);
+        mr_buf_char(&tasks, '\n');
+        task_count++;
+    }
+}
+
+mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out)
+{
+    assert_int_equal(mr_params_end(&self->params), MR_OK);
+    answer.count = 0;
+    if (strcmp(statement, "import__parts") == 0)
+        hand_out_parts(only_int(&self->params, 1), only_int(&self->params, 2));
+    else if (strcmp(statement, "import__tasks") == 0)
+        make_tasks(&self->params);
+    else
+        dropped = true;
+    *out = &answer;
+    return MR_OK;
+}
+
+unsigned mr_rows_count(const mr_rows *self)
+{
+    return self->count;
+}
+
+bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out)
+{
+    (void)column;
+    *out = self->parts[row];
+    return true;
+}
+
+int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise)
+{
+    (void)column;
+    (void)otherwise;
+    return self->ordinals[row];
+}
+
+void mr_rows_free(mr_rows **self)
+{
+    *self = NULL;
+}
+
+/* ---- A run ---- */
+
+static json_t *result; /* of the last import */
+
+static void set_text(struct mr_buf *out, struct mr_slice text)
+{
+    mr_buf_clear(out, SIZE_MAX);
+    mr_buf_slice(out, text);
+    mr_buf_char(out, '\0');
+}
+
+static void import_in_chunks(struct mr_slice text, bool is_csv, int64_t chunk_rows)
+{
+    static struct mr_actor actor = {.clock = &mr_system_clock};
+    struct mr_run run = {.chunk_rows = chunk_rows};
+    struct mr_chunk chunk = {.more = true};
+
+    body = text;
+    mr_buf_clear(&tasks, SIZE_MAX);
+    task_count = chunks = 0;
+    dropped = false;
+    mr_buf_printf(&run.args, "{\"format\":\"%s\",\"parts\":%zu}", is_csv ? "text/csv" : "application/x-ndjson",
+                  (body.len + MR_UPLOAD_PART - 1) / MR_UPLOAD_PART);
+    mr_buf_char(&run.args, '\0');
+    set_text(&run.cursor, MR_SLICE(""));
+    set_text(&run.result, MR_SLICE(""));
+    while (chunk.more) {
+        chunk = (struct mr_chunk){0};
+        assert_false(dropped);
+        assert_int_equal(mr_job_import.chunk(&actor, &run, &chunk), MR_OK);
+        assert_true(chunks++ < 10000);
+        set_text(&run.cursor, buf_slice(&chunk.cursor));
+        set_text(&run.result, buf_slice(&chunk.result));
+        run.done += chunk.rows;
+        mr_buf_fini(&chunk.cursor);
+        mr_buf_fini(&chunk.result);
+    }
+    assert_true(dropped);
+    json_decref(result);
+    result = json_loads(run.result.data, 0, NULL);
+    json_object_set_new(result, "lines", json_integer(run.done));
+    assert_int_equal(json_integer_value(json_object_get(result, "imported")), task_count);
+    mr_buf_fini(&run.args);
+    mr_buf_fini(&run.cursor);
+    mr_buf_fini(&run.result);
+    mr_params_fini(&actor.params);
+}
+
+static void import(struct mr_slice text, bool is_csv)
+{
+    import_in_chunks(text, is_csv, 500);
+}
+
+static void assert_tasks(const char *summaries)
+{
+    assert_slice_equal(buf_slice(&tasks), summaries);
+}
+
+/* "line field message", one after the other. */
+static void assert_errors(const char *errors)
+{
+    struct mr_buf text = {0};
+    const json_t *error;
+    size_t i;
+
+    json_array_foreach(json_object_get(result, "errors"), i, error)
+        mr_buf_printf(&text, "%lld %s %s\n", (long long)json_integer_value(json_object_get(error, "line")),
+                      json_string_value(json_object_get(error, "field")), json_string_value(json_object_get(error, "message")));
+    assert_slice_equal(buf_slice(&text), errors);
+    mr_buf_fini(&text);
+}
+
+static void assert_lines(int64_t lines)
+{
+    assert_int_equal(json_integer_value(json_object_get(result, "lines")), lines);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return sodium_init() < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    json_decref(result);
+    mr_buf_fini(&tasks);
+    return 0;
+}
+
+/* ---- Lines ---- */
+
+#define TASK(summary) "{\"summary\":\"" summary "\",\"taskPriorityCode\":\"LOW\"}"
+
+static void test_import__names_the_lines_of_ndjson_that_are_wrong(void **state)
+{
+    (void)state;
+    import(MR_SLICE(TASK("one") "\n\n{\n" TASK("two") "\r\n \r\n{\"summary\":\"x\"}\n" TASK("three")), false);
+    assert_tasks("one\ntwo\nthree\n");
+    assert_errors("3  is not a valid JSON object (RFC 8259, UTF-8)\n6 taskPriorityCode is required\n");
+    assert_lines(7);
+}
+
+/* One that spans lines is named by its first. */
+static void test_import__names_the_lines_of_csv_that_are_wrong(void **state)
+{
+    (void)state;
+    import(MR_SLICE("\nsummary,taskPriorityCode\r\none,LOW\r\n\"two\nand a half\",low\n\nthree,LOW,x\n\"four\n\",LOW"), true);
+    assert_tasks("one\nfour\n\n");
+    assert_errors("4 taskPriorityCode may hold only A-Z, 0-9, _ and -\n7  has 3 cells where the header has 2\n");
+    assert_lines(9);
+}
+
+static void test_import__of_nothing_is_nothing(void **state)
+{
+    (void)state;
+    for (int is_csv = 0; is_csv < 2; is_csv++) {
+        import(MR_SLICE(""), is_csv);
+        assert_tasks("");
+        assert_errors("");
+        assert_lines(0);
+        import(MR_SLICE("\n \r\n"), is_csv);
+        assert_errors("");
+        assert_lines(2);
+    }
+}
+
+static void test_import__a_mark_of_the_byte_order_is_no_text(void **state)
+{
+    (void)state;
+    import(MR_SLICE("\xef\xbb\xbf" TASK("one")), false);
+    assert_tasks("one\n");
+    import(MR_SLICE("\xef\xbb\xbfsummary,taskPriorityCode\none,LOW\n"), true);
+    assert_tasks("one\n");
+    assert_lines(2);
+    for (int most = 1; most < 3; most++) {
+        import_in_chunks(MR_SLICE("\xef\xbb\xbf" TASK("one") "\n" TASK("two") "\n"), false, most);
+        assert_tasks("one\ntwo\n");
+        assert_errors("");
+        import_in_chunks(MR_SLICE(TASK("one") "\n\xef\xbb\xbf" TASK("two")), false, most); /* the text does not begin here */
+        assert_tasks("one\n");
+        assert_errors("2  is not a valid JSON object (RFC 8259, UTF-8)\n");
+    }
+}
+
+/* Its last chunk was committed, and nobody heard of it: the parts are gone, and the run ends. */
+static void test_import__whose_parts_are_gone_is_over(void **state)
+{
+    static struct mr_actor actor = {.clock = &mr_system_clock};
+    struct mr_run run = {.chunk_rows = 500};
+    struct mr_chunk chunk = {0};
+
+    (void)state;
+    body = MR_SLICE("");
+    set_text(&run.args, MR_SLICE("{\"format\":\"text/csv\",\"parts\":2}"));
+    set_text(&run.cursor, MR_SLICE("1000 20 0 2 6"));
+    set_text(&run.result, MR_SLICE("{\"imported\":7,\"rejected\":1,\"errors\":[]}"));
+    assert_int_equal(mr_job_import.chunk(&actor, &run, &chunk), MR_OK);
+    assert_false(chunk.more);
+    assert_int_equal(chunk.rows, 0);
+    assert_slice_equal(buf_slice(&chunk.result), "{\"imported\":7,\"rejected\":1,\"errors\":[]}");
+    mr_buf_fini(&chunk.cursor);
+    mr_buf_fini(&chunk.result);
+    mr_buf_fini(&run.args);
+    mr_buf_fini(&run.cursor);
+    mr_buf_fini(&run.result);
+    mr_params_fini(&actor.params);
+}
+
+static void test_import__a_stray_quote_takes_no_other_lines_along(void **state)
+{
+    (void)state;
+    import(MR_SLICE("summary,taskPriorityCode\n1\" nail,LOW\ntwo,LOW\n\"three,LOW\nfour,LOW\n"), true);
+    assert_tasks("two\nfour\n");
+    assert_errors("2  is not valid CSV (RFC 4180)\n4  is not valid CSV (RFC 4180)\n");
+    assert_lines(5);
+}
+
+static void test_import__what_is_no_header_is_told(void **state)
+{
+    (void)state;
+    import(MR_SLICE("sum\"mary\none,LOW\n"), true);
+    assert_tasks("");
+    assert_errors("1  is not a CSV header (RFC 4180) of at most 64 columns\n2  has 2 cells where the header has 1\n");
+    import(MR_SLICE("summary,taskPriorityCode\rone,LOW\rtwo,LOW\r"), true);
+    assert_errors("1  is not a CSV header (RFC 4180) of at most 64 columns\n");
+}
+
+/* The database says so, and after those that were found before. */
+static void test_import__a_priority_that_there_is_not_is_told_in_the_order_of_lines(void **state)
+{
+    (void)state;
+    import(MR_SLICE("summary,taskPriorityCode\none,LOW\ntwo,MISSING\nthree,x\nfour,MISSING\n"), true);
+    assert_tasks("one\n");
+    assert_errors("3 taskPriorityCode must name something that exists\n"
+                  "4 taskPriorityCode may hold only A-Z, 0-9, _ and -\n"
+                  "5 taskPriorityCode must name something that exists\n");
+    assert_int_equal(json_integer_value(json_object_get(result, "rejected")), 3);
+}
+
+static void test_import__no_more_than_a_thousand_errors_are_told(void **state)
+{
+    struct mr_buf text = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 1500; i++)
+        mr_buf_text(&text, "x\n");
+    import(buf_slice(&text), false);
+    assert_int_equal(json_array_size(json_object_get(result, "errors")), 1000);
+    assert_int_equal(json_integer_value(json_object_get(result, "rejected")), 1500);
+    assert_lines(1500);
+    mr_buf_fini(&text);
+}
+
+/* ---- Parts and chunks ---- */
+
+static void fill(struct mr_buf *out, char c, size_t count)
+{
+    memset(mr_buf_reserve(out, count), c, count);
+    out->len += count;
+}
+
+/* `text` behind as many blank lines as it takes for a part to end `cut` bytes into it. Returns the lines before it. */
+static unsigned import_cut(const char *text, size_t cut, bool is_csv)
+{
+    struct mr_buf out = {0};
+    unsigned lines;
+
+    mr_buf_text(&out, is_csv ? "summary,taskPriorityCode,more\n" : "");
+    fill(&out, '\n', MR_UPLOAD_PART - cut - out.len);
+    lines = (unsigned)mr_record_lines(buf_slice(&out));
+    mr_buf_text(&out, text);
+    import(buf_slice(&out), is_csv);
+    mr_buf_fini(&out);
+    return lines;
+}
+
+static void test_import__does_not_depend_on_where_the_parts_end(void **state)
+{
+    static const char json[] = TASK("caf\xc3\xa9") "\r\n\n{\n" TASK("two");
+    static const char csv[] = "\"ca\"\"f\xc3\xa9\n\",LOW,\r\n\n1\",LOW,\r\ntwo,LOW,\"\"\n";
+    char error[80];
+
+    (void)state;
+    for (size_t cut = 0; cut < sizeof json; cut++) {
+        unsigned before = import_cut(json, cut, false);
+
+        snprintf(error, sizeof error, "%u  is not a valid JSON object (RFC 8259, UTF-8)\n", before + 3);
+        assert_tasks("caf\xc3\xa9\ntwo\n");
+        assert_errors(error);
+        assert_lines(before + 4);
+    }
+    for (size_t cut = 0; cut < sizeof csv; cut++) {
+        unsigned before = import_cut(csv, cut, true);
+
+        snprintf(error, sizeof error, "%u  is not valid CSV (RFC 4180)\n", before + 4);
+        assert_tasks("ca\"f\xc3\xa9\n\ntwo\n");
+        assert_errors(error);
+        assert_lines(before + 5);
+    }
+}
+
+static void test_import__does_not_depend_on_where_the_chunks_end(void **state)
+{
+    struct mr_buf text = {0};
+    struct mr_buf whole = {0};
+
+    (void)state;
+    mr_buf_text(&text, "note,taskPriorityCode,summary\n");
+    for (unsigned i = 0; i < 300; i++)
+        mr_buf_printf(&text, i % 7 == 3 ? "%u,low,wrong\n" : i % 5 == 0 ? "%u,LOW,\"a\nb\"\n" : "%u,LOW,c\n\n", i);
+    import_in_chunks(buf_slice(&text), true, 100000);
+    assert_int_equal(chunks, 1);
+    mr_buf_slice(&whole, buf_slice(&tasks));
+    mr_buf_char(&whole, '\0');
+    for (unsigned most = 1; most < 40; most++) {
+        json_t *before = json_incref(result);
+
+        import_in_chunks(buf_slice(&text), true, most);
+        assert_true(chunks >= task_count / most);
+        assert_tasks(whole.data);
+        assert_true(json_equal(before, result));
+        json_decref(before);
+    }
+    mr_buf_fini(&whole);
+    mr_buf_fini(&text);
+}
+
+/* ---- Lines that are too long ---- */
+
+/* A line of `len` bytes, its line break included, between two tasks. */
+static void import_with_line_of(size_t len, bool is_last, bool is_csv)
+{
+    struct mr_buf text = {0};
+
+    mr_buf_text(&text, is_csv ? "summary,taskPriorityCode,more\none,LOW,\ntwo,LOW," : TASK("one") "\n\n" TASK("two"));
+    fill(&text, is_csv ? 'x' : ' ', len - strlen(is_csv ? "two,LOW,\n" : TASK("two") "\n"));
+    if (is_last)
+        fill(&text, is_csv ? 'x' : ' ', 1);
+    else
+        mr_buf_text(&text, is_csv ? "\nthree,LOW,\nx\n" : "\n" TASK("three") "\nx\n");
+    import(buf_slice(&text), is_csv);
+    mr_buf_fini(&text);
+}
+
+static void test_import__a_line_may_be_512_kib_long(void **state)
+{
+    (void)state;
+    for (int is_csv = 0; is_csv < 2; is_csv++) {
+        import_with_line_of(MR_RECORD_MAX, false, is_csv);
+        assert_tasks("one\ntwo\nthree\n");
+        assert_lines(5);
+        import_with_line_of(MR_RECORD_MAX, true, is_csv);
+        assert_tasks("one\ntwo\n");
+        assert_errors("");
+        assert_lines(3);
+    }
+}
+
+static void test_import__a_longer_line_is_given_up_and_no_other(void **state)
+{
+    static const size_t lengths[] = {MR_RECORD_MAX + 1,           MR_RECORD_MAX + MR_UPLOAD_PART - 100, MR_RECORD_MAX + MR_UPLOAD_PART,
+                                     3 * MR_UPLOAD_PART - 70, 3 * MR_UPLOAD_PART,                   5 * MR_RECORD_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        import_with_line_of(lengths[i], false, false);
+        assert_tasks("one\nthree\n");
+        assert_errors("3  is longer than 512 KiB\n5  is not a valid JSON object (RFC 8259, UTF-8)\n");
+        assert_lines(5);
+        import_with_line_of(lengths[i], false, true);
+        assert_tasks("one\nthree\n");
+        assert_errors("3  is longer than 512 KiB, or has a quote that is not closed\n5  has 1 cells where the header has 3\n");
+        assert_lines(5);
+        import_with_line_of(lengths[i], true, false);
+        assert_tasks("one\n");
+        assert_errors("3  is longer than 512 KiB\n");
+        assert_lines(3);
+    }
+}
+
+/* Wherever the parts end: the line begins at any place of one. */
+static void test_import__a_longer_line_may_begin_anywhere(void **state)
+{
+    (void)state;
+    for (size_t pad = MR_UPLOAD_PART - 64; pad <= MR_UPLOAD_PART + 4; pad += 4) {
+        struct mr_buf text = {0};
+
+        mr_buf_text(&text, TASK("one"));
+        fill(&text, ' ', pad - text.len);
+        mr_buf_char(&text, '\n');
+        fill(&text, 'x', 2 * MR_RECORD_MAX);
+        mr_buf_text(&text, "\n" TASK("two") "\n");
+        import(buf_slice(&text), false);
+        assert_tasks("one\ntwo\n");
+        assert_errors("2  is longer than 512 KiB\n");
+        assert_lines(3);
+        mr_buf_fini(&text);
+    }
+}
+
+/* Its line is given up; those behind it are records of their own. */
+static void test_import__a_quote_that_is_never_closed_costs_its_line(void **state)
+{
+    struct mr_buf text = {0};
+    unsigned lines = 2;
+
+    (void)state;
+    mr_buf_text(&text, "summary,taskPriorityCode\n\"one,LOW\n");
+    for (; text.len < 3 * MR_RECORD_MAX; lines++)
+        mr_buf_printf(&text, "task %0200u,LOW\n", lines + 1);
+    import(buf_slice(&text), true);
+    assert_int_equal(task_count, lines - 2);
+    assert_errors("2  is longer than 512 KiB, or has a quote that is not closed\n");
+    assert_lines(lines);
+    mr_buf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_import__names_the_lines_of_ndjson_that_are_wrong),
+        cmocka_unit_test(test_import__names_the_lines_of_csv_that_are_wrong),
+        cmocka_unit_test(test_import__of_nothing_is_nothing),
+        cmocka_unit_test(test_import__a_mark_of_the_byte_order_is_no_text),
+        cmocka_unit_test(test_import__whose_parts_are_gone_is_over),
+        cmocka_unit_test(test_import__a_stray_quote_takes_no_other_lines_along),
+        cmocka_unit_test(test_import__what_is_no_header_is_told),
+        cmocka_unit_test(test_import__a_priority_that_there_is_not_is_told_in_the_order_of_lines),
+        cmocka_unit_test(test_import__no_more_than_a_thousand_errors_are_told),
+        cmocka_unit_test(test_import__does_not_depend_on_where_the_parts_end),
+        cmocka_unit_test(test_import__does_not_depend_on_where_the_chunks_end),
+        cmocka_unit_test(test_import__a_line_may_be_512_kib_long),
+        cmocka_unit_test(test_import__a_longer_line_is_given_up_and_no_other),
+        cmocka_unit_test(test_import__a_longer_line_may_begin_anywhere),
+        cmocka_unit_test(test_import__a_quote_that_is_never_closed_costs_its_line),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
