@@ -21,10 +21,13 @@ enum {
     TROUBLES_MOST = 10
 };
 
-static const struct mr_job_code *const code[MR_JOB_COUNT] = {
-    [MR_JOB_import] = &mr_job_import,
-    [MR_JOB_maintenance] = &mr_job_maintenance,
-};
+/* clang-format off */
+#define FUNCTION_OF_SQL(name)  NULL
+#define FUNCTION_OF_CODE(name) &mr_job_##name
+#define JOB(name, cron, at_once, alone, starter, work, about) FUNCTION_OF_##work(name),
+static const struct mr_job_code *const code[] = {MR_JOBS(JOB)};
+#undef JOB
+/* clang-format on */
 
 enum mr_job mr_job_of(const struct mr_actor *self)
 {
