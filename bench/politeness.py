@@ -1,0 +1,151 @@
+"""How much a clean-up is felt: the p99 of reads while 1,000,000 tasks are deleted, and without that.
+
+usage: python3 bench/politeness.py build/release/millrace [ROWS]    (or: ./dev bench politeness)
+
+Starts a PostgreSQL of its own, an API and a scheduler, as they are deployed, and fills the table. wrk reads single tasks of
+one user: before, while the job `cleanup` deletes the completed tasks of all others, from the moment its run is queued until
+it has ended, and after. Exits 1 when the p99 is more than twice the lower of the two without it.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from floor import request, start, write  # noqa: E402
+from jobs import UUIDV7, Server  # noqa: E402
+from support import wait_for  # noqa: E402
+
+ROWS = 1_000_000
+USERS = 1_000
+KEPT = 1_000
+CONNECTIONS = 32
+SECONDS = 20       # without the job
+JOB_SECONDS = 600  # the longest it may take
+PORT = 13000
+BASE = f"http://127.0.0.1:{PORT}"
+UNITS = {"us": 0.001, "ms": 1, "s": 1000}
+
+READ = """local ids = {%s}
+request = function() return wrk.format("GET", "/v1/tasks/" .. ids[math.random(#ids)]) end
+"""
+
+
+class Wrk:
+    """Reads until its time is up or it is told to stop; then `p99` in milliseconds and `rate` a second."""
+
+    def __init__(self, script, token, seconds):
+        self.child = subprocess.Popen(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script, "-H",
+                                       f"authorization: Bearer {token}", BASE], stdout=subprocess.PIPE, text=True)
+
+    def finish(self, at_once=False):
+        if at_once:
+            self.child.send_signal(signal.SIGINT)
+        text, _ = self.child.communicate()
+        if "Non-2xx" in text or "Socket errors" in text:
+            raise SystemExit(f"errors under load:\n{text}")
+        self.p99 = self.latency("99%", text)
+        self.p50 = self.latency("50%", text)
+        self.rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
+        return self
+
+    @staticmethod
+    def latency(rank, text):
+        value, unit = re.search(rank + r"\s+([\d.]+)(us|ms|s)\b", text).groups()
+        return float(value) * UNITS[unit]
+
+
+def fill(server, rows):
+    server.query(f"""INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)
+        SELECT gen_random_uuid(), 'user' || n, 'user' || n || '@example.com', 'F', 'L', '' FROM generate_series(1, {USERS}) n""",
+                 "millrace")
+    for first in range(1, rows + 1, 100_000):
+        server.query(f"""INSERT INTO task (id, user_id, summary, priority_code, is_complete, created_at, updated_at)
+            SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW', true, at, at
+              FROM generate_series({first}, {min(first + 99_999, rows)}) n
+              JOIN (SELECT id, row_number() OVER () - 1 AS place FROM app_user WHERE username LIKE 'user%') u ON u.place = n % {USERS},
+                   (SELECT now() - interval '60 days' AS at) t""", "millrace")
+    server.query("VACUUM ANALYZE", "millrace")
+    server.query("CHECKPOINT")
+
+
+def sign_up(server):
+    """A user with tasks that stay; the token, and the ids."""
+    request(BASE, "/v1/auth/register", {"firstName": "B", "lastName": "B", "email": "b@example.com", "username": "bench",
+                                        "password": "bench bench"})
+    answer = request(BASE, "/v1/auth/signin", {"username": "bench", "password": "bench bench"})
+    rows = server.query(f"""INSERT INTO task (id, user_id, summary, priority_code)
+        SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW' FROM app_user u, generate_series(1, {KEPT}) n WHERE u.username = 'bench'
+        RETURNING id""", "millrace")
+    return answer["accessToken"], [row[0] for row in rows]
+
+
+def clean(server):
+    """Queues the run and waits for its end; the seconds it took, and how many rows it deleted."""
+    began = time.monotonic()
+    server.query("INSERT INTO job_run (id, job, trigger) VALUES (gen_random_uuid(), 'cleanup', 'manual')", "millrace")
+    wait_for(lambda: server.query("SELECT 1 FROM job_run WHERE finished_at IS NOT NULL", "millrace"), JOB_SECONDS, "the run ends")
+    state, done = server.query("SELECT state, done FROM job_run", "millrace")[0]
+    if state != "succeeded":
+        raise SystemExit(f"the run is {state}")
+    return time.monotonic() - began, int(done)
+
+
+def show(when, wrk):
+    print(f"{when:24} {wrk.p50:9.2f} {wrk.p99:9.2f} {wrk.rate:9.0f}", flush=True)
+    return wrk
+
+
+def measure(server, binary, directory, rows):
+    settings = {"DB_HOST": server.home, "DB_USER": "postgres", "DB_DATABASE": "millrace"}
+    server.query("CREATE DATABASE millrace")
+    api, _ = start(binary, "api", PORT, **settings)
+    scheduler = subprocess.Popen([binary, "scheduler"], env={"PATH": os.environ["PATH"], "LOGGING_LEVEL": "error", **settings},
+                                 stdin=subprocess.DEVNULL)
+    try:
+        fill(server, rows)
+        token, ids = sign_up(server)
+        script = write(directory, "read.lua", READ % ", ".join(f'"{each}"' for each in ids))
+        Wrk(script, token, 3).finish()
+        print(f"{'':24} {'p50 ms':>9} {'p99 ms':>9} {'reads/s':>9}")
+        before = show("before", Wrk(script, token, SECONDS).finish())
+        wrk = Wrk(script, token, JOB_SECONDS)
+        took, done = clean(server)
+        during = show("while it cleans up", wrk.finish(at_once=True))
+        after = show("after", Wrk(script, token, SECONDS).finish())
+    finally:
+        for child in (api, scheduler):
+            child.terminate()
+            child.wait()
+    if done < rows:
+        raise SystemExit(f"{done} of {rows} rows were deleted")
+    ratio = during.p99 / min(before.p99, after.p99)
+    print(f"\n{done} rows in {took:.1f} s, {done / took:.0f} a second")
+    print(f"{'p99 : p99 without':24} {ratio:9.2f}   <= 2.00  {'ok' if ratio <= 2 else 'OVER'}")
+    return ratio <= 2
+
+
+def main():
+    if len(sys.argv) not in (2, 3) or not shutil.which("wrk"):
+        raise SystemExit(__doc__ if shutil.which("wrk") else "missing: wrk")
+    binary, rows = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else ROWS
+    directory = tempfile.mkdtemp(prefix="millrace-bench-")
+    os.chmod(directory, 0o755)
+    server = None
+    try:
+        server = Server(directory)
+        sys.exit(0 if measure(server, binary, directory, rows) else 1)
+    finally:
+        if server:
+            server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
