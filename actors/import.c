@@ -88,7 +88,8 @@ static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int6
             bytes = (struct mr_slice){bytes.data + skip, bytes.len - (size_t)skip};
         mr_buf_slice(&out->text, bytes);
     }
-    out->is_last = mr_rows_count(rows) == 0 || first + (int64_t)mr_rows_count(rows) >= parts; /* none: all was done, and dropped */
+    out->is_last =
+        mr_rows_count(rows) == 0 || first + (int64_t)mr_rows_count(rows) >= parts; /* none: all was done, and dropped */
     mr_rows_free(&rows);
     return out->text.failed ? MR_NO_MEMORY : MR_OK;
 }
