@@ -64,8 +64,8 @@ static void write_cursor(struct mr_buf *out, const struct place *place)
 
 /* ---- Reading ---- */
 
-/* The part that holds the place, and the next: together more than the longest record. */
-static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int64_t parts, struct harvest *out)
+/* From the place to the end of its part, and `more` parts. */
+static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int64_t parts, int64_t more, struct harvest *out)
 {
     int64_t first = out->place.offset / PART_BYTES;
     int64_t skip = out->place.offset % PART_BYTES;
@@ -75,10 +75,11 @@ static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int6
     mr_params_begin(&self->params, 3);
     mr_params_id(&self->params, 0, run->id);
     mr_params_int(&self->params, 1, first);
-    mr_params_int(&self->params, 2, first + MR_RECORD_MAX / PART_BYTES);
+    mr_params_int(&self->params, 2, first + more);
     status = mr_job_query(self, "import__parts", &rows);
     if (status != MR_OK)
         return status;
+    mr_buf_clear(&out->text, SIZE_MAX);
     for (unsigned row = 0; row < mr_rows_count(rows); row++) {
         struct mr_slice bytes = {"", 0};
 
@@ -220,6 +221,7 @@ static mr_status read_records(struct mr_actor *self, const struct mr_run *run, s
     int64_t most = run->chunk_rows < 4096 ? run->chunk_rows : 4096;
     mr_status status = MR_OK;
 
+    mr_params_begin(&self->params, 7);
     if (out->place.offset == 0 && out->text.len >= 3 && memcmp(out->text.data, mark, 3) == 0) {
         out->used = 3;
         out->place.offset = 3;
@@ -244,6 +246,24 @@ static mr_status read_records(struct mr_actor *self, const struct mr_run *run, s
             status = read_record(self, run, out, text);
         }
         take(out, text);
+    }
+    return status;
+}
+
+/*
+ * A part has enough for most chunks. Only where a record goes on behind it are those read that hold the longest one: small
+ * chunks would otherwise read the same parts over and over.
+ */
+static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int64_t parts, struct harvest *out)
+{
+    mr_status status = read_text(self, run, parts, 0, out);
+
+    if (status == MR_OK)
+        status = read_records(self, run, out);
+    if (status == MR_OK && out->used == 0 && !out->is_last) {
+        status = read_text(self, run, parts, MR_RECORD_MAX / PART_BYTES, out);
+        if (status == MR_OK)
+            status = read_records(self, run, out);
     }
     return status;
 }
@@ -355,11 +375,7 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     parts = parts_of(run, &harvest->is_csv);
     read_cursor(&harvest->place, run->cursor.data);
     begin_result(harvest, run->result.data);
-    status = read_text(self, run, parts, harvest);
-    if (status == MR_OK) {
-        mr_params_begin(&self->params, 7);
-        status = read_records(self, run, harvest);
-    }
+    status = read_chunk(self, run, parts, harvest);
     if (status == MR_OK && harvest->good > 0)
         status = write_tasks(self, harvest);
     out->more = !harvest->is_last || rest(harvest).len > 0;

@@ -149,7 +149,8 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 
 -- name: aggregate__changes
 -- Folds what statements have appended since. Each change is taken once, in the transaction that adds it up: late ones
--- correct the day they belong to, and a task that was cleaned up stays counted.
+-- correct the day they belong to, and a task that was cleaned up stays counted. Users are locked first, as their removal
+-- locks them: it waits for the chunk, or the chunk for it and does without them.
 WITH {{chunk}}, taken AS (
     DELETE FROM task_change c
      USING k
@@ -157,11 +158,17 @@ WITH {{chunk}}, taken AS (
                             FOR UPDATE SKIP LOCKED) next
      WHERE c.id = next.id
     RETURNING c.*
+), users AS (
+    SELECT u.id
+      FROM app_user u
+      JOIN (SELECT DISTINCT user_id FROM taken) d ON u.id = d.user_id
+     ORDER BY u.id
+       FOR KEY SHARE OF u
 ), summed AS (
     INSERT INTO task_stat AS s (user_id, day, created, completed, due, in_time)
     SELECT t.user_id, t.day, sum(t.created), sum(t.completed), sum(t.due), sum(t.in_time)
       FROM taken t
-      JOIN app_user u ON u.id = t.user_id
+      JOIN users u ON u.id = t.user_id
      GROUP BY t.user_id, t.day
      ORDER BY t.user_id, t.day
         ON CONFLICT (user_id, day) DO UPDATE

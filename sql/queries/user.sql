@@ -40,14 +40,17 @@ SELECT k.n,
   LEFT JOIN changed u ON u.id = k.user_id;
 
 -- name: profile_delete
--- Tasks, sessions and tokens go with the user. Sessions are locked first, behind the users and in the order of their ids,
--- as everywhere: what goes by itself goes in no order at all.
+-- Tasks, runs, sessions and tokens go with the user. What others lock is locked first, in their order: an import holds its
+-- run and then the user whose tasks it makes; sessions come behind the users. What goes by itself goes in no order at all.
 WITH k AS (
     SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
+), runs AS (
+    SELECT r.id FROM job_run r JOIN k ON r.owner = k.user_id ORDER BY r.id FOR UPDATE OF r
 ), locked AS (
     SELECT u.id
       FROM app_user u
       JOIN (SELECT DISTINCT user_id FROM k) d ON u.id = d.user_id
+     WHERE (SELECT count(*) FROM runs) >= 0
      ORDER BY u.id
        FOR UPDATE OF u
 ), sessions AS (

@@ -1,0 +1,534 @@
+"""Imports: uploads of any size in little memory, every bad line named, nothing half-done, whatever happens in the middle."""
+
+import json
+import re
+import threading
+import unittest
+
+import support
+from support import Scheduler, make_request, patience, wait_for
+
+module = support.ModuleServer()
+server = None
+
+NDJSON, CSV = "application/x-ndjson", "text/csv"
+BODY_MAX = 16 << 20
+PART = 256 << 10
+RECORD_MAX = 512 << 10
+
+
+def setUpModule():
+    global server
+    server = module.start()
+
+
+def tearDownModule():
+    module.stop()
+
+
+class Peak:
+    """The most memory that a process has resident while this is at work, and what it had before."""
+
+    def __init__(self, *processes):
+        self.processes = processes
+
+    def __enter__(self):
+        self.before = [process.resident_bytes() for process in self.processes]
+        self.most = list(self.before)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+        self.thread.start()
+        return self
+
+    def _watch(self):
+        while not self.stopping.wait(0.005):
+            self.most = [max(most, process.resident_bytes()) for most, process in zip(self.most, self.processes)]
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+
+    def grown_mib(self):
+        return [round((most - before) / (1 << 20), 1) for most, before in zip(self.most, self.before)]
+
+
+def line(summary, **fields):
+    return json.dumps({"summary": summary, "taskPriorityCode": "LOW", **fields}).encode() + b"\n"
+
+
+class ImportTest(unittest.TestCase):
+    """An API and a scheduler, apart from each other, on a database of the class's own; each test has a user of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.name = server.job_database()
+        cls.database = server.database(cls.name)
+        cls.addClassCleanup(cls.database.close)
+        cls.api = server.api_process(cls.name)
+        cls.addClassCleanup(cls.api.kill)
+        cls.api.ready()
+
+    def setUp(self):
+        self.database.query("TRUNCATE app_user, job_run, import_part, task_count, task_change CASCADE")
+        self.user, self.client = self.new_client()
+
+    def new_client(self, role="user"):
+        user, token = self.database.add_user(role)
+        client = self.api.api()
+        client.token = token
+        self.addCleanup(client.close)
+        return user, client
+
+    def scheduler(self, **settings):
+        process = Scheduler(server, self.name, **settings)
+        self.addCleanup(process.kill)
+        return process.ready()
+
+    def upload(self, body, kind=NDJSON, client=None):
+        answer = (client or self.client).request("POST", "/v1/tasks/import", body, [("Content-Type", kind)])
+        self.assertEqual(answer.status, 202, answer)
+        run = answer.json()
+        self.assertEqual(answer.header("Location"), "/v1/job-runs/" + run["id"])
+        self.assertEqual((run["job"], run["trigger"], run["state"]), ("import", "user", "queued"))
+        return run["id"]
+
+    def imported(self, body, kind=NDJSON, seconds=30):
+        """Uploads, waits for the end and returns the run as its owner sees it."""
+        run_id = self.upload(body, kind)
+        self.database.wait_for_run(run_id, seconds)
+        return self.client.get("/v1/job-runs/" + run_id).json()
+
+    def summaries(self, user=None):
+        """Of the tasks of a user, as a list has them, the oldest first: that is the order of the lines."""
+        return [row[0] for row in self.database.query(f"SELECT summary FROM task WHERE user_id = '{user or self.user}' ORDER BY created_at, id")]
+
+    def assert_parts_are_gone(self):
+        self.assertEqual(self.database.count("import_part"), 0)
+
+
+class Lines(ImportTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        process = Scheduler(server, cls.name)
+        cls.addClassCleanup(process.kill)
+        process.ready()
+
+    def test_ndjson__every_bad_line_is_named_and_every_good_one_is_a_task(self):
+        body = (b"\xef\xbb\xbf" + line("one", description="d", dueAt="2027-01-01", isComplete=True)
+                + b'{"summary":"broken"\n'
+                + line("two").replace(b"\n", b"\r\n")
+                + b"\n   \n"
+                + b'{"taskPriorityCode":"LOW"}\n'
+                + line("three", taskPriorityCode="NOSUCH")
+                + line("x" * 501)
+                + line("")
+                + b'["an array"]\n'
+                + line("four", isComplete="yes", dueAt="soon")
+                + b'{"summary":"bad \xff bytes","taskPriorityCode":"LOW"}\n'
+                + line("five", unknown={"nested": [1]}, userId="00000000-0000-0000-0000-000000000001")
+                + b'{"summary":"no break","taskPriorityCode":"HIGH"}')
+        run = self.imported(body)
+        named = [(error["line"], error["field"]) for error in run["result"]["errors"]]
+        self.assertEqual(named, [(2, ""), (6, "summary"), (7, "taskPriorityCode"), (8, "summary"), (9, "summary"), (10, ""),
+                                 (11, "dueAt"), (11, "isComplete"), (12, "")])
+        self.assertTrue(all(error["message"] for error in run["result"]["errors"]))
+        self.assertEqual((run["result"]["imported"], run["result"]["rejected"]), (4, 8))
+        self.assertEqual(run["progress"], {"done": 14, "total": 14})
+        self.assertEqual(self.summaries(), ["one", "two", "five", "no break"])
+        self.assertEqual(self.database.query("SELECT description, due_at = '2027-01-01T00:00Z', is_complete, completed_at IS NOT NULL, priority_code "
+                                             "FROM task WHERE summary = 'one'"), [["d", "t", "t", "t", "LOW"]])
+        self.assert_parts_are_gone()
+
+    def test_csv__cells_quotes_and_lines_are_as_rfc_4180_has_them(self):
+        body = (b"summary,taskPriorityCode,ignored,description,dueAt,isComplete\r\n"
+                b"plain,LOW,x,,,\r\n"
+                b'"with, comma and ""quotes""",HIGH,,"two\r\nlines",2027-01-01T00:00:00Z,true\r\n'
+                b"too few,LOW\r\n"
+                b",LOW,,,,\r\n"
+                b'"stray" quote,LOW,,,,\r\n'
+                b"unknown,NOSUCH,,,,\r\n"
+                b"\r\n"
+                b" spaces ,LOW,,,,false")
+        run = self.imported(body, "Text/CSV; charset=utf-8; header=present")
+        self.assertEqual([(error["line"], error["field"]) for error in run["result"]["errors"]],
+                         [(5, ""), (6, "summary"), (7, ""), (8, "taskPriorityCode")])
+        self.assertEqual((run["result"]["imported"], run["result"]["rejected"]), (3, 4))
+        self.assertEqual(run["progress"], {"done": 10, "total": 10})
+        self.assertEqual(self.summaries(), ["plain", 'with, comma and "quotes"', " spaces "])
+        self.assertEqual(self.database.value("SELECT description FROM task WHERE is_complete"), "two\r\nlines")
+
+    def test_csv__without_a_good_header_says_so(self):
+        run = self.imported(b'"summ"ary,taskPriorityCode\nplain,LOW\n', CSV)
+        self.assertEqual((run["result"]["imported"], run["result"]["errors"][0]["line"], run["result"]["errors"][0]["field"]), (0, 1, ""))
+        run = self.imported(b"title,taskPriorityCode\nplain,LOW\n", CSV)
+        self.assertEqual([(e["line"], e["field"], e["message"]) for e in run["result"]["errors"]], [(2, "summary", "is required")])
+        self.assertEqual(self.summaries(), [])
+
+    def test_too_long_line__is_named_and_those_behind_it_are_read(self):
+        for kind, head in ((NDJSON, b""), (CSV, b"summary,taskPriorityCode\n")):
+            def record(text):
+                return line(text) if kind == NDJSON else text.encode() + b",LOW\n"
+
+            for length in (RECORD_MAX - 100, RECORD_MAX + 100, RECORD_MAX + PART // 2, RECORD_MAX + 3 * PART):
+                with self.subTest(kind=kind, length=length):
+                    self.database.query("DELETE FROM task")
+                    body = head + record("before") + record("x" * length) + b"".join(record(f"behind {i:04}") for i in range(1500))
+                    run = self.imported(body, kind)
+                    first = head.count(b"\n")
+                    errors = run["result"]["errors"]
+                    self.assertEqual([error["line"] for error in errors], [first + 2])
+                    if length > RECORD_MAX:
+                        self.assertRegex(errors[0]["message"], "^is longer than 512 KiB")
+                    self.assertEqual((run["result"]["imported"], run["result"]["rejected"]), (1501, 1))
+                    self.assertEqual(run["progress"], {"done": first + 1502, "total": first + 1502})
+                    self.assertEqual(self.summaries(), ["before"] + [f"behind {i:04}" for i in range(1500)])
+
+    def test_too_long_line__at_the_very_end(self):
+        for tail in (b"", b"\n"):
+            run = self.imported(line("before") + b"x" * (RECORD_MAX + 1000) + tail)
+            self.assertEqual([error["line"] for error in run["result"]["errors"]], [2])
+            self.assertEqual(run["progress"], {"done": 2, "total": 2})
+
+    def test_csv__a_quote_that_is_never_closed_costs_its_line_only(self):
+        body = b"summary,taskPriorityCode\nbefore,LOW\n\"open,LOW\n" + b"".join(b"behind %06d%s,LOW\n" % (i, b"." * 400) for i in range(2000))
+        self.assertGreater(len(body), RECORD_MAX + PART)
+        run = self.imported(body, CSV)
+        self.assertEqual([error["line"] for error in run["result"]["errors"]], [3])
+        self.assertEqual((run["result"]["imported"], run["result"]["rejected"]), (2001, 1))
+
+    def test_parts__may_end_anywhere(self):
+        for size in (PART - 1, PART, PART + 1, 2 * PART, 3 * PART):
+            with self.subTest(size=size):
+                self.database.query("DELETE FROM task")
+                text = b"".join(line(f"task {i} ü", description="x" * 300) for i in range(size // 300))[:size - 200]
+                text = text[:text.rindex(b"\n") + 1]
+                body = text + line("fill", description="x" * (size - len(text) - 68))
+                body += b" " * (size - len(body))
+                self.assertEqual(len(body), size)
+                run = self.imported(body)
+                self.assertEqual((run["result"]["imported"], run["result"]["rejected"]), (text.count(b"\n") + 1, 0))
+                self.assertEqual(len(self.summaries()), text.count(b"\n") + 1)
+
+    def test_errors__are_listed_up_to_a_thousand_and_counted_beyond(self):
+        run = self.imported(b"nonsense\n" * 3000 + line("good"))
+        self.assertEqual([error["line"] for error in run["result"]["errors"]], list(range(1, 1001)))
+        self.assertEqual((run["result"]["imported"], run["result"]["rejected"]), (1, 3000))
+
+    def test_nothing__is_imported_of_nothing(self):
+        for body in (b"", b"\n", b"\n\n  "):
+            run = self.imported(body)
+            self.assertEqual((run["result"]["imported"], run["result"]["rejected"], run["result"]["errors"]), (0, 0, []))
+
+
+class Large(ImportTest):
+    """The largest body. What memory it takes depends on its bytes: as many lines as fit would only take longer."""
+
+    LINES = 5_000
+    FILL = b"and something to say about it all, " * 90
+
+    def bad(self, i):
+        """One line in a hundred is bad, in turn in four ways."""
+        if i % 100 != 50:
+            return None
+        return (i // 100) % 4
+
+    def ndjson(self):
+        ways = (b'{"summary":"broken %06d"\n', b'{"number":%06d,"taskPriorityCode":"LOW"}\n', b'{"summary":"%06d","taskPriorityCode":"NOSUCH"}\n',
+                b'{"summary":"' + b"x" * 500 + b'%06d","taskPriorityCode":"LOW"}\n')
+        return b"".join(b'{"summary":"number %06d of many","taskPriorityCode":"LOW","description":"%s"}\n' % (i, self.FILL)
+                        if self.bad(i) is None else ways[self.bad(i)] % i for i in range(1, self.LINES + 1))
+
+    def csv(self):
+        ways = (b'broken "%06d",LOW\n', b",LOW,%06d\n", b"%06d,NOSUCH,\n", b"x" * 500 + b"%06d,LOW,\n")
+        return b"summary,taskPriorityCode,description\n" + b"".join(
+            b'number %06d of many,LOW,"%s"\n' % (i, self.FILL)
+            if self.bad(i) is None else ways[self.bad(i)] % i for i in range(1, self.LINES + 1))
+
+    def both(self, kind, body, first):
+        process = self.scheduler()
+        self.assertLess(BODY_MAX * 0.9, len(body))
+        body += b"\n" * (BODY_MAX - len(body))
+        lines = body.count(b"\n")
+        grown = []
+        self.imported(line("to warm up"))  # what any upload and import take
+        self.database.query("DELETE FROM task")
+        for _ in range(2):
+            with Peak(self.api, process) as peak:
+                run = self.imported(body, kind, seconds=150)
+            grown.append(peak.grown_mib())
+            took = self.database.value(f"SELECT round(extract(epoch FROM finished_at - started_at), 1) FROM job_run WHERE id = '{run['id']}'")
+            print(f"{kind}, {len(body) >> 20} MiB: {took} s, MiB more in api, scheduler: {grown[-1]}")
+            self.assertEqual([error["line"] for error in run["result"]["errors"]],
+                             [i + first for i in range(1, self.LINES + 1) if self.bad(i) is not None])
+            rejected = len(run["result"]["errors"])
+            self.assertEqual((run["result"]["imported"], run["result"]["rejected"]), (self.LINES - rejected, rejected))
+            self.assertEqual(run["progress"], {"done": lines, "total": lines})
+            self.assertEqual(self.database.query("SELECT count(*), count(DISTINCT summary) FROM task"), [[str(self.LINES - rejected)] * 2])
+            self.assert_parts_are_gone()
+            self.database.query("TRUNCATE task, task_count, task_change")
+        if not support.SANITIZE:
+            self.assertLess(max(grown[0]), 24)
+            self.assertLess(max(grown[1]), 4)
+        self.assertEqual(process.stop(), 0)
+
+    def test_ndjson__of_16_mib_takes_little_memory_and_names_every_bad_line(self):
+        self.both(NDJSON, self.ndjson(), 0)
+
+    def test_csv__of_16_mib_takes_little_memory_and_names_every_bad_line(self):
+        self.both(CSV, self.csv(), 1)
+
+
+class Interrupted(ImportTest):
+    """Each chunk takes at least 10 ms, however fast the machine is: so that the middle of an import can be met."""
+
+    LINES = 6_000
+    CHUNK = {"JOB_CHUNK_ROWS": 100}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.database.query("""CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END';
+            CREATE TRIGGER dawdle BEFORE INSERT ON task FOR EACH STATEMENT EXECUTE FUNCTION dawdle()""")
+
+    def body(self):
+        return b"".join(line(f"task {i:06}") if i % 100 else b"bad\n" for i in range(1, self.LINES + 1))
+
+    def begin(self):
+        """An import in its middle: its scheduler and run."""
+        process = self.scheduler(**self.CHUNK)
+        run_id = self.upload(self.body())
+        self.database.wait_for_run(run_id, 20, "running", done=1000)
+        return process, run_id
+
+    def assert_whole(self, run_id, attempt):
+        row = self.database.wait_for_run(run_id, 60)
+        self.assertEqual(row["attempt"], attempt)
+        self.assertEqual((row["result"]["imported"], row["result"]["rejected"]), (self.LINES - self.LINES // 100, self.LINES // 100))
+        self.assertEqual([error["line"] for error in row["result"]["errors"]], list(range(100, self.LINES + 1, 100)))
+        self.assertEqual(self.summaries(), [f"task {i:06}" for i in range(1, self.LINES + 1) if i % 100])
+        self.assertEqual((row["done"], row["total"]), (self.LINES, self.LINES))
+        self.assert_parts_are_gone()
+
+    def put_back(self, run_id):
+        """What a rescue does, without the wait for it."""
+        self.database.query(f"UPDATE job_run SET state = 'queued', claim = NULL, run_after = now(), finished_at = NULL WHERE id = '{run_id}'")
+
+    def test_sigkill__in_the_middle_and_resumed_imports_every_line_once(self):
+        process, run_id = self.begin()
+        for attempt in (2, 3):
+            process.kill()
+            done = self.database.run(run_id)["done"]
+            self.put_back(run_id)
+            process = self.scheduler(**self.CHUNK)
+            if attempt == 2:
+                self.database.wait_for_run(run_id, 20, "running", done=done + 1000)
+        self.assert_whole(run_id, 3)
+
+    def test_sigkill__between_the_last_chunk_and_the_end_of_the_run(self):
+        for size in (3 * PART, 3 * PART + 17):
+            body = line("only") + b" " * (size - len(line("only")))
+            self.scheduler()
+            run_id = self.upload(body)
+            before = self.database.wait_for_run(run_id)
+            self.put_back(run_id)
+            after = self.database.wait_for_run(run_id, 10)
+            self.assertEqual(after["attempt"], 2)
+            self.assertEqual((before["result"], before["done"]), (after["result"], after["done"]))
+
+    def test_sigterm__hands_it_over(self):
+        process, run_id = self.begin()
+        self.assertEqual(process.stop(), 0)
+        self.assertEqual(process.outcomes(run_id), [("released", 1)])
+        self.scheduler(**self.CHUNK)
+        self.assert_whole(run_id, 1)
+
+    def test_connections_terminated__in_the_middle(self):
+        _, run_id = self.begin()
+        for _ in range(4):
+            self.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'job/import'")
+            done = self.database.run(run_id)["done"]
+            wait_for(lambda: self.database.run(run_id)["done"] > done, 20, "it goes on")
+        self.assert_whole(run_id, 1)
+
+    def test_two__go_side_by_side_in_two_processes(self):
+        for _ in range(2):
+            self.scheduler(**self.CHUNK)
+        other, client = self.new_client()
+        runs = [self.upload(self.body()), self.upload(self.body(), client=client)]
+        for run_id in runs:
+            self.assertEqual(self.database.wait_for_run(run_id, 60)["result"]["imported"], self.LINES - self.LINES // 100)
+        a, b = (self.database.run(run_id) for run_id in runs)
+        self.assertLess(max(a["started_at"], b["started_at"]), min(a["finished_at"], b["finished_at"]))
+        self.assertEqual(self.summaries(), self.summaries(other))
+
+    def test_cancel__stops_it_and_keeps_what_it_did(self):
+        process, run_id = self.begin()
+        self.assertEqual(self.new_client()[1].post(f"/v1/job-runs/{run_id}/cancel", None).status, 404)
+        answer = self.client.post(f"/v1/job-runs/{run_id}/cancel", None)
+        self.assertEqual(answer.status, 202, answer)
+        row = self.database.wait_for_run(run_id, 10, "cancelled")
+        self.assertLess(row["done"], self.LINES)
+        self.assertEqual(len(self.summaries()), row["result"]["imported"])
+        self.assertIsNotNone(row["finished_at"])
+        wait_for(lambda: process.outcomes(run_id) == [("cancelled", 1)], 5, "it is logged")
+        # Its parts go with the next clean-up that finds them old.
+        self.database.query("UPDATE import_part SET created_at = now() - interval '2 hours'")
+        self.database.wait_for_run(self.database.add_run("cleanup"))
+        self.assert_parts_are_gone()
+
+    def test_owner__who_is_removed_takes_the_run_along(self):
+        process, run_id = self.begin()
+        # The removal meets a chunk that has begun: neither may hold what the other comes to want.
+        with server.database(self.name) as holder, support.TaskLock(holder) as lock, self.api.connect() as connection:
+            lock.wait_for_waiters()
+            connection.send(make_request("DELETE", "/v1/users/profile", [("Authorization", f"Bearer {self.client.token}")]))
+            wait_for(lambda: self.database.count("pg_stat_activity", "datname = current_database() AND wait_event_type = 'Lock'") == 2, 10,
+                     "both wait")
+            lock.release()
+            self.assertEqual(connection.response().status, 204)
+        wait_for(lambda: process.outcomes(run_id), 20, "the run ends")
+        self.assertEqual(process.outcomes(run_id), [("lost", 1)])
+        self.assertEqual(self.database.count("task"), 0)
+        self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is tried again"])
+        _, self.client = self.new_client()
+        self.database.wait_for_run(self.upload(line("next")))
+
+    def test_progress__is_seen_by_owner_and_admin_only(self):
+        _, run_id = self.begin()
+        seen = []
+        wait_for(lambda: seen.append(self.client.get("/v1/job-runs/" + run_id).json()) or seen[-1]["state"] == "succeeded", 60, "it ends")
+        done = [run["progress"]["done"] for run in seen]
+        self.assertEqual(done, sorted(done))
+        self.assertGreater(len(set(done)), 10)
+        self.assertEqual({run["progress"]["total"] for run in seen}, {self.LINES})
+        self.assertEqual(self.new_client("admin")[1].get("/v1/job-runs/" + run_id).json(), seen[-1])
+        self.assertEqual(self.new_client()[1].get("/v1/job-runs/" + run_id).status, 404)
+        self.assertEqual(self.client.get("/v1/job-runs/" + run_id, token=None).status, 401)
+
+
+class Upload(ImportTest):
+    """What the API itself refuses, and what it leaves behind; nobody works on the runs."""
+
+    def head(self, length, token=True, kind=NDJSON, extra=()):
+        headers = [("Content-Length", str(length)), *extra]
+        if token:
+            headers.append(("Authorization", f"Bearer {self.client.token}"))
+        if kind:
+            headers.append(("Content-Type", kind))
+        return make_request("POST", "/v1/tasks/import", headers)
+
+    def refused(self, head, body=b""):
+        with self.api.connect() as connection:
+            connection.send(head)
+            answer = connection.response()
+            try:
+                connection.send(body)
+            except OSError:
+                pass
+        self.assertEqual(self.database.count("import_part") + self.database.count("job_run"), 0)
+        return answer
+
+    def test_refusal__comes_before_the_body(self):
+        self.assertEqual(self.refused(self.head(BODY_MAX, token=False)).status, 401)
+        self.assertEqual(self.refused(self.head(BODY_MAX + 1)).status, 413)
+        for kind in (None, "application/json", "text/csvx", "text", "application/x-ndjson|text/csv"):
+            answer = self.refused(self.head(1000, kind=kind))
+            self.assertEqual(answer.status, 415, kind)
+            self.assertRegex(answer.json()["detail"], re.escape(NDJSON))
+
+    def test_refusal__reaches_a_client_that_sends_all_of_its_body_first(self):
+        for head, status in ((self.head(BODY_MAX, token=False), 401), (self.head(BODY_MAX, kind="text/plain"), 415),
+                             (self.head(BODY_MAX + 1), 413)):
+            with self.api.connect() as connection:
+                sender = threading.Thread(target=lambda: self.pour(connection, head + b"\n" * BODY_MAX))
+                sender.start()
+                self.assertEqual(connection.response().status, status)
+                sender.join()
+
+    @staticmethod
+    def pour(connection, data):
+        try:
+            connection.send(data)
+        except OSError:
+            pass
+
+    def test_length__has_to_be_told(self):
+        request = make_request("POST", "/v1/tasks/import", [("Authorization", f"Bearer {self.client.token}"), ("Content-Type", NDJSON),
+                                                            ("Transfer-Encoding", "chunked")])
+        self.assertIn(self.refused(request + b"0\r\n\r\n").status, (400, 411, 501))
+
+    def test_expect_continue__is_answered_once_the_head_is_good(self):
+        with self.api.connect() as connection:
+            connection.send(self.head(10, extra=[("Expect", "100-continue")]))
+            self.assertEqual(connection.response().status, 100)
+            connection.send(b"0123456789")
+            self.assertEqual(connection.response().status, 202)
+        with self.api.connect() as connection:
+            connection.send(self.head(10, token=False, extra=[("Expect", "100-continue")]))
+            self.assertEqual(connection.response().status, 401)
+
+    def test_connection__is_kept_and_requests_behind_an_upload_are_answered_in_order(self):
+        with self.api.connect() as connection:
+            body = line("one") * 10_000
+            get = make_request("GET", "/v1/tasks/" + "0" * 8 + "-0000-0000-0000-" + "0" * 12, [("Authorization", f"Bearer {self.client.token}")])
+            sender = threading.Thread(target=lambda: connection.send((self.head(len(body)) + body + get) * 3))
+            sender.start()
+            self.assertEqual([connection.response().status for _ in range(6)], [202, 404] * 3)
+            sender.join()
+        self.assertEqual(self.database.query("SELECT total FROM job_run"), [["10000"]] * 3)
+
+    def test_client__that_goes_away_in_the_middle_leaves_no_run(self):
+        for abort in (True, False):
+            connection = self.api.connect()
+            connection.send(self.head(BODY_MAX) + b"\n" * (4 * PART + 100))
+            wait_for(lambda: self.database.count("import_part") >= 4, 10, "parts are kept")
+            if abort:
+                connection.abort()
+            else:
+                connection.close()
+            with self.api.connect() as other:
+                self.assertTrue(other.is_open())
+            self.database.query("UPDATE import_part SET created_at = now() - interval '2 hours'")
+            self.assertEqual(self.database.count("job_run", "job = 'import'"), 0)
+            process = self.scheduler()
+            self.database.wait_for_run(self.database.add_run("cleanup"))
+            self.assert_parts_are_gone()
+            self.assertEqual(process.stop(), 0)
+        self.assertEqual(self.database.count("job_run", "job = 'import'"), 0)
+
+    def test_client__that_is_too_slow_is_cut_off(self):
+        slow = server.api_process(self.name, GATEWAY_BODY_TIMEOUT="1s")
+        self.addCleanup(slow.kill)
+        slow.ready()
+        with slow.connect() as connection:
+            connection.send(self.head(BODY_MAX) + b"\n" * PART)
+            try:
+                answer = connection.response()
+                self.assertIn(answer.status, (408,))
+            except support.NoAnswer as end:
+                self.assertIn(end.how, ("closed", "reset"))
+        self.assertEqual(self.database.count("job_run"), 0)
+
+    def test_database__that_goes_away_in_the_middle_of_an_upload(self):
+        body = line("one") * 100_000
+        statuses = set()
+        for _ in range(3):
+            with self.api.connect() as connection:
+                connection.send(self.head(len(body)) + body[:5 * PART])
+                self.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                    f"WHERE datname = '{self.name}' AND application_name LIKE 'data-%'")
+                self.pour(connection, body[5 * PART:])
+                statuses.add(connection.response().status)
+        self.assertLessEqual(statuses, {202, 503})
+        self.assertEqual(self.database.count("job_run", "args ->> 'parts' <> (SELECT count(*)::text FROM import_part WHERE run_id = id)"), 0)
+
+    def test_user__who_is_gone_is_401(self):
+        self.database.query(f"DELETE FROM app_user WHERE id = '{self.user}'")
+        answer = self.client.request("POST", "/v1/tasks/import", line("one"), [("Content-Type", NDJSON)])
+        self.assertEqual(answer.status, 401, answer)
+        self.assertEqual(self.database.count("job_run"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
