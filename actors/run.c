@@ -8,12 +8,14 @@
 #include "runtime/metrics.h"
 
 /*
- * A chunk aims at CHUNK_MS, so that nobody waits long for a lock or a processor that it holds, and is followed by as long
- * a pause. A statement that the server ends is tried again with fewer rows.
+ * A chunk aims at CHUNK_MS, which is about what a reader's own wait is, so that nobody waits long for a lock or a processor
+ * that it holds, and is followed by as long a pause. It has ROWS_FEW all the same, lest what a chunk costs at least eats
+ * all of the time; a statement that the server ends is tried again with fewer, down to ROWS_LEAST.
  */
 enum {
-    CHUNK_MS = 50,
+    CHUNK_MS = 3,
     ROWS_FIRST = 500,
+    ROWS_FEW = 200,
     ROWS_LEAST = 10,
     WAIT_MS = 35000,
     AWAY_PAUSE_MS = 100,
@@ -373,9 +375,9 @@ static void adapt(const struct mr_actor *self, struct mr_run *run)
 {
     int64_t took_ms = run->chunk_ms;
 
-    if (took_ms > CHUNK_MS && run->chunk_rows > ROWS_LEAST)
-        run->chunk_rows = run->chunk_rows / 2 > ROWS_LEAST ? run->chunk_rows / 2 : ROWS_LEAST;
-    else if (took_ms < CHUNK_MS / 2)
+    if (took_ms > CHUNK_MS && run->chunk_rows > ROWS_FEW)
+        run->chunk_rows = run->chunk_rows / 2 > ROWS_FEW ? run->chunk_rows / 2 : ROWS_FEW;
+    else if (took_ms < (CHUNK_MS + 1) / 2)
         run->chunk_rows *= 2;
     if (run->chunk_rows > self->config->job_chunk_rows)
         run->chunk_rows = self->config->job_chunk_rows;
