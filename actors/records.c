@@ -47,7 +47,7 @@ int64_t mr_record_lines(struct mr_slice text)
 bool mr_record_is_blank(struct mr_slice text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (memchr(" \t\r\n", text.data[i], 4) == NULL)
+        if (text.data[i] == '\0' || strchr(" \t\r\n", text.data[i]) == NULL)
             return false;
     return true;
 }

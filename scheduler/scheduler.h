@@ -18,7 +18,7 @@ struct mr_zone;
 struct mr_scheduler_options {
     const struct mr_config *config; /* whose expressions and zone have been checked (mr_scheduler_checks) */
     const struct mr_clock *clock;
-    struct mr_actor *const *actors; /* of the jobs that are on; started; to be stopped between the scheduler's end and its destruction */
+    struct mr_actor *const *actors; /* of the jobs that are on; started; stopped after mr_scheduler_stop */
     unsigned actor_count;
     const struct mr_zone *zone; /* SCHEDULE_TIMEZONE */
     int pulse_fd;               /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
