@@ -31,6 +31,11 @@ static const struct mr_job_code *const code[] = {MR_JOBS(JOB)};
 #undef JOB
 /* clang-format on */
 
+const struct mr_job_code *mr_job_code_of(enum mr_job job)
+{
+    return code[job];
+}
+
 enum mr_job mr_job_of(const struct mr_actor *self)
 {
     return (enum mr_job)self->instance;
@@ -329,7 +334,7 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
 
 static mr_status do_chunk(struct mr_actor *self, struct mr_run *run, struct mr_chunk *out)
 {
-    const struct mr_job_code *own = code[mr_job_of(self)];
+    const struct mr_job_code *own = mr_job_code_of(mr_job_of(self));
     int64_t began_ms = now_ms(self);
     mr_status status = own != NULL ? own->chunk(self, run, out) : chunk_by_sql(self, run, out);
 
@@ -337,13 +342,13 @@ static mr_status do_chunk(struct mr_actor *self, struct mr_run *run, struct mr_c
     return status;
 }
 
+/* A crash of the server may take the last chunks along, but then their progress too. */
+static const char begin[] = "BEGIN; SET LOCAL synchronous_commit TO off";
+
 /*
  * Hold the run, do the work, move the progress: one transaction. Held rows make whoever would rescue the run pass it by;
  * and when the row says that it is somebody else's, nothing has been done yet.
  */
-/* A crash of the server may take the last chunks along, but then their progress too. */
-static const char begin[] = "BEGIN; SET LOCAL synchronous_commit TO off";
-
 static mr_status turn_in_transaction(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
 {
     mr_status status = exec(self, begin);
@@ -385,7 +390,7 @@ static void adapt(const struct mr_actor *self, struct mr_run *run)
 
 static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_ms, mr_status *failure)
 {
-    const struct mr_job_code *own = code[mr_job_of(self)];
+    const struct mr_job_code *own = mr_job_code_of(mr_job_of(self));
     int64_t began_ms = now_ms(self);
     struct mr_chunk chunk = {0};
     enum turn turn = TURN_FAILED;

@@ -51,6 +51,9 @@ struct mr_job_code {
 extern const struct mr_job_code mr_job_import;      /* import.c */
 extern const struct mr_job_code mr_job_maintenance; /* maintenance.c */
 
+/* mr_job_<name> of a job whose work is CODE; NULL when it is SQL. */
+const struct mr_job_code *mr_job_code_of(enum mr_job job);
+
 /*
  * Runs a statement with the parameters in `self->params`, which are not ended yet, inside the chunk's transaction. MR_OK:
  * `out` is the caller's to free.

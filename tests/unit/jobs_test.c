@@ -76,22 +76,12 @@ static void test_jobs__work_of_sql_has_statements(void **state)
             fail_test("%s has %u statements, and %u runs at once", info->name, statements_of(info), info->at_once);
 }
 
-/* mr_job_<name>, for each row whose work is CODE; without it the test does not link. */
-#define CODE_OF_SQL(name)  NULL
-#define CODE_OF_CODE(name) &mr_job_##name
-
-static const struct mr_job_code *const code[] = {
-#define JOB(name, cron, at_once, alone, starter, work, about) [MR_JOB_##name] = CODE_OF_##work(name),
-    MR_JOBS(JOB)
-#undef JOB
-};
-
 static void test_jobs__work_of_code_has_a_function(void **state)
 {
     (void)state;
     FOR_EACH_JOB(info)
     {
-        const struct mr_job_code *own = code[info - mr_job_info((enum mr_job)0)];
+        const struct mr_job_code *own = mr_job_code_of((enum mr_job)(info - mr_job_info((enum mr_job)0)));
 
         assert_int_equal(own != NULL, info->by_code);
         if (own != NULL) {
