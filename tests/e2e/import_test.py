@@ -6,7 +6,7 @@ import threading
 import unittest
 
 import support
-from support import Scheduler, make_request, patience, wait_for
+from support import make_request, patience, wait_for
 
 module = support.ModuleServer()
 server = None
@@ -56,33 +56,15 @@ def line(summary, **fields):
     return json.dumps({"summary": summary, "taskPriorityCode": "LOW", **fields}).encode() + b"\n"
 
 
-class ImportTest(unittest.TestCase):
-    """An API and a scheduler, apart from each other, on a database of the class's own; each test has a user of its own."""
+class ImportTest(support.TiersTest):
+    """Each test has a user of its own."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.name = server.job_database()
-        cls.database = server.database(cls.name)
-        cls.addClassCleanup(cls.database.close)
-        cls.api = server.api_process(cls.name)
-        cls.addClassCleanup(cls.api.kill)
-        cls.api.ready()
+    module = module
 
     def setUp(self):
         self.database.query("TRUNCATE app_user, job_run, import_part, task_count, task_change CASCADE")
-        self.user, self.client = self.new_client()
-
-    def new_client(self, role="user"):
-        user, token = self.database.add_user(role)
-        client = self.api.api()
-        client.token = token
-        self.addCleanup(client.close)
-        return user, client
-
-    def scheduler(self, **settings):
-        process = Scheduler(server, self.name, **settings)
-        self.addCleanup(process.kill)
-        return process.ready()
+        self.client = self.new_client()
+        self.user = self.client.id
 
     def upload(self, body, kind=NDJSON, client=None):
         answer = (client or self.client).request("POST", "/v1/tasks/import", body, [("Content-Type", kind)])
@@ -110,9 +92,7 @@ class Lines(ImportTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        process = Scheduler(server, cls.name)
-        cls.addClassCleanup(process.kill)
-        process.ready()
+        cls.start_class_scheduler()
 
     def test_ndjson__every_bad_line_is_named_and_every_good_one_is_a_task(self):
         body = (b"\xef\xbb\xbf" + line("one", description="d", dueAt="2027-01-01", isComplete=True)
@@ -354,17 +334,17 @@ class Interrupted(ImportTest):
     def test_two__go_side_by_side_in_two_processes(self):
         for _ in range(2):
             self.scheduler(**self.CHUNK)
-        other, client = self.new_client()
-        runs = [self.upload(self.body()), self.upload(self.body(), client=client)]
+        other = self.new_client()
+        runs = [self.upload(self.body()), self.upload(self.body(), client=other)]
         for run_id in runs:
             self.assertEqual(self.database.wait_for_run(run_id, 60)["result"]["imported"], self.LINES - self.LINES // 100)
         a, b = (self.database.run(run_id) for run_id in runs)
         self.assertLess(max(a["started_at"], b["started_at"]), min(a["finished_at"], b["finished_at"]))
-        self.assertEqual(self.summaries(), self.summaries(other))
+        self.assertEqual(self.summaries(), self.summaries(other.id))
 
     def test_cancel__stops_it_and_keeps_what_it_did(self):
         process, run_id = self.begin()
-        self.assertEqual(self.new_client()[1].post(f"/v1/job-runs/{run_id}/cancel", None).status, 404)
+        self.assertEqual(self.new_client().post(f"/v1/job-runs/{run_id}/cancel", None).status, 404)
         answer = self.client.post(f"/v1/job-runs/{run_id}/cancel", None)
         self.assertEqual(answer.status, 202, answer)
         row = self.database.wait_for_run(run_id, 10, "cancelled")
@@ -391,7 +371,7 @@ class Interrupted(ImportTest):
         self.assertEqual(process.outcomes(run_id), [("lost", 1)])
         self.assertEqual(self.database.count("task"), 0)
         self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is tried again"])
-        _, self.client = self.new_client()
+        self.client = self.new_client()
         self.database.wait_for_run(self.upload(line("next")))
 
     def test_progress__is_seen_by_owner_and_admin_only(self):
@@ -402,8 +382,8 @@ class Interrupted(ImportTest):
         self.assertEqual(done, sorted(done))
         self.assertGreater(len(set(done)), 10)
         self.assertEqual({run["progress"]["total"] for run in seen}, {self.LINES})
-        self.assertEqual(self.new_client("admin")[1].get("/v1/job-runs/" + run_id).json(), seen[-1])
-        self.assertEqual(self.new_client()[1].get("/v1/job-runs/" + run_id).status, 404)
+        self.assertEqual(self.new_client("admin").get("/v1/job-runs/" + run_id).json(), seen[-1])
+        self.assertEqual(self.new_client().get("/v1/job-runs/" + run_id).status, 404)
         self.assertEqual(self.client.get("/v1/job-runs/" + run_id, token=None).status, 401)
 
 

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import support
-from support import Scheduler, wait_for
+from support import wait_for
 
 module = support.ModuleServer()
 server = None
@@ -32,33 +32,15 @@ def day(days=0):
     return (datetime.now(timezone.utc) + timedelta(days=days)).strftime("%Y-%m-%d")
 
 
-class JobsApiTest(unittest.TestCase):
+class JobsApiTest(support.TiersTest):
     """An API on a database of the class's own. No scheduler looks after it unless the test starts one: runs stay as they are."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.name = server.job_database()
-        cls.database = server.database(cls.name)
-        cls.addClassCleanup(cls.database.close)
-        cls.api = server.api_process(cls.name)
-        cls.addClassCleanup(cls.api.kill)
-        cls.api.ready()
+    module = module
 
     def setUp(self):
         self.database.query("TRUNCATE app_user, job_run, task_count, task_change CASCADE")
         self.admin = self.new_client("admin")
         self.user = self.new_client()
-
-    def new_client(self, role="user"):
-        client = self.api.api()
-        client.id, client.token = self.database.add_user(role)
-        self.addCleanup(client.close)
-        return client
-
-    def scheduler(self, **settings):
-        process = Scheduler(server, self.name, **settings)
-        self.addCleanup(process.kill)
-        return process.ready()
 
     def add_run(self, job="cleanup", state="queued", owner=None, **columns):
         """A run in a state of its life, as the job side writes it."""
@@ -370,9 +352,7 @@ class Made(JobsApiTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        process = Scheduler(server, cls.name)
-        cls.addClassCleanup(process.kill)
-        process.ready()
+        cls.start_class_scheduler()
 
     def work(self, job):
         return self.admin.run_job(job)

@@ -699,3 +699,39 @@ class TaskLock:
         """Until so many statements wait for the lock."""
         sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'task'::regclass"
         wait_for(lambda: int(self.database.value(sql)) >= count, 10, "a statement waits for the lock")
+
+
+class TiersTest(unittest.TestCase):
+    """An API and, where a test starts one, a scheduler, apart from each other, on a database of the class's own. Subclasses
+    say which ModuleServer has it."""
+
+    module = None
+
+    @classmethod
+    def setUpClass(cls):
+        server = cls.module.server
+        cls.name = server.job_database()
+        cls.database = server.database(cls.name)
+        cls.addClassCleanup(cls.database.close)
+        cls.api = server.api_process(cls.name)
+        cls.addClassCleanup(cls.api.kill)
+        cls.api.ready()
+
+    @classmethod
+    def start_class_scheduler(cls):
+        """For all tests of the class."""
+        process = Scheduler(cls.module.server, cls.name)
+        cls.addClassCleanup(process.kill)
+        process.ready()
+
+    def scheduler(self, **settings):
+        process = Scheduler(self.module.server, self.name, **settings)
+        self.addCleanup(process.kill)
+        return process.ready()
+
+    def new_client(self, role="user"):
+        """Of a new user, whose `id` it has."""
+        client = self.api.api()
+        client.id, client.token = self.database.add_user(role)
+        self.addCleanup(client.close)
+        return client
