@@ -10,6 +10,7 @@ writes its log line for every run, as it does by default, to a file; the peers a
 Figures are ratios of one run: never compare absolute ones between runs. Exits 1 when Millrace is slower than a peer.
 """
 
+import contextlib
 import csv
 import glob
 import json
@@ -98,6 +99,22 @@ class Server:
             elif record and any(change in line for change in changes):
                 last = record.group(1)
         return commits[last].replace(tzinfo=timezone.utc).timestamp()
+
+
+@contextlib.contextmanager
+def own_server():
+    """A Server and a directory to write to; both are gone afterwards, also when the process is told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    directory = tempfile.mkdtemp(prefix="millrace-bench-")
+    os.chmod(directory, 0o755)
+    server = None
+    try:
+        server = Server(directory)
+        yield server, directory
+    finally:
+        if server:
+            server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Contender:
@@ -315,23 +332,14 @@ def main():
         raise SystemExit(__doc__)
     binary, node = os.path.abspath(sys.argv[1]), node_program()
     rounds = int(sys.argv[2]) if len(sys.argv) == 3 else ROUNDS
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    directory = tempfile.mkdtemp(prefix="millrace-bench-")
-    os.chmod(directory, 0o755)
-    server = None
-    try:
-        server = Server(directory)
+    with own_server() as (server, directory):
         head, report = versions(binary, node, server), Report()
         print(*head, sep="\n")
         print(f"\n{'':26} {'enqueue s':>9} {'drain s':>9} {'jobs/s':>9}")
         contenders = [Millrace(binary, server, directory), GraphileWorker(node, server, directory), PgBoss(node, server, directory)]
         good = compare(measure(contenders, rounds, report))
         report.keep(head)
-        sys.exit(0 if good else 1)
-    finally:
-        if server:
-            server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from floor import request, start, write  # noqa: E402
-from jobs import POLL_SECONDS, UUIDV7, Server  # noqa: E402
+from jobs import POLL_SECONDS, UUIDV7, own_server  # noqa: E402
 from support import Database  # noqa: E402
 
 ROWS = 1_000_000
@@ -139,16 +138,9 @@ def main():
     if len(sys.argv) not in (2, 3) or not shutil.which("wrk"):
         raise SystemExit(__doc__ if shutil.which("wrk") else "missing: wrk")
     binary, rows = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else ROWS
-    directory = tempfile.mkdtemp(prefix="millrace-bench-")
-    os.chmod(directory, 0o755)
-    server = None
-    try:
-        server = Server(directory)
-        sys.exit(0 if measure(server, binary, directory, rows) else 1)
-    finally:
-        if server:
-            server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+    with own_server() as (server, directory):
+        good = measure(server, binary, directory, rows)
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":
