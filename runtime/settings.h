@@ -33,6 +33,7 @@
     SET(jwt_secret_previous,     "JWT_SECRET_PREVIOUS",            NULL,          SECRET,   "",                   "",                               "A",    "key before the present one: its tokens are still taken, none is signed with it") \
     SET(jwt_expires_in,          "JWT_EXPIRES_IN",                 NULL,          DURATION, "1h",                 "1s..30d",                        "A",    "life of an access token") \
     SET(refresh_expires_in,      "JWT_REFRESH_EXPIRES_IN",         NULL,          DURATION, "30d",                "1s..365d",                       "A",    "life of a refresh token") \
+    SET(refresh_grace,           "JWT_REFRESH_GRACE",              NULL,          DURATION, "10s",                "0s..5m",                         "A",    "how long a spent refresh token still gets the one it was exchanged for: two tabs, a lost answer; 0s: not at all") \
     SET(db_host,                 "DB_HOST",                        NULL,          TEXT,     "",                   "required",                       "ASM",  "PostgreSQL host, or the directory of its Unix socket; `all` without it runs an embedded server") \
     SET(db_port,                 "DB_PORT",                        NULL,          INTEGER,  "5432",               "1..65535",                       "ASM",  "PostgreSQL port") \
     SET(db_user,                 "DB_USER",                        "DB_USERNAME", TEXT,     "postgres",           "",                               "ASM",  "PostgreSQL user") \

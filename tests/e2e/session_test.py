@@ -107,14 +107,39 @@ class Refresh(WithUser):
             self.assertNotIn(token, seen)
             seen.add(token)
 
-    def test_refresh__of_a_spent_token_ends_the_session(self):
+    def age(self, seconds):
+        """Puts back when this user's tokens were spent."""
+        self.database(f"UPDATE refresh_token t SET created_at = t.created_at - interval '{seconds} s' FROM session s "
+                      f"WHERE s.id = t.session_id AND s.user_id = '{self.id}'")
+
+    def test_refresh__of_a_spent_token_gives_the_same_successor_for_a_while(self):
+        first = self.session()
+        second = self.refreshed(first["refreshToken"])
+        again = self.refreshed(first["refreshToken"])
+        self.assertEqual(again["refreshToken"], second["refreshToken"])
+        self.assertEqual(claims_of(again["accessToken"])["sid"], claims_of(first["accessToken"])["sid"])
+        self.assertEqual(self.user.get("/v1/users/profile", token=again["accessToken"]).status, 200)
+        self.age(8)  # of 10
+        self.assertEqual(self.refreshed(first["refreshToken"])["refreshToken"], second["refreshToken"])
+        self.refreshed(second["refreshToken"])
+
+    def test_refresh__of_a_spent_token_ends_the_session_after_the_grace(self):
+        first = self.session()["refreshToken"]
+        bystander = self.session()["refreshToken"]
+        second = self.refreshed(first)["refreshToken"]
+        self.age(11)
+        answer = self.refresh(first)
+        self.assert_problem(answer, 401)
+        self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
+        self.assert_problem(self.refresh(second), 401)
+        self.refreshed(bystander)
+
+    def test_refresh__of_a_token_whose_successor_is_spent_ends_the_session(self):
         first = self.session()["refreshToken"]
         bystander = self.session()["refreshToken"]
         second = self.refreshed(first)["refreshToken"]
         third = self.refreshed(second)["refreshToken"]
-        answer = self.refresh(first)
-        self.assert_problem(answer, 401)
-        self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
+        self.assert_problem(self.refresh(first), 401)
         for token in (first, second, third):
             self.assert_problem(self.refresh(token), 401)
         self.refreshed(bystander)
@@ -156,35 +181,55 @@ class Refresh(WithUser):
         self.assertEqual(self.rows("refresh_token", where + " AND expires_at BETWEEN now() + interval '29 d 23 h' AND "
                                                             "now() + interval '30 d 1 min'"), 1)
 
-    def test_refresh__racing_uses_have_one_winner_and_end_the_session(self):
+    def race(self, servers, count):
+        """`count` uses of one token at once; returns the answers."""
+        token = self.session()["refreshToken"]
+        apis = [servers[number % len(servers)].api() for number in range(count)]
+        for api in apis:
+            api.get("/livez")  # connected before the race begins
+        answers = together(count, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
+        for api in apis:
+            api.close()
+        return answers
+
+    def other_process(self, **settings):
+        other = module.server.api_process(**settings).ready()
+        self.addCleanup(lambda: self.assertEqual(other.stop(), 0, other.text()[-4000:]))
+        return other
+
+    def assert_one_successor(self, answers):
+        self.assertEqual({answer.status for answer in answers}, {200}, answers)
+        tokens = {answer.json()["refreshToken"] for answer in answers}
+        self.assertEqual(len(tokens), 1)
+        self.refreshed(tokens.pop())
+
+    def test_refresh__racing_uses_get_one_successor(self):
         for _ in range(5):
-            token = self.session()["refreshToken"]
-            apis = [module.server.api() for _ in range(12)]
-            for api in apis:
-                api.get("/livez")  # connected before the race begins
-            answers = together(12, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
-            for api in apis:
-                api.close()
-            self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 11)
-            winner = next(answer.json() for answer in answers if answer.status == 200)
-            self.assert_problem(self.refresh(winner["refreshToken"]), 401)
+            self.assert_one_successor(self.race([module.server], 12))
+
+    def test_refresh__racing_processes_give_one_successor_too(self):
+        servers = [module.server, self.other_process()]
+        for _ in range(5):
+            self.assert_one_successor(self.race(servers, 8))
+
+    def test_refresh__without_a_grace_racing_uses_have_one_winner_and_end_the_session(self):
+        strict = [self.other_process(JWT_REFRESH_GRACE="0s"), self.other_process(JWT_REFRESH_GRACE="0s")]
+        for servers in (strict[:1], strict):
+            for _ in range(5):
+                answers = self.race(servers, 8)
+                self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 7)
+                winner = next(answer.json() for answer in answers if answer.status == 200)
+                self.assert_problem(self.refresh(winner["refreshToken"]), 401)
         self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 1)  # that of register()
 
-    def test_refresh__racing_processes_have_one_winner_too(self):
-        with_two = [module.server, module.server.api_process().ready()]
-        try:
-            for _ in range(5):
-                token = self.session()["refreshToken"]
-                apis = [with_two[number % 2].api() for number in range(8)]
-                for api in apis:
-                    api.get("/livez")
-                answers = together(8, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
-                for api in apis:
-                    api.close()
-                self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 7)
-                self.assert_problem(self.refresh(next(a.json() for a in answers if a.status == 200)["refreshToken"]), 401)
-        finally:
-            self.assertEqual(with_two[1].stop(), 0, with_two[1].text()[-4000:])
+    def test_refresh__of_a_process_with_the_next_secret_gives_the_same_successor(self):
+        rotated = self.other_process(JWT_SECRET="the secret that comes next, also long enough", JWT_SECRET_PREVIOUS=support.SECRET)
+        token = self.session()["refreshToken"]
+        before = self.refreshed(token)["refreshToken"]
+        api = rotated.api()
+        self.addCleanup(api.close)
+        after = api.post("/v1/auth/refresh", {"refreshToken": token}, token=None)
+        self.assertEqual((after.status, after.json()["refreshToken"]), (200, before))
 
     def test_refresh__of_many_sessions_at_once_mixes_nobody_up(self):
         users = [self.other() for _ in range(6)]
