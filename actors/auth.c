@@ -248,7 +248,7 @@ static void check_current(struct mr_actor *self, struct mr_attempt *attempt, con
     mr_status status;
 
     if (row < 0 || is_late(self, attempt->message)) {
-        mr_step_fail(self, attempt, row < 0 ? MR_UNAUTHORIZED : MR_TIMEOUT);
+        mr_step_fail(self, attempt, row < 0 ? MR_INVALID_TOKEN : MR_TIMEOUT);
         return;
     }
     mr_rows_get(rows, (unsigned)row, 1, &hash);
@@ -300,10 +300,38 @@ static void on_password_change(struct mr_actor *self, struct mr_message *const *
     free(attempts);
 }
 
+/* ---- Sign out ---- */
+
+static void hash_token(struct mr_message *message, char hash[MR_TOKEN_HASH])
+{
+    struct mr_value *token = &message->values[mr_field_index(MR_OP_sign_out, "refreshToken")];
+
+    if (!token->present)
+        return;
+    mr_grant_hash(hash, token->text);
+    token->text = mr_slice_of(hash);
+}
+
+/* The token itself goes nowhere from here: statement and log of the server see its hash. */
+static void on_sign_out(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    char(*hashes)[MR_TOKEN_HASH] = calloc(count, sizeof *hashes);
+
+    for (unsigned i = 0; i < count; i++)
+        if (hashes != NULL)
+            hash_token(messages[i], hashes[i]);
+        else
+            mr_answer_error(self, messages[i], MR_NO_MEMORY, NULL, NULL, NULL);
+    if (hashes != NULL)
+        mr_answer_by_sql(self, messages, count);
+    free(hashes);
+}
+
 static mr_code_handler *const handlers[MR_OP_COUNT] = {
     [MR_OP_register] = on_register,
     [MR_OP_sign_in] = on_sign_in,
     [MR_OP_refresh] = on_refresh,
+    [MR_OP_sign_out] = on_sign_out,
     [MR_OP_password_change] = on_password_change,
 };
 

@@ -70,6 +70,17 @@ static void keep_question(struct exchange *exchange, const struct mr_http_reques
     }
 }
 
+/* Of an OPTIONAL operation, whose caller need not be known: then there has to be something else in its place. */
+static mr_status check_credential(const struct exchange *exchange, const struct mr_route *route,
+                                  const struct mr_request *message)
+{
+    const char *credential = mr_op_info(route->op)->traits->credential;
+
+    if (credential == NULL || exchange->identity == MR_OK || message->values[mr_field_index(route->op, credential)].present)
+        return MR_OK;
+    return exchange->identity;
+}
+
 static void send_message(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
                          struct mr_slice body, const struct mr_principal *principal)
 {
@@ -79,6 +90,8 @@ static void send_message(struct exchange *exchange, const struct mr_route *route
     const char *detail;
     mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
 
+    if (status == MR_OK)
+        status = check_credential(exchange, route, &message);
     if (status == MR_OK) {
         if (mr_op_info(route->op)->traits->shape == MR_SHAPE_MANY)
             keep_question(exchange, request);
@@ -127,17 +140,18 @@ mr_status dispatch_identify(struct exchange *exchange, const struct mr_http_requ
 {
     struct gateway *gateway = exchange->gateway;
     enum mr_access access = mr_op_info(exchange->op)->access;
-    bool is_known = access == MR_ACCESS_PUBLIC;
-    mr_status status = MR_OK;
 
-    if (!is_known)
-        status = mr_authenticate(caller, gateway->tokens, request, gateway->config->jwt_secret,
-                                 gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
-    if (!admit(exchange, request, !is_known && status == MR_OK ? caller : NULL))
+    exchange->identity = MR_UNAUTHORIZED;
+    if (access != MR_ACCESS_PUBLIC)
+        exchange->identity = mr_authenticate(caller, gateway->tokens, request, gateway->config->jwt_secret,
+                                             gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
+    if (!admit(exchange, request, exchange->identity == MR_OK ? caller : NULL))
         return MR_RATE_LIMITED;
-    if (status == MR_OK && access == MR_ACCESS_ADMIN && caller->role != MR_ROLE_ADMIN)
+    if (access == MR_ACCESS_PUBLIC || access == MR_ACCESS_OPTIONAL)
+        return MR_OK;
+    if (exchange->identity == MR_OK && access == MR_ACCESS_ADMIN && caller->role != MR_ROLE_ADMIN)
         return MR_FORBIDDEN;
-    return status;
+    return exchange->identity;
 }
 
 static void pass_on(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
@@ -153,7 +167,7 @@ static void pass_on(struct exchange *exchange, const struct mr_route *route, con
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
     else if (info->traits->cache_s == 0 || !answer_from_cache(exchange, route))
-        send_message(exchange, route, request, body, info->access != MR_ACCESS_PUBLIC ? &caller : NULL);
+        send_message(exchange, route, request, body, exchange->identity == MR_OK ? &caller : NULL);
 }
 
 /* Also where nothing would ever read them: what is no text is no target. */

@@ -78,6 +78,7 @@ struct exchange {
     uint64_t cache_generation;    /* when the message was sent */
     char cache_key[MR_CACHE_KEY]; /* of an op that may be cached */
     char if_none_match[128];
+    mr_status identity; /* MR_OK: the caller is known; else the 401 of an op that has to know them */
     bool has_user;
     uint8_t user_id[16]; /* of the caller */
     uint8_t new_id[16];  /* the id made for the message, for Location */
@@ -160,7 +161,10 @@ void connection_resume(struct connection *self);
 void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body);
 void dispatch_fault(struct connection *connection, const struct mr_http_request *request, mr_status fault);
 
-/* The first steps of every request: an exchange (NULL: the connection is as good as dead), and who asks for it. */
+/*
+ * The first steps of every request: an exchange (NULL: the connection is as good as dead), and who asks for it. `caller` is
+ * set when exchange->identity is MR_OK, which it need not be for a public or optional operation.
+ */
 struct exchange *dispatch_begin(struct connection *connection, const struct mr_http_request *request);
 mr_status dispatch_identify(struct exchange *exchange, const struct mr_http_request *request,
                             struct mr_principal *caller) MR_WARN_UNUSED;

@@ -28,7 +28,7 @@ static const char preflight_headers[] = "Access-Control-Allow-Headers: authoriza
                                         "Access-Control-Max-Age: 600\r\n";
 
 static const char exposed_headers[] = "Access-Control-Expose-Headers: allow, etag, link, location, ratelimit, "
-                                      "ratelimit-policy, retry-after, x-request-id\r\n";
+                                      "ratelimit-policy, retry-after, www-authenticate, x-request-id\r\n";
 
 /* The problem type that the draft of the RateLimit headers registers for a 429. */
 static const char quota_exceeded[] = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -281,6 +281,8 @@ static const char *headers_of(mr_status status, const struct exchange *exchange)
 {
     int http = mr_status_http(status);
 
+    if (status == MR_INVALID_TOKEN)
+        return "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
     if (http == 401)
         return "WWW-Authenticate: Bearer\r\n";
     if (http == 503)

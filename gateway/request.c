@@ -205,11 +205,12 @@ static void add_fingerprints(struct mr_request *self, enum mr_op op)
 
 /* ---- The whole ---- */
 
-static bool wants_body(const struct mr_field *fields)
+/* Who has an access token need not give the credential that stands in for one, nor then a body. */
+static bool wants_body(const struct mr_traits *traits, struct mr_slice body)
 {
-    for (; fields->name != NULL; fields++)
-        if (fields->from == MR_BODY)
-            return true;
+    for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
+        if (field->from == MR_BODY)
+            return body.len > 0 || traits->credential == NULL;
     return false;
 }
 
@@ -223,6 +224,18 @@ static void set_int(struct mr_value *value, int64_t integer)
     *value = (struct mr_value){.present = true, .integer = integer};
 }
 
+/* Nobody is signed in where an operation leaves that open; then there is no value. */
+static void read_token_field(struct mr_value *value, const struct mr_field *field, const struct mr_principal *principal)
+{
+    if (principal == NULL)
+        return;
+    value->present = field->from != MR_TOKEN_SESSION || principal->has_session;
+    if (field->from == MR_TOKEN_ADMIN)
+        value->boolean = principal->role == MR_ROLE_ADMIN;
+    else
+        memcpy(value->uuid, field->from == MR_TOKEN_USER ? principal->user_id : principal->session_id, 16);
+}
+
 static mr_status read_field(struct mr_request *self, unsigned i, const struct mr_field *field, const struct mr_route *route,
                             const struct mr_http_request *http, const struct mr_request_facts *facts)
 {
@@ -233,16 +246,8 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
     case MR_QUERY: return read_query_field(self, i, field, http->query);
     case MR_TOKEN_USER:
-        memcpy(self->values[i].uuid, facts->principal->user_id, 16);
-        self->values[i].present = true;
-        break;
     case MR_TOKEN_ADMIN:
-        self->values[i] = (struct mr_value){.present = true, .boolean = facts->principal->role == MR_ROLE_ADMIN};
-        break;
-    case MR_TOKEN_SESSION:
-        memcpy(self->values[i].uuid, facts->principal->session_id, 16);
-        self->values[i].present = facts->principal->has_session;
-        break;
+    case MR_TOKEN_SESSION: read_token_field(&self->values[i], field, facts->principal); break;
     case MR_NEW_ID:
         memcpy(self->values[i].uuid, facts->new_id, 16);
         self->values[i].present = true;
@@ -296,12 +301,13 @@ static void complete_field(struct mr_request *self, unsigned i, const struct mr_
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
                           struct mr_slice body, const struct mr_request_facts *facts, const char **detail)
 {
-    const struct mr_field *fields = mr_op_info(route->op)->traits->fields;
+    const struct mr_traits *traits = mr_op_info(route->op)->traits;
+    const struct mr_field *fields = traits->fields;
     mr_status status = MR_OK;
 
     *detail = NULL;
     memset(out, 0, sizeof *out);
-    if (wants_body(fields))
+    if (wants_body(traits, body))
         status = read_json(out, http, body, detail);
     for (unsigned i = 0; status == MR_OK && fields[i].name != NULL; i++) {
         size_t before = out->errors.len;

@@ -166,18 +166,22 @@ WITH k AS (
 SELECT n FROM changed;
 
 -- name: sign_out
--- The session that is named, if it is the caller's; all of the caller's when none is.
+-- The session that the access token names, if it is the caller's, and all of the caller's when it names none; and the
+-- session of the refresh token, live or not. The third parameter is the hash of that: the actor has replaced the token by
+-- it. Nobody learns whether it was known.
 WITH k AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (user_id, session_id, n)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k (user_id, session_id, token_hash, n)
 ), meant AS (
     SELECT s.id FROM k JOIN session s ON s.id = k.session_id AND s.user_id = k.user_id
      UNION
     SELECT s.id FROM k JOIN session s ON s.user_id = k.user_id AND k.session_id IS NULL
+     UNION
+    SELECT t.session_id FROM k JOIN refresh_token t ON t.token_hash = decode(k.token_hash, 'hex')
 ), locked AS (
     SELECT s.id FROM session s JOIN meant ON meant.id = s.id ORDER BY s.id FOR UPDATE OF s
 ), ended AS (
     DELETE FROM session s USING locked WHERE s.id = locked.id
 )
-SELECT k.n, CASE WHEN u.id IS NULL THEN 401 END AS "$status"
+SELECT k.n, CASE WHEN u.id IS NULL AND k.token_hash IS NULL THEN 401 END AS "$status"
   FROM k
   LEFT JOIN app_user u ON u.id = k.user_id;

@@ -555,37 +555,44 @@ static void test_session__passwords_change_in_a_batch_each_once(void **state)
     assert_int_equal(status_of(self, send_sign_in(self, "user2", "new horse 3")), MR_BAD_CREDENTIALS);
 }
 
-static unsigned send_sign_out(struct fixture *self, unsigned user, unsigned session)
+/* As user `user` in session `session` (0: in none), or as nobody (user 0); with a refresh token unless that is NULL. */
+static unsigned send_sign_out(struct fixture *self, unsigned user, unsigned session, const char *token)
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
     uint8_t id[16];
 
     make_id(id, 1, user);
-    set_id(&values[mr_field_index(MR_OP_sign_out, "userId")], id);
+    if (user != 0)
+        set_id(&values[mr_field_index(MR_OP_sign_out, "userId")], id);
     if (session != 0)
         set_id(&values[mr_field_index(MR_OP_sign_out, "sessionId")], (uint8_t[16]){[15] = (uint8_t)session});
-    return driver_send(self->driver, MR_OP_sign_out, values, id);
+    if (token != NULL)
+        set_text(&values[mr_field_index(MR_OP_sign_out, "refreshToken")], token);
+    return driver_send(self->driver, MR_OP_sign_out, values, user != 0 ? id : NULL);
 }
 
 static void test_session__signout_in_a_batch_ends_what_each_means(void **state)
 {
     struct fixture *self = *state;
-    struct plug plug;
-    unsigned sent[4];
+    unsigned sent[9];
 
-    for (unsigned number = 1; number <= 6; number++)
+    for (unsigned number = 1; number <= 12; number++)
         add_session(self, number, (number + 1) / 2, 2); /* 1 and 2 are of user1, ... */
-    plug = plug_writer(self->driver, self->database);
-    sent[0] = send_sign_out(self, 1, 2);
-    sent[1] = send_sign_out(self, 2, 0);
-    sent[2] = send_sign_out(self, 3, 1); /* not theirs */
-    sent[3] = send_sign_out(self, 77, 0);
-    plug_pull(&plug);
-    for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(status_of(self, sent[i]), MR_OK);
-    assert_int_equal(status_of(self, sent[3]), MR_UNAUTHORIZED);
-    for (unsigned number = 1; number <= 6; number++)
-        assert_int_equal(has_session(self, number), number == 1 || number >= 5);
+    plug(self);
+    sent[0] = send_sign_out(self, 1, 2, NULL);
+    sent[1] = send_sign_out(self, 2, 0, NULL);
+    sent[2] = send_sign_out(self, 3, 1, NULL);        /* not theirs */
+    sent[3] = send_sign_out(self, 77, 0, NULL);       /* there is no such user */
+    sent[4] = send_sign_out(self, 0, 0, "token-7-2"); /* live */
+    sent[5] = send_sign_out(self, 0, 0, "token-8-1"); /* spent */
+    sent[6] = send_sign_out(self, 0, 0, "token-8-9"); /* unknown */
+    sent[7] = send_sign_out(self, 5, 9, "token-11-2");
+    sent[8] = send_sign_out(self, 77, 0, "token-12-2");
+    unplug(self, MR_OP_sign_out);
+    for (unsigned i = 0; i < 9; i++)
+        assert_int_equal(status_of(self, sent[i]), i == 3 ? MR_INVALID_TOKEN : MR_OK);
+    for (unsigned number = 1; number <= 12; number++)
+        assert_int_equal(has_session(self, number), number == 1 || number == 5 || number == 6 || number == 10);
 }
 
 #define TEST(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
