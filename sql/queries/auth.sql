@@ -73,7 +73,8 @@ SELECT k.n FROM k JOIN kept ON kept.id = k.id;
 --   grace  it was spent for another id, not longer ago than the grace, and its heir is live: the heir is handed out again
 --   over   it expired unspent, or the password has changed since
 --   reuse  somebody has a copy of it: the session ends
--- Heirs are made when their token is spent, so their created_at says when that was.
+-- Heirs are made when their token is spent, so their created_at says when that was. It may lie ahead of now(), which is
+-- older than the snapshot; without a grace that is a reuse all the same.
 --
 -- A live token that another transaction, or another message of this batch, spends first gets a row without an heir: run
 -- the statement again, and its new snapshot shows what the token is worth.
@@ -88,7 +89,7 @@ WITH k AS (
                 WHEN t.next_id IS NULL AND (t.expires_at <= now() OR u.password_version <> s.password_version) THEN 'over'
                 WHEN t.next_id IS NULL THEN 'live'
                 WHEN heir.next_id IS NULL AND heir.expires_at > now() AND u.password_version = s.password_version
-                     AND heir.created_at > now() - k.grace_ms * interval '1 ms' THEN 'grace'
+                     AND k.grace_ms > 0 AND heir.created_at > now() - k.grace_ms * interval '1 ms' THEN 'grace'
                 ELSE 'reuse'
            END AS worth
       FROM k

@@ -351,6 +351,18 @@ static void test_session__a_grace_ends_when_the_heir_is_spent(void **state)
     assert_int_equal(status_of(self, send_refresh(self, live)), MR_BAD_REFRESH_TOKEN);
 }
 
+/* The heir's transaction began after ours, and committed before our statement took its snapshot. */
+static void test_session__an_heir_of_the_future_is_no_grace_where_there_is_none(void **state)
+{
+    struct fixture *self = *state;
+
+    add_session(self, 1, 1, 1);
+    heir_of(self, "token-1-1");
+    sql_exec(self->database->db, "UPDATE refresh_token SET created_at = now() + interval '1 min'");
+    assert_int_equal(status_of(self, send_refresh(self, "token-1-1")), MR_BAD_REFRESH_TOKEN);
+    assert_false(has_session(self, 1));
+}
+
 static void test_session__a_token_that_comes_many_times_in_a_batch_has_one_heir(void **state)
 {
     enum { TIMES = 20 };
@@ -612,6 +624,7 @@ int main(void)
         TEST(test_session__a_spent_token_gets_the_same_heir_within_the_grace),
         TEST(test_session__a_spent_token_ends_the_session_after_the_grace),
         TEST(test_session__a_grace_ends_when_the_heir_is_spent),
+        STRICT(test_session__an_heir_of_the_future_is_no_grace_where_there_is_none),
         TEST(test_session__a_token_that_comes_many_times_in_a_batch_has_one_heir),
         TEST(test_session__a_token_spent_this_moment_by_another_process_gets_its_heir),
         TEST(test_session__an_heir_outlives_a_rotation_of_the_secret),
