@@ -272,16 +272,14 @@ static mr_status read_connection(struct mr_http_request *out, unsigned minor)
     if (hosts == 1 && (!mr_http_header(out, "host", &value) || value.len == 0))
         return MR_INVALID;
     out->keep_alive = minor == 1;
-    if (mr_http_header(out, "connection", &value)) {
-        if (mr_http_list_has(value, "close"))
-            out->keep_alive = false;
-        else if (mr_http_list_has(value, "keep-alive"))
-            out->keep_alive = true;
-    }
+    if (mr_http_has_item(out, "connection", "close"))
+        out->keep_alive = false;
+    else if (mr_http_has_item(out, "connection", "keep-alive"))
+        out->keep_alive = true;
     /* Where a body belongs and none is announced, whatever follows cannot be trusted to be a request. */
     if (takes_body(out->verb) && mr_http_header_count(out, "content-length") == 0)
         out->keep_alive = false;
-    out->expects_continue = mr_http_header(out, "expect", &value) && mr_http_list_has(value, "100-continue");
+    out->expects_continue = mr_http_has_item(out, "expect", "100-continue");
     return MR_OK;
 }
 
@@ -388,4 +386,59 @@ bool mr_http_query_next(struct mr_slice *query, struct mr_slice *name, struct mr
     len += amp != NULL;
     *query = (struct mr_slice){query->data + len, query->len - len};
     return true;
+}
+
+bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line)
+{
+    while (*next < request->header_count) {
+        const struct mr_http_header *header = &request->headers[(*next)++];
+
+        if (!name_is(header->name, name))
+            continue;
+        *line = header->value.len > 0 ? trim(header->value) : (struct mr_slice){"", 0};
+        return true;
+    }
+    return false;
+}
+
+/* Length of what stands before the next comma outside of quoted strings (RFC 9110, 5.6.4). */
+static size_t item_length(struct mr_slice rest, bool *in_quotes)
+{
+    size_t i = 0;
+
+    for (; i < rest.len && (*in_quotes || rest.data[i] != ','); i++) {
+        if (rest.data[i] == '"')
+            *in_quotes = !*in_quotes;
+        else if (*in_quotes && rest.data[i] == '\\' && i + 1 < rest.len)
+            i++;
+    }
+    return i;
+}
+
+bool mr_http_list_item(struct mr_http_list *list, const struct mr_http_request *request, const char *name,
+                       struct mr_slice *item)
+{
+    while (!list->broken && (list->rest.len > 0 || mr_http_line_next(request, name, &list->next, &list->rest))) {
+        size_t len = item_length(list->rest, &list->broken);
+
+        if (list->broken)
+            break;
+        *item = trim((struct mr_slice){list->rest.data, len});
+        len += len < list->rest.len; /* the comma */
+        list->rest = (struct mr_slice){list->rest.data + len, list->rest.len - len};
+        if (item->len > 0)
+            return true;
+    }
+    return false;
+}
+
+bool mr_http_has_item(const struct mr_http_request *request, const char *name, const char *word)
+{
+    struct mr_http_list list = {0};
+    struct mr_slice item;
+
+    while (mr_http_list_item(&list, request, name, &item))
+        if (name_is(item, word))
+            return true;
+    return false;
 }

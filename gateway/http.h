@@ -81,6 +81,29 @@ bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
 /* Whether the comma-separated list in `value` holds `word` (lower case), without regard to case. */
 bool mr_http_list_has(struct mr_slice value, const char *word);
 
+/*
+ * Where reading a list-valued field has got to: its items, of all its lines in order (RFC 9110, 5.3 and 5.6.1). A zeroed
+ * struct is the start.
+ */
+struct mr_http_list {
+    unsigned next;        /* the header to look at next */
+    struct mr_slice rest; /* of the line at hand */
+    bool broken;          /* a quoted string does not end on its line: this is no list, and no more items come */
+};
+
+/* Takes the next line of a field, name in lower case, from header `*next` on; without blanks around it, never NULL. */
+bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line);
+
+/*
+ * Takes the next item of a list-valued field, name in lower case, without blanks around it; false at its end. Empty items
+ * are passed over; a comma inside a quoted string does not split.
+ */
+bool mr_http_list_item(struct mr_http_list *list, const struct mr_http_request *request, const char *name,
+                       struct mr_slice *item);
+
+/* Whether one of a field's items, on whatever line, is `word`; both in lower case, the items without regard to case. */
+bool mr_http_has_item(const struct mr_http_request *request, const char *name, const char *word);
+
 /* Appends `text` with %XX decoded (and + as blank when `form`). MR_INVALID for a broken escape and for %00. */
 mr_status mr_http_decode(struct mr_buf *out, struct mr_slice text, bool form) MR_WARN_UNUSED;
 
