@@ -80,10 +80,10 @@ struct exchange *exchange_new(struct connection *connection, const struct mr_htt
     self->op = MR_OP_COUNT;
     self->sent = false;
     self->has_user = false;
-    mr_buf_clear(&self->question, 512);
+    mr_buf_clear(&self->link, 512);
     self->quota.policy = NULL;
-    self->cache_key[0] = '\0';
-    self->if_none_match[0] = '\0';
+    mr_buf_clear(&self->cache_key, 512);
+    mr_preconditions_clear(&self->conditions);
     self->is_head = request != NULL && request->is_head;
     self->origin[0] = '\0';
     self->started_ms = gateway_now_ms(gateway);

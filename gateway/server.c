@@ -333,8 +333,11 @@ static mr_status open_mailboxes(struct gateway *gateway)
 static void free_exchanges(struct gateway *gateway)
 {
     for (uint32_t i = 0; i < gateway->exchange_room; i++) {
-        if (gateway->exchanges[i] != NULL)
-            mr_buf_fini(&gateway->exchanges[i]->question);
+        if (gateway->exchanges[i] != NULL) {
+            mr_buf_fini(&gateway->exchanges[i]->link);
+            mr_buf_fini(&gateway->exchanges[i]->cache_key);
+            mr_preconditions_fini(&gateway->exchanges[i]->conditions);
+        }
         free(gateway->exchanges[i]);
     }
     free(gateway->exchanges);

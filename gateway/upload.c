@@ -7,9 +7,9 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "gateway/internal.h"
+#include "gateway/media.h"
 #include "gateway/request.h"
 
 struct upload {
@@ -24,22 +24,6 @@ struct upload {
     struct mr_buf part;
 };
 
-/* The one of "one|of|these" that the Content-Type names; its parameters do not matter. */
-static bool match_type(const char *types, struct mr_slice given, struct mr_slice *out)
-{
-    size_t len = 0;
-
-    while (len < given.len && given.data[len] != ';' && given.data[len] != ' ')
-        len++;
-    for (const char *at = types; at != NULL; at = strchr(at, '|')) {
-        at += *at == '|';
-        *out = (struct mr_slice){at, strcspn(at, "|")};
-        if (out->len == len && strncasecmp(at, given.data, len) == 0)
-            return true;
-    }
-    return false;
-}
-
 const struct mr_upload *upload_of(const struct mr_http_request *request)
 {
     struct mr_route route;
@@ -49,38 +33,45 @@ const struct mr_upload *upload_of(const struct mr_http_request *request)
     return mr_op_info(route.op)->traits->upload;
 }
 
+/* What can be said before a byte of the body is read. `errors` (zeroed) and `detail` say more. */
 static mr_status open_upload(struct upload *self, struct exchange *exchange, const struct mr_http_request *request,
-                             enum mr_op op)
+                             struct mr_request *errors, const char **detail)
 {
-    struct mr_slice type;
-    mr_status status;
+    const struct mr_upload *traits = mr_op_info(self->op)->traits->upload;
+    enum mr_coding coding;
+    mr_status status = dispatch_identify(exchange, request, &self->caller);
 
-    self->op = exchange->op = op;
-    status = dispatch_identify(exchange, request, &self->caller);
-    if (status != MR_OK)
-        return status;
-    if (!mr_http_header(request, "content-type", &type) ||
-        !match_type(mr_op_info(op)->traits->upload->types, type, &self->type))
-        return MR_MEDIA_TYPE;
+    if (status == MR_OK)
+        status = mr_media_coding(request, traits->takes_gzip, &coding);
+    if (status == MR_OK)
+        status = mr_media_type(request, traits->types, &self->type, detail);
+    if (status == MR_OK)
+        status = mr_preconditions_read(&exchange->conditions, request);
+    if (status == MR_OK)
+        status = mr_request_conditions(errors, self->op, &exchange->conditions, detail);
     self->left = (size_t)request->content_length;
     self->ends_ms = exchange->started_ms + exchange->gateway->config->body_timeout;
-    return MR_OK;
+    return status;
 }
 
-static const char *detail_of(mr_status status, const struct mr_upload *traits, char *out, size_t room)
+static void refuse(struct exchange *exchange, mr_status status, const char *detail, const struct mr_request *errors)
 {
-    if (status != MR_MEDIA_TYPE)
-        return NULL;
-    snprintf(out, room, "The body has to be one of %s.", traits->types);
-    return out;
+    char types[128];
+
+    if (status == MR_MEDIA_TYPE && detail == NULL) {
+        snprintf(types, sizeof types, "The body has to be one of %s.", mr_op_info(exchange->op)->traits->upload->types);
+        detail = types;
+    }
+    reply_problem(exchange, status, detail, (struct mr_slice){errors->errors.data, errors->errors.len});
 }
 
 bool upload_begin(struct connection *connection, const struct mr_http_request *request)
 {
     struct upload *self = calloc(1, sizeof *self);
     struct exchange *exchange = self != NULL ? dispatch_begin(connection, request) : NULL;
+    struct mr_request errors = {.errors = {0}};
+    const char *detail = NULL;
     struct mr_route route;
-    char detail[128];
     mr_status status;
 
     if (exchange == NULL || mr_route_find(&route, request->verb, request->path, NULL) != MR_OK) {
@@ -89,13 +80,14 @@ bool upload_begin(struct connection *connection, const struct mr_http_request *r
         return false;
     }
     connection->upload = self;
-    status = open_upload(self, exchange, request, route.op);
+    self->op = exchange->op = route.op;
+    status = open_upload(self, exchange, request, &errors, &detail);
     if (status == MR_OK)
         return true;
     connection->close_after = true; /* its body is not going to be read */
     upload_free(connection);
-    reply_problem(exchange, status, detail_of(status, mr_op_info(route.op)->traits->upload, detail, sizeof detail),
-                  (struct mr_slice){0});
+    refuse(exchange, status, detail, &errors);
+    mr_request_fini(&errors);
     return false;
 }
 
