@@ -2,22 +2,14 @@
 
 #include <strings.h>
 
-/* tchar (RFC 9110, 5.6.2). */
-static bool is_token_char(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
+#include "http/grammar.h"
 
 /* Takes the token at the front; empty when there is none. */
 static struct mr_slice take_token(struct mr_slice *text)
 {
-    size_t len = 0;
-    struct mr_slice token;
+    size_t len = mr_http_span(*text, MR_HTTP_TOKEN);
+    struct mr_slice token = {text->data, len};
 
-    while (len < text->len && is_token_char(text->data[len]))
-        len++;
-    token = (struct mr_slice){text->data, len};
     *text = (struct mr_slice){text->data + len, text->len - len};
     return token;
 }
@@ -31,7 +23,7 @@ static struct mr_slice take_quoted(struct mr_slice *text)
     for (; i < text->len && text->data[i] != '"'; i++) {
         if (text->data[i] == '\\' && ++i == text->len)
             return none;
-        if (((unsigned char)text->data[i] < ' ' && text->data[i] != '\t') || text->data[i] == 0x7f)
+        if (!mr_http_is(text->data[i], MR_HTTP_VALUE))
             return none;
     }
     if (i >= text->len)
@@ -55,11 +47,6 @@ static void skip_blanks(struct mr_slice *text)
         continue;
 }
 
-static bool is_word(struct mr_slice text, const char *word)
-{
-    return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
-}
-
 /* token "=" ( token / quoted-string ), without blanks around the sign; a charset is kept, once. */
 static bool read_parameter(struct mr_media *out, struct mr_slice *text)
 {
@@ -71,7 +58,7 @@ static bool read_parameter(struct mr_media *out, struct mr_slice *text)
     value = text->len > 0 && *text->data == '"' ? take_quoted(text) : take_token(text);
     if (value.len == 0)
         return false;
-    if (!is_word(name, "charset"))
+    if (!mr_http_same_word(name, "charset"))
         return true;
     if (out->charset.len > 0)
         return false;
@@ -157,10 +144,10 @@ mr_status mr_media_type(const struct mr_http_request *request, const char *types
 
 static bool read_coding(struct mr_slice name, bool takes_gzip, enum mr_coding *out)
 {
-    bool is_gzip = is_word(name, "gzip") || is_word(name, "x-gzip");
+    bool is_gzip = mr_http_same_word(name, "gzip") || mr_http_same_word(name, "x-gzip");
 
     *out = is_gzip ? MR_CODING_GZIP : MR_CODING_IDENTITY;
-    return is_gzip ? takes_gzip : is_word(name, "identity");
+    return is_gzip ? takes_gzip : mr_http_same_word(name, "identity");
 }
 
 mr_status mr_media_coding(const struct mr_http_request *request, bool takes_gzip, enum mr_coding *out)

@@ -6,7 +6,7 @@
 #ifndef MR_GATEWAY_MEDIA_H
 #define MR_GATEWAY_MEDIA_H
 
-#include "gateway/http.h"
+#include "http/head.h"
 
 struct mr_media {
     struct mr_slice type;    /* "type/subtype", as sent */

@@ -9,7 +9,7 @@
 #ifndef MR_GATEWAY_PRECONDITION_H
 #define MR_GATEWAY_PRECONDITION_H
 
-#include "gateway/http.h"
+#include "http/head.h"
 
 enum mr_condition_kind {
     MR_CONDITION_ABSENT,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "gateway/media.h"
+#include "http/target.h"
 #include "proto/json.h"
 #include "proto/object.h"
 #include "proto/uuid.h"

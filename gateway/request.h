@@ -6,7 +6,6 @@
 #ifndef MR_GATEWAY_REQUEST_H
 #define MR_GATEWAY_REQUEST_H
 
-#include "gateway/http.h"
 #include "gateway/precondition.h"
 #include "gateway/route.h"
 #include "proto/envelope.h"

@@ -245,7 +245,7 @@ class Idempotency(WithUser):
             answer = self.create(key)
             self.assertEqual((answer.status, answer.json()["errors"][0]["field"]), (400, "Idempotency-Key"), key)
         twice = self.user.post("/v1/tasks", self.body, headers=[("Idempotency-Key", "one"), ("Idempotency-Key", "one")])
-        self.assertEqual((twice.status, twice.json()["errors"][0]["field"]), (400, "Idempotency-Key"))
+        self.assertEqual(twice.status, 400)
         self.assertEqual(self.count(), 0)
 
     def test_key__is_forgotten_after_a_day(self):

@@ -85,7 +85,7 @@ static void test_precondition__what_is_no_list_is_malformed(void **state)
         if (!mr_preconditions_malformed(&conditions))
             fail_test("row %zu was taken", i);
     }
-    read_headers(&conditions, (headers){{"If-Match", "\"3\", W/\"x\","}, {"If-None-Match", " * "}});
+    read_headers(&conditions, (headers){{"If-Match", "\"3\", W/\"x\","}, {"If-None-Match", "*"}});
     assert_false(mr_preconditions_malformed(&conditions));
     mr_preconditions_fini(&conditions);
 }
