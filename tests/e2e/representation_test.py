@@ -220,7 +220,7 @@ class Answers(WithUser):
 
     @staticmethod
     def refused_heads(server):
-        for status, data in ((400, b"GET /livez HTTP/1.1\r\nOrigin: https://app.example\r\n\r\n"), (414, make_request("GET", "/" + "a" * 9000)),
+        for status, data in ((400, b"GET /livez HTTP/1.1\r\nOrigin: https://app.example\r\n\r\n"), (414, make_request("GET", "/" + "a" * 9000, [ORIGIN])),
                              (431, make_request("GET", "/livez", [ORIGIN, ("X", "a" * 20000)])),
                              (413, make_request("POST", "/v1/tasks", [ORIGIN, ("Content-Length", "100000000")]))):
             with server.connect() as connection:
@@ -252,6 +252,10 @@ class Answers(WithUser):
             exposed = answer.header("Access-Control-Expose-Headers").split(", ")
             for name in ("etag", "link", "location", "retry-after", "www-authenticate", "accept-patch"):
                 self.assertIn(name, exposed)
+
+    def test_cors__of_a_list_is_on_refused_heads_that_told_their_origin(self):
+        for status, answer in self.refused_heads(self.limited):
+            self.assertEqual((answer.status, answer.header("Access-Control-Allow-Origin")), (status, ORIGIN[1]))
 
     def test_fields__that_a_status_must_have(self):
         for status, name in ((401, "WWW-Authenticate"), (405, "Allow"), (429, "Retry-After"), (304, "ETag"), (202, "Location")):
