@@ -165,7 +165,7 @@ static int choose_mailbox(const struct exchange *self, enum mr_op op, const stru
     const struct gateway *gateway = self->gateway;
     const struct mr_op_info *info = mr_op_info(op);
     uint64_t key = mr_message_key(op, values);
-    bool primary = has_just_written(self) || op == MR_OP_db_ping; /* health is the primary's */
+    bool primary = has_just_written(self);
     bool replica = gateway->wrote_until_ms != NULL && !primary && mr_actor_info(info->actor)->database == MR_DATABASE_REPLICA;
     unsigned candidates[MAILBOXES_MAX];
     unsigned count = 0;
