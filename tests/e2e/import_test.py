@@ -493,7 +493,7 @@ class Upload(ImportTest):
             for chunked in (False, True):
                 answer = self.send_gzip(body, chunked)
                 self.assertEqual(answer.status, 202, answer)
-                parts = self.database.query(f"SELECT encode(string_agg(bytes, '' ORDER BY n), 'escape') FROM import_part WHERE run_id = '{answer.json()['id']}'")
+                parts = self.database.query(f"SELECT encode(string_agg(bytes, '' ORDER BY part), 'escape') FROM import_part WHERE run_id = '{answer.json()['id']}'")
                 self.assertEqual(parts[0][0].encode(), text)
         self.assertEqual(self.database.query("SELECT DISTINCT total FROM job_run"), [["8000"]])
 
