@@ -158,19 +158,21 @@ static void refused(const struct fixture *self, const char *text, size_t len)
     mr_buf_fini(&problem);
 }
 
+#define REFUSED(self, text) refused(self, text, sizeof(text) - 1)
+
 static void test_secret__that_is_no_good_is_refused(void **state)
 {
     static char large[5000];
     struct fixture *self = *state;
 
     memset(large, 'x', sizeof large);
-    refused(self, "", 0);
-    refused(self, "\n", 1);
-    refused(self, "31 bytes are one byte too short\n", 32);
-    refused(self, "with a\0byte that is nothing, and long enough otherwise", 54);
-    refused(self, "in two lines, of which the first\nis long enough on its own", 59);
-    refused(self, "with a \x01 control byte, and long enough otherwise", 50);
-    refused(self, MR_EXAMPLE_JWT_SECRET, sizeof MR_EXAMPLE_JWT_SECRET - 1);
+    REFUSED(self, "");
+    REFUSED(self, "\n");
+    REFUSED(self, "31 bytes are one byte too short\n");
+    REFUSED(self, "with a\0byte that is nothing, and long enough otherwise");
+    REFUSED(self, "in two lines, of which the first\nis long enough on its own");
+    REFUSED(self, "with a \x01 control byte, and long enough otherwise");
+    REFUSED(self, MR_EXAMPLE_JWT_SECRET);
     refused(self, large, sizeof large);
     refused(self, large, MR_SECRET_ROOM);
 }
