@@ -114,6 +114,18 @@ static bool sync_directory(const char *path)
 }
 
 /* A link is made whole or not at all, and not over another's: who comes second uses the first one's. */
+static bool place(int fd, const char *draft, const char *path, const char *state_dir)
+{
+    if (!write_secret(fd))
+        return false;
+    if (link(draft, path) != 0)
+        return errno == EEXIST;
+    if (!sync_directory(state_dir))
+        return false;
+    mr_log(MR_LOG_INFO, "made a secret for the tokens", mr_log_text("path", path));
+    return true;
+}
+
 static mr_status make_file(const char *state_dir, const char *path, struct mr_buf *problem)
 {
     char draft[PATH_MAX];
@@ -127,7 +139,7 @@ static mr_status make_file(const char *state_dir, const char *path, struct mr_bu
     fd = mkostemp(draft, O_CLOEXEC);
     if (fd < 0)
         return fail(problem, "make it", path);
-    made = write_secret(fd) && (link(draft, path) == 0 || errno == EEXIST) && sync_directory(state_dir);
+    made = place(fd, draft, path, state_dir);
     if (!made)
         (void)fail(problem, "write it", path);
     close(fd);
@@ -151,8 +163,6 @@ static mr_status make(char out[MR_SECRET_ROOM], const char *state_dir, struct mr
         status = read_file(out, path.data, problem);
     if (status == MR_NOT_FOUND)
         status = fail(problem, "read what is there", path.data); /* a link that leads nowhere */
-    if (status == MR_OK)
-        mr_log(MR_LOG_INFO, "made a secret for the tokens", mr_log_text("path", path.data));
     mr_buf_fini(&path);
     return status;
 }
