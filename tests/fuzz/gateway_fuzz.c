@@ -19,13 +19,13 @@
 #include "tests/fuzz/gateway/time.h"
 
 enum {
-    STEPS_MAX = 256,     /* of an input */
-    SENT_MAX = 4 << 20,  /* bytes that an input sends in all */
-    TURNS_MAX = 20000,   /* that the loop may take to come to rest */
-    LIFE_MS = 300000,    /* in which the connections of an input end by themselves */
-    APART_MS = 600000,   /* between two inputs: what is remembered for a time is forgotten */
-    LIVE_MAX = 64,         /* blocks of memory that the gateway keeps between inputs, for the next requests */
-    INPUTS_MAX = 1000     /* that one gateway serves */
+    STEPS_MAX = 256,    /* of an input */
+    SENT_MAX = 4 << 20, /* bytes that an input sends in all */
+    TURNS_MAX = 20000,  /* that the loop may take to come to rest */
+    LIFE_MS = 300000,   /* in which the connections of an input end by themselves */
+    APART_MS = 600000,  /* between two inputs: what is remembered for a time is forgotten */
+    LIVE_MAX = 64,      /* blocks of memory that the gateway keeps between inputs, for the next requests */
+    INPUTS_MAX = 1000   /* that one gateway serves */
 };
 
 /* What is left of the input. */
