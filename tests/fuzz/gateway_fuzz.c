@@ -214,7 +214,6 @@ static void step_fail(struct program *program)
 {
     unsigned after = next(program);
 
-    clients_excuse();
     memory_fail(after % 64, after / 64 + 1);
 }
 
@@ -467,6 +466,7 @@ static void finish(const struct program *program)
         pass(1000);
     }
     clients_check();
+    memory_heal();
     check_no_connection_is_left();
     stub_speak_up(0, 0);
     pass(APART_MS);
@@ -480,14 +480,14 @@ static void finish(const struct program *program)
 }
 
 /* Of LeakSanitizer, where the program is built with it. */
-int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+int leaks(void) __asm__("__lsan_do_recoverable_leak_check") __attribute__((weak));
 
 /* Now and then, since it takes as long as many inputs: nothing is left of a gateway that has ended. */
 static void look_for_leaks(void)
 {
     front_stop();
-    if (__lsan_do_recoverable_leak_check != NULL)
-        must(__lsan_do_recoverable_leak_check() == 0);
+    if (leaks != NULL)
+        must(leaks() == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -44,9 +44,6 @@ bool clients_work(void);
 /* Time went by: who was slow with sending or reading need not be answered. */
 void clients_aged(void);
 
-/* Memory failed: from now on nobody need be answered. */
-void clients_excuse(void);
-
 /* Nobody holds back any more; bodies that have not come will not come. */
 void clients_finish(void);
 bool clients_all_ended(void);

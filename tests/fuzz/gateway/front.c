@@ -50,13 +50,13 @@ static struct {
 } front;
 
 /* What the gateway logs goes nowhere (--wrap), or to standard error with FUZZ_LOG set. */
-void __real_mr_log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields);
-void __wrap_mr_log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields);
+void real_log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields) __asm__("__real_mr_log_line");
+void log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields) __asm__("__wrap_mr_log_line");
 
-void __wrap_mr_log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields)
+void log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields)
 {
     if (getenv("FUZZ_LOG") != NULL)
-        __real_mr_log_line(level, message, fields);
+        real_log_line(level, message, fields);
 }
 
 static const char *get(const char *name)

@@ -6,14 +6,14 @@
 
 #include "tests/fuzz/fuzz.h"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void __wrap_free(void *block);
+void *real_malloc(size_t size) __asm__("__real_malloc");
+void *real_calloc(size_t count, size_t size) __asm__("__real_calloc");
+void *real_realloc(void *old, size_t size) __asm__("__real_realloc");
+void real_free(void *block) __asm__("__real_free");
+void *our_malloc(size_t size) __asm__("__wrap_malloc");
+void *our_calloc(size_t count, size_t size) __asm__("__wrap_calloc");
+void *our_realloc(void *old, size_t size) __asm__("__wrap_realloc");
+void our_free(void *block) __asm__("__wrap_free");
 
 enum { SLOTS = 1 << 16 };
 
@@ -33,6 +33,11 @@ void memory_fail(unsigned after, unsigned count)
 {
     to_succeed = after;
     to_fail = count;
+}
+
+void memory_heal(void)
+{
+    to_fail = 0;
     failed = false;
 }
 
@@ -122,26 +127,26 @@ static void forget(const void *block)
         }
 }
 
-void *__wrap_malloc(size_t size)
+void *our_malloc(size_t size)
 {
-    return fails() ? NULL : note(__real_malloc(size));
+    return fails() ? NULL : note(real_malloc(size));
 }
 
-void *__wrap_calloc(size_t count, size_t size)
+void *our_calloc(size_t count, size_t size)
 {
-    return fails() ? NULL : note(__real_calloc(count, size));
+    return fails() ? NULL : note(real_calloc(count, size));
 }
 
-void *__wrap_realloc(void *old, size_t size)
+void *our_realloc(void *old, size_t size)
 {
     if (fails())
         return NULL;
     forget(old);
-    return note(__real_realloc(old, size));
+    return note(real_realloc(old, size));
 }
 
-void __wrap_free(void *block)
+void our_free(void *block)
 {
     forget(block);
-    __real_free(block);
+    real_free(block);
 }

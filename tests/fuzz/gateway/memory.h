@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of what the gateway allocates from now on, the first `after` succeed and `count` more fail; 0 of them: all is well. */
+/* Of what the gateway allocates from now on, the first `after` succeed and `count` more fail. */
 void memory_fail(unsigned after, unsigned count);
 
 /* Whether the gateway runs in this thread: nobody else's allocations are counted. */
@@ -24,7 +24,8 @@ void memory_known(void);
 /* Blocks that the gateway has allocated and not freed. */
 unsigned memory_live(void);
 
-/* Whether any allocation has failed since the last memory_fail. */
+/* Whether any allocation has failed since memory_heal, from which on all is well. */
 bool memory_has_failed(void);
+void memory_heal(void);
 
 #endif

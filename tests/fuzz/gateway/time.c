@@ -55,21 +55,21 @@ const struct mr_clock virtual_clock = {.wall_ms = wall_ms, .mono_ms = mono_ms};
 
 /* ---- In place of the C library's ---- */
 
-int clock_gettime(clockid_t id, struct timespec *out)
+int clock_gettime(clockid_t clock_id, struct timespec *tp)
 {
-    int64_t us = now_us + (id == CLOCK_REALTIME ? born_s * 1000000 : 0);
+    int64_t us = now_us + (clock_id == CLOCK_REALTIME ? born_s * 1000000 : 0);
 
     if (mode == TIME_REAL)
-        return (int)syscall(SYS_clock_gettime, id, out);
-    out->tv_sec = (time_t)(us / 1000000);
-    out->tv_nsec = (long)(us % 1000000) * 1000;
+        return (int)syscall(SYS_clock_gettime, clock_id, tp);
+    tp->tv_sec = (time_t)(us / 1000000);
+    tp->tv_nsec = (long)(us % 1000000) * 1000;
     return 0;
 }
 
-int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
+int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 {
     /* A moment goes by with each turn: libev lets a timer that is late come again at once, and then not before. */
-    int count = (int)syscall(SYS_epoll_pwait, fd, events, most, mode == TIME_REAL ? timeout : 0, NULL, 8);
+    int count = (int)syscall(SYS_epoll_pwait, epfd, events, maxevents, mode == TIME_REAL ? timeout : 0, NULL, 8);
 
     if (mode == TIME_REAL)
         return count;

@@ -22,7 +22,7 @@ enum time_mode {
 };
 
 /* Of the calling thread; returns the mode before. */
-enum time_mode time_enter(enum time_mode mode);
+enum time_mode time_enter(enum time_mode wanted);
 
 void time_advance(int64_t ms);
 int64_t time_now_ms(void);
