@@ -1,18 +1,12 @@
-/*
- * reply: from the outcome of a request to the bytes of a response.
- *
- * Head and body leave in one write: two would halve the rate.
- */
-#include <libwebsockets.h>
-#include <stdio.h>
-#include <time.h>
+#include "gateway/reply.h"
 
-#include "gateway/internal.h"
+#include <stdio.h>
+
 #include "proto/json.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
-enum { SLOW_MS = 1000, KEEP_BYTES = 256 * 1024 };
+enum { SLOW_MS = 1000 };
 
 /* Those of every response. HSTS counts once the balancer speaks TLS, and is ignored on plain HTTP (RFC 6797, 8.1). */
 static const char security_headers[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
@@ -40,6 +34,12 @@ void reply_setup(struct gateway *gateway)
         mr_buf_text(&gateway->fixed, "Vary: Origin\r\n");
 }
 
+void reply_any_origin(struct exchange *exchange)
+{
+    if (strcmp(exchange->gateway->config->cors_allowed_origin, "*") == 0)
+        strcpy(exchange->origin, "*");
+}
+
 /* `*` answers everybody alike; a list answers its members and leaves the others without a word. */
 void reply_origin(struct exchange *exchange, const struct mr_http_request *request)
 {
@@ -60,19 +60,6 @@ void reply_origin(struct exchange *exchange, const struct mr_http_request *reque
         memcpy(exchange->origin, origin.data, origin.len);
         exchange->origin[origin.len] = '\0';
     }
-}
-
-static const char *date(struct gateway *gateway)
-{
-    int64_t now_s = mr_wall_ms(gateway->clock) / 1000;
-    time_t seconds = (time_t)now_s;
-    struct tm utc;
-
-    if (now_s != gateway->date_s) {
-        gateway->date_s = now_s;
-        strftime(gateway->date, sizeof gateway->date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
-    }
-    return gateway->date;
 }
 
 static void log_outcome(const struct exchange *exchange, int http)
@@ -105,26 +92,11 @@ static void write_quota(struct mr_buf *out, const struct mr_quota *quota, int ht
         mr_buf_printf(out, "Retry-After: %u\r\n", quota->reset_s);
 }
 
-static void write_head(struct exchange *exchange, struct mr_buf *out, int http, const char *type, size_t body_len,
-                       const char *extra_headers)
+static void write_headers(struct exchange *exchange, struct mr_buf *out, int http, const char *extra_headers)
 {
     struct gateway *gateway = exchange->gateway;
 
-    mr_buf_text(out, "HTTP/1.1 ");
-    mr_buf_int(out, http);
-    mr_buf_char(out, ' ');
-    mr_buf_text(out, mr_http_reason(http));
-    mr_buf_text(out, "\r\nDate: ");
-    mr_buf_text(out, date(gateway));
-    if (type != NULL) {
-        mr_buf_text(out, "\r\nContent-Type: ");
-        mr_buf_text(out, type);
-    }
-    if (http != 204 && http != 304) {
-        mr_buf_text(out, "\r\nContent-Length: ");
-        mr_buf_int(out, (long long)body_len);
-    }
-    mr_buf_text(out, "\r\nX-Request-Id: ");
+    mr_buf_text(out, "X-Request-Id: ");
     mr_buf_text(out, exchange->request_id);
     mr_buf_text(out, "\r\n");
     if (exchange->origin[0] != '\0') {
@@ -140,33 +112,17 @@ static void write_head(struct exchange *exchange, struct mr_buf *out, int http, 
         mr_buf_text(out, extra_headers);
     if (exchange->quota.policy != NULL)
         write_quota(out, &exchange->quota, http);
-    if (exchange->connection->close_after)
-        mr_buf_text(out, "Connection: close\r\n");
-    mr_buf_text(out, "\r\n");
 }
 
-/* Writes the response, ends the exchange and lets the connection go on. */
 static void respond(struct exchange *exchange, int http, const char *type, struct mr_slice body, const char *extra_headers)
 {
-    struct connection *connection = exchange->connection;
-    struct gateway *gateway = exchange->gateway;
-    struct mr_buf *out = &gateway->out;
-    size_t len;
+    struct mr_http_connection *connection = exchange->connection;
 
-    connection->close_after |= gateway->draining;
-    mr_buf_clear(out, KEEP_BYTES);
-    if (mr_buf_reserve(out, LWS_PRE) != NULL)
-        out->len = LWS_PRE;
-    write_head(exchange, out, http, type, body.len, extra_headers);
-    if (!exchange->is_head)
-        mr_buf_slice(out, body);
+    write_headers(exchange, mr_http_respond(connection, http, type, body.len), http, extra_headers);
+    mr_http_respond_end(connection, body);
     log_outcome(exchange, http);
     count_outcome(exchange, http);
-    exchange_free(exchange);
-    len = out->len - LWS_PRE;
-    if (out->failed || lws_write(connection->wsi, (unsigned char *)out->data + LWS_PRE, len, LWS_WRITE_RAW) < (int)len)
-        connection->dead = true;
-    connection_answered(connection);
+    exchange_end(exchange);
 }
 
 void reply_json(struct exchange *exchange, int http, struct mr_slice body, const char *extra_headers)

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <strings.h>
 
+#include "http/target.h"
 #include "proto/json.h"
 #include "proto/object.h"
 #include "proto/uuid.h"

@@ -6,7 +6,7 @@
 #ifndef MR_GATEWAY_REQUEST_H
 #define MR_GATEWAY_REQUEST_H
 
-#include "gateway/http.h"
+#include "http/head.h"
 #include "gateway/route.h"
 #include "proto/envelope.h"
 

@@ -1,14 +1,13 @@
 /*
- * http: the head of an HTTP/1.1 request (RFC 9112), read strictly.
+ * head: the head of an HTTP/1.1 request, read by the grammar of RFC 9112 and nothing beside it.
  *
- * What other servers on the way could understand in another way is refused: bare LF or CR, folded lines, a
- * length that is no plain number or stands twice, a length together with a transfer encoding, no Host or two.
- * http_parser knows methods, targets and header names; the framing rules are ours.
+ * What a proxy on the way could understand in another way is refused, and so is what is not understood: it never counts as
+ * absent. docs/http.md lists what is taken and what is refused, with the section of the standard.
  *
  * Thread: any; nothing is allocated, slices borrow the bytes of the head.
  */
-#ifndef MR_GATEWAY_HTTP_H
-#define MR_GATEWAY_HTTP_H
+#ifndef MR_HTTP_HEAD_H
+#define MR_HTTP_HEAD_H
 
 #include <stdint.h>
 
@@ -25,19 +24,22 @@ enum {
 };
 
 struct mr_http_header {
-    struct mr_slice name;
-    struct mr_slice value;
+    struct mr_slice name;  /* a token */
+    struct mr_slice value; /* without blanks around it; no control bytes but tabs */
 };
 
 struct mr_http_request {
     enum mr_verb verb; /* of HEAD: GET; MR_VERB_NONE for a method the map has no row for */
     bool is_head;
     bool is_options;
+    unsigned minor;        /* of the version: 1, or 0 */
     struct mr_slice path;  /* as sent, not decoded */
     struct mr_slice query; /* without the question mark */
     struct mr_http_header headers[MR_HTTP_HEADERS_MAX];
     unsigned header_count;
-    uint64_t content_length;
+    uint64_t content_length; /* 0 when there is none */
+    bool has_length;
+    bool chunked;
     bool keep_alive;
     bool expects_continue;
 };
@@ -58,22 +60,21 @@ enum mr_http_progress { MR_HTTP_MORE, MR_HTTP_COMPLETE, MR_HTTP_REFUSED };
 enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, size_t len, size_t *head_len, mr_status *fault);
 
 /*
- * Reads a complete head. Anything but MR_OK is a framing fault: answer it and close. `verb` and `path` are set
- * as far as they were read, so that the answer to an unknown method can list the known ones.
+ * Reads a complete head. Anything but MR_OK is a fault of framing: answer it and close. The verb, the path and the fields
+ * in front of the fault are set then, so that the answer can name the methods of the path and go to the request's origin.
  */
 mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t len) MR_WARN_UNUSED;
 
+/* ---- Field lines. Names are compared without regard to case; callers give them in lower case. ---- */
+
 /*
- * Value of a header, name in lower case, without blanks around it (RFC 9112, 5.1); false when it is missing. The first when
- * there are several.
+ * Value of a field that may come once; false when it is missing. Those that may not come twice are refused by
+ * mr_http_parse; of others the first is returned.
  */
 bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value);
 
-/* How often a header is there, name in lower case. */
+/* How often a field is there. */
 unsigned mr_http_header_count(const struct mr_http_request *request, const char *name);
-
-/* Takes the next name and value of a query, both as sent; false at its end. */
-bool mr_http_query_next(struct mr_slice *query, struct mr_slice *name, struct mr_slice *value);
 
 /* Takes the next item of a comma-separated list, without blanks around it; false at its end. Empty items are passed over. */
 bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
@@ -81,7 +82,7 @@ bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
 /* Whether the comma-separated list in `value` holds `word` (lower case), without regard to case. */
 bool mr_http_list_has(struct mr_slice value, const char *word);
 
-/* Appends `text` with %XX decoded (and + as blank when `form`). MR_INVALID for a broken escape and for %00. */
-mr_status mr_http_decode(struct mr_buf *out, struct mr_slice text, bool form) MR_WARN_UNUSED;
+/* Whether the list of that name holds `word`, on whichever of its lines (RFC 9110, 5.3). */
+bool mr_http_header_has(const struct mr_http_request *request, const char *name, const char *word);
 
 #endif
