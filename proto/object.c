@@ -3,7 +3,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 16 };
+enum { DEPTH_MAX = 16, POWER_OVER = 308 };
+
+#define EXPONENT_MOST INT64_C(1000000000000)
 
 /* What stands for an integer that is out of range. */
 #define MOST  "9223372036854775807"
@@ -41,8 +43,8 @@ static size_t digits_at(struct mr_slice text, size_t at)
 
 struct number {
     size_t len; /* 0: it is none */
-    size_t int_digits;
     bool is_integer;
+    int64_t power; /* of ten: of the first digit that is not 0 */
 };
 
 static bool is_any(struct mr_slice text, size_t at, char one, char other)
@@ -50,35 +52,78 @@ static bool is_any(struct mr_slice text, size_t at, char one, char other)
     return at < text.len && (text.data[at] == one || text.data[at] == other);
 }
 
-/* The number that begins at `at`, by the grammar of RFC 8259, 6. */
-static struct number number_at(struct mr_slice text, size_t at)
+static size_t zeros_at(struct mr_slice text, size_t at)
+{
+    size_t count = 0;
+
+    while (is_any(text, at + count, '0', '0'))
+        count++;
+    return count;
+}
+
+/* Behind the decimal point, if there is one; false when no digit is behind it. */
+static bool read_fraction(struct mr_slice text, size_t *at, struct number *out)
+{
+    bool is_below_one = is_any(text, *at - 1, '0', '0') && out->power == 0;
+    size_t digits;
+
+    if (!is_any(text, *at, '.', '.'))
+        return true;
+    digits = digits_at(text, *at + 1);
+    if (is_below_one)
+        out->power = -1 - (int64_t)zeros_at(text, *at + 1);
+    out->is_integer = false;
+    *at += 1 + digits;
+    return digits > 0;
+}
+
+static bool read_exponent(struct mr_slice text, size_t *at, struct number *out)
+{
+    int64_t exponent = 0;
+    size_t digits;
+    bool negative;
+
+    if (!is_any(text, *at, 'e', 'E'))
+        return true;
+    negative = is_any(text, ++*at, '-', '-');
+    *at += is_any(text, *at, '+', '-');
+    digits = digits_at(text, *at);
+    for (size_t i = 0; i < digits; i++)
+        if (exponent < EXPONENT_MOST)
+            exponent = exponent * 10 + (text.data[*at + i] - '0');
+    out->power += negative ? -exponent : exponent;
+    out->is_integer = false;
+    *at += digits;
+    return digits > 0;
+}
+
+static bool is_zero(struct mr_slice text, size_t at, size_t end)
+{
+    while (at < end && strchr("-0.", text.data[at]) != NULL)
+        at++;
+    return at == end;
+}
+
+/* The number that begins at `start`, by the grammar of RFC 8259, 6. */
+static struct number number_at(struct mr_slice text, size_t start)
 {
     static const struct number none;
     struct number out = {.is_integer = true};
-    size_t start = at;
-    size_t digits;
+    size_t at = start + is_any(text, start, '-', '-');
+    size_t digits = digits_at(text, at);
+    bool zero;
 
-    at += is_any(text, at, '-', '-');
-    out.int_digits = digits_at(text, at);
-    if (out.int_digits == 0 || (out.int_digits > 1 && text.data[at] == '0'))
+    if (digits == 0 || (digits > 1 && text.data[at] == '0'))
         return none;
-    at += out.int_digits;
-    if (is_any(text, at, '.', '.')) {
-        digits = digits_at(text, at + 1);
-        if (digits == 0)
-            return none;
-        at += 1 + digits;
-        out.is_integer = false;
-    }
-    if (is_any(text, at, 'e', 'E')) {
-        at++;
-        at += is_any(text, at, '+', '-');
-        digits = digits_at(text, at);
-        if (digits == 0)
-            return none;
-        at += digits;
-        out.is_integer = false;
-    }
+    at += digits;
+    out.power = (int64_t)digits - 1;
+    if (!read_fraction(text, &at, &out))
+        return none;
+    zero = is_zero(text, start, at);
+    if (!read_exponent(text, &at, &out))
+        return none;
+    if (zero)
+        out.power = 0; /* whatever the exponent */
     if (at < text.len && strchr("+-.0123456789eE", text.data[at]) != NULL)
         return none; /* what stands for it must not become one with that */
     out.len = at - start;
@@ -87,18 +132,18 @@ static struct number number_at(struct mr_slice text, size_t at)
 
 static bool fits(const char *text, const struct number *number)
 {
-    bool negative = *text == '-';
-    const char *bound = negative ? LEAST : MOST;
+    const char *bound = *text == '-' ? LEAST : MOST;
 
     if (!number->is_integer)
-        return number->len < 300 && memchr(text, 'e', number->len) == NULL && memchr(text, 'E', number->len) == NULL;
+        return number->power < POWER_OVER;
     return number->len < strlen(bound) || (number->len == strlen(bound) && memcmp(text, bound, number->len) <= 0);
 }
 
-/* No field is a fraction, so which one it is does not matter; an integer stays one, and is refused by its field. */
+/* By one that is as large as can be: an integer stays one, which its field refuses. */
 static void replace(char *text, const struct number *number)
 {
-    const char *by = !number->is_integer ? "0.0" : *text == '-' ? LEAST : MOST;
+    bool negative = *text == '-';
+    const char *by = number->is_integer ? (negative ? LEAST : MOST) : (negative ? "-9e307" : "9e307");
 
     memset(text, ' ', number->len);
     memcpy(text, by, strlen(by));
