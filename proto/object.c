@@ -41,6 +41,14 @@ static size_t digits_at(struct mr_slice text, size_t at)
     return count;
 }
 
+/* Behind all that a number can be made of: what begins inside of that is none. */
+static size_t skip_number(struct mr_slice text, size_t at)
+{
+    while (at < text.len && text.data[at] != '\0' && strchr("+-.0123456789eE", text.data[at]) != NULL)
+        at++;
+    return at;
+}
+
 struct number {
     size_t len; /* 0: it is none */
     bool is_integer;
@@ -124,8 +132,8 @@ static struct number number_at(struct mr_slice text, size_t start)
         return none;
     if (zero)
         out.power = 0; /* whatever the exponent */
-    if (at < text.len && strchr("+-.0123456789eE", text.data[at]) != NULL)
-        return none; /* what stands for it must not become one with that */
+    if (at != skip_number(text, start))
+        return none; /* what stands for it must not become one with what is behind it */
     out.len = at - start;
     return out;
 }
@@ -169,7 +177,7 @@ static bool next_too_large(struct mr_slice text, size_t *at, struct number *out)
             *out = number_at(text, *at);
             if (out->len > 0 && !fits(text.data + *at, out))
                 return true;
-            *at += out->len > 0 ? out->len : 1;
+            *at = skip_number(text, *at);
         } else {
             ++*at;
         }
