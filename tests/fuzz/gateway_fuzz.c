@@ -24,6 +24,7 @@ enum {
     TURNS_MAX = 20000,   /* that the loop may take to come to rest */
     LIFE_MS = 300000,    /* in which the connections of an input end by themselves */
     APART_MS = 600000,   /* between two inputs: what is remembered for a time is forgotten */
+    LIVE_MAX = 64,         /* blocks of memory that the gateway keeps between inputs, for the next requests */
     INPUTS_MAX = 1000     /* that one gateway serves */
 };
 
@@ -33,6 +34,7 @@ struct program {
     const uint8_t *end;
     size_t sent;
     bool has_lost_actor;
+    bool has_upload;
 };
 
 static uint8_t next(struct program *self)
@@ -123,6 +125,7 @@ static void step_request(struct program *program)
     client_next_id(client, id);
     request_make(&request, op, flags, body / 16, sizes[body % 16 % SIZES], id);
     client_request(client, &request);
+    program->has_upload |= mr_op_info(op)->traits->upload != NULL;
     program->sent += request.bytes.len;
     mr_buf_fini(&request.bytes);
 }
@@ -407,6 +410,24 @@ static void check_has_room(unsigned stub)
     settle();
 }
 
+/* So do the bytes: a whole part fits, and hardly anything more. */
+static void check_takes_a_part(void)
+{
+    struct request request = {.goes_on = 0};
+    char id[CLIENT_ID];
+
+    client_open(0);
+    client_next_id(0, id);
+    request_make(&request, request_upload_op(0), 0, 0, MR_UPLOAD_PART, id);
+    client_request(0, &request);
+    client_send_body(0, 0, MR_UPLOAD_PART);
+    mr_buf_fini(&request.bytes);
+    settle();
+    must(client_status(0) < 300);
+    clients_check();
+    settle();
+}
+
 /* Those that were used. A reader of the primary is asked only after the user has written. */
 static void check_mailboxes(unsigned asked)
 {
@@ -452,7 +473,10 @@ static void finish(const struct program *program)
     check_is_alive();
     if (!program->has_lost_actor)
         check_mailboxes(asked);
+    if (!program->has_lost_actor && program->has_upload)
+        check_takes_a_part();
     stubs_reset();
+    must(memory_live() <= LIVE_MAX);
 }
 
 /* Of LeakSanitizer, where the program is built with it. */

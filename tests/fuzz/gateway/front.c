@@ -33,7 +33,7 @@ static const char *const environment[][2] = {
     {"GATEWAY_KEEPALIVE_TIMEOUT", "4s"},
     {"GATEWAY_REQUEST_TIMEOUT", "2s"},
     {"MAILBOX_MAX_MESSAGES", "3"},
-    {"MAILBOX_MAX_BYTES", "1MiB"},
+    {"MAILBOX_MAX_BYTES", "300KiB"}, /* a part of an upload, and not two */
 };
 
 struct mr_config front_config;
@@ -124,6 +124,7 @@ static void *run(void *argument)
 
     (void)argument;
     time_enter(TIME_HURRIED);
+    memory_known();
     must(mr_gateway_run(&options) == MR_OK);
     return NULL;
 }
@@ -160,6 +161,7 @@ static void set_up_once(void)
     mr_mailbox_setup();
     read_config();
     take_alarm();
+    memory_known();
     sem_init(&front.listens, 0, 0);
     sem_init(&front.may_end, 0, 0);
     atexit(front_stop);
@@ -203,6 +205,7 @@ void front_stop(void)
     sem_post(&front.may_end);
     must(pthread_join(front.thread, NULL) == 0);
     stubs_close();
+    must(memory_live() == 0);
 }
 
 bool front_turn(void)

@@ -19,7 +19,7 @@ extern struct mr_config front_config;
 void front_start(void);
 bool front_is_up(void);
 
-/* SIGTERM, and all that the gateway does until it has ended. */
+/* SIGTERM, and all that the gateway does until it has ended; nothing that it allocated is left. */
 void front_stop(void);
 
 /* One turn of the loop; whether it would have slept. */
