@@ -5,6 +5,7 @@
 #include "runtime/answer.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
+#include "runtime/plan.h"
 
 static struct mr_message *message_new(struct mr_actor *self)
 {
@@ -57,6 +58,26 @@ void mr_queue_sweep(struct mr_actor *self)
         message_free(self, message);
     }
     self->last = link;
+}
+
+unsigned mr_queue_drop_late(struct mr_actor *self, struct mr_message **messages, unsigned count)
+{
+    struct mr_message *late[MR_PLAN_MAX];
+    int64_t now_ms = mr_wall_ms(self->clock);
+    unsigned in_time = 0;
+    unsigned dropped = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (messages[i]->envelope.deadline_ms > now_ms)
+            messages[in_time++] = messages[i];
+        else
+            late[dropped++] = messages[i];
+    for (unsigned i = 0; i < dropped; i++) {
+        messages[in_time + i] = late[i];
+        late[i]->answered = true;
+        note_expired(self);
+    }
+    return in_time;
 }
 
 /* False when the parcel is no request of this actor's; there is nobody who could be answered then. */
