@@ -148,7 +148,7 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
         mr_answer_by_sql(self, messages, count);
     for (unsigned i = 0; i < count; i++)
         if (!messages[i]->answered) {
-            mr_log(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
+            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
             mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
         }
     if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
@@ -196,10 +196,10 @@ static void note_connection(struct mr_actor *self)
     if (up == atomic_exchange(&self->stats.connected, up))
         return;
     if (up)
-        mr_log(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
+        mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
     else
-        mr_log(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
-               mr_log_text("reason", mr_db_last_error(self->db)->message));
+        mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
+                       mr_log_text("reason", mr_db_last_error(self->db)->message));
     mr_metric_add(MR_METRIC_db_lost, !up);
 }
 

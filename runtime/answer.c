@@ -28,8 +28,8 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
     if (status == MR_NO_MEMORY && kind == MR_REPLY) /* an error is much smaller */
         mr_answer_error(self, message, MR_NO_MEMORY, NULL, NULL, NULL);
     else if (status != MR_OK && !mr_shutdown_is_cut()) /* who is cut short has nobody to answer */
-        mr_log(MR_LOG_ERROR, "reply lost", mr_log_text("actor", self->name),
-               mr_log_text("op", mr_op_info(message->envelope.op)->name));
+        mr_log_bounded(MR_LOG_ERROR, "reply lost", mr_log_text("actor", self->name),
+                       mr_log_text("op", mr_op_info(message->envelope.op)->name));
 }
 
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
@@ -82,9 +82,9 @@ void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status
 
     if (mr_status_http(status) < 500)
         return;
-    mr_log(MR_LOG_ERROR, "statement failed", mr_log_text("actor", self->name), mr_log_text("statement", statement),
-           mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", error->sqlstate),
-           mr_log_text("reason", error->message), mr_log_int("messages", count));
+    mr_log_bounded(MR_LOG_ERROR, "statement failed", mr_log_text("actor", self->name), mr_log_text("statement", statement),
+                   mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", error->sqlstate),
+                   mr_log_text("reason", error->message), mr_log_int("messages", count));
 }
 
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
@@ -158,7 +158,7 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
     mr_buf_clear(&self->body, SIZE_MAX);
     mr_reply_begin(&self->body, &row.head);
     if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
-        mr_log(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
+        mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
         mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
         return;
     }
@@ -267,8 +267,8 @@ void mr_answer_by_sql(struct mr_actor *self, struct mr_message **messages, unsig
     answer_batch(self, rest, left);
     left = unanswered(messages, count, rest);
     if (left > 0) {
-        mr_log(MR_LOG_ERROR, "statement left messages unanswered", mr_log_text("statement", statement_of(rest[0])),
-               mr_log_int("messages", left));
+        mr_log_bounded(MR_LOG_ERROR, "statement left messages unanswered", mr_log_text("statement", statement_of(rest[0])),
+                       mr_log_int("messages", left));
         answer_all(self, rest, left, MR_INTERNAL);
     }
 }

@@ -99,7 +99,8 @@ static void receive(struct mr_actor *self, struct mr_message *message)
     message->lost_race = false;
     if (!read_request(self, message)) {
         atomic_fetch_add(&self->stats.malformed, 1);
-        mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name), mr_log_text("from", message->parcel.from));
+        mr_log_bounded(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name),
+                       mr_log_text("from", message->parcel.from));
         message_free(self, message);
         return;
     }
