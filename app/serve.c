@@ -9,6 +9,7 @@
 #include "app/signals.h"
 #include "app/tier.h"
 #include "gateway/gateway.h"
+#include "http/server.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/migrate.h"
@@ -35,7 +36,7 @@ static bool migrate(const struct mr_config *config)
 static bool open_port(const struct mr_config *config, int *out)
 {
     struct mr_buf problem = {0};
-    bool good = mr_gateway_listen(out, config->app_host, (int)config->app_port, &problem) == MR_OK;
+    bool good = mr_http_listen(out, config->app_host, (int)config->app_port, &problem) == MR_OK;
 
     if (!good)
         mr_log(MR_LOG_ERROR, "no port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));

@@ -5,11 +5,9 @@
  * tell a password, and each costs a hash. Everything else that reaches an actor is limited for each user, or for the
  * address of who is not signed in. What the gateway answers itself, health first of all, is never limited.
  */
-#include <libwebsockets.h>
-#include <sys/socket.h>
+#include "gateway/admit.h"
 
 #include "gateway/client_address.h"
-#include "gateway/internal.h"
 
 static bool open_limit(struct mr_rate_limit **out, const char *policy, int64_t per_minute)
 {
@@ -31,31 +29,36 @@ void admit_fini(struct gateway *gateway)
     mr_rate_limit_destroy(&gateway->default_limit);
 }
 
-/* Once a connection, when the first request on it asks. */
-static const uint8_t *peer_of(struct connection *connection)
-{
-    struct sockaddr_storage address = {0};
-    socklen_t len = sizeof address;
-
-    if (!connection->peer_is_known) {
-        getpeername(lws_get_socket_fd(connection->wsi), (struct sockaddr *)&address, &len);
-        mr_client_address_of(connection->peer, (const struct sockaddr *)&address);
-        connection->peer_is_known = true;
-    }
-    return connection->peer;
-}
-
 bool admit(struct exchange *exchange, const struct mr_http_request *request, const struct mr_principal *caller)
 {
     struct gateway *gateway = exchange->gateway;
     bool strict = mr_op_info(exchange->op)->actor == MR_ACTOR_AUTH;
     struct mr_rate_limit *limit = strict ? gateway->auth_limit : gateway->default_limit;
     uint8_t address[MR_CLIENT_ADDRESS];
+    uint8_t peer[MR_CLIENT_ADDRESS];
 
     if (limit == NULL)
         return true;
     if (caller != NULL && !strict)
         return mr_rate_limit_take(limit, MR_RATE_USER, caller->user_id, exchange->started_ms, &exchange->quota);
-    mr_client_address(address, request, (unsigned)gateway->config->trust_proxy_hops, peer_of(exchange->connection));
+    mr_client_address_of(peer, mr_http_peer(exchange->connection));
+    mr_client_address(address, request, (unsigned)gateway->config->trust_proxy_hops, peer);
     return mr_rate_limit_take(limit, MR_RATE_ADDRESS, address, exchange->started_ms, &exchange->quota);
+}
+
+mr_status admit_caller(struct exchange *exchange, const struct mr_http_request *request, struct mr_principal *caller)
+{
+    struct gateway *gateway = exchange->gateway;
+    enum mr_access access = mr_op_info(exchange->op)->access;
+    bool is_known = access == MR_ACCESS_PUBLIC;
+    mr_status status = MR_OK;
+
+    if (!is_known)
+        status = mr_authenticate(caller, gateway->tokens, request, gateway->config->jwt_secret,
+                                 gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
+    if (!admit(exchange, request, !is_known && status == MR_OK ? caller : NULL))
+        return MR_RATE_LIMITED;
+    if (status == MR_OK && access == MR_ACCESS_ADMIN && caller->role != MR_ROLE_ADMIN)
+        return MR_FORBIDDEN;
+    return status;
 }

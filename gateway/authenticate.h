@@ -7,7 +7,7 @@
 #ifndef MR_GATEWAY_AUTHENTICATE_H
 #define MR_GATEWAY_AUTHENTICATE_H
 
-#include "gateway/http.h"
+#include "http/head.h"
 #include "proto/envelope.h"
 
 struct mr_token_cache;

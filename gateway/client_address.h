@@ -9,7 +9,7 @@
 #ifndef MR_GATEWAY_CLIENT_ADDRESS_H
 #define MR_GATEWAY_CLIENT_ADDRESS_H
 
-#include "gateway/http.h"
+#include "http/head.h"
 
 enum { MR_CLIENT_ADDRESS = 16 };
 

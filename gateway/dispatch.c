@@ -1,28 +1,68 @@
-/*
- * dispatch: what becomes of a request that has arrived whole.
- *
- * Exactly once for each request: the connection calls it when head and body are there, and reads on only when
- * the answer is written.
- */
-#include "gateway/internal.h"
-#include "gateway/request.h"
+#include "gateway/dispatch.h"
+
+#include "gateway/admit.h"
+#include "gateway/health.h"
+#include "gateway/link.h"
+#include "gateway/reply.h"
+#include "gateway/upload.h"
+#include "http/target.h"
 
 static struct mr_slice slice_of(const struct mr_buf *buf)
 {
     return (struct mr_slice){buf->data != NULL ? buf->data : "", buf->len};
 }
 
-/* Out of memory before there is anything to answer with: the connection ends. */
-struct exchange *dispatch_begin(struct connection *connection, const struct mr_http_request *request)
+static void *begin(void *application, struct mr_http_connection *connection, const struct mr_http_request *request)
 {
-    struct exchange *exchange = exchange_new(connection, request);
+    struct exchange *exchange = exchange_new(application, connection, request);
 
-    if (exchange == NULL)
-        connection->dead = true;
-    else if (request != NULL)
+    if (exchange != NULL)
         reply_origin(exchange, request);
     return exchange;
 }
+
+/* ---- The head ---- */
+
+/* Also where nothing would ever read them: what is no text is no target. */
+static bool escapes_are_sound(struct mr_slice text)
+{
+    struct mr_buf ignored = {0};
+    bool sound = memchr(text.data, '%', text.len) == NULL || mr_http_decode(&ignored, text, false) != MR_INVALID;
+
+    mr_buf_fini(&ignored);
+    return sound;
+}
+
+static void resolve(struct exchange *exchange, const struct mr_http_request *request)
+{
+    if (request->is_options)
+        return;
+    exchange->route_status = mr_route_find(&exchange->route, request->verb, request->path, NULL);
+    if (exchange->route_status == MR_OK)
+        exchange->op = exchange->route.op;
+}
+
+static void on_head(void *self, const struct mr_http_request *request, struct mr_http_plan *plan)
+{
+    struct exchange *exchange = self;
+    const struct mr_upload *upload;
+
+    plan->body_max = BODY_MAX;
+    if (!escapes_are_sound(request->path) || !escapes_are_sound(request->query)) {
+        reply_problem(exchange, MR_INVALID, "The request target has a broken percent-escape or an escaped U+0000.",
+                      (struct mr_slice){0});
+        return;
+    }
+    resolve(exchange, request);
+    upload = exchange->route_status == MR_OK ? mr_op_info(exchange->op)->traits->upload : NULL;
+    if (upload == NULL)
+        return;
+    *plan = (struct mr_http_plan){.stream = true, .body_max = upload->max};
+    if (request->content_length <= upload->max) /* else the server says so */
+        upload_begin(exchange, request);
+}
+
+/* ---- The whole request ---- */
 
 static void answer_options(struct exchange *exchange, const struct mr_http_request *request)
 {
@@ -53,63 +93,44 @@ static void answer_no_route(struct exchange *exchange, const struct mr_http_requ
     mr_buf_fini(&allow);
 }
 
-/* The question without its cursor, so that the Link to the rest asks the same: "/v1/tasks?limit=5&". */
-static void keep_question(struct exchange *exchange, const struct mr_http_request *request)
+static void send_message(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body,
+                         const struct mr_principal *principal)
 {
-    struct mr_slice query = request->query;
-    struct mr_slice name;
-    struct mr_slice value;
-
-    mr_buf_slice(&exchange->question, request->path);
-    mr_buf_char(&exchange->question, '?');
-    while (mr_http_query_next(&query, &name, &value)) {
-        if (mr_slice_is(name, "cursor"))
-            continue;
-        mr_buf_append(&exchange->question, name.data, (size_t)(value.data - name.data) + value.len);
-        mr_buf_char(&exchange->question, '&');
-    }
-}
-
-static void send_message(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
-                         struct mr_slice body, const struct mr_principal *principal)
-{
-    struct connection *connection = exchange->connection;
+    const struct mr_route *route = &exchange->route;
     struct mr_request message;
-    struct mr_request_facts facts = {.principal = principal, .new_id = exchange->new_id, .traceparent = exchange->traceparent};
+    struct mr_request_facts facts = {
+        .principal = principal,
+        .conditions = &exchange->conditions,
+        .new_id = exchange->new_id,
+        .traceparent = exchange->traceparent,
+    };
     const char *detail;
     mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
 
     if (status == MR_OK) {
         if (mr_op_info(route->op)->traits->shape == MR_SHAPE_MANY)
-            keep_question(exchange, request);
+            mr_link_begin(&message, route->op, &exchange->link);
         status = exchange_send(exchange, route->op, message.values, principal, exchange->gateway->config->request_timeout);
     }
-    if (status == MR_OK)
-        connection_enter(connection, PHASE_ANSWER);
-    else
+    if (status != MR_OK)
         reply_problem(exchange, status, detail, slice_of(&message.errors));
     mr_request_fini(&message);
 }
 
-static void copy_text(char *out, size_t room, struct mr_slice text)
-{
-    size_t len = text.len < room ? text.len : room - 1;
-
-    memcpy(out, text.data, len);
-    out[len] = '\0';
-}
-
 /* True when the answer was at hand. Otherwise the exchange knows what to keep when it comes. */
-static bool answer_from_cache(struct exchange *exchange, const struct mr_route *route)
+static bool answer_from_cache(struct exchange *exchange)
 {
     struct gateway *gateway = exchange->gateway;
+    const struct mr_route *route = &exchange->route;
     struct mr_slice key = route->param_count > 0 ? route->params[0].value : (struct mr_slice){"", 0};
     const struct mr_cached *cached = mr_cache_find(&gateway->cache, route->op, key, exchange->started_ms);
 
+    if (mr_preconditions_malformed(&exchange->conditions))
+        return false;
     if (cached != NULL)
         reply_cached(exchange, cached);
     else
-        copy_text(exchange->cache_key, sizeof exchange->cache_key, key);
+        mr_buf_slice(&exchange->cache_key, key);
     return cached != NULL;
 }
 
@@ -123,82 +144,62 @@ static void answer_here(struct exchange *exchange)
     }
 }
 
-mr_status dispatch_identify(struct exchange *exchange, const struct mr_http_request *request, struct mr_principal *caller)
+static void pass_on(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body)
 {
-    struct gateway *gateway = exchange->gateway;
-    enum mr_access access = mr_op_info(exchange->op)->access;
-    bool is_known = access == MR_ACCESS_PUBLIC;
-    mr_status status = MR_OK;
-
-    if (!is_known)
-        status = mr_authenticate(caller, gateway->tokens, request, gateway->config->jwt_secret,
-                                 gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
-    if (!admit(exchange, request, !is_known && status == MR_OK ? caller : NULL))
-        return MR_RATE_LIMITED;
-    if (status == MR_OK && access == MR_ACCESS_ADMIN && caller->role != MR_ROLE_ADMIN)
-        return MR_FORBIDDEN;
-    return status;
-}
-
-static void pass_on(struct exchange *exchange, const struct mr_route *route, const struct mr_http_request *request,
-                    struct mr_slice body)
-{
-    const struct mr_op_info *info = mr_op_info(route->op);
+    const struct mr_op_info *info = mr_op_info(exchange->op);
     struct mr_principal caller;
-    mr_status status = dispatch_identify(exchange, request, &caller);
-    struct mr_slice tag;
+    mr_status status = admit_caller(exchange, request, &caller);
 
-    if (mr_http_header(request, "if-none-match", &tag))
-        copy_text(exchange->if_none_match, sizeof exchange->if_none_match, tag);
+    if (status == MR_OK)
+        status = mr_preconditions_read(&exchange->conditions, request);
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
-    else if (info->traits->cache_s == 0 || !answer_from_cache(exchange, route))
-        send_message(exchange, route, request, body, info->access != MR_ACCESS_PUBLIC ? &caller : NULL);
+    else if (info->traits->cache_s == 0 || !answer_from_cache(exchange))
+        send_message(exchange, request, body, info->access != MR_ACCESS_PUBLIC ? &caller : NULL);
 }
 
-/* Also where nothing would ever read them: what is no text is no target. */
-static bool escapes_are_sound(struct mr_slice text)
+static void on_whole(void *self, const struct mr_http_request *request, struct mr_slice body)
 {
-    struct mr_buf ignored = {0};
-    bool sound = memchr(text.data, '%', text.len) == NULL || mr_http_decode(&ignored, text, false) != MR_INVALID;
+    struct exchange *exchange = self;
 
-    mr_buf_fini(&ignored);
-    return sound;
-}
-
-void dispatch(struct connection *connection, const struct mr_http_request *request, struct mr_slice body)
-{
-    struct exchange *exchange = dispatch_begin(connection, request);
-    struct mr_route route;
-
-    if (exchange == NULL)
-        return;
-    if (!escapes_are_sound(request->path) || !escapes_are_sound(request->query)) {
-        reply_problem(exchange, MR_INVALID, "The request target has a broken percent-escape or an escaped U+0000.",
-                      (struct mr_slice){0});
-    } else if (request->is_options) {
+    if (request->is_options)
         answer_options(exchange, request);
-    } else if (mr_route_find(&route, request->verb, request->path, NULL) != MR_OK) {
+    else if (exchange->route_status != MR_OK)
         answer_no_route(exchange, request);
-    } else {
-        exchange->op = route.op;
-        if (mr_op_info(route.op)->actor == MR_ACTOR_GATEWAY)
-            answer_here(exchange);
-        else
-            pass_on(exchange, &route, request, body);
-    }
-}
-
-void dispatch_fault(struct connection *connection, const struct mr_http_request *request, mr_status fault)
-{
-    struct exchange *exchange;
-
-    connection->close_after = true;
-    exchange = dispatch_begin(connection, request);
-    if (exchange == NULL)
-        return;
-    if (fault == MR_METHOD)
-        answer_no_route(exchange, request);
+    else if (mr_op_info(exchange->op)->actor == MR_ACTOR_GATEWAY)
+        answer_here(exchange);
     else
-        reply_problem(exchange, fault, NULL, (struct mr_slice){0});
+        pass_on(exchange, request, body);
 }
+
+/* ---- The rest of the handler ---- */
+
+static size_t on_part(void *self, struct mr_slice content)
+{
+    return upload_take(self, content);
+}
+
+static void on_end(void *self)
+{
+    upload_end(self);
+}
+
+static void on_fail(void *self, mr_status fault)
+{
+    reply_problem(self, fault, NULL, (struct mr_slice){0});
+}
+
+static void on_gone(void *self)
+{
+    exchange_abandon(self);
+}
+
+const struct mr_http_handler dispatch_handler = {
+    .begin = begin,
+    .head = on_head,
+    .whole = on_whole,
+    .part = on_part,
+    .end = on_end,
+    .fail = on_fail,
+    .gone = on_gone,
+};

@@ -5,10 +5,11 @@
  * that comes after its deadline finds nobody and is dropped. What waits at an actor is counted here, and only
  * here: a mailbox that has its fill is refused before anything is sent.
  */
+#include "gateway/exchange.h"
+
 #include <stdlib.h>
 
-#include "gateway/internal.h"
-#include "runtime/log.h"
+#include "gateway/parts.h"
 
 /* ACTOR_DATA_READER_COUNT, once for the replica and once for the primary. */
 enum { MAILBOXES_MAX = 128 };
@@ -57,45 +58,50 @@ static void set_request_id(struct exchange *self, const struct mr_http_request *
     self->request_id[MR_UUID_TEXT] = '\0';
 }
 
-struct exchange *exchange_new(struct connection *connection, const struct mr_http_request *request)
+/* An exchange that nobody uses; its memory stays with its place in the table. NULL: no memory. */
+static struct exchange *take_free(struct gateway *gateway)
 {
-    struct gateway *gateway = connection->gateway;
     struct exchange *self;
     uint32_t index;
 
     if (gateway->free_count == 0 && !grow(gateway))
         return NULL;
     index = gateway->free_indices[gateway->free_count - 1];
+    if (gateway->exchanges[index] == NULL)
+        gateway->exchanges[index] = calloc(1, sizeof *self);
     self = gateway->exchanges[index];
-    if (self == NULL) {
-        self = calloc(1, sizeof *self);
-        if (self == NULL)
-            return NULL;
-        self->gateway = gateway;
-        self->index = index;
-        gateway->exchanges[index] = self;
-    }
+    if (self == NULL)
+        return NULL;
     gateway->free_count--;
+    self->gateway = gateway;
+    self->index = index;
+    return self;
+}
+
+struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection *connection,
+                              const struct mr_http_request *request)
+{
+    struct exchange *self = take_free(gateway);
+
+    if (self == NULL)
+        return NULL;
     self->connection = connection;
     self->op = MR_OP_COUNT;
-    self->sent = false;
+    self->route_status = MR_NOT_FOUND;
     self->has_user = false;
-    mr_buf_clear(&self->question, 512);
+    mr_buf_clear(&self->link, 512);
     self->quota.policy = NULL;
-    self->cache_key[0] = '\0';
-    self->if_none_match[0] = '\0';
-    self->is_head = request != NULL && request->is_head;
+    mr_buf_clear(&self->cache_key, 512);
+    mr_preconditions_clear(&self->conditions);
     self->origin[0] = '\0';
     self->started_ms = gateway_now_ms(gateway);
     gateway_new_id(gateway, self->new_id);
     set_request_id(self, request);
     mr_trace_of(self->traceparent, request, self->new_id);
-    connection->exchange = self;
     return self;
 }
 
-/* What was sent is answered, or nobody waits for it any more. */
-static void settle(struct exchange *self)
+void exchange_settle(struct exchange *self)
 {
     struct gateway *gateway = self->gateway;
     struct mailbox_load *load = &gateway->mailboxes[self->mailbox];
@@ -109,16 +115,21 @@ static void settle(struct exchange *self)
     self->generation = (self->generation + 1) & 0x3fffffff;
 }
 
-/* Memory stays with its place: the next request will want the same. */
-void exchange_free(struct exchange *self)
+void exchange_end(struct exchange *self)
 {
     struct gateway *gateway = self->gateway;
 
-    settle(self);
-    if (self->connection != NULL)
-        self->connection->exchange = NULL;
+    exchange_settle(self);
+    parts_destroy(&self->parts);
     self->connection = NULL;
     gateway->free_indices[gateway->free_count++] = self->index;
+}
+
+void exchange_abandon(struct exchange *self)
+{
+    self->connection = NULL;
+    if (!self->sent)
+        exchange_end(self);
 }
 
 /* Users who share a place read from the primary a little more often than they need to. */
@@ -131,7 +142,7 @@ static int64_t *wrote_until(const struct gateway *gateway, const uint8_t user_id
 }
 
 /* Read your writes: the caller, and a user who was just made, find on the primary what the replica may not have yet. */
-static void note_write(const struct exchange *self)
+void exchange_note_write(const struct exchange *self)
 {
     struct gateway *gateway = self->gateway;
     int64_t until_ms = gateway_now_ms(gateway) + gateway->config->db_read_your_writes;
@@ -191,14 +202,14 @@ static mr_status encode(struct exchange *self, enum mr_op message, const struct 
         .has_principal = principal != NULL,
     };
 
-    mr_buf_clear(&gateway->payload, BODY_MAX);
+    mr_buf_clear(&gateway->payload, KEEP_BYTES);
     mr_payload_encode(&gateway->payload, message, values);
     if (gateway->payload.failed)
         return MR_NO_MEMORY;
     if (principal != NULL)
         envelope.principal = *principal;
     envelope.payload = (struct mr_slice){gateway->payload.data, gateway->payload.len};
-    mr_buf_clear(&gateway->frame, BODY_MAX);
+    mr_buf_clear(&gateway->frame, KEEP_BYTES);
     return mr_envelope_encode(&gateway->frame, &envelope);
 }
 
@@ -215,6 +226,13 @@ static void insert_by_deadline(struct gateway *gateway, struct exchange *self)
         TAILQ_INSERT_AFTER(&gateway->in_flight, before, self, in_flight);
 }
 
+static bool is_full(const struct gateway *gateway, const struct mailbox_load *load, size_t more)
+{
+    return load->messages >= (unsigned)gateway->config->mailbox_max_messages ||
+           load->bytes + more > (size_t)gateway->config->mailbox_max_bytes;
+}
+
+/* What asks for the database's health is let into a full mailbox: overload is no answer to it. */
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms)
 {
@@ -233,8 +251,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
         return MR_UNAVAILABLE;
     load = &gateway->mailboxes[chosen];
     self->bytes = gateway->frame.len;
-    if (load->messages >= (unsigned)gateway->config->mailbox_max_messages ||
-        load->bytes + self->bytes > (size_t)gateway->config->mailbox_max_bytes)
+    if (message != MR_OP_db_ping && is_full(gateway, load, self->bytes))
         return MR_OVERLOADED;
     status = mr_mailbox_send(gateway->mailbox, load->actor->name, gateway->frame.data, gateway->frame.len);
     if (status != MR_OK)
@@ -249,7 +266,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
     return MR_OK;
 }
 
-static struct exchange *find(struct gateway *gateway, uint64_t correlation)
+struct exchange *exchange_find(struct gateway *gateway, uint64_t correlation)
 {
     uint32_t index = (uint32_t)correlation;
     struct exchange *self = index < gateway->exchange_room ? gateway->exchanges[index] : NULL;
@@ -257,71 +274,22 @@ static struct exchange *find(struct gateway *gateway, uint64_t correlation)
     return self != NULL && self->sent && self->generation == correlation >> 32 ? self : NULL;
 }
 
-static void answer(struct exchange *self, const struct mr_envelope *reply)
-{
-    struct mr_fault fault;
-
-    if (self->connection == NULL) {
-        exchange_free(self);
-    } else if (reply->op == MR_OP_db_ping) {
-        health_pinged(self, reply->kind == MR_REPLY);
-    } else if (reply->kind == MR_REPLY && self->connection->upload != NULL) {
-        settle(self);
-        upload_part_kept(self->connection);
-    } else if (reply->kind == MR_REPLY) {
-        note_write(self);
-        reply_wire(self, reply->payload);
-    } else if (mr_fault_decode(&fault, reply->payload) == MR_OK) {
-        reply_fault(self, &fault);
-    } else {
-        reply_problem(self, MR_INTERNAL, NULL, (struct mr_slice){0});
-    }
-}
-
-static void deliver(struct gateway *gateway, const struct mr_parcel *parcel)
-{
-    struct mr_envelope reply;
-    struct exchange *self;
-    bool good = mr_envelope_decode(&reply, parcel->data, parcel->len) == MR_OK;
-
-    if (good && reply.kind == MR_REQUEST && reply.op == MR_OP_refdata_changed) {
-        mr_cache_drop(&gateway->cache);
-        return;
-    }
-    if (!good || reply.kind == MR_REQUEST) {
-        mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", "gateway"), mr_log_text("from", parcel->from));
-        return;
-    }
-    self = find(gateway, reply.correlation);
-    if (self != NULL)
-        answer(self, &reply);
-}
-
-void exchange_take_mail(struct gateway *gateway)
-{
-    struct mr_parcel parcel;
-
-    while (mr_mailbox_take(gateway->mailbox, &parcel)) {
-        deliver(gateway, &parcel);
-        mr_parcel_release(&parcel);
-    }
-}
-
-void exchange_expire(struct gateway *gateway, int64_t now_ms)
-{
-    struct exchange *self;
-
-    while ((self = TAILQ_FIRST(&gateway->in_flight)) != NULL && self->deadline_ms <= now_ms) {
-        if (self->connection == NULL)
-            exchange_free(self);
-        else if (self->op == MR_OP_health)
-            health_pinged(self, false);
-        else
-            reply_problem(self, MR_TIMEOUT, NULL, (struct mr_slice){0});
-    }
-}
-
 bool exchange_any(const struct gateway *gateway)
 {
     return !TAILQ_EMPTY(&gateway->in_flight);
+}
+
+void exchange_fini_all(struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < gateway->exchange_room; i++) {
+        if (gateway->exchanges[i] == NULL)
+            continue;
+        mr_buf_fini(&gateway->exchanges[i]->link);
+        mr_buf_fini(&gateway->exchanges[i]->cache_key);
+        mr_preconditions_fini(&gateway->exchanges[i]->conditions);
+        parts_destroy(&gateway->exchanges[i]->parts);
+        free(gateway->exchanges[i]);
+    }
+    free(gateway->exchanges);
+    free(gateway->free_indices);
 }

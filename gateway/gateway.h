@@ -27,10 +27,4 @@ struct mr_gateway_options {
  */
 mr_status mr_gateway_run(const struct mr_gateway_options *options) MR_WARN_UNUSED;
 
-/* Opens the listening socket for APP_HOST and APP_PORT; `problem` gets the reason of a failure. */
-mr_status mr_gateway_listen(int *out, const char *host, int port, struct mr_buf *problem) MR_WARN_UNUSED;
-
-/* Raises the limit of open files to what `connections` need; returns how many connections it allows. */
-unsigned mr_gateway_allow_files(unsigned connections);
-
 #endif

@@ -1,10 +1,11 @@
 /*
- * health: what balancers, orchestrators and people ask.
- *
- * `up` is believed for five seconds after the database answered, and not a moment longer than every actor's
- * connection stands; then a ping goes through a data-reader, bounded to a second.
+ * health: it tells of the database. A sign of life of the primary counts for five seconds, unless an actor has lost its
+ * connection since; then a ping goes to the auth actor, bounded to a second. Overload is no outage: a full mailbox takes
+ * the ping all the same, and while it waits there answers to others count as well.
  */
-#include "gateway/internal.h"
+#include "gateway/health.h"
+
+#include "gateway/reply.h"
 #include "proto/json.h"
 
 enum { BELIEVE_MS = 5000, PING_MS = 1000 };
@@ -79,29 +80,34 @@ static void reply_health(struct exchange *exchange, bool up)
     mr_buf_fini(&body);
 }
 
+static bool was_seen_since(const struct gateway *gateway, int64_t since_ms)
+{
+    return gateway->database_seen_ms != 0 && gateway->database_seen_ms >= since_ms;
+}
+
+void health_saw(struct gateway *gateway, unsigned mailbox)
+{
+    if (!gateway->mailboxes[mailbox].actor->on_replica)
+        gateway->database_seen_ms = gateway_now_ms(gateway);
+}
+
 void health_answer(struct exchange *exchange)
 {
     struct gateway *gateway = exchange->gateway;
-    struct connection *connection = exchange->connection;
     struct mr_value id = {.present = true};
 
-    if (actors_rest(gateway) ||
-        (gateway->database_up && actors_connected(gateway) && exchange->started_ms - gateway->database_seen_ms < BELIEVE_MS)) {
+    if (actors_rest(gateway) || (actors_connected(gateway) && was_seen_since(gateway, exchange->started_ms - BELIEVE_MS))) {
         reply_health(exchange, true);
         return;
     }
     memcpy(id.uuid, exchange->new_id, sizeof id.uuid);
-    if (exchange_send(exchange, MR_OP_db_ping, &id, NULL, PING_MS) == MR_OK)
-        connection_enter(connection, PHASE_ANSWER);
-    else
-        health_pinged(exchange, false);
+    if (exchange_send(exchange, MR_OP_db_ping, &id, NULL, PING_MS) != MR_OK)
+        reply_health(exchange, false);
 }
 
-void health_pinged(struct exchange *exchange, bool up)
+void health_pinged(struct exchange *exchange, bool answered)
 {
-    exchange->gateway->database_up = up;
-    exchange->gateway->database_seen_ms = exchange->started_ms;
-    reply_health(exchange, up);
+    reply_health(exchange, answered || was_seen_since(exchange->gateway, exchange->started_ms));
 }
 
 void health_live(struct exchange *exchange)

@@ -4,7 +4,7 @@
 #ifndef MR_GATEWAY_TRACE_H
 #define MR_GATEWAY_TRACE_H
 
-#include "gateway/http.h"
+#include "http/head.h"
 
 enum { MR_TRACEPARENT = 56 };
 

@@ -20,16 +20,20 @@
     ST(FORBIDDEN,        403, "The caller may not do this.")                                                \
     ST(NOT_FOUND,        404, "There is no such resource.")                                                 \
     ST(METHOD,           405, "The resource does not take this method; Allow lists those it takes.")        \
+    ST(REQUEST_TIMEOUT,  408, "The body did not come in time.")                                             \
     ST(CONFLICT,         409, "The request conflicts with what is stored.")                                 \
-    ST(LENGTH_REQUIRED,  411, "A body needs a Content-Length; transfer encodings are not read.")            \
-    ST(PRECONDITION,     412, "The stored version is another one.")                                         \
+    ST(LENGTH_REQUIRED,  411, "A body needs a Content-Length or, in HTTP/1.1, the chunked transfer coding.") \
+    ST(PRECONDITION,     412, "A condition of the request, such as If-Match, does not hold.")               \
     ST(TOO_LARGE,        413, "The body is larger than this operation takes.")                              \
     ST(URI_TOO_LONG,     414, "The request target is longer than 8 KiB.")                                   \
     ST(MEDIA_TYPE,       415, "The body has to be application/json.")                                       \
+    ST(CODING,           415, "The body has a coding that is not taken; Accept-Encoding lists those that are.") \
+    ST(EXPECTATION,      417, "The only expectation that can be met is 100-continue.")                      \
     ST(UNPROCESSABLE,    422, "The Idempotency-Key was used before, with another payload.")                 \
     ST(RATE_LIMITED,     429, "Too many requests; Retry-After says in how many seconds the next may come.") \
     ST(HEADERS_TOO_LARGE,431, "The header fields are larger than 16 KiB or more than 100.")                 \
     ST(INTERNAL,         500, "Something went wrong here; it is logged under this request id.")             \
+    ST(TRANSFER_CODING,  501, "The only transfer coding that is read is chunked, once.")                    \
     ST(NO_MEMORY,        503, "The server is short of memory; try again shortly.")                          \
     ST(OVERLOADED,       503, "The server is busy; try again shortly.")                                     \
     ST(UNAVAILABLE,      503, "The database cannot be reached; try again shortly.")                         \

@@ -54,7 +54,8 @@
     SET(mailbox_max_bytes,       "MAILBOX_MAX_BYTES",              NULL,          BYTES,    "16MiB",              "1KiB..1024MiB",                  "A",    "bytes of requests under way at one actor; past that 503 at once") \
     SET(gateway_max_conns,       "GATEWAY_MAX_CONNECTIONS",        NULL,          INTEGER,  "16384",              "1..1000000",                     "A",    "client connections; more wait in the kernel's queue") \
     SET(header_timeout,          "GATEWAY_HEADER_TIMEOUT",         NULL,          DURATION, "10s",                "100ms..10m",                     "A",    "time a client has for the whole head of a request") \
-    SET(body_timeout,            "GATEWAY_BODY_TIMEOUT",           NULL,          DURATION, "30s",                "100ms..10m",                     "A",    "time a client has for the whole body") \
+    SET(body_timeout,            "GATEWAY_BODY_TIMEOUT",           NULL,          DURATION, "30s",                "100ms..10m",                     "A",    "time a client has for the whole body; longer as long as it comes fast enough") \
+    SET(body_min_rate,           "GATEWAY_BODY_MIN_RATE",          NULL,          BYTES,    "16KiB",              "1KiB..1024MiB",                  "A",    "bytes a second that let a body take longer than GATEWAY_BODY_TIMEOUT") \
     SET(keepalive_timeout,       "GATEWAY_KEEPALIVE_TIMEOUT",      NULL,          DURATION, "65s",                "100ms..1h",                      "A",    "how long an idle connection stays; keep it over the load balancer's") \
     SET(request_timeout,         "GATEWAY_REQUEST_TIMEOUT",        NULL,          DURATION, "10s",                "100ms..10m",                     "A",    "deadline of a request; past it 504") \
     SET(shutdown_delay,          "SHUTDOWN_DELAY",                 NULL,          DURATION, "0s",                 "0s..10m",                        "A",    "time the port stays open after SIGTERM, for a balancer to notice") \

@@ -1,5 +1,6 @@
 /* Bytes as a connection would deliver them, whole and one by one; a head found is parsed, routed and decoded. */
-#include "gateway/http.h"
+#include "http/head.h"
+#include "http/target.h"
 #include "gateway/route.h"
 #include "tests/fuzz/fuzz.h"
 

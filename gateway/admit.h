@@ -1,0 +1,19 @@
+/*
+ * admit: whether a caller may have one more request now.
+ */
+#ifndef MR_GATEWAY_ADMIT_H
+#define MR_GATEWAY_ADMIT_H
+
+#include "gateway/exchange.h"
+
+bool admit_setup(struct gateway *gateway);
+void admit_fini(struct gateway *gateway);
+
+/* False when the caller has to wait; exchange.quota says how long. `caller` NULL: not signed in. */
+bool admit(struct exchange *exchange, const struct mr_http_request *request, const struct mr_principal *caller);
+
+/* Who asks, and whether they may: MR_OK, or the status to answer with. Sets `caller` unless the operation is public. */
+mr_status admit_caller(struct exchange *exchange, const struct mr_http_request *request,
+                       struct mr_principal *caller) MR_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * exchange: a request under way, from its head to its answer.
+ *
+ * Ownership: the table of exchanges owns them. `exchange_end` ends one, and nothing else does: the functions of reply.h
+ * call it behind the answer, `exchange_abandon` when a client has gone and no actor is at work. After either the exchange
+ * may belong to another request, and must not be touched. What hangs on it, an upload above all, ends with it.
+ *
+ * Thread: the gateway's.
+ */
+#ifndef MR_GATEWAY_EXCHANGE_H
+#define MR_GATEWAY_EXCHANGE_H
+
+#include "gateway/internal.h"
+
+/* What is needed to answer. */
+struct exchange {
+    struct gateway *gateway;
+    struct mr_http_connection *connection; /* NULL: the client has gone */
+    uint32_t index;                        /* in gateway.exchanges */
+    uint32_t generation;                   /* tells this use of the index from the one before */
+    enum mr_op op;                         /* what the client asked for; MR_OP_COUNT while that is not known */
+    struct mr_route route;                 /* its parameters borrow the request: until that has been handed over */
+    mr_status route_status;                /* MR_OK: `op` and `route` are set */
+    struct parts *parts;                   /* of a body that travels ahead; NULL: it does not. Owned */
+    unsigned mailbox;                      /* where it waits; index into gateway.mailboxes */
+    size_t bytes;                          /* of its envelope */
+    int64_t started_ms;                    /* monotonic */
+    int64_t deadline_ms;                   /* monotonic */
+    bool sent;                             /* counted at its mailbox */
+    struct mr_buf link;                    /* of a list: the Link's target up to the cursor's digits; see mr_link_begin */
+    struct mr_quota quota;                 /* what is left to the caller */
+    uint64_t cache_generation;             /* when the message was sent */
+    struct mr_buf cache_key;               /* of an op that may be cached: whole, another answer may have its beginning */
+    struct mr_preconditions conditions;
+    bool has_user;
+    uint8_t user_id[16]; /* of the caller */
+    uint8_t new_id[16];  /* the id made for the message, for Location */
+    char request_id[REQUEST_ID_MAX + 1];
+    char traceparent[MR_TRACEPARENT];
+    char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
+    TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
+};
+
+/* `request` is what could be read of it. NULL: no memory. */
+struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection *connection,
+                              const struct mr_http_request *request);
+
+/* Ends the exchange; its answer is on its way, or nobody waits for one. */
+void exchange_end(struct exchange *self);
+
+/* The client has gone. An actor that is at work is waited for: until then it takes up room in a mailbox. */
+void exchange_abandon(struct exchange *self);
+
+/*
+ * Sends a message to an actor. MR_OVERLOADED: its mailbox has its fill; MR_UNAVAILABLE: no actor here serves it. The
+ * exchange has a deadline from then on, and one message under way at a time. `patience_ms`: until the deadline.
+ */
+mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
+                        const struct mr_principal *principal, int64_t patience_ms) MR_WARN_UNUSED;
+
+/* The message under way is answered; another may be sent. */
+void exchange_settle(struct exchange *self);
+
+/* The exchange a reply belongs to; NULL when that is over. */
+struct exchange *exchange_find(struct gateway *gateway, uint64_t correlation);
+
+/* A write of theirs is done: the caller's reads go to the primary for a while. */
+void exchange_note_write(const struct exchange *self);
+
+bool exchange_any(const struct gateway *gateway);
+void exchange_fini_all(struct gateway *gateway);
+
+#endif

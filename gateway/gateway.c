@@ -1,0 +1,238 @@
+/*
+ * gateway: the event loop, and the end of it all.
+ *
+ * Mail is looked for each time before the loop sleeps, behind everything that sends, so that the edge of ZMQ_FD can never be
+ * missed.
+ */
+#include <sodium.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway/admit.h"
+#include "gateway/dispatch.h"
+#include "gateway/exchange.h"
+#include "gateway/mail.h"
+#include "gateway/reply.h"
+#include "runtime/log.h"
+#include "runtime/metrics.h"
+
+enum { LAST_REQUEST_MS = 2000 };
+
+static const ev_tstamp tick_s = 0.1;
+
+int64_t gateway_now_ms(const struct gateway *gateway)
+{
+    return mr_mono_ms(gateway->clock);
+}
+
+void gateway_new_id(struct gateway *gateway, uint8_t out[16])
+{
+    if (gateway->random_left < 10) {
+        randombytes_buf(gateway->random, sizeof gateway->random);
+        gateway->random_left = sizeof gateway->random;
+    }
+    gateway->random_left -= 10;
+    mr_uuid_v7(out, mr_wall_ms(gateway->clock), gateway->random + gateway->random_left);
+}
+
+/* ---- Draining ---- */
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct gateway *gateway = watcher->data;
+
+    (void)loop;
+    (void)events;
+    if (gateway->draining)
+        _exit(128 + watcher->signum);
+    gateway->draining = true;
+    mr_http_server_drain(gateway->server);
+    gateway->drain_started_ms = gateway_now_ms(gateway);
+    mr_log(MR_LOG_INFO, "draining", mr_log_int("signal", watcher->signum),
+           mr_log_int("connections", mr_http_server_connections(gateway->server)));
+}
+
+static bool is_done(const struct gateway *gateway)
+{
+    return !mr_http_server_is_listening(gateway->server) && mr_http_server_connections(gateway->server) == 0 &&
+           !exchange_any(gateway);
+}
+
+static void drain(struct gateway *gateway)
+{
+    int64_t since_ms = gateway_now_ms(gateway) - gateway->drain_started_ms;
+
+    if (since_ms >= gateway->config->shutdown_delay)
+        mr_http_server_stop_accepting(gateway->server);
+    if (since_ms >= gateway->config->shutdown_delay + LAST_REQUEST_MS)
+        mr_http_server_close_idle(gateway->server);
+    if (is_done(gateway))
+        ev_break(gateway->loop, EVBREAK_ALL);
+    if (since_ms >= gateway->config->shutdown_grace) {
+        mr_log(MR_LOG_WARN, "shut down before everything was answered",
+               mr_log_int("connections", mr_http_server_connections(gateway->server)));
+        ev_break(gateway->loop, EVBREAK_ALL);
+    }
+}
+
+/* ---- The loop ---- */
+
+static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct gateway *gateway = watcher->data;
+
+    (void)loop;
+    (void)events;
+    mail_expire(gateway);
+    mr_http_server_expire(gateway->server);
+    if (gateway->draining)
+        drain(gateway);
+    mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
+    mr_metrics_tick(gateway->clock);
+}
+
+/* A request that waited behind an answer may send a message, and a message that comes may set a request free. */
+static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    struct gateway *gateway = watcher->data;
+
+    (void)loop;
+    (void)events;
+    do {
+        mr_http_server_run(gateway->server);
+        mail_take(gateway);
+    } while (mr_http_server_has_work(gateway->server));
+    mr_http_server_reap(gateway->server);
+}
+
+/* Only wakes the loop up; the mail is taken before it sleeps again. */
+static void on_mail(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop;
+    (void)watcher;
+    (void)events;
+}
+
+static void start_watchers(struct gateway *gateway)
+{
+    struct ev_loop *loop = gateway->loop;
+
+    ev_io_init(&gateway->mail, on_mail, mr_mailbox_fd(gateway->mailbox), EV_READ);
+    ev_prepare_init(&gateway->before_sleep, on_before_sleep);
+    ev_timer_init(&gateway->tick, on_tick, tick_s, tick_s);
+    ev_signal_init(&gateway->sigterm, on_signal, SIGTERM);
+    ev_signal_init(&gateway->sigint, on_signal, SIGINT);
+    gateway->before_sleep.data = gateway->tick.data = gateway;
+    gateway->sigterm.data = gateway->sigint.data = gateway;
+    ev_io_start(loop, &gateway->mail);
+    ev_prepare_start(loop, &gateway->before_sleep);
+    ev_timer_start(loop, &gateway->tick);
+    ev_signal_start(loop, &gateway->sigterm);
+    ev_signal_start(loop, &gateway->sigint);
+}
+
+static void stop_watchers(struct gateway *gateway)
+{
+    ev_io_stop(gateway->loop, &gateway->mail);
+    ev_prepare_stop(gateway->loop, &gateway->before_sleep);
+    ev_timer_stop(gateway->loop, &gateway->tick);
+    ev_signal_stop(gateway->loop, &gateway->sigterm);
+    ev_signal_stop(gateway->loop, &gateway->sigint);
+}
+
+static mr_status open_mailboxes(struct gateway *gateway)
+{
+    const struct mr_gateway_options *options = gateway->options;
+    mr_status status = mr_mailbox_new(&gateway->mailbox, mr_actor_info(MR_ACTOR_GATEWAY)->name);
+
+    gateway->mailboxes = calloc(options->actor_count, sizeof *gateway->mailboxes);
+    if (gateway->mailboxes == NULL)
+        return MR_NO_MEMORY;
+    for (unsigned i = 0; i < options->actor_count && status == MR_OK; i++) {
+        gateway->mailboxes[i].actor = options->actors[i];
+        status = mr_mailbox_connect(gateway->mailbox, options->actors[i]->name);
+    }
+    gateway->mailbox_count = options->actor_count;
+    return status;
+}
+
+static void destroy(struct gateway *gateway)
+{
+    mr_http_server_destroy(&gateway->server);
+    if (gateway->listen_fd >= 0)
+        close(gateway->listen_fd);
+    if (gateway->loop != NULL)
+        ev_loop_destroy(gateway->loop);
+    mr_mailbox_destroy(&gateway->mailbox);
+    mr_token_cache_destroy(&gateway->tokens);
+    mr_cache_drop(&gateway->cache);
+    admit_fini(gateway);
+    exchange_fini_all(gateway);
+    free(gateway->mailboxes);
+    free(gateway->wrote_until_ms);
+    mr_buf_fini(&gateway->body);
+    mr_buf_fini(&gateway->frame);
+    mr_buf_fini(&gateway->payload);
+    mr_buf_fini(&gateway->fixed);
+    free(gateway);
+}
+
+static bool open_server(struct gateway *gateway)
+{
+    const struct mr_config *config = gateway->config;
+    struct mr_http_options options = {
+        .loop = gateway->loop,
+        .clock = gateway->clock,
+        .listen_fd = gateway->options->listen_fd,
+        .most = mr_http_allow_files((unsigned)config->gateway_max_conns),
+        .idle_ms = config->keepalive_timeout,
+        .head_ms = config->header_timeout,
+        .body_ms = config->body_timeout,
+        .body_rate = config->body_min_rate,
+        .handler = &dispatch_handler,
+        .application = gateway,
+    };
+
+    gateway->listen_fd = -1;
+    gateway->server = mr_http_server_new(&options);
+    return gateway->server != NULL;
+}
+
+static struct gateway *create(const struct mr_gateway_options *options)
+{
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+
+    if (gateway == NULL)
+        return NULL;
+    gateway->options = options;
+    gateway->config = options->config;
+    gateway->clock = options->clock;
+    gateway->listen_fd = options->listen_fd;
+    TAILQ_INIT(&gateway->in_flight);
+    reply_setup(gateway);
+    if (options->config->db_host_read_only[0] != '\0')
+        gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);
+    gateway->tokens = mr_token_cache_new();
+    gateway->loop = ev_default_loop(EVFLAG_AUTO);
+    if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || open_mailboxes(gateway) != MR_OK ||
+        !open_server(gateway)) {
+        destroy(gateway);
+        return NULL;
+    }
+    return gateway;
+}
+
+mr_status mr_gateway_run(const struct mr_gateway_options *options)
+{
+    struct gateway *gateway = create(options);
+
+    if (gateway == NULL)
+        return MR_UNAVAILABLE;
+    start_watchers(gateway);
+    if (options->on_listening != NULL)
+        options->on_listening(options->argument);
+    ev_run(gateway->loop, 0);
+    stop_watchers(gateway);
+    destroy(gateway);
+    return MR_OK;
+}

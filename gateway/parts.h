@@ -1,0 +1,38 @@
+/*
+ * parts: what has come of an upload and is not passed on yet, and what is known of the rest.
+ *
+ * Thread: the gateway's. Nothing here knows of exchanges or actors.
+ */
+#ifndef MR_GATEWAY_PARTS_H
+#define MR_GATEWAY_PARTS_H
+
+#include "proto/envelope.h"
+
+struct parts {
+    struct mr_principal caller;
+    struct mr_slice type; /* one of the op's media types; static */
+    int64_t sent;         /* that an actor has stored */
+    int64_t lines;        /* in those, and in the present one once it is counted */
+    bool is_in_line;      /* the last byte was no line break */
+    bool ended;           /* no more content comes */
+    struct mr_buf part;   /* the present one: MR_UPLOAD_PART bytes at most */
+};
+
+/* NULL: no memory. */
+struct parts *parts_new(void);
+
+/* NULL is fine. */
+void parts_destroy(struct parts **self);
+
+/* Takes what there is room for; returns how much that was. part.failed: no memory. */
+size_t parts_take(struct parts *self, struct mr_slice content);
+
+bool parts_is_full(const struct parts *self);
+
+/* Counts the lines of the present part. Once, when it is complete. */
+void parts_count_lines(struct parts *self);
+
+/* The present part is stored; the next begins. */
+void parts_next(struct parts *self);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * reply: from the outcome of a request to its answer.
+ *
+ * Each function here writes the answer and ends the exchange (exchange_end): it must not be touched afterwards. Everything
+ * else that is given is borrowed for the call.
+ */
+#ifndef MR_GATEWAY_REPLY_H
+#define MR_GATEWAY_REPLY_H
+
+#include "gateway/exchange.h"
+
+/* `extra_headers`: further field lines, each ended by CR LF; NULL: none. */
+void reply_json(struct exchange *exchange, int http, struct mr_slice body, const char *extra_headers);
+
+/* What an actor answered to the operation of the exchange. */
+void reply_wire(struct exchange *exchange, struct mr_slice payload);
+void reply_cached(struct exchange *exchange, const struct mr_cached *cached);
+
+/* `detail` NULL: the status's own. `errors`: members of a JSON array, comma-separated; empty: none. */
+void reply_problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors);
+void reply_fault(struct exchange *exchange, const struct mr_fault *fault);
+
+/* `allow`: a list of methods. */
+void reply_method(struct exchange *exchange, struct mr_slice allow);
+void reply_preflight(struct exchange *exchange, struct mr_slice allow);
+
+/* ---- These end nothing. ---- */
+
+void reply_setup(struct gateway *gateway);
+
+/* Remembers which origin the answer may go to (the Fetch standard, CORS protocol). */
+void reply_origin(struct exchange *exchange, const struct mr_http_request *request);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * upload: a body that is larger than a message, passed on in parts while it comes in.
+ *
+ * Ownership: the exchange owns what is kept of it (parts.h), which ends with it.
+ */
+#ifndef MR_GATEWAY_UPLOAD_H
+#define MR_GATEWAY_UPLOAD_H
+
+#include "gateway/exchange.h"
+
+/* Begins the upload that the exchange's operation takes, or answers why not. */
+void upload_begin(struct exchange *exchange, const struct mr_http_request *request);
+
+/* Content came; returns how much was taken. May answer. */
+size_t upload_take(struct exchange *exchange, struct mr_slice content);
+
+/* All of it was taken. May answer. */
+void upload_end(struct exchange *exchange);
+
+/* The part under way is stored. May answer. */
+void upload_part_kept(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,287 @@
+/*
+ * connection: its phases, and the bytes in and out.
+ *
+ * While a request is under way what follows it is only kept; past PIPELINE_MAX reading stops. A client that has shut down
+ * its sending side is answered all the same (RFC 9112, 9.6). An answer that is the last is followed by a half-close and a
+ * short wait for the client's end, so that bytes it is still sending do not reset the connection under the answer.
+ */
+#include <errno.h>
+#include <libwebsockets.h>
+#include <sys/socket.h>
+
+#include "http/internal.h"
+#include "http/read.h"
+
+enum { LINGER_MS = 2000, SLOW_MS = 1000, PIPELINE_MAX = 32 * 1024 };
+
+static int64_t now_ms(const struct mr_http_connection *self)
+{
+    return mr_mono_ms(self->server->options.clock);
+}
+
+static int64_t span_ms(const struct mr_http_options *options, enum phase phase)
+{
+    switch (phase) {
+    case PHASE_IDLE: return options->idle_ms;
+    case PHASE_HEAD: return options->head_ms;
+    case PHASE_BODY:
+    case PHASE_FLUSH: return options->body_ms;
+    case PHASE_SLOW: return SLOW_MS;
+    case PHASE_LINGER: return LINGER_MS;
+    case PHASE_WAIT:
+    case PHASE_DEAD:
+    case PHASE_COUNT: break;
+    }
+    return INT64_MAX / 2;
+}
+
+/* Nothing leads out of PHASE_DEAD. */
+void connection_enter(struct mr_http_connection *self, enum phase phase)
+{
+    struct mr_http_server *server = self->server;
+
+    if (self->phase == PHASE_DEAD)
+        return;
+    TAILQ_REMOVE(&server->phases[self->phase], self, in_phase);
+    self->phase = phase;
+    self->phase_ends_ms = now_ms(self) + span_ms(&server->options, phase);
+    TAILQ_INSERT_TAIL(&server->phases[phase], self, in_phase);
+}
+
+void connection_die(struct mr_http_connection *self)
+{
+    connection_enter(self, PHASE_DEAD);
+}
+
+void connection_adopted(struct mr_http_connection *self)
+{
+    self->phase = PHASE_IDLE;
+    self->phase_ends_ms = now_ms(self) + self->server->options.idle_ms;
+    TAILQ_INSERT_TAIL(&self->server->phases[PHASE_IDLE], self, in_phase);
+}
+
+void connection_closed(struct mr_http_connection *self)
+{
+    if (self->exchange != NULL)
+        self->server->options.handler->gone(self->exchange);
+    if (self->is_runnable)
+        TAILQ_REMOVE(&self->server->runnable, self, in_runnable);
+    TAILQ_REMOVE(&self->server->phases[self->phase], self, in_phase);
+    read_forget(self);
+    mr_buf_fini(&self->in);
+    mr_buf_fini(&self->out);
+}
+
+static void set_runnable(struct mr_http_connection *self)
+{
+    if (self->is_runnable)
+        return;
+    self->is_runnable = true;
+    TAILQ_INSERT_TAIL(&self->server->runnable, self, in_runnable);
+}
+
+/* Behind the end of a client's input a socket is always readable. */
+static void set_reading(struct mr_http_connection *self, bool paused)
+{
+    self->paused = paused;
+    lws_rx_flow_control(self->wsi, !paused && !self->ended);
+}
+
+/* ---- Out ---- */
+
+static void linger(struct mr_http_connection *self)
+{
+    if (self->ended) {
+        connection_die(self);
+        return;
+    }
+    mr_buf_fini(&self->in);
+    set_reading(self, false);
+    shutdown(self->fd, SHUT_WR);
+    connection_enter(self, PHASE_LINGER);
+}
+
+/* The answer is with the kernel, all of it. */
+static void flushed(struct mr_http_connection *self)
+{
+    if (self->close_after) {
+        linger(self);
+        return;
+    }
+    connection_enter(self, PHASE_IDLE);
+    if (self->in.len > 0 || self->paused || self->ended)
+        set_runnable(self);
+}
+
+/* Returns how much the kernel took. */
+static size_t send_some(struct mr_http_connection *self, struct mr_slice bytes)
+{
+    ssize_t sent = send(self->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        connection_die(self);
+    return sent > 0 ? (size_t)sent : 0;
+}
+
+void connection_write(struct mr_http_connection *self, struct mr_slice bytes)
+{
+    size_t sent = self->out.len == 0 ? send_some(self, bytes) : 0;
+
+    if (self->phase == PHASE_DEAD || sent == bytes.len)
+        return;
+    mr_buf_append(&self->out, bytes.data + sent, bytes.len - sent);
+    if (self->out.failed)
+        connection_die(self);
+    lws_callback_on_writable(self->wsi);
+}
+
+void connection_writeable(struct mr_http_connection *self)
+{
+    if (self->phase == PHASE_DEAD || self->out.len == 0)
+        return;
+    self->out_at += send_some(self, (struct mr_slice){self->out.data + self->out_at, self->out.len - self->out_at});
+    if (self->out_at < self->out.len) {
+        lws_callback_on_writable(self->wsi);
+        return;
+    }
+    mr_buf_fini(&self->out);
+    self->out_at = 0;
+    if (self->phase == PHASE_FLUSH)
+        flushed(self);
+}
+
+void connection_answered(struct mr_http_connection *self)
+{
+    if (self->out.len > 0)
+        connection_enter(self, PHASE_FLUSH);
+    else
+        flushed(self);
+}
+
+/* ---- In ---- */
+
+static void keep(struct mr_http_connection *self, const char *data, size_t len)
+{
+    mr_buf_append(&self->in, data, len);
+    if (self->in.failed)
+        connection_die(self);
+    else if (!read_wants_bytes(self) && self->in.len > PIPELINE_MAX)
+        set_reading(self, true);
+}
+
+/* What is kept is set aside meanwhile: an answer that is the last throws away what would come behind it. */
+static void read_kept(struct mr_http_connection *self)
+{
+    struct mr_buf in = self->in;
+    size_t used;
+
+    self->in = (struct mr_buf){0};
+    used = read_bytes(self, in.data, in.len);
+    if (used == in.len || self->phase == PHASE_LINGER || self->phase == PHASE_DEAD) {
+        mr_buf_fini(&in);
+        return;
+    }
+    memmove(in.data, in.data + used, in.len - used);
+    in.len -= used;
+    self->in = in;
+}
+
+/*
+ * The client sends nothing more. What is not complete by now never will be; a request that is under way gets its answer,
+ * and so do those that wait behind it.
+ */
+static void conclude(struct mr_http_connection *self)
+{
+    if (self->phase == PHASE_IDLE || self->phase == PHASE_HEAD || self->phase == PHASE_LINGER)
+        connection_die(self);
+    else if (read_wants_bytes(self))
+        read_fail(self, MR_INVALID);
+}
+
+static void received(struct mr_http_connection *self, const char *data, size_t len)
+{
+    if (self->phase == PHASE_LINGER)
+        return;
+    if (self->in.len == 0) {
+        size_t used = read_bytes(self, data, len);
+
+        if (used < len && self->phase != PHASE_LINGER && self->phase != PHASE_DEAD)
+            keep(self, data + used, len - used);
+    } else {
+        keep(self, data, len);
+        if (read_wants_bytes(self))
+            read_kept(self);
+    }
+}
+
+void connection_readable(struct mr_http_connection *self)
+{
+    struct mr_http_server *server = self->server;
+    ssize_t len;
+
+    if (self->phase == PHASE_DEAD || self->ended)
+        return;
+    len = recv(self->fd, server->received, sizeof server->received, 0);
+    if (len > 0) {
+        received(self, server->received, (size_t)len);
+    } else if (len == 0) {
+        self->ended = true;
+        set_reading(self, self->paused);
+        conclude(self);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        connection_die(self);
+    }
+}
+
+void connection_run(struct mr_http_connection *self)
+{
+    if (!read_wants_bytes(self))
+        return;
+    if (self->in.len > 0)
+        read_kept(self);
+    if (!read_wants_bytes(self))
+        return;
+    if (self->paused)
+        set_reading(self, false);
+    if (self->ended)
+        conclude(self);
+}
+
+void mr_http_resume(struct mr_http_connection *self)
+{
+    struct incoming *incoming = self->incoming;
+
+    if (self->phase != PHASE_WAIT || incoming == NULL)
+        return;
+    incoming->started_ms += now_ms(self) - incoming->paused_ms;
+    connection_enter(self, PHASE_SLOW);
+    set_runnable(self);
+}
+
+/* ---- Late ---- */
+
+/* Whether a body has come as fast as it has to. The span for every body is over when this is asked. */
+static bool is_fast_enough(const struct mr_http_connection *self)
+{
+    const struct incoming *incoming = self->incoming;
+    int64_t took_ms = now_ms(self) - incoming->started_ms;
+
+    return took_ms < self->server->options.body_ms ||
+           (int64_t)incoming->received >= self->server->options.body_rate * took_ms / 1000;
+}
+
+/* A client that is too slow with a head is told nothing: it is not known whether it speaks HTTP. */
+void connection_expire(struct mr_http_connection *self)
+{
+    if (self->phase != PHASE_BODY && self->phase != PHASE_SLOW)
+        connection_die(self);
+    else if (is_fast_enough(self))
+        connection_enter(self, PHASE_SLOW);
+    else
+        read_fail(self, MR_REQUEST_TIMEOUT);
+}
+
+const struct sockaddr *mr_http_peer(const struct mr_http_connection *self)
+{
+    return (const struct sockaddr *)&self->peer;
+}

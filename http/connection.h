@@ -1,0 +1,36 @@
+/*
+ * connection: a client, from the accepted socket to its end; one request at a time, in order.
+ *
+ * No function here frees the connection, runs another request or calls the handler, except where it says so: what an
+ * answer sets free to run is run by mr_http_server_run, and a connection that is over is freed by mr_http_server_reap.
+ * So a caller may go on using the connection it answered.
+ *
+ * Thread: the event loop's.
+ */
+#ifndef MR_HTTP_CONNECTION_H
+#define MR_HTTP_CONNECTION_H
+
+#include "http/handler.h"
+
+struct sockaddr;
+
+/*
+ * Begins the answer to the request under way: status line, date, type, length and what becomes of the connection. `type`
+ * NULL: no Content-Type. `body_len`: bytes that will follow; 204 and 304 have no length. Returns the buffer, borrowed until
+ * mr_http_respond_end, for further field lines, each ended by CR LF.
+ *
+ * The connection ends behind the answer when the client asked for that, when the server drains, and always when the body
+ * of the request has not been read to its end: what follows could not be told from it.
+ */
+struct mr_buf *mr_http_respond(struct mr_http_connection *connection, int status, const char *type, size_t body_len);
+
+/* Writes the answer, the body with it unless the request was HEAD. The exchange of the request is over for the server. */
+void mr_http_respond_end(struct mr_http_connection *connection, struct mr_slice body);
+
+/* The handler can take more content. It is called with it by mr_http_server_run. */
+void mr_http_resume(struct mr_http_connection *connection);
+
+/* The client's address, as accepted. */
+const struct sockaddr *mr_http_peer(const struct mr_http_connection *connection);
+
+#endif

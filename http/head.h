@@ -1,0 +1,108 @@
+/*
+ * head: the head of an HTTP/1.1 request, read by the grammar of RFC 9112 and nothing beside it.
+ *
+ * What a proxy on the way could understand in another way is refused, and so is what is not understood: it never counts as
+ * absent. docs/http.md lists what is taken and what is refused, with the section of the standard.
+ *
+ * Thread: any; nothing is allocated, slices borrow the bytes of the head.
+ */
+#ifndef MR_HTTP_HEAD_H
+#define MR_HTTP_HEAD_H
+
+#include <stdint.h>
+
+#include "proto/buffer.h"
+#include "proto/ops.h"
+#include "proto/status.h"
+
+enum {
+    MR_HTTP_TARGET_MAX = 8 * 1024,
+    MR_HTTP_HEADERS_SIZE = 16 * 1024, /* all header lines together */
+    MR_HTTP_HEADERS_MAX = 100,
+    MR_HTTP_LINE_SLACK = 64, /* method, version and blanks around a target */
+    MR_HTTP_HEAD_MAX = MR_HTTP_TARGET_MAX + MR_HTTP_LINE_SLACK + MR_HTTP_HEADERS_SIZE
+};
+
+struct mr_http_header {
+    struct mr_slice name;  /* a token */
+    struct mr_slice value; /* without blanks around it; no control bytes but tabs */
+};
+
+struct mr_http_request {
+    enum mr_verb verb; /* of HEAD: GET; MR_VERB_NONE for a method the map has no row for */
+    bool is_head;
+    bool is_options;
+    unsigned minor;        /* of the version: 1, or 0 */
+    struct mr_slice path;  /* as sent, not decoded */
+    struct mr_slice query; /* without the question mark */
+    struct mr_http_header headers[MR_HTTP_HEADERS_MAX];
+    unsigned header_count;
+    uint64_t content_length; /* 0 when there is none */
+    bool has_length;
+    bool chunked;
+    bool keep_alive;
+    bool expects_continue;
+};
+
+/* Where looking for the end of a head has got to. A zeroed struct is the start. */
+struct mr_http_scan {
+    size_t at;         /* bytes looked at */
+    size_t line;       /* where the line at hand begins */
+    size_t first_line; /* length of the request line, once it is known */
+};
+
+enum mr_http_progress { MR_HTTP_MORE, MR_HTTP_COMPLETE, MR_HTTP_REFUSED };
+
+/*
+ * Looks for the end of the head in the `len` bytes received so far; goes on where the last call stopped.
+ * COMPLETE: `*head_len` bytes are the head, its empty line included. REFUSED: `*fault` says why.
+ */
+enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, size_t len, size_t *head_len, mr_status *fault);
+
+/*
+ * Reads a complete head. Anything but MR_OK is a fault of framing: answer it and close. The verb, the path and the fields
+ * in front of the fault are set then, so that the answer can name the methods of the path and go to the request's origin.
+ */
+mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t len) MR_WARN_UNUSED;
+
+/* ---- Field lines. Names are compared without regard to case; callers give them in lower case. ---- */
+
+/*
+ * Value of a field that may come once; false when it is missing. Those that may not come twice are refused by
+ * mr_http_parse; of others the first is returned.
+ */
+bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value);
+
+/* How often a field is there. */
+unsigned mr_http_header_count(const struct mr_http_request *request, const char *name);
+
+/* Takes the next item of a comma-separated list, without blanks around it; false at its end. Empty items are passed over. */
+bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
+
+/* Whether the comma-separated list in `value` holds `word` (lower case), without regard to case. */
+bool mr_http_list_has(struct mr_slice value, const char *word);
+
+/* Takes the next line of a field, from header `*next` on; false when there is no more. */
+bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line);
+
+/*
+ * Where reading a list-valued field has got to: its items, of all its lines in order (RFC 9110, 5.3 and 5.6.1). A zeroed
+ * struct is the start.
+ */
+struct mr_http_list {
+    unsigned next;        /* the header to look at next */
+    struct mr_slice rest; /* of the line at hand */
+    bool broken;          /* a quoted string does not end on its line: this is no list, and no more items come */
+};
+
+/*
+ * Takes the next item of a list-valued field, without blanks around it; false at its end. Empty items are passed over; a
+ * comma inside a quoted string does not split.
+ */
+bool mr_http_list_item(struct mr_http_list *list, const struct mr_http_request *request, const char *name,
+                       struct mr_slice *item);
+
+/* Whether the list of that name holds `word`, on whichever of its lines. */
+bool mr_http_header_has(const struct mr_http_request *request, const char *name, const char *word);
+
+#endif
