@@ -308,8 +308,10 @@ static void loop(mr_thread *thread, void *argument)
     while (!stop) {
         struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), -1, sleep_ms(self));
 
-        if (wake.fd)
+        if (wake.fd) {
             mr_db_listen(self->db);
+            note_connection(self);
+        }
         mr_queue_take_mail(self);
         work(self);
         pass_on_notice(self);
@@ -363,6 +365,7 @@ static mr_status open_db(struct mr_actor *self)
         .clock = self->clock,
         .host = self->on_replica ? self->config->db_host_read_only : self->config->db_host,
         .application_name = self->name,
+        .standby = self->on_replica,
         .channel = self->instance == 0 && self->lane == MR_LANE_QUICK ? self->spec->channel : NULL,
         .set_wise = true,
         .statement_timeout = self->spec->statement_timeout,
