@@ -76,6 +76,11 @@ bool mr_db_is_refused(const mr_db *self)
     return self->conn == NULL && strncmp(self->error.sqlstate, "28", 2) == 0;
 }
 
+bool mr_db_is_hopeless(const mr_db *self)
+{
+    return self->conn == NULL && self->error.hopeless;
+}
+
 bool mr_db_is_up(const mr_db *self)
 {
     return self->conn != NULL;

@@ -33,9 +33,10 @@ struct mr_db_options {
 /* What went wrong last, for the log and for the decision what to do about it. */
 struct mr_db_error {
     mr_status status;
-    bool lost;   /* the connection is gone; whether the statement took effect is not known */
-    bool undone; /* of a lost one: the server said that nothing of the statement took effect */
-    bool rerun;  /* halving the batch can find the message to blame */
+    bool lost;     /* the connection is gone; whether the statement took effect is not known */
+    bool undone;   /* of a lost one: the server said that nothing of the statement took effect */
+    bool hopeless; /* of an attempt to connect: waiting will not change it, somebody has to */
+    bool rerun;    /* halving the batch can find the message to blame */
     char sqlstate[6];
     char message[256];
 };
@@ -63,6 +64,12 @@ bool mr_db_is_up(const mr_db *self);
 
 /* The server does not take this user or password (class 28): no waiting will change that, a new secret will. */
 bool mr_db_is_refused(const mr_db *self);
+
+/*
+ * There is no connection, and waiting will not bring one: as above, or no such database, no right to connect to it, or TLS
+ * that cannot be: no authorities, another name, a certificate that is not trusted.
+ */
+bool mr_db_is_hopeless(const mr_db *self);
 
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
 int mr_db_fd(const mr_db *self);

@@ -226,18 +226,47 @@ static const char *line_of(const char *text, const char *at)
     return at;
 }
 
+/* libpq's own words, which it would translate only if this process set a locale. */
+static bool is_tls_problem(const char *message)
+{
+    static const char *const words[] = {"root certificate file", "could not read root certificate", "does not match host name",
+                                        "certificate verify failed", "server does not support SSL"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(message, words[i]) != NULL)
+            return true;
+    return false;
+}
+
+static bool is_untrusted(const char *message)
+{
+    return strstr(message, "certificate verify failed") != NULL;
+}
+
+/* What waiting does not heal: no such user or password (28), database (3D000) or right to connect (42501), or TLS that cannot be. */
+static bool is_hopeless(const char *sqlstate, const char *message)
+{
+    return strncmp(sqlstate, "28", 2) == 0 || strcmp(sqlstate, "3D000") == 0 || strcmp(sqlstate, "42501") == 0 ||
+           is_tls_problem(message);
+}
+
 static mr_status fail_connect(mr_db *self, bool late)
 {
     const char *message = PQerrorMessage(self->conn);
     const char *found = find_sqlstate(message);
     char sqlstate[6] = "08001";
+    char problem[256];
 
     if (found != NULL)
         memcpy(sqlstate, found, 5);
-    db_fail(self, MR_UNAVAILABLE, true, sqlstate,
-            late            ? "no connection in time"
-            : found != NULL ? line_of(message, found)
-                            : message);
+    if (is_untrusted(message) && db_tls_problem(&self->options, authorities(self->options.config), problem, sizeof problem))
+        db_fail(self, MR_UNAVAILABLE, true, sqlstate, problem);
+    else
+        db_fail(self, MR_UNAVAILABLE, true, sqlstate,
+                late            ? "no connection in time"
+                : found != NULL ? line_of(message, found)
+                                : message);
+    self->error.hopeless = !late && is_hopeless(sqlstate, message);
     db_drop(self);
     return MR_UNAVAILABLE;
 }

@@ -5,6 +5,7 @@
  *   db_connect.c  from a host name to a connection that may serve
  *   db_io.c       waiting, results, cancelling, failing
  *   db_rows.c     rows
+ *   db_tls.c      what is wrong with a certificate
  */
 #ifndef MR_RUNTIME_DB_INTERNAL_H
 #define MR_RUNTIME_DB_INTERNAL_H
@@ -39,6 +40,11 @@ mr_status db_open(mr_db *self) MR_WARN_UNUSED;
 
 /* What the server allows a statement unless its deadline is nearer, milliseconds; 0: no limit. */
 int64_t db_usual_timeout(const struct mr_db_options *options);
+
+/* db_tls.c */
+
+/* Looks at the server's certificate again. True: `out` says what is wrong with it. Takes two times DB_CONNECT_TIMEOUT at most. */
+bool db_tls_problem(const struct mr_db_options *options, const char *authorities, char *out, size_t room);
 
 /* db_io.c */
 

@@ -58,7 +58,8 @@ static mr_status connect(struct migrator *self, const struct mr_config *config, 
 
     if (status != MR_OK)
         return status;
-    while ((status = mr_db_connect(self->db)) != MR_OK && !mr_db_is_refused(self->db) && mr_mono_ms(self->clock) < give_up_ms) {
+    while ((status = mr_db_connect(self->db)) != MR_OK && !mr_db_is_hopeless(self->db) &&
+           mr_mono_ms(self->clock) < give_up_ms) {
         if (!told)
             mr_log(MR_LOG_WARN, "waiting for the database", mr_log_text("host", config->db_host),
                    mr_log_text("reason", mr_db_last_error(self->db)->message));

@@ -146,6 +146,35 @@ class Server:
     def catch_up(self, source):
         wait_for(lambda: self.is_caught_up(source), 20, "the replica has everything")
 
+    def want_password(self, user, password):
+        """A user who owns the database `millrace` and has to show a password from now on."""
+        self.query(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'", "postgres")
+        self.query(f"GRANT ALL ON DATABASE millrace TO {user}", "postgres")
+        self.query(f"GRANT ALL ON SCHEMA public TO {user}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {user};"
+                   f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {user}")
+        self.query(f"DO $$ BEGIN IF to_regnamespace('millrace') IS NOT NULL THEN GRANT ALL ON SCHEMA millrace TO {user};"
+                   f"GRANT ALL ON ALL TABLES IN SCHEMA millrace TO {user}; END IF; END $$")
+        self.write("pg_hba.conf", f"host all {user} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
+                   "host replication all 127.0.0.1/32 trust\n")
+        self.reload()
+
+    def write(self, name, text, mode=0o600):
+        path = os.path.join(self.data, name)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chown(path, *server_user())
+        os.chmod(path, mode)
+
+    def reload(self):
+        before = self.query("SELECT pg_conf_load_time()", "postgres")
+        self.child.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.query("SELECT pg_conf_load_time()", "postgres") != before, 10, "the settings are read again")
+
+    def end_connections(self):
+        """All but ours, at once."""
+        self.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL",
+                   "postgres")
+
     def make_read_only(self):
         """What a demoted writer looks like: its sockets stay, and it refuses every write."""
         self.query("ALTER SYSTEM SET default_transaction_read_only = on", "postgres")
@@ -196,6 +225,7 @@ class Proxy:
         self.delay = 0.0  # seconds that bytes are held back, each way
         self.stalled = False  # bytes are kept until it ends
         self.refusing = False  # new connections are closed at once
+        self.change = None  # what becomes of the server's bytes
         self.links = []
         self.silenced = []
         self.lock = threading.Lock()
@@ -242,7 +272,7 @@ class Proxy:
                     time.sleep(max(0, due - time.monotonic()))
                 if not data:
                     break
-                sink.sendall(data)
+                sink.sendall(self.change(data) if self.change and source is link.server else data)
         except (OSError, ValueError):
             pass
         with self.lock:
