@@ -24,7 +24,7 @@ static mr_status check_head(struct exchange *exchange, const struct mr_http_requ
 {
     struct parts *self = exchange->parts;
     const struct mr_upload *traits = traits_of(exchange);
-    enum mr_coding coding;
+    enum mr_coding coding = MR_CODING_IDENTITY;
     mr_status status = admit_caller(exchange, request, &self->caller);
 
     if (status == MR_OK && !request->has_length && !request->chunked)
@@ -37,6 +37,8 @@ static mr_status check_head(struct exchange *exchange, const struct mr_http_requ
         status = mr_preconditions_read(&exchange->conditions, request);
     if (status == MR_OK)
         status = mr_request_conditions(errors, exchange->op, &exchange->conditions, detail);
+    if (status == MR_OK && coding == MR_CODING_GZIP)
+        status = mr_inflate_new(&self->inflate, traits->max, NULL);
     return status;
 }
 
@@ -114,44 +116,69 @@ static mr_status send_last(struct exchange *exchange)
     return status;
 }
 
+/* The part that is complete or, behind the last, the message. */
 static void send_next(struct exchange *exchange)
 {
     struct parts *self = exchange->parts;
-    mr_status status = MR_NO_MEMORY;
+    mr_status status = self->part.len > 0 ? send_part(exchange) : send_last(exchange);
 
-    if (!self->part.failed)
-        status = self->part.len > 0 ? send_part(exchange) : send_last(exchange);
     if (status != MR_OK)
         fail(exchange, status);
 }
 
-size_t upload_take(struct exchange *exchange, struct mr_slice content)
+static void fail_content(struct exchange *exchange, mr_status status)
+{
+    reply_problem(exchange, status, status == MR_INVALID ? "The body is not what its Content-Encoding says." : NULL,
+                  (struct mr_slice){0});
+}
+
+/* What there is of the content has been taken. Sends what is complete by that. */
+static void go_on(struct exchange *exchange)
 {
     struct parts *self = exchange->parts;
-    size_t taken;
+
+    if (!parts_is_full(self) && !self->ended)
+        return;
+    if (parts_is_full(self) || parts_may_end(self))
+        send_next(exchange);
+    else
+        fail_content(exchange, MR_INVALID);
+}
+
+size_t upload_take(struct exchange *exchange, struct mr_slice content)
+{
+    size_t len = content.len;
+    mr_status status;
 
     if (exchange->sent)
         return 0;
-    taken = parts_take(self, content);
-    if (self->part.failed || parts_is_full(self))
-        send_next(exchange);
-    return taken;
+    status = parts_fill(exchange->parts, &content);
+    if (status == MR_OK)
+        go_on(exchange);
+    else
+        fail_content(exchange, status);
+    return len - content.len;
 }
 
 void upload_end(struct exchange *exchange)
 {
     exchange->parts->ended = true;
     if (!exchange->sent)
-        send_next(exchange);
+        go_on(exchange);
 }
 
 void upload_part_kept(struct exchange *exchange)
 {
     struct parts *self = exchange->parts;
+    struct mr_slice nothing = {"", 0};
+    mr_status status;
 
     parts_next(self);
-    if (self->ended)
-        send_next(exchange);
+    status = parts_fill(self, &nothing); /* what was taken, and did not fit */
+    if (status != MR_OK)
+        fail_content(exchange, status);
+    else if (parts_is_full(self) || self->ended)
+        go_on(exchange);
     else
         mr_http_resume(exchange->connection);
 }

@@ -1,6 +1,7 @@
 """Imports: uploads of any size in little memory, every bad line named, nothing half-done, whatever happens in the middle."""
 
 import contextlib
+import gzip
 import json
 import re
 import threading
@@ -467,6 +468,47 @@ class Upload(ImportTest):
             sender.start()
             self.assertEqual(connection.response().status, 413)
             sender.join()
+        self.assertEqual(self.database.count("job_run"), 0)
+
+    def gzip_head(self, length):
+        framing = ("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length))
+        return make_request("POST", "/v1/tasks/import", [("Authorization", f"Bearer {self.client.token}"), ("Content-Type", NDJSON),
+                                                         ("Content-Encoding", "gzip"), framing])
+
+    def send_gzip(self, body, chunked=False):
+        with self.api.connect() as connection:
+            data = self.gzip_head(None if chunked else len(body))
+            data += b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+            sender = threading.Thread(target=self.pour, args=(connection, data))
+            sender.start()
+            answer = connection.response()
+            sender.join()
+        return answer
+
+    def test_gzip__is_decoded_while_it_comes(self):
+        text = b"".join(line(f"number {i}", description="x" * (i % 500)) for i in range(8000))
+        self.assertGreater(len(text), 8 * PART)  # many parts out of few bytes
+        half = len(text) // 2
+        for body in (gzip.compress(text), gzip.compress(text, 0), gzip.compress(text[:half]) + gzip.compress(text[half:])):
+            for chunked in (False, True):
+                answer = self.send_gzip(body, chunked)
+                self.assertEqual(answer.status, 202, answer)
+                parts = self.database.query(f"SELECT encode(string_agg(bytes, '' ORDER BY part), 'escape') FROM import_part WHERE run_id = '{answer.json()['id']}'")
+                self.assertEqual(parts[0][0].encode(), text)
+        self.assertEqual(self.database.query("SELECT DISTINCT total FROM job_run"), [["8000"]])
+
+    def test_gzip__that_is_none_or_cut_off_is_400(self):
+        text = line("one") * 20_000
+        whole = gzip.compress(text, 0)
+        for body in (text, whole[:-1], whole[:-8], whole[:100], whole[:len(whole) // 2], b"", whole + b"x", whole[:-4] + b"\0\0\0\0"):
+            self.assertEqual(self.send_gzip(body).status, 400)
+        self.assertEqual(self.database.count("job_run"), 0)
+
+    def test_gzip__that_becomes_too_much_is_413_and_takes_little_memory(self):
+        bomb = gzip.compress(b"\n" * (200 << 20))
+        with Peak(self.api) as peak:
+            self.assertEqual(self.send_gzip(bomb).status, 413)
+        self.assertLess(peak.grown_mib()[0], 8)
         self.assertEqual(self.database.count("job_run"), 0)
 
     def test_half_close__behind_the_body_is_answered(self):
