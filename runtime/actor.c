@@ -9,6 +9,7 @@
 #include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
+#include "runtime/replica.h"
 #include "runtime/shutdown.h"
 
 /* Longest sleeps while the database is away; an attempt to reach it has pauses of its own. */
@@ -203,6 +204,47 @@ static void note_connection(struct mr_actor *self)
     mr_metric_add(MR_METRIC_db_lost, !up);
 }
 
+/* ---- A reader whose replica comes and goes ---- */
+
+static void give_up_replica(struct mr_actor *self)
+{
+    mr_replica_give_up(self->replica);
+    atomic_store(&self->stats.replica_away, true);
+    self->db = self->primary;
+}
+
+static void return_to_replica(struct mr_actor *self, mr_db *replica)
+{
+    atomic_store(&self->stats.replica_away, false);
+    mr_db_release(self->primary);
+    self->db = replica;
+}
+
+/* An actor that wakes up, or starts, tries the replica first; one that has lost it does not wait for it. */
+static void choose_db(struct mr_actor *self, bool first_time)
+{
+    mr_db *replica = self->replica != NULL ? mr_replica_db(self->replica) : NULL;
+
+    if (replica == NULL)
+        return;
+    if (self->db != replica && mr_db_is_up(replica))
+        return_to_replica(self, replica);
+    if (!mr_db_is_up(replica) && (!first_time || mr_db_connect(replica) != MR_OK))
+        give_up_replica(self);
+}
+
+bool mr_actor_fall_back(struct mr_actor *self)
+{
+    const struct mr_db_error *error = mr_db_last_error(self->db);
+
+    if (self->replica == NULL || self->db == self->primary || !(error->lost || strcmp(error->sqlstate, "40001") == 0))
+        return false;
+    if (error->lost)
+        give_up_replica(self);
+    self->db = self->primary; /* until the next batch */
+    return mr_db_reconnect(self->db) == MR_OK;
+}
+
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
 static void pass_on_notice(struct mr_actor *self)
 {
@@ -244,9 +286,13 @@ static int64_t rest_due_in(const struct mr_actor *self)
 
 static void rest(struct mr_actor *self)
 {
+    mr_db *replica = self->replica != NULL ? mr_replica_db(self->replica) : NULL;
+
     atomic_store(&self->stats.resting, true);
     atomic_store(&self->stats.connected, false);
-    mr_db_release(self->db);
+    mr_db_release(self->primary);
+    if (replica != NULL)
+        mr_db_release(replica);
     mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", self->name));
 }
 
@@ -258,6 +304,7 @@ static bool wake_up(struct mr_actor *self)
     if (self->first == NULL)
         return false;
     atomic_store(&self->stats.resting, false);
+    choose_db(self, true);
     self->last_work_ms = mr_mono_ms(self->clock);
     self->waking_until_ms = self->last_work_ms + self->config->request_timeout;
     return true;
@@ -270,6 +317,7 @@ static void work(struct mr_actor *self)
     mr_queue_sweep(self);
     if (mr_shutdown_is_cut() || !wake_up(self))
         return;
+    choose_db(self, false);
     status = mr_db_connect(self->db);
     note_connection(self);
     if (self->first == NULL)
@@ -279,6 +327,7 @@ static void work(struct mr_actor *self)
     else
         answer_unavailable(self);
     mr_queue_sweep(self);
+    choose_db(self, false);
     note_connection(self);
 }
 
@@ -299,6 +348,7 @@ static void loop(mr_thread *thread, void *argument)
     bool stop = false;
 
     self->inside = thread;
+    choose_db(self, true);
     if (mr_db_connect(self->db) != MR_OK)
         mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
                mr_log_text("reason", mr_db_last_error(self->db)->message));
@@ -306,11 +356,15 @@ static void loop(mr_thread *thread, void *argument)
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), -1, sleep_ms(self));
+        int back_fd = self->replica != NULL ? mr_replica_fd(self->replica) : -1;
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), back_fd, sleep_ms(self));
 
+        if (wake.other_fd)
+            mr_replica_welcome(self->replica);
         if (wake.fd) {
             mr_db_listen(self->db);
-            note_connection(self);
+            if (self->db == self->primary) /* otherwise there is still another way */
+                note_connection(self);
         }
         mr_queue_take_mail(self);
         work(self);
@@ -363,22 +417,31 @@ static mr_status open_db(struct mr_actor *self)
     struct mr_db_options options = {
         .config = self->config,
         .clock = self->clock,
-        .host = self->on_replica ? self->config->db_host_read_only : self->config->db_host,
+        .host = self->config->db_host,
         .application_name = self->name,
-        .standby = self->on_replica,
         .channel = self->instance == 0 && self->lane == MR_LANE_QUICK ? self->spec->channel : NULL,
         .set_wise = true,
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
     };
+    mr_status status = mr_db_new(&self->primary, &options, self->statements);
 
-    return mr_db_new(&self->db, &options, self->statements);
+    self->db = self->primary;
+    if (status != MR_OK || !self->on_replica)
+        return status;
+    options.host = self->config->db_host_read_only;
+    options.standby = true;
+    status = mr_replica_new(&self->replica, &options, self->statements, &self->stats.resting);
+    if (status == MR_OK)
+        self->db = mr_replica_db(self->replica);
+    return status;
 }
 
 static void destroy(struct mr_actor *self)
 {
     mr_queue_free(self);
-    mr_db_destroy(&self->db);
+    mr_replica_destroy(&self->replica);
+    mr_db_destroy(&self->primary);
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);
     mr_buf_fini(&self->body);
@@ -432,6 +495,8 @@ bool mr_actor_pause(struct mr_actor *self, int ms)
 void mr_actor_ask_to_stop(struct mr_actor *self)
 {
     mr_thread_ask_to_end(self->thread);
+    if (self->replica != NULL)
+        mr_replica_ask_to_stop(self->replica);
 }
 
 bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms)
@@ -440,7 +505,8 @@ bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms)
 
     if (actor == NULL)
         return true;
-    if (!mr_thread_stop_by(&actor->thread, deadline_ms))
+    if (!mr_thread_stop_by(&actor->thread, deadline_ms) ||
+        (actor->replica != NULL && !mr_replica_stop_by(actor->replica, deadline_ms)))
         return false;
     mr_log(MR_LOG_INFO, "actor stopped", mr_log_text("actor", actor->name), mr_log_int("messages", actor->stats.messages),
            mr_log_int("batches", actor->stats.batches), mr_log_int("expired", actor->stats.expired));
