@@ -12,8 +12,11 @@
 #include "runtime/replica.h"
 #include "runtime/shutdown.h"
 
-/* Longest sleeps while the database is away; an attempt to reach it has pauses of its own. */
-enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, WAKE_MARGIN_MS = 200 };
+/*
+ * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. A database that
+ * has not come back after RESUME_MS does not sleep, it is away. Who is told so is told ANSWER_MARGIN_MS before the deadline.
+ */
+enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, RESUME_MS = 60000, ANSWER_MARGIN_MS = 250 };
 
 /* A deadline that does not come: what a timespec holds on every platform. */
 #define NEVER_MS ((int64_t)INT32_MAX * 1000)
@@ -260,18 +263,34 @@ static void pass_on_notice(struct mr_actor *self)
         (void)!mr_mailbox_send(self->mailbox, mr_actor_info(MR_ACTOR_GATEWAY)->name, self->frame.data, self->frame.len);
 }
 
+static bool is_waking(const struct mr_actor *self)
+{
+    return self->waking_until_ms != 0;
+}
+
 /*
- * While the database is away everybody is told so at once; waiting would only fill the mailbox. One that is being
- * woken is waited for, as long as there is time for one more attempt before the deadline.
+ * While the database is away everybody is told so at once; waiting would only fill the mailbox. While it resumes, messages are
+ * held until just before their deadline, each until its own.
  */
 static void answer_unavailable(struct mr_actor *self)
 {
-    bool waking = mr_mono_ms(self->clock) < self->waking_until_ms;
-    int64_t patient_ms = mr_wall_ms(self->clock) + self->config->db_connect_timeout + WAKE_MARGIN_MS;
+    int64_t patient_ms = mr_wall_ms(self->clock) + ANSWER_MARGIN_MS;
 
     for (struct mr_message *m = self->first; m != NULL; m = m->next)
-        if (!waking || m->envelope.deadline_ms < patient_ms)
+        if (!is_waking(self) || m->envelope.deadline_ms < patient_ms)
             mr_answer_error(self, m, MR_UNAVAILABLE, NULL, NULL, NULL);
+}
+
+/* During an attempt to connect, which a database that resumes can keep waiting for long. Nothing is in hand then. */
+static void answer_impatient(void *argument)
+{
+    struct mr_actor *self = argument;
+
+    if (!is_waking(self))
+        return;
+    mr_queue_take_mail(self);
+    answer_unavailable(self);
+    mr_queue_sweep(self);
 }
 
 /* Milliseconds until the connection may be let go; -1: never, or not now. */
@@ -296,18 +315,43 @@ static void rest(struct mr_actor *self)
     mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", self->name));
 }
 
+static void begin_waking(struct mr_actor *self)
+{
+    choose_db(self, true);
+    self->last_work_ms = mr_mono_ms(self->clock);
+    self->waking_until_ms = self->last_work_ms + RESUME_MS;
+}
+
+/* It rests, for whoever looks on, until it is awake; or until it has been away for so long that it is no sleep any more. */
+static void end_waking(struct mr_actor *self)
+{
+    if (!is_waking(self) || (!mr_db_is_up(self->db) && mr_mono_ms(self->clock) < self->waking_until_ms))
+        return;
+    self->waking_until_ms = 0;
+    atomic_store(&self->stats.resting, false);
+}
+
 /* False while there is nothing to wake up for. */
 static bool wake_up(struct mr_actor *self)
 {
-    if (!atomic_load(&self->stats.resting))
+    if (!atomic_load(&self->stats.resting) || is_waking(self))
         return true;
     if (self->first == NULL)
         return false;
-    atomic_store(&self->stats.resting, false);
-    choose_db(self, true);
-    self->last_work_ms = mr_mono_ms(self->clock);
-    self->waking_until_ms = self->last_work_ms + self->config->request_timeout;
+    begin_waking(self);
     return true;
+}
+
+static mr_status connect(struct mr_actor *self)
+{
+    mr_status status;
+
+    mr_db_meanwhile(self->db, answer_impatient, self);
+    status = mr_db_connect(self->db);
+    mr_db_meanwhile(self->db, NULL, NULL);
+    end_waking(self);
+    note_connection(self);
+    return status;
 }
 
 static void work(struct mr_actor *self)
@@ -318,8 +362,7 @@ static void work(struct mr_actor *self)
     if (mr_shutdown_is_cut() || !wake_up(self))
         return;
     choose_db(self, false);
-    status = mr_db_connect(self->db);
-    note_connection(self);
+    status = connect(self);
     if (self->first == NULL)
         return;
     if (status == MR_OK)
@@ -337,7 +380,7 @@ static int sleep_ms(const struct mr_actor *self)
 
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
-    if (atomic_load(&self->stats.resting))
+    if (atomic_load(&self->stats.resting) && !is_waking(self))
         return -1;
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }

@@ -85,7 +85,7 @@ struct mr_actor {
     unsigned waiting;
     struct mr_message *spare;
     int64_t last_work_ms;    /* monotonic */
-    int64_t waking_until_ms; /* monotonic; until then messages wait for a database that is being woken */
+    int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
     struct mr_buf body;
     struct mr_buf frame;

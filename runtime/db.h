@@ -54,6 +54,9 @@ void mr_db_destroy(mr_db **self);
  */
 mr_status mr_db_connect(mr_db *self) MR_WARN_UNUSED;
 
+/* What is called a few times a second while an attempt to connect waits; NULL: nothing. It must not use the connection. */
+void mr_db_meanwhile(mr_db *self, void (*call)(void *argument), void *argument);
+
 /* As mr_db_connect, without regard to the pause; for the one attempt after a connection was lost. */
 mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;
 

@@ -271,7 +271,7 @@ static mr_status fail_connect(mr_db *self, bool late)
     return MR_UNAVAILABLE;
 }
 
-mr_status db_open(mr_db *self)
+static mr_status open_connection(mr_db *self)
 {
     int64_t deadline_ms = db_now_ms(self) + self->options.config->db_connect_timeout;
     uint64_t demotions = db_demotions();
@@ -292,5 +292,15 @@ mr_status db_open(mr_db *self)
     self->timeout_ms = db_usual_timeout(&self->options);
     status = set_up(self, deadline_ms);
     self->demotions = demotions;
+    return status;
+}
+
+mr_status db_open(mr_db *self)
+{
+    mr_status status;
+
+    self->opening = true;
+    status = open_connection(self);
+    self->opening = false;
     return status;
 }
