@@ -261,12 +261,13 @@ static unsigned unanswered(struct mr_message *const *messages, unsigned count, s
  * ordinal out; a second statement has a snapshot in which the winner is there. One that still says nothing
  * is a fault of the statement.
  */
-void mr_answer_by_sql(struct mr_actor *self, struct mr_message **messages, unsigned count)
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     struct mr_message *rest[MR_PLAN_MAX];
     unsigned left;
 
-    answer_batch(self, messages, count);
+    memcpy(rest, messages, count * sizeof *rest);
+    answer_batch(self, rest, count);
     left = unanswered(messages, count, rest);
     if (left == 0)
         return;
