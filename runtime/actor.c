@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "runtime/answer.h"
+#include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/plan.h"
@@ -13,10 +14,10 @@
 #include "runtime/shutdown.h"
 
 /*
- * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. A database that
- * has not come back after RESUME_MS does not sleep, it is away. Who is told so is told ANSWER_MARGIN_MS before the deadline.
+ * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. Who waits for
+ * one that resumes is told ANSWER_MARGIN_MS before the deadline that it has not.
  */
-enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, RESUME_MS = 60000, ANSWER_MARGIN_MS = 250 };
+enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, ANSWER_MARGIN_MS = 250 };
 
 /* A deadline that does not come: what a timespec holds on every platform. */
 #define NEVER_MS ((int64_t)INT32_MAX * 1000)
@@ -179,75 +180,6 @@ static void answer_next_batch(struct mr_actor *self)
     }
 }
 
-/*
- * A process gets its password once, at its start; when that is refused now, it was rotated. To end in order is the way
- * to a new one: whoever runs the process starts it again.
- */
-static void note_refusal(struct mr_actor *self)
-{
-    if (!mr_db_is_refused(self->db) || atomic_exchange(&self->stats.refused, true))
-        return;
-    mr_log(MR_LOG_ERROR, "the database refuses user or password", mr_log_text("actor", self->name),
-           mr_log_text("reason", mr_db_last_error(self->db)->message));
-    mr_shutdown_request();
-}
-
-static void note_connection(struct mr_actor *self)
-{
-    bool up = mr_db_is_up(self->db);
-
-    note_refusal(self);
-    if (up == atomic_exchange(&self->stats.connected, up))
-        return;
-    if (up)
-        mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
-    else
-        mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
-                       mr_log_text("reason", mr_db_last_error(self->db)->message));
-    mr_metric_add(MR_METRIC_db_lost, !up);
-}
-
-/* ---- A reader whose replica comes and goes ---- */
-
-static void give_up_replica(struct mr_actor *self)
-{
-    mr_replica_give_up(self->replica);
-    atomic_store(&self->stats.replica_away, true);
-    self->db = self->primary;
-}
-
-static void return_to_replica(struct mr_actor *self, mr_db *replica)
-{
-    atomic_store(&self->stats.replica_away, false);
-    mr_db_release(self->primary);
-    self->db = replica;
-}
-
-/* An actor that wakes up, or starts, tries the replica first; one that has lost it does not wait for it. */
-static void choose_db(struct mr_actor *self, bool first_time)
-{
-    mr_db *replica = self->replica != NULL ? mr_replica_db(self->replica) : NULL;
-
-    if (replica == NULL)
-        return;
-    if (self->db != replica && mr_db_is_up(replica))
-        return_to_replica(self, replica);
-    if (!mr_db_is_up(replica) && (!first_time || mr_db_connect(replica) != MR_OK))
-        give_up_replica(self);
-}
-
-bool mr_actor_fall_back(struct mr_actor *self)
-{
-    const struct mr_db_error *error = mr_db_last_error(self->db);
-
-    if (self->replica == NULL || self->db == self->primary || !(error->lost || strcmp(error->sqlstate, "40001") == 0))
-        return false;
-    if (error->lost)
-        give_up_replica(self);
-    self->db = self->primary; /* until the next batch */
-    return mr_db_reconnect(self->db) == MR_OK;
-}
-
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
 static void pass_on_notice(struct mr_actor *self)
 {
@@ -263,11 +195,6 @@ static void pass_on_notice(struct mr_actor *self)
         (void)!mr_mailbox_send(self->mailbox, mr_actor_info(MR_ACTOR_GATEWAY)->name, self->frame.data, self->frame.len);
 }
 
-static bool is_waking(const struct mr_actor *self)
-{
-    return self->waking_until_ms != 0;
-}
-
 /*
  * While the database is away everybody is told so at once; waiting would only fill the mailbox. While it resumes, messages are
  * held until just before their deadline, each until its own.
@@ -277,7 +204,7 @@ static void answer_unavailable(struct mr_actor *self)
     int64_t patient_ms = mr_wall_ms(self->clock) + ANSWER_MARGIN_MS;
 
     for (struct mr_message *m = self->first; m != NULL; m = m->next)
-        if (!is_waking(self) || m->envelope.deadline_ms < patient_ms)
+        if (!mr_link_is_waking(self) || m->envelope.deadline_ms < patient_ms)
             mr_answer_error(self, m, MR_UNAVAILABLE, NULL, NULL, NULL);
 }
 
@@ -286,60 +213,11 @@ static void answer_impatient(void *argument)
 {
     struct mr_actor *self = argument;
 
-    if (!is_waking(self))
+    if (!mr_link_is_waking(self))
         return;
     mr_queue_take_mail(self);
     answer_unavailable(self);
     mr_queue_sweep(self);
-}
-
-/* Milliseconds until the connection may be let go; -1: never, or not now. */
-static int64_t rest_due_in(const struct mr_actor *self)
-{
-    int64_t left_ms = self->last_work_ms + self->config->db_idle_release - mr_mono_ms(self->clock);
-
-    if (self->config->db_idle_release == 0 || self->first != NULL || !mr_db_is_up(self->db))
-        return -1;
-    return left_ms > 0 ? left_ms : 0;
-}
-
-static void rest(struct mr_actor *self)
-{
-    mr_db *replica = self->replica != NULL ? mr_replica_db(self->replica) : NULL;
-
-    atomic_store(&self->stats.resting, true);
-    atomic_store(&self->stats.connected, false);
-    mr_db_release(self->primary);
-    if (replica != NULL)
-        mr_db_release(replica);
-    mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", self->name));
-}
-
-static void begin_waking(struct mr_actor *self)
-{
-    choose_db(self, true);
-    self->last_work_ms = mr_mono_ms(self->clock);
-    self->waking_until_ms = self->last_work_ms + RESUME_MS;
-}
-
-/* It rests, for whoever looks on, until it is awake; or until it has been away for so long that it is no sleep any more. */
-static void end_waking(struct mr_actor *self)
-{
-    if (!is_waking(self) || (!mr_db_is_up(self->db) && mr_mono_ms(self->clock) < self->waking_until_ms))
-        return;
-    self->waking_until_ms = 0;
-    atomic_store(&self->stats.resting, false);
-}
-
-/* False while there is nothing to wake up for. */
-static bool wake_up(struct mr_actor *self)
-{
-    if (!atomic_load(&self->stats.resting) || is_waking(self))
-        return true;
-    if (self->first == NULL)
-        return false;
-    begin_waking(self);
-    return true;
 }
 
 static mr_status connect(struct mr_actor *self)
@@ -349,8 +227,8 @@ static mr_status connect(struct mr_actor *self)
     mr_db_meanwhile(self->db, answer_impatient, self);
     status = mr_db_connect(self->db);
     mr_db_meanwhile(self->db, NULL, NULL);
-    end_waking(self);
-    note_connection(self);
+    mr_link_end_waking(self);
+    mr_link_note(self);
     return status;
 }
 
@@ -359,9 +237,9 @@ static void work(struct mr_actor *self)
     mr_status status;
 
     mr_queue_sweep(self);
-    if (mr_shutdown_is_cut() || !wake_up(self))
+    if (mr_shutdown_is_cut() || !mr_link_wake_up(self))
         return;
-    choose_db(self, false);
+    mr_link_choose(self, false);
     status = connect(self);
     if (self->first == NULL)
         return;
@@ -370,17 +248,17 @@ static void work(struct mr_actor *self)
     else
         answer_unavailable(self);
     mr_queue_sweep(self);
-    choose_db(self, false);
-    note_connection(self);
+    mr_link_choose(self, false);
+    mr_link_note(self);
 }
 
 static int sleep_ms(const struct mr_actor *self)
 {
-    int64_t rest_ms = rest_due_in(self);
+    int64_t rest_ms = mr_link_rest_due_in(self);
 
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
-    if (atomic_load(&self->stats.resting) && !is_waking(self))
+    if (atomic_load(&self->stats.resting) && !mr_link_is_waking(self))
         return -1;
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
@@ -391,11 +269,13 @@ static void loop(mr_thread *thread, void *argument)
     bool stop = false;
 
     self->inside = thread;
-    choose_db(self, true);
+    mr_link_choose(self, true);
     if (mr_db_connect(self->db) != MR_OK)
         mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
                mr_log_text("reason", mr_db_last_error(self->db)->message));
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+    atomic_store(&self->stats.trouble, mr_db_trouble(self->db));
+    self->told_ms = mr_mono_ms(self->clock);
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
@@ -407,13 +287,13 @@ static void loop(mr_thread *thread, void *argument)
         if (wake.fd) {
             mr_db_listen(self->db);
             if (self->db == self->primary) /* otherwise there is still another way */
-                note_connection(self);
+                mr_link_note(self);
         }
         mr_queue_take_mail(self);
         work(self);
         pass_on_notice(self);
-        if (rest_due_in(self) == 0)
-            rest(self);
+        if (mr_link_rest_due_in(self) == 0)
+            mr_link_rest(self);
         stop = wake.stop;
     }
 }

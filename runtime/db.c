@@ -41,9 +41,11 @@ mr_status mr_db_reconnect(mr_db *self)
     status = db_open(self);
     if (status == MR_OK) {
         self->backoff_ms = 0;
+        self->failures = 0;
         self->notified = true;
         return MR_OK;
     }
+    self->failures++;
     self->backoff_ms = self->backoff_ms == 0 ? BACKOFF_LEAST_MS : self->backoff_ms * 2;
     if (self->backoff_ms > BACKOFF_MOST_MS)
         self->backoff_ms = BACKOFF_MOST_MS;
@@ -85,6 +87,35 @@ bool mr_db_is_refused(const mr_db *self)
 bool mr_db_is_hopeless(const mr_db *self)
 {
     return self->conn == NULL && self->error.hopeless;
+}
+
+const char *mr_db_trouble(const mr_db *self)
+{
+    static const struct {
+        const char *sqlstate; /* or its beginning */
+        const char *text;
+    } troubles[] = {
+        {"28", "The database refuses the user or the password."},
+        {"3D000", "There is no such database."},
+        {"42501", "The user lacks a right to the database."},
+        {"42", "The schema is not the one that is needed: have the migrations run?"},
+        {"3F", "The schema is not the one that is needed: have the migrations run?"},
+        {"25006", "The database takes no writes: it is a standby, or was demoted."},
+        {"53300", "The database has no connection left."},
+        {"57P03", "The database is starting or stopping."},
+    };
+
+    if (self->conn != NULL)
+        return NULL;
+    for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
+        if (strncmp(self->error.sqlstate, troubles[i].sqlstate, strlen(troubles[i].sqlstate)) == 0)
+            return troubles[i].text;
+    return self->error.hopeless ? "TLS to the database cannot be set up." : "The database cannot be reached.";
+}
+
+unsigned mr_db_failures(const mr_db *self)
+{
+    return self->failures;
 }
 
 bool mr_db_is_up(const mr_db *self)

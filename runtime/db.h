@@ -74,6 +74,12 @@ bool mr_db_is_refused(const mr_db *self);
  */
 bool mr_db_is_hopeless(const mr_db *self);
 
+/* Why there is no connection, in a sentence that anybody may see; NULL when there is one. Static storage. */
+const char *mr_db_trouble(const mr_db *self);
+
+/* Attempts to connect that failed since the last one that did not. */
+unsigned mr_db_failures(const mr_db *self);
+
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
 int mr_db_fd(const mr_db *self);
 

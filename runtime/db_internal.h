@@ -19,6 +19,7 @@ struct mr_db {
     const struct mr_statement *const *statements;
     PGconn *conn; /* NULL: down */
     int64_t backoff_ms;
+    unsigned failures; /* attempts to connect since the last that succeeded */
     int64_t next_attempt_ms;
     int64_t timeout_ms;                /* statement_timeout as the server has it; 0: none */
     uint64_t demotions;                /* how many this process knew of when it connected */
