@@ -85,9 +85,7 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     if (run->phase >= TABLE_COUNT)
         return MR_OK;
     table = tables[run->phase];
-    status = exec(self, "SET statement_timeout = 0");
-    if (status == MR_OK)
-        status = vacuum(self, table);
+    status = vacuum(self, table);
     if (status == MR_OK)
         status = rebuild_outdated(self, table);
     if (status == MR_OK)
