@@ -7,9 +7,10 @@
 #include "gateway/upload.h"
 #include "http/target.h"
 
+/* What is not whole, for want of memory, is nothing. */
 static struct mr_slice slice_of(const struct mr_buf *buf)
 {
-    return (struct mr_slice){buf->data != NULL ? buf->data : "", buf->len};
+    return buf->len > 0 && !buf->failed ? (struct mr_slice){buf->data, buf->len} : (struct mr_slice){"", 0};
 }
 
 static void *begin(void *application, struct mr_http_connection *connection, const struct mr_http_request *request)
@@ -73,7 +74,9 @@ static void answer_options(struct exchange *exchange, const struct mr_http_reque
         mr_buf_text(&allow, "OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE");
     else
         (void)!mr_route_find(&route, MR_VERB_NONE, request->path, &allow);
-    if (allow.len > 0)
+    if (allow.failed)
+        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
+    else if (allow.len > 0)
         reply_preflight(exchange, slice_of(&allow));
     else
         reply_problem(exchange, MR_NOT_FOUND, NULL, (struct mr_slice){0});
@@ -86,8 +89,10 @@ static void answer_no_route(struct exchange *exchange, const struct mr_http_requ
     struct mr_buf allow = {0};
     struct mr_route route;
 
-    if (mr_route_find(&route, MR_VERB_NONE, request->path, &allow) == MR_METHOD)
+    if (mr_route_find(&route, MR_VERB_NONE, request->path, &allow) == MR_METHOD && !allow.failed)
         reply_method(exchange, slice_of(&allow));
+    else if (allow.failed)
+        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else
         reply_problem(exchange, MR_NOT_FOUND, NULL, (struct mr_slice){0});
     mr_buf_fini(&allow);

@@ -76,7 +76,10 @@ static void reply_health(struct exchange *exchange, bool up)
         mr_buf_printf(&body, "%s,", down);
     write_parts(&body, gateway, up, true);
     mr_buf_text(&body, "}}");
-    reply_json(exchange, up ? 200 : 503, (struct mr_slice){body.data, body.len}, up ? NULL : "Retry-After: 1\r\n");
+    if (body.failed)
+        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
+    else
+        reply_json(exchange, up ? 200 : 503, (struct mr_slice){body.data, body.len}, up ? NULL : "Retry-After: 1\r\n");
     mr_buf_fini(&body);
 }
 

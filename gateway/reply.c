@@ -217,10 +217,14 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     char etag[24];
 
     mr_buf_clear(body, KEEP_BYTES);
-    if (mr_reply_decode(payload, &head, &wire) != MR_OK || mr_json_from_wire(body, &wire) != MR_OK || body->failed) {
+    if (mr_reply_decode(payload, &head, &wire) != MR_OK || (mr_json_from_wire(body, &wire) != MR_OK && !body->failed)) {
         mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
                mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
+        return;
+    }
+    if (body->failed) {
+        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
         return;
     }
     if (info->traits->cache_s > 0) {
@@ -273,6 +277,14 @@ static const char *headers_of(mr_status status, const struct exchange *exchange)
     return NULL;
 }
 
+/* There is no memory to say more. */
+static void respond_no_memory(struct exchange *exchange)
+{
+    static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}";
+
+    respond(exchange, 503, "application/problem+json", MR_SLICE(body), headers_of(MR_NO_MEMORY, exchange));
+}
+
 static void problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors,
                     const char *headers)
 {
@@ -294,7 +306,10 @@ static void problem(struct exchange *exchange, mr_status status, const char *det
         mr_buf_char(body, ']');
     }
     mr_buf_char(body, '}');
-    respond(exchange, http, "application/problem+json", (struct mr_slice){body->data, body->len}, headers);
+    if (body->failed)
+        respond_no_memory(exchange);
+    else
+        respond(exchange, http, "application/problem+json", (struct mr_slice){body->data, body->len}, headers);
 }
 
 void reply_problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors)
@@ -315,7 +330,10 @@ void reply_fault(struct exchange *exchange, const struct mr_fault *fault)
         mr_json_string(&error, fault->message);
         mr_buf_char(&error, '}');
     }
-    reply_problem(exchange, fault->status, NULL, (struct mr_slice){error.data, error.len});
+    if (error.failed)
+        respond_no_memory(exchange);
+    else
+        reply_problem(exchange, fault->status, NULL, (struct mr_slice){error.data, error.len});
     mr_buf_fini(&error);
 }
 
@@ -340,6 +358,9 @@ void reply_preflight(struct exchange *exchange, struct mr_slice allow)
     if (memmem(allow.data, allow.len, "PATCH", strlen("PATCH")) != NULL)
         mr_buf_text(&headers, accept_patch);
     mr_buf_char(&headers, '\0');
-    respond(exchange, 204, NULL, (struct mr_slice){0}, headers.data);
+    if (headers.failed)
+        respond_no_memory(exchange);
+    else
+        respond(exchange, 204, NULL, (struct mr_slice){0}, headers.data);
     mr_buf_fini(&headers);
 }

@@ -55,7 +55,8 @@ static void refuse_head(struct exchange *exchange, mr_status status, const char 
         snprintf(types, sizeof types, "The body has to be one of %s.", traits_of(exchange)->types);
         detail = types;
     }
-    reply_problem(exchange, status, detail, (struct mr_slice){errors->data, errors->len});
+    reply_problem(exchange, status, detail,
+                  errors->failed ? (struct mr_slice){0} : (struct mr_slice){errors->data, errors->len});
 }
 
 void upload_begin(struct exchange *exchange, const struct mr_http_request *request)
