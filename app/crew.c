@@ -26,7 +26,7 @@ mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config
             for (unsigned instance = 0; instance < instances && status == MR_OK; instance++)
                 status = start(self, specs[i], (enum mr_lane)lane, instance, config);
         }
-    return status;
+    return status == MR_OK ? mr_usernames_start(&self->usernames, config, &mr_system_clock) : status;
 }
 
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config)
@@ -47,6 +47,7 @@ void mr_crew_ask_to_stop(struct mr_crew *self)
 
 void mr_crew_stop(struct mr_crew *self)
 {
+    mr_usernames_stop(&self->usernames);
     while (self->count > 0)
         mr_actor_stop(&self->actors[--self->count]);
 }

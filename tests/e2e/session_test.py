@@ -403,6 +403,20 @@ class GrantAdmin(WithUser):
         other = self.other()
         self.assertEqual(claims_of(other.token)["role"], "user")
 
+    def test_grant_admin__finds_the_name_as_a_sign_in_does(self):
+        """In another spelling, on a database whose lower() knows A to Z only; of two that collide, by the exact one."""
+        name = module.server.new_database(locale="C")
+        process = module.server.api_process(name)
+        self.addCleanup(process.kill)
+        process.ready().api().register(username="Straße").close()
+        with module.server.database(name) as database:
+            database.add_user()
+            database.query("UPDATE app_user SET username = 'STRASSE' WHERE username <> 'Straße'")
+            for asked, found in (("strasse", "Straße"), ("STRASSE", "STRASSE"), ("Straße", "Straße")):
+                done = self.command("grant-admin", asked, DB_DATABASE=name)
+                self.assertIn(f"{found} is an administrator", done.stdout, done)
+                self.assertEqual(database.value(f"SELECT role FROM app_user WHERE username = '{found}'"), "admin")
+
     def test_grant_admin__twice_is_the_same(self):
         for said in ("is an administrator from", "is an administrator already"):
             done = self.command("grant-admin", self.user.user["username"])

@@ -225,10 +225,11 @@ class Everything(Process):
         with self.database(database) as connection:
             connection.query(f"UPDATE app_user SET role = 'admin' WHERE id = '{user['id']}'")
 
-    def new_database(self):
+    def new_database(self, locale=None):
+        """An empty one; with a `locale` of its own, as "C", under which lower() knows A to Z only."""
         name = "db_" + uuid.uuid4().hex[:12]
         with self.database("postgres") as database:
-            database.query(f'CREATE DATABASE "{name}"')
+            database.query(f'CREATE DATABASE "{name}"' + (f" TEMPLATE template0 LOCALE '{locale}'" if locale else ""))
         return name
 
     def job_database(self):

@@ -148,6 +148,20 @@ class OnADatabaseOfThisRelease(unittest.TestCase):
         self.assert_clean(present)
         self.assert_works(self.start(Previous, settings))
 
+    def test_it_runs_while_the_database_is_migrated(self):
+        """As in a rolling update; and what it writes then, the new release finds by any spelling."""
+        settings = self.new_database("millrace")
+        previous = self.start(Previous, settings)
+        self.assert_works(previous)
+        present = self.start(Process, settings)
+        self.assert_works(previous)
+        previous.api().register(username="Straße").close()
+        self.sign_in(present, "Straße")
+        self.sign_in(present, "STRASSE")
+        api = present.api()
+        self.addCleanup(api.close)
+        self.assertEqual(api.post("/v1/auth/register", {**support.new_user(), "username": "strasse"}).status, 409)
+
     def test_tables_are_there_once(self):
         settings = self.migrated("millrace")
         self.assert_works(self.start(Previous, settings))
