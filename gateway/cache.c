@@ -1,24 +1,5 @@
 #include "gateway/cache.h"
 
-#include <sodium.h>
-
-void mr_etag_make(char out[MR_ETAG_TEXT], struct mr_slice body)
-{
-    unsigned char hash[16];
-
-    crypto_generichash(hash, sizeof hash, (const unsigned char *)body.data, body.len, NULL, 0);
-    out[0] = '"';
-    sodium_bin2hex(out + 1, MR_ETAG_TEXT - 1, hash, sizeof hash);
-    memcpy(out + 1 + 2 * sizeof hash, "\"", 2);
-}
-
-/* If-None-Match compares weakly (RFC 9110, 13.1.2): a W/ in front makes no difference. */
-bool mr_etag_matches(struct mr_slice if_none_match, const char *etag)
-{
-    return mr_slice_is(if_none_match, "*") ||
-           (if_none_match.len > 0 && memmem(if_none_match.data, if_none_match.len, etag, strlen(etag)) != NULL);
-}
-
 static bool is_for(const struct mr_cached *entry, enum mr_op op, struct mr_slice key)
 {
     return entry->body.len > 0 && entry->op == op && mr_slice_is(key, entry->key);

@@ -8,10 +8,10 @@
 
 #include <stdint.h>
 
-#include "proto/buffer.h"
+#include "gateway/etag.h"
 #include "proto/ops.h"
 
-enum { MR_CACHE_ENTRIES = 64, MR_CACHE_KEY = 64, MR_ETAG_TEXT = 35 };
+enum { MR_CACHE_ENTRIES = 64, MR_CACHE_KEY = 64 };
 
 struct mr_cached {
     enum mr_op op;
@@ -25,12 +25,6 @@ struct mr_cache {
     struct mr_cached entries[MR_CACHE_ENTRIES];
     uint64_t generation; /* rises when everything is dropped */
 };
-
-/* A strong entity tag for a body (RFC 9110, 8.8.3): a hash of its bytes, quoted and terminated. */
-void mr_etag_make(char out[MR_ETAG_TEXT], struct mr_slice body);
-
-/* Whether an If-None-Match value names the tag, or is `*`. */
-bool mr_etag_matches(struct mr_slice if_none_match, const char *etag);
 
 /* The answer for op and key, NULL when there is none or its time is over. */
 const struct mr_cached *mr_cache_find(const struct mr_cache *self, enum mr_op op, struct mr_slice key, int64_t now_ms);

@@ -2,7 +2,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <strings.h>
+
+#include "http/grammar.h"
 
 enum { NETWORK = 8 /* bytes of a /64 */, MAPPED = 12 /* bytes before an IPv4 address in its mapped form */ };
 
@@ -97,15 +98,6 @@ void mr_client_address_of(uint8_t out[MR_CLIENT_ADDRESS], const struct sockaddr 
     }
 }
 
-static struct mr_slice trim(struct mr_slice text)
-{
-    while (text.len > 0 && (*text.data == ' ' || *text.data == '\t'))
-        text = (struct mr_slice){text.data + 1, text.len - 1};
-    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* Takes the entry behind the last comma off `list`; with no comma left the list is used up, and its data NULL. */
 static struct mr_slice take_last(struct mr_slice *list)
 {
@@ -118,14 +110,7 @@ static struct mr_slice take_last(struct mr_slice *list)
         entry = (struct mr_slice){comma + 1, (size_t)(list->data + list->len - comma) - 1};
         list->len = (size_t)(comma - list->data);
     }
-    return trim(entry);
-}
-
-static bool is_forwarded_for(struct mr_slice name)
-{
-    static const char wanted[] = "x-forwarded-for";
-
-    return name.len == sizeof wanted - 1 && strncasecmp(name.data, wanted, name.len) == 0;
+    return mr_http_trim(entry);
 }
 
 /* The entry that stands `nth` from the right, from 1. */
@@ -134,7 +119,7 @@ static bool find_entry(const struct mr_http_request *request, unsigned nth, stru
     for (unsigned i = request->header_count; i-- > 0;) {
         struct mr_slice list = request->headers[i].value;
 
-        if (!is_forwarded_for(request->headers[i].name))
+        if (!mr_http_same_word(request->headers[i].name, "x-forwarded-for"))
             continue;
         if (list.data == NULL)
             list = (struct mr_slice){"", 0};

@@ -2,8 +2,8 @@
 
 #include "gateway/admit.h"
 #include "gateway/health.h"
+#include "gateway/link.h"
 #include "gateway/reply.h"
-#include "gateway/request.h"
 #include "gateway/upload.h"
 #include "http/target.h"
 
@@ -93,48 +93,28 @@ static void answer_no_route(struct exchange *exchange, const struct mr_http_requ
     mr_buf_fini(&allow);
 }
 
-/* The question without its cursor, so that the Link to the rest asks the same: "/v1/tasks?limit=5&". */
-static void keep_question(struct exchange *exchange, const struct mr_http_request *request)
-{
-    struct mr_slice query = request->query;
-    struct mr_slice name;
-    struct mr_slice value;
-
-    mr_buf_slice(&exchange->question, request->path);
-    mr_buf_char(&exchange->question, '?');
-    while (mr_http_query_next(&query, &name, &value)) {
-        if (mr_slice_is(name, "cursor"))
-            continue;
-        mr_buf_append(&exchange->question, name.data, (size_t)(value.data - name.data) + value.len);
-        mr_buf_char(&exchange->question, '&');
-    }
-}
-
 static void send_message(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body,
                          const struct mr_principal *principal)
 {
     const struct mr_route *route = &exchange->route;
     struct mr_request message;
-    struct mr_request_facts facts = {.principal = principal, .new_id = exchange->new_id, .traceparent = exchange->traceparent};
+    struct mr_request_facts facts = {
+        .principal = principal,
+        .conditions = &exchange->conditions,
+        .new_id = exchange->new_id,
+        .traceparent = exchange->traceparent,
+    };
     const char *detail;
     mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
 
     if (status == MR_OK) {
         if (mr_op_info(route->op)->traits->shape == MR_SHAPE_MANY)
-            keep_question(exchange, request);
+            mr_link_begin(&message, route->op, &exchange->link);
         status = exchange_send(exchange, route->op, message.values, principal, exchange->gateway->config->request_timeout);
     }
     if (status != MR_OK)
         reply_problem(exchange, status, detail, slice_of(&message.errors));
     mr_request_fini(&message);
-}
-
-static void copy_text(char *out, size_t room, struct mr_slice text)
-{
-    size_t len = text.len < room ? text.len : room - 1;
-
-    memcpy(out, text.data, len);
-    out[len] = '\0';
 }
 
 /* True when the answer was at hand. Otherwise the exchange knows what to keep when it comes. */
@@ -145,10 +125,12 @@ static bool answer_from_cache(struct exchange *exchange)
     struct mr_slice key = route->param_count > 0 ? route->params[0].value : (struct mr_slice){"", 0};
     const struct mr_cached *cached = mr_cache_find(&gateway->cache, route->op, key, exchange->started_ms);
 
+    if (mr_preconditions_malformed(&exchange->conditions))
+        return false;
     if (cached != NULL)
         reply_cached(exchange, cached);
     else
-        copy_text(exchange->cache_key, sizeof exchange->cache_key, key);
+        mr_buf_slice(&exchange->cache_key, key);
     return cached != NULL;
 }
 
@@ -167,10 +149,9 @@ static void pass_on(struct exchange *exchange, const struct mr_http_request *req
     const struct mr_op_info *info = mr_op_info(exchange->op);
     struct mr_principal caller;
     mr_status status = admit_caller(exchange, request, &caller);
-    struct mr_slice tag;
 
-    if (mr_http_header(request, "if-none-match", &tag))
-        copy_text(exchange->if_none_match, sizeof exchange->if_none_match, tag);
+    if (status == MR_OK)
+        status = mr_preconditions_read(&exchange->conditions, request);
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
     else if (info->traits->cache_s == 0 || !answer_from_cache(exchange))
@@ -203,10 +184,8 @@ static void on_end(void *self)
     upload_end(self);
 }
 
-/* A head that is refused may not have told its origin. */
 static void on_fail(void *self, mr_status fault)
 {
-    reply_any_origin(self);
     reply_problem(self, fault, NULL, (struct mr_slice){0});
 }
 

@@ -89,10 +89,10 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     self->op = MR_OP_COUNT;
     self->route_status = MR_NOT_FOUND;
     self->has_user = false;
-    mr_buf_clear(&self->question, 512);
+    mr_buf_clear(&self->link, 512);
     self->quota.policy = NULL;
-    self->cache_key[0] = '\0';
-    self->if_none_match[0] = '\0';
+    mr_buf_clear(&self->cache_key, 512);
+    mr_preconditions_clear(&self->conditions);
     self->origin[0] = '\0';
     self->started_ms = gateway_now_ms(gateway);
     gateway_new_id(gateway, self->new_id);
@@ -165,7 +165,7 @@ static int choose_mailbox(const struct exchange *self, enum mr_op op, const stru
     const struct gateway *gateway = self->gateway;
     const struct mr_op_info *info = mr_op_info(op);
     uint64_t key = mr_message_key(op, values);
-    bool primary = has_just_written(self) || op == MR_OP_db_ping; /* health is the primary's */
+    bool primary = has_just_written(self);
     bool replica = gateway->wrote_until_ms != NULL && !primary && mr_actor_info(info->actor)->database == MR_DATABASE_REPLICA;
     unsigned candidates[MAILBOXES_MAX];
     unsigned count = 0;
@@ -284,7 +284,9 @@ void exchange_fini_all(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->exchange_room; i++) {
         if (gateway->exchanges[i] == NULL)
             continue;
-        mr_buf_fini(&gateway->exchanges[i]->question);
+        mr_buf_fini(&gateway->exchanges[i]->link);
+        mr_buf_fini(&gateway->exchanges[i]->cache_key);
+        mr_preconditions_fini(&gateway->exchanges[i]->conditions);
         parts_destroy(&gateway->exchanges[i]->parts);
         free(gateway->exchanges[i]);
     }

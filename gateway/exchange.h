@@ -27,11 +27,11 @@ struct exchange {
     int64_t started_ms;                    /* monotonic */
     int64_t deadline_ms;                   /* monotonic */
     bool sent;                             /* counted at its mailbox */
-    struct mr_buf question;                /* of a list: path and query without the cursor; for the Link to the rest */
+    struct mr_buf link;                    /* of a list: the Link's target up to the cursor's digits; see mr_link_begin */
     struct mr_quota quota;                 /* what is left to the caller */
     uint64_t cache_generation;             /* when the message was sent */
-    char cache_key[MR_CACHE_KEY];          /* of an op that may be cached */
-    char if_none_match[128];
+    struct mr_buf cache_key;               /* of an op that may be cached: whole, another answer may have its beginning */
+    struct mr_preconditions conditions;
     bool has_user;
     uint8_t user_id[16]; /* of the caller */
     uint8_t new_id[16];  /* the id made for the message, for Location */

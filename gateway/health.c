@@ -1,7 +1,7 @@
 /*
- * health: it tells of the database. `up` is believed for five seconds after the primary answered anything, and not a moment
- * longer than every actor's connection stands; then a ping goes through a data-reader, bounded to a second. Overload is no
- * outage: a mailbox that is full takes the ping all the same, and while it waits there the answers to others count as well.
+ * health: it tells of the database. A sign of life of the primary counts for five seconds, unless an actor has lost its
+ * connection since; then a ping goes to the auth actor, bounded to a second. Overload is no outage: a full mailbox takes
+ * the ping all the same, and while it waits there answers to others count as well.
  */
 #include "gateway/health.h"
 

@@ -10,6 +10,7 @@
 #include "gateway/authenticate.h"
 #include "gateway/cache.h"
 #include "gateway/gateway.h"
+#include "gateway/precondition.h"
 #include "gateway/rate_limit.h"
 #include "gateway/route.h"
 #include "gateway/trace.h"

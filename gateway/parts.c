@@ -12,18 +12,52 @@ void parts_destroy(struct parts **self)
     if (*self == NULL)
         return;
     mr_buf_fini(&(*self)->part);
+    mr_inflate_destroy(&(*self)->inflate);
     free(*self);
     *self = NULL;
 }
 
-size_t parts_take(struct parts *self, struct mr_slice content)
+static size_t room_of(const struct parts *self)
 {
-    size_t room = MR_UPLOAD_PART - self->part.len;
+    return MR_UPLOAD_PART - self->part.len;
+}
 
-    if (content.len > room)
-        content.len = room;
-    mr_buf_slice(&self->part, content);
-    return content.len;
+static mr_status fill_plain(struct parts *self, struct mr_slice *content)
+{
+    size_t len = content->len < room_of(self) ? content->len : room_of(self);
+
+    mr_buf_append(&self->part, content->data, len);
+    *content = (struct mr_slice){content->data + len, content->len - len};
+    return self->part.failed ? MR_NO_MEMORY : MR_OK;
+}
+
+static mr_status fill_decoded(struct parts *self, struct mr_slice *content)
+{
+    mr_status status = MR_OK;
+    bool more = true;
+
+    while (status == MR_OK && more && !parts_is_full(self)) {
+        size_t room = room_of(self);
+        size_t made = 0;
+        char *out = mr_buf_reserve(&self->part, room);
+
+        if (out == NULL)
+            return MR_NO_MEMORY;
+        status = mr_inflate_take(self->inflate, content, out, room, &made);
+        self->part.len += made;
+        more = content->len > 0 || made == room;
+    }
+    return status;
+}
+
+mr_status parts_fill(struct parts *self, struct mr_slice *content)
+{
+    return self->inflate != NULL ? fill_decoded(self, content) : fill_plain(self, content);
+}
+
+bool parts_may_end(const struct parts *self)
+{
+    return self->inflate == NULL || mr_inflate_is_whole(self->inflate);
 }
 
 bool parts_is_full(const struct parts *self)

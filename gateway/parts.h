@@ -6,16 +6,18 @@
 #ifndef MR_GATEWAY_PARTS_H
 #define MR_GATEWAY_PARTS_H
 
+#include "gateway/inflate.h"
 #include "proto/envelope.h"
 
 struct parts {
     struct mr_principal caller;
-    struct mr_slice type; /* one of the op's media types; static */
-    int64_t sent;         /* that an actor has stored */
-    int64_t lines;        /* in those, and in the present one once it is counted */
-    bool is_in_line;      /* the last byte was no line break */
-    bool ended;           /* no more content comes */
-    struct mr_buf part;   /* the present one: MR_UPLOAD_PART bytes at most */
+    struct mr_slice type;       /* one of the op's media types; static */
+    int64_t sent;               /* that an actor has stored */
+    int64_t lines;              /* in those, and in the present one once it is counted */
+    bool is_in_line;            /* the last byte was no line break */
+    bool ended;                 /* no more content comes */
+    struct mr_buf part;         /* the present one: MR_UPLOAD_PART bytes at most */
+    struct mr_inflate *inflate; /* what decodes the content; NULL: it is taken as it comes. Owned */
 };
 
 /* NULL: no memory. */
@@ -24,8 +26,15 @@ struct parts *parts_new(void);
 /* NULL is fine. */
 void parts_destroy(struct parts **self);
 
-/* Takes what there is room for; returns how much that was. part.failed: no memory. */
-size_t parts_take(struct parts *self, struct mr_slice content);
+/*
+ * Takes from the front of `content` until the present part is full. While it is not, nothing of what was taken is kept back:
+ * so before the next part begins with new content, this is called with none. MR_INVALID: the content is not of its coding;
+ * MR_TOO_LARGE: it decodes to more than its bound; MR_NO_MEMORY.
+ */
+mr_status parts_fill(struct parts *self, struct mr_slice *content) MR_WARN_UNUSED;
+
+/* Whether the content may end here. */
+bool parts_may_end(const struct parts *self);
 
 bool parts_is_full(const struct parts *self);
 

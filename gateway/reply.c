@@ -17,30 +17,39 @@ static const char security_headers[] = "Content-Security-Policy: default-src 'no
                                        "Cross-Origin-Opener-Policy: same-origin\r\n"
                                        "Cross-Origin-Resource-Policy: same-origin\r\n";
 
-static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, content-type, idempotency-key, if-match, "
-                                        "if-none-match, traceparent, x-request-id\r\n"
+static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, baggage, content-encoding, "
+                                        "content-type, idempotency-key, if-match, if-none-match, traceparent, tracestate, "
+                                        "x-request-id\r\n"
                                         "Access-Control-Max-Age: 600\r\n";
 
-static const char exposed_headers[] = "Access-Control-Expose-Headers: allow, etag, link, location, ratelimit, "
-                                      "ratelimit-policy, retry-after, x-request-id\r\n";
+static const char exposed_headers[] = "Access-Control-Expose-Headers: accept-encoding, accept-patch, allow, etag, "
+                                      "link, location, ratelimit, ratelimit-policy, retry-after, "
+                                      "www-authenticate, x-request-id\r\n";
+
+/* What PATCH takes (RFC 5789, 3.1). */
+static const char accept_patch[] = "Accept-Patch: application/merge-patch+json, application/json\r\n";
 
 /* The problem type that the draft of the RateLimit headers registers for a 429. */
 static const char quota_exceeded[] = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
+static bool allows_everybody(const struct gateway *gateway)
+{
+    return strcmp(gateway->config->cors_allowed_origin, "*") == 0;
+}
+
+/* Where everybody is allowed, every answer says so, also one that is given before an Origin was read or that a cache keeps. */
 void reply_setup(struct gateway *gateway)
 {
     mr_buf_text(&gateway->fixed, security_headers);
-    if (strcmp(gateway->config->cors_allowed_origin, "*") != 0)
+    if (!allows_everybody(gateway)) {
         mr_buf_text(&gateway->fixed, "Vary: Origin\r\n");
+        return;
+    }
+    mr_buf_text(&gateway->fixed, "Access-Control-Allow-Origin: *\r\n");
+    mr_buf_text(&gateway->fixed, exposed_headers);
 }
 
-void reply_any_origin(struct exchange *exchange)
-{
-    if (strcmp(exchange->gateway->config->cors_allowed_origin, "*") == 0)
-        strcpy(exchange->origin, "*");
-}
-
-/* `*` answers everybody alike; a list answers its members and leaves the others without a word. */
+/* A list answers its members and leaves the others without a word. */
 void reply_origin(struct exchange *exchange, const struct mr_http_request *request)
 {
     const char *allowed = exchange->gateway->config->cors_allowed_origin;
@@ -49,8 +58,8 @@ void reply_origin(struct exchange *exchange, const struct mr_http_request *reque
 
     if (!mr_http_header(request, "origin", &origin) || origin.len == 0 || origin.len >= sizeof wanted)
         return;
-    if (strcmp(allowed, "*") == 0) {
-        strcpy(exchange->origin, "*");
+    if (allows_everybody(exchange->gateway)) {
+        strcpy(exchange->origin, "*"); /* a preflight is answered; the rest is among the headers of every answer */
         return;
     }
     for (size_t i = 0; i < origin.len; i++)
@@ -99,7 +108,7 @@ static void write_headers(struct exchange *exchange, struct mr_buf *out, int htt
     mr_buf_text(out, "X-Request-Id: ");
     mr_buf_text(out, exchange->request_id);
     mr_buf_text(out, "\r\n");
-    if (exchange->origin[0] != '\0') {
+    if (exchange->origin[0] != '\0' && exchange->origin[0] != '*') {
         mr_buf_text(out, "Access-Control-Allow-Origin: ");
         mr_buf_text(out, exchange->origin);
         mr_buf_text(out, "\r\n");
@@ -147,23 +156,37 @@ static void add_location(struct mr_buf *out, struct mr_slice made, const char *l
 static void add_link(struct mr_buf *out, const struct exchange *exchange, struct mr_slice next)
 {
     mr_buf_text(out, "Link: <");
-    mr_buf_append(out, exchange->question.data, exchange->question.len);
-    mr_buf_text(out, "cursor=");
+    mr_buf_append(out, exchange->link.data, exchange->link.len);
     mr_buf_slice(out, next);
     mr_buf_text(out, ">; rel=\"next\"\r\n");
 }
 
-/* What everybody may keep: with its tag, and without the body for a client that has it already. */
+/* A success with its headers and, when it is a read, under the conditions of the request. `etag` NULL: it has none. */
+static void respond_success(struct exchange *exchange, struct mr_slice body, const char *etag, const char *headers)
+{
+    const struct mr_op_info *info = mr_op_info(exchange->op);
+    enum mr_verdict verdict = MR_VERDICT_PROCEED;
+
+    if (info->verb == MR_VERB_GET)
+        verdict = mr_preconditions_judge(&exchange->conditions, true, true, etag);
+    if (verdict == MR_VERDICT_FAILED)
+        reply_problem(exchange, MR_PRECONDITION, NULL, (struct mr_slice){0});
+    else if (verdict == MR_VERDICT_NOT_MODIFIED)
+        respond(exchange, 304, NULL, (struct mr_slice){0}, headers);
+    else if (info->http == 204)
+        respond(exchange, 204, NULL, (struct mr_slice){0}, headers);
+    else
+        reply_json(exchange, info->http, body, headers);
+}
+
+/* What everybody may keep. */
 static void respond_cacheable(struct exchange *exchange, struct mr_slice body, const char *etag)
 {
     char headers[128];
 
     snprintf(headers, sizeof headers, "Cache-Control: public, max-age=%u\r\nETag: %s\r\n",
              mr_op_info(exchange->op)->traits->cache_s, etag);
-    if (mr_etag_matches(mr_slice_of(exchange->if_none_match), etag))
-        respond(exchange, 304, NULL, (struct mr_slice){0}, headers);
-    else
-        reply_json(exchange, 200, body, headers);
+    respond_success(exchange, body, etag, headers);
 }
 
 void reply_cached(struct exchange *exchange, const struct mr_cached *cached)
@@ -175,20 +198,13 @@ static void keep_and_respond(struct exchange *exchange, struct mr_slice body)
 {
     struct gateway *gateway = exchange->gateway;
     int64_t life_ms = (int64_t)mr_op_info(exchange->op)->traits->cache_s * 1000;
+    struct mr_slice key = {exchange->cache_key.len > 0 ? exchange->cache_key.data : "", exchange->cache_key.len};
     char etag[MR_ETAG_TEXT];
 
     mr_etag_make(etag, body);
-    mr_cache_keep(&gateway->cache, exchange->cache_generation, exchange->op, mr_slice_of(exchange->cache_key), body,
-                  gateway_now_ms(gateway) + life_ms);
+    if (!exchange->cache_key.failed)
+        mr_cache_keep(&gateway->cache, exchange->cache_generation, exchange->op, key, body, gateway_now_ms(gateway) + life_ms);
     respond_cacheable(exchange, body, etag);
-}
-
-static bool has_version(const struct exchange *exchange, int64_t version)
-{
-    char tag[24];
-
-    snprintf(tag, sizeof tag, "\"%lld\"", (long long)version);
-    return mr_etag_matches(mr_slice_of(exchange->if_none_match), tag);
 }
 
 void reply_wire(struct exchange *exchange, struct mr_slice payload)
@@ -198,6 +214,7 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     struct mr_buf extra = {0};
     struct mr_reply_head head;
     struct mr_wire wire;
+    char etag[24];
 
     mr_buf_clear(body, KEEP_BYTES);
     if (mr_reply_decode(payload, &head, &wire) != MR_OK || mr_json_from_wire(body, &wire) != MR_OK || body->failed) {
@@ -214,15 +231,14 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
         add_location(&extra, head.id, info->traits->location);
     if (head.next.len > 0)
         add_link(&extra, exchange, head.next);
+    snprintf(etag, sizeof etag, "\"%lld\"", (long long)head.version);
     if (head.version != 0)
-        mr_buf_printf(&extra, "ETag: \"%lld\"\r\n", (long long)head.version);
+        mr_buf_printf(&extra, "ETag: %s\r\n", etag);
     mr_buf_char(&extra, '\0');
-    if (info->verb == MR_VERB_GET && head.version != 0 && has_version(exchange, head.version))
-        respond(exchange, 304, NULL, (struct mr_slice){0}, extra.data);
-    else if (info->http == 204)
-        respond(exchange, 204, NULL, (struct mr_slice){0}, extra.data);
+    if (extra.failed || exchange->link.failed)
+        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else
-        reply_json(exchange, info->http, (struct mr_slice){body->data, body->len}, extra.data);
+        respond_success(exchange, (struct mr_slice){body->data, body->len}, head.version != 0 ? etag : NULL, extra.data);
     mr_buf_fini(&extra);
 }
 
@@ -232,13 +248,24 @@ static void add_member(struct mr_buf *out, const char *name, const char *value)
     mr_json_string(out, mr_slice_of(value));
 }
 
-/* Headers that a status brings along. */
+static bool takes_gzip(const struct exchange *exchange)
+{
+    const struct mr_upload *upload = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->traits->upload : NULL;
+
+    return upload != NULL && upload->takes_gzip;
+}
+
+/* Headers that a status brings along. Accept-Encoding is only for a coding that was refused (RFC 9110, 12.5.3). */
 static const char *headers_of(mr_status status, const struct exchange *exchange)
 {
     int http = mr_status_http(status);
 
     if (http == 401)
         return "WWW-Authenticate: Bearer\r\n";
+    if (status == MR_CODING)
+        return takes_gzip(exchange) ? "Accept-Encoding: gzip, identity\r\n" : "Accept-Encoding: identity\r\n";
+    if (status == MR_MEDIA_TYPE && exchange->op != MR_OP_COUNT && mr_route_takes(exchange->op, MR_VERB_PATCH))
+        return accept_patch;
     if (http == 503)
         return exchange->gateway->draining ? "Retry-After: 5\r\n" : "Retry-After: 1\r\n";
     return NULL;
@@ -308,6 +335,8 @@ void reply_preflight(struct exchange *exchange, struct mr_slice allow)
         mr_buf_printf(&headers, "Access-Control-Allow-Methods: %.*s\r\n", (int)allow.len, allow.data);
         mr_buf_text(&headers, preflight_headers);
     }
+    if (memmem(allow.data, allow.len, "PATCH", strlen("PATCH")) != NULL)
+        mr_buf_text(&headers, accept_patch);
     mr_buf_char(&headers, '\0');
     respond(exchange, 204, NULL, (struct mr_slice){0}, headers.data);
     mr_buf_fini(&headers);

@@ -31,7 +31,4 @@ void reply_setup(struct gateway *gateway);
 /* Remembers which origin the answer may go to (the Fetch standard, CORS protocol). */
 void reply_origin(struct exchange *exchange, const struct mr_http_request *request);
 
-/* Where every origin may read answers, one that is not known may, too. */
-void reply_any_origin(struct exchange *exchange);
-
 #endif

@@ -2,21 +2,37 @@
 
 #include <jansson.h>
 #include <sodium.h>
-#include <strings.h>
+#include <stdio.h>
 
+#include "gateway/media.h"
 #include "http/target.h"
 #include "proto/json.h"
 #include "proto/object.h"
 #include "proto/uuid.h"
 
-static void add_error(struct mr_request *self, const struct mr_field *field, const char *code, const char *message)
+static struct mr_slice slice_of(const struct mr_buf *buf)
+{
+    return (struct mr_slice){buf->len > 0 ? buf->data : "", buf->len};
+}
+
+static void set_text(struct mr_value *value, struct mr_slice text)
+{
+    *value = (struct mr_value){.present = true, .text = text};
+}
+
+static void set_int(struct mr_value *value, int64_t integer)
+{
+    *value = (struct mr_value){.present = true, .integer = integer};
+}
+
+static void add_error_of(struct mr_request *self, const char *name, const char *code, const char *message)
 {
     struct mr_buf *out = &self->errors;
 
     if (out->len > 0)
         mr_buf_char(out, ',');
     mr_buf_text(out, "{\"field\":");
-    mr_json_string(out, mr_slice_of(field->name));
+    mr_json_string(out, mr_slice_of(name));
     mr_buf_text(out, ",\"code\":");
     mr_json_string(out, mr_slice_of(code));
     mr_buf_text(out, ",\"message\":");
@@ -24,25 +40,32 @@ static void add_error(struct mr_request *self, const struct mr_field *field, con
     mr_buf_char(out, '}');
 }
 
-/* ---- Body ---- */
-
-static bool is_json_type(struct mr_slice type)
+static void add_error(struct mr_request *self, const struct mr_field *field, const char *code, const char *message)
 {
-    static const char json[] = "application/json";
-    size_t len = sizeof json - 1;
-
-    return type.len >= len && strncasecmp(type.data, json, len) == 0 &&
-           (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
+    add_error_of(self, field->name, code, message);
 }
 
+/* ---- Body ---- */
+
+static const char json_only[] = "application/json";
+static const char patch_types[] = "application/json|application/merge-patch+json";
+
+/* No Content-Type at all is taken for JSON. */
 static mr_status read_json(struct mr_request *self, const struct mr_http_request *http, struct mr_slice body,
                            const char **detail)
 {
+    const char *types = http->verb == MR_VERB_PATCH ? patch_types : json_only;
+    enum mr_coding coding;
     struct mr_slice type;
+    mr_status status = mr_media_coding(http, false, &coding);
 
-    if (mr_http_header(http, "content-type", &type) && !is_json_type(type))
-        return MR_MEDIA_TYPE;
-    return mr_object_load(&self->json, body, detail);
+    if (status == MR_OK && mr_http_header_count(http, "content-type") > 0) {
+        status = mr_media_type(http, types, &type, detail);
+        self->is_merge_patch = status == MR_OK && type.len != sizeof json_only - 1;
+        if (status != MR_OK && *detail == NULL && http->verb == MR_VERB_PATCH)
+            *detail = "The body has to be application/json or application/merge-patch+json.";
+    }
+    return status == MR_OK ? mr_object_load(&self->json, body, detail) : status;
 }
 
 static void read_body_field(struct mr_request *self, unsigned i, const struct mr_field *field)
@@ -51,6 +74,8 @@ static void read_body_field(struct mr_request *self, unsigned i, const struct mr
     struct mr_problem problem;
 
     self->values[i].cleared = json_is_null(json) && field->clearable;
+    if (self->is_merge_patch && json_is_null(json) && !field->clearable)
+        add_error(self, field, "null", "cannot be removed");
     if (json == NULL || json_is_null(json))
         return;
     if (!mr_object_value(field, json, &self->values[i], &problem)) {
@@ -61,19 +86,36 @@ static void read_body_field(struct mr_request *self, unsigned i, const struct mr
 
 /* ---- Path and query ---- */
 
+/* The digits of a cursor stand behind what it belongs to and a dot; without a dot there are none. */
+static struct mr_slice digits_of(struct mr_slice cursor)
+{
+    const char *dot = memchr(cursor.data, '.', cursor.len);
+    size_t before = dot != NULL ? (size_t)(dot - cursor.data) + 1 : cursor.len;
+
+    return (struct mr_slice){cursor.data + before, cursor.len - before};
+}
+
+static void parse_decoded(struct mr_request *self, unsigned i, const struct mr_field *field)
+{
+    struct mr_slice text = slice_of(&self->decoded[i]);
+    bool is_tagged = field->belongs_to != NULL;
+    struct mr_problem problem;
+
+    if (mr_field_parse(field, is_tagged ? digits_of(text) : text, &self->values[i], &problem))
+        return;
+    if (is_tagged)
+        mr_problem_set(&problem, "format", "must be a cursor taken from a Link header");
+    add_error(self, field, problem.code, problem.message);
+}
+
 static mr_status read_text_field(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice raw,
                                  bool form)
 {
-    struct mr_buf *decoded = &self->decoded[i];
-    struct mr_problem problem;
-    mr_status status = mr_http_decode(decoded, raw, form);
+    mr_status status = mr_http_decode(&self->decoded[i], raw, form);
 
-    if (status != MR_OK)
-        return status;
-    if (!mr_field_parse(field, (struct mr_slice){decoded->len > 0 ? decoded->data : "", decoded->len}, &self->values[i],
-                        &problem))
-        add_error(self, field, problem.code, problem.message);
-    return MR_OK;
+    if (status == MR_OK)
+        parse_decoded(self, i, field);
+    return status;
 }
 
 static bool path_param(const struct mr_route *route, const char *name, struct mr_slice *out)
@@ -111,61 +153,111 @@ static mr_status read_query_field(struct mr_request *self, unsigned i, const str
 
 /* ---- Headers ---- */
 
-/* A structured-field string without its quotes and escapes, or the bare text. */
-static void unquote(struct mr_buf *out, struct mr_slice text)
+/* What stands between the quotes of a structured-field string (RFC 8941, 3.3.3); false when it is none. */
+static bool read_sf_string(struct mr_buf *out, struct mr_slice text)
 {
-    bool quoted = text.len >= 2 && text.data[0] == '"' && text.data[text.len - 1] == '"';
+    for (size_t i = 1; i < text.len; i++) {
+        char c = text.data[i];
 
-    for (size_t i = quoted; i < text.len - quoted; i++) {
-        if (quoted && text.data[i] == '\\' && i + 1 < text.len - 1)
-            i++;
-        mr_buf_char(out, text.data[i]);
+        if (c == '"')
+            return i == text.len - 1;
+        if (c == '\\' && (++i == text.len || ((c = text.data[i]) != '"' && c != '\\')))
+            return false;
+        if (c < ' ' || c > '~')
+            return false;
+        mr_buf_char(out, c);
     }
+    return false;
+}
+
+/* Bare text: what could not be anything else. A comma would be two values that somebody has joined. */
+static bool read_bare(struct mr_buf *out, struct mr_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] < ' ' || text.data[i] > '~' || text.data[i] == '"' || text.data[i] == ',')
+            return false;
+    mr_buf_slice(out, text);
+    return true;
 }
 
 static void read_header_field(struct mr_request *self, unsigned i, const struct mr_field *field,
                               const struct mr_http_request *http)
 {
     struct mr_buf *decoded = &self->decoded[i];
-    struct mr_problem problem;
     struct mr_slice value;
+    unsigned next = 0;
 
-    if (!mr_http_header(http, field->name, &value))
+    if (!mr_http_line_next(http, field->name, &next, &value))
         return;
-    unquote(decoded, value);
-    if (!mr_field_parse(field, (struct mr_slice){decoded->len > 0 ? decoded->data : "", decoded->len}, &self->values[i],
-                        &problem))
-        add_error(self, field, problem.code, problem.message);
+    if (mr_http_header_count(http, field->name) > 1)
+        add_error(self, field, "duplicate", "must be given once");
+    else if (value.len > 0 && *value.data == '"' ? read_sf_string(decoded, value) : read_bare(decoded, value))
+        parse_decoded(self, i, field);
+    else
+        add_error(self, field, "format", "must be a string of printable ASCII (RFC 8941, 3.3.3), or such text bare");
 }
 
-/* Digits between quotes are one of our tags; anything else, weak tags too, is none and matches nothing. */
-static bool is_version_tag(struct mr_slice tag)
+/* ---- Conditions ---- */
+
+static void check_grammar(struct mr_request *self, const char *name, const struct mr_condition *condition)
 {
-    if (tag.len < 3 || tag.len > 20 || tag.data[0] != '"' || tag.data[tag.len - 1] != '"')
-        return false;
-    for (size_t i = 1; i < tag.len - 1; i++)
-        if (tag.data[i] < '0' || tag.data[i] > '9')
-            return false;
-    return true;
+    if (condition->kind == MR_CONDITION_MALFORMED)
+        add_error_of(self, name, "format", "must be * or a list of entity tags in quotes (RFC 9110, 8.8.3)");
+}
+
+static bool has_versions(enum mr_op op)
+{
+    for (const struct mr_field *field = mr_op_info(op)->traits->fields; field->name != NULL; field++)
+        if (field->from == MR_IF_MATCH)
+            return true;
+    return false;
+}
+
+mr_status mr_request_conditions(struct mr_request *out, enum mr_op op, const struct mr_preconditions *conditions,
+                                const char **detail)
+{
+    bool by_date = conditions->if_unmodified_since && conditions->if_match.kind == MR_CONDITION_ABSENT;
+    bool fails;
+
+    check_grammar(out, "If-Match", &conditions->if_match);
+    check_grammar(out, "If-None-Match", &conditions->if_none_match);
+    if (mr_preconditions_malformed(conditions))
+        return MR_INVALID;
+    if (mr_op_info(op)->verb == MR_VERB_GET)
+        return MR_OK;
+    fails = has_versions(op)
+                ? by_date
+                : mr_preconditions_judge(conditions, false, mr_route_takes(op, MR_VERB_GET), NULL) != MR_VERDICT_PROCEED;
+    if (fails && by_date)
+        *detail = "The resource has no modification date for If-Unmodified-Since; use If-Match with its entity tag.";
+    return fails ? MR_PRECONDITION : MR_OK;
+}
+
+static void set_versions(struct mr_request *self, unsigned i, const struct mr_condition *condition, bool weakly)
+{
+    mr_condition_versions(condition, weakly, &self->decoded[i]);
+    self->values[i] = (struct mr_value){.present = true, .text = slice_of(&self->decoded[i])};
 }
 
 /* `*` asks only that there is something to change, which is so or is 404. */
-static void read_if_match(struct mr_request *self, unsigned i, const struct mr_http_request *http)
+static void read_if_match(struct mr_request *self, unsigned i, const struct mr_preconditions *conditions)
 {
-    struct mr_buf *versions = &self->decoded[i];
-    struct mr_slice rest;
-    struct mr_slice tag;
-
-    if (!mr_http_header(http, "if-match", &rest) || mr_slice_is(rest, "*"))
-        return;
-    while (mr_http_list_next(&rest, &tag))
-        if (is_version_tag(tag)) {
-            if (versions->len > 0)
-                mr_buf_char(versions, ',');
-            mr_buf_append(versions, tag.data + 1, tag.len - 2);
-        }
-    self->values[i] = (struct mr_value){.present = true, .text = {versions->len > 0 ? versions->data : "", versions->len}};
+    if (conditions != NULL && conditions->if_match.kind == MR_CONDITION_TAGS)
+        set_versions(self, i, &conditions->if_match, false);
 }
+
+/* `*` asks that there is nothing, so whatever is there does not do. */
+static void read_if_none_match(struct mr_request *self, unsigned i, const struct mr_preconditions *conditions)
+{
+    if (conditions == NULL)
+        return;
+    if (conditions->if_none_match.kind == MR_CONDITION_ANY)
+        set_text(&self->values[i], MR_SLICE("*"));
+    else if (conditions->if_none_match.kind == MR_CONDITION_TAGS)
+        set_versions(self, i, &conditions->if_none_match, true);
+}
+
+/* ---- Idempotency ---- */
 
 static bool has_idempotency_key(const struct mr_request *self, const struct mr_field *fields)
 {
@@ -192,6 +284,7 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op)
         sodium_bin2hex(self->decoded[i].data, 2 * sizeof hash + 1, hash, sizeof hash);
         self->values[i] = (struct mr_value){.present = true, .text = {self->decoded[i].data, 2 * sizeof hash}};
     }
+    self->decoded[i].failed |= bytes.failed;
     mr_buf_fini(&bytes);
 }
 
@@ -212,16 +305,6 @@ static bool wants_body(const struct mr_field *fields)
         if (fields->from == MR_BODY)
             return true;
     return false;
-}
-
-static void set_text(struct mr_value *value, struct mr_slice text)
-{
-    *value = (struct mr_value){.present = true, .text = text};
-}
-
-static void set_int(struct mr_value *value, int64_t integer)
-{
-    *value = (struct mr_value){.present = true, .integer = integer};
 }
 
 static mr_status read_field(struct mr_request *self, unsigned i, const struct mr_field *field, const struct mr_route *route,
@@ -249,7 +332,8 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
         self->values[i].present = true;
         break;
     case MR_HEADER: read_header_field(self, i, field, http); break;
-    case MR_IF_MATCH: read_if_match(self, i, http); break;
+    case MR_IF_MATCH: read_if_match(self, i, facts->conditions); break;
+    case MR_IF_NONE_MATCH: read_if_none_match(self, i, facts->conditions); break;
     case MR_TRACE: set_text(&self->values[i], mr_slice_of(facts->traceparent)); break;
     case MR_UPLOAD_TYPE: set_text(&self->values[i], facts->upload_type); break;
     case MR_UPLOAD_PARTS: set_int(&self->values[i], facts->upload_parts); break;
@@ -282,6 +366,26 @@ static void compare_fields(struct mr_request *self, enum mr_op op)
     }
 }
 
+/* A cursor is a place in one order: in another it would be any place at all, and answer as if the list ended there. */
+static void compare_cursors(struct mr_request *self, enum mr_op op)
+{
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+
+    for (unsigned i = 0; fields[i].name != NULL; i++) {
+        int other = fields[i].belongs_to != NULL ? mr_field_index(op, fields[i].belongs_to) : -1;
+        struct mr_slice whole = slice_of(&self->decoded[i]);
+        char told[120];
+
+        if (other < 0 || !self->values[i].present || !self->values[other].present)
+            continue;
+        whole.len -= self->values[i].text.len + 1;
+        if (whole.len == self->values[other].text.len && memcmp(whole.data, self->values[other].text.data, whole.len) == 0)
+            continue;
+        snprintf(told, sizeof told, "belongs to a list with another %s", fields[other].name);
+        add_error(self, &fields[i], "mismatch", told);
+    }
+}
+
 static void complete_field(struct mr_request *self, unsigned i, const struct mr_field *field, size_t errors_before)
 {
     struct mr_problem ignored;
@@ -294,16 +398,12 @@ static void complete_field(struct mr_request *self, unsigned i, const struct mr_
         add_error(self, field, "required", "is required");
 }
 
-mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
-                          struct mr_slice body, const struct mr_request_facts *facts, const char **detail)
+static mr_status read_fields(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
+                             const struct mr_request_facts *facts, const char **detail)
 {
     const struct mr_field *fields = mr_op_info(route->op)->traits->fields;
     mr_status status = MR_OK;
 
-    *detail = NULL;
-    memset(out, 0, sizeof *out);
-    if (wants_body(fields))
-        status = read_json(out, http, body, detail);
     for (unsigned i = 0; status == MR_OK && fields[i].name != NULL; i++) {
         size_t before = out->errors.len;
 
@@ -312,13 +412,43 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
             *detail = "The request target has a broken percent-escape or an escaped U+0000.";
         complete_field(out, i, &fields[i], before);
     }
+    return status;
+}
+
+/* A value that is not whole is none: a guard would let pass what its last tag forbids. */
+static bool ran_out_of_memory(const struct mr_request *self)
+{
+    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+        if (self->decoded[i].failed)
+            return true;
+    return self->errors.failed;
+}
+
+mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
+                          struct mr_slice body, const struct mr_request_facts *facts, const char **detail)
+{
+    mr_status status = MR_OK;
+    mr_status allowed = MR_OK;
+
+    *detail = NULL;
+    memset(out, 0, sizeof *out);
+    if (wants_body(mr_op_info(route->op)->traits->fields))
+        status = read_json(out, http, body, detail);
+    if (status == MR_OK)
+        status = read_fields(out, route, http, facts, detail);
     if (status == MR_OK) {
         compare_fields(out, route->op);
+        compare_cursors(out, route->op);
         add_fingerprints(out, route->op);
+        if (facts->conditions != NULL)
+            allowed = mr_request_conditions(out, route->op, facts->conditions, detail);
     }
-    if (out->errors.failed)
+    if (ran_out_of_memory(out))
         return MR_NO_MEMORY;
-    return status == MR_OK && out->errors.len > 0 ? MR_INVALID : status;
+    if (status != MR_OK || out->errors.len == 0)
+        return status != MR_OK ? status : allowed;
+    *detail = NULL; /* the errors say it */
+    return MR_INVALID;
 }
 
 void mr_request_fini(struct mr_request *self)

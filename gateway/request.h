@@ -6,7 +6,7 @@
 #ifndef MR_GATEWAY_REQUEST_H
 #define MR_GATEWAY_REQUEST_H
 
-#include "http/head.h"
+#include "gateway/precondition.h"
 #include "gateway/route.h"
 #include "proto/envelope.h"
 
@@ -18,12 +18,14 @@ struct mr_request {
     struct mr_buf decoded[MR_FIELDS_MAX]; /* path segments and query parameters */
     struct mr_buf errors;                 /* members of a JSON array, comma-separated; empty: none */
     struct json_t *json;                  /* the parsed body */
+    bool is_merge_patch;                  /* by its type: null removes a member (RFC 7396) */
 };
 
 /* What is known of a request beside its bytes; borrowed. */
 struct mr_request_facts {
-    const struct mr_principal *principal; /* NULL: nobody is signed in */
-    const uint8_t *new_id;                /* 16 bytes, for the fields that the gateway makes */
+    const struct mr_principal *principal;      /* NULL: nobody is signed in */
+    const struct mr_preconditions *conditions; /* NULL: none, or they were held against the op before */
+    const uint8_t *new_id;                     /* 16 bytes, for the fields that the gateway makes */
     const char *traceparent;
     struct mr_slice upload_type; /* of a body that travelled ahead; see enum mr_source */
     int64_t upload_parts;
@@ -31,11 +33,20 @@ struct mr_request_facts {
 };
 
 /*
- * Reads the values. MR_INVALID: `detail` (static) or `errors` says what is wrong. MR_MEDIA_TYPE: the body is
- * not JSON by its Content-Type. `http` may be NULL for an op that asks for nothing in it.
+ * Reads the values. MR_INVALID: `detail` (static) or `errors` says what is wrong. MR_MEDIA_TYPE, MR_CODING: the body is
+ * not JSON by its Content-Type, or encoded. MR_PRECONDITION: see mr_request_conditions. `http` may be NULL for an op that
+ * asks for nothing in it.
  */
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
                           struct mr_slice body, const struct mr_request_facts *facts, const char **detail) MR_WARN_UNUSED;
+
+/*
+ * Holds a request's conditions against an op. MR_INVALID: one of them is malformed, `errors` of `out` (zeroed, or being
+ * read) says which. MR_PRECONDITION: the op writes, and no statement has to be asked to know that they do not hold: what it
+ * writes to has no version, or they ask for a modification date. Else a statement or mr_preconditions_judge decides.
+ */
+mr_status mr_request_conditions(struct mr_request *out, enum mr_op op, const struct mr_preconditions *conditions,
+                                const char **detail) MR_WARN_UNUSED;
 
 void mr_request_fini(struct mr_request *self);
 

@@ -73,3 +73,14 @@ mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice
     }
     return known_path ? MR_METHOD : MR_NOT_FOUND;
 }
+
+bool mr_route_takes(enum mr_op op, enum mr_verb verb)
+{
+    const size_t count = sizeof ways / sizeof ways[0];
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; ways[i].op == op && ways[i].path != NULL && j < count; j++)
+            if (ways[j].verb == verb && ways[j].path != NULL && strcmp(ways[i].path, ways[j].path) == 0)
+                return true;
+    return false;
+}

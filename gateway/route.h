@@ -27,4 +27,7 @@ struct mr_route {
  */
 mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow) MR_WARN_UNUSED;
 
+/* Whether the op's resource takes the verb too: a row or an alias has one of its paths, and that verb. */
+bool mr_route_takes(enum mr_op op, enum mr_verb verb);
+
 #endif

@@ -6,66 +6,70 @@
 #include "gateway/upload.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 #include "gateway/admit.h"
+#include "gateway/media.h"
 #include "gateway/parts.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
-
-/* The one of "one|of|these" that the Content-Type names; its parameters do not matter. */
-static bool match_type(const char *types, struct mr_slice given, struct mr_slice *out)
-{
-    size_t len = 0;
-
-    while (len < given.len && given.data[len] != ';' && given.data[len] != ' ')
-        len++;
-    for (const char *at = types; at != NULL; at = strchr(at, '|')) {
-        at += *at == '|';
-        *out = (struct mr_slice){at, strcspn(at, "|")};
-        if (out->len == len && strncasecmp(at, given.data, len) == 0)
-            return true;
-    }
-    return false;
-}
 
 static const struct mr_upload *traits_of(const struct exchange *exchange)
 {
     return mr_op_info(exchange->op)->traits->upload;
 }
 
-static mr_status check_head(struct exchange *exchange, const struct mr_http_request *request)
+/* What can be said before a byte of the body is read. `errors` (zeroed) and `detail` say more. */
+static mr_status check_head(struct exchange *exchange, const struct mr_http_request *request, struct mr_request *errors,
+                            const char **detail)
 {
     struct parts *self = exchange->parts;
-    struct mr_slice type;
+    const struct mr_upload *traits = traits_of(exchange);
+    enum mr_coding coding = MR_CODING_IDENTITY;
     mr_status status = admit_caller(exchange, request, &self->caller);
 
-    if (status != MR_OK)
-        return status;
-    if (!request->has_length && !request->chunked)
-        return MR_LENGTH_REQUIRED;
-    return mr_http_header(request, "content-type", &type) && match_type(traits_of(exchange)->types, type, &self->type)
-               ? MR_OK
-               : MR_MEDIA_TYPE;
+    if (status == MR_OK && !request->has_length && !request->chunked)
+        status = MR_LENGTH_REQUIRED;
+    if (status == MR_OK)
+        status = mr_media_coding(request, traits->takes_gzip, &coding);
+    if (status == MR_OK)
+        status = mr_media_type(request, traits->types, &self->type, detail);
+    if (status == MR_OK)
+        status = mr_preconditions_read(&exchange->conditions, request);
+    if (status == MR_OK)
+        status = mr_request_conditions(errors, exchange->op, &exchange->conditions, detail);
+    if (status == MR_OK && coding == MR_CODING_GZIP)
+        status = mr_inflate_new(&self->inflate, traits->max, NULL);
+    return status;
 }
 
 static void fail(struct exchange *exchange, mr_status status)
 {
-    char detail[128];
+    reply_problem(exchange, status, NULL, (struct mr_slice){0});
+}
 
-    snprintf(detail, sizeof detail, "The body has to be one of %s.", traits_of(exchange)->types);
-    reply_problem(exchange, status, status == MR_MEDIA_TYPE ? detail : NULL, (struct mr_slice){0});
+static void refuse_head(struct exchange *exchange, mr_status status, const char *detail, const struct mr_buf *errors)
+{
+    char types[128];
+
+    if (status == MR_MEDIA_TYPE && detail == NULL) {
+        snprintf(types, sizeof types, "The body has to be one of %s.", traits_of(exchange)->types);
+        detail = types;
+    }
+    reply_problem(exchange, status, detail, (struct mr_slice){errors->data, errors->len});
 }
 
 void upload_begin(struct exchange *exchange, const struct mr_http_request *request)
 {
+    struct mr_request errors = {.errors = {0}};
+    const char *detail = NULL;
     mr_status status = MR_NO_MEMORY;
 
     exchange->parts = parts_new();
     if (exchange->parts != NULL)
-        status = check_head(exchange, request);
+        status = check_head(exchange, request, &errors, &detail);
     if (status != MR_OK)
-        fail(exchange, status);
+        refuse_head(exchange, status, detail, &errors.errors);
+    mr_request_fini(&errors);
 }
 
 static mr_status send_part(struct exchange *exchange)
@@ -112,44 +116,69 @@ static mr_status send_last(struct exchange *exchange)
     return status;
 }
 
+/* The part that is complete or, behind the last, the message. */
 static void send_next(struct exchange *exchange)
 {
     struct parts *self = exchange->parts;
-    mr_status status = MR_NO_MEMORY;
+    mr_status status = self->part.len > 0 ? send_part(exchange) : send_last(exchange);
 
-    if (!self->part.failed)
-        status = self->part.len > 0 ? send_part(exchange) : send_last(exchange);
     if (status != MR_OK)
         fail(exchange, status);
 }
 
-size_t upload_take(struct exchange *exchange, struct mr_slice content)
+static void fail_content(struct exchange *exchange, mr_status status)
+{
+    reply_problem(exchange, status, status == MR_INVALID ? "The body is not what its Content-Encoding says." : NULL,
+                  (struct mr_slice){0});
+}
+
+/* What there is of the content has been taken. Sends what is complete by that. */
+static void go_on(struct exchange *exchange)
 {
     struct parts *self = exchange->parts;
-    size_t taken;
+
+    if (parts_is_full(self))
+        send_next(exchange);
+    else if (self->ended && !parts_may_end(self))
+        fail_content(exchange, MR_INVALID);
+    else if (self->ended)
+        send_next(exchange);
+}
+
+size_t upload_take(struct exchange *exchange, struct mr_slice content)
+{
+    size_t len = content.len;
+    mr_status status;
 
     if (exchange->sent)
         return 0;
-    taken = parts_take(self, content);
-    if (self->part.failed || parts_is_full(self))
-        send_next(exchange);
-    return taken;
+    status = parts_fill(exchange->parts, &content);
+    if (status == MR_OK)
+        go_on(exchange);
+    else
+        fail_content(exchange, status);
+    return len - content.len;
 }
 
 void upload_end(struct exchange *exchange)
 {
     exchange->parts->ended = true;
     if (!exchange->sent)
-        send_next(exchange);
+        go_on(exchange);
 }
 
 void upload_part_kept(struct exchange *exchange)
 {
     struct parts *self = exchange->parts;
+    struct mr_slice nothing = {"", 0};
+    mr_status status;
 
     parts_next(self);
-    if (self->ended)
-        send_next(exchange);
+    status = parts_fill(self, &nothing); /* what was taken, and did not fit */
+    if (status != MR_OK)
+        fail_content(exchange, status);
+    else if (parts_is_full(self) || self->ended)
+        go_on(exchange);
     else
         mr_http_resume(exchange->connection);
 }

@@ -205,10 +205,57 @@ bool mr_http_list_has(struct mr_slice value, const char *word)
     return false;
 }
 
+bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line)
+{
+    while (*next < request->header_count) {
+        const struct mr_http_header *header = &request->headers[(*next)++];
+
+        if (!mr_http_same_word(header->name, name))
+            continue;
+        *line = header->value;
+        return true;
+    }
+    return false;
+}
+
+/* Length of what stands before the next comma outside of quoted strings (RFC 9110, 5.6.4). */
+static size_t item_length(struct mr_slice rest, bool *in_quotes)
+{
+    size_t i = 0;
+
+    for (; i < rest.len && (*in_quotes || rest.data[i] != ','); i++) {
+        if (rest.data[i] == '"')
+            *in_quotes = !*in_quotes;
+        else if (*in_quotes && rest.data[i] == '\\' && i + 1 < rest.len)
+            i++;
+    }
+    return i;
+}
+
+bool mr_http_list_item(struct mr_http_list *list, const struct mr_http_request *request, const char *name,
+                       struct mr_slice *item)
+{
+    while (!list->broken && (list->rest.len > 0 || mr_http_line_next(request, name, &list->next, &list->rest))) {
+        size_t len = item_length(list->rest, &list->broken);
+
+        if (list->broken)
+            break;
+        *item = mr_http_trim((struct mr_slice){list->rest.data, len});
+        len += len < list->rest.len; /* the comma */
+        list->rest = (struct mr_slice){list->rest.data + len, list->rest.len - len};
+        if (item->len > 0)
+            return true;
+    }
+    return false;
+}
+
 bool mr_http_header_has(const struct mr_http_request *request, const char *name, const char *word)
 {
-    for (unsigned i = 0; i < request->header_count; i++)
-        if (mr_http_same_word(request->headers[i].name, name) && mr_http_list_has(request->headers[i].value, word))
+    struct mr_http_list list = {0};
+    struct mr_slice item;
+
+    while (mr_http_list_item(&list, request, name, &item))
+        if (mr_http_same_word(item, word))
             return true;
     return false;
 }

@@ -82,7 +82,27 @@ bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
 /* Whether the comma-separated list in `value` holds `word` (lower case), without regard to case. */
 bool mr_http_list_has(struct mr_slice value, const char *word);
 
-/* Whether the list of that name holds `word`, on whichever of its lines (RFC 9110, 5.3). */
+/* Takes the next line of a field, from header `*next` on; false when there is no more. */
+bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line);
+
+/*
+ * Where reading a list-valued field has got to: its items, of all its lines in order (RFC 9110, 5.3 and 5.6.1). A zeroed
+ * struct is the start.
+ */
+struct mr_http_list {
+    unsigned next;        /* the header to look at next */
+    struct mr_slice rest; /* of the line at hand */
+    bool broken;          /* a quoted string does not end on its line: this is no list, and no more items come */
+};
+
+/*
+ * Takes the next item of a list-valued field, without blanks around it; false at its end. Empty items are passed over; a
+ * comma inside a quoted string does not split.
+ */
+bool mr_http_list_item(struct mr_http_list *list, const struct mr_http_request *request, const char *name,
+                       struct mr_slice *item);
+
+/* Whether the list of that name holds `word`, on whichever of its lines. */
 bool mr_http_header_has(const struct mr_http_request *request, const char *name, const char *word);
 
 #endif

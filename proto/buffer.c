@@ -30,16 +30,16 @@ char *mr_buf_reserve(struct mr_buf *self, size_t more)
         self->failed = true;
         return NULL;
     }
-    if (self->cap - self->len < more && !grow(self, self->len + more))
+    if ((self->data == NULL || self->cap - self->len < more) && !grow(self, self->len + more))
         return NULL;
     return self->data + self->len;
 }
 
 void mr_buf_append(struct mr_buf *self, const void *data, size_t len)
 {
-    char *end = mr_buf_reserve(self, len);
+    char *end = len > 0 ? mr_buf_reserve(self, len) : NULL;
 
-    if (end == NULL || len == 0)
+    if (end == NULL)
         return;
     memcpy(end, data, len);
     self->len += len;

@@ -36,6 +36,7 @@ enum mr_source {
     MR_QUERY,         /* query parameter */
     MR_HEADER,        /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
     MR_IF_MATCH,      /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
+    MR_IF_NONE_MATCH, /* those that If-None-Match names, or "*"; an op with one of the two has both (RFC 9110, 13.1.2) */
     MR_TOKEN_USER,    /* the caller's id, from the verified access token */
     MR_TOKEN_ADMIN,   /* whether the caller is an administrator */
     MR_TOKEN_SESSION, /* the session the access token was issued in, when it names one */
@@ -55,7 +56,7 @@ enum mr_format {
     MR_FORMAT_USERNAME, /* nothing invisible, see proto/username.h */
     MR_FORMAT_CODE,     /* A-Z 0-9 _ - */
     MR_FORMAT_CHOICE,   /* one of the field's choices */
-    MR_FORMAT_CURSOR,   /* hexadecimal digits, as a list's Link carries them */
+    MR_FORMAT_CURSOR,   /* hexadecimal digits, as a list's Link carries them; see also `belongs_to` */
 };
 
 struct mr_field {
@@ -66,12 +67,14 @@ struct mr_field {
     int64_t min; /* TEXT: code points; INT: value. 0 and 0: unbounded */
     int64_t max;
     enum mr_format format;
-    const char *choices;  /* MR_FORMAT_CHOICE: "one|of|these" */
-    const char *fallback; /* the value when it is left out, as text; NULL: none */
-    bool clearable;       /* null is not the same as left out: it clears. A statement then has a boolean parameter
+    const char *choices;    /* MR_FORMAT_CHOICE: "one|of|these" */
+    const char *fallback;   /* the value when it is left out, as text; NULL: none */
+    bool clearable;         /* null is not the same as left out: it clears. A statement then has a boolean parameter
                              more behind the field's own, which says whether the field was given at all */
-    const char *same_as;  /* has to equal that field of the message when it is given; NULL: no such rule */
-    const char *about;    /* one line for the documentation */
+    const char *belongs_to; /* MR_FORMAT_CURSOR: the field whose value a cursor is good for. The client sees that value and a
+                               dot in front of the digits, the statement sees the digits; NULL: good for all */
+    const char *same_as;    /* has to equal that field of the message when it is given; NULL: no such rule */
+    const char *about;      /* one line for the documentation */
 };
 
 /* A value of a field. Not present stands for left out and, unless the field is clearable, for null. */

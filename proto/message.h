@@ -39,7 +39,8 @@ struct mr_variant {
 struct mr_upload {
     enum mr_op part;   /* the message that carries one: the new id, its place, its bytes */
     const char *types; /* media types that are taken: "one|of|these" */
-    uint32_t max;      /* bytes in all */
+    uint32_t max;      /* bytes in all, of what it decodes to */
+    bool takes_gzip;   /* it may come compressed */
 };
 
 struct mr_traits {

@@ -41,7 +41,7 @@
     OP(GET,    "/v1/health",                      health,             GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/livez",                          livez,              GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/readyz",                         readyz,             GATEWAY,     PUBLIC,   200, CODE)     \
-    OP(NONE,   NULL,                              db_ping,            DATA_READER, INTERNAL, 200, SQL)      \
+    OP(NONE,   NULL,                              db_ping,            AUTH,        INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              import_part,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              run_due,            JOB,         INTERNAL, 200, CODE)

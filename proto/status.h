@@ -23,10 +23,11 @@
     ST(REQUEST_TIMEOUT,  408, "The body did not come in time.")                                             \
     ST(CONFLICT,         409, "The request conflicts with what is stored.")                                 \
     ST(LENGTH_REQUIRED,  411, "A body needs a Content-Length or, in HTTP/1.1, the chunked transfer coding.") \
-    ST(PRECONDITION,     412, "The stored version is another one.")                                         \
+    ST(PRECONDITION,     412, "A condition of the request, such as If-Match, does not hold.")               \
     ST(TOO_LARGE,        413, "The body is larger than this operation takes.")                              \
     ST(URI_TOO_LONG,     414, "The request target is longer than 8 KiB.")                                   \
     ST(MEDIA_TYPE,       415, "The body has to be application/json.")                                       \
+    ST(CODING,           415, "The body has a coding that is not taken; Accept-Encoding lists those that are.") \
     ST(EXPECTATION,      417, "The only expectation that can be met is 100-continue.")                      \
     ST(UNPROCESSABLE,    422, "The Idempotency-Key was used before, with another payload.")                 \
     ST(RATE_LIMITED,     429, "Too many requests; Retry-After says in how many seconds the next may come.") \

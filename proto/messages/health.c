@@ -18,6 +18,7 @@ MR_MESSAGE(readyz) {
     .fields = MR_FIELDS({.name = NULL}),
 };
 
+/* It goes to the auth actor: that is on the primary, and its quick lane never waits behind the data of clients. */
 MR_MESSAGE(db_ping) {
     .summary = "Whether the database answers; asked by the gateway for the health operation",
     .shape = MR_SHAPE_NONE,

@@ -72,7 +72,7 @@ MR_MESSAGE(task_import) {
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
     .location = "/v1/job-runs/:id",
-    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .types = "application/x-ndjson|text/csv", .max = 16 << 20},
+    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "owner of the tasks"},

@@ -43,7 +43,8 @@ MR_MESSAGE(task_update) {
         {"dueAt", MR_TIME, MR_BODY, .clearable = true, .about = "when it is due"},
         {"isComplete", MR_BOOL, MR_BODY, .about = "whether it is done"},
         {"taskPriorityCode", MR_TEXT, MR_BODY, false, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority"},
-        {"If-Match", MR_TEXT, MR_IF_MATCH, .about = "only if this is the stored version"}),
+        {"If-Match", MR_TEXT, MR_IF_MATCH, .about = "only if this is the stored version"},
+        {"If-None-Match", MR_TEXT, MR_IF_NONE_MATCH, .about = "only if this is not the stored version"}),
 };
 
 MR_MESSAGE(task_delete) {
@@ -54,7 +55,8 @@ MR_MESSAGE(task_delete) {
     .fields = MR_FIELDS(
         {"taskId", MR_UUID, MR_PATH, true, .about = "the task"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"},
-        {"If-Match", MR_TEXT, MR_IF_MATCH, .about = "only if this is the stored version"}),
+        {"If-Match", MR_TEXT, MR_IF_MATCH, .about = "only if this is the stored version"},
+        {"If-None-Match", MR_TEXT, MR_IF_NONE_MATCH, .about = "only if this is not the stored version"}),
 };
 
 /* An order of the list, when its conditions hold: walked or by pages, of all tasks or of those with some words. */
@@ -76,7 +78,8 @@ MR_MESSAGE(task_list) {
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "their owner"},
         {"limit", MR_INT, MR_QUERY, false, 1, 100, .about = "at most so many; the Link header leads to the rest"},
-        {"cursor", MR_TEXT, MR_QUERY, false, 48, 48, MR_FORMAT_CURSOR, .about = "where a Link header goes on"},
+        {"cursor", MR_TEXT, MR_QUERY, false, 48, 48, MR_FORMAT_CURSOR, .belongs_to = "sort",
+         .about = "where a Link header goes on, in the same order"},
         {"page", MR_INT, MR_QUERY, false, 1, 2147483647, .about = "which page, from 1"},
         {"pageSize", MR_INT, MR_QUERY, false, 1, 100, .fallback = "10", .about = "tasks on a page"},
         {"isComplete", MR_BOOL, MR_QUERY, .about = "only those that are done, or are not"},

@@ -69,17 +69,22 @@ SELECT k.n,
   LEFT JOIN task t ON t.id = k.task_id AND t.user_id = u.id
   LEFT JOIN task_priority p ON p.code = t.priority_code;
 
+-- part: matches
+(k.versions IS NULL OR t.version = ANY (string_to_array(k.versions, ',')::bigint[]))
+             AND CASE WHEN k.unless = '*' THEN false
+                      ELSE k.unless IS NULL OR t.version <> ALL (string_to_array(k.unless, ',')::bigint[]) END
+
 -- name: task_update
 -- Rows are locked in the order of their ids before anything is changed, so that two batches never wait for each other.
 WITH k AS (
     SELECT k.*, u.id AS caller
       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::boolean[],
-                  $9::boolean[], $10::text[], $11::text[])
+                  $9::boolean[], $10::text[], $11::text[], $12::text[])
            WITH ORDINALITY AS k (task_id, user_id, body_id, summary, description, description_given, due_at, due_at_given,
-                                 is_complete, priority_code, versions, n)
+                                 is_complete, priority_code, versions, unless, n)
       LEFT JOIN app_user u ON u.id = k.user_id
 ), locked AS (
-    SELECT t.id, k.versions IS NULL OR t.version = ANY (string_to_array(k.versions, ',')::bigint[]) AS matches
+    SELECT t.id, {{matches}} AS matches
       FROM task t
       JOIN k ON t.id = k.task_id AND t.user_id = k.caller
      ORDER BY t.id
@@ -114,10 +119,10 @@ SELECT k.n,
 -- name: task_delete
 WITH k AS (
     SELECT k.*, u.id AS caller
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k (task_id, user_id, versions, n)
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS k (task_id, user_id, versions, unless, n)
       LEFT JOIN app_user u ON u.id = k.user_id
 ), locked AS (
-    SELECT t.id, k.versions IS NULL OR t.version = ANY (string_to_array(k.versions, ',')::bigint[]) AS matches
+    SELECT t.id, {{matches}} AS matches
       FROM task t
       JOIN k ON t.id = k.task_id AND t.user_id = k.caller
      ORDER BY t.id

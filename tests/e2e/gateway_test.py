@@ -185,14 +185,80 @@ class Framing(GatewayTest):
         self.refuse(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: y\r\nhost: a\r\n\r\n", 400)
         self.refuse(b"GET /livez HTTP/1.1\r\nHost:\r\n\r\n", 400)
 
+    def assert_one_refusal(self, data, status=400):
+        """However much follows, one answer comes, and the end."""
+        connection = self.connect()
+        connection.send(data)
+        self.assert_refused(connection.response(), status)
+        self.assertIn(connection.ended(), ("closed", "reset"))
+
     def test_blank_before_the_colon(self):
-        self.refuse(b"GET /livez HTTP/1.1\r\nHost : localhost\r\n\r\n", 400)
-        self.assert_never_run("Content-Length : {length}")
-        self.assert_never_run("Transfer-Encoding : chunked", "Content-Length: {length}")
+        """RFC 9112, 5.1. A field that is not recognised would be absent for us and present for a proxy in front."""
+        hidden = unique("hidden")
+        inner = task_request(hidden)
+        for blank in (" ", "\t", "  ", "\x0b", "\xa0"):
+            with self.subTest(blank=blank):
+                head = f"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length{blank}: {len(inner)}\r\n\r\n".encode("latin-1")
+                self.assert_one_refusal(head + inner)
+                head = f"GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding{blank}: chunked\r\n\r\n".encode("latin-1")
+                self.assert_one_refusal(head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner))
+                self.assert_one_refusal(f"GET /livez HTTP/1.1\r\nHost{blank}: localhost\r\n\r\n".encode("latin-1"))
+        self.assertEqual(tasks_named(hidden), 0)
+
+    def test_blank_before_the_colon_of_a_guard(self):
+        """A guard that is not understood is refused, not passed over."""
+        summary = unique("guarded")
+        self.assert_one_refusal(task_request(summary, [("Idempotency-Key ", '"once"')]))
+        self.assertEqual(tasks_named(summary), 0)
+        connection = self.connect()
+        connection.send(task_request(summary))
+        task = connection.response().json()
+        for name in ("If-Match ", "If-None-Match\t", "If-Unmodified-Since "):
+            self.assert_one_refusal(make_request("DELETE", f"/v1/tasks/{task['id']}", [authorization(), (name, '"99"')]))
+        self.assertEqual(tasks_named(summary), 1)
+
+    def test_names_that_are_no_token(self):
+        for name in (b"X(y)", b"X,Y", b"X/Y", b"X@Y", b'"X"', b"X\x01", b"X\x7f", b"\xe9", b"X Y"):
+            with self.subTest(name=name):
+                self.assert_one_refusal(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n%s: 1\r\n\r\n" % name)
+
+    def test_values_with_control_bytes(self):
+        for byte in b"\x01\x07\x08\x0b\x0c\x1b\x7f":
+            with self.subTest(byte=byte):
+                self.assert_one_refusal(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: a%cb\r\n\r\n" % byte)
+                self.assert_one_refusal(b"GET /livez HTTP/1.1\r\nHost: local%chost\r\n\r\n" % byte)
+
+    def test_hosts_that_are_none(self):
+        for host in ("user@localhost", "a, b", "a,b", "[::1", "a b", "a/b", "localhost:80:80", "localhost:http", "<a>"):
+            with self.subTest(host=host):
+                self.assert_one_refusal(f"GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        for host in ("[::1]:3000", "localhost:", "example.com"):
+            self.assertEqual(self.connect().request("GET", "/livez", host=host).status, 200)
+
+    def test_targets_with_other_bytes(self):
+        for byte in b'"<>\\^`{|}[]\x01\x7f\x80\xff':
+            with self.subTest(byte=byte):
+                self.assert_one_refusal(b"GET /livez?a=%c HTTP/1.1\r\nHost: localhost\r\n\r\n" % byte)
+                self.assert_one_refusal(b"GET /liv%cez HTTP/1.1\r\nHost: localhost\r\n\r\n" % byte)
+
+    def test_fields_that_stand_once(self):
+        summary = unique("twice")
+        other = ("Authorization", "Bearer x")
+        for headers in ([authorization()], [other], [("Content-Type", "application/json")] * 2,
+                        [("Idempotency-Key", '"a"'), ("Idempotency-Key", '"b"')]):
+            with self.subTest(headers=headers):
+                self.assert_one_refusal(task_request(summary, headers))
+        self.assertEqual(tasks_named(summary), 0)
+
+    def test_expectations_that_are_not_known(self):
+        self.assert_one_refusal(make_request("GET", "/livez", [("Expect", "the-unexpected")]), 417)
 
     def test_lower_case_method(self):
-        self.refuse(b"get /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, 405)
-        self.refuse(b"post /v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 400, 405)
+        """Methods are case-sensitive (RFC 9110, 9.1): these are others, that no resource takes."""
+        self.refuse(b"get /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 405)
+        connection = self.connect()
+        self.assertEqual(connection.request("post", "/v1/tasks", [authorization()], b"").status, 405)
+        self.assertTrue(connection.is_open())
 
     def test_other_versions(self):
         for version in ("HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/1.10", "HTTP/11", "http/1.1", "HTTPS/1.1", "ICY/1.0"):
@@ -201,30 +267,84 @@ class Framing(GatewayTest):
         self.refuse(b"GET /livez\r\n\r\n", 400)
         self.refuse(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, 404, 405)
 
-    def test_chunked_body_is_refused_and_nothing_after_it_runs(self):
-        summary, next_one = unique("chunked"), unique("next")
+    def chunks(self, body, *sizes):
+        """The body in chunks of these sizes, over and over."""
+        out, at, turn = b"", 0, 0
+        while at < len(body):
+            piece = body[at:at + sizes[turn % len(sizes)]]
+            out += b"%x\r\n%s\r\n" % (len(piece), piece)
+            at, turn = at + len(piece), turn + 1
+        return out + b"0\r\n\r\n"
+
+    def test_chunked_body(self):
+        for sizes in ((10**6,), (1,), (7, 1, 20)):
+            with self.subTest(sizes=sizes):
+                first, second = unique("chunked"), unique("next")
+                connection = self.connect()
+                connection.send(self.head("Transfer-Encoding: chunked") + self.chunks(self.body(first), *sizes) + task_request(second))
+                self.assertEqual(connection.response().json()["summary"], first)
+                self.assertEqual(connection.response().json()["summary"], second)
+                self.assertTrue(connection.is_open())
+
+    def test_chunked_body_byte_by_byte(self):
+        summary = unique("trickled")
+        connection = self.connect()
+        for byte in self.head("Transfer-Encoding: chunked") + self.chunks(self.body(summary), 9) + make_request("GET", "/livez"):
+            connection.send(bytes([byte]))
+        self.assertEqual(connection.response().json()["summary"], summary)
+        self.assertEqual(connection.response().status, 200)
+
+    def test_chunked_body_over_the_limit(self):
+        """The limit holds while it comes: nothing says beforehand how long it will be."""
+        connection = self.connect()
+        connection.send(self.head("Transfer-Encoding: chunked"))
+        sent = 0
+        try:
+            while sent < 4 << 20:
+                connection.send(b"10000\r\n" + b" " * 65536 + b"\r\n")
+                sent += 65536
+        except OSError:
+            pass
+        self.assert_refused(connection.response(), 413)
+
+    def test_chunked_bodies_that_are_malformed_make_no_row_and_end_the_connection(self):
+        summary, hidden = unique("malformed"), unique("hidden")
         body = self.body(summary)
-        chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-        response = self.refuse(self.head("Transfer-Encoding: chunked") + chunks + task_request(next_one), 411)
-        self.assertIsNotNone(response)
-        self.assertEqual(tasks_named(summary), 0)
-        self.assertEqual(tasks_named(next_one), 0)
-        for coding in ("gzip, chunked", "identity", "xchunked", "chunked, chunked", "\tchunked"):
+        whole = b"%x\r\n%s\r\n" % (len(body), body)
+        for chunks in (whole + b"0\r\n\n", whole + b"0\n\n", whole.replace(b"\r\n", b"\n"), b"0x" + whole + b"0\r\n\r\n",
+                       b"+" + whole + b"0\r\n\r\n", b" " + whole + b"0\r\n\r\n", whole[:-2] + b"0\r\n\r\n", whole + b"-1\r\n\r\n",
+                       whole + b"fffffffffffffffff\r\n", whole + b"0\r\nContent-Length : 3\r\n\r\n", whole + b"0;a=\n\r\n\r\n",
+                       whole + b"0\r\nGET / HTTP/1.1\r\n\r\n"):
+            with self.subTest(chunks=chunks):
+                self.assert_one_refusal(self.head("Transfer-Encoding: chunked") + chunks + task_request(hidden))
+        self.assertEqual((tasks_named(summary), tasks_named(hidden)), (0, 0))
+
+    def test_transfer_codings_that_are_not_read(self):
+        summary = unique("coded")
+        for coding in ("gzip, chunked", "identity", "xchunked", "chunked, chunked", "chunked, identity", "chunked;a=b", ""):
             with self.subTest(coding=coding):
-                self.refuse(self.head(f"Transfer-Encoding: {coding}") + chunks, 411, 400)
-        self.refuse(self.head("Transfer-Encoding: chunked", method="GET") + chunks, 411)
+                self.assert_never_run(f"Transfer-Encoding: {coding}", status=501)
+                self.assert_one_refusal(self.head(f"Transfer-Encoding: {coding}") + self.chunks(self.body(summary), 100), 501)
+        self.assert_never_run("Transfer-Encoding: chunked", "Transfer-Encoding: chunked")
+        self.assertEqual(tasks_named(summary), 0)
+
+    def test_chunked_body_of_http_1_0(self):
+        summary = unique("old")
+        head = self.head("Transfer-Encoding: chunked").replace(b"HTTP/1.1", b"HTTP/1.0")
+        self.assert_one_refusal(head + self.chunks(self.body(summary), 100), 411)
+        self.assertEqual(tasks_named(summary), 0)
 
     def test_request_hidden_in_a_chunked_body_never_runs(self):
         hidden = unique("hidden")
         inner = task_request(hidden)
-        data = self.head("Transfer-Encoding: chunked") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner)
-        connection = self.connect()
-        head_end = data.index(b"\r\n\r\n") + 4
-        connection.send_and_wait(data[:head_end])
-        response = connection.response()
-        self.assertEqual(response.status, 411)
-        connection.send(data[head_end:])
-        self.assertIn(connection.ended(), ("closed", "reset"))
+        for method, path, status in (("POST", "/v1/tasks", 400), ("GET", "/livez", 200)):
+            data = self.head("Transfer-Encoding: chunked", method=method, path=path) + self.chunks(inner, len(inner))
+            connection = self.connect()
+            head_end = data.index(b"\r\n\r\n") + 4
+            connection.send_and_wait(data[:head_end])
+            connection.send(data[head_end:])
+            self.assertEqual(connection.response().status, status)
+            self.assertTrue(connection.is_open())
         self.assertEqual(tasks_named(hidden), 0)
 
     def test_post_with_neither_length_nor_encoding(self):
@@ -385,13 +505,23 @@ class Limits(GatewayTest):
                 b"a" * (size - len(json.dumps({"summary": "s", "taskPriorityCode": "LOW", "pad": ""}))) + b'"}'
 
         head = [authorization(), ("Content-Type", "application/json")]
-        self.assertEqual(len(body_of(102400)), 102400)
-        self.assertEqual(self.connect().request("POST", "/v1/tasks", head, body_of(102400)).status, 201)
-        response = self.refuse(make_request("POST", "/v1/tasks", head, body_of(102401)), 413)
+        most = 1 << 20
+        self.assertEqual(len(body_of(most)), most)
+        self.assertEqual(self.connect().request("POST", "/v1/tasks", head, body_of(most)).status, 201)
+        response = self.refuse(make_request("POST", "/v1/tasks", head, body_of(most + 1)), 413)
         self.assertIsNotNone(response)
 
+    def test_the_longest_description_fits_however_it_is_written(self):
+        for text, escaped in (("\u6f22" * 65536, False), ("\u6f22" * 65536, True), ("\U00020000" * 65536, True)):
+            with self.subTest(text=text[0], escaped=escaped):
+                body = json.dumps({"summary": "long", "taskPriorityCode": "LOW", "description": text}, ensure_ascii=escaped)
+                response = self.connect().request("POST", "/v1/tasks", [authorization(), ("Content-Type", "application/json")],
+                                                  body.encode())
+                self.assertEqual(response.status, 201, response.body[:200])
+                self.assertEqual(response.json()["description"], text)
+
     def test_early_413_is_readable_while_the_body_is_sent(self):
-        body = b"x" * 200 * 1024
+        body = b"x" * 2048 * 1024
         data = make_request("POST", "/v1/tasks", [authorization(), ("Content-Type", "application/json")], body)
         for _ in range(5):
             connection = self.connect()
@@ -423,7 +553,20 @@ class KeepAlive(GatewayTest):
             connection.send(b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
             response = connection.response()
             self.assertEqual((response.status, response.closes), (200, False))
+            self.assertEqual(response.header("Connection"), "keep-alive")  # which HTTP/1.0 has to be told
         self.assertTrue(connection.is_open())
+
+    def test_http_1_0_gets_no_interim_answer(self):
+        summary = unique("old")
+        data = task_request(summary, [("Expect", "100-continue")]).replace(b"HTTP/1.1", b"HTTP/1.0")
+        at = data.index(b"\r\n\r\n") + 4
+        connection = self.connect()
+        connection.send_and_wait(data[:at])
+        connection.send(data[at:])
+        self.assertEqual(connection.response().status, 201)
+
+    def test_http_1_1_is_told_nothing_it_knows(self):
+        self.assertIsNone(self.connect().get("/livez").header("Connection"))
 
     def test_connection_close(self):
         for value in ("close", "Close", "x, close", "keep-alive, close", "close ,x"):
@@ -462,7 +605,7 @@ class KeepAlive(GatewayTest):
 
     def test_expect_with_a_body_that_is_too_large(self):
         connection = self.connect()
-        connection.send(make_request("POST", "/v1/tasks", [("Expect", "100-continue"), ("Content-Length", "200000")]))
+        connection.send(make_request("POST", "/v1/tasks", [("Expect", "100-continue"), ("Content-Length", "2000000")]))
         self.assert_refused(connection.response(), 413)
 
     def test_expect_when_the_body_is_already_there(self):
@@ -504,6 +647,80 @@ class KeepAlive(GatewayTest):
         connection = self.connect()
         connection.send(task_request(unique("after")))
         self.assertEqual(connection.response().status, 201)
+
+
+class HalfClosed(GatewayTest):
+    """RFC 9112, 9.6: who has sent a request and shuts down the sending side waits for the answer."""
+
+    def test_an_answer_at_once(self):
+        connection = self.connect()
+        connection.send(make_request("GET", "/livez"))
+        connection.half_close()
+        self.assertEqual(connection.response().status, 200)
+        self.assertEqual(connection.ended(), "closed")
+
+    def test_an_answer_that_takes_its_time(self):
+        summary = unique("half")
+        connection = self.connect()
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                connection.send(task_request(summary))
+                connection.half_close()
+                lock.wait_for_waiters()
+            response = connection.response()
+        self.assertEqual((response.status, response.json()["summary"]), (201, summary))
+        self.assertEqual(connection.ended(), "closed")
+
+    def test_every_request_that_was_sent_whole_is_answered(self):
+        connection = self.connect()
+        summaries = [unique(f"{i}-") for i in range(20)]
+        connection.send(b"".join(task_request(summary) for summary in summaries) + b"GET /livez HTT")
+        connection.half_close()
+        self.assertEqual([connection.response().json()["summary"] for _ in summaries], summaries)
+        self.assertEqual(connection.ended(), "closed")
+
+    def test_while_the_answer_waits_no_cpu_is_burnt(self):
+        connections = [self.connect() for _ in range(5)]
+        with server.database() as database:
+            with TaskLock(database) as lock:
+                for connection in connections:
+                    connection.send(task_request("half"))
+                    connection.half_close()
+                lock.wait_for_waiters()
+                before, started = server.cpu_seconds(), time.monotonic()
+                wait_for(lambda: time.monotonic() - started > 1.0, 2, "a second passes")
+                self.assertLess(server.cpu_seconds() - before, 0.3 * patience(1))
+        for connection in connections:
+            self.assertEqual(connection.response().status, 201)
+
+    def test_a_body_that_is_cut_off_is_refused(self):
+        summary = unique("cut")
+        data = task_request(summary)
+        connection = self.connect()
+        connection.send(data[:-1])
+        connection.half_close()
+        self.assert_refused(connection.response(), 400)
+        self.assertEqual(connection.ended(), "closed")
+        self.assertEqual(tasks_named(summary), 0)
+
+    def test_a_head_that_is_cut_off_just_ends(self):
+        for data in (b"", b"GET", make_request("GET", "/livez")[:-1]):
+            connection = self.connect()
+            connection.send(data)
+            connection.half_close()
+            self.assertEqual(connection.ended(), "closed")
+
+    def test_a_big_answer_is_taken_slowly(self):
+        owner = server.api().register()
+        with server.database() as database:
+            database.query("INSERT INTO task (id, user_id, summary, description, priority_code) SELECT gen_random_uuid(), "
+                           f"'{owner.user['id']}', 'big ' || n, repeat('x', 700), 'LOW' FROM generate_series(1, 800) n")
+        connection = self.connect(receive_buffer=4096)
+        connection.send(make_request("GET", "/v1/tasks", [("Authorization", f"Bearer {owner.token}")]))
+        connection.half_close()
+        self.assertEqual(len(connection.response().json()), 800)
+        self.assertEqual(connection.ended(), "closed")
+        owner.close()
 
 
 class Pipelining(GatewayTest):
@@ -716,10 +933,51 @@ class Timers(GatewayTest):
         self.assertGreater(seconds, self.span * 0.8)
         self.assertLess(seconds, self.span * 2.5 + 0.3)
 
-    def test_trickled_body_has_one_timer(self):
+    def trickle(self, connection, data, every):
+        """Sends the bytes one at a time until an answer comes; returns after how long."""
+        started = time.monotonic()
+        for byte in data:
+            connection.send(bytes([byte]))
+            connection.socket.settimeout(every)
+            try:
+                connection.buffer += connection.socket.recv(1 << 16)
+                break
+            except TimeoutError:
+                continue
+        connection.socket.settimeout(connection.timeout)
+        return time.monotonic() - started
+
+    def test_trickled_body_has_one_timer_and_gets_an_answer(self):
+        for framing, body in (("Content-Length: 1000", b"x" * 60), ("Transfer-Encoding: chunked", b"1\r\nx\r\n" * 10)):
+            with self.subTest(framing=framing):
+                connection = self.connect(self.process)
+                connection.send(f"POST /v1/auth/signin HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n".encode())
+                self.assert_one_span(self.trickle(connection, body, self.span / 12))
+                self.assert_refused(connection.response(), 408)
+                self.assertIn(connection.ended(), ("closed", "reset"))
+
+    def test_a_body_that_stops_gets_an_answer(self):
         connection = self.connect(self.process)
         connection.send(make_request("POST", "/v1/auth/signin", [("Content-Length", "1000")]))
-        self.assert_one_span(self.cut_after(connection, b"x" * 60, self.span / 12))
+        started = time.monotonic()
+        self.assert_refused(connection.response(), 408)
+        self.assert_one_span(time.monotonic() - started)
+
+    def test_a_body_that_comes_fast_enough_may_take_longer(self):
+        """16 KiB/s and more (GATEWAY_BODY_MIN_RATE), for three times as long as any body may take."""
+        connection = self.connect(self.process)
+        head = make_request("POST", "/v1/auth/signin", [("Content-Type", "application/json"), ("Content-Length", str(1 << 20))])
+        connection.send(head + b"{" + b" " * 65535)
+        sent, started = 65536, time.monotonic()
+        while time.monotonic() - started < 3 * self.span:
+            connection.send(b" " * 8192)
+            sent += 8192
+            connection.socket.settimeout(min(0.1, self.span / 6))
+            with self.assertRaises(TimeoutError):
+                connection.socket.recv(1)
+        connection.socket.settimeout(connection.timeout)
+        connection.send(b" " * ((1 << 20) - sent - 1) + b"}")
+        self.assertEqual(connection.response().status, 400)  # all of it was read: what is missing is the fields
 
     def test_trickled_headers_have_one_timer(self):
         connection = self.connect(self.process)
@@ -838,6 +1096,35 @@ class Overload(GatewayTest):
                 self.assertEqual(connection.response().status, 201)
             refused.send(task_request("taken"))
             self.assertEqual(refused.response().status, 201)
+        self.assertEqual(process.stop(), 0)
+
+    def test_overload_is_no_outage(self):
+        """A full mailbox leaves health and readiness alone; so does a ping that waits behind many requests."""
+        process = self.process(MAILBOX_MAX_MESSAGES=1, DB_LOCK_TIMEOUT="60s")
+        probe = self.connect(process)
+        stop = threading.Event()
+
+        def ask():
+            with Connection(process.port) as connection:
+                while not stop.is_set():
+                    connection.get(f"/v1/tasks/{uuid.uuid4()}", [authorization()])
+
+        askers = [threading.Thread(target=ask) for _ in range(8)]
+        for asker in askers:
+            asker.start()
+        try:
+            with server.database() as database, TaskLock(database) as lock:
+                writer = self.connect(process)
+                writer.send(task_request("waits"))
+                lock.wait_for_waiters()
+                started = time.monotonic()
+                while time.monotonic() - started < 6:  # longer than what was seen before is believed
+                    self.assertEqual(probe.get("/v1/health").status, 200)
+                    self.assertEqual(probe.get("/readyz").status, 200)
+        finally:
+            stop.set()
+            for asker in askers:
+                asker.join()
         self.assertEqual(process.stop(), 0)
 
     def test_full_mailbox_by_bytes(self):

@@ -115,11 +115,35 @@ class Lists(unittest.TestCase):
 
     def test_link__keeps_the_question(self):
         link = self.user.get("/v1/tasks?limit=3&sort=dueAt&isComplete=true&q=apple").header("Link")
-        self.assertRegex(link, r'^</v1/tasks\?limit=3&sort=dueAt&isComplete=true&q=apple&cursor=[0-9a-f]{48}>; rel="next"$')
+        self.assertRegex(link, r'^</v1/tasks\?limit=3&isComplete=true&q=apple&sort=dueAt&cursor=dueAt\.[0-9a-f]{48}>; rel="next"$')
+
+    def test_link__holds_only_what_is_known_and_encodes_it(self):
+        for query in ("x=%3E;rel=prev,%3C/evil&limit=2", "q=apple+pear%3E%3B%22&limit=1&x=y", "limit=%32&sort=%64ueAt", "&&limit=1&flag"):
+            path = f"/v1/tasks?{query}"
+            link = self.user.get(path).header("Link")
+            if link:
+                self.assertRegex(link, r'^</v1/tasks\?([A-Za-z]+=[A-Za-z0-9._~%-]*&)*cursor=-?[a-zA-Z]+\.[0-9a-f]{48}>; rel="next"$')
+                self.assertNotIn("evil", link)
+                self.assertNotIn("x=", link)
+        walked = flat(walk(self.user, "/v1/tasks?limit=%33&q=ap%70le&x=%3E"))
+        self.assert_ids(walked, self.user.get("/v1/tasks?q=apple").json(), "the same question")
+
+    def test_cursor__of_another_order_is_400_and_named(self):
+        for sort in SORTS:
+            link = self.user.get(f"/v1/tasks?limit=1&sort={sort}").header("Link")
+            cursor = link[link.index("cursor=") + 7:link.index(">")]
+            for other in SORTS:
+                answer = self.user.get(f"/v1/tasks?limit=1&sort={other}&cursor={cursor}")
+                self.assertEqual(answer.status, 200 if other == sort else 400, (sort, other))
+                if other != sort:
+                    self.assertEqual([error["field"] for error in answer.json()["errors"]], ["cursor"])
+            answer = self.user.get(f"/v1/tasks?limit=1&cursor={cursor}")
+            self.assertEqual(answer.status, 200 if sort == "-createdAt" else 400, "the order that is meant without one")
+        self.assertEqual(self.user.get("/v1/tasks?cursor=" + "0" * 48).status, 400, "as the release before wrote it")
 
     def test_values__that_are_wrong_are_400_and_named(self):
         for query in ("sort=summary", "sort=-", "sort=createdat", "isComplete=yes", "taskPriorityCode=low", "dueBefore=soon", "dueAfter=",
-                      "q=", "q=" + "x" * 201, "limit=0", "limit=101", "cursor=abc", "cursor=" + "g" * 48, "page=0", "page=x", "pageSize=0",
+                      "q=", "q=" + "x" * 201, "limit=0", "limit=101", "cursor=abc", "cursor=-createdAt." + "g" * 48, "cursor=-createdAt.", "page=0", "page=x", "pageSize=0",
                       "pageSize=101", "limit=1&limit=2"):
             answer = self.user.get("/v1/tasks?" + query)
             self.assertEqual(answer.status, 400, query)
@@ -128,7 +152,7 @@ class Lists(unittest.TestCase):
     def test_cursor__made_up_is_some_place_and_never_an_error(self):
         for cursor in ("0" * 48, "f" * 48, "0" * 32 + "7" + "f" * 15, "f" * 32 + "8" + "0" * 15):
             for sort in SORTS:
-                self.assertEqual(self.user.get(f"/v1/tasks?sort={sort}&limit=5&cursor={cursor}").status, 200)
+                self.assertEqual(self.user.get(f"/v1/tasks?sort={sort}&limit=5&cursor={sort}.{cursor}").status, 200)
 
     def test_words__of_others_are_not_found(self):
         other = module.server.api().register()

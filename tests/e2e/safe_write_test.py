@@ -60,7 +60,7 @@ class Tag(WithUser):
         for value in ('"1"', '"7", "1"', 'W/"1"', "*"):
             answer = self.user.get(path, headers=[("If-None-Match", value)])
             self.assertEqual((answer.status, answer.body, answer.header("ETag")), (304, b"", '"1"'), value)
-        for value in ('"2"', '"11"', "1"):
+        for value in ('"2"', '"11"', ""):
             self.assertEqual(self.user.get(path, headers=[("If-None-Match", value)]).status, 200, value)
         self.change(task, {"summary": "t"})
         self.assertEqual(self.user.get(path, headers=[("If-None-Match", '"1"')]).status, 200)
@@ -72,9 +72,93 @@ class Tag(WithUser):
         self.assertEqual((stale.status, stale.header("Content-Type")), (412, "application/problem+json"))
         self.assertEqual(self.change(task, {"summary": "c"}, If_Match='"1", "2"').status, 200)
         self.assertEqual(self.change(task, {"summary": "d"}, If_Match="*").status, 200)
-        for wrong in ('W/"4"', "4", '"x"', "", '"99999999999999999999"'):
+        for wrong in ('W/"4"', '"x"', "", '"99999999999999999999"', '"04"', '"14"', '"a,b"'):
             self.assertEqual(self.change(task, {"summary": "e"}, If_Match=wrong).status, 412, wrong)
         self.assertEqual(self.user.get("/v1/tasks/" + task["id"]).json()["summary"], "d")
+
+    def test_guards__that_are_no_lists_of_tags_are_400_and_named(self):
+        task = self.user.create_task()
+        path = "/v1/tasks/" + task["id"]
+        for name in ("If-Match", "If-None-Match"):
+            for wrong in ("1", '"1', '"1" "2"', 'w/"1"', "W/1", '*, "1"', '"1", *', "**", '"a b"', "x=y"):
+                for verb, body in (("GET", None), ("PUT", {"summary": "x"}), ("PATCH", {"summary": "x"}), ("DELETE", None)):
+                    answer = self.user.request(verb, path, body, headers=[(name, wrong)])
+                    self.assertEqual((answer.status, [error["field"] for error in answer.json()["errors"]]), (400, [name]), (verb, wrong))
+        answer = self.user.request("PUT", path, {"summary": ""}, headers=[("If-Match", "1"), ("If-None-Match", "*, *")])
+        self.assertEqual({error["field"] for error in answer.json()["errors"]}, {"summary", "If-Match", "If-None-Match"})
+        answer = self.user.get("/v1/refdata/taskpriorities", headers=[("If-None-Match", "1")])
+        self.assertEqual((answer.status, answer.json()["errors"][0]["field"]), (400, "If-None-Match"))
+        self.assertEqual(self.user.get(path).header("ETag"), '"1"')
+
+    def test_if_none_match__on_writes_is_412_for_the_version_at_hand(self):
+        task = self.user.create_task()
+        path = "/v1/tasks/" + task["id"]
+        for verb, body in (("PUT", {"summary": "x"}), ("PATCH", {"summary": "x"}), ("DELETE", None)):
+            for value in ("*", '"1"', 'W/"1"', '"7", "1"'):
+                answer = self.user.request(verb, path, body, headers=[("If-None-Match", value)])
+                self.assertEqual((answer.status, answer.header("Content-Type")), (412, "application/problem+json"), (verb, value))
+        self.assertEqual(self.user.get(path).json(), task)
+        self.assertEqual(self.change(task, {"summary": "a"}, If_None_Match='"2", "x"').status, 200)
+        self.assertEqual(self.change(task, {"summary": "b"}, If_None_Match='"2"').status, 412)
+        self.assertEqual(self.change(task, {"summary": "b"}, If_None_Match='"1"', If_Match='"2"').status, 200)
+        self.assertEqual(self.change(task, {"summary": "c"}, If_None_Match='"3"', If_Match='"3"').status, 412)
+        self.assertEqual(self.user.request("DELETE", path, headers=[("If-None-Match", '"2"')]).status, 204)
+
+    def test_guards__do_not_hide_that_there_is_nothing(self):
+        path = "/v1/tasks/" + str(uuid.uuid4())
+        for guard in (("If-Match", "*"), ("If-Match", '"1"'), ("If-None-Match", "*"), ("If-None-Match", '"1"')):
+            for verb, body in (("GET", None), ("PUT", {"summary": "x"}), ("PATCH", {"summary": "x"}), ("DELETE", None)):
+                self.assertEqual(self.user.request(verb, path, body, headers=[guard]).status, 404, (verb, guard))
+
+    def test_guards__come_on_as_many_lines_as_they_like(self):
+        task = self.user.create_task()
+        path = "/v1/tasks/" + task["id"]
+        others = [("If-None-Match", f'"{number}"') for number in range(100, 140)]
+        long = ", ".join(f'"{number}"' for number in range(1000, 1040))
+        for headers in ([*others, ("If-None-Match", '"1"')], [("If-None-Match", long + ', "1"')], [("If-None-Match", long), ("If-None-Match", '"1"')]):
+            self.assertEqual(self.user.get(path, headers=headers).status, 304)
+            self.assertEqual(self.user.request("PUT", path, {"summary": "x"}, headers=headers).status, 412)
+            matching = [(name.replace("None-", ""), value) for name, value in headers]
+            self.assertEqual(self.user.get(path, headers=matching).status, 200)
+            self.assertEqual(self.user.get(path, headers=matching[:-1] if len(headers) > 1 else [("If-Match", long)]).status, 412)
+        self.assertEqual(self.user.request("PUT", path, {"summary": "x"}, headers=[("If-Match", '"7"'), ("If-Match", '"1"')]).status, 200)
+
+    def test_if_match__guards_reads_too(self):
+        task = self.user.create_task()
+        path = "/v1/tasks/" + task["id"]
+        for value, status in (('"1"', 200), ('"2"', 412), ('W/"1"', 412), ("*", 200), ("", 412)):
+            self.assertEqual(self.user.get(path, headers=[("If-Match", value)]).status, status, value)
+            self.assertEqual(self.user.request("HEAD", path, headers=[("If-Match", value)]).status, status, value)
+        both = [("If-Match", '"2"'), ("If-None-Match", '"1"')]
+        self.assertEqual(self.user.get(path, headers=both).status, 412, "If-Match comes first")
+        tag = self.user.get("/v1/refdata/taskpriorities").header("ETag")
+        for value, status in ((tag, 200), ("W/" + tag, 412), ('"x"', 412)):
+            self.assertEqual(self.user.get("/v1/refdata/taskpriorities", headers=[("If-Match", value)]).status, status)
+        self.assertEqual(self.user.get("/v1/tasks", headers=[("If-Match", '"1"')]).status, 412, "a list has no tag")
+        self.assertEqual(self.user.get("/v1/tasks", headers=[("If-Match", "*")]).status, 200)
+
+    def test_dates__guard_no_write(self):
+        task = self.user.create_task()
+        path = "/v1/tasks/" + task["id"]
+        date = [("If-Unmodified-Since", "Fri, 31 Dec 2100 23:59:59 GMT")]
+        for verb, body in (("PUT", {"summary": "x"}), ("PATCH", {"summary": "x"}), ("DELETE", None)):
+            answer = self.user.request(verb, path, body, headers=date)
+            self.assertEqual(answer.status, 412)
+            self.assertIn("If-Unmodified-Since", answer.json()["detail"])
+        self.assertEqual(self.user.get(path, headers=date).status, 200)
+        self.assertEqual(self.user.request("PUT", path, {"summary": "x"}, headers=[*date, ("If-Match", '"1"')]).status, 200)
+        self.assertEqual(self.user.get(path, headers=[("If-Modified-Since", date[0][1]), ("Range", "bytes=0-1")]).status, 200)
+
+    def test_guards__on_what_has_no_version(self):
+        body = {"summary": "s", "taskPriorityCode": "LOW"}
+        for guard, status in ((("If-None-Match", "*"), 412), (("If-None-Match", '"1"'), 201), (("If-Match", '"1"'), 412),
+                              (("If-Match", "*"), 201), (("If-Match", "1"), 400)):
+            self.assertEqual(self.user.post("/v1/tasks", body, headers=[guard]).status, status, guard)
+        for guard, status in ((("If-None-Match", "*"), 412), (("If-Match", '"1"'), 412), (("If-Match", "x"), 400)):
+            self.assertEqual(self.user.request("DELETE", "/v1/users/profile", headers=[guard]).status, status, guard)
+            self.assertEqual(self.user.get("/v1/users/profile").status, 200)
+        csv = [("Content-Type", "text/csv"), ("If-Match", '"1"')]
+        self.assertEqual(self.user.post("/v1/tasks/import", b"summary,taskPriorityCode\na,LOW\n", headers=csv).status, 412)
 
     def test_if_match__guards_deletes_too(self):
         task = self.user.create_task()
@@ -155,6 +239,14 @@ class Idempotency(WithUser):
             answer = self.create(key)
             self.assertEqual((answer.status, answer.json()["errors"][0]["field"]), (400, "Idempotency-Key"), key)
         self.assertEqual(self.create("k" * 255).status, 201)
+
+    def test_key__that_is_none_is_400_and_named(self):
+        for key in ('"one', 'one"', '"o"ne', '"one", "two"', "one, two", '"one";a=1', "\xe4", '"\xe4"', '"a\\b"'):
+            answer = self.create(key)
+            self.assertEqual((answer.status, answer.json()["errors"][0]["field"]), (400, "Idempotency-Key"), key)
+        twice = self.user.post("/v1/tasks", self.body, headers=[("Idempotency-Key", "one"), ("Idempotency-Key", "one")])
+        self.assertEqual(twice.status, 400)
+        self.assertEqual(self.count(), 0)
 
     def test_key__is_forgotten_after_a_day(self):
         first = self.create("one")

@@ -512,6 +512,37 @@ static void test_head__percent_escapes(void **state)
     mr_buf_fini(&buf);
 }
 
+/* "item|item" of a field, and "!" behind them when it is no list to its end. */
+static const char *items_of(const struct mr_http_request *request, const char *name)
+{
+    static char out[256];
+    struct mr_http_list list = {0};
+    struct mr_slice item;
+
+    out[0] = '\0';
+    while (mr_http_list_item(&list, request, name, &item))
+        snprintf(out + strlen(out), sizeof out - strlen(out), "%s%.*s", out[0] != '\0' ? "|" : "", (int)item.len, item.data);
+    return list.broken ? strcat(out, "!") : out;
+}
+
+/* RFC 9110, 5.3 and 5.6.1. */
+static void test_head__a_list_goes_over_all_its_lines(void **state)
+{
+    struct mr_http_request request;
+
+    (void)state;
+    assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nX-L: a, b\r\nX-Empty:\r\nx-l:\r\nX-LL: no\r\nX-l: ,\tc d ,,e,\r\n"
+                                     "X-Q: \"a,b\", \"c\\\",d\" ,e\r\nX-Q: f\r\nX-Open: a, \"b, c\r\nX-Open: d\"\r\n\r\n"),
+                     MR_OK);
+    assert_string_equal(items_of(&request, "x-l"), "a|b|c d|e");
+    assert_string_equal(items_of(&request, "x-q"), "\"a,b\"|\"c\\\",d\"|e|f");
+    assert_string_equal(items_of(&request, "x-open"), "a!"); /* a quoted string does not go on on the next line */
+    assert_string_equal(items_of(&request, "x-empty"), "");
+    assert_string_equal(items_of(&request, "x-none"), "");
+    assert_true(mr_http_header_has(&request, "x-l", "e"));
+    assert_false(mr_http_header_has(&request, "x-l", "c"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_head__a_value_has_no_blanks_around_it),
         cmocka_unit_test(test_head__lists),
         cmocka_unit_test(test_head__percent_escapes),
+        cmocka_unit_test(test_head__a_list_goes_over_all_its_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

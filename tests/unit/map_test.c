@@ -5,6 +5,7 @@
 #include "actors/data_reader.h"
 #include "actors/data_writer.h"
 #include "actors/job.h"
+#include "gateway/route.h"
 #include "runtime/actor.h"
 #include "runtime/ledger.h"
 #include "sql/sql.h"
@@ -172,6 +173,54 @@ static void test_map__traits_name_fields_that_exist(void **state)
     }
 }
 
+static bool has_source(const struct mr_op_info *info, enum mr_source source)
+{
+    for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
+        if (f->from == source)
+            return true;
+    return false;
+}
+
+/* Whoever looks at one guard looks at both; what has no version is judged in the gateway. */
+static void test_map__guards_come_together_and_only_on_writes(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        assert_int_equal(has_source(info, MR_IF_MATCH), has_source(info, MR_IF_NONE_MATCH));
+        if (has_source(info, MR_IF_MATCH))
+            assert_true(info->verb != MR_VERB_GET && mr_route_takes(op_of(info), MR_VERB_GET));
+    }
+}
+
+/* What a cursor belongs to always has a value, one that cannot hold a dot. */
+static void test_map__cursors_belong_to_a_choice(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+        for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++) {
+            const struct mr_field *other;
+
+            if (f->belongs_to == NULL)
+                continue;
+            assert_int_equal(f->format, MR_FORMAT_CURSOR);
+            assert_true(mr_field_index(op_of(info), f->belongs_to) >= 0);
+            other = &info->traits->fields[mr_field_index(op_of(info), f->belongs_to)];
+            assert_int_equal(other->format, MR_FORMAT_CHOICE);
+            assert_non_null(other->fallback);
+            assert_null(strchr(other->choices, '.'));
+        }
+}
+
+/* Everybody gets the same answer from the cache: it must not be one that somebody may not see. */
+static void test_map__only_what_is_public_is_cached(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+        if (info->traits->cache_s > 0)
+            assert_true(info->access == MR_ACCESS_PUBLIC && info->verb == MR_VERB_GET && !has_source(info, MR_QUERY));
+}
+
 /* Order per key holds within one mailbox: ops of one resource share an actor and a lane. */
 static void test_map__ops_of_a_key_share_a_mailbox(void **state)
 {
@@ -323,6 +372,9 @@ int main(void)
         cmocka_unit_test(test_map__every_statement_belongs_to_an_op_and_is_unique),
         cmocka_unit_test(test_map__migrations_count_from_one),
         cmocka_unit_test(test_map__a_migration_says_who_still_runs_on_what_it_leaves),
+        cmocka_unit_test(test_map__guards_come_together_and_only_on_writes),
+        cmocka_unit_test(test_map__cursors_belong_to_a_choice),
+        cmocka_unit_test(test_map__only_what_is_public_is_cached),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,20 @@ static void test_route__internal_rows_have_no_way_in(void **state)
     assert_int_equal(find(&route, MR_VERB_NONE, "db_ping", NULL), MR_NOT_FOUND);
 }
 
+static void test_route__a_resource_is_all_that_has_its_path(void **state)
+{
+    (void)state;
+    assert_true(mr_route_takes(MR_OP_task_create, MR_VERB_GET));
+    assert_true(mr_route_takes(MR_OP_task_update, MR_VERB_GET));
+    assert_true(mr_route_takes(MR_OP_task_update, MR_VERB_PATCH)); /* an alias */
+    assert_true(mr_route_takes(MR_OP_task_delete, MR_VERB_PUT));
+    assert_true(mr_route_takes(MR_OP_health, MR_VERB_GET));
+    assert_false(mr_route_takes(MR_OP_task_create, MR_VERB_PATCH));
+    assert_false(mr_route_takes(MR_OP_task_import, MR_VERB_GET)); /* although GET of a task has a path like it */
+    assert_false(mr_route_takes(MR_OP_sign_in, MR_VERB_GET));
+    assert_false(mr_route_takes(MR_OP_run_due, MR_VERB_NONE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -95,6 +109,7 @@ int main(void)
         cmocka_unit_test(test_route__other_paths_are_not_found),
         cmocka_unit_test(test_route__other_verbs_are_told_what_is_allowed),
         cmocka_unit_test(test_route__internal_rows_have_no_way_in),
+        cmocka_unit_test(test_route__a_resource_is_all_that_has_its_path),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,68 @@
+#include "gateway/link.h"
+
+static struct mr_slice text_of(const struct mr_buf *buf)
+{
+    return (struct mr_slice){buf->len > 0 ? buf->data : "", buf->len};
+}
+
+/* Unreserved characters (RFC 3986, 2.3) stay, everything else is escaped: so nothing can end the Link's target. */
+static void add_escaped(struct mr_buf *out, struct mr_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || memchr("-._~", c, 4) != NULL)
+            mr_buf_char(out, c);
+        else
+            mr_buf_printf(out, "%%%02X", (unsigned char)c);
+    }
+}
+
+static void add_parameter(const struct mr_request *self, const struct mr_field *fields, struct mr_slice name,
+                          struct mr_buf *out)
+{
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        if (mr_slice_is(name, fields[i].name))
+            add_escaped(out, text_of(&self->decoded[i]));
+}
+
+/* The op's path with the parameters that were read in their places. */
+static void add_path(const struct mr_request *self, enum mr_op op, struct mr_buf *out)
+{
+    const struct mr_op_info *info = mr_op_info(op);
+
+    for (const char *at = info->path; *at != '\0';) {
+        size_t len = strcspn(at, ":");
+
+        mr_buf_append(out, at, len);
+        at += len;
+        len = strcspn(at, "/");
+        if (len > 0)
+            add_parameter(self, info->traits->fields, (struct mr_slice){at + 1, len - 1}, out);
+        at += len;
+    }
+}
+
+void mr_link_begin(const struct mr_request *self, enum mr_op op, struct mr_buf *out)
+{
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+    const char *belongs_to = NULL;
+
+    add_path(self, op, out);
+    mr_buf_char(out, '?');
+    for (unsigned i = 0; fields[i].name != NULL; i++) {
+        if (fields[i].format == MR_FORMAT_CURSOR)
+            belongs_to = fields[i].belongs_to;
+        else if (fields[i].from == MR_QUERY && self->decoded[i].len > 0) {
+            mr_buf_text(out, fields[i].name);
+            mr_buf_char(out, '=');
+            add_escaped(out, text_of(&self->decoded[i]));
+            mr_buf_char(out, '&');
+        }
+    }
+    mr_buf_text(out, "cursor=");
+    if (belongs_to != NULL) {
+        add_escaped(out, self->values[mr_field_index(op, belongs_to)].text);
+        mr_buf_char(out, '.');
+    }
+}
