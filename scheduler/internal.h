@@ -78,6 +78,9 @@ int64_t scheduler_failing_ms(const struct mr_scheduler *self);
 
 /* ticks.c */
 
+/* The expression that says when a job runs; "": it is not scheduled. Borrowed. */
+const char *ticks_expression(const struct mr_config *config, enum mr_job job);
+
 /* Tells the table of jobs what is on and when, and learns up to where each schedule was seen to. */
 mr_status ticks_sync(struct mr_scheduler *self) MR_WARN_UNUSED;
 

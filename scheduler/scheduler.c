@@ -209,18 +209,17 @@ static void loop(mr_thread *thread, void *argument)
 static void read_schedules(struct mr_scheduler *self)
 {
     for (int job = 0; job < MR_JOB_COUNT; job++) {
-        const struct mr_job_info *info = mr_job_info((enum mr_job)job);
         struct mr_schedule *schedule = &self->schedules[self->schedule_count];
         struct mr_cron_problem problem;
 
         *schedule = (struct mr_schedule){.job = (enum mr_job)job, .next_ms = INT64_MAX};
-        if (!self->is_on[job] || info->cron == NULL)
+        if (!self->is_on[job])
             continue;
-        schedule->text = mr_config_text(self->config, info->cron);
+        schedule->text = ticks_expression(self->config, (enum mr_job)job);
         if (*schedule->text != '\0' && mr_cron_parse(&schedule->cron, mr_slice_of(schedule->text), &problem))
             self->schedule_count++;
     }
-    if (self->schedule_count == 0)
+    if (self->schedule_count == (unsigned)self->config->housekeeping)
         mr_log(MR_LOG_INFO, "no job is scheduled: only runs that are started by hand, or tried again, are worked on");
 }
 

@@ -10,6 +10,18 @@
 
 enum { BACKWARDS_MS = 500 };
 
+/* Daily, at a time when most are asleep, and not at a full hour, when others begin. */
+#define HOUSEKEEPING_TICK "23 3 * * *"
+
+const char *ticks_expression(const struct mr_config *config, enum mr_job job)
+{
+    const char *setting = mr_job_info(job)->cron;
+
+    if (job == MR_JOB_housekeeping)
+        return config->housekeeping ? HOUSEKEEPING_TICK : "";
+    return setting != NULL ? mr_config_text(config, setting) : "";
+}
+
 static void make_id(struct mr_scheduler *self, int64_t wall_ms)
 {
     uint8_t random[10];
@@ -184,7 +196,7 @@ static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
     mr_params_begin(&self->params, 6);
     for (int job = 0; job < MR_JOB_COUNT; job++) {
         const struct mr_job_info *info = mr_job_info((enum mr_job)job);
-        const char *cron = info->cron != NULL ? mr_config_text(self->config, info->cron) : "";
+        const char *cron = ticks_expression(self->config, (enum mr_job)job);
 
         if (!self->is_on[job])
             continue;

@@ -11,7 +11,7 @@ k AS (
       FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) AS k (most, cursor, scheduled_for, settings, args)
 )
 
--- ---- cleanup ----
+-- ---- cleanup, and housekeeping: what the engine itself leaves behind, whether anything is scheduled or not ----
 
 -- name: cleanup__tasks/completed
 WITH {{chunk}}, old AS (
@@ -53,7 +53,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT count(*) FROM old) >= k.most AS more
   FROM k;
 
--- name: cleanup__refreshTokens
+-- name: {{job}}__refreshTokens for job in cleanup housekeeping
 WITH {{chunk}}, gone AS (
     DELETE FROM refresh_token t
      USING k
@@ -64,7 +64,7 @@ WITH {{chunk}}, gone AS (
 )
 SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= k.most AS more FROM k;
 
--- name: cleanup__sessions
+-- name: {{job}}__sessions for job in cleanup housekeeping
 -- A session whose last token is gone can never be refreshed again.
 WITH {{chunk}}, seen AS (
     SELECT s.id
@@ -86,7 +86,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT count(*) FROM seen) >= k.most AS more
   FROM k;
 
--- name: cleanup__idempotencyKeys
+-- name: {{job}}__idempotencyKeys for job in cleanup housekeeping
 WITH {{chunk}}, gone AS (
     DELETE FROM idempotency_key i
      USING k
@@ -97,7 +97,7 @@ WITH {{chunk}}, gone AS (
 )
 SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= k.most AS more FROM k;
 
--- name: cleanup__runs
+-- name: {{job}}__runs for job in cleanup housekeeping
 -- Walks through the history: an index that finds what is over would cost every run a write, to save a walk a day.
 WITH {{chunk}}, seen AS (
     SELECT r.id, r.finished_at
@@ -119,7 +119,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT count(*) FROM seen) >= k.most AS more
   FROM k;
 
--- name: cleanup__importParts
+-- name: {{job}}__importParts for job in cleanup housekeeping
 -- Of uploads that broke off, and of runs that are over. A part has 256 KiB, so a chunk is a few of them.
 WITH {{chunk}}, seen AS (
     SELECT p.run_id, p.part, p.created_at
@@ -186,15 +186,17 @@ SELECT (SELECT count(*) FROM taken) AS rows,
 -- ---- report ----
 
 -- name: report__users
--- The week (from Monday, UTC) before the tick; a run that was started by hand reports the present one so far. A report
--- that is there already is made anew.
-WITH {{chunk}}, period AS (
+-- The week before the tick, from Monday 0:00 of the zone that the tick follows, too; a run that was started by hand reports the
+-- present one so far. A report that is there already is made anew.
+WITH {{chunk}}, zoned AS (
+    SELECT k.*, k.settings ->> 'SCHEDULE_TIMEZONE' AS zone FROM k
+), period AS (
     SELECT k.most, k.cursor,
-           (date_trunc('week', coalesce(k.scheduled_for, now()) AT TIME ZONE 'UTC')
-            - CASE WHEN k.scheduled_for IS NULL THEN interval '0' ELSE interval '7 days' END) AT TIME ZONE 'UTC' AS from_at,
+           (date_trunc('week', coalesce(k.scheduled_for, now()) AT TIME ZONE k.zone)
+            - CASE WHEN k.scheduled_for IS NULL THEN interval '0' ELSE interval '7 days' END) AT TIME ZONE k.zone AS from_at,
            CASE WHEN k.scheduled_for IS NULL THEN now()
-                ELSE date_trunc('week', k.scheduled_for AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' END AS to_at
-      FROM k
+                ELSE date_trunc('week', k.scheduled_for AT TIME ZONE k.zone) AT TIME ZONE k.zone END AS to_at
+      FROM zoned k
 ), users AS (
     SELECT u.id
       FROM period p

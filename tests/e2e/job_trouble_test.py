@@ -237,5 +237,58 @@ class Clocks(TroubleTest):
         self.assertIn("SCHEDULE_TASK_REPORT_CRON=30 2 25-31 3 */7: expected a tick that can come in the zone Europe/Berlin", done.stderr)
 
 
+class Calendar(TroubleTest):
+    def test_week__of_a_report_is_that_of_the_zone_its_tick_follows(self):
+        for zone, tick, first, last in (("Asia/Tokyo", "2026-01-04T20:00Z", "2025-12-28T15:00Z", "2026-01-04T15:00Z"),
+                                        ("Europe/Berlin", "2026-03-30T03:00Z", "2026-03-22T23:00Z", "2026-03-29T22:00Z"),  # 167 hours
+                                        ("Europe/Berlin", "2026-10-25T23:30Z", "2026-10-18T22:00Z", "2026-10-25T23:00Z"),  # 169 hours
+                                        ("UTC", "2026-01-05T00:00Z", "2025-12-29T00:00Z", "2026-01-05T00:00Z")):
+            with self.subTest(zone=zone, tick=tick):
+                user, _ = self.database.add_user()
+                process = self.scheduler(SCHEDULE_TIMEZONE=zone)
+                run_id = self.database.value("INSERT INTO job_run (id, job, trigger, scheduled_for) "
+                                             f"VALUES (gen_random_uuid(), 'report', 'cron', '{tick}') RETURNING id")
+                self.database.wait_for_run(run_id, 20)
+                self.assertEqual(self.database.count("report", f"user_id = '{user}' AND period_from = '{first}' AND period_to = '{last}'"), 1,
+                                 self.database.query("SELECT period_from, period_to FROM report"))
+                self.assertEqual(process.stop(), 0)
+                self.database.query("TRUNCATE report, job_run")
+
+
+class Housekeeping(TroubleTest):
+    def fill(self):
+        """Something of everything that is left behind."""
+        self.user, _ = self.database.add_user()
+        self.database.query(f"""INSERT INTO session (id, user_id, password_version, created_at)
+                VALUES ('{self.user}', '{self.user}', 1, now() - interval '40 days');
+            INSERT INTO refresh_token (id, session_id, token_hash, expires_at) VALUES (gen_random_uuid(), '{self.user}', 'x', now() - interval '1 day');
+            INSERT INTO idempotency_key (user_id, key, fingerprint, answer, created_at) VALUES ('{self.user}', 'k', '', '{{}}', now() - interval '2 days');
+            INSERT INTO job_run (id, job, trigger, state, finished_at) VALUES (gen_random_uuid(), 'report', 'manual', 'succeeded', now() - interval '20 days');
+            INSERT INTO import_part (run_id, part, bytes, created_at) VALUES (gen_random_uuid(), 0, 'x', now() - interval '2 hours')""")
+        self.database.add_tasks(self.user, 3, days_old=60, complete=True)
+
+    def left(self):
+        return sum(self.database.count(table, where) for table, where in (
+            ("session", "true"), ("refresh_token", "true"), ("idempotency_key", "true"), ("import_part", "true"), ("job_run", "job = 'report'")))
+
+    def test_housekeeping__runs_daily_without_any_cron_and_deletes_no_task(self):
+        process = self.scheduler(HOUSEKEEPING="true")
+        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL"), [["housekeeping"]])
+        self.assertTrue(process.logs("no job is scheduled: only runs that are started by hand, or tried again, are worked on"))
+        self.assertEqual(process.stop(), 0)
+        self.fill()
+        self.assertEqual(self.left(), 5)
+        self.database.query("UPDATE job SET ticked_at = now() - interval '25 hours' WHERE name = 'housekeeping'")
+        process = self.scheduler(HOUSEKEEPING="true")
+        wait_for(lambda: self.left() == 0, 20, "all of it is gone")
+        self.assertEqual(self.database.count("task"), 3)
+        self.assertEqual(process.stop(), 0)
+
+    def test_housekeeping__can_be_turned_off(self):
+        process = self.scheduler(HOUSEKEEPING="false")
+        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL"), [])
+        self.assertEqual(process.stop(), 0)
+
+
 if __name__ == "__main__":
     unittest.main()
