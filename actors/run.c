@@ -414,7 +414,7 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
         own != NULL && own->alone ? turn_alone(self, run, &chunk, &turn) : turn_in_transaction(self, run, &chunk, &turn);
 
     if (status == MR_OK) {
-        *pause_ms = turn == TURN_NEXT && chunk.rows >= ROWS_LEAST ? now_ms(self) - began_ms : 0;
+        *pause_ms = turn == TURN_NEXT && (chunk.rows >= ROWS_LEAST || run->chunk_ms >= CHUNK_MS) ? now_ms(self) - began_ms : 0;
         adapt(self, run);
     } else {
         turn = TURN_FAILED;

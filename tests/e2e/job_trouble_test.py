@@ -255,6 +255,34 @@ class Calendar(TroubleTest):
                 self.database.query("TRUNCATE report, job_run")
 
 
+class Large(TroubleTest):
+    """No unit of a job's work is larger than a chunk."""
+
+    def test_report__of_a_user_with_very_many_tasks_is_counted_in_pieces(self):
+        users = sorted(self.database.add_user()[0] for _ in range(9))
+        for number, user in enumerate(users):
+            self.database.add_tasks(user, 60_000 if number in (3, 4) else 30)
+            self.database.add_tasks(user, 20, days_old=60, complete=True)
+        self.database.query("UPDATE task SET priority_code = (ARRAY['URGENT', 'HIGH', 'LOW'])[get_byte(uuid_send(id), 0) % 3 + 1], "
+                            "due_at = CASE WHEN get_byte(uuid_send(id), 1) % 2 = 0 THEN now() - interval '1 hour' END")
+        process = self.scheduler(JOB_CHUNK_ROWS=1000)
+        run_id = self.database.add_run("report")
+        cursors = set()
+        wait_for(lambda: cursors.add(self.database.run(run_id)["cursor"]) or self.database.run(run_id)["state"] == "succeeded", 60, "it ends")
+        self.assertGreater(len([cursor for cursor in cursors if cursor and "{" in cursor]), 10)
+        self.assertEqual(self.database.run(run_id)["done"], 9)
+        wrong = self.database.query("""SELECT r.user_id, r.figures, c.*
+              FROM report r
+             CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE created_at >= r.period_from) AS created, count(*) FILTER (WHERE NOT is_complete) AS open,
+                                        count(*) FILTER (WHERE NOT is_complete AND due_at < r.period_to) AS overdue,
+                                        count(*) FILTER (WHERE NOT is_complete AND priority_code = 'HIGH') AS high
+                                   FROM task t WHERE t.user_id = r.user_id) c
+             WHERE (r.figures ->> 'created', r.figures ->> 'open', r.figures ->> 'overdue', r.figures -> 'byPriority' -> 'HIGH' ->> 'open')
+                   IS DISTINCT FROM (c.created::text, c.open::text, c.overdue::text, c.high::text)""")
+        self.assertEqual((wrong, self.database.count("report")), ([], 9))
+        self.assertEqual(process.stop(), 0)
+
+
 class Housekeeping(TroubleTest):
     def fill(self):
         """Something of everything that is left behind."""
