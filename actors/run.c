@@ -440,8 +440,8 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
     if (mr_db_is_up(self->db))
         (void)!exec(self, "ROLLBACK");
     if (by_server && passes(run, &error, troubles)) {
-        mr_log(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
-               mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message));
+        mr_log_bounded(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
+                       mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message));
         return true;
     }
     fail_run(self, run, failure, by_server ? &error : NULL);

@@ -45,10 +45,12 @@ void mr_crew_ask_to_stop(struct mr_crew *self)
         mr_actor_ask_to_stop(self->actors[i]);
 }
 
-void mr_crew_stop(struct mr_crew *self)
+bool mr_crew_stop_by(struct mr_crew *self, int64_t deadline_ms)
 {
-    while (self->count > 0)
-        mr_actor_stop(&self->actors[--self->count]);
+    mr_crew_ask_to_stop(self);
+    while (self->count > 0 && mr_actor_stop_by(&self->actors[self->count - 1], deadline_ms))
+        self->count--;
+    return self->count == 0;
 }
 
 bool mr_crew_is_refused(const struct mr_crew *self)

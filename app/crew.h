@@ -19,11 +19,11 @@ struct mr_crew {
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 
-/* Asks all of them to stop, side by side. */
+/* Asks all of them to stop, side by side. Async-signal-safe. */
 void mr_crew_ask_to_stop(struct mr_crew *self);
 
-/* Waits for their end. */
-void mr_crew_stop(struct mr_crew *self);
+/* Asks them, and waits for their end until `deadline_ms` (monotonic) at most. False: those that still run are left in it. */
+bool mr_crew_stop_by(struct mr_crew *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /* Whether the database refused user or password of one. */
 bool mr_crew_is_refused(const struct mr_crew *self);

@@ -1,5 +1,5 @@
 /*
- * db: one connection to PostgreSQL. The only file that knows libpq.
+ * db: one connection to PostgreSQL. Its files alone know libpq.
  *
  * Every statement is prepared at connect, in one round trip. Waits have a limit; a connection that broke,
  * or whose answer did not come in time, is dropped and made anew, with growing pauses between attempts.
@@ -23,7 +23,8 @@ struct mr_db_options {
     const char *host;               /* config->db_host or db_host_read_only */
     const char *application_name;   /* shows in pg_stat_activity; borrowed */
     const char *channel;            /* LISTEN to it (a plain identifier); NULL: to none */
-    bool set_wise;                  /* generic plans and index scans only: what set-wise statements need */
+    bool standby;              /* a server that takes no writes will do; otherwise it is connected to again until one does */
+    bool set_wise;             /* generic plans and index scans only: what set-wise statements need */
     int64_t statement_timeout; /* of a set-wise connection, milliseconds; the server ends what takes longer. 0: the deadline of
                                        a request */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
@@ -32,8 +33,9 @@ struct mr_db_options {
 /* What went wrong last, for the log and for the decision what to do about it. */
 struct mr_db_error {
     mr_status status;
-    bool lost;  /* the connection is gone; whether the statement took effect is not known */
-    bool rerun; /* halving the batch can find the message to blame */
+    bool lost;   /* the connection is gone; whether the statement took effect is not known */
+    bool undone; /* of a lost one: the server said that nothing of the statement took effect */
+    bool rerun;  /* halving the batch can find the message to blame */
     char sqlstate[6];
     char message[256];
 };
@@ -72,8 +74,9 @@ void mr_db_listen(mr_db *self);
 bool mr_db_notified(mr_db *self);
 
 /*
- * Runs a prepared statement and waits until `deadline_ms` (monotonic) at most. MR_OK: `out` holds the rows,
- * the caller's to free. Otherwise mr_db_last_error() tells more.
+ * Runs a prepared statement. The server ends it at `deadline_ms` (monotonic): MR_TIMEOUT, and the connection stays; so it is
+ * when the deadline has passed already, and then nothing is sent. A server that says nothing shortly after that loses the
+ * connection. MR_OK: `out` holds the rows, the caller's to free. Otherwise mr_db_last_error() tells more.
  */
 mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms,
                     mr_rows **out) MR_WARN_UNUSED;
@@ -82,7 +85,7 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
 /*
- * As mr_db_exec without rows and without a deadline, but cancels the statement once `is_over` (asked some times a second)
+ * As mr_db_exec without rows and without a deadline (the server's limit is lifted), but cancels the statement once `is_over` (asked some times a second)
  * says so; MR_TIMEOUT then.
  */
 mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;

@@ -4,14 +4,17 @@ import glob
 import json
 import os
 import re
+import resource
+import shutil
 import signal
+import subprocess
 import threading
 import time
 import unittest
 import uuid
 
-from support import (SECRET, Connection, Everything, ModuleServer, NoAnswer, Process, Scratch, TaskLock, claims_for, free_port,
-                     make_request, patience, run, sign, wait_for)
+from support import (SECRET, Connection, Everything, ModuleServer, NoAnswer, Process, Scratch, TaskLock, binary, claims_for,
+                     environment, free_port, make_request, patience, run, sign, wait_for)
 
 MIGRATION_LOCK = 7883960444165051237
 
@@ -338,6 +341,24 @@ class Starting(ProcessTest):
         self.assertRegex(process.text(), f"cannot listen on 127.0.0.1 port {server.port}: Address already in use")
         self.assertTrue(self.connect(server).is_open())
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become a user who may have few threads")
+    def test_no_thread_to_give(self):
+        """A user who may have fewer threads than there are actors: the process says so and ends, and does not hang."""
+        def become_poor():
+            resource.setrlimit(resource.RLIMIT_NPROC, (6, 6))
+            os.setresgid(54321, 54321, 54321)
+            os.setresuid(54321, 54321, 54321)
+
+        scratch = self.scratch()
+        command = scratch.join("millrace")
+        shutil.copy(binary(), command)
+        os.chmod(command, 0o755)
+        result = subprocess.run([command, "api"], cwd="/", text=True, capture_output=True, timeout=patience(20), preexec_fn=become_poor,
+                                env=environment(DB_HOST="/nonexistent", DB_MIGRATIONS_RUN="false", JWT_SECRET=SECRET, APP_PORT=free_port(),
+                                                APP_HOST="127.0.0.1", ACTOR_AUTH_COUNT=8, ACTOR_DATA_READER_COUNT=8))
+        self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+        self.assertRegex(result.stderr, "cannot serve.*NO_MEMORY.*threads")
+
     def test_no_database_program(self):
         scratch = self.scratch()
         process = self.everything(scratch.join("state"), MILLRACE_PG_BIN="/nonexistent")
@@ -531,21 +552,6 @@ class Stopping(ProcessTest):
         started = time.monotonic()
         self.assert_clean(process)
         self.assertLess(time.monotonic() - started, patience(1.5))
-
-    def test_grace_bounds_the_end(self):
-        process = self.api_process("millrace", SHUTDOWN_GRACE="1s", DB_LOCK_TIMEOUT="60s", GATEWAY_REQUEST_TIMEOUT="3s").ready()
-        _, token = user_by_sql(server)
-        connection = self.connect(process)
-        with server.database() as database:
-            with TaskLock(database) as lock:
-                connection.send(make_request("POST", "/v1/tasks", [("Authorization", f"Bearer {token}")],
-                                             {"summary": "stuck", "taskPriorityCode": "LOW"}))
-                lock.wait_for_waiters()
-                started = time.monotonic()
-                process.stop()
-                # The statement ends at its deadline, and one attempt to connect may follow.
-                self.assertLess(time.monotonic() - started, 3 + 2 + patience(2))
-        self.assertTrue(process.logs("shut down before everything was answered"))
 
     def test_nothing_of_the_embedded_server_is_left(self):
         scratch = self.scratch()

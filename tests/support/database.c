@@ -62,7 +62,7 @@ static void stop_at_exit(void)
     if (state_dir[0] == '\0')
         return;
     snprintf(run_dir, sizeof run_dir, "%s", server != NULL ? mr_embedded_host(server) : state_dir);
-    mr_embedded_stop(&server);
+    mr_embedded_stop(&server, 10000);
     run_command("rm -rf '%s' '%s'", state_dir, run_dir);
     state_dir[0] = '\0';
 }
@@ -106,7 +106,7 @@ static void make_cached(const char *cache, char cached[PATH_ROOM])
         run_command("rm -rf '%s'", cached);
         server = start(cached);
         migrate_template();
-        mr_embedded_stop(&server);
+        mr_embedded_stop(&server, 10000);
         close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     }
     close(lock);
