@@ -10,7 +10,7 @@
 #include "runtime/db_internal.h"
 #include "runtime/shutdown.h"
 
-enum { IDLE_TIMEOUT_MS = 60000, SETTINGS_ROOM = 1536, PARAMETERS = 32 };
+enum { IDLE_TIMEOUT_MS = 60000, PARAMETERS = 32 };
 
 /* A name below something that is no directory: libpq takes it for a file that does not exist. */
 #define NO_FILE "/dev/null/none"
@@ -44,29 +44,53 @@ int64_t db_usual_timeout(const struct mr_db_options *options)
 
 /* ---- What the session is set to ---- */
 
-/*
- * What our SQL depends on, whatever role, database or server say; a statement rather than start-up options, which poolers
- * refuse or ignore. It fails, and the connection with it, when one of them cannot be set. What every set-wise statement relies
- * on comes with it: a plan made for an empty table must not outlive its growth.
- */
-static void settings_sql(char out[SETTINGS_ROOM], const struct mr_db_options *options)
-{
-    static const char always[] =
-        "SELECT set_config('DateStyle', 'ISO, YMD', false), set_config('IntervalStyle', 'postgres', false),"
-        " set_config('TimeZone', 'UTC', false), set_config('search_path', 'public', false),"
-        " set_config('bytea_output', 'hex', false), set_config('extra_float_digits', '1', false),"
-        " set_config('standard_conforming_strings', 'on', false),"
-        " set_config('default_transaction_isolation', 'read committed', false)";
-    static const char set_wise[] = ", set_config('plan_cache_mode', 'force_generic_plan', false),"
-                                   " set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
-                                   " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)";
+/* What our SQL depends on, whatever role, database or server say. `set_wise`: only where set-wise statements run. */
+static const struct {
+    const char *name;
+    const char *value;
+    bool set_wise;
+} session_settings[] = {
+    {"DateStyle", "ISO, YMD", false},
+    {"IntervalStyle", "postgres", false},
+    {"TimeZone", "UTC", false},
+    {"search_path", "public", false},
+    {"bytea_output", "hex", false},
+    {"extra_float_digits", "1", false},
+    {"standard_conforming_strings", "on", false},
+    {"array_nulls", "on", false},
+    {"client_min_messages", "warning", false},
+    {"default_transaction_isolation", "read committed", false},
+    {"gin_fuzzy_search_limit", "0", false},          /* a search would silently leave rows out */
+    {"plan_cache_mode", "force_generic_plan", true}, /* and a plan made for an empty table must not outlive its growth */
+    {"enable_seqscan", "off", true},
+    {"enable_hashjoin", "off", true},
+    {"enable_mergejoin", "off", true},
+    {"enable_nestloop", "on", true},
+    {"enable_indexscan", "on", true},
+    {"enable_indexonlyscan", "on", true},
+    {"enable_bitmapscan", "on", true},
+    {"jit", "off", true},
+};
 
-    snprintf(out, SETTINGS_ROOM,
-             "%s%s, set_config('statement_timeout', '%lld', false), set_config('lock_timeout', '%lld', false),"
-             " set_config('idle_in_transaction_session_timeout', '%lld', false)",
-             always, options->set_wise ? set_wise : "", (long long)db_usual_timeout(options),
-             options->set_wise ? (long long)options->config->db_lock_timeout : 0LL,
-             options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS);
+enum { SESSION_SETTINGS = sizeof session_settings / sizeof session_settings[0] };
+
+/* Settings that end a session of ours; a server that does not know one has nothing to be turned off. */
+#define NO_OTHER_TIMEOUT                                                                   \
+    ", (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE setting <> '0' " \
+    "AND name IN ('idle_session_timeout', 'transaction_timeout'))"
+
+/* Statements rather than start-up options, which poolers refuse or ignore. One that cannot be set fails the connection. */
+static void settings_sql(struct mr_buf *out, const struct mr_db_options *options)
+{
+    mr_buf_printf(out,
+                  "SELECT set_config('lock_timeout', '%lld', false),"
+                  " set_config('idle_in_transaction_session_timeout', '%lld', false)" NO_OTHER_TIMEOUT,
+                  options->set_wise ? (long long)options->config->db_lock_timeout : 0LL,
+                  options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS);
+    for (size_t i = 0; i < SESSION_SETTINGS; i++)
+        if (options->set_wise || !session_settings[i].set_wise)
+            mr_buf_printf(out, ", set_config('%s', '%s', false)", session_settings[i].name, session_settings[i].value);
+    mr_buf_char(out, '\0');
 }
 
 static bool send_sql(mr_db *self, const char *sql)
@@ -74,13 +98,35 @@ static bool send_sql(mr_db *self, const char *sql)
     return PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
+/* Settings that only a superuser may change and that would change what our SQL does are looked at. */
+#define CHECK_SQL "SELECT current_setting('transaction_read_only'), current_setting('session_replication_role')"
+
+/* Its own statement, and the first: a role's limit may be less than what all the others take. */
+static bool send_statement_timeout(mr_db *self)
+{
+    char sql[80];
+
+    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)db_usual_timeout(&self->options));
+    return send_sql(self, sql);
+}
+
+static bool send_settings(mr_db *self)
+{
+    struct mr_buf sql = {0};
+    bool sent;
+
+    settings_sql(&sql, &self->options);
+    sent = send_statement_timeout(self) && !sql.failed && send_sql(self, sql.data);
+    mr_buf_fini(&sql);
+    return sent;
+}
+
 /* The settings first: the names in a statement are looked up when it is prepared. */
 static bool send_set_up(mr_db *self)
 {
-    char sql[SETTINGS_ROOM];
+    char sql[80];
 
-    settings_sql(sql, &self->options);
-    if (PQenterPipelineMode(self->conn) != 1 || !send_sql(self, sql))
+    if (PQenterPipelineMode(self->conn) != 1 || !send_settings(self))
         return false;
     for (const struct mr_statement *const *s = self->statements; s != NULL && *s != NULL; s++)
         if (PQsendPrepare(self->conn, (*s)->name, (*s)->text, 0, NULL) != 1)
@@ -90,17 +136,23 @@ static bool send_set_up(mr_db *self)
         if (!send_sql(self, sql))
             return false;
     }
-    return send_sql(self, "SELECT current_setting('transaction_read_only')");
+    return send_sql(self, CHECK_SQL);
+}
+
+static bool is_value(const PGresult *result, int column, const char *value)
+{
+    return PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, column), value) == 0;
 }
 
 /* Whether the server is one for this connection: a name may still lead to the one that was demoted, or to a standby. */
 static mr_status check_server(mr_db *self, const PGresult *result)
 {
-    bool read_only = PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), "on") == 0;
-
-    if (!read_only || self->options.standby)
-        return MR_OK;
-    return db_fail(self, MR_UNAVAILABLE, true, "25006", "the server takes no writes: it is a standby, or was demoted");
+    if (is_value(result, 0, "on") && !self->options.standby)
+        return db_fail(self, MR_UNAVAILABLE, true, "25006", "the server takes no writes: it is a standby, or was demoted");
+    if (!is_value(result, 1, "origin"))
+        return db_fail(self, MR_UNAVAILABLE, true, "55000",
+                       "session_replication_role is not origin for this role or database: triggers would not fire");
+    return MR_OK;
 }
 
 /* In one round trip. */
