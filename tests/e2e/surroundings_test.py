@@ -1,9 +1,12 @@
 """What a role, a database, a server or the environment of libpq says, and Millrace does not listen to."""
 
+import ctypes
+import ctypes.util
 import os
 import unittest
 
 import support
+from certificates import Authority, serve
 from cluster import Server
 from support import Process, Scheduler
 
@@ -105,6 +108,91 @@ class HostileSettings(unittest.TestCase):
         self.assertEqual(figures, [{"date": day, "created": 3, "completed": 1, "overdue": 0}])
         report = client.get("/v1/reports").json()[0]
         self.assertTrue(report["period"]["from"].endswith("T00:00:00.000Z"), report)
+
+
+class Option(ctypes.Structure):
+    """PQconninfoOption of libpq-fe.h."""
+
+    _fields_ = [(name, ctypes.c_char_p) for name in ("keyword", "envvar", "compiled", "value", "label", "dispchar")] + [("dispsize", ctypes.c_int)]
+
+
+def libpq_variables():
+    """Every variable that this libpq reads; those two dozen that are options, it tells by itself."""
+    libpq = ctypes.CDLL(ctypes.util.find_library("pq"))
+    libpq.PQconndefaults.restype = ctypes.POINTER(Option)
+    options, names, at = libpq.PQconndefaults(), [], 0
+    while options[at].keyword:
+        if options[at].envvar:
+            names.append(options[at].envvar.decode())
+        at += 1
+    return names + ["PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGREQUIRESSL", "PGDATESTYLE", "PGTZ", "PGGEQO"]
+
+
+class Environment(unittest.TestCase):
+    """Everything that libpq would read, set so that a connection that heeds any of it fails or lands elsewhere."""
+
+    USEFUL = {"PGHOSTADDR": "192.0.2.1", "PGSERVICE": "elsewhere", "PGOPTIONS": "-c search_path=nowhere", "PGSSLMODE": "verify-full",
+              "PGTARGETSESSIONATTRS": "standby", "PGCONNECT_TIMEOUT": "1", "PGCLIENTENCODING": "LATIN1", "PGSSLMINPROTOCOLVERSION": "TLSv1.3",
+              "PGSSLMAXPROTOCOLVERSION": "TLSv1", "PGTZ": "Asia/Kolkata", "PGDATESTYLE": "SQL, DMY", "PGGSSENCMODE": "require",
+              "PGCHANNELBINDING": "require"}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server().start().create()
+        cls.addClassCleanup(cls.server.close)
+        cls.home = support.Scratch()
+        serve(cls.server, Authority(cls.home, "ours").issue())
+        another = Authority(cls.home, "another")
+        with open(another.certificate) as file:
+            foreign = file.read()
+        service = "[elsewhere]\nhostaddr=192.0.2.1\n"
+        os.mkdir(cls.home.join(".postgresql"))
+        for name, text in ((".pg_service.conf", service), ("pg_service.conf", service), (".pgpass", "*:*:*:*:secret\n"),
+                           (".postgresql/root.crt", foreign), (".postgresql/root.crl", "nonsense"),
+                           (".postgresql/postgresql.crt", "nonsense"), (".postgresql/postgresql.key", "nonsense")):
+            with open(cls.home.join(name), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(text)
+        names = libpq_variables()
+        assert len(names) > 30 and set(cls.USEFUL) <= set(names), names
+        cls.hostile = {**{name: cls.USEFUL.get(name, "nowhere") for name in names}, "HOME": cls.home.path,
+                       "PGSYSCONFDIR": cls.home.path, "PGSERVICEFILE": cls.home.join("pg_service.conf"),
+                       "PGPASSFILE": cls.home.join(".pgpass"), "PGSSLROOTCERT": another.certificate}
+
+    def settings(self, **changes):
+        return {**self.hostile, **self.server.settings(), "DB_SSL": "require", **changes}
+
+    def test_every_command_that_connects__goes_where_the_settings_say(self):
+        api = Process("api", **self.settings())
+        self.addCleanup(api.kill)
+        api.ready()
+        scheduler = Process("scheduler", **self.settings(HEALTH_SOCKET=f"millrace-environment-{self.server.port}", APP_PORT=None, JWT_SECRET=None))
+        self.addCleanup(scheduler.kill)
+        support.wait_for(lambda: scheduler.logs("scheduling"), 20, "the scheduler starts")
+        user = api.api().register()
+        self.addCleanup(user.close)
+        user.create_task()
+        done = support.run("migrate", "status", **self.settings())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = support.run("user", "grant-admin", user.user["username"], **self.settings())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        encrypted = self.server.query("SELECT DISTINCT s.ssl FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) "
+                                      "WHERE a.application_name ~ '/' AND a.datname = 'millrace'")
+        self.assertEqual(encrypted, [["t"]])
+        self.assertEqual((api.stop(), scheduler.stop()), (0, 0))
+
+    def test_password_file__is_not_read(self):
+        """The right password stands in ~/.pgpass and in PGPASSWORD; the settings have none."""
+        self.server.query("DROP ROLE IF EXISTS asked; SET password_encryption = 'scram-sha-256'; CREATE ROLE asked LOGIN PASSWORD 'secret'")
+        with open(os.path.join(self.server.data, "pg_hba.conf"), "r+") as file:
+            rules = file.read()
+            file.seek(0)
+            file.write("host all asked all scram-sha-256\n" + rules)
+        self.server.query("SELECT pg_reload_conf()")
+        good = support.run("migrate", "status", **self.settings(DB_USER="asked", DB_PASS="secret"))
+        self.assertNotIn("cannot be reached", good.stderr)
+        done = support.run("migrate", "status", **self.settings(DB_USER="asked", PGPASSWORD="secret"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no password", done.stderr)
 
 
 if __name__ == "__main__":
