@@ -188,19 +188,32 @@ static void note_refusal(struct mr_actor *self)
     mr_shutdown_request();
 }
 
+/* Whoever looks at the log at any time finds out what keeps the connection from coming back, without a line an attempt. */
+static void tell_trouble(struct mr_actor *self)
+{
+    int64_t attempts;
+
+    atomic_store(&self->stats.trouble, (int)mr_db_trouble(self->db));
+    if (mr_db_should_tell(self->db, &attempts))
+        mr_log_bounded(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
+                       mr_log_text("trouble", mr_db_trouble_word(mr_db_trouble(self->db))), mr_log_int("attempts", attempts),
+                       mr_log_text("reason", mr_db_last_error(self->db)->message));
+}
+
 static void note_connection(struct mr_actor *self)
 {
     bool up = mr_db_is_up(self->db);
 
     note_refusal(self);
-    if (up == atomic_exchange(&self->stats.connected, up))
-        return;
-    if (up)
-        mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
-    else
-        mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
-                       mr_log_text("reason", mr_db_last_error(self->db)->message));
-    mr_metric_add(MR_METRIC_db_lost, !up);
+    if (up != atomic_exchange(&self->stats.connected, up)) {
+        if (up)
+            mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
+        else
+            mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
+                           mr_log_text("reason", mr_db_last_error(self->db)->message));
+        mr_metric_add(MR_METRIC_db_lost, !up);
+    }
+    tell_trouble(self);
 }
 
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
@@ -299,10 +312,9 @@ static void loop(mr_thread *thread, void *argument)
     bool stop = false;
 
     self->inside = thread;
-    if (mr_db_connect(self->db) != MR_OK)
-        mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
-               mr_log_text("reason", mr_db_last_error(self->db)->message));
+    (void)!mr_db_connect(self->db);
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+    tell_trouble(self);
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {

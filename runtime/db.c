@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
 /*
@@ -10,6 +11,7 @@
  * connection that says so is a good one. SLACK_MS: a limit of the server's that is later by no more is left as it is.
  */
 enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, LOOK_MS = 100, CANCEL_MS = 2000, LATE_MS = 500, SLACK_MS = 250 };
+enum { TELL_LEAST_MS = 10000, TELL_MOST_MS = 300000 };
 
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
 {
@@ -41,9 +43,12 @@ mr_status mr_db_reconnect(mr_db *self)
     status = db_open(self);
     if (status == MR_OK) {
         self->backoff_ms = 0;
+        self->attempts_failed = 0;
         self->notified = true;
         return MR_OK;
     }
+    self->attempts_failed++;
+    mr_metric_add(MR_METRIC_db_failed, 1);
     self->backoff_ms = self->backoff_ms == 0 ? BACKOFF_LEAST_MS : self->backoff_ms * 2;
     if (self->backoff_ms > BACKOFF_MOST_MS)
         self->backoff_ms = BACKOFF_MOST_MS;
@@ -71,9 +76,64 @@ void mr_db_release(mr_db *self)
     db_drop(self);
 }
 
+/* ---- Why it is down ---- */
+
+static const struct {
+    const char *word;
+    bool heals;
+    const char *text;
+} troubles[] = {
+#define T(name, word, heals, text) {word, heals, text},
+    MR_DB_TROUBLES(T)
+#undef T
+};
+
+const char *mr_db_trouble_word(enum mr_db_trouble trouble)
+{
+    return troubles[trouble].word;
+}
+
+const char *mr_db_trouble_text(enum mr_db_trouble trouble)
+{
+    return troubles[trouble].text;
+}
+
+enum mr_db_trouble mr_db_trouble(const mr_db *self)
+{
+    if (self->conn != NULL)
+        return MR_DB_NONE;
+    return self->error.trouble != MR_DB_NONE ? self->error.trouble : MR_DB_AWAY;
+}
+
 bool mr_db_is_refused(const mr_db *self)
 {
-    return self->conn == NULL && strncmp(self->error.sqlstate, "28", 2) == 0;
+    return mr_db_trouble(self) == MR_DB_REFUSED;
+}
+
+bool mr_db_is_hopeless(const mr_db *self)
+{
+    return !troubles[mr_db_trouble(self)].heals;
+}
+
+bool mr_db_should_tell(mr_db *self, int64_t *attempts)
+{
+    enum mr_db_trouble trouble = mr_db_trouble(self);
+    int64_t now_ms = db_now_ms(self);
+    bool news = trouble != self->told;
+
+    if (trouble == MR_DB_NONE) {
+        self->told = MR_DB_NONE;
+        return false;
+    }
+    if (!news && now_ms < self->next_tell_ms)
+        return false;
+    self->told = trouble;
+    self->tell_pause_ms = news ? TELL_LEAST_MS : self->tell_pause_ms * 2;
+    if (self->tell_pause_ms > TELL_MOST_MS)
+        self->tell_pause_ms = TELL_MOST_MS;
+    self->next_tell_ms = now_ms + self->tell_pause_ms;
+    *attempts = self->attempts_failed;
+    return true;
 }
 
 bool mr_db_is_up(const mr_db *self)

@@ -30,12 +30,40 @@ struct mr_db_options {
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
 };
 
+/*
+ * Why there is no connection. `heals`: by itself, or by what others do to the database; what does not heal needs another
+ * setting, right, password or certificate.
+ */
+/* clang-format off */
+#define MR_DB_TROUBLES(T) \
+    /* name       word          heals  what a client may read */ \
+    T(NONE,       "",           true,  "") \
+    T(AWAY,       "away",       true,  "The database does not answer.") \
+    T(READ_ONLY,  "readOnly",   true,  "The database takes no writes.") \
+    T(UNMIGRATED, "unmigrated", true,  "The database lacks what a migration makes, or the right to see it.") \
+    T(REFUSED,    "refused",    false, "The database refuses the user or the password.") \
+    T(MISSING,    "noDatabase", false, "The database server has no database of that name.") \
+    T(FORBIDDEN,  "noRight",    false, "The database user lacks a right.") \
+    T(TLS,        "tls",        false, "TLS to the database cannot be had.")
+/* clang-format on */
+
+enum mr_db_trouble {
+#define T(name, word, heals, text) MR_DB_##name,
+    MR_DB_TROUBLES(T)
+#undef T
+};
+
+/* Its word, for logs and for programs, and its sentence, for clients. */
+const char *mr_db_trouble_word(enum mr_db_trouble trouble);
+const char *mr_db_trouble_text(enum mr_db_trouble trouble);
+
 /* What went wrong last, for the log and for the decision what to do about it. */
 struct mr_db_error {
     mr_status status;
-    bool lost;   /* the connection is gone; whether the statement took effect is not known */
-    bool undone; /* of a lost one: the server said that nothing of the statement took effect */
-    bool rerun;  /* halving the batch can find the message to blame */
+    bool lost;                  /* the connection is gone; whether the statement took effect is not known */
+    bool undone;                /* of a lost one: the server said that nothing of the statement took effect */
+    bool rerun;                 /* halving the batch can find the message to blame */
+    enum mr_db_trouble trouble; /* of a failure to connect; NONE of others */
     char sqlstate[6];
     char message[256];
 };
@@ -63,6 +91,18 @@ bool mr_db_is_up(const mr_db *self);
 
 /* The server does not take this user or password (class 28): no waiting will change that, a new secret will. */
 bool mr_db_is_refused(const mr_db *self);
+
+/* Why it is down; NONE while it is up. */
+enum mr_db_trouble mr_db_trouble(const mr_db *self);
+
+/* It is down for a reason that no waiting heals. */
+bool mr_db_is_hopeless(const mr_db *self);
+
+/*
+ * Whether it is time to log that it is (still) down: with a new reason, and then after 10 s, 20 s and so on, five minutes
+ * at most. `attempts` gets how many to connect have failed in a row.
+ */
+bool mr_db_should_tell(mr_db *self, int64_t *attempts);
 
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
 int mr_db_fd(const mr_db *self);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "runtime/db_internal.h"
+#include "runtime/db_tls.h"
 #include "runtime/shutdown.h"
 
 enum { IDLE_TIMEOUT_MS = 60000, PARAMETERS = 32 };
@@ -21,7 +22,8 @@ static void ignore_notice(void *argument, const char *message)
     (void)message;
 }
 
-static bool finish_connect(mr_db *self, int64_t deadline_ms)
+/* `reached` is how far it came. */
+static bool finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *reached)
 {
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
@@ -30,6 +32,8 @@ static bool finish_connect(mr_db *self, int64_t deadline_ms)
             return false;
         if (!db_wait_socket(self, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
             return false;
+        if (PQstatus(self->conn) != CONNECTION_BAD)
+            *reached = PQstatus(self->conn);
         state = PQconnectPoll(self->conn);
     }
     return true;
@@ -40,6 +44,24 @@ int64_t db_usual_timeout(const struct mr_db_options *options)
     if (!options->set_wise)
         return 0;
     return options->statement_timeout != 0 ? options->statement_timeout : options->config->request_timeout;
+}
+
+/* What keeps a connection from serving, by the server's own code; what it says in words may be translated. */
+static enum mr_db_trouble trouble_of(const char *sqlstate)
+{
+    static const struct {
+        const char *sqlstate; /* or the class */
+        enum mr_db_trouble trouble;
+    } known[] = {
+        {"28", MR_DB_REFUSED},       {"3D000", MR_DB_MISSING},    {"42501", MR_DB_FORBIDDEN},
+        {"25006", MR_DB_READ_ONLY},  {"42P01", MR_DB_UNMIGRATED}, {"42703", MR_DB_UNMIGRATED},
+        {"42883", MR_DB_UNMIGRATED}, {"3F000", MR_DB_UNMIGRATED}, {"42704", MR_DB_UNMIGRATED},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strncmp(sqlstate, known[i].sqlstate, strlen(known[i].sqlstate)) == 0)
+            return known[i].trouble;
+    return MR_DB_AWAY;
 }
 
 /* ---- What the session is set to ---- */
@@ -167,8 +189,10 @@ static mr_status set_up(mr_db *self, int64_t deadline_ms)
     if (status == MR_OK)
         status = check_server(self, result);
     PQclear(result);
-    if (status != MR_OK)
+    if (status != MR_OK) {
+        self->error.trouble = trouble_of(self->error.sqlstate);
         db_drop(self);
+    }
     return status;
 }
 
@@ -194,9 +218,15 @@ static void add(struct parameters *self, const char *name, const char *value)
     self->values[self->count++] = value;
 }
 
+/* What the server's certificate is verified by; NULL: by nothing. */
+static const char *verified_by(const struct mr_config *config)
+{
+    return strcmp(config->db_ssl, "verify-full") == 0 ? authorities(config) : NULL;
+}
+
 static void add_tls(struct parameters *parameters, const struct mr_config *config)
 {
-    bool verify = strcmp(config->db_ssl, "verify-full") == 0;
+    bool verify = verified_by(config) != NULL;
 
     add(parameters, "sslmode", verify ? "verify-full" : strcmp(config->db_ssl, "false") != 0 ? "require" : "disable");
     add(parameters, "sslrootcert", verify ? authorities(config) : NO_FILE);
@@ -278,30 +308,67 @@ static const char *line_of(const char *text, const char *at)
     return at;
 }
 
-static mr_status fail_connect(mr_db *self, bool late)
+static mr_status fail_trouble(mr_db *self, enum mr_db_trouble trouble, const char *sqlstate, const char *message)
+{
+    db_fail(self, MR_UNAVAILABLE, true, sqlstate, message);
+    self->error.trouble = trouble;
+    db_drop(self);
+    return MR_UNAVAILABLE;
+}
+
+/* libpq failed at TLS; false when a handshake of our own does not find out why. */
+static bool explain_tls(const mr_db *self, int64_t deadline_ms, char *reason, size_t room)
+{
+    const struct mr_config *config = self->options.config;
+    struct db_tls_peer peer = {.address = PQhostaddr(self->conn),
+                               .port = PQport(self->conn),
+                               .name = PQhost(self->conn),
+                               .authorities = verified_by(config)};
+
+    return peer.address != NULL && peer.address[0] != '\0' &&
+           db_tls_explain(&peer, db_left_ms(self, deadline_ms), reason, room);
+}
+
+static mr_status fail_connect(mr_db *self, ConnStatusType reached, int64_t deadline_ms)
 {
     const char *message = PQerrorMessage(self->conn);
     const char *found = find_sqlstate(message);
     char sqlstate[6] = "08001";
+    char reason[200];
 
-    if (found != NULL)
+    if (found != NULL) {
         memcpy(sqlstate, found, 5);
-    db_fail(self, MR_UNAVAILABLE, true, sqlstate,
-            late            ? "no connection in time"
-            : found != NULL ? line_of(message, found)
-                            : message);
-    db_drop(self);
-    return MR_UNAVAILABLE;
+        return fail_trouble(self, trouble_of(sqlstate), sqlstate, line_of(message, found));
+    }
+    if (PQconnectionNeedsPassword(self->conn))
+        return fail_trouble(self, MR_DB_REFUSED, "28P01", message);
+    if (db_now_ms(self) >= deadline_ms)
+        return fail_trouble(self, MR_DB_AWAY, sqlstate, "no connection in time");
+    if (reached == CONNECTION_SSL_STARTUP && explain_tls(self, deadline_ms, reason, sizeof reason))
+        return fail_trouble(self, MR_DB_TLS, sqlstate, reason);
+    return fail_trouble(self, MR_DB_AWAY, sqlstate, message);
+}
+
+/* Before libpq looks for them, which says no more than that it cannot. */
+static bool has_authorities(const struct mr_config *config, char *reason, size_t room)
+{
+    const char *path = verified_by(config);
+
+    return path == NULL || strcmp(path, "system") == 0 || db_tls_has_authorities(path, reason, room);
 }
 
 mr_status db_open(mr_db *self)
 {
     int64_t deadline_ms = db_now_ms(self) + self->options.config->db_connect_timeout;
     uint64_t demotions = db_demotions();
+    ConnStatusType reached = CONNECTION_BAD;
+    char reason[200];
     mr_status status;
 
     if (mr_shutdown_is_cut())
         return db_fail(self, MR_UNAVAILABLE, true, "", "the process ends");
+    if (!has_authorities(self->options.config, reason, sizeof reason))
+        return fail_trouble(self, MR_DB_TLS, "08001", reason);
     self->cut = false;
     self->demotions = UINT64_MAX; /* that a server is a standby from the start says nothing of the others */
     self->conn = start_connect(&self->options);
@@ -309,8 +376,9 @@ mr_status db_open(mr_db *self)
         return db_fail(self, MR_NO_MEMORY, true, "", "out of memory");
     PQsetNoticeProcessor(self->conn, ignore_notice, NULL);
     PQsetErrorVerbosity(self->conn, PQERRORS_VERBOSE);
-    if (PQstatus(self->conn) == CONNECTION_BAD || !finish_connect(self, deadline_ms) || PQsetnonblocking(self->conn, 1) != 0)
-        return fail_connect(self, db_now_ms(self) >= deadline_ms);
+    if (PQstatus(self->conn) == CONNECTION_BAD || !finish_connect(self, deadline_ms, &reached) ||
+        PQsetnonblocking(self->conn, 1) != 0)
+        return fail_connect(self, reached, deadline_ms);
     PQsetErrorVerbosity(self->conn, PQERRORS_DEFAULT);
     self->timeout_ms = db_usual_timeout(&self->options);
     status = set_up(self, deadline_ms);

@@ -5,6 +5,7 @@
  *   db_connect.c  from a host name to a connection that may serve
  *   db_io.c       waiting, results, cancelling, failing
  *   db_rows.c     rows
+ *   db_tls.c      why TLS cannot be had; without libpq
  */
 #ifndef MR_RUNTIME_DB_INTERNAL_H
 #define MR_RUNTIME_DB_INTERNAL_H
@@ -25,6 +26,10 @@ struct mr_db {
     bool cut;   /* the end of the process has cancelled what was at work here (runtime/shutdown.h) */
     bool stale; /* its server, or its session, is not what it was: to be dropped */
     struct mr_db_error error;
+    int64_t attempts_failed; /* in a row */
+    enum mr_db_trouble told; /* what was logged last */
+    int64_t tell_pause_ms;
+    int64_t next_tell_ms;
 };
 
 static inline int64_t db_now_ms(const mr_db *self)

@@ -54,15 +54,15 @@ static mr_status connect(struct migrator *self, const struct mr_config *config, 
         .config = config, .clock = self->clock, .host = config->db_host, .application_name = "millrace migrate"};
     int64_t give_up_ms = mr_mono_ms(self->clock) + patience_ms;
     mr_status status = mr_db_new(&self->db, &options, NULL);
-    bool told = false;
+    int64_t attempts;
 
     if (status != MR_OK)
         return status;
-    while ((status = mr_db_connect(self->db)) != MR_OK && !mr_db_is_refused(self->db) && mr_mono_ms(self->clock) < give_up_ms) {
-        if (!told)
+    while ((status = mr_db_connect(self->db)) != MR_OK && !mr_db_is_hopeless(self->db) &&
+           mr_mono_ms(self->clock) < give_up_ms) {
+        if (mr_db_should_tell(self->db, &attempts))
             mr_log(MR_LOG_WARN, "waiting for the database", mr_log_text("host", config->db_host),
-                   mr_log_text("reason", mr_db_last_error(self->db)->message));
-        told = true;
+                   mr_log_int("attempts", attempts), mr_log_text("reason", mr_db_last_error(self->db)->message));
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
     }
     return status == MR_OK ? MR_OK : refuse(self, status, "the database cannot be reached");
