@@ -32,6 +32,7 @@ struct exchange {
     uint64_t cache_generation;             /* when the message was sent */
     struct mr_buf cache_key;               /* of an op that may be cached: whole, another answer may have its beginning */
     struct mr_preconditions conditions;
+    mr_status identity; /* MR_OK: the caller is known; else the 401 of an op that has to know them */
     bool has_user;
     uint8_t user_id[16]; /* of the caller */
     uint8_t new_id[16];  /* the id made for the message, for Location */

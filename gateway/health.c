@@ -118,14 +118,11 @@ void health_live(struct exchange *exchange)
 /* What keeps the first actor without a connection from one. */
 static const char *why_unready(const struct gateway *gateway)
 {
-    for (unsigned i = 0; i < gateway->mailbox_count; i++) {
-        const struct mr_actor_stats *stats = &gateway->mailboxes[i].actor->stats;
-        int trouble = atomic_load(&stats->trouble);
+    const char *trouble = NULL;
 
-        if (!atomic_load(&stats->connected) && trouble != MR_DB_NONE)
-            return mr_db_trouble_text((enum mr_db_trouble)trouble);
-    }
-    return NULL;
+    for (unsigned i = 0; i < gateway->mailbox_count && trouble == NULL; i++)
+        trouble = atomic_load(&gateway->mailboxes[i].actor->stats.trouble);
+    return trouble;
 }
 
 void health_ready(struct exchange *exchange)

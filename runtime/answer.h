@@ -12,10 +12,10 @@
 #include "runtime/actor.h"
 
 /*
- * Answers messages of one op and variant with the named statement of that op. Those whose deadline passes before a statement
- * is sent are dropped; the order of `messages` may change.
+ * Answers messages of one op and variant, at most MR_PLAN_MAX, with the named statement of that op. Those whose deadline passes
+ * before a statement is sent are dropped.
  */
-void mr_answer_by_sql(struct mr_actor *self, struct mr_message **messages, unsigned count);
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Answers one message with an error. `field`, `code` and `text` may be NULL. */
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,

@@ -71,6 +71,12 @@ mr_status mr_db_connect(mr_db *self)
     return mr_db_reconnect(self);
 }
 
+void mr_db_meanwhile(mr_db *self, void (*call)(void *argument), void *argument)
+{
+    self->meanwhile = call;
+    self->meanwhile_argument = argument;
+}
+
 void mr_db_release(mr_db *self)
 {
     db_drop(self);

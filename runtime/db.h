@@ -38,13 +38,15 @@ struct mr_db_options {
 #define MR_DB_TROUBLES(T) \
     /* name       word          heals  what a client may read */ \
     T(NONE,       "",           true,  "") \
-    T(AWAY,       "away",       true,  "The database does not answer.") \
-    T(READ_ONLY,  "readOnly",   true,  "The database takes no writes.") \
-    T(UNMIGRATED, "unmigrated", true,  "The database lacks what a migration makes, or the right to see it.") \
+    T(AWAY,       "away",       true,  "The database cannot be reached.") \
+    T(STARTING,   "starting",   true,  "The database is starting or stopping.") \
+    T(FULL,       "full",       true,  "The database has no connection left.") \
+    T(READ_ONLY,  "readOnly",   true,  "The database takes no writes: it is a standby, or was demoted.") \
+    T(SCHEMA,     "schema",     true,  "The schema is not the one that is needed, or may not be seen: have the migrations run?") \
     T(REFUSED,    "refused",    false, "The database refuses the user or the password.") \
-    T(MISSING,    "noDatabase", false, "The database server has no database of that name.") \
-    T(FORBIDDEN,  "noRight",    false, "The database user lacks a right.") \
-    T(TLS,        "tls",        false, "TLS to the database cannot be had.")
+    T(MISSING,    "noDatabase", false, "There is no such database.") \
+    T(FORBIDDEN,  "noRight",    false, "The user lacks a right to the database.") \
+    T(TLS,        "tls",        false, "TLS to the database cannot be set up.")
 /* clang-format on */
 
 enum mr_db_trouble {
@@ -80,6 +82,9 @@ void mr_db_destroy(mr_db **self);
  * less than the present pause ago (50 ms doubling to 1 s); an attempt takes at most DB_CONNECT_TIMEOUT.
  */
 mr_status mr_db_connect(mr_db *self) MR_WARN_UNUSED;
+
+/* What is called a few times a second while an attempt to connect waits; NULL: nothing. It must not use the connection. */
+void mr_db_meanwhile(mr_db *self, void (*call)(void *argument), void *argument);
 
 /* As mr_db_connect, without regard to the pause; for the one attempt after a connection was lost. */
 mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;

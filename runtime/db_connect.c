@@ -53,9 +53,8 @@ static enum mr_db_trouble trouble_of(const char *sqlstate)
         const char *sqlstate; /* or the class */
         enum mr_db_trouble trouble;
     } known[] = {
-        {"28", MR_DB_REFUSED},       {"3D000", MR_DB_MISSING},    {"42501", MR_DB_FORBIDDEN},
-        {"25006", MR_DB_READ_ONLY},  {"42P01", MR_DB_UNMIGRATED}, {"42703", MR_DB_UNMIGRATED},
-        {"42883", MR_DB_UNMIGRATED}, {"3F000", MR_DB_UNMIGRATED}, {"42704", MR_DB_UNMIGRATED},
+        {"28", MR_DB_REFUSED}, {"3D000", MR_DB_MISSING},   {"42501", MR_DB_FORBIDDEN}, {"42", MR_DB_SCHEMA},
+        {"3F", MR_DB_SCHEMA},  {"25006", MR_DB_READ_ONLY}, {"53300", MR_DB_FULL},      {"57P03", MR_DB_STARTING},
     };
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -357,7 +356,7 @@ static bool has_authorities(const struct mr_config *config, char *reason, size_t
     return path == NULL || strcmp(path, "system") == 0 || db_tls_has_authorities(path, reason, room);
 }
 
-mr_status db_open(mr_db *self)
+static mr_status open_connection(mr_db *self)
 {
     int64_t deadline_ms = db_now_ms(self) + self->options.config->db_connect_timeout;
     uint64_t demotions = db_demotions();
@@ -383,5 +382,15 @@ mr_status db_open(mr_db *self)
     self->timeout_ms = db_usual_timeout(&self->options);
     status = set_up(self, deadline_ms);
     self->demotions = demotions;
+    return status;
+}
+
+mr_status db_open(mr_db *self)
+{
+    mr_status status;
+
+    self->opening = true;
+    status = open_connection(self);
+    self->opening = false;
     return status;
 }

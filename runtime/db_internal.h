@@ -20,8 +20,11 @@ struct mr_db {
     PGconn *conn; /* NULL: down */
     int64_t backoff_ms;
     int64_t next_attempt_ms;
-    int64_t timeout_ms; /* statement_timeout as the server has it; 0: none */
-    uint64_t demotions; /* how many this process knew of when it connected */
+    int64_t timeout_ms;                /* statement_timeout as the server has it; 0: none */
+    uint64_t demotions;                /* how many this process knew of when it connected */
+    void (*meanwhile)(void *argument); /* NULL: nothing */
+    void *meanwhile_argument;
+    bool opening;
     bool notified;
     bool cut;   /* the end of the process has cancelled what was at work here (runtime/shutdown.h) */
     bool stale; /* its server, or its session, is not what it was: to be dropped */

@@ -11,6 +11,8 @@
 #include "runtime/db_internal.h"
 #include "runtime/shutdown.h"
 
+enum { MEANWHILE_MS = 100 };
+
 void db_drop(mr_db *self)
 {
     PQfinish(self->conn);
@@ -102,16 +104,25 @@ static bool cut_short(mr_db *self)
     return true;
 }
 
-/* Waits for the socket; false when the deadline passes first. The descriptor is asked for each time: it can change while connecting. */
+/* The descriptor is asked for each time: it can change while connecting. */
 bool db_wait_socket(mr_db *self, short events, int64_t deadline_ms)
 {
-    struct pollfd items[2] = {{.fd = PQsocket(self->conn), .events = events},
-                              {.fd = self->cut ? -1 : mr_shutdown_cut_fd(), .events = POLLIN}};
-    int64_t left = db_left_ms(self, deadline_ms);
+    int64_t left;
 
-    if (left <= 0 || (poll(items, 2, (int)(left < INT32_MAX ? left : INT32_MAX)) < 0 && errno != EINTR))
-        return false;
-    return items[1].revents == 0 || cut_short(self);
+    while ((left = db_left_ms(self, deadline_ms)) > 0) {
+        struct pollfd items[2] = {{.fd = PQsocket(self->conn), .events = events},
+                                  {.fd = self->cut ? -1 : mr_shutdown_cut_fd(), .events = POLLIN}};
+        bool slice = self->opening && self->meanwhile != NULL && left > MEANWHILE_MS;
+        int ready = poll(items, 2, slice ? MEANWHILE_MS : (int)(left < INT32_MAX ? left : INT32_MAX));
+
+        if (ready < 0 && errno != EINTR)
+            return false;
+        if (ready > 0)
+            return items[1].revents == 0 || cut_short(self);
+        if (slice)
+            self->meanwhile(self->meanwhile_argument);
+    }
+    return false;
 }
 
 /* Sends what is queued and reads until a result is whole. */

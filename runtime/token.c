@@ -119,16 +119,16 @@ mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct m
     bool good;
 
     if (token.len == 0 || token.len > MR_TOKEN_MAX || memchr(token.data, '\0', token.len) != NULL)
-        return MR_UNAUTHORIZED;
+        return MR_INVALID_TOKEN;
     memcpy(text, token.data, token.len);
     text[token.len] = '\0';
     failure = jwt_decode(&jwt, text, (const unsigned char *)secret, (int)strlen(secret));
     if (failure != 0)
-        return failure == ENOMEM ? MR_NO_MEMORY : MR_UNAUTHORIZED;
+        return failure == ENOMEM ? MR_NO_MEMORY : MR_INVALID_TOKEN;
     good = read_claims(jwt, &principal, &expires, now_s);
     jwt_free(jwt);
     if (!good)
-        return MR_UNAUTHORIZED;
+        return MR_INVALID_TOKEN;
     *out = principal;
     *expires_s = expires;
     return MR_OK;

@@ -20,7 +20,6 @@ import support
 from support import Scratch, free_port, patience, wait_for
 
 SETTINGS = """
-listen_addresses = '127.0.0.1'
 fsync = off
 full_page_writes = off
 autovacuum = off
@@ -63,8 +62,8 @@ def become_server_user():
 class TcpDatabase(support.JobDatabase):
     """A session by TCP."""
 
-    def __init__(self, port, name, user="postgres"):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience(10))
+    def __init__(self, port, name, user="postgres", host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=patience(10))
         start = b"\0\3\0\0user\0" + user.encode() + b"\0database\0" + name.encode() + b"\0\0"
         self.socket.sendall(struct.pack("!I", len(start) + 4) + start)
         self.pid = None
@@ -76,22 +75,26 @@ class TcpDatabase(support.JobDatabase):
 
 
 class Server:
-    """A cluster with a port. `settings` is more for its postgresql.conf."""
+    """A cluster with a port. `settings` is more for its postgresql.conf; `port` and `host` may be said."""
 
-    def __init__(self, settings="", source=None):
+    def __init__(self, settings="", source=None, host="127.0.0.1", port=None):
         self.scratch = Scratch()
         os.chown(self.scratch.path, *server_user())
         self.data = self.scratch.join("data")
-        self.port = free_port()
+        self.host = host
+        self.port = port or free_port()
         self.child = None
         if source is None:
             self._run("initdb", "-D", self.data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
                       "--no-sync")
         else:
-            self._run("pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p", str(source.port), "-U", "postgres", "-R", "-X",
+            self._run("pg_basebackup", "-D", self.data, "-h", source.host, "-p", str(source.port), "-U", "postgres", "-R", "-X",
                       "stream", "--checkpoint=fast", "--no-sync")
         with open(os.path.join(self.data, "postgresql.conf"), "a") as file:
-            file.write(SETTINGS + f"port = {self.port}\nunix_socket_directories = ''\n" + settings)
+            file.write(SETTINGS + f"listen_addresses = '{host}'\nport = {self.port}\nunix_socket_directories = ''\n" + settings)
+        if host != "127.0.0.1":
+            with open(os.path.join(self.data, "pg_hba.conf"), "a") as file:
+                file.write("host all all 127.0.0.0/8 trust\n")
         atexit.register(self.kill)
 
     def _run(self, program, *arguments):
@@ -116,7 +119,7 @@ class Server:
             return False
 
     def database(self, name="millrace", **options):
-        return TcpDatabase(self.port, name, **options)
+        return TcpDatabase(self.port, name, host=self.host, **options)
 
     def query(self, sql, name="millrace"):
         with self.database(name) as database:
@@ -131,10 +134,11 @@ class Server:
 
     def settings(self, name="millrace", port=None):
         """The settings that lead to it."""
-        return {"DB_HOST": "127.0.0.1", "DB_PORT": port or self.port, "DB_USER": "postgres", "DB_DATABASE": name}
+        return {"DB_HOST": self.host, "DB_PORT": port or self.port, "DB_USER": "postgres", "DB_DATABASE": name}
 
-    def replica(self, settings=""):
-        return Server(settings, source=self)
+    def replica(self, settings="", **options):
+        """Not started yet. With host="127.0.0.2" it can have the port of its source, as DB_HOST_READ_ONLY needs."""
+        return Server(settings, source=self, **options)
 
     def promote(self):
         self.query("SELECT pg_promote(true, 30)", "postgres")
@@ -145,6 +149,35 @@ class Server:
 
     def catch_up(self, source):
         wait_for(lambda: self.is_caught_up(source), 20, "the replica has everything")
+
+    def want_password(self, user, password):
+        """A user who owns the database `millrace` and has to show a password from now on."""
+        self.query(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'", "postgres")
+        self.query(f"GRANT ALL ON DATABASE millrace TO {user}", "postgres")
+        self.query(f"GRANT ALL ON SCHEMA public TO {user}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {user};"
+                   f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {user}")
+        self.query(f"DO $$ BEGIN IF to_regnamespace('millrace') IS NOT NULL THEN GRANT ALL ON SCHEMA millrace TO {user};"
+                   f"GRANT ALL ON ALL TABLES IN SCHEMA millrace TO {user}; END IF; END $$")
+        self.write("pg_hba.conf", f"host all {user} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
+                   "host replication all 127.0.0.1/32 trust\n")
+        self.reload()
+
+    def write(self, name, text, mode=0o600):
+        path = os.path.join(self.data, name)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chown(path, *server_user())
+        os.chmod(path, mode)
+
+    def reload(self):
+        before = self.query("SELECT pg_conf_load_time()", "postgres")
+        self.child.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.query("SELECT pg_conf_load_time()", "postgres") != before, 10, "the settings are read again")
+
+    def end_connections(self):
+        """All but ours, at once."""
+        self.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL",
+                   "postgres")
 
     def make_read_only(self):
         """What a demoted writer looks like: its sockets stay, and it refuses every write."""
@@ -196,6 +229,7 @@ class Proxy:
         self.delay = 0.0  # seconds that bytes are held back, each way
         self.stalled = False  # bytes are kept until it ends
         self.refusing = False  # new connections are closed at once
+        self.change = None  # what becomes of the server's bytes
         self.links = []
         self.silenced = []
         self.lock = threading.Lock()
@@ -242,7 +276,7 @@ class Proxy:
                     time.sleep(max(0, due - time.monotonic()))
                 if not data:
                     break
-                sink.sendall(data)
+                sink.sendall(self.change(data) if self.change and source is link.server else data)
         except (OSError, ValueError):
             pass
         with self.lock:

@@ -138,7 +138,7 @@ class WhileRunning(RefusalTest):
         serve(self.server, self.authority.issue(days=-1))
         self.addCleanup(serve, self.server, self.authority.issue())
         self.server.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '/'")
-        self.assert_waits(server, "TLS to the database cannot be had.", "tls")
+        self.assert_waits(server, "TLS to the database cannot be set up.", "tls")
         serve(self.server, self.authority.issue())
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready again")
 
@@ -146,7 +146,7 @@ class WhileRunning(RefusalTest):
         self.server.query("CREATE DATABASE there")
         server = self.api(DB_DATABASE="there").ready()
         self.rename("there", "gone")
-        self.assert_waits(server, "The database server has no database of that name.", "noDatabase")
+        self.assert_waits(server, "There is no such database.", "noDatabase")
         self.rename("gone", "there")
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready again")
 
@@ -157,7 +157,7 @@ class WhileRunning(RefusalTest):
         self.server.query(f"ALTER DATABASE {new} ALLOW_CONNECTIONS true")
 
 
-LACKS = "The database lacks what a migration makes, or the right to see it."
+LACKS = "The schema is not the one that is needed, or may not be seen: have the migrations run?"
 
 
 class WithoutMigrations(RefusalTest):
@@ -172,7 +172,7 @@ class WithoutMigrations(RefusalTest):
 
     def test_not_migrated(self):
         self.server.query("CREATE DATABASE empty")
-        server = self.start((LACKS, "unmigrated"), DB_DATABASE="empty")
+        server = self.start((LACKS, "schema"), DB_DATABASE="empty")
         done = support.run("migrate", **self.server.settings("empty"))
         self.assertEqual(done.returncode, 0, done.stderr)
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
@@ -180,7 +180,7 @@ class WithoutMigrations(RefusalTest):
     def test_no_right_to_connect(self):
         self.server.query("CREATE ROLE outside LOGIN; REVOKE CONNECT ON DATABASE millrace FROM public")
         self.addCleanup(self.server.query, "GRANT CONNECT ON DATABASE millrace TO public")
-        server = self.start(("The database user lacks a right.", "noRight"), DB_USER="outside")
+        server = self.start(("The user lacks a right to the database.", "noRight"), DB_USER="outside")
         self.server.query("GRANT CONNECT ON DATABASE millrace TO outside; GRANT SELECT ON ALL TABLES IN SCHEMA public TO outside")
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
 
@@ -188,12 +188,12 @@ class WithoutMigrations(RefusalTest):
         """PostgreSQL then says that there is no such table."""
         self.server.query("CREATE ROLE weak LOGIN; REVOKE USAGE ON SCHEMA public FROM public")
         self.addCleanup(self.server.query, "GRANT USAGE ON SCHEMA public TO public")
-        server = self.start((LACKS, "unmigrated"), DB_USER="weak")
+        server = self.start((LACKS, "schema"), DB_USER="weak")
         self.server.query("GRANT USAGE ON SCHEMA public TO weak; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak")
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
 
     def test_tls_that_cannot_be_had(self):
-        self.start(("TLS to the database cannot be had.", "tls"), **self.verified(DB_SSL_ROOT_CERT=self.other.certificate))
+        self.start(("TLS to the database cannot be set up.", "tls"), **self.verified(DB_SSL_ROOT_CERT=self.other.certificate))
 
     def test_scheduler__says_so_in_its_pulse(self):
         name = f"millrace-refusal-{self.server.port}"

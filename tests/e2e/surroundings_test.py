@@ -23,7 +23,7 @@ default_transaction_isolation = 'serializable'
 client_min_messages = 'debug5'
 gin_fuzzy_search_limit = 1
 """
-ROLE = {"statement_timeout": "'1ms'", "lock_timeout": "'1ms'", "idle_in_transaction_session_timeout": "'1ms'", "idle_session_timeout": "'1ms'",
+ROLE = {"statement_timeout": "'1ms'", "lock_timeout": "'1ms'", "idle_in_transaction_session_timeout": "'1ms'", "idle_session_timeout": "'1s'",
         "search_path": "nowhere", "client_encoding": "'LATIN1'", "enable_indexscan": "off", "enable_nestloop": "off",
         "plan_cache_mode": "'force_custom_plan'"}
 DATABASE = {"search_path": "elsewhere", "DateStyle": "German", "TimeZone": "'America/St_Johns'"}

@@ -370,7 +370,7 @@ static void test_db__a_session_is_set_to_what_the_sql_depends_on(void **state)
         {"array_nulls", "off", "on"},
         {"client_min_messages", "debug1", "warning"},
         {"gin_fuzzy_search_limit", "1", "0"},
-        {"idle_session_timeout", "50ms", "0"},
+        {"idle_session_timeout", "5s", "0"},
         {"client_encoding", "LATIN1", "UTF8"},
     };
     static const struct mr_statement *const statements[] = {&sleeper, NULL};
