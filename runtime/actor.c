@@ -252,9 +252,15 @@ static void work(struct mr_actor *self)
     mr_link_note(self);
 }
 
+/* Of two times that are left; less than 0: never. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static int sleep_ms(const struct mr_actor *self)
 {
-    int64_t rest_ms = mr_link_rest_due_in(self);
+    int64_t rest_ms = sooner(mr_link_rest_due_in(self), mr_db_poll_in_ms(self->db));
 
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;

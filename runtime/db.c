@@ -11,7 +11,7 @@
  * connection that says so is a good one. SLACK_MS: a limit of the server's that is later by no more is left as it is.
  */
 enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, LOOK_MS = 100, CANCEL_MS = 2000, LATE_MS = 500, SLACK_MS = 250 };
-enum { TELL_LEAST_MS = 10000, TELL_MOST_MS = 300000 };
+enum { TELL_LEAST_MS = 10000, TELL_MOST_MS = 300000, POLL_MS = 5000 };
 
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
 {
@@ -158,10 +158,32 @@ void mr_db_listen(mr_db *self)
         db_fail_lost(self, PQerrorMessage(self->conn));
 }
 
+bool mr_db_is_shared(const mr_db *self)
+{
+    return self->conn != NULL && self->shared;
+}
+
+int64_t mr_db_poll_in_ms(const mr_db *self)
+{
+    int64_t left = self->polled_ms + POLL_MS - db_now_ms(self);
+
+    if (!mr_db_is_shared(self) || self->options.channel == NULL)
+        return -1;
+    return left > 0 ? left : 0;
+}
+
+static bool is_poll_due(mr_db *self)
+{
+    if (mr_db_poll_in_ms(self) != 0)
+        return false;
+    self->polled_ms = db_now_ms(self);
+    return true;
+}
+
 bool mr_db_notified(mr_db *self)
 {
     PGnotify *notice;
-    bool notified = self->notified;
+    bool notified = self->notified || is_poll_due(self);
 
     while (self->conn != NULL && (notice = PQnotifies(self->conn)) != NULL) {
         notified = true;
@@ -193,10 +215,22 @@ static int64_t timeout_to_set(const mr_db *self, int64_t left)
     int64_t usual = db_usual_timeout(&self->options);
     int64_t wanted = left < usual ? left : usual;
 
+    if (self->shared)
+        return usual == 0 ? 0 : wanted;
     if (usual == 0 ||
         (self->timeout_ms != 0 && self->timeout_ms <= wanted + SLACK_MS && self->timeout_ms >= wanted - wanted / 8))
         return -1;
     return wanted;
+}
+
+/* The text of a statement of ours, for a session that has not prepared it. */
+static const char *text_of(const mr_db *self, const char *statement)
+{
+    const struct mr_statement *const *s = self->statements;
+
+    while (strcmp((*s)->name, statement) != 0)
+        s++;
+    return (*s)->text;
 }
 
 static bool send_run(mr_db *self, const char *statement, const struct mr_params *params)
@@ -210,19 +244,29 @@ static bool send_run(mr_db *self, const char *statement, const struct mr_params 
         lengths[i] = (int)params->arrays[i].bytes.len;
         formats[i] = 1;
     }
+    if (self->shared)
+        return PQsendQueryParams(self->conn, text_of(self, statement), (int)params->count, NULL, values, lengths, formats, 1) ==
+               1;
     return PQsendQueryPrepared(self->conn, statement, (int)params->count, values, lengths, formats, 1) == 1;
+}
+
+static bool send_limits(mr_db *self, int64_t timeout_ms)
+{
+    char sql[80];
+
+    if (self->shared)
+        return db_send_settings(self, timeout_ms);
+    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)timeout_ms);
+    return PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
 /* In the same round trip: the limit first. A failure of the statement rolls the limit back, too. */
 static mr_status run_limited(mr_db *self, const char *statement, const struct mr_params *params, int64_t timeout_ms,
                              int64_t deadline_ms, PGresult **out)
 {
-    char sql[80];
     mr_status status;
 
-    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)timeout_ms);
-    if (PQenterPipelineMode(self->conn) != 1 || PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
-        !send_run(self, statement, params))
+    if (PQenterPipelineMode(self->conn) != 1 || !send_limits(self, timeout_ms) || !send_run(self, statement, params))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     status = db_end_pipeline(self, deadline_ms, out);
     if (status == MR_OK)
@@ -250,6 +294,22 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
     return status;
 }
 
+/* In a shared session the settings come with the text that begins a transaction, and hold for that. */
+static bool send_text(mr_db *self, const char *sql)
+{
+    struct mr_buf text = {0};
+    bool sent;
+
+    if (!self->shared || PQtransactionStatus(self->conn) != PQTRANS_IDLE)
+        return PQsendQuery(self->conn, sql) == 1;
+    db_settings_sql(&text, self, db_usual_timeout(&self->options));
+    mr_buf_printf(&text, "; %s", sql);
+    mr_buf_char(&text, '\0');
+    sent = !text.failed && PQsendQuery(self->conn, text.data) == 1;
+    mr_buf_fini(&text);
+    return sent;
+}
+
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out)
 {
     PGresult *result = NULL;
@@ -257,7 +317,7 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
 
     if (status != MR_OK)
         return status;
-    if (!PQsendQuery(self->conn, sql))
+    if (!send_text(self, sql))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     status = db_take_results(self, deadline_ms, out != NULL ? &result : NULL);
     if (status == MR_OK && out != NULL)
@@ -270,7 +330,7 @@ static mr_status lift_timeout(mr_db *self)
 {
     mr_status status = MR_OK;
 
-    if (self->timeout_ms != 0)
+    if (self->timeout_ms != 0 && !self->shared)
         status = mr_db_exec(self, "SET statement_timeout = 0", db_now_ms(self) + CANCEL_MS, NULL);
     if (status == MR_OK)
         self->timeout_ms = 0;

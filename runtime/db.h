@@ -115,8 +115,17 @@ int mr_db_fd(const mr_db *self);
 /* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
 void mr_db_listen(mr_db *self);
 
-/* Whether the channel was notified since the last call, or may have been: a new connection counts. */
+/*
+ * Whether the channel was notified since the last call, or may have been: a new connection counts, and in a shared session,
+ * which cannot listen, every five seconds.
+ */
 bool mr_db_notified(mr_db *self);
+
+/* A pooler gives each transaction another session: a lock or a setting of the session's is not this connection's. */
+bool mr_db_is_shared(const mr_db *self);
+
+/* Milliseconds until mr_db_notified is to be asked, since nothing will arrive at the socket; -1: it is listened to. */
+int64_t mr_db_poll_in_ms(const mr_db *self);
 
 /*
  * Runs a prepared statement. The server ends it at `deadline_ms` (monotonic): MR_TIMEOUT, and the connection stays; so it is

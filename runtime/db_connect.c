@@ -11,7 +11,7 @@
 #include "runtime/db_tls.h"
 #include "runtime/shutdown.h"
 
-enum { IDLE_TIMEOUT_MS = 60000, PARAMETERS = 32 };
+enum { PARAMETERS = 32 };
 
 /* A name below something that is no directory: libpq takes it for a file that does not exist. */
 #define NO_FILE "/dev/null/none"
@@ -23,7 +23,7 @@ static void ignore_notice(void *argument, const char *message)
 }
 
 /* `reached` is how far it came. */
-static bool finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *reached)
+bool db_finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *reached)
 {
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
@@ -37,162 +37,6 @@ static bool finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *rea
         state = PQconnectPoll(self->conn);
     }
     return true;
-}
-
-int64_t db_usual_timeout(const struct mr_db_options *options)
-{
-    if (!options->set_wise)
-        return 0;
-    return options->statement_timeout != 0 ? options->statement_timeout : options->config->request_timeout;
-}
-
-/* What keeps a connection from serving, by the server's own code; what it says in words may be translated. */
-static enum mr_db_trouble trouble_of(const char *sqlstate)
-{
-    static const struct {
-        const char *sqlstate; /* or the class */
-        enum mr_db_trouble trouble;
-    } known[] = {
-        {"28", MR_DB_REFUSED}, {"3D000", MR_DB_MISSING},   {"42501", MR_DB_FORBIDDEN}, {"42", MR_DB_SCHEMA},
-        {"3F", MR_DB_SCHEMA},  {"25006", MR_DB_READ_ONLY}, {"53300", MR_DB_FULL},      {"57P03", MR_DB_STARTING},
-    };
-
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strncmp(sqlstate, known[i].sqlstate, strlen(known[i].sqlstate)) == 0)
-            return known[i].trouble;
-    return MR_DB_AWAY;
-}
-
-/* ---- What the session is set to ---- */
-
-/* What our SQL depends on, whatever role, database or server say. `set_wise`: only where set-wise statements run. */
-static const struct {
-    const char *name;
-    const char *value;
-    bool set_wise;
-} session_settings[] = {
-    {"DateStyle", "ISO, YMD", false},
-    {"IntervalStyle", "postgres", false},
-    {"TimeZone", "UTC", false},
-    {"search_path", "public", false},
-    {"bytea_output", "hex", false},
-    {"extra_float_digits", "1", false},
-    {"standard_conforming_strings", "on", false},
-    {"array_nulls", "on", false},
-    {"client_min_messages", "warning", false},
-    {"default_transaction_isolation", "read committed", false},
-    {"gin_fuzzy_search_limit", "0", false},          /* a search would silently leave rows out */
-    {"plan_cache_mode", "force_generic_plan", true}, /* and a plan made for an empty table must not outlive its growth */
-    {"enable_seqscan", "off", true},
-    {"enable_hashjoin", "off", true},
-    {"enable_mergejoin", "off", true},
-    {"enable_nestloop", "on", true},
-    {"enable_indexscan", "on", true},
-    {"enable_indexonlyscan", "on", true},
-    {"enable_bitmapscan", "on", true},
-    {"jit", "off", true},
-};
-
-enum { SESSION_SETTINGS = sizeof session_settings / sizeof session_settings[0] };
-
-/* Settings that end a session of ours; a server that does not know one has nothing to be turned off. */
-#define NO_OTHER_TIMEOUT                                                                   \
-    ", (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE setting <> '0' " \
-    "AND name IN ('idle_session_timeout', 'transaction_timeout'))"
-
-/* Statements rather than start-up options, which poolers refuse or ignore. One that cannot be set fails the connection. */
-static void settings_sql(struct mr_buf *out, const struct mr_db_options *options)
-{
-    mr_buf_printf(out,
-                  "SELECT set_config('lock_timeout', '%lld', false),"
-                  " set_config('idle_in_transaction_session_timeout', '%lld', false)" NO_OTHER_TIMEOUT,
-                  options->set_wise ? (long long)options->config->db_lock_timeout : 0LL,
-                  options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS);
-    for (size_t i = 0; i < SESSION_SETTINGS; i++)
-        if (options->set_wise || !session_settings[i].set_wise)
-            mr_buf_printf(out, ", set_config('%s', '%s', false)", session_settings[i].name, session_settings[i].value);
-    mr_buf_char(out, '\0');
-}
-
-static bool send_sql(mr_db *self, const char *sql)
-{
-    return PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
-}
-
-/* Settings that only a superuser may change and that would change what our SQL does are looked at. */
-#define CHECK_SQL "SELECT current_setting('transaction_read_only'), current_setting('session_replication_role')"
-
-/* Its own statement, and the first: a role's limit may be less than what all the others take. */
-static bool send_statement_timeout(mr_db *self)
-{
-    char sql[80];
-
-    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)db_usual_timeout(&self->options));
-    return send_sql(self, sql);
-}
-
-static bool send_settings(mr_db *self)
-{
-    struct mr_buf sql = {0};
-    bool sent;
-
-    settings_sql(&sql, &self->options);
-    sent = send_statement_timeout(self) && !sql.failed && send_sql(self, sql.data);
-    mr_buf_fini(&sql);
-    return sent;
-}
-
-/* The settings first: the names in a statement are looked up when it is prepared. */
-static bool send_set_up(mr_db *self)
-{
-    char sql[80];
-
-    if (PQenterPipelineMode(self->conn) != 1 || !send_settings(self))
-        return false;
-    for (const struct mr_statement *const *s = self->statements; s != NULL && *s != NULL; s++)
-        if (PQsendPrepare(self->conn, (*s)->name, (*s)->text, 0, NULL) != 1)
-            return false;
-    if (self->options.channel != NULL) {
-        snprintf(sql, sizeof sql, "LISTEN %s", self->options.channel);
-        if (!send_sql(self, sql))
-            return false;
-    }
-    return send_sql(self, CHECK_SQL);
-}
-
-static bool is_value(const PGresult *result, int column, const char *value)
-{
-    return PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, column), value) == 0;
-}
-
-/* Whether the server is one for this connection: a name may still lead to the one that was demoted, or to a standby. */
-static mr_status check_server(mr_db *self, const PGresult *result)
-{
-    if (is_value(result, 0, "on") && !self->options.standby)
-        return db_fail(self, MR_UNAVAILABLE, true, "25006", "the server takes no writes: it is a standby, or was demoted");
-    if (!is_value(result, 1, "origin"))
-        return db_fail(self, MR_UNAVAILABLE, true, "55000",
-                       "session_replication_role is not origin for this role or database: triggers would not fire");
-    return MR_OK;
-}
-
-/* In one round trip. */
-static mr_status set_up(mr_db *self, int64_t deadline_ms)
-{
-    PGresult *result = NULL;
-    mr_status status;
-
-    if (!send_set_up(self))
-        return db_fail_lost(self, PQerrorMessage(self->conn));
-    status = db_end_pipeline(self, deadline_ms, &result);
-    if (status == MR_OK)
-        status = check_server(self, result);
-    PQclear(result);
-    if (status != MR_OK) {
-        self->error.trouble = trouble_of(self->error.sqlstate);
-        db_drop(self);
-    }
-    return status;
 }
 
 /* ---- The connection itself ---- */
@@ -253,7 +97,7 @@ static struct tcp_limits tcp_limits(int64_t timeout_ms)
     return out;
 }
 
-static PGconn *start_connect(const struct mr_db_options *options)
+PGconn *db_start_connect(const struct mr_db_options *options)
 {
     const struct mr_config *config = options->config;
     struct tcp_limits tcp = tcp_limits(config->db_tcp_timeout);
@@ -337,7 +181,7 @@ static mr_status fail_connect(mr_db *self, ConnStatusType reached, int64_t deadl
 
     if (found != NULL) {
         memcpy(sqlstate, found, 5);
-        return fail_trouble(self, trouble_of(sqlstate), sqlstate, line_of(message, found));
+        return fail_trouble(self, db_trouble_of(sqlstate), sqlstate, line_of(message, found));
     }
     if (PQconnectionNeedsPassword(self->conn))
         return fail_trouble(self, MR_DB_REFUSED, "28P01", message);
@@ -369,18 +213,19 @@ static mr_status open_connection(mr_db *self)
     if (!has_authorities(self->options.config, reason, sizeof reason))
         return fail_trouble(self, MR_DB_TLS, "08001", reason);
     self->cut = false;
+    self->shared = db_pooler_shares(self);
     self->demotions = UINT64_MAX; /* that a server is a standby from the start says nothing of the others */
-    self->conn = start_connect(&self->options);
+    self->conn = db_start_connect(&self->options);
     if (self->conn == NULL)
         return db_fail(self, MR_NO_MEMORY, true, "", "out of memory");
     PQsetNoticeProcessor(self->conn, ignore_notice, NULL);
     PQsetErrorVerbosity(self->conn, PQERRORS_VERBOSE);
-    if (PQstatus(self->conn) == CONNECTION_BAD || !finish_connect(self, deadline_ms, &reached) ||
+    if (PQstatus(self->conn) == CONNECTION_BAD || !db_finish_connect(self, deadline_ms, &reached) ||
         PQsetnonblocking(self->conn, 1) != 0)
         return fail_connect(self, reached, deadline_ms);
     PQsetErrorVerbosity(self->conn, PQERRORS_DEFAULT);
     self->timeout_ms = db_usual_timeout(&self->options);
-    status = set_up(self, deadline_ms);
+    status = db_set_up(self, deadline_ms);
     self->demotions = demotions;
     return status;
 }
@@ -391,6 +236,8 @@ mr_status db_open(mr_db *self)
 
     self->opening = true;
     status = open_connection(self);
+    if (db_pooler_found(self, status))
+        status = open_connection(self);
     self->opening = false;
     return status;
 }

@@ -166,6 +166,37 @@ static mr_status apply_missing(struct migrator *self, unsigned done, unsigned *a
     return status;
 }
 
+/* What is applied, NULL when nothing was ever recorded; refused when this binary may not work on it. */
+static mr_status read_applied(struct migrator *self, mr_rows **out)
+{
+    mr_rows *exists = NULL;
+    struct mr_slice name;
+    mr_status status = run(self, "SELECT to_regclass('schema_migration')", &exists, "the database cannot be read");
+
+    if (status == MR_OK && mr_rows_get(exists, 0, 0, &name))
+        status = run(self, APPLIED_SQL, out, "schema_migration cannot be read");
+    if (status == MR_OK && *out != NULL)
+        status = check_history(self, *out);
+    mr_rows_free(&exists);
+    return status;
+}
+
+/* Behind a pooler that shares sessions the lock would stay behind in one of them, and others would wait for it for ever. */
+static mr_status check_only(struct migrator *self)
+{
+    mr_rows *rows = NULL;
+    mr_status status = read_applied(self, &rows);
+
+    if (status == MR_OK && (rows == NULL || (int)mr_rows_count(rows) < count_migrations(self->migrations))) {
+        mr_buf_text(self->problem,
+                    "migrations are missing, and a pooler stands in front of the database that gives each transaction"
+                    " another session; run `millrace migrate` with DB_HOST and DB_PORT of the database itself");
+        status = MR_CONFLICT;
+    }
+    mr_rows_free(&rows);
+    return status;
+}
+
 mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
                              const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem)
 {
@@ -174,6 +205,11 @@ mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clo
     mr_status status = connect(&self, config, patience_ms);
 
     *applied = 0;
+    if (status == MR_OK && mr_db_is_shared(self.db)) {
+        status = check_only(&self);
+        mr_db_destroy(&self.db);
+        return status;
+    }
     if (status == MR_OK)
         status = mr_turn_setup(self.db, deadline(&self));
     if (status == MR_OK)
@@ -214,20 +250,13 @@ mr_status mr_migrate_status(const struct mr_config *config, const struct mr_cloc
                             struct mr_buf *problem)
 {
     struct migrator self = {.clock = clock, .migrations = mr_migrations, .problem = problem};
-    mr_rows *exists = NULL;
     mr_rows *rows = NULL;
-    struct mr_slice name;
     mr_status status = connect(&self, config, 0);
 
     if (status == MR_OK)
-        status = run(&self, "SELECT to_regclass('schema_migration')", &exists, "the database cannot be read");
-    if (status == MR_OK && mr_rows_get(exists, 0, 0, &name))
-        status = run(&self, APPLIED_SQL, &rows, "schema_migration cannot be read");
-    if (status == MR_OK && rows != NULL)
-        status = check_history(&self, rows);
+        status = read_applied(&self, &rows);
     if (status == MR_OK)
         list(out, mr_migrations, rows);
-    mr_rows_free(&exists);
     mr_rows_free(&rows);
     mr_db_destroy(&self.db);
     return status;
