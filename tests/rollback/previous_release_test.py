@@ -183,6 +183,39 @@ class OnADatabaseOfThisRelease(unittest.TestCase):
                 database.wait_for_run(database.add_run(job))
         self.assert_clean(process)
 
+    def remove(self, api):
+        self.assertEqual(api.request("DELETE", "/v1/users/profile").status, 204)
+
+    def assert_gone(self, process, api):
+        """Nobody can sign in as that user, read who they were or add anything to what was theirs."""
+        other = process.api()
+        self.addCleanup(other.close)
+        body = {"username": api.user["username"], "password": PASSWORD}
+        self.assertEqual(other.post("/v1/auth/signin", body, token=None).status, 401)
+        self.assertEqual(other.get("/v1/users/profile", token=api.token).status, 401)
+        self.assertEqual(other.post("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}, token=api.token).status, 401)
+
+    def test_user__who_is_removed_by_one_release_is_gone_for_the_other(self):
+        settings = self.migrated("millrace")
+        present, previous = self.start(Process, settings), self.start(Previous, settings)
+        with server.database(settings["DB_DATABASE"]) as database:
+            for one, other in ((present, previous), (previous, present)):
+                api, _ = self.assert_works(one)
+                self.remove(api)
+                self.assert_gone(one, api)
+                self.assert_gone(other, api)
+                heir = other.api().register(username=api.user["username"])
+                self.addCleanup(heir.close)
+                self.assertEqual(heir.get("/v1/tasks").json(), [])
+            self.assertEqual(database.count("account", "closed_at IS NOT NULL"), 2)
+            process = Scheduler(server, settings["DB_DATABASE"])
+            self.addCleanup(process.kill)
+            process.ready()
+            support.wait_for(lambda: not database.count("account", "closed_at IS NOT NULL"), 20, "all that was theirs goes")
+            self.assertEqual(database.count("task"), 0)
+        for each in (present, previous, process):
+            self.assert_clean(each)
+
     def test_every_migration_since_says_so(self):
         known = len(glob.glob(str(tree / "sql" / "migrations" / "*.sql")))
         settings = self.migrated("postgres")
