@@ -44,6 +44,12 @@ int64_t db_usual_timeout(const struct mr_db_options *options)
 
 /* ---- What the session is set to ---- */
 
+/* Our tables are in public, or where a release that searched by "$user" has put them: in the schema of the role's name. */
+#define HOME_SCHEMA                                                      \
+    "coalesce((SELECT quote_ident(n.nspname) FROM pg_catalog.pg_class c" \
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"          \
+    " WHERE c.relname = 'schema_migration' AND c.relkind = 'r' AND n.nspname = current_user), 'public')"
+
 /*
  * What our SQL depends on, whatever role, database or server say; a statement rather than start-up options, which poolers
  * refuse or ignore. It fails, and the connection with it, when one of them cannot be set. What every set-wise statement relies
@@ -53,7 +59,7 @@ static void settings_sql(char out[SETTINGS_ROOM], const struct mr_db_options *op
 {
     static const char always[] =
         "SELECT set_config('DateStyle', 'ISO, YMD', false), set_config('IntervalStyle', 'postgres', false),"
-        " set_config('TimeZone', 'UTC', false), set_config('search_path', 'public', false),"
+        " set_config('TimeZone', 'UTC', false), set_config('search_path', " HOME_SCHEMA ", false),"
         " set_config('bytea_output', 'hex', false), set_config('extra_float_digits', '1', false),"
         " set_config('standard_conforming_strings', 'on', false),"
         " set_config('default_transaction_isolation', 'read committed', false)";

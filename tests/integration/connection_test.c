@@ -30,7 +30,7 @@ static void test_connection__inserts_survive_a_lost_connection_exactly_once(void
     int64_t second = 0;
     uint8_t id[16];
 
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user1' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
     for (unsigned i = 0; i < 20; i++) {
         make_id(id, 2, i);
         send_create(self->driver, id, self->user, "durable", "LOW");
@@ -198,10 +198,11 @@ static const char *trouble(const struct mr_actor *actor)
 static void test_connection__an_actor_says_why_it_has_none(void **state)
 {
     struct fixture *self = *state;
-    struct mr_config config = self->database->config;
+    static struct mr_config config; /* the last actors outlive this function */
     struct mr_actor *reader;
 
     driver_destroy(&self->driver);
+    config = self->database->config;
     sql_exec(self->database->db, "ALTER TABLE task RENAME TO task_elsewhere");
     self->driver = driver_with_data(&config);
     reader = driver_actor(self->driver, MR_OP_task_get);
