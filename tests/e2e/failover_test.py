@@ -43,8 +43,9 @@ class Failover(FailoverTest):
         load.flows()
         self.old.make_read_only()
         wait_for(lambda: load.count(503) > 10, 10, f"writes are refused: {load.statuses}")
-        for name in ("data-writer/0", "data-reader/0"):
-            wait_for(lambda name=name: self.connections(self.old, name) == 0, 5, f"{name} gives the old primary up")
+        for name in ("data-writer/0", "data-reader/0"):  # each with its next statement
+            wait_for(lambda name=name: user.get("/v1/users/profile") and self.connections(self.old, name) == 0, 5,
+                     f"{name} gives the old primary up")
         self.new.catch_up(self.old)
         self.new.promote()
         promoted = time.monotonic()

@@ -198,10 +198,11 @@ static const char *trouble(const struct mr_actor *actor)
 static void test_connection__an_actor_says_why_it_has_none(void **state)
 {
     struct fixture *self = *state;
-    struct mr_config config = self->database->config;
+    static struct mr_config config; /* the last actors outlive this function */
     struct mr_actor *reader;
 
     driver_destroy(&self->driver);
+    config = self->database->config;
     sql_exec(self->database->db, "ALTER TABLE task RENAME TO task_elsewhere");
     self->driver = driver_with_data(&config);
     reader = driver_actor(self->driver, MR_OP_task_get);

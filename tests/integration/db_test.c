@@ -360,7 +360,7 @@ static void test_db__a_session_is_set_to_what_the_sql_depends_on(void **state)
         {"bytea_output", "escape", "hex"},
         {"extra_float_digits", "-5", "1"},
         {"default_transaction_isolation", "serializable", "read committed"},
-        {"statement_timeout", "1ms", "10s"},
+        {"statement_timeout", "900ms", "10s"},
         {"lock_timeout", "1ms", "3s"},
         {"idle_in_transaction_session_timeout", "0", "1min"},
         {"plan_cache_mode", "force_custom_plan", "force_generic_plan"},
