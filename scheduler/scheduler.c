@@ -157,8 +157,9 @@ static void answer_pulse(struct mr_scheduler *self)
         self->answered_ms = scheduler_now_ms(self);
     snprintf(line, sizeof line,
              "{\"status\":\"%s\",\"scheduler\":{\"status\":\"%s\",\"nextTickMs\":%lld},\"database\":{\"status\":\"%s\"%s}}\n",
-             up && !failing ? "ok" : "error", failing ? "failing" : "up", next_ms == INT64_MAX ? -1LL : (long long)(next_ms - mr_wall_ms(self->clock)),
-             up ? "up" : "down", self->resting ? ",\"idle\":true" : "");
+             up && !failing ? "ok" : "error", failing ? "failing" : "up",
+             next_ms == INT64_MAX ? -1LL : (long long)(next_ms - mr_wall_ms(self->clock)), up ? "up" : "down",
+             self->resting ? ",\"idle\":true" : "");
     mr_pulse_answer(self->options->pulse_fd, mr_slice_of(line));
 }
 
