@@ -5,13 +5,19 @@ static struct mr_slice text_of(const struct mr_buf *buf)
     return (struct mr_slice){buf->len > 0 ? buf->data : "", buf->len};
 }
 
+static bool is_unreserved(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' ||
+           c == '~';
+}
+
 /* Unreserved characters (RFC 3986, 2.3) stay, everything else is escaped: so nothing can end the Link's target. */
 static void add_escaped(struct mr_buf *out, struct mr_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
 
-        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || memchr("-._~", c, 4) != NULL)
+        if (is_unreserved(c))
             mr_buf_char(out, c);
         else
             mr_buf_printf(out, "%%%02X", (unsigned char)c);

@@ -137,12 +137,12 @@ static void go_on(struct exchange *exchange)
 {
     struct parts *self = exchange->parts;
 
-    if (parts_is_full(self))
+    if (!parts_is_full(self) && !self->ended)
+        return;
+    if (parts_is_full(self) || parts_may_end(self))
         send_next(exchange);
-    else if (self->ended && !parts_may_end(self))
+    else
         fail_content(exchange, MR_INVALID);
-    else if (self->ended)
-        send_next(exchange);
 }
 
 size_t upload_take(struct exchange *exchange, struct mr_slice content)

@@ -22,15 +22,15 @@ struct sockaddr;
  * The connection ends behind the answer when the client asked for that, when the server drains, and always when the body
  * of the request has not been read to its end: what follows could not be told from it.
  */
-struct mr_buf *mr_http_respond(struct mr_http_connection *connection, int status, const char *type, size_t body_len);
+struct mr_buf *mr_http_respond(struct mr_http_connection *self, int status, const char *type, size_t body_len);
 
 /* Writes the answer, the body with it unless the request was HEAD. The exchange of the request is over for the server. */
-void mr_http_respond_end(struct mr_http_connection *connection, struct mr_slice body);
+void mr_http_respond_end(struct mr_http_connection *self, struct mr_slice body);
 
 /* The handler can take more content. It is called with it by mr_http_server_run. */
-void mr_http_resume(struct mr_http_connection *connection);
+void mr_http_resume(struct mr_http_connection *self);
 
 /* The client's address, as accepted. */
-const struct sockaddr *mr_http_peer(const struct mr_http_connection *connection);
+const struct sockaddr *mr_http_peer(const struct mr_http_connection *self);
 
 #endif

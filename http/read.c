@@ -12,9 +12,9 @@ static int64_t now_ms(const struct mr_http_connection *connection)
     return mr_mono_ms(connection->server->options.clock);
 }
 
-bool read_wants_bytes(const struct mr_http_connection *connection)
+bool read_wants_bytes(const struct mr_http_connection *self)
 {
-    return connection->phase <= PHASE_SLOW;
+    return self->phase <= PHASE_SLOW;
 }
 
 /* ---- A request begins ---- */

@@ -1,5 +1,5 @@
 /*
- * db: one connection to PostgreSQL. The only file that knows libpq.
+ * db: one connection to PostgreSQL. Its files alone know libpq.
  *
  * Every statement is prepared at connect, in one round trip. Waits have a limit; a connection that broke,
  * or whose answer did not come in time, is dropped and made anew, with growing pauses between attempts.
@@ -23,7 +23,8 @@ struct mr_db_options {
     const char *host;               /* config->db_host or db_host_read_only */
     const char *application_name;   /* shows in pg_stat_activity; borrowed */
     const char *channel;            /* LISTEN to it (a plain identifier); NULL: to none */
-    bool set_wise;                  /* generic plans and index scans only: what set-wise statements need */
+    bool standby;              /* a server that takes no writes will do; otherwise it is connected to again until one does */
+    bool set_wise;             /* generic plans and index scans only: what set-wise statements need */
     int64_t statement_timeout; /* of a set-wise connection, milliseconds; the server ends what takes longer. 0: the deadline of
                                        a request */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
@@ -32,8 +33,10 @@ struct mr_db_options {
 /* What went wrong last, for the log and for the decision what to do about it. */
 struct mr_db_error {
     mr_status status;
-    bool lost;  /* the connection is gone; whether the statement took effect is not known */
-    bool rerun; /* halving the batch can find the message to blame */
+    bool lost;     /* the connection is gone; whether the statement took effect is not known */
+    bool undone;   /* of a lost one: the server said that nothing of the statement took effect */
+    bool hopeless; /* of an attempt to connect: waiting will not change it, somebody has to */
+    bool rerun;    /* halving the batch can find the message to blame */
     char sqlstate[6];
     char message[256];
 };
@@ -51,6 +54,9 @@ void mr_db_destroy(mr_db **self);
  */
 mr_status mr_db_connect(mr_db *self) MR_WARN_UNUSED;
 
+/* What is called a few times a second while an attempt to connect waits; NULL: nothing. It must not use the connection. */
+void mr_db_meanwhile(mr_db *self, void (*call)(void *argument), void *argument);
+
 /* As mr_db_connect, without regard to the pause; for the one attempt after a connection was lost. */
 mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;
 
@@ -61,6 +67,18 @@ bool mr_db_is_up(const mr_db *self);
 
 /* The server does not take this user or password (class 28): no waiting will change that, a new secret will. */
 bool mr_db_is_refused(const mr_db *self);
+
+/*
+ * There is no connection, and waiting will not bring one: as above, or no such database, no right to connect to it, or TLS
+ * that cannot be: no authorities, another name, a certificate that is not trusted.
+ */
+bool mr_db_is_hopeless(const mr_db *self);
+
+/* Why there is no connection, in a sentence that anybody may see; NULL when there is one. Static storage. */
+const char *mr_db_trouble(const mr_db *self);
+
+/* Attempts to connect that failed since the last one that did not. */
+unsigned mr_db_failures(const mr_db *self);
 
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
 int mr_db_fd(const mr_db *self);

@@ -286,6 +286,16 @@ SELECT (SELECT count(*) FROM finished) AS rows,
 
 -- ---- maintenance ----
 
+-- name: maintenance__outdated
+-- Whether the table has an index that holds what a function made before it was changed: see migration 9.
+SELECT c.relname
+  FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE i.indrelid = to_regclass(($1::text[])[1])
+   AND c.relname = 'task_words'
+   AND obj_description(c.oid, 'pg_class') IS DISTINCT FROM 'words of paths'
+   AND pg_has_role(c.relowner, 'USAGE');
+
 -- name: maintenance__figures
 -- Bloat is what VACUUM leaves to be reused: the share of the table that holds no live row, by the average row's width.
 SELECT json_build_object(

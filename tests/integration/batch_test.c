@@ -141,7 +141,7 @@ static void test_batch__expected_outcomes_stand_beside_successes(void **state)
     assert_string_equal(reply_text(driver_await(self->driver, sent[0]), "taskPriority", "label"), "High");
     assert_int_equal(driver_await(self->driver, sent[1])->status, MR_INVALID);
     assert_string_equal(driver_await(self->driver, sent[1])->field, "taskPriorityCode");
-    assert_int_equal(driver_await(self->driver, sent[2])->status, MR_UNAUTHORIZED);
+    assert_int_equal(driver_await(self->driver, sent[2])->status, MR_INVALID_TOKEN);
     assert_string_equal(reply_text(driver_await(self->driver, sent[3]), NULL, "summary"), "good too");
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM task"), 3); /* the plug's, too */
 }

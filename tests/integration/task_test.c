@@ -248,6 +248,61 @@ static void test_task__outcomes_of_updates_stand_side_by_side(void **state)
     assert_int_equal(driver_batches(self->driver, MR_OP_task_create), 3 + 2);
 }
 
+/* Every kind of guard in one statement, for a task whose version is 1; each answers for itself (RFC 9110, 13.1). */
+static void test_task__guards_of_one_batch_stand_side_by_side(void **state)
+{
+    static const struct {
+        const char *match, *none_match; /* NULL: not given */
+        mr_status status;
+    } rows[] = {
+        {NULL, NULL, MR_OK},    {"1", NULL, MR_OK},         {"7,1", NULL, MR_OK},         {"7", NULL, MR_PRECONDITION},
+        {"", NULL, MR_PRECONDITION}, {NULL, "*", MR_PRECONDITION}, {NULL, "1", MR_PRECONDITION}, {NULL, "7,1", MR_PRECONDITION},
+        {NULL, "7", MR_OK},     {NULL, "", MR_OK},          {"1", "7", MR_OK},            {"1", "1", MR_PRECONDITION},
+        {"7", "7", MR_PRECONDITION}, {"1", "*", MR_PRECONDITION},
+    };
+    enum { COUNT = sizeof rows / sizeof rows[0] };
+    static const enum mr_op ops[] = {MR_OP_task_update, MR_OP_task_delete};
+    struct fixture *self = *state;
+
+    for (unsigned o = 0; o < 2; o++) {
+        struct mr_value values[MR_FIELDS_MAX];
+        unsigned sent[COUNT];
+        struct plug plug;
+        uint64_t before;
+
+        for (unsigned i = 0; i < COUNT; i++) {
+            uint8_t id[16];
+
+            make_id(id, 2 + o, i);
+            driver_await(self->driver, send_create(self->driver, id, self->user, "before", "LOW"));
+        }
+        before = driver_batches(self->driver, ops[o]);
+        plug = plug_writer(self->driver, self->database);
+        for (unsigned i = 0; i < COUNT; i++) {
+            uint8_t id[16];
+
+            make_id(id, 2 + o, i);
+            memset(values, 0, sizeof values);
+            set_id(&values[mr_field_index(ops[o], "taskId")], id);
+            set_id(&values[mr_field_index(ops[o], "userId")], self->user);
+            if (rows[i].match != NULL)
+                set_text(&values[mr_field_index(ops[o], "If-Match")], rows[i].match);
+            if (rows[i].none_match != NULL)
+                set_text(&values[mr_field_index(ops[o], "If-None-Match")], rows[i].none_match);
+            sent[i] = driver_send(self->driver, ops[o], values, self->user);
+        }
+        plug_pull(&plug);
+        driver_await_all(self->driver, 0);
+        for (unsigned i = 0; i < COUNT; i++) {
+            const struct reply *reply = driver_await(self->driver, sent[i]);
+
+            if (reply->kind == MR_REPLY ? rows[i].status != MR_OK : reply->status != rows[i].status)
+                fail_test("op %u, row %u", o, i);
+        }
+        assert_int_equal(driver_batches(self->driver, ops[o]), before + 2); /* the plug, and all of these */
+    }
+}
+
 /* Create, change and delete of one key, all waiting: three batches, in this order. */
 static void test_task__ops_of_one_key_keep_their_order(void **state)
 {
@@ -326,6 +381,7 @@ int main(void)
         TEST(test_task__instants_and_nulls_come_out_as_they_went_in),
         TEST(test_task__an_update_changes_what_was_given_and_clears_what_was_null),
         TEST(test_task__outcomes_of_updates_stand_side_by_side),
+        TEST(test_task__guards_of_one_batch_stand_side_by_side),
         TEST(test_task__ops_of_one_key_keep_their_order),
         TEST(test_task__batches_of_two_writers_do_not_deadlock),
     };

@@ -459,7 +459,8 @@ static const char *guards_of(enum mr_verb verb, const char *path, headers given)
     const char *detail;
     struct mr_route route;
     mr_status status;
-    int match, none;
+    int match;
+    int none;
 
     assert_int_equal(mr_route_find(&route, verb, mr_slice_of(path), NULL), MR_OK);
     status = read_with_headers(&request, verb, path, "", given, MR_SLICE("{\"summary\":\"s\",\"taskPriorityCode\":\"LOW\"}"), &detail);
