@@ -252,9 +252,15 @@ static void work(struct mr_actor *self)
     mr_link_note(self);
 }
 
+/* Of two times that are left; less than 0: never. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static int sleep_ms(const struct mr_actor *self)
 {
-    int64_t rest_ms = mr_link_rest_due_in(self);
+    int64_t rest_ms = sooner(mr_link_rest_due_in(self), mr_db_poll_in_ms(self->db));
 
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
@@ -270,12 +276,8 @@ static void loop(mr_thread *thread, void *argument)
 
     self->inside = thread;
     mr_link_choose(self, true);
-    if (mr_db_connect(self->db) != MR_OK)
-        mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
-               mr_log_text("reason", mr_db_last_error(self->db)->message));
-    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
-    atomic_store(&self->stats.trouble, mr_db_trouble(self->db));
-    self->told_ms = mr_mono_ms(self->clock);
+    atomic_store(&self->stats.connected, mr_db_connect(self->db) == MR_OK);
+    mr_link_note(self);
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {

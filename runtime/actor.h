@@ -88,7 +88,6 @@ struct mr_actor {
     unsigned waiting;
     struct mr_message *spare;
     int64_t last_work_ms;    /* monotonic */
-    int64_t told_ms;         /* monotonic; when the log was told, last, that there is no connection */
     int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
     struct mr_buf body;

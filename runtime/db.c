@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
 /*
@@ -10,6 +11,7 @@
  * connection that says so is a good one. SLACK_MS: a limit of the server's that is later by no more is left as it is.
  */
 enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, LOOK_MS = 100, CANCEL_MS = 2000, LATE_MS = 500, SLACK_MS = 250 };
+enum { TELL_LEAST_MS = 10000, TELL_MOST_MS = 300000, POLL_MS = 5000 };
 
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
 {
@@ -41,11 +43,12 @@ mr_status mr_db_reconnect(mr_db *self)
     status = db_open(self);
     if (status == MR_OK) {
         self->backoff_ms = 0;
-        self->failures = 0;
+        self->attempts_failed = 0;
         self->notified = true;
         return MR_OK;
     }
-    self->failures++;
+    self->attempts_failed++;
+    mr_metric_add(MR_METRIC_db_failed, 1);
     self->backoff_ms = self->backoff_ms == 0 ? BACKOFF_LEAST_MS : self->backoff_ms * 2;
     if (self->backoff_ms > BACKOFF_MOST_MS)
         self->backoff_ms = BACKOFF_MOST_MS;
@@ -79,43 +82,64 @@ void mr_db_release(mr_db *self)
     db_drop(self);
 }
 
+/* ---- Why it is down ---- */
+
+static const struct {
+    const char *word;
+    bool heals;
+    const char *text;
+} troubles[] = {
+#define T(name, word, heals, text) {word, heals, text},
+    MR_DB_TROUBLES(T)
+#undef T
+};
+
+const char *mr_db_trouble_word(enum mr_db_trouble trouble)
+{
+    return troubles[trouble].word;
+}
+
+const char *mr_db_trouble_text(enum mr_db_trouble trouble)
+{
+    return troubles[trouble].text;
+}
+
+enum mr_db_trouble mr_db_trouble(const mr_db *self)
+{
+    if (self->conn != NULL)
+        return MR_DB_NONE;
+    return self->error.trouble != MR_DB_NONE ? self->error.trouble : MR_DB_AWAY;
+}
+
 bool mr_db_is_refused(const mr_db *self)
 {
-    return self->conn == NULL && strncmp(self->error.sqlstate, "28", 2) == 0;
+    return mr_db_trouble(self) == MR_DB_REFUSED;
 }
 
 bool mr_db_is_hopeless(const mr_db *self)
 {
-    return self->conn == NULL && self->error.hopeless;
+    return !troubles[mr_db_trouble(self)].heals;
 }
 
-const char *mr_db_trouble(const mr_db *self)
+bool mr_db_should_tell(mr_db *self, int64_t *attempts)
 {
-    static const struct {
-        const char *sqlstate; /* or its beginning */
-        const char *text;
-    } troubles[] = {
-        {"28", "The database refuses the user or the password."},
-        {"3D000", "There is no such database."},
-        {"42501", "The user lacks a right to the database."},
-        {"42", "The schema is not the one that is needed: have the migrations run?"},
-        {"3F", "The schema is not the one that is needed: have the migrations run?"},
-        {"25006", "The database takes no writes: it is a standby, or was demoted."},
-        {"53300", "The database has no connection left."},
-        {"57P03", "The database is starting or stopping."},
-    };
+    enum mr_db_trouble trouble = mr_db_trouble(self);
+    int64_t now_ms = db_now_ms(self);
+    bool news = trouble != self->told;
 
-    if (self->conn != NULL)
-        return NULL;
-    for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
-        if (strncmp(self->error.sqlstate, troubles[i].sqlstate, strlen(troubles[i].sqlstate)) == 0)
-            return troubles[i].text;
-    return self->error.hopeless ? "TLS to the database cannot be set up." : "The database cannot be reached.";
-}
-
-unsigned mr_db_failures(const mr_db *self)
-{
-    return self->failures;
+    if (trouble == MR_DB_NONE) {
+        self->told = MR_DB_NONE;
+        return false;
+    }
+    if (!news && now_ms < self->next_tell_ms)
+        return false;
+    self->told = trouble;
+    self->tell_pause_ms = news ? TELL_LEAST_MS : self->tell_pause_ms * 2;
+    if (self->tell_pause_ms > TELL_MOST_MS)
+        self->tell_pause_ms = TELL_MOST_MS;
+    self->next_tell_ms = now_ms + self->tell_pause_ms;
+    *attempts = self->attempts_failed;
+    return true;
 }
 
 bool mr_db_is_up(const mr_db *self)
@@ -134,10 +158,32 @@ void mr_db_listen(mr_db *self)
         db_fail_lost(self, PQerrorMessage(self->conn));
 }
 
+bool mr_db_is_shared(const mr_db *self)
+{
+    return self->conn != NULL && self->shared;
+}
+
+int64_t mr_db_poll_in_ms(const mr_db *self)
+{
+    int64_t left = self->polled_ms + POLL_MS - db_now_ms(self);
+
+    if (!mr_db_is_shared(self) || self->options.channel == NULL)
+        return -1;
+    return left > 0 ? left : 0;
+}
+
+static bool is_poll_due(mr_db *self)
+{
+    if (mr_db_poll_in_ms(self) != 0)
+        return false;
+    self->polled_ms = db_now_ms(self);
+    return true;
+}
+
 bool mr_db_notified(mr_db *self)
 {
     PGnotify *notice;
-    bool notified = self->notified;
+    bool notified = self->notified || is_poll_due(self);
 
     while (self->conn != NULL && (notice = PQnotifies(self->conn)) != NULL) {
         notified = true;
@@ -169,10 +215,22 @@ static int64_t timeout_to_set(const mr_db *self, int64_t left)
     int64_t usual = db_usual_timeout(&self->options);
     int64_t wanted = left < usual ? left : usual;
 
+    if (self->shared)
+        return usual == 0 ? 0 : wanted;
     if (usual == 0 ||
         (self->timeout_ms != 0 && self->timeout_ms <= wanted + SLACK_MS && self->timeout_ms >= wanted - wanted / 8))
         return -1;
     return wanted;
+}
+
+/* The text of a statement of ours, for a session that has not prepared it. */
+static const char *text_of(const mr_db *self, const char *statement)
+{
+    const struct mr_statement *const *s = self->statements;
+
+    while (strcmp((*s)->name, statement) != 0)
+        s++;
+    return (*s)->text;
 }
 
 static bool send_run(mr_db *self, const char *statement, const struct mr_params *params)
@@ -186,19 +244,29 @@ static bool send_run(mr_db *self, const char *statement, const struct mr_params 
         lengths[i] = (int)params->arrays[i].bytes.len;
         formats[i] = 1;
     }
+    if (self->shared)
+        return PQsendQueryParams(self->conn, text_of(self, statement), (int)params->count, NULL, values, lengths, formats, 1) ==
+               1;
     return PQsendQueryPrepared(self->conn, statement, (int)params->count, values, lengths, formats, 1) == 1;
+}
+
+static bool send_limits(mr_db *self, int64_t timeout_ms)
+{
+    char sql[80];
+
+    if (self->shared)
+        return db_send_settings(self, timeout_ms);
+    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)timeout_ms);
+    return PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
 /* In the same round trip: the limit first. A failure of the statement rolls the limit back, too. */
 static mr_status run_limited(mr_db *self, const char *statement, const struct mr_params *params, int64_t timeout_ms,
                              int64_t deadline_ms, PGresult **out)
 {
-    char sql[80];
     mr_status status;
 
-    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)timeout_ms);
-    if (PQenterPipelineMode(self->conn) != 1 || PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
-        !send_run(self, statement, params))
+    if (PQenterPipelineMode(self->conn) != 1 || !send_limits(self, timeout_ms) || !send_run(self, statement, params))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     status = db_end_pipeline(self, deadline_ms, out);
     if (status == MR_OK)
@@ -226,6 +294,22 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
     return status;
 }
 
+/* In a shared session the settings come with the text that begins a transaction, and hold for that. */
+static bool send_text(mr_db *self, const char *sql)
+{
+    struct mr_buf text = {0};
+    bool sent;
+
+    if (!self->shared || PQtransactionStatus(self->conn) != PQTRANS_IDLE)
+        return PQsendQuery(self->conn, sql) == 1;
+    db_settings_sql(&text, self, db_usual_timeout(&self->options));
+    mr_buf_printf(&text, "; %s", sql);
+    mr_buf_char(&text, '\0');
+    sent = !text.failed && PQsendQuery(self->conn, text.data) == 1;
+    mr_buf_fini(&text);
+    return sent;
+}
+
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out)
 {
     PGresult *result = NULL;
@@ -233,7 +317,7 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
 
     if (status != MR_OK)
         return status;
-    if (!PQsendQuery(self->conn, sql))
+    if (!send_text(self, sql))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     status = db_take_results(self, deadline_ms, out != NULL ? &result : NULL);
     if (status == MR_OK && out != NULL)
@@ -246,7 +330,7 @@ static mr_status lift_timeout(mr_db *self)
 {
     mr_status status = MR_OK;
 
-    if (self->timeout_ms != 0)
+    if (self->timeout_ms != 0 && !self->shared)
         status = mr_db_exec(self, "SET statement_timeout = 0", db_now_ms(self) + CANCEL_MS, NULL);
     if (status == MR_OK)
         self->timeout_ms = 0;

@@ -187,6 +187,7 @@ static mr_status fail_stale(mr_db *self, const char *sqlstate, bool undone, cons
     self->stale = true;
     if (strcmp(sqlstate, "25006") == 0)
         note_demotion(self);
+    db_pooler_note(self, sqlstate);
     return MR_UNAVAILABLE;
 }
 

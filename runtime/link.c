@@ -6,7 +6,7 @@
 #include "runtime/shutdown.h"
 
 /* A database that has not come back after RESUME_MS does not sleep, it is away. */
-enum { RESUME_MS = 60000, STILL_AWAY_MS = 30000 };
+enum { RESUME_MS = 60000 };
 
 bool mr_link_is_waking(const struct mr_actor *self)
 {
@@ -26,16 +26,15 @@ static void note_refusal(struct mr_actor *self)
     mr_shutdown_request();
 }
 
-/* A database that stays away is told of again, now and then: the reason may have become another. */
+/* Whoever looks at the log at any time finds out what keeps the connection from coming back, without a line an attempt. */
 static void note_absence(struct mr_actor *self)
 {
-    int64_t now_ms = mr_mono_ms(self->clock);
+    int64_t attempts;
 
-    if (mr_db_failures(self->db) == 0 || now_ms - self->told_ms < STILL_AWAY_MS)
-        return;
-    self->told_ms = now_ms;
-    mr_log(MR_LOG_WARN, "database still away", mr_log_text("actor", self->name),
-           mr_log_text("reason", mr_db_last_error(self->db)->message), mr_log_int("attempts", mr_db_failures(self->db)));
+    if (mr_db_should_tell(self->db, &attempts))
+        mr_log_bounded(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
+                       mr_log_text("trouble", mr_db_trouble_word(mr_db_trouble(self->db))), mr_log_int("attempts", attempts),
+                       mr_log_text("reason", mr_db_last_error(self->db)->message));
 }
 
 void mr_link_note(struct mr_actor *self)
@@ -43,19 +42,17 @@ void mr_link_note(struct mr_actor *self)
     bool up = mr_db_is_up(self->db);
 
     note_refusal(self);
-    atomic_store(&self->stats.trouble, up || mr_link_is_waking(self) ? NULL : mr_db_trouble(self->db));
-    if (up == atomic_exchange(&self->stats.connected, up)) {
-        if (!up && !mr_link_is_waking(self))
-            note_absence(self);
-        return;
+    atomic_store(&self->stats.trouble, up || mr_link_is_waking(self) ? NULL : mr_db_trouble_text(mr_db_trouble(self->db)));
+    if (up != atomic_exchange(&self->stats.connected, up)) {
+        if (up)
+            mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
+        else
+            mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
+                           mr_log_text("reason", mr_db_last_error(self->db)->message));
+        mr_metric_add(MR_METRIC_db_lost, !up);
     }
-    self->told_ms = mr_mono_ms(self->clock);
-    if (up)
-        mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
-    else
-        mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
-                       mr_log_text("reason", mr_db_last_error(self->db)->message));
-    mr_metric_add(MR_METRIC_db_lost, !up);
+    if (!mr_link_is_waking(self))
+        note_absence(self);
 }
 
 /* ---- A reader whose replica comes and goes ---- */

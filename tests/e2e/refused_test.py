@@ -1,12 +1,11 @@
 """What waiting does not heal: it is told with its reason, at once at a start, and in order when it comes later."""
 
-import subprocess
 import time
 import unittest
 
 import support
 from cluster import Proxy, Server
-from support import Process, patience, run, wait_for
+from support import Process, patience, wait_for
 
 PASSWORD = "a first password"
 
@@ -40,7 +39,7 @@ class AtStart(RefusedTest):
         self.assert_refused_at_once(["28P01", "app"], server, DB_USER="app", DB_PASS="wrong")
         self.assert_refused_at_once(["28000", "nobody"], server, DB_USER="nobody")
         self.assert_refused_at_once(["42501", "closed"], server, DB_USER="stranger", DB_DATABASE="closed")
-        self.assert_refused_at_once(["does not support SSL"], server, DB_SSL="require")
+        self.assert_refused_at_once(["does not do TLS"], server, DB_SSL="require")
 
     def test_server_that_speaks_another_language__is_understood(self):
         """The severity is translated and so is the message; the SQLSTATE is not."""
@@ -70,77 +69,6 @@ def translate(data):
     fields = [b"SKATASTROPHE" if field == b"SFATAL" else field for field in fields]
     body = b"\0".join(fields) + b"\0\0"
     return b"E" + (len(body) + 4).to_bytes(4, "big") + body
-
-
-class Certificates(RefusedTest):
-    def openssl(self, *arguments):
-        done = subprocess.run(["openssl", *arguments], cwd=self.scratch.path, text=True, capture_output=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
-
-    def authority(self, name):
-        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2",
-                     "-subj", f"/CN={name}")
-        return self.scratch.join(f"{name}.pem")
-
-    def certify(self, server, host, days="2"):
-        """A certificate for a host from the authority `ours`; with days=-1 it has expired."""
-        self.openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", f"/CN={host}")
-        if days == "2":
-            self.openssl("x509", "-req", "-in", "server.csr", "-CA", "ours.pem", "-CAkey", "ours.key", "-CAcreateserial", "-out",
-                         "server.pem", "-days", days)
-        else:
-            with open(self.scratch.join("index.txt"), "w"):
-                pass
-            self.openssl("ca", "-batch", "-config", self.ca_config(), "-in", "server.csr", "-out", "server.pem", "-startdate",
-                         "20200101000000Z", "-enddate", "20210101000000Z", "-notext")
-        for name in ("server.key", "server.pem"):
-            with open(self.scratch.join(name)) as file:
-                server.write(name, file.read())
-        server.reload()
-
-    def ca_config(self):
-        path = self.scratch.join("ca.conf")
-        with open(path, "w") as file:
-            file.write(f"""[ca]
-default_ca = ours
-[ours]
-dir = {self.scratch.path}
-database = $dir/index.txt
-new_certs_dir = $dir
-rand_serial = yes
-certificate = $dir/ours.pem
-private_key = $dir/ours.key
-default_md = sha256
-policy = any
-[any]
-commonName = supplied
-""")
-        return path
-
-    def setUp(self):
-        self.scratch = support.Scratch()
-        self.addCleanup(self.scratch.remove)
-        self.ours, self.theirs = self.authority("ours"), self.authority("theirs")
-
-    def test_certificate__says_what_is_wrong_name_authority_or_date(self):
-        server = self.server()
-        self.certify(server, "localhost")
-        server.query("ALTER SYSTEM SET ssl = on", "postgres")
-        server.query("ALTER SYSTEM SET ssl_key_file = 'server.key'", "postgres")
-        server.query("ALTER SYSTEM SET ssl_cert_file = 'server.pem'", "postgres")
-        server.reload()
-        good = {"DB_SSL": "verify-full", "DB_HOST": "localhost", "DB_SSL_ROOT_CERT": self.ours}
-        done = run("migrate", "status", **{**server.settings(), **good})
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assert_refused_at_once(["does not match host name", "127.0.0.1"], server, **{**good, "DB_HOST": "127.0.0.1"})
-        self.assert_refused_at_once(["not trusted", "issuer", self.theirs], server, **{**good, "DB_SSL_ROOT_CERT": self.theirs})
-        self.assert_refused_at_once(["root certificate file", "does not exist"], server, **{**good, "DB_SSL_ROOT_CERT": "/nowhere.pem"})
-        garbage = self.scratch.join("garbage.pem")
-        with open(garbage, "w") as file:
-            file.write("not a certificate\n")
-        self.assert_refused_at_once(["could not read root certificate file", garbage], server, **{**good, "DB_SSL_ROOT_CERT": garbage})
-        self.certify(server, "localhost", days="-1")
-        self.assert_refused_at_once(["not trusted", "expired"], server, **good)
 
 
 class Rotated(RefusedTest):

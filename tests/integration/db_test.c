@@ -365,6 +365,13 @@ static void test_db__a_session_is_set_to_what_the_sql_depends_on(void **state)
         {"idle_in_transaction_session_timeout", "0", "1min"},
         {"plan_cache_mode", "force_custom_plan", "force_generic_plan"},
         {"enable_seqscan", "on", "off"},
+        {"enable_indexscan", "off", "on"},
+        {"standard_conforming_strings", "off", "on"},
+        {"array_nulls", "off", "on"},
+        {"client_min_messages", "debug1", "warning"},
+        {"gin_fuzzy_search_limit", "1", "0"},
+        {"idle_session_timeout", "5s", "0"},
+        {"client_encoding", "LATIN1", "UTF8"},
     };
     static const struct mr_statement *const statements[] = {&sleeper, NULL};
     mr_db *db;
@@ -377,6 +384,20 @@ static void test_db__a_session_is_set_to_what_the_sql_depends_on(void **state)
     assert_int_equal(mr_db_connect(db), MR_OK);
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         assert_string_equal(sql_text(db, "SHOW %s", settings[i].name), settings[i].ours);
+    mr_db_destroy(&db);
+}
+
+/* What no ordinary role may set is looked at: writes without their triggers would be wrong, and nobody would know. */
+static void test_db__a_session_without_triggers_is_refused(void **state)
+{
+    mr_db *db = make_db(&database->config, &mr_system_clock, NULL);
+
+    (void)state;
+    sql_exec(database->db, "ALTER DATABASE %s SET session_replication_role TO replica", database->name);
+    assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE);
+    assert_non_null(strstr(mr_db_last_error(db)->message, "session_replication_role"));
+    sql_exec(database->db, "ALTER DATABASE %s RESET session_replication_role", database->name);
+    assert_int_equal(mr_db_reconnect(db), MR_OK);
     mr_db_destroy(&db);
 }
 
@@ -541,6 +562,7 @@ int main(void)
         TEST(test_db__attempts_are_spaced_by_growing_pauses),
         TEST(test_db__a_success_resets_the_pause),
         TEST(test_db__a_session_is_set_to_what_the_sql_depends_on),
+        TEST(test_db__a_session_without_triggers_is_refused),
         TEST(test_db__a_session_that_is_not_what_it_was_is_dropped),
         TEST(test_db__a_server_that_takes_no_writes_is_not_connected_to),
         TEST(test_db__one_demotion_is_enough_for_all),
