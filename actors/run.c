@@ -463,8 +463,8 @@ static void tell_waiting(struct mr_actor *self, const struct mr_run *run, const 
 
     if (!mr_db_is_up(self->db))
         return;
-    snprintf(text, sizeof text, "waits for %s (SQLSTATE %s)", is_lock(error) ? "a lock that somebody else holds" : "the database",
-             error->sqlstate);
+    snprintf(text, sizeof text, "waits for %s (SQLSTATE %s)",
+             is_lock(error) ? "a lock that somebody else holds" : "the database", error->sqlstate);
     mr_params_begin(&self->params, 3);
     mr_params_id(&self->params, 0, run->id);
     mr_params_int(&self->params, 1, run->claim);
@@ -501,7 +501,8 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
         mr_job_note_refused(self);
     *pause_ms = mr_backoff_fail(&trouble->backoff, now_ms(self));
     mr_log_bounded(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
-                   mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message), mr_log_int("inMs", *pause_ms));
+                   mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message),
+                   mr_log_int("inMs", *pause_ms));
     return true;
 }
 

@@ -74,6 +74,13 @@ enum { SESSION_SETTINGS = sizeof session_settings / sizeof session_settings[0] }
     ", (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE setting <> '0' " \
     "AND name IN ('idle_session_timeout', 'transaction_timeout'))"
 
+static int64_t lock_timeout(const struct mr_db_options *options)
+{
+    if (!options->set_wise)
+        return 0;
+    return options->lock_timeout != 0 ? options->lock_timeout : options->config->db_lock_timeout;
+}
+
 void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeout_ms)
 {
     const struct mr_db_options *options = &self->options;
@@ -83,7 +90,7 @@ void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeo
                   "SELECT set_config('statement_timeout', '%lld', %s), set_config('lock_timeout', '%lld', %s),"
                   " set_config('idle_in_transaction_session_timeout', '%lld', %s), set_config('search_path', " HOME_SCHEMA
                   ", %s)%s",
-                  (long long)timeout_ms, local, options->set_wise ? (long long)options->config->db_lock_timeout : 0LL, local,
+                  (long long)timeout_ms, local, (long long)lock_timeout(options), local,
                   options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local, local,
                   self->shared ? "" : NO_OTHER_TIMEOUT);
     for (size_t i = 0; i < SESSION_SETTINGS; i++)

@@ -20,6 +20,7 @@ enum {
     POLL_MS = 1000,
     BEAT_MS = 5000,
     STATEMENT_MS = 8000,
+    LOCK_MS = 100, /* statements that pass held rows by may still meet a lock: of a table, or by a foreign key */
     AWAY_MS = 100,
     PING_AFTER_MS = 2000,
     UNWELL_AFTER_MS = 10000 /* what has failed for so long does not pass by itself */
@@ -55,12 +56,6 @@ static void note_refusal(struct mr_scheduler *self)
     mr_shutdown_request();
 }
 
-/* Statements that pass held rows by may still meet a lock: of a table, or by a foreign key. */
-static bool bound_waits(struct mr_scheduler *self)
-{
-    return mr_db_exec(self->db, "SET lock_timeout = '100ms'", scheduler_now_ms(self) + STATEMENT_MS, NULL) == MR_OK;
-}
-
 static void tell_trouble(struct mr_scheduler *self)
 {
     int64_t attempts;
@@ -80,8 +75,6 @@ static bool is_connected(struct mr_scheduler *self)
         tell_trouble(self);
         return false;
     }
-    if (!self->was_up && !bound_waits(self))
-        return false;
     tell_trouble(self);
     if (!self->was_up)
         came_up(self);
@@ -260,7 +253,8 @@ static mr_status open_all(struct mr_scheduler *self)
                                     .application_name = "scheduler",
                                     .channel = "millrace_jobs",
                                     .set_wise = true,
-                                    .statement_timeout = STATEMENT_MS};
+                                    .statement_timeout = STATEMENT_MS,
+                                    .lock_timeout = LOCK_MS};
     mr_status status = select_statements(self);
 
     if (status == MR_OK)
