@@ -6,6 +6,7 @@
 #ifndef MR_APP_CREW_H
 #define MR_APP_CREW_H
 
+#include "actors/usernames.h"
 #include "runtime/actor.h"
 
 enum { MR_CREW_MOST = 512 };
@@ -13,6 +14,7 @@ enum { MR_CREW_MOST = 512 };
 struct mr_crew {
     struct mr_actor *actors[MR_CREW_MOST];
     unsigned count;
+    struct mr_usernames *usernames; /* of those that answer requests */
 };
 
 /* The actors that answer requests, or those of the jobs that are on. What was started by the time of a failure is in it. */

@@ -32,11 +32,13 @@ struct mr_message {
 
 /* Figures that other threads may read; the actor alone writes them. */
 struct mr_actor_stats {
-    _Atomic uint64_t messages;     /* answered by a statement or by code */
-    _Atomic uint64_t batches;      /* statements or code calls that answered them */
-    _Atomic uint64_t expired;      /* dropped past their deadline */
-    _Atomic uint64_t malformed;    /* not an envelope, or a payload that does not fit its table */
-    _Atomic int64_t claim;         /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
+    _Atomic uint64_t messages;  /* answered by a statement or by code */
+    _Atomic uint64_t batches;   /* statements or code calls that answered them */
+    _Atomic uint64_t expired;   /* dropped past their deadline */
+    _Atomic uint64_t malformed; /* not an envelope, or a payload that does not fit its table */
+    _Atomic int64_t claim;      /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
+    _Atomic int64_t
+        failing_since_ms;          /* of a job actor: monotonic, since when the database refuses what it asks; 0: it does not */
     _Atomic bool connected;        /* the database connection stands */
     _Atomic(const char *) trouble; /* why it does not, in a sentence that anybody may see; NULL: it does, or is not missed */
     _Atomic bool refused;          /* the database refuses user or password: the process has been told to end */

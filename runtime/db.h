@@ -27,6 +27,7 @@ struct mr_db_options {
     bool set_wise;             /* generic plans and index scans only: what set-wise statements need */
     int64_t statement_timeout; /* of a set-wise connection, milliseconds; the server ends what takes longer. 0: the deadline of
                                        a request */
+    int64_t lock_timeout;      /* of a set-wise connection, milliseconds; 0: DB_LOCK_TIMEOUT */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
 };
 

@@ -34,6 +34,12 @@ enum mr_db_trouble db_trouble_of(const char *sqlstate)
 
 /* ---- What the session is set to ---- */
 
+/* Our tables are in public, or where a release that searched by "$user" has put them: in the schema of the role's name. */
+#define HOME_SCHEMA                                                      \
+    "coalesce((SELECT quote_ident(n.nspname) FROM pg_catalog.pg_class c" \
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"          \
+    " WHERE c.relname = 'schema_migration' AND c.relkind = 'r' AND n.nspname = current_user), 'public')"
+
 /* What our SQL depends on, whatever role, database or server say. `set_wise`: only where set-wise statements run. */
 static const struct {
     const char *name;
@@ -43,7 +49,6 @@ static const struct {
     {"DateStyle", "ISO, YMD", false},
     {"IntervalStyle", "postgres", false},
     {"TimeZone", "UTC", false},
-    {"search_path", "public", false},
     {"bytea_output", "hex", false},
     {"extra_float_digits", "1", false},
     {"standard_conforming_strings", "on", false},
@@ -65,9 +70,16 @@ static const struct {
 enum { SESSION_SETTINGS = sizeof session_settings / sizeof session_settings[0] };
 
 /* Settings that end a session of ours; a server that does not know one has nothing to be turned off. */
-#define NO_OTHER_TIMEOUT                                                                   \
-    ", (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE setting <> '0' " \
+#define NO_OTHER_TIMEOUT                                                                              \
+    ", (SELECT count(set_config(name, '0', false)) FROM pg_catalog.pg_settings WHERE setting <> '0' " \
     "AND name IN ('idle_session_timeout', 'transaction_timeout'))"
+
+static int64_t lock_timeout(const struct mr_db_options *options)
+{
+    if (!options->set_wise)
+        return 0;
+    return options->lock_timeout != 0 ? options->lock_timeout : options->config->db_lock_timeout;
+}
 
 void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeout_ms)
 {
@@ -76,9 +88,10 @@ void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeo
 
     mr_buf_printf(out,
                   "SELECT set_config('statement_timeout', '%lld', %s), set_config('lock_timeout', '%lld', %s),"
-                  " set_config('idle_in_transaction_session_timeout', '%lld', %s)%s",
-                  (long long)timeout_ms, local, options->set_wise ? (long long)options->config->db_lock_timeout : 0LL, local,
-                  options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local,
+                  " set_config('idle_in_transaction_session_timeout', '%lld', %s), set_config('search_path', " HOME_SCHEMA
+                  ", %s)%s",
+                  (long long)timeout_ms, local, (long long)lock_timeout(options), local,
+                  options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local, local,
                   self->shared ? "" : NO_OTHER_TIMEOUT);
     for (size_t i = 0; i < SESSION_SETTINGS; i++)
         if (options->set_wise || !session_settings[i].set_wise)

@@ -97,6 +97,34 @@ class Register(ApiTest):
             self.assert_problem(response, 409)
         self.assertEqual(self.api.post("/v1/auth/register", {**new_user(), "email": body["email"]}).status, 200)
 
+    def test_taken_username_in_another_spelling(self):
+        """Under a locale of UTF-8, and of the database "C"."""
+        name = server.new_database(locale="C")
+        other = server.api_process(name)
+        self.addCleanup(other.kill)
+        for api in (self.api, other.ready().api()):
+            self.addCleanup(api.close)
+            tail = uuid.uuid4().hex[:12]
+            for first, second in (("Zoë", "Zoe\u0308"), ("Straße", "STRASSE"), ("Σίσυφος", "ΣΊΣΥΦΟΣ"), ("Ёж", "ёЖ"), ("Ａｄａ", "ada")):
+                with self.subTest(first=first):
+                    body = {**new_user(), "username": first + tail}
+                    response = api.post("/v1/auth/register", body)
+                    self.assertEqual((response.status, response.json()["username"]), (200, first + tail))
+                    response = api.post("/v1/auth/register", {**new_user(), "username": second + tail})
+                    self.assert_problem(response, 409, {"username": "taken"})
+                    for spelling in (first, second):
+                        response = api.post("/v1/auth/signin", {"username": spelling + tail, "password": body["password"]})
+                        self.assertEqual(response.status, 200, spelling)
+
+    def test_username_without_what_nobody_sees(self):
+        for username, point in (("a\u200bda", "U+200B"), ("ada\u202e", "U+202E"), ("a\tda", "U+0009"), ("a\u00adda", "U+00AD"),
+                                ("ada\ufe0f", "U+FE0F"), ("a\u3164da", "U+3164"), ("a\u2028da", "U+2028"), ("ada\ue000", "U+E000"),
+                                ("ada\U000e0041", "U+E0041"), (" ada", "U+0020"), ("ada\u3000", "U+3000"), ("\x7fada", "U+007F")):
+            with self.subTest(username=username):
+                problem = self.assert_problem(self.register(username=username), 400, {"username": "invisible"})
+                self.assertIn(point, problem["errors"][0]["message"])
+        self.assert_problem(self.register(username="\u200b"), 400, {"username": "length"})
+
     def test_lengths_at_their_bounds(self):
         def text(length):  # a character of two bytes, one of four
             return ("é" + "😀") * (length // 2) + "x" * (length % 2)
@@ -520,7 +548,8 @@ class Json(ApiTest):
                      b'{"a\\u0000":1,"username":"a","password":"b"}', b'{"username":"a\0b","password":"b"}',
                      b'{"username":"a\nb","password":"b"}', b'{"username":"a","password":"b"}\0',
                      b'{"username":"a","username":"a","password":"b"}', b'{"x":{"y":1,"y":2},"username":"a","password":"b"}',
-                     b'\xef\xbb\xbf{"username":"a","password":"b"}', b'{"username":"a","password":"b","n":1e999}',
+                     b'\xef\xbb\xbf{"username":"a","password":"b"}', b'{"username":"a","password":"b","n":01e999}',
+                     b'{"username":"a","password":"b","n":true\0}', b'{"username":"a","password":"b"\0,"n":1}',
                      '{"username":"a","password":"b"}'.encode("utf-16")):
             with self.subTest(body=body):
                 self.assert_problem(self.send(body), 400)
@@ -544,7 +573,8 @@ class Json(ApiTest):
     def test_well_formed_oddities_are_read(self):
         for body in ('{"username":"a","password":"b","big":123456789012345678}', ' \r\n\t{"username" : "a" , "password" : "b"}\n ',
                      '{"username":"\\ud83d\\ude00","password":"\\u00e9"}', '{"username":"a","password":"b","":0}',
-                     '{"username":"a","password":"b","float":-1.5e-3}'):
+                     '{"username":"a","password":"b","float":-1.5e-3}', '{"username":"a","password":"b","n":1e999}',
+                     '{"username":"a","password":"b","n":-%s}' % ("9" * 400)):
             with self.subTest(body=body):
                 self.assertEqual(self.send(body).status, 401)
 

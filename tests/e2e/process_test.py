@@ -296,9 +296,8 @@ class Starting(ProcessTest):
             self.assertEqual((waiting["for"], waiting["pid"]), ("another process that migrates", str(database.pid)))
             database.query(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})")
             process.ready()
-            applied = database.count("schema_migration")
         messages = [entry["message"] for entry in process.logs()]
-        self.assertEqual(messages.count("migration applied"), applied)
+        self.assertEqual(messages.count("migration applied"), count_migrations())
         self.assertLess(messages.index("migration applied"), messages.index("listening"))
         self.assert_clean(process)
 
@@ -372,6 +371,31 @@ class Starting(ProcessTest):
         self.assertEqual(run("migrate", **on_database(name)).returncode, 0)
         with server.database(name) as database:
             database.query("INSERT INTO schema_migration (version, name, checksum) SELECT max(version) + 1, 'x', 'x' FROM schema_migration")
+        process = self.api_process(name)
+        self.assertEqual(process.wait(20), 1)
+        self.assertIn("use a newer one", process.text())
+
+    def test_database_of_a_newer_version_that_allows_it(self):
+        name = server.new_database()
+        self.assertEqual(run("migrate", **on_database(name)).returncode, 0)
+        version = count_migrations() + 1
+        with server.database(name) as database:
+            database.query("CREATE SCHEMA IF NOT EXISTS millrace")
+            database.query("CREATE TABLE IF NOT EXISTS millrace.migration (version integer, name text, checksum text, "
+                           "applied_at timestamptz DEFAULT now(), runs_with integer)")
+            database.query("INSERT INTO millrace.migration (version, name, checksum, runs_with) "
+                           f"VALUES ({version}, 'of_tomorrow', 'x', {version - 1})")
+            process = self.api_process(name).ready()
+            process.api().register()
+            said = process.logs("the database is newer than this binary, which still runs on it")
+            self.assertEqual([(line["level"], line["version"], line["known"]) for line in said], [("info", version, version - 1)])
+            self.assertRegex(run("migrate", "status", **on_database(name)).stdout, r"(?m)^\d+  of_tomorrow +20\S+Z  newer than this binary$")
+            self.assert_clean(process)
+            database.query(f"DELETE FROM millrace.migration WHERE version = {version}")
+            database.query("ALTER TABLE millrace.migration DROP CONSTRAINT IF EXISTS migration_runs_with_check, "
+                           "DROP CONSTRAINT IF EXISTS migration_check")
+            database.query("INSERT INTO millrace.migration (version, name, checksum, runs_with) "
+                           f"VALUES ({version}, 'of_tomorrow', 'x', {version})")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
         self.assertIn("use a newer one", process.text())

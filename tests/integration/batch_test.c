@@ -257,7 +257,7 @@ static void test_batch__a_statement_out_of_time_is_not_run_again(void **state)
     make_user(self->database->db, 2, held);
     count_executions(self);
     plug = plug_writer(self->driver, self->database);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user2' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user2' FOR UPDATE OF a");
     for (unsigned i = 0; i < 4; i++) {
         make_id(id, 2, i);
         send_create(self->driver, id, held, "blocked", "LOW");
@@ -281,7 +281,7 @@ static void test_batch__a_wait_for_a_lock_ends_in_503(void **state)
 
     self->database->config.db_lock_timeout = 150;
     restart(self);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user1' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
     make_id(id, 2, 1);
     began_ms = mr_mono_ms(&mr_system_clock);
     reply = driver_await(self->driver, send_create(self->driver, id, self->user, "blocked", "LOW"));
