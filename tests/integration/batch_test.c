@@ -60,7 +60,7 @@ static void test_batch__what_became_late_behind_another_group_is_not_sent(void *
     driver_await(self->driver, send_create(self->driver, id[0], self->user, "as it was", "LOW"));
     pid = backend_pid(self->database->db, writer->name, false);
     plug = plug_writer(self->driver, self->database);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user1' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account JOIN app_user USING (id) WHERE username = 'user1' FOR UPDATE OF account");
     deadline_ms = mr_wall_ms(&mr_system_clock) + 1000;
     first = send_create(self->driver, id[1], self->user, "waits", "LOW");
     late = send_update(self, id[0], "too late", deadline_ms);
