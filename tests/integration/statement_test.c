@@ -287,12 +287,25 @@ static void test_statement__the_job_removal_deletes_from_every_table_of_an_accou
     database_destroy(&database);
 }
 
+/* An instant that is put together with other text takes the session's DateStyle: to_char has to say in which form. */
+static void test_statement__no_instant_is_written_in_the_sessions_style(void **state)
+{
+    static const char *const bad[] = {"_at ||", "_at::text", "|| now()", "now()::text"};
+
+    (void)state;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+            if (strstr(s->text, bad[i]) != NULL)
+                fail_test("%s: \"%s\" depends on DateStyle", s->name, bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statement__parameters_are_those_of_the_field_table),
         cmocka_unit_test(test_statement__actors_plan_for_large_tables),
         cmocka_unit_test(test_statement__large_tables_are_read_by_index),
+        cmocka_unit_test(test_statement__no_instant_is_written_in_the_sessions_style),
         cmocka_unit_test(test_statement__a_cursor_reads_the_same_under_every_setting),
         cmocka_unit_test(test_statement__the_job_removal_deletes_from_every_table_of_an_account),
     };
