@@ -203,6 +203,7 @@ static mr_status begin(mr_db *self, int64_t deadline_ms)
     if (db_left_ms(self, deadline_ms) <= 0)
         return db_fail(self, MR_TIMEOUT, false, "", "its deadline had passed before it was sent");
     self->cut = mr_shutdown_is_cut();
+    self->warning[0] = '\0';
     return MR_OK;
 }
 
@@ -343,6 +344,7 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
 
     if (status != MR_OK)
         return status;
+    self->warning[0] = '\0';
     if (!PQsendQuery(self->conn, sql))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     while (!db_await_result(self, db_now_ms(self) + LOOK_MS)) {
@@ -354,6 +356,11 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
         }
     }
     return db_take_results(self, db_now_ms(self) + CANCEL_MS, NULL);
+}
+
+const char *mr_db_warning(const mr_db *self)
+{
+    return self->warning;
 }
 
 const struct mr_db_error *mr_db_last_error(const mr_db *self)

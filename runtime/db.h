@@ -147,6 +147,12 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
 
 const struct mr_db_error *mr_db_last_error(const mr_db *self);
 
+/*
+ * The first warning of the server's while the last statement ran; "": none. Borrowed until the next. A statement that did not
+ * do what it was to do may succeed with no more than that: VACUUM of somebody else's table.
+ */
+const char *mr_db_warning(const mr_db *self);
+
 /* ---- Rows ---- */
 
 unsigned mr_rows_count(const mr_rows *self);

@@ -74,6 +74,8 @@ static bool connect_second(mr_db *second, int64_t deadline_ms)
 
     second->opening = true;
     second->conn = db_start_connect(&second->options);
+    if (second->conn != NULL)
+        PQsetNoticeReceiver(second->conn, db_take_notice, second);
     return second->conn != NULL && PQstatus(second->conn) != CONNECTION_BAD &&
            db_finish_connect(second, deadline_ms, &reached) && PQsetnonblocking(second->conn, 1) == 0;
 }
