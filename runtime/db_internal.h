@@ -34,7 +34,7 @@ struct mr_db {
     int64_t polled_ms; /* when the channel was last taken for notified, where it cannot be listened to */
     bool stale;        /* its server, or its session, is not what it was: to be dropped */
     struct mr_db_error error;
-    char warning[200]; /* the first of the statement at work, or of the last one; "": none */
+    char warning[200];       /* the first of the statement at work, or of the last one; "": none */
     int64_t attempts_failed; /* in a row */
     enum mr_db_trouble told; /* what was logged last */
     int64_t tell_pause_ms;

@@ -69,11 +69,7 @@ static mr_status connect(struct migrator *self, const struct mr_config *config, 
                    mr_log_int("attempts", attempts), mr_log_text("reason", mr_db_last_error(self->db)->message));
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
     }
-    if (status != MR_OK)
-        return refuse(self, status, "the database cannot be reached");
-    if (mr_db_is_shared(self->db))
-        return MR_OK;
-    return run(self, mr_ledger_pin_sql, NULL, "the search_path cannot be set");
+    return status == MR_OK ? MR_OK : refuse(self, status, "the database cannot be reached");
 }
 
 /* What is applied, NULL when nothing was ever recorded; refused when this binary may not work on it. */

@@ -375,18 +375,18 @@ static void check_is_alive(void)
     clients_check();
 }
 
-/* An op of the stub's actor and lane, whose body is no upload. */
+/* An op of the stub's actor and lane, whose body is no upload; MR_OP_COUNT: there is none. */
 static enum mr_op op_of(const struct mr_actor *actor)
 {
     int op = 0;
 
-    for (;; op++) {
+    for (; op < MR_OP_COUNT; op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
         if (info->path != NULL && info->actor == actor->spec->id && info->traits->lane == actor->lane && info->traits->upload == NULL)
-            return (enum mr_op)op;
-        must(op < MR_OP_COUNT);
+            break;
     }
+    return (enum mr_op)op;
 }
 
 /* A mailbox takes as many messages as ever. */
@@ -394,6 +394,8 @@ static void check_has_room(unsigned stub)
 {
     enum mr_op op = op_of(stub_actors[stub]);
 
+    if (op == MR_OP_COUNT)
+        return;
     stub_behave(stub, STUB_LATE, 0);
     for (unsigned i = 0; i < FRONT_MESSAGES; i++)
         send_request(i, op, 0);
