@@ -358,6 +358,25 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
     return db_take_results(self, db_now_ms(self) + CANCEL_MS, NULL);
 }
 
+mr_status mr_db_blockers(const mr_db *self, mr_rows **out)
+{
+    mr_db *other = NULL;
+    char sql[400];
+    mr_status status = mr_db_new(&other, &self->options, NULL);
+
+    snprintf(sql, sizeof sql,
+             "SELECT a.pid, coalesce(nullif(a.application_name, ''), a.usename::text, '?'),"
+             " extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.backend_start))::bigint"
+             " FROM unnest(pg_blocking_pids(%d)) AS b (pid) JOIN pg_stat_activity a ON a.pid = b.pid ORDER BY 3 DESC",
+             self->server_pid);
+    if (status == MR_OK)
+        status = mr_db_connect(other);
+    if (status == MR_OK)
+        status = mr_db_exec(other, sql, db_now_ms(self) + CANCEL_MS, out);
+    mr_db_destroy(&other);
+    return status;
+}
+
 const char *mr_db_warning(const mr_db *self)
 {
     return self->warning;

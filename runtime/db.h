@@ -145,6 +145,12 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
  */
 mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;
 
+/*
+ * Who keeps the statement at work here waiting for a lock: a row of process id, application name (or user, when it has none) and
+ * seconds since its transaction began, values as text, for each of pg_blocking_pids. By a connection of its own, which is closed.
+ */
+mr_status mr_db_blockers(const mr_db *self, mr_rows **out) MR_WARN_UNUSED;
+
 const struct mr_db_error *mr_db_last_error(const mr_db *self);
 
 /*
