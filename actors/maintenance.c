@@ -19,8 +19,21 @@ static mr_status exec(struct mr_actor *self, const char *sql)
     return mr_db_exec_unless(self->db, sql, is_asked_to_stop, self);
 }
 
-/* The figures of the table as a member of the result, {"task": {...}}. */
-static mr_status add_figures(struct mr_actor *self, const char *table, struct mr_chunk *out)
+/* {"task": {"skipped": "...", figures}}; what VACUUM left out is no failure, and no success either. */
+static void put_figures(struct mr_buf *out, const char *table, struct mr_slice figures, const char *skipped)
+{
+    mr_buf_printf(out, "{\"%s\":{", table);
+    if (skipped[0] != '\0') {
+        mr_buf_text(out, "\"skipped\":");
+        mr_json_string(out, mr_slice_of(skipped));
+        mr_buf_text(out, figures.len > 2 ? "," : "");
+    }
+    mr_buf_slice(out, (struct mr_slice){figures.data + 1, figures.len - 1}); /* without its brace */
+    mr_buf_char(out, '}');
+}
+
+/* The figures of the table as a member of the result. */
+static mr_status add_figures(struct mr_actor *self, const char *table, const char *skipped, struct mr_chunk *out)
 {
     struct mr_slice figures = {"{}", 2};
     mr_rows *rows = NULL;
@@ -32,20 +45,26 @@ static mr_status add_figures(struct mr_actor *self, const char *table, struct mr
     if (status != MR_OK)
         return status;
     mr_rows_get(rows, 0, 0, &figures);
-    mr_buf_printf(&out->result, "{\"%s\":", table);
-    mr_buf_slice(&out->result, figures);
-    mr_buf_char(&out->result, '}');
+    put_figures(&out->result, table, figures, skipped);
     mr_rows_free(&rows);
     return MR_OK;
 }
 
-/* A table that is held by somebody is left for the next time, rather than to stand in a queue that others then stand in. */
-static mr_status vacuum(struct mr_actor *self, const char *table)
+enum { WARNING_ROOM = 200 };
+
+/*
+ * A table that is held by somebody is left for the next time, rather than to stand in a queue that others then stand in. That,
+ * or a table that is not the role's own, PostgreSQL skips with no more than a warning: `skipped` gets it; "": nothing was.
+ */
+static mr_status vacuum(struct mr_actor *self, const char *table, char skipped[WARNING_ROOM])
 {
     char sql[128];
+    mr_status status;
 
     snprintf(sql, sizeof sql, "VACUUM (ANALYZE, SKIP_LOCKED) %s", table);
-    return exec(self, sql);
+    status = exec(self, sql);
+    snprintf(skipped, WARNING_ROOM, "%s", mr_db_warning(self->db));
+    return status;
 }
 
 /* Locks nobody out, and takes its time. What a rebuild that was interrupted left behind goes first. */
@@ -79,17 +98,18 @@ static mr_status rebuild_outdated(struct mr_actor *self, const char *table)
 
 static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
 {
+    char skipped[WARNING_ROOM];
     const char *table;
     mr_status status;
 
     if (run->phase >= TABLE_COUNT)
         return MR_OK;
     table = tables[run->phase];
-    status = vacuum(self, table);
+    status = vacuum(self, table, skipped);
     if (status == MR_OK)
         status = rebuild_outdated(self, table);
     if (status == MR_OK)
-        status = add_figures(self, table, out);
+        status = add_figures(self, table, skipped, out);
     out->rows = 1;
     out->phase = run->phase + 1;
     out->more = out->phase < TABLE_COUNT;

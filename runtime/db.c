@@ -203,6 +203,7 @@ static mr_status begin(mr_db *self, int64_t deadline_ms)
     if (db_left_ms(self, deadline_ms) <= 0)
         return db_fail(self, MR_TIMEOUT, false, "", "its deadline had passed before it was sent");
     self->cut = mr_shutdown_is_cut();
+    self->warning[0] = '\0';
     return MR_OK;
 }
 
@@ -343,6 +344,7 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
 
     if (status != MR_OK)
         return status;
+    self->warning[0] = '\0';
     if (!PQsendQuery(self->conn, sql))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     while (!db_await_result(self, db_now_ms(self) + LOOK_MS)) {
@@ -354,6 +356,30 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
         }
     }
     return db_take_results(self, db_now_ms(self) + CANCEL_MS, NULL);
+}
+
+mr_status mr_db_blockers(const mr_db *self, mr_rows **out)
+{
+    mr_db *other = NULL;
+    char sql[400];
+    mr_status status = mr_db_new(&other, &self->options, NULL);
+
+    snprintf(sql, sizeof sql,
+             "SELECT a.pid, coalesce(nullif(a.application_name, ''), a.usename::text, '?'),"
+             " extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.backend_start))::bigint"
+             " FROM unnest(pg_blocking_pids(%d)) AS b (pid) JOIN pg_stat_activity a ON a.pid = b.pid ORDER BY 3 DESC",
+             self->server_pid);
+    if (status == MR_OK)
+        status = mr_db_connect(other);
+    if (status == MR_OK)
+        status = mr_db_exec(other, sql, db_now_ms(self) + CANCEL_MS, out);
+    mr_db_destroy(&other);
+    return status;
+}
+
+const char *mr_db_warning(const mr_db *self)
+{
+    return self->warning;
 }
 
 const struct mr_db_error *mr_db_last_error(const mr_db *self)

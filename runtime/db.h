@@ -145,7 +145,19 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
  */
 mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;
 
+/*
+ * Who keeps the statement at work here waiting for a lock: a row of process id, application name (or user, when it has none) and
+ * seconds since its transaction began, values as text, for each of pg_blocking_pids. By a connection of its own, which is closed.
+ */
+mr_status mr_db_blockers(const mr_db *self, mr_rows **out) MR_WARN_UNUSED;
+
 const struct mr_db_error *mr_db_last_error(const mr_db *self);
+
+/*
+ * The first warning of the server's while the last statement ran; "": none. Borrowed until the next. A statement that did not
+ * do what it was to do may succeed with no more than that: VACUUM of somebody else's table.
+ */
+const char *mr_db_warning(const mr_db *self);
 
 /* ---- Rows ---- */
 

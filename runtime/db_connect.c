@@ -16,12 +16,6 @@ enum { PARAMETERS = 32 };
 /* A name below something that is no directory: libpq takes it for a file that does not exist. */
 #define NO_FILE "/dev/null/none"
 
-static void ignore_notice(void *argument, const char *message)
-{
-    (void)argument;
-    (void)message;
-}
-
 /* `reached` is how far it came. */
 bool db_finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *reached)
 {
@@ -218,7 +212,7 @@ static mr_status open_connection(mr_db *self)
     self->conn = db_start_connect(&self->options);
     if (self->conn == NULL)
         return db_fail(self, MR_NO_MEMORY, true, "", "out of memory");
-    PQsetNoticeProcessor(self->conn, ignore_notice, NULL);
+    PQsetNoticeReceiver(self->conn, db_take_notice, self);
     PQsetErrorVerbosity(self->conn, PQERRORS_VERBOSE);
     if (PQstatus(self->conn) == CONNECTION_BAD || !db_finish_connect(self, deadline_ms, &reached) ||
         PQsetnonblocking(self->conn, 1) != 0)

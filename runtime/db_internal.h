@@ -34,6 +34,7 @@ struct mr_db {
     int64_t polled_ms; /* when the channel was last taken for notified, where it cannot be listened to */
     bool stale;        /* its server, or its session, is not what it was: to be dropped */
     struct mr_db_error error;
+    char warning[200];       /* the first of the statement at work, or of the last one; "": none */
     int64_t attempts_failed; /* in a row */
     enum mr_db_trouble told; /* what was logged last */
     int64_t tell_pause_ms;
@@ -88,6 +89,9 @@ int64_t db_usual_timeout(const struct mr_db_options *options);
 /* db_io.c */
 
 void db_drop(mr_db *self);
+
+/* Takes what the server says beside its results: a warning is kept and logged. */
+void db_take_notice(void *self, const PGresult *notice);
 
 /* Sets the error and returns `status`. */
 mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate, const char *message);

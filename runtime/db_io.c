@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "runtime/db_internal.h"
+#include "runtime/log.h"
 #include "runtime/shutdown.h"
 
 enum { MEANWHILE_MS = 100 };
@@ -34,6 +35,21 @@ mr_status db_fail_lost(mr_db *self, const char *message)
     db_fail(self, MR_UNAVAILABLE, true, "08006", message);
     db_drop(self);
     return MR_UNAVAILABLE;
+}
+
+void db_take_notice(void *self, const PGresult *notice)
+{
+    mr_db *db = self;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (severity == NULL || strcmp(severity, "WARNING") != 0 || message == NULL)
+        return;
+    if (db->warning[0] == '\0')
+        snprintf(db->warning, sizeof db->warning, "%s", message);
+    mr_log_bounded(MR_LOG_WARN, "the database warns", mr_log_text("actor", db->options.application_name),
+                   mr_log_text("sqlstate", sqlstate != NULL ? sqlstate : ""), mr_log_text("reason", message));
 }
 
 /* The server may still answer, and nobody would take it: the connection is of no more use. */

@@ -33,12 +33,10 @@ static void note(const mr_db *self, int what)
     if (atomic_exchange(known_of(self), what) == what)
         return;
     if (what == SHARES)
-        mr_log(MR_LOG_WARN,
-               "a pooler gives each transaction another session: statements are not kept prepared, NOTIFY is replaced by"
-               " polling, and migrations are refused",
-               mr_log_text("host", self->options.host));
+        mr_log(MR_LOG_WARN, "a pooler shares its sessions", mr_log_text("host", self->options.host),
+               mr_log_text("effect", "statements are not kept prepared, polling replaces NOTIFY, migrations are refused"));
     else
-        mr_log(MR_LOG_INFO, "a pooler keeps the session of a connection", mr_log_text("host", self->options.host));
+        mr_log(MR_LOG_INFO, "a pooler keeps a session for each connection", mr_log_text("host", self->options.host));
 }
 
 static bool is_sign(const char *sqlstate)
@@ -74,6 +72,8 @@ static bool connect_second(mr_db *second, int64_t deadline_ms)
 
     second->opening = true;
     second->conn = db_start_connect(&second->options);
+    if (second->conn != NULL)
+        PQsetNoticeReceiver(second->conn, db_take_notice, second);
     return second->conn != NULL && PQstatus(second->conn) != CONNECTION_BAD &&
            db_finish_connect(second, deadline_ms, &reached) && PQsetnonblocking(second->conn, 1) == 0;
 }

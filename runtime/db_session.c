@@ -34,6 +34,12 @@ enum mr_db_trouble db_trouble_of(const char *sqlstate)
 
 /* ---- What the session is set to ---- */
 
+/* Our tables are in public, or where a release that searched by "$user" has put them: in the schema of the role's name. */
+#define HOME_SCHEMA                                                      \
+    "coalesce((SELECT quote_ident(n.nspname) FROM pg_catalog.pg_class c" \
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"          \
+    " WHERE c.relname = 'schema_migration' AND c.relkind = 'r' AND n.nspname = current_user), 'public')"
+
 /* What our SQL depends on, whatever role, database or server say. `set_wise`: only where set-wise statements run. */
 static const struct {
     const char *name;
@@ -63,15 +69,9 @@ static const struct {
 
 enum { SESSION_SETTINGS = sizeof session_settings / sizeof session_settings[0] };
 
-/* Our tables are in public, or where a release that searched by "$user" has put them: in the schema of the role's name. */
-#define HOME_SCHEMA                                                      \
-    "coalesce((SELECT quote_ident(n.nspname) FROM pg_catalog.pg_class c" \
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"          \
-    " WHERE c.relname = 'schema_migration' AND c.relkind = 'r' AND n.nspname = current_user), 'public')"
-
 /* Settings that end a session of ours; a server that does not know one has nothing to be turned off. */
-#define NO_OTHER_TIMEOUT                                                                   \
-    ", (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE setting <> '0' " \
+#define NO_OTHER_TIMEOUT                                                                              \
+    ", (SELECT count(set_config(name, '0', false)) FROM pg_catalog.pg_settings WHERE setting <> '0' " \
     "AND name IN ('idle_session_timeout', 'transaction_timeout'))"
 
 static int64_t lock_timeout(const struct mr_db_options *options)

@@ -1,54 +1,88 @@
 #include "runtime/turn.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "runtime/log.h"
 
-/* The pause lets those pass who have queued behind us. */
-enum { PAUSE_MS = 1500 };
+/* The pause lets those pass who have queued behind us. Who is in the way is asked when a wait is half over. */
+enum { PAUSE_MS = 1500, ASK_AFTER_MS = 500, NAME_ROOM = 64 };
 
 #define LIMIT_SQL "SET lock_timeout = '1s'"
-
-/* Who holds a lock of ours, or on a table of ours, and for how long; the oldest transaction is the likeliest culprit. */
-#define HOLDER_SQL                                                                                                  \
-    "SELECT a.pid, coalesce(nullif(a.application_name, ''), a.usename::text, '?'),"                                 \
-    " extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.backend_start))::bigint"                      \
-    " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid LEFT JOIN pg_class c ON c.oid = l.relation"          \
-    " WHERE l.granted AND l.pid <> pg_backend_pid() AND l.database = (SELECT oid FROM pg_database WHERE datname = " \
-    "current_database())"                                                                                           \
-    " AND (l.locktype = 'advisory' OR (l.locktype = 'relation' AND c.relnamespace <> 'pg_catalog'::regnamespace))"  \
-    " ORDER BY a.xact_start NULLS LAST LIMIT 1"
 
 mr_status mr_turn_setup(mr_db *db, int64_t deadline_ms)
 {
     return mr_db_exec(db, LIMIT_SQL, deadline_ms, NULL);
 }
 
-static void note_wait(mr_db *db, const char *what, int64_t deadline_ms)
+/* One attempt, and who was in its way. */
+struct attempt {
+    const mr_db *db;
+    int64_t begun_ms;
+    int64_t deadline_ms;
+    bool asked;
+    long long pid; /* 0: nobody was found */
+    char name[NAME_ROOM];
+    long long held_s;
+    unsigned blockers;
+};
+
+static long long number(const mr_rows *rows, unsigned column)
 {
-    struct mr_slice holder[3] = {{"", 0}, {"", 0}, {"", 0}};
+    struct mr_slice text = {"0", 1};
+
+    mr_rows_get(rows, 0, column, &text);
+    return strtoll(text.data, NULL, 10); /* libpq terminates its values */
+}
+
+static void ask(struct attempt *self)
+{
+    struct mr_slice name = {"", 0};
     mr_rows *rows = NULL;
 
-    if (mr_db_exec(db, HOLDER_SQL, deadline_ms, &rows) == MR_OK && mr_rows_count(rows) == 1)
-        for (unsigned column = 0; column < 3; column++)
-            (void)mr_rows_get(rows, 0, column, &holder[column]);
-    mr_log(MR_LOG_WARN, "waiting for a lock", mr_log_text("for", what), mr_log_slice("holder", holder[1]),
-           mr_log_slice("pid", holder[0]), mr_log_slice("heldForS", holder[2]));
+    self->asked = true;
+    if (mr_db_blockers(self->db, &rows) == MR_OK && mr_rows_count(rows) > 0) {
+        mr_rows_get(rows, 0, 1, &name);
+        snprintf(self->name, sizeof self->name, "%.*s", (int)name.len, name.data);
+        self->pid = number(rows, 0);
+        self->held_s = number(rows, 2);
+        self->blockers = mr_rows_count(rows);
+    }
     mr_rows_free(&rows);
+}
+
+/* Some times a second while the statement runs: it is over when its time is. */
+static bool look(void *argument)
+{
+    struct attempt *self = argument;
+    int64_t now_ms = mr_mono_ms(&mr_system_clock);
+
+    if (!self->asked && now_ms - self->begun_ms >= ASK_AFTER_MS)
+        ask(self);
+    return now_ms >= self->deadline_ms;
+}
+
+static void note_wait(const struct attempt *attempt, const char *what)
+{
+    mr_log(MR_LOG_WARN, "waiting for a lock", mr_log_text("for", what), mr_log_text("holder", attempt->name),
+           mr_log_int("pid", attempt->pid), mr_log_int("heldForS", attempt->held_s), mr_log_int("holders", attempt->blockers));
 }
 
 mr_status mr_turn_exec(mr_db *db, const char *sql, const char *what, int64_t deadline_ms, struct mr_db_error *failure)
 {
-    mr_status status;
+    for (;;) {
+        struct attempt attempt = {.db = db, .begun_ms = mr_mono_ms(&mr_system_clock), .deadline_ms = deadline_ms};
+        mr_status status = mr_db_exec_unless(db, sql, look, &attempt);
 
-    while ((status = mr_db_exec(db, sql, deadline_ms, NULL)) != MR_OK) {
+        if (status == MR_OK)
+            return MR_OK;
         *failure = *mr_db_last_error(db);
         if (mr_db_is_up(db))
             (void)!mr_db_exec(db, "ROLLBACK", deadline_ms, NULL);
         if (strcmp(failure->sqlstate, "55P03") != 0 || !mr_db_is_up(db))
-            break;
-        note_wait(db, what, deadline_ms);
+            return status;
+        note_wait(&attempt, what);
         nanosleep(&(struct timespec){.tv_sec = PAUSE_MS / 1000, .tv_nsec = PAUSE_MS % 1000 * 1000000L}, NULL);
     }
-    return status;
 }

@@ -282,10 +282,10 @@ WITH {{chunk}}, zoned AS (
 )
 SELECT (SELECT count(*) FROM finished) AS rows,
        CASE WHEN p.is_inside AND (SELECT count(*) FROM pieces) >= p.most
-            THEN p.user_id || '/' || (SELECT created_at || '/' || id FROM pieces ORDER BY created_at, id LIMIT 1) || '/'
+            THEN p.user_id || '/' || (SELECT to_char(created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || id FROM pieces ORDER BY created_at, id LIMIT 1) || '/'
                  || (SELECT jsonb_object_agg(s.code, jsonb_build_array(s.created, s.completed, s.open, s.overdue)) FROM summed s)
             WHEN p.is_inside THEN p.user_id::text
-            ELSE coalesce((SELECT large.id || '/' || p.to_at || '/' || {{least_id}} || '/{}' FROM large),
+            ELSE coalesce((SELECT large.id || '/' || to_char(p.to_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || {{least_id}} || '/{}' FROM large),
                           (SELECT users.id::text FROM users ORDER BY users.id DESC LIMIT 1)) END AS cursor,
        p.is_inside IS TRUE OR EXISTS (SELECT FROM large) OR (SELECT count(*) FROM users) >= greatest(p.most / 50, 1) AS more
   FROM period p;

@@ -40,7 +40,8 @@ WITH {{chunk}}, {{closed}}, mine AS (
     DELETE FROM task t USING mine WHERE t.id = mine.id RETURNING t.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
-       (SELECT mine.created_at || '/' || mine.id FROM mine ORDER BY mine.created_at, mine.id LIMIT 1) AS cursor,
+       (SELECT to_char(mine.created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || mine.id
+          FROM mine ORDER BY mine.created_at, mine.id LIMIT 1) AS cursor,
        (SELECT count(*) FROM mine) >= k.most AS more
   FROM k;
 
@@ -161,6 +162,7 @@ WITH {{chunk}}, left_behind AS (
     RETURNING id
 )
 SELECT (SELECT count(*) FROM queued) AS rows,
-       (SELECT l.closed_at || '/' || l.id FROM left_behind l ORDER BY l.closed_at DESC, l.id DESC LIMIT 1) AS cursor,
+       (SELECT to_char(l.closed_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || l.id
+          FROM left_behind l ORDER BY l.closed_at DESC, l.id DESC LIMIT 1) AS cursor,
        (SELECT count(*) FROM left_behind) >= k.most AS more
   FROM k;

@@ -188,42 +188,6 @@ static void test_statement__large_tables_are_read_by_index(void **state)
     database_destroy(&database);
 }
 
-/*
- * What belongs to a user refers to the account, never to app_user, and nothing cascades: the removal of a user is a job that has a
- * statement for each of these tables.
- */
-static void test_statement__the_job_removal_deletes_from_every_table_of_an_account(void **state)
-{
-    struct database *database = database_new();
-    mr_rows *tables = NULL;
-
-    (void)state;
-    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'app_user'::regclass"),
-                     0);
-    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass"
-                                              " AND confdeltype <> 'a'"),
-                     0);
-    assert_int_equal(mr_db_exec(database->db,
-                                "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass",
-                                mr_mono_ms(&mr_system_clock) + WAIT_MS, &tables),
-                     MR_OK);
-    assert_true(mr_rows_count(tables) >= 6);
-    for (unsigned row = 0; row < mr_rows_count(tables); row++) {
-        struct mr_slice table = {"", 0};
-        bool is_cleared = false;
-        char wanted[100];
-
-        mr_rows_get(tables, row, 0, &table);
-        snprintf(wanted, sizeof wanted, "DELETE FROM %.*s ", (int)table.len, table.data);
-        for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-            is_cleared = is_cleared || (strncmp(s->name, "removal__", 9) == 0 && strstr(s->text, wanted) != NULL);
-        if (!is_cleared)
-            fail_test("no statement of the job `removal` deletes from %.*s", (int)table.len, table.data);
-    }
-    mr_rows_free(&tables);
-    database_destroy(&database);
-}
-
 /* Runs a statement of a job, two rows a chunk, from cursor to cursor; returns how many rows it handled in all. */
 static int64_t run_chunks(mr_db *db, const char *statement)
 {
@@ -287,14 +251,63 @@ static void test_statement__a_cursor_reads_the_same_under_every_setting(void **s
     }
 }
 
+/*
+ * What belongs to a user refers to the account, never to app_user, and nothing cascades: the removal of a user is a job that has a
+ * statement for each of these tables.
+ */
+static void test_statement__the_job_removal_deletes_from_every_table_of_an_account(void **state)
+{
+    struct database *database = database_new();
+    mr_rows *tables = NULL;
+
+    (void)state;
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'app_user'::regclass"),
+                     0);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass"
+                                              " AND confdeltype <> 'a'"),
+                     0);
+    assert_int_equal(mr_db_exec(database->db,
+                                "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass",
+                                mr_mono_ms(&mr_system_clock) + WAIT_MS, &tables),
+                     MR_OK);
+    assert_true(mr_rows_count(tables) >= 6);
+    for (unsigned row = 0; row < mr_rows_count(tables); row++) {
+        struct mr_slice table = {"", 0};
+        bool is_cleared = false;
+        char wanted[100];
+
+        mr_rows_get(tables, row, 0, &table);
+        snprintf(wanted, sizeof wanted, "DELETE FROM %.*s ", (int)table.len, table.data);
+        for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+            is_cleared = is_cleared || (strncmp(s->name, "removal__", 9) == 0 && strstr(s->text, wanted) != NULL);
+        if (!is_cleared)
+            fail_test("no statement of the job `removal` deletes from %.*s", (int)table.len, table.data);
+    }
+    mr_rows_free(&tables);
+    database_destroy(&database);
+}
+
+/* An instant that is put together with other text takes the session's DateStyle: to_char has to say in which form. */
+static void test_statement__no_instant_is_written_in_the_sessions_style(void **state)
+{
+    static const char *const bad[] = {"_at ||", "_at::text", "|| now()", "now()::text"};
+
+    (void)state;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+            if (strstr(s->text, bad[i]) != NULL)
+                fail_test("%s: \"%s\" depends on DateStyle", s->name, bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statement__parameters_are_those_of_the_field_table),
         cmocka_unit_test(test_statement__actors_plan_for_large_tables),
         cmocka_unit_test(test_statement__large_tables_are_read_by_index),
-        cmocka_unit_test(test_statement__the_job_removal_deletes_from_every_table_of_an_account),
+        cmocka_unit_test(test_statement__no_instant_is_written_in_the_sessions_style),
         cmocka_unit_test(test_statement__a_cursor_reads_the_same_under_every_setting),
+        cmocka_unit_test(test_statement__the_job_removal_deletes_from_every_table_of_an_account),
     };
 
     return cmocka_run_group_tests(tests, database_server_start, database_server_stop);
