@@ -48,17 +48,32 @@ static bool is_semver(const char *text)
            strspn(text + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-+") == strlen(text + 1);
 }
 
-/* The members of the parts that are up, comma-separated. */
-static void write_parts(struct mr_buf *out, const struct gateway *gateway, bool database, bool version)
+/* A replica that is away is no failure: its readers read from the primary meanwhile. */
+static void write_replica(struct mr_buf *out, const struct gateway *gateway)
+{
+    bool there = false;
+    bool away = false;
+
+    for (unsigned i = 0; i < gateway->mailbox_count; i++) {
+        const struct mr_actor *actor = gateway->mailboxes[i].actor;
+
+        there = there || actor->on_replica;
+        away = away || (actor->on_replica && atomic_load(&actor->stats.replica_away));
+    }
+    if (there)
+        mr_buf_printf(out, "\"replica\":{\"status\":\"%s\"},", away ? "down" : "up");
+}
+
+/* The members of the parts that do not fail, comma-separated. */
+static void write_parts(struct mr_buf *out, const struct gateway *gateway, bool database)
 {
     bool from_env = is_semver(gateway->config->app_version);
 
     if (database)
-        mr_buf_text(out, actors_rest(gateway) ? "\"database\":{\"status\":\"up\",\"idle\":true}"
-                                              : "\"database\":{\"status\":\"up\"}");
-    if (!version)
-        return;
-    mr_buf_text(out, database ? ",\"version\":{\"status\":\"up\",\"value\":" : "\"version\":{\"status\":\"up\",\"value\":");
+        mr_buf_text(out, actors_rest(gateway) ? "\"database\":{\"status\":\"up\",\"idle\":true},"
+                                              : "\"database\":{\"status\":\"up\"},");
+    write_replica(out, gateway);
+    mr_buf_text(out, "\"version\":{\"status\":\"up\",\"value\":");
     mr_json_string(out, mr_slice_of(from_env ? gateway->config->app_version : gateway->options->version));
     mr_buf_printf(out, ",\"source\":\"%s\"}", from_env ? "env" : "build");
 }
@@ -70,11 +85,11 @@ static void reply_health(struct exchange *exchange, bool up)
     struct mr_buf body = {0};
 
     mr_buf_printf(&body, "{\"status\":\"%s\",\"info\":{", up ? "ok" : "error");
-    write_parts(&body, gateway, up, true);
+    write_parts(&body, gateway, up);
     mr_buf_printf(&body, "},\"error\":{%s},\"details\":{", up ? "" : down);
     if (!up)
         mr_buf_printf(&body, "%s,", down);
-    write_parts(&body, gateway, up, true);
+    write_parts(&body, gateway, up);
     mr_buf_text(&body, "}}");
     if (body.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});

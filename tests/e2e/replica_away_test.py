@@ -49,6 +49,11 @@ class Away(ReplicaTest):
         self.assertEqual(user.get("/readyz").status, 200)
         self.assertEqual(user.get("/v1/health").status, 200)
 
+    def assert_health_tells(self, user, status):
+        health = user.get("/v1/health").json()
+        self.assertEqual((health["status"], health["info"]["replica"], health["details"]["replica"]),
+                         ("ok", {"status": status}, {"status": status}))
+
     def test_killed__reads_fall_back_within_a_second_and_return_within_five(self):
         self.replica.start()
         process = self.start().ready()
@@ -61,12 +66,14 @@ class Away(ReplicaTest):
         self.assertLess(time.monotonic() - killed, patience(1))
         for _ in range(50):
             self.reads(user)
+        self.assert_health_tells(user, "down")
         self.assertTrue(process.logs("replica is away: reading from the primary"))
         self.replica.start()
         back = time.monotonic()
         self.assert_reads_from_the_replica()
         self.assertLess(time.monotonic() - back, patience(5))
         self.reads(user)
+        self.assert_health_tells(user, "up")
         self.assertLess(len(process.logs("replica cannot be reached")), 5)
         self.assertEqual(process.stop(), 0)
 
