@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "actors/grant.h"
+#include "actors/usernames.h"
+#include "proto/username.h"
 #include "runtime/answer.h"
 #include "runtime/plan.h"
 
@@ -52,38 +54,57 @@ static bool take_user(struct mr_attempt *attempt, const mr_rows *rows, int row)
 
 /* ---- Register ---- */
 
-static void hash_one(struct mr_actor *self, struct mr_message *message, char out[MR_PASSWORD_HASH])
+/* What is stored and does not come from the client. */
+struct made {
+    char hash[MR_PASSWORD_HASH];
+    struct mr_buf folded;
+};
+
+static void fold_name(struct mr_message *message, struct mr_buf *out)
+{
+    struct mr_value *folded = &message->values[mr_field_index(MR_OP_register, "usernameFolded")];
+
+    folded->present = mr_username_fold(message->values[mr_field_index(MR_OP_register, "username")].text, out) == MR_OK;
+    folded->text = (struct mr_slice){out->data, out->len};
+}
+
+static void make_one(struct mr_actor *self, struct mr_message *message, struct made *out)
 {
     struct mr_value *password = &message->values[mr_field_index(MR_OP_register, "password")];
     struct mr_value *hash = &message->values[mr_field_index(MR_OP_register, "passwordHash")];
-    mr_status status = is_late(self, message) ? MR_TIMEOUT : mr_password_hash(out, password->text);
+    mr_status status = is_late(self, message) ? MR_TIMEOUT : mr_password_hash(out->hash, password->text);
 
+    fold_name(message, &out->folded);
+    if (status == MR_OK && out->folded.failed)
+        status = MR_NO_MEMORY;
     if (status != MR_OK) {
         mr_answer_error(self, message, status, NULL, NULL, NULL);
         return;
     }
     password->present = false; /* goes nowhere from here */
     hash->present = true;
-    hash->text = mr_slice_of(out);
+    hash->text = mr_slice_of(out->hash);
 }
 
 static void on_register(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
-    char(*hashes)[MR_PASSWORD_HASH] = calloc(count, sizeof *hashes);
+    struct made *made = calloc(count, sizeof *made);
     struct mr_message *hashed[MR_PLAN_MAX];
     unsigned good = 0;
 
-    for (unsigned i = 0; i < count && hashes != NULL; i++) {
-        hash_one(self, messages[i], hashes[i]);
+    for (unsigned i = 0; i < count && made != NULL; i++) {
+        make_one(self, messages[i], &made[i]);
         if (!messages[i]->answered)
             hashed[good++] = messages[i];
     }
-    if (hashes == NULL)
+    if (made == NULL)
         for (unsigned i = 0; i < count; i++)
             mr_answer_error(self, messages[i], MR_NO_MEMORY, NULL, NULL, NULL);
     else if (good > 0)
         mr_answer_by_sql(self, hashed, good);
-    free(hashes);
+    for (unsigned i = 0; i < count && made != NULL; i++)
+        mr_buf_fini(&made[i].folded);
+    free(made);
 }
 
 /* ---- Sign in: find the user, check the password, store a better hash if there is one, store the session ---- */
@@ -92,6 +113,7 @@ static void bind_username(const struct mr_actor *self, struct mr_params *params,
 {
     (void)self;
     mr_params_add(params, 0, MR_TEXT, value_of(attempt, "username"));
+    mr_usernames_bind(params, 1, value_of(attempt, "username")->text);
 }
 
 /* Goes on when username and password belong together. */
@@ -111,6 +133,7 @@ static void check_password(struct mr_actor *self, struct mr_attempt *attempt, co
         return;
     }
     attempt->password_version = mr_rows_int(rows, (unsigned)row, 5, 0);
+    attempt->is_unfolded = mr_rows_int(rows, (unsigned)row, 6, 0) != 0;
     if (mr_password_is_outdated(hash) && mr_password_hash(attempt->password_hash, password) != MR_OK)
         attempt->password_hash[0] = '\0'; /* the old one serves until the next time */
     mr_grant_make(attempt, mr_wall_ms(self->clock));
@@ -140,8 +163,27 @@ static void take_grant(struct mr_actor *self, struct mr_attempt *attempt, const 
         mr_grant_answer(self, attempt);
 }
 
-static const struct mr_step sign_in_find = {"sign_in__find", true, 1, bind_username, check_password};
+static const struct mr_step sign_in_find = {"sign_in__find", true, 2, bind_username, check_password};
 static const struct mr_step sign_in_grant = {"sign_in__grant", false, 6, bind_grant, take_grant};
+
+/* Of those whom release 7 registered since this process started. What fails here is for the next sign-in. */
+static void store_folded(struct mr_actor *self, const struct mr_attempt *attempts, unsigned count, int64_t deadline_ms)
+{
+    mr_rows *colliding = NULL;
+    unsigned found = 0;
+
+    mr_params_begin(&self->params, 2);
+    for (unsigned i = 0; i < count; i++) {
+        if (!attempts[i].is_unfolded)
+            continue;
+        mr_params_id(&self->params, 0, attempts[i].principal.user_id);
+        mr_usernames_bind(&self->params, 1, mr_slice_of(attempts[i].username));
+        found++;
+    }
+    if (found > 0 && mr_params_end(&self->params) == MR_OK &&
+        mr_answer_query(self, "register__fold", true, deadline_ms, &colliding) == MR_OK)
+        mr_rows_free(&colliding);
+}
 
 static void on_sign_in(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
@@ -151,7 +193,9 @@ static void on_sign_in(struct mr_actor *self, struct mr_message *const *messages
     if (attempts == NULL)
         return;
     mr_step_run(self, &sign_in_find, attempts, count, deadline_ms);
-    mr_step_run(self, &sign_in_grant, attempts, mr_step_left(attempts, count), deadline_ms);
+    count = mr_step_left(attempts, count);
+    store_folded(self, attempts, count, deadline_ms);
+    mr_step_run(self, &sign_in_grant, attempts, count, deadline_ms);
     free(attempts);
 }
 

@@ -51,9 +51,7 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     if (run->phase >= TABLE_COUNT)
         return MR_OK;
     table = tables[run->phase];
-    status = mr_db_exec_unless(self->db, "SET statement_timeout = 0", is_asked_to_stop, self);
-    if (status == MR_OK)
-        status = vacuum(self, table);
+    status = vacuum(self, table);
     if (status == MR_OK)
         status = add_figures(self, table, out);
     out->rows = 1;

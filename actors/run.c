@@ -308,7 +308,7 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
         return MR_OK;
     mr_config_values_json(&settings, self->config);
     mr_buf_char(&settings, '\0');
-    mr_params_begin(&self->params, 4);
+    mr_params_begin(&self->params, 5);
     mr_params_int(&self->params, 0, run->chunk_rows);
     mr_params_text(&self->params, 1, run->cursor.data[0] != '\0' ? run->cursor.data : NULL);
     if (run->is_tick)
@@ -316,6 +316,7 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
     else
         mr_params_null(&self->params, 2, MR_TIME);
     mr_params_text(&self->params, 3, settings.data);
+    mr_params_text(&self->params, 4, run->args.data);
     status = settings.failed ? MR_NO_MEMORY : mr_job_query(self, statement, &rows);
     mr_buf_fini(&settings);
     if (status != MR_OK)
@@ -440,8 +441,8 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
     if (mr_db_is_up(self->db))
         (void)!exec(self, "ROLLBACK");
     if (by_server && passes(run, &error, troubles)) {
-        mr_log(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
-               mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message));
+        mr_log_bounded(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
+                       mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message));
         return true;
     }
     fail_run(self, run, failure, by_server ? &error : NULL);
@@ -463,7 +464,10 @@ bool mr_run_work(struct mr_actor *self, struct mr_run *run)
         case TURN_NEXT: troubles = 0; break;
         case TURN_DONE: mr_run_end(self, run, 1, "succeeded", NULL, NULL); return true;
         case TURN_CANCELLED: mr_run_end(self, run, 1, "cancelled", NULL, NULL); return true;
-        case TURN_LOST: note_outcome(self, run, MR_SLICE(""), "it was silent for too long, and taken away"); return true;
+        case TURN_LOST:
+            note_outcome(self, run, MR_SLICE(""),
+                         "it was silent for too long and is somebody else's now, or it was deleted with its user");
+            return true;
         case TURN_FAILED:
             if (!recover(self, run, failure, &troubles))
                 return true;

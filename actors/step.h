@@ -19,6 +19,7 @@ struct mr_attempt {
     struct mr_message *message;
     struct mr_principal principal;
     char username[MR_USERNAME_ROOM];
+    bool is_unfolded;                     /* release 7 wrote the user, see actors/usernames.h */
     int64_t password_version;             /* of the password that was checked */
     char password_hash[MR_PASSWORD_HASH]; /* to be stored; empty: none */
     uint8_t token_id[16];                 /* of the refresh token to be handed out */

@@ -2,7 +2,19 @@
 #include "app/embedded.h"
 #include "app/serve.h"
 #include "app/settings.h"
+#include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/shutdown.h"
+
+/* Milliseconds for the server to stop in. */
+static int64_t time_left(const struct mr_config *config)
+{
+    int64_t begun_ms = mr_shutdown_begun_ms();
+
+    if (begun_ms == INT64_MAX)
+        return config->shutdown_grace;
+    return begun_ms + mr_shutdown_plan(config->shutdown_grace).end_ms - mr_mono_ms(&mr_system_clock);
+}
 
 static int serve_embedded(struct mr_config *config, const struct mr_zone *zone)
 {
@@ -22,7 +34,7 @@ static int serve_embedded(struct mr_config *config, const struct mr_zone *zone)
     } else {
         mr_log(MR_LOG_ERROR, "no database", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
     }
-    mr_embedded_stop(&server);
+    mr_embedded_stop(&server, time_left(config));
     mr_buf_fini(&problem);
     return exit_status;
 }
@@ -35,6 +47,7 @@ int mr_command_all(int argc, char **argv)
 
     if (mr_no_arguments("all", argc, argv) && mr_load_settings(&config, MR_RUN_ALL) && mr_load_zone(&zone, &config))
         exit_status = config.db_host[0] != '\0' ? mr_serve_api(&config, zone) : serve_embedded(&config, zone);
+    mr_serve_leave(exit_status);
     mr_zone_destroy(&zone);
     return exit_status;
 }

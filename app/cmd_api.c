@@ -5,8 +5,11 @@
 int mr_command_api(int argc, char **argv)
 {
     struct mr_config config;
+    int exit_status;
 
     if (!mr_no_arguments("api", argc, argv) || !mr_load_settings(&config, MR_RUN_API))
         return MR_EXIT_USAGE;
-    return mr_serve_api(&config, NULL);
+    exit_status = mr_serve_api(&config, NULL);
+    mr_serve_leave(exit_status);
+    return exit_status;
 }

@@ -10,6 +10,7 @@ int mr_command_scheduler(int argc, char **argv)
 
     if (mr_no_arguments("scheduler", argc, argv) && mr_load_settings(&config, MR_RUN_SCHEDULER) && mr_load_zone(&zone, &config))
         exit_status = mr_serve_scheduler(&config, zone);
+    mr_serve_leave(exit_status);
     mr_zone_destroy(&zone);
     return exit_status;
 }

@@ -26,7 +26,7 @@ mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config
             for (unsigned instance = 0; instance < instances && status == MR_OK; instance++)
                 status = start(self, specs[i], (enum mr_lane)lane, instance, config);
         }
-    return status;
+    return status == MR_OK ? mr_usernames_start(&self->usernames, config, &mr_system_clock) : status;
 }
 
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config)
@@ -45,10 +45,13 @@ void mr_crew_ask_to_stop(struct mr_crew *self)
         mr_actor_ask_to_stop(self->actors[i]);
 }
 
-void mr_crew_stop(struct mr_crew *self)
+bool mr_crew_stop_by(struct mr_crew *self, int64_t deadline_ms)
 {
-    while (self->count > 0)
-        mr_actor_stop(&self->actors[--self->count]);
+    mr_usernames_stop(&self->usernames);
+    mr_crew_ask_to_stop(self);
+    while (self->count > 0 && mr_actor_stop_by(&self->actors[self->count - 1], deadline_ms))
+        self->count--;
+    return self->count == 0;
 }
 
 bool mr_crew_is_refused(const struct mr_crew *self)

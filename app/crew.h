@@ -6,6 +6,7 @@
 #ifndef MR_APP_CREW_H
 #define MR_APP_CREW_H
 
+#include "actors/usernames.h"
 #include "runtime/actor.h"
 
 enum { MR_CREW_MOST = 512 };
@@ -13,17 +14,18 @@ enum { MR_CREW_MOST = 512 };
 struct mr_crew {
     struct mr_actor *actors[MR_CREW_MOST];
     unsigned count;
+    struct mr_usernames *usernames; /* of those that answer requests */
 };
 
 /* The actors that answer requests, or those of the jobs that are on. What was started by the time of a failure is in it. */
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 
-/* Asks all of them to stop, side by side. */
+/* Asks all of them to stop, side by side. Async-signal-safe. */
 void mr_crew_ask_to_stop(struct mr_crew *self);
 
-/* Waits for their end. */
-void mr_crew_stop(struct mr_crew *self);
+/* Asks them, and waits for their end until `deadline_ms` (monotonic) at most. False: those that still run are left in it. */
+bool mr_crew_stop_by(struct mr_crew *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /* Whether the database refused user or password of one. */
 bool mr_crew_is_refused(const struct mr_crew *self);

@@ -496,10 +496,12 @@ mr_status mr_embedded_start(struct mr_embedded **out, const struct mr_embedded_o
     if (status == MR_OK) {
         clear_leftovers(self);
         self->has_thread = pthread_create(&self->thread, NULL, supervise, self) == 0;
+        if (!self->has_thread)
+            mr_buf_text(problem, "embedded PostgreSQL: the system has no thread to give");
         status = self->has_thread ? await_server(self, problem) : MR_NO_MEMORY;
     }
     if (status != MR_OK) {
-        mr_embedded_stop(&self);
+        mr_embedded_stop(&self, STOP_MS);
         return status;
     }
     *out = self;
@@ -530,19 +532,51 @@ static bool has_ended(struct mr_embedded *self)
     return ended;
 }
 
-void mr_embedded_stop(struct mr_embedded **self)
+/* Whether it ended by then. */
+static bool end_by(struct mr_embedded *self, int signal, int64_t deadline_ms)
+{
+    signal_server(self, signal);
+    while (!has_ended(self) && mr_mono_ms(&mr_system_clock) < deadline_ms)
+        pause_ms(PAUSE_MS);
+    return has_ended(self);
+}
+
+/* Of a server that is killed nobody tells the backends; they hold its memory, and keep the next one from starting. */
+static void kill_server(struct mr_embedded *self)
+{
+    char path[64];
+    int child;
+    FILE *children;
+
+    pthread_mutex_lock(&self->mutex);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)self->pid, (int)self->pid);
+    children = self->pid > 0 ? fopen(path, "re") : NULL;
+    while (children != NULL && fscanf(children, "%d", &child) == 1)
+        kill(child, SIGKILL);
+    if (children != NULL)
+        fclose(children);
+    pthread_mutex_unlock(&self->mutex);
+    signal_server(self, SIGKILL);
+}
+
+static void stop_server(struct mr_embedded *self, int64_t limit_ms)
+{
+    int64_t now_ms = mr_mono_ms(&mr_system_clock);
+
+    if (end_by(self, SIGINT, now_ms + limit_ms / 2) || end_by(self, SIGQUIT, now_ms + limit_ms * 3 / 4))
+        return;
+    mr_log(MR_LOG_ERROR, "the embedded PostgreSQL does not stop, and is killed");
+    kill_server(self);
+}
+
+void mr_embedded_stop(struct mr_embedded **self, int64_t limit_ms)
 {
     struct mr_embedded *embedded = *self;
 
     if (embedded == NULL)
         return;
     if (embedded->has_thread) {
-        int64_t until_ms = mr_mono_ms(&mr_system_clock) + STOP_MS;
-
-        signal_server(embedded, SIGINT);
-        while (!has_ended(embedded) && mr_mono_ms(&mr_system_clock) < until_ms)
-            pause_ms(PAUSE_MS);
-        signal_server(embedded, SIGQUIT);
+        stop_server(embedded, limit_ms);
         pthread_join(embedded->thread, NULL);
     }
     if (embedded->lock_fd >= 0)

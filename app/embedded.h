@@ -9,6 +9,8 @@
 #ifndef MR_APP_EMBEDDED_H
 #define MR_APP_EMBEDDED_H
 
+#include <stdint.h>
+
 #include "proto/buffer.h"
 #include "proto/status.h"
 
@@ -28,7 +30,10 @@ mr_status mr_embedded_start(struct mr_embedded **out, const struct mr_embedded_o
 /* For DB_HOST: the directory of the socket. DB_USER is "postgres". */
 const char *mr_embedded_host(const struct mr_embedded *self);
 
-/* Stops the server (fast shutdown) and waits for its end. Accepts NULL. */
-void mr_embedded_stop(struct mr_embedded **self);
+/*
+ * Stops the server within `limit_ms`: by a fast shutdown; when that takes more than half of the time, by an immediate one,
+ * which costs a recovery at the next start; and when it hangs, by a kill. Accepts NULL.
+ */
+void mr_embedded_stop(struct mr_embedded **self, int64_t limit_ms);
 
 #endif

@@ -1,22 +1,23 @@
 #include "app/serve.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "app/commands.h"
+#include "app/signals.h"
 #include "app/tier.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/migrate.h"
+#include "runtime/shutdown.h"
 #include "scheduler/pulse.h"
 
 /* How long a start waits for a database that is not there yet. */
-enum { DATABASE_PATIENCE_MS = 60000, STOP_S = 10 };
+enum { DATABASE_PATIENCE_MS = 60000 };
 
 static bool migrate(const struct mr_config *config)
 {
@@ -43,71 +44,113 @@ static bool open_port(const struct mr_config *config, int *out)
     return good;
 }
 
-static void say_listening(void *argument)
+/* Static, because a thread that is left behind at the end of the process goes on using them. */
+static struct mr_crew crew;
+static struct mr_tier tier;
+static bool left_behind;
+
+static void ask_tier_to_stop(void *argument)
+{
+    mr_tier_ask_to_stop(argument);
+}
+
+/* Jobs are asked to give back their runs with the signal; the API's actors have requests to answer first. */
+static void on_listening(void *argument)
 {
     const struct mr_config *config = argument;
 
+    mr_signals_listen(ask_tier_to_stop, &tier);
     mr_log(MR_LOG_INFO, "listening", mr_log_int("port", config->app_port), mr_log_text("version", MR_VERSION));
 }
 
-/* Past the grace something does not end: better to leave than to be killed without a word. */
-static void on_overdue(int signal)
-{
-    static const char line[] = "millrace: did not stop in time\n";
+/* ---- The end: see runtime/shutdown.h ---- */
 
-    (void)signal;
-    (void)!write(STDERR_FILENO, line, sizeof line - 1);
-    _exit(MR_EXIT_FAILED);
+static bool stop_by(int64_t deadline_ms)
+{
+    bool tier_ended = mr_tier_stop_by(&tier, deadline_ms);
+    bool crew_ended = mr_crew_stop_by(&crew, deadline_ms);
+
+    return tier_ended && crew_ended;
 }
 
-/* The end of a process: what does not end in time is left. */
-static void stop(struct mr_crew *crew, struct mr_tier *tier)
+/* Side by side, in the time that is left. False: not everything came to its own end. */
+static bool stop(const struct mr_config *config)
 {
-    signal(SIGALRM, on_overdue);
-    alarm(STOP_S);
-    mr_tier_stop(tier);
-    mr_crew_stop(crew);
-    alarm(0);
+    struct mr_shutdown_plan plan = mr_shutdown_plan(config->shutdown_grace);
+    int64_t begun_ms;
+
+    mr_signals_begin();
+    begun_ms = mr_shutdown_begun_ms();
+    mr_tier_ask_to_stop(&tier);
+    mr_crew_ask_to_stop(&crew);
+    if (stop_by(begun_ms + plan.cut_ms))
+        return true;
+    mr_log(MR_LOG_WARN, "SHUTDOWN_GRACE is nearly over: cancelling what is at work");
+    mr_shutdown_cut(begun_ms + (plan.cut_ms + 3 * plan.abandon_ms) / 4);
+    left_behind = !stop_by(begun_ms + plan.abandon_ms);
+    if (left_behind)
+        mr_log(MR_LOG_ERROR, "SHUTDOWN_GRACE is nearly over: leaving what does not end");
+    return false;
 }
 
-static int told(mr_status status, bool refused)
+static int told(mr_status status, bool in_order)
 {
     if (status != MR_OK)
-        mr_log(MR_LOG_ERROR, "cannot serve", mr_log_text("status", mr_status_name(status)));
+        mr_log(MR_LOG_ERROR, "cannot serve", mr_log_text("status", mr_status_name(status)),
+               mr_log_text("reason", status == MR_NO_MEMORY ? "the system has no memory or no threads to give" : ""));
     else
         mr_log(MR_LOG_INFO, "stopped");
-    return status == MR_OK && !refused ? MR_EXIT_OK : MR_EXIT_FAILED;
+    return status == MR_OK && in_order ? MR_EXIT_OK : MR_EXIT_FAILED;
+}
+
+void mr_serve_leave(int exit_status)
+{
+    if (left_behind)
+        _exit(exit_status);
+}
+
+static mr_status run_gateway(const struct mr_config *config, int listen_fd)
+{
+    struct mr_config for_gateway = *config; /* what it may take of the grace is what stands before the cut */
+    struct mr_gateway_options options = {
+        .config = &for_gateway,
+        .clock = &mr_system_clock,
+        .actors = crew.actors,
+        .actor_count = crew.count,
+        .version = MR_VERSION,
+        .listen_fd = listen_fd,
+        .on_listening = on_listening,
+        .argument = &for_gateway,
+    };
+    mr_status status;
+
+    for_gateway.shutdown_grace = mr_shutdown_plan(config->shutdown_grace).cut_ms;
+    status = mr_gateway_run(&options);
+    mr_signals_listen_alone();
+    return status;
+}
+
+/* Whether the gateway left because its time was over, and not because everything was answered. */
+static bool is_overdue(const struct mr_config *config)
+{
+    int64_t begun_ms = mr_shutdown_begun_ms();
+
+    return begun_ms != INT64_MAX && mr_mono_ms(&mr_system_clock) - begun_ms >= mr_shutdown_plan(config->shutdown_grace).cut_ms;
 }
 
 static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd)
 {
-    struct mr_crew crew = {.count = 0};
-    struct mr_tier tier = {.scheduler = NULL};
-    struct mr_config shown = *config;
-    bool refused;
     mr_status status = mr_crew_start_api(&crew, config);
+    bool good;
 
     if (status == MR_OK && zone != NULL)
         status = mr_tier_start(&tier, config, zone, -1);
-    if (status == MR_OK) {
-        struct mr_gateway_options options = {
-            .config = config,
-            .clock = &mr_system_clock,
-            .actors = crew.actors,
-            .actor_count = crew.count,
-            .version = MR_VERSION,
-            .listen_fd = listen_fd,
-            .on_listening = say_listening,
-            .argument = &shown,
-        };
-
-        status = mr_gateway_run(&options);
-    } else {
+    if (status == MR_OK)
+        status = run_gateway(config, listen_fd);
+    else
         close(listen_fd);
-    }
-    refused = mr_crew_is_refused(&crew) || mr_tier_is_refused(&tier);
-    stop(&crew, &tier);
-    return told(status, refused);
+    good = !mr_crew_is_refused(&crew) && !mr_tier_is_refused(&tier) && !is_overdue(config);
+    return told(status, stop(config) && good);
 }
 
 static bool set_up(const struct mr_config *config)
@@ -116,7 +159,10 @@ static bool set_up(const struct mr_config *config)
     if (sodium_init() < 0)
         return false;
     mr_mailbox_setup();
-    return migrate(config);
+    if (!migrate(config))
+        return false;
+    mr_signals_hold(config->shutdown_grace);
+    return true;
 }
 
 int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
@@ -129,24 +175,7 @@ int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
     return run_api(config, zone, listen_fd);
 }
 
-/* ---- The scheduler has no event loop of its own to hear signals with ---- */
-
-static void on_second_signal(int signal)
-{
-    _exit(128 + signal);
-}
-
-static void wait_for_signal(const sigset_t *set)
-{
-    int got = 0;
-
-    while (sigwait(set, &got) != 0) {
-    }
-    signal(SIGTERM, on_second_signal);
-    signal(SIGINT, on_second_signal);
-    pthread_sigmask(SIG_UNBLOCK, set, NULL);
-    mr_log(MR_LOG_INFO, "draining", mr_log_int("signal", got));
-}
+/* ---- The scheduler ---- */
 
 /* Two schedulers on one machine can do without a pulse of the second better than without the second. */
 static int open_pulse(const struct mr_config *config)
@@ -161,26 +190,20 @@ static int open_pulse(const struct mr_config *config)
 
 int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zone)
 {
-    struct mr_crew none = {.count = 0};
-    struct mr_tier tier = {.scheduler = NULL};
-    bool refused;
     mr_status status;
-    sigset_t set;
+    bool good;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
     mr_metrics_setup("S", "scheduler", config->metrics_emf);
     if (!set_up(config))
         return MR_EXIT_FAILED;
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
     status = mr_tier_start(&tier, config, zone, open_pulse(config));
     if (status == MR_OK) {
+        mr_signals_listen(ask_tier_to_stop, &tier);
         mr_log(MR_LOG_INFO, "scheduling", mr_log_text("timezone", config->schedule_timezone),
                mr_log_text("version", MR_VERSION));
-        wait_for_signal(&set);
+        mr_signals_await();
+        mr_log(MR_LOG_INFO, "draining");
     }
-    refused = mr_tier_is_refused(&tier);
-    stop(&none, &tier);
-    return told(status, refused);
+    good = !mr_tier_is_refused(&tier);
+    return told(status, stop(config) && good);
 }

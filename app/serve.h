@@ -18,4 +18,10 @@ int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone);
 /* The scheduler and its jobs, without a port. */
 int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zone);
 
+/*
+ * Ends the process right here when one of the two had to leave a thread behind that did not end in time: that thread still
+ * uses the configuration and the zone. To be called before those go.
+ */
+void mr_serve_leave(int exit_status);
+
 #endif

@@ -22,16 +22,21 @@ mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, co
     return mr_scheduler_start(&self->scheduler, &self->options);
 }
 
-/*
- * The actors are asked first, so that they end side by side; the scheduler reads their figures, so it ends before they do;
- * they may owe it an answer, so its mailbox outlives them.
- */
-void mr_tier_stop(struct mr_tier *self)
+void mr_tier_ask_to_stop(struct mr_tier *self)
 {
     mr_crew_ask_to_stop(&self->crew);
-    mr_scheduler_stop(self->scheduler);
-    mr_crew_stop(&self->crew);
+    if (self->scheduler != NULL)
+        mr_scheduler_ask_to_stop(self->scheduler);
+}
+
+/* The scheduler reads the actors' figures, so it ends before they do; they may owe it an answer, so its mailbox outlives them. */
+bool mr_tier_stop_by(struct mr_tier *self, int64_t deadline_ms)
+{
+    mr_crew_ask_to_stop(&self->crew);
+    if (!mr_scheduler_stop_by(self->scheduler, deadline_ms) || !mr_crew_stop_by(&self->crew, deadline_ms))
+        return false;
     mr_scheduler_destroy(&self->scheduler);
+    return true;
 }
 
 bool mr_tier_is_refused(const struct mr_tier *self)

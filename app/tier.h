@@ -16,12 +16,15 @@ struct mr_tier {
     struct mr_scheduler *scheduler;
 };
 
-/* Whatever comes of it, mr_tier_stop takes it apart. `pulse_fd` goes over to the scheduler; -1: none. */
+/* Whatever comes of it, mr_tier_stop_by takes it apart. `pulse_fd` goes over to the scheduler; -1: none. */
 mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, const struct mr_zone *zone,
                         int pulse_fd) MR_WARN_UNUSED;
 
-/* Runs under way are given back after the chunk in hand. */
-void mr_tier_stop(struct mr_tier *self);
+/* Runs under way are given back after the chunk in hand. Async-signal-safe. */
+void mr_tier_ask_to_stop(struct mr_tier *self);
+
+/* Waits for that until `deadline_ms` (monotonic) at most. False: some of it still runs and is left; it may be called again. */
+bool mr_tier_stop_by(struct mr_tier *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 bool mr_tier_is_refused(const struct mr_tier *self);
 

@@ -312,6 +312,8 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
 {
     struct mr_slice raw;
 
+    if (http == NULL && (field->from == MR_QUERY || field->from == MR_HEADER || field->from == MR_IF_MATCH))
+        return MR_OK; /* the head of an upload is gone when its last part has come */
     switch (field->from) {
     case MR_BODY: read_body_field(self, i, field); break;
     case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;

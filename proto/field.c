@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "proto/timestamp.h"
+#include "proto/username.h"
 #include "proto/uuid.h"
 
 static const struct {
@@ -143,6 +144,15 @@ static bool is_choice(const char *choices, struct mr_slice text)
     return false;
 }
 
+static bool is_username(struct mr_slice text, struct mr_problem *problem)
+{
+    uint32_t refused = mr_username_refused(text);
+
+    mr_problem_set(problem, "invisible",
+                   "must not hold control, invisible or direction characters, or space at its ends: U+%04" PRIX32, refused);
+    return refused == 0;
+}
+
 static bool check_format(const struct mr_field *field, struct mr_slice text, struct mr_problem *problem)
 {
     switch (field->format) {
@@ -150,6 +160,7 @@ static bool check_format(const struct mr_field *field, struct mr_slice text, str
         mr_problem_set(problem, "choice", "must be one of %s", field->choices);
         return is_choice(field->choices, text);
     case MR_FORMAT_EMAIL: mr_problem_set(problem, "email", "must be a valid email address"); return is_email(text);
+    case MR_FORMAT_USERNAME: return is_username(text, problem);
     case MR_FORMAT_CODE:
         mr_problem_set(problem, "format", "may hold only A-Z, 0-9, _ and -");
         return all_of(text, "_-", false, true);

@@ -1,19 +1,21 @@
 #include "runtime/actor.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "runtime/answer.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
+#include "runtime/shutdown.h"
 
 /* Longest sleeps while the database is away; an attempt to reach it has pauses of its own. */
 enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, WAKE_MARGIN_MS = 200 };
+
+/* A deadline that does not come: what a timespec holds on every platform. */
+#define NEVER_MS ((int64_t)INT32_MAX * 1000)
 
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
 {
@@ -84,7 +86,7 @@ static unsigned key_fields(enum mr_op op, const struct mr_value *values, int out
     const struct mr_traits *traits = mr_op_info(op)->traits;
     unsigned count = 0;
 
-    for (int i = 0; traits->idempotent && traits->fields[i].name != NULL; i++)
+    for (int i = 0; traits->idempotent && count < 2 && traits->fields[i].name != NULL; i++)
         if (traits->fields[i].from == MR_TOKEN_USER || (traits->fields[i].from == MR_HEADER && values[i].present))
             out[count++] = i;
     if (count == 2)
@@ -136,7 +138,7 @@ const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value
 
 /* ---- The work ---- */
 
-static void answer_group(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
 
@@ -146,7 +148,7 @@ static void answer_group(struct mr_actor *self, struct mr_message *const *messag
         mr_answer_by_sql(self, messages, count);
     for (unsigned i = 0; i < count; i++)
         if (!messages[i]->answered) {
-            mr_log(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
+            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
             mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
         }
     if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
@@ -165,8 +167,10 @@ static void answer_next_batch(struct mr_actor *self)
     for (unsigned done = 0; done < count;) {
         unsigned most = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
         unsigned group = mr_plan_group(batch + done, count - done, most != 0 ? most : MR_PLAN_MAX);
+        unsigned in_time = mr_queue_drop_late(self, batch + done, group);
 
-        answer_group(self, batch + done, group);
+        if (in_time > 0 && !mr_shutdown_is_cut())
+            answer_group(self, batch + done, in_time);
         done += group;
     }
 }
@@ -177,14 +181,11 @@ static void answer_next_batch(struct mr_actor *self)
  */
 static void note_refusal(struct mr_actor *self)
 {
-    static atomic_flag told = ATOMIC_FLAG_INIT; /* one for the process: a second signal would end it at once */
-
     if (!mr_db_is_refused(self->db) || atomic_exchange(&self->stats.refused, true))
         return;
     mr_log(MR_LOG_ERROR, "the database refuses user or password", mr_log_text("actor", self->name),
            mr_log_text("reason", mr_db_last_error(self->db)->message));
-    if (!atomic_flag_test_and_set(&told))
-        kill(getpid(), SIGTERM);
+    mr_shutdown_request();
 }
 
 static void note_connection(struct mr_actor *self)
@@ -195,10 +196,10 @@ static void note_connection(struct mr_actor *self)
     if (up == atomic_exchange(&self->stats.connected, up))
         return;
     if (up)
-        mr_log(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
+        mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
     else
-        mr_log(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
-               mr_log_text("reason", mr_db_last_error(self->db)->message));
+        mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
+                       mr_log_text("reason", mr_db_last_error(self->db)->message));
     mr_metric_add(MR_METRIC_db_lost, !up);
 }
 
@@ -267,7 +268,7 @@ static void work(struct mr_actor *self)
     mr_status status;
 
     mr_queue_sweep(self);
-    if (!wake_up(self))
+    if (mr_shutdown_is_cut() || !wake_up(self))
         return;
     status = mr_db_connect(self->db);
     note_connection(self);
@@ -430,15 +431,22 @@ void mr_actor_ask_to_stop(struct mr_actor *self)
     mr_thread_ask_to_end(self->thread);
 }
 
-void mr_actor_stop(struct mr_actor **self)
+bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms)
 {
     struct mr_actor *actor = *self;
 
     if (actor == NULL)
-        return;
-    mr_thread_stop(&actor->thread);
+        return true;
+    if (!mr_thread_stop_by(&actor->thread, deadline_ms))
+        return false;
     mr_log(MR_LOG_INFO, "actor stopped", mr_log_text("actor", actor->name), mr_log_int("messages", actor->stats.messages),
            mr_log_int("batches", actor->stats.batches), mr_log_int("expired", actor->stats.expired));
     destroy(actor);
     *self = NULL;
+    return true;
+}
+
+void mr_actor_stop(struct mr_actor **self)
+{
+    (void)!mr_actor_stop_by(self, NEVER_MS);
 }

@@ -91,11 +91,14 @@ struct mr_actor {
 mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
                          const struct mr_config *config, const struct mr_clock *clock) MR_WARN_UNUSED;
 
-/* Asks the thread to end after the batch at hand, without waiting for that. */
+/* Asks the thread to end after the batch at hand, without waiting for that. Async-signal-safe. */
 void mr_actor_ask_to_stop(struct mr_actor *self);
 
 /* Ends the thread after the batch at hand, logs its figures and frees it. Accepts NULL. */
 void mr_actor_stop(struct mr_actor **self);
+
+/* As mr_actor_stop, but waits until `deadline_ms` (monotonic) at most. False: its thread still runs, and nothing is freed. */
+bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /* Whether some op of the map belongs to this actor and lane. */
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane);

@@ -4,7 +4,9 @@
 
 #include "runtime/log.h"
 #include "runtime/plan.h"
+#include "runtime/queue.h"
 #include "runtime/rows.h"
+#include "runtime/shutdown.h"
 
 static void send_reply(struct mr_actor *self, struct mr_message *message, enum mr_kind kind, const struct mr_buf *payload)
 {
@@ -15,12 +17,19 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
         .payload = {payload->data, payload->len},
     };
 
-    message->answered = true;
+    mr_status status = MR_NO_MEMORY;
+
     mr_buf_clear(&self->frame, SIZE_MAX);
-    if (payload->failed || mr_envelope_encode(&self->frame, &reply) != MR_OK ||
-        mr_mailbox_send(self->mailbox, message->parcel.from, self->frame.data, self->frame.len) != MR_OK)
-        mr_log(MR_LOG_ERROR, "reply lost", mr_log_text("actor", self->name),
-               mr_log_text("op", mr_op_info(message->envelope.op)->name));
+    if (!payload->failed)
+        status = mr_envelope_encode(&self->frame, &reply);
+    if (status == MR_OK)
+        status = mr_mailbox_send(self->mailbox, message->parcel.from, self->frame.data, self->frame.len);
+    message->answered = true;
+    if (status == MR_NO_MEMORY && kind == MR_REPLY) /* an error is much smaller */
+        mr_answer_error(self, message, MR_NO_MEMORY, NULL, NULL, NULL);
+    else if (status != MR_OK && !mr_shutdown_is_cut()) /* who is cut short has nobody to answer */
+        mr_log_bounded(MR_LOG_ERROR, "reply lost", mr_log_text("actor", self->name),
+                       mr_log_text("op", mr_op_info(message->envelope.op)->name));
 }
 
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
@@ -73,9 +82,9 @@ void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status
 
     if (mr_status_http(status) < 500)
         return;
-    mr_log(MR_LOG_ERROR, "statement failed", mr_log_text("actor", self->name), mr_log_text("statement", statement),
-           mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", error->sqlstate),
-           mr_log_text("reason", error->message), mr_log_int("messages", count));
+    mr_log_bounded(MR_LOG_ERROR, "statement failed", mr_log_text("actor", self->name), mr_log_text("statement", statement),
+                   mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", error->sqlstate),
+                   mr_log_text("reason", error->message), mr_log_int("messages", count));
 }
 
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
@@ -149,7 +158,7 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
     mr_buf_clear(&self->body, SIZE_MAX);
     mr_reply_begin(&self->body, &row.head);
     if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
-        mr_log(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
+        mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
         mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
         return;
     }
@@ -177,7 +186,7 @@ static const char *statement_of(const struct mr_message *message)
     return message->variant != NULL ? message->variant->statement : mr_op_info(message->envelope.op)->name;
 }
 
-static void answer_batch(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+static void answer_batch(struct mr_actor *self, struct mr_message **messages, unsigned count);
 
 /*
  * A statement looks before it writes, so a broken integrity rule (class 23) means that somebody else was faster: the
@@ -192,7 +201,7 @@ static bool is_lost_race(const struct mr_db_error *error, struct mr_message *mes
 }
 
 /* The server refused the batch: find the message to blame, or blame them all when that cannot help. */
-static void answer_refused(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_status status)
+static void answer_refused(struct mr_actor *self, struct mr_message **messages, unsigned count, mr_status status)
 {
     const struct mr_db_error *error = mr_db_last_error(self->db);
 
@@ -207,12 +216,16 @@ static void answer_refused(struct mr_actor *self, struct mr_message *const *mess
     answer_batch(self, messages + count / 2, count - count / 2);
 }
 
-static void answer_batch(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+static void answer_batch(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_traits *traits = mr_op_info(messages[0]->envelope.op)->traits;
-    mr_status status = bind(self, messages, count);
     mr_rows *rows = NULL;
+    mr_status status;
 
+    count = mr_queue_drop_late(self, messages, count);
+    if (count == 0)
+        return;
+    status = bind(self, messages, count);
     if (status != MR_OK) {
         answer_all(self, messages, count, status);
         return;
@@ -242,7 +255,7 @@ static unsigned unanswered(struct mr_message *const *messages, unsigned count, s
  * ordinal out; a second statement has a snapshot in which the winner is there. One that still says nothing
  * is a fault of the statement.
  */
-void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     struct mr_message *rest[MR_PLAN_MAX];
     unsigned left;
@@ -254,8 +267,8 @@ void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages,
     answer_batch(self, rest, left);
     left = unanswered(messages, count, rest);
     if (left > 0) {
-        mr_log(MR_LOG_ERROR, "statement left messages unanswered", mr_log_text("statement", statement_of(rest[0])),
-               mr_log_int("messages", left));
+        mr_log_bounded(MR_LOG_ERROR, "statement left messages unanswered", mr_log_text("statement", statement_of(rest[0])),
+                       mr_log_int("messages", left));
         answer_all(self, rest, left, MR_INTERNAL);
     }
 }

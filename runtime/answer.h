@@ -11,8 +11,11 @@
 
 #include "runtime/actor.h"
 
-/* Answers messages of one op and variant with the named statement of that op. */
-void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+/*
+ * Answers messages of one op and variant with the named statement of that op. Those whose deadline passes before a statement
+ * is sent are dropped; the order of `messages` may change.
+ */
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message **messages, unsigned count);
 
 /* Answers one message with an error. `field`, `code` and `text` may be NULL. */
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,

@@ -3,10 +3,26 @@
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, IDLE_TIMEOUT_MS = 60000, LOOK_MS = 100, CANCEL_MS = 2000 };
+#include "runtime/shutdown.h"
+
+/*
+ * LATE_MS: how long past the deadline the server's own word is waited for: it ends the statement at the deadline, and a
+ * connection that says so is a good one. SLACK_MS: a limit of the server's that is later by no more is left as it is.
+ */
+enum {
+    BACKOFF_LEAST_MS = 50,
+    BACKOFF_MOST_MS = 1000,
+    IDLE_TIMEOUT_MS = 60000,
+    LOOK_MS = 100,
+    CANCEL_MS = 2000,
+    LATE_MS = 500,
+    SLACK_MS = 250
+};
 
 /* Object identifiers of the result types that are understood (pg_type.dat). */
 /* clang-format off */
@@ -20,7 +36,9 @@ struct mr_db {
     PGconn *conn; /* NULL: down */
     int64_t backoff_ms;
     int64_t next_attempt_ms;
+    int64_t timeout_ms; /* statement_timeout as the server has it; 0: none */
     bool notified;
+    bool cut; /* the end of the process has cancelled what was at work here (runtime/shutdown.h) */
     struct mr_db_error error;
 };
 
@@ -71,13 +89,76 @@ static mr_status fail_late(mr_db *self)
     return MR_TIMEOUT;
 }
 
+static mr_status fail_wait(mr_db *self, int64_t deadline_ms)
+{
+    if (now_ms(self) >= deadline_ms)
+        return fail_late(self);
+    return fail_lost(self, mr_shutdown_is_cut() ? "the process ends" : PQerrorMessage(self->conn));
+}
+
+/* ---- Cancelling: libpq's own function connects and waits without a limit, so a thread of its own does that ---- */
+
+static void *send_cancel(void *argument)
+{
+    PGcancel *order = argument;
+    char ignored[256];
+
+    PQcancel(order, ignored, sizeof ignored);
+    PQfreeCancel(order);
+    return NULL;
+}
+
+/* Asks the server to end the statement at work, and does not wait: its result tells whether it did. */
+static void cancel(mr_db *self)
+{
+    PGcancel *order = PQgetCancel(self->conn);
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigset_t before;
+    pthread_t thread;
+
+    if (order == NULL)
+        return;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, &attributes, send_cancel, order) != 0)
+        PQfreeCancel(order);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+}
+
+/* ---- Waiting ---- */
+
+static int64_t left_ms(const mr_db *self, int64_t deadline_ms)
+{
+    int64_t left = deadline_ms - now_ms(self);
+    int64_t left_to_process = mr_shutdown_is_cut() ? mr_shutdown_limit_ms() - mr_mono_ms(&mr_system_clock) : INT64_MAX;
+
+    return left < left_to_process ? left : left_to_process;
+}
+
+/* The end of the process cancels a statement at work, once, and gives up a connection that does not stand yet. */
+static bool cut_short(mr_db *self)
+{
+    self->cut = true;
+    if (PQstatus(self->conn) != CONNECTION_OK)
+        return false;
+    cancel(self);
+    return true;
+}
+
 /* Waits for the socket; false when the deadline passes first. The descriptor is asked for each time: it can change while connecting. */
 static bool wait_socket(mr_db *self, short events, int64_t deadline_ms)
 {
-    struct pollfd item = {.fd = PQsocket(self->conn), .events = events};
-    int64_t left = deadline_ms - now_ms(self);
+    struct pollfd items[2] = {{.fd = PQsocket(self->conn), .events = events},
+                              {.fd = self->cut ? -1 : mr_shutdown_cut_fd(), .events = POLLIN}};
+    int64_t left = left_ms(self, deadline_ms);
 
-    return left > 0 && (poll(&item, 1, (int)(left < INT32_MAX ? left : INT32_MAX)) >= 0 || errno == EINTR);
+    if (left <= 0 || (poll(items, 2, (int)(left < INT32_MAX ? left : INT32_MAX)) < 0 && errno != EINTR))
+        return false;
+    return items[1].revents == 0 || cut_short(self);
 }
 
 static bool finish_connect(mr_db *self, int64_t deadline_ms)
@@ -123,39 +204,52 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
     bool rerun = false;
     mr_status status;
 
+    if (sqlstate == NULL && PQstatus(self->conn) == CONNECTION_OK)
+        return fail(self, MR_NO_MEMORY, false, false, "", PQresultErrorMessage(result)); /* libpq's own, with the rows lost */
     if (sqlstate == NULL)
         return fail(self, MR_UNAVAILABLE, true, false, "08006", PQresultErrorMessage(result));
     status = mr_status_from_sqlstate(sqlstate, &rerun);
     return fail(self, status, false, rerun, sqlstate, message != NULL ? message : "");
 }
 
+/* The last good result is kept, the first bad one decides; what only followed a bad one says nothing. */
+static mr_status weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept)
+{
+    ExecStatusType kind = PQresultStatus(result);
+
+    if (kind == PGRES_TUPLES_OK || kind == PGRES_COMMAND_OK || kind == PGRES_EMPTY_QUERY) {
+        PQclear(*kept);
+        *kept = result;
+        return status;
+    }
+    if (!is_good(result) && kind != PGRES_PIPELINE_ABORTED && status == MR_OK)
+        status = fail_result(self, result);
+    PQclear(result);
+    return status;
+}
+
 /*
- * Takes every result of what was sent: the last good one is kept, the first bad one decides. A connection
- * that went down meanwhile is dropped; the error then says `lost`, whatever the server's last words were.
+ * Takes every result of what was sent. In pipeline mode each statement's results end with a NULL, and the whole with the
+ * synchronization point. A connection that went down meanwhile is dropped; the error then says `lost`, whatever the server's
+ * last words were.
  */
 static mr_status take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
 {
+    bool pipeline = PQpipelineStatus(self->conn) != PQ_PIPELINE_OFF;
     PGresult *kept = NULL;
     mr_status status = MR_OK;
 
-    for (;;) {
+    for (bool synced = false; !synced && PQstatus(self->conn) == CONNECTION_OK;) {
         PGresult *result;
 
         if (!await_result(self, deadline_ms)) {
             PQclear(kept);
-            return now_ms(self) >= deadline_ms ? fail_late(self) : fail_lost(self, PQerrorMessage(self->conn));
+            return fail_wait(self, deadline_ms);
         }
         result = PQgetResult(self->conn);
-        if (result == NULL)
-            break;
-        if (is_good(result)) {
-            PQclear(kept);
-            kept = result;
-            continue;
-        }
-        if (status == MR_OK)
-            status = fail_result(self, result);
-        PQclear(result);
+        synced = pipeline ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : result == NULL;
+        if (result != NULL)
+            status = weigh(self, status, result, &kept);
     }
     if (PQstatus(self->conn) == CONNECTION_BAD) {
         if (status == MR_OK)
@@ -169,6 +263,23 @@ static mr_status take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
     }
     *out = kept;
     return MR_OK;
+}
+
+/* Takes what a pipeline has to say and leaves pipeline mode. */
+static mr_status end_pipeline(mr_db *self, int64_t deadline_ms, PGresult **out)
+{
+    mr_status status;
+
+    if (PQpipelineSync(self->conn) != 1)
+        return fail_lost(self, PQerrorMessage(self->conn));
+    status = take_results(self, deadline_ms, out);
+    if (self->conn == NULL || PQexitPipelineMode(self->conn) == 1)
+        return status;
+    if (status == MR_OK && out != NULL) {
+        PQclear(*out);
+        *out = NULL;
+    }
+    return fail_lost(self, PQerrorMessage(self->conn));
 }
 
 static bool send_prepares(mr_db *self)
@@ -185,36 +296,29 @@ static bool send_prepares(mr_db *self)
         if (!PQsendQueryParams(self->conn, listen, 0, NULL, NULL, NULL, NULL, 0))
             return false;
     }
-    return PQpipelineSync(self->conn) == 1;
+    return true;
 }
 
-/* In pipeline mode each statement's results end with a NULL, and the whole with the synchronization point. */
 static mr_status prepare_all(mr_db *self, int64_t deadline_ms)
 {
-    mr_status status = MR_OK;
+    mr_status status;
 
     if (self->statements == NULL || self->statements[0] == NULL)
         return MR_OK;
     if (!send_prepares(self))
         return fail_lost(self, PQerrorMessage(self->conn));
-    for (bool synced = false; !synced;) {
-        PGresult *result;
-
-        if (!await_result(self, deadline_ms))
-            return fail_lost(self, "no answer in time");
-        result = PQgetResult(self->conn);
-        synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
-        if (result != NULL && !is_good(result) && PQresultStatus(result) != PGRES_PIPELINE_ABORTED && status == MR_OK)
-            status = fail_result(self, result);
-        PQclear(result);
-        if (PQstatus(self->conn) == CONNECTION_BAD)
-            return fail_lost(self, PQerrorMessage(self->conn));
-    }
-    if (status == MR_OK && !PQexitPipelineMode(self->conn))
-        return fail_lost(self, PQerrorMessage(self->conn));
+    status = end_pipeline(self, deadline_ms, NULL);
     if (status != MR_OK)
         drop(self);
     return status;
+}
+
+/* What the server allows a statement unless its deadline is nearer; 0: no limit. */
+static int64_t usual_timeout(const struct mr_db_options *options)
+{
+    if (!options->set_wise)
+        return 0;
+    return options->statement_timeout != 0 ? options->statement_timeout : options->config->request_timeout;
 }
 
 /* What every set-wise statement relies on: a plan made for an empty table must not outlive its growth. */
@@ -223,11 +327,8 @@ static void server_options(char *out, size_t room, const struct mr_db_options *o
     static const char planner[] = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off"
                                   " -c enable_mergejoin=off -c jit=off";
 
-    int64_t statement_timeout = options->statement_timeout != 0 ? options->statement_timeout : options->config->request_timeout;
-
     snprintf(out, room, "-c statement_timeout=%lld -c lock_timeout=%lld -c idle_in_transaction_session_timeout=%lld%s",
-             options->set_wise ? (long long)statement_timeout : 0LL,
-             options->set_wise ? (long long)options->config->db_lock_timeout : 0LL,
+             (long long)usual_timeout(options), options->set_wise ? (long long)options->config->db_lock_timeout : 0LL,
              options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS,
              options->set_wise ? planner : "");
 }
@@ -279,6 +380,9 @@ static mr_status attempt(mr_db *self)
 {
     int64_t deadline_ms = now_ms(self) + self->options.config->db_connect_timeout;
 
+    if (mr_shutdown_is_cut())
+        return fail(self, MR_UNAVAILABLE, true, false, "", "the process ends");
+    self->cut = false;
     self->conn = start_connect(&self->options);
     if (self->conn == NULL)
         return fail(self, MR_NO_MEMORY, true, false, "", "out of memory");
@@ -287,6 +391,7 @@ static mr_status attempt(mr_db *self)
     if (PQstatus(self->conn) == CONNECTION_BAD || !finish_connect(self, deadline_ms) || PQsetnonblocking(self->conn, 1) != 0)
         return fail_connect(self, now_ms(self) >= deadline_ms);
     PQsetErrorVerbosity(self->conn, PQERRORS_DEFAULT);
+    self->timeout_ms = usual_timeout(&self->options);
     return prepare_all(self, deadline_ms);
 }
 
@@ -376,24 +481,80 @@ bool mr_db_notified(mr_db *self)
     return notified;
 }
 
-mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms, mr_rows **out)
+/* ---- Statements ---- */
+
+/* What comes after the cut is not cancelled once more; it has less time. */
+static mr_status begin(mr_db *self, int64_t deadline_ms)
+{
+    if (self->conn == NULL)
+        return MR_UNAVAILABLE;
+    if (left_ms(self, deadline_ms) <= 0)
+        return fail(self, MR_TIMEOUT, false, false, "", "its deadline had passed before it was sent");
+    self->cut = mr_shutdown_is_cut();
+    return MR_OK;
+}
+
+/*
+ * The limit that the server should have for a statement with so much time; -1: the one it has will do. A limit that is a
+ * little early or late is left alone, since a change costs more than a quick statement.
+ */
+static int64_t timeout_to_set(const mr_db *self, int64_t left)
+{
+    int64_t usual = usual_timeout(&self->options);
+    int64_t wanted = left < usual ? left : usual;
+
+    if (usual == 0 ||
+        (self->timeout_ms != 0 && self->timeout_ms <= wanted + SLACK_MS && self->timeout_ms >= wanted - wanted / 8))
+        return -1;
+    return wanted;
+}
+
+static bool send_run(mr_db *self, const char *statement, const struct mr_params *params)
 {
     const char *values[MR_FIELDS_MAX];
     int lengths[MR_FIELDS_MAX];
     int formats[MR_FIELDS_MAX];
-    PGresult *result = NULL;
-    mr_status status;
 
-    if (self->conn == NULL)
-        return MR_UNAVAILABLE;
     for (unsigned i = 0; i < params->count; i++) {
         values[i] = params->arrays[i].bytes.data;
         lengths[i] = (int)params->arrays[i].bytes.len;
         formats[i] = 1;
     }
-    if (!PQsendQueryPrepared(self->conn, statement, (int)params->count, values, lengths, formats, 1))
+    return PQsendQueryPrepared(self->conn, statement, (int)params->count, values, lengths, formats, 1) == 1;
+}
+
+/* In the same round trip: the limit first. A failure of the statement rolls the limit back, too. */
+static mr_status run_limited(mr_db *self, const char *statement, const struct mr_params *params, int64_t timeout_ms,
+                             int64_t deadline_ms, PGresult **out)
+{
+    char sql[80];
+    mr_status status;
+
+    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)timeout_ms);
+    if (PQenterPipelineMode(self->conn) != 1 || PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+        !send_run(self, statement, params))
         return fail_lost(self, PQerrorMessage(self->conn));
-    status = take_results(self, deadline_ms, &result);
+    status = end_pipeline(self, deadline_ms, out);
+    if (status == MR_OK)
+        self->timeout_ms = timeout_ms;
+    return status;
+}
+
+mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms, mr_rows **out)
+{
+    PGresult *result = NULL;
+    mr_status status = begin(self, deadline_ms);
+    int64_t timeout_ms;
+
+    if (status != MR_OK)
+        return status;
+    timeout_ms = timeout_to_set(self, left_ms(self, deadline_ms));
+    if (timeout_ms >= 0)
+        status = run_limited(self, statement, params, timeout_ms, deadline_ms + LATE_MS, &result);
+    else if (send_run(self, statement, params))
+        status = take_results(self, deadline_ms + LATE_MS, &result);
+    else
+        status = fail_lost(self, PQerrorMessage(self->conn));
     if (status == MR_OK)
         *out = (mr_rows *)(void *)result;
     return status;
@@ -402,10 +563,10 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out)
 {
     PGresult *result = NULL;
-    mr_status status;
+    mr_status status = begin(self, deadline_ms);
 
-    if (self->conn == NULL)
-        return MR_UNAVAILABLE;
+    if (status != MR_OK)
+        return status;
     if (!PQsendQuery(self->conn, sql))
         return fail_lost(self, PQerrorMessage(self->conn));
     status = take_results(self, deadline_ms, out != NULL ? &result : NULL);
@@ -414,20 +575,24 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
     return status;
 }
 
-static void cancel(mr_db *self)
+/* Takes the server's limit away; the next mr_db_run sets it again. */
+static mr_status lift_timeout(mr_db *self)
 {
-    PGcancel *order = PQgetCancel(self->conn);
-    char ignored[256];
+    mr_status status = MR_OK;
 
-    if (order != NULL)
-        PQcancel(order, ignored, sizeof ignored);
-    PQfreeCancel(order);
+    if (self->timeout_ms != 0)
+        status = mr_db_exec(self, "SET statement_timeout = 0", now_ms(self) + CANCEL_MS, NULL);
+    if (status == MR_OK)
+        self->timeout_ms = 0;
+    return status;
 }
 
 mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument)
 {
-    if (self->conn == NULL)
-        return MR_UNAVAILABLE;
+    mr_status status = self->conn != NULL ? lift_timeout(self) : MR_UNAVAILABLE;
+
+    if (status != MR_OK)
+        return status;
     if (!PQsendQuery(self->conn, sql))
         return fail_lost(self, PQerrorMessage(self->conn));
     while (!await_result(self, now_ms(self) + LOOK_MS)) {

@@ -72,8 +72,9 @@ void mr_db_listen(mr_db *self);
 bool mr_db_notified(mr_db *self);
 
 /*
- * Runs a prepared statement and waits until `deadline_ms` (monotonic) at most. MR_OK: `out` holds the rows,
- * the caller's to free. Otherwise mr_db_last_error() tells more.
+ * Runs a prepared statement. The server ends it at `deadline_ms` (monotonic): MR_TIMEOUT, and the connection stays; so it is
+ * when the deadline has passed already, and then nothing is sent. A server that says nothing shortly after that loses the
+ * connection. MR_OK: `out` holds the rows, the caller's to free. Otherwise mr_db_last_error() tells more.
  */
 mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms,
                     mr_rows **out) MR_WARN_UNUSED;
@@ -82,7 +83,7 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
 /*
- * As mr_db_exec without rows and without a deadline, but cancels the statement once `is_over` (asked some times a second)
+ * As mr_db_exec without rows and without a deadline (the server's limit is lifted), but cancels the statement once `is_over` (asked some times a second)
  * says so; MR_TIMEOUT then.
  */
 mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;

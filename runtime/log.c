@@ -112,6 +112,20 @@ static void pretty_line(struct mr_buf *line, enum mr_log_level level, const char
     mr_buf_char(line, '\n');
 }
 
+bool mr_log_passes(struct mr_log_bound *self, int64_t *left_out)
+{
+    int64_t second = mr_mono_ms(&mr_system_clock) / 1000 + 1; /* never that of a zeroed struct */
+
+    if (atomic_exchange(&self->second, second) != second)
+        atomic_store(&self->written, 0);
+    if (atomic_fetch_add(&self->written, 1) >= MR_LOG_BURST) {
+        atomic_fetch_add(&self->left_out, 1);
+        return false;
+    }
+    *left_out = atomic_exchange(&self->left_out, 0);
+    return true;
+}
+
 void mr_log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields)
 {
     struct mr_buf line = {0};

@@ -7,6 +7,7 @@
 #ifndef MR_RUNTIME_LOG_H
 #define MR_RUNTIME_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +36,30 @@ struct mr_log_field {
 #define MR_LOG_FIRST(message, ...) message
 #define MR_LOG_REST(message, ...)  __VA_ARGS__ __VA_OPT__(, ){.name = NULL}
 /* clang-format on */
+
+/*
+ * As mr_log, for what can come with every message or statement while something is wrong: of each place in the code at most
+ * MR_LOG_BURST lines a second are written, and the next one says in `leftOut` how many were not.
+ */
+#define mr_log_bounded(level, message, ...)                                                             \
+    do {                                                                                                \
+        static struct mr_log_bound bound_;                                                              \
+        int64_t left_out_;                                                                              \
+        if (mr_log_wants(level) && mr_log_passes(&bound_, &left_out_))                                  \
+            mr_log(level, message, __VA_ARGS__, mr_log_int(left_out_ > 0 ? "leftOut" : "", left_out_)); \
+    } while (0)
+
+enum { MR_LOG_BURST = 20 };
+
+/* A zeroed struct has written nothing. Any thread. */
+struct mr_log_bound {
+    _Atomic int64_t second;
+    _Atomic int64_t written; /* in that second */
+    _Atomic int64_t left_out;
+};
+
+/* Whether one more line may be written; `left_out` then is how many were not since the last. */
+bool mr_log_passes(struct mr_log_bound *self, int64_t *left_out);
 
 /* Sets level and format; call once, before other threads exist. */
 void mr_log_setup(enum mr_log_level least, bool json);

@@ -2,8 +2,6 @@
 
 #include <assert.h>
 #include <czmq.h>
-#include <pthread.h>
-#include <signal.h>
 
 /*
  * ZeroMQ hands a message from one thread to the next inside its own lock-free queue, which a race detector
@@ -30,15 +28,6 @@ void __tsan_release(void *address);
 struct mr_mailbox {
     zsock_t *socket;
     void *handle; /* the same socket, for the functions of libzmq */
-};
-
-struct mr_thread {
-    const char *name;
-    mr_thread_main *body;
-    void *argument;
-    zactor_t *actor;
-    zsock_t *pipe; /* our end, inside the thread */
-    bool asked;    /* to end; the thread's own */
 };
 
 _Static_assert(sizeof(zmq_msg_t) == sizeof(((struct mr_parcel *)NULL)->frame), "a parcel holds one zmq_msg_t");
@@ -102,26 +91,53 @@ mr_status mr_mailbox_connect(mr_mailbox *self, const char *name)
     return zsock_connect(self->socket, "inproc://%s", name) == 0 ? MR_OK : MR_UNAVAILABLE;
 }
 
-/* ZeroMQ has taken the frame over when the send succeeds; otherwise it is still ours to close. */
-static bool send_frame(mr_mailbox *self, const void *data, size_t len, int flags)
+static bool fill(zmq_msg_t *frame, const void *data, size_t len)
 {
-    zmq_msg_t frame;
-
-    if (zmq_msg_init_size(&frame, len) != 0)
+    if (zmq_msg_init_size(frame, len) != 0)
         return false;
-    memcpy(zmq_msg_data(&frame), data, len);
-    HAND_OVER(zmq_msg_data(&frame));
-    if (zmq_msg_send(&frame, self->handle, flags | ZMQ_DONTWAIT) >= 0)
+    memcpy(zmq_msg_data(frame), data, len);
+    HAND_OVER(zmq_msg_data(frame));
+    return true;
+}
+
+/* ZeroMQ has taken the frame over when that succeeds; otherwise it is closed here. */
+static bool push(mr_mailbox *self, zmq_msg_t *frame, int flags)
+{
+    if (zmq_msg_send(frame, self->handle, flags | ZMQ_DONTWAIT) >= 0)
         return true;
-    zmq_msg_close(&frame);
+    zmq_msg_close(frame);
     return false;
 }
 
+/* Ends a message whose second frame was not taken: an empty frame needs no memory, and its receiver finds no envelope in it. */
+static void end_message(mr_mailbox *self)
+{
+    zmq_msg_t nothing;
+
+    zmq_msg_init(&nothing);
+    (void)push(self, &nothing, 0);
+}
+
+/* Both frames exist before the first is handed over: a socket must not stay in the middle of a message. */
 mr_status mr_mailbox_send(mr_mailbox *self, const char *to, const void *data, size_t len)
 {
-    if (!send_frame(self, to, strlen(to), ZMQ_SNDMORE))
-        return errno == ENOMEM ? MR_NO_MEMORY : MR_UNAVAILABLE;
-    return send_frame(self, data, len, 0) ? MR_OK : MR_NO_MEMORY;
+    zmq_msg_t name;
+    zmq_msg_t body;
+
+    if (!fill(&body, data, len))
+        return MR_NO_MEMORY;
+    if (!fill(&name, to, strlen(to))) {
+        zmq_msg_close(&body);
+        return MR_NO_MEMORY;
+    }
+    if (!push(self, &name, ZMQ_SNDMORE)) {
+        zmq_msg_close(&body);
+        return MR_UNAVAILABLE;
+    }
+    if (push(self, &body, 0))
+        return MR_OK;
+    end_message(self);
+    return MR_NO_MEMORY;
 }
 
 static bool take_sender(mr_mailbox *self, char from[MR_MAILBOX_NAME])
@@ -142,7 +158,7 @@ static bool take_sender(mr_mailbox *self, char from[MR_MAILBOX_NAME])
     return true;
 }
 
-/* A message is two frames, sender and bytes; ZeroMQ delivers both or none. */
+/* A message is two frames, sender and bytes; ZeroMQ delivers both or none, and receiving takes no memory. */
 bool mr_mailbox_take(mr_mailbox *self, struct mr_parcel *out)
 {
     if (!take_sender(self, out->from))
@@ -169,22 +185,17 @@ int mr_mailbox_fd(mr_mailbox *self)
     return (int)zsock_fd(self->socket);
 }
 
-/* Reads the pipe once it has something; what it said stays. */
-static bool read_pipe(mr_thread *self, bool readable)
+static bool is_set(const zmq_pollitem_t *items, int at)
 {
-    char *command = readable ? zstr_recv_nowait(self->pipe) : NULL;
-
-    self->asked = self->asked || (command != NULL && streq(command, "$TERM"));
-    zstr_free(&command);
-    return self->asked;
+    return at >= 0 && items[at].revents != 0;
 }
 
 struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int other_fd, int timeout_ms)
 {
-    struct mr_wake wake = {.stop = thread->asked};
+    struct mr_wake wake = {.stop = mr_thread_asked_to_end(thread, 0)};
     zmq_pollitem_t items[4] = {
         {.socket = self->handle, .events = ZMQ_POLLIN},
-        {.socket = zsock_resolve(thread->pipe), .events = ZMQ_POLLIN},
+        {.fd = mr_thread_end_fd(thread), .events = ZMQ_POLLIN},
     };
     int count = 2;
     int fd_at = fd >= 0 ? count++ : -1;
@@ -196,69 +207,9 @@ struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int 
         items[other_at] = (zmq_pollitem_t){.fd = other_fd, .events = ZMQ_POLLIN};
     if (zmq_poll(items, count, wake.stop ? 0 : timeout_ms) <= 0)
         return wake;
-    wake.mail = (items[0].revents & ZMQ_POLLIN) != 0;
-    wake.stop = read_pipe(thread, (items[1].revents & ZMQ_POLLIN) != 0);
-    wake.fd = fd_at >= 0 && items[fd_at].revents != 0;
-    wake.other_fd = other_at >= 0 && items[other_at].revents != 0;
+    wake.mail = is_set(items, 0);
+    wake.stop = mr_thread_asked_to_end(thread, 0);
+    wake.fd = is_set(items, fd_at);
+    wake.other_fd = is_set(items, other_at);
     return wake;
-}
-
-bool mr_thread_asked_to_end(mr_thread *self, int timeout_ms)
-{
-    zmq_pollitem_t item = {.socket = zsock_resolve(self->pipe), .events = ZMQ_POLLIN};
-
-    return self->asked || read_pipe(self, zmq_poll(&item, 1, timeout_ms) > 0);
-}
-
-/* Signals are for the main thread, which turns them into an orderly end. */
-static void run(zsock_t *pipe, void *argument)
-{
-    mr_thread *self = argument;
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
-    pthread_setname_np(pthread_self(), self->name);
-    self->pipe = pipe;
-    self->body(self, self->argument);
-    HAND_OVER(self);
-}
-
-mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument)
-{
-    mr_thread *self = calloc(1, sizeof *self);
-
-    if (self == NULL)
-        return NULL;
-    self->name = name;
-    self->body = body;
-    self->argument = argument;
-    self->actor = zactor_new(run, self);
-    if (self->actor == NULL) {
-        free(self);
-        return NULL;
-    }
-    TAKE_OVER(self);
-    return self;
-}
-
-void mr_thread_ready(mr_thread *self)
-{
-    HAND_OVER(self);
-    zsock_signal(self->pipe, 0);
-}
-
-void mr_thread_ask_to_end(mr_thread *self)
-{
-    zstr_send(self->actor, "$TERM");
-}
-
-void mr_thread_stop(mr_thread **self)
-{
-    if (*self == NULL)
-        return;
-    zactor_destroy(&(*self)->actor);
-    TAKE_OVER(*self);
-    free(*self);
-    *self = NULL;
 }

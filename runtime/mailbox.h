@@ -1,5 +1,5 @@
 /*
- * mailbox: where messages wait, and the thread that owns them. The only file that knows ZeroMQ.
+ * mailbox: where messages wait. The only file that knows ZeroMQ.
  *
  * Everyone who takes part has one mailbox of a unique name: the gateway, the scheduler, each actor. A
  * mailbox sends to the mailboxes it has connected to and to those that connected to it; what arrives says
@@ -15,11 +15,11 @@
 #include <stddef.h>
 
 #include "proto/status.h"
+#include "runtime/thread.h"
 
 enum { MR_MAILBOX_NAME = 32 };
 
 typedef struct mr_mailbox mr_mailbox;
-typedef struct mr_thread mr_thread;
 
 /* A message as it arrived. Not to be copied or moved; release it once. */
 struct mr_parcel {
@@ -39,7 +39,10 @@ void mr_mailbox_destroy(mr_mailbox **self);
 /* Makes the mailbox of that name, which has to exist, reachable from this one. */
 mr_status mr_mailbox_connect(mr_mailbox *self, const char *name) MR_WARN_UNUSED;
 
-/* Sends a copy of `data`. MR_UNAVAILABLE when there is no such mailbox, MR_NO_MEMORY. Never blocks. */
+/*
+ * Sends a copy of `data`, whole or, on failure, not at all. MR_UNAVAILABLE when there is no such mailbox, MR_NO_MEMORY.
+ * Never blocks.
+ */
 mr_status mr_mailbox_send(mr_mailbox *self, const char *to, const void *data, size_t len) MR_WARN_UNUSED;
 
 /* Takes the next message without waiting; false when there is none. */
@@ -65,24 +68,5 @@ struct mr_wake {
  * limit).
  */
 struct mr_wake mr_mailbox_wait(mr_mailbox *self, mr_thread *thread, int fd, int other_fd, int timeout_ms);
-
-/* ---- Threads, started and stopped synchronously ---- */
-
-/* Runs in the new thread. Has to call mr_thread_ready once, and to return soon after it was asked to end. */
-typedef void mr_thread_main(mr_thread *self, void *argument);
-
-/* Starts a thread and returns when it is ready. `argument` has to outlive it. NULL when memory is short. */
-mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument);
-
-void mr_thread_ready(mr_thread *self);
-
-/* Waits until the thread is asked to end, `timeout_ms` at most; whether it was. For the thread itself. */
-bool mr_thread_asked_to_end(mr_thread *self, int timeout_ms);
-
-/* Asks the thread to end and does not wait, so that several can do so side by side; mr_thread_stop waits. */
-void mr_thread_ask_to_end(mr_thread *self);
-
-/* Asks the thread to end and waits until it has. Accepts NULL. */
-void mr_thread_stop(mr_thread **self);
 
 #endif

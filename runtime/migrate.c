@@ -1,23 +1,14 @@
 #include "runtime/migrate.h"
 
-#include <sodium.h>
-#include <stdlib.h>
 #include <time.h>
 
+#include "runtime/ledger.h"
 #include "runtime/log.h"
 
-enum { CHECKSUM_TEXT = 2 * crypto_hash_sha256_BYTES + 1, PAUSE_MS = 100, STATEMENT_MS = 24 * 3600 * 1000 };
+enum { PAUSE_MS = 100, STATEMENT_MS = 24 * 3600 * 1000 };
 
 /* Any number will do as long as nobody else uses it: the bytes of "millrace". */
 #define LOCK_SQL "SELECT pg_advisory_lock(7883960444165051237)"
-
-#define TABLE_SQL                                                                                                           \
-    "CREATE TABLE IF NOT EXISTS schema_migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL," \
-    " applied_at timestamptz NOT NULL DEFAULT now())"
-
-#define APPLIED_SQL                                                                                            \
-    "SELECT version, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM " \
-    "schema_migration ORDER BY version"
 
 struct migrator {
     mr_db *db;
@@ -65,74 +56,35 @@ static mr_status connect(struct migrator *self, const struct mr_config *config, 
         told = true;
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
     }
-    return status == MR_OK ? MR_OK : refuse(self, status, "the database cannot be reached");
+    if (status != MR_OK)
+        return refuse(self, status, "the database cannot be reached");
+    return run(self, mr_ledger_pin_sql, NULL, "the search_path cannot be set");
 }
 
-static void checksum(char out[CHECKSUM_TEXT], const char *text)
+/* What is applied, NULL when nothing was ever recorded; refused when this binary may not work on it. */
+static mr_status read_applied(struct migrator *self, mr_rows **out)
 {
-    unsigned char hash[crypto_hash_sha256_BYTES];
+    mr_rows *exists = NULL;
+    const char *sql = NULL;
+    mr_status status = run(self, mr_ledger_exists_sql, &exists, "the database cannot be read");
 
-    crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
-    sodium_bin2hex(out, CHECKSUM_TEXT, hash, sizeof hash);
-}
-
-static int count_migrations(const struct mr_migration *migrations)
-{
-    int count = 0;
-
-    while (migrations[count].name != NULL)
-        count++;
-    return count;
-}
-
-static int version_of(const mr_rows *rows, unsigned row)
-{
-    struct mr_slice text = {"0", 1};
-
-    mr_rows_get(rows, row, 0, &text);
-    return (int)strtol(text.data, NULL, 10); /* libpq terminates its values */
-}
-
-/* What was applied has to be the beginning of what the binary knows, to the letter. */
-static mr_status check_history(struct migrator *self, const mr_rows *rows)
-{
-    int known = count_migrations(self->migrations);
-
-    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
-        int version = version_of(rows, row);
-        char expected[CHECKSUM_TEXT];
-        struct mr_slice applied = {"", 0};
-
-        if (version > known) {
-            mr_buf_printf(self->problem, "the database is at version %d, this binary knows versions up to %d; use a newer one",
-                          version_of(rows, mr_rows_count(rows) - 1), known);
-            return MR_CONFLICT;
-        }
-        if (version != (int)row + 1) {
-            mr_buf_printf(self->problem, "schema_migration has version %d where %u belongs", version, row + 1);
-            return MR_CONFLICT;
-        }
-        checksum(expected, self->migrations[version - 1].text);
-        mr_rows_get(rows, row, 1, &applied);
-        if (!mr_slice_is(applied, expected)) {
-            mr_buf_printf(self->problem, "migration %d was applied with another text than this binary's %s", version,
-                          self->migrations[version - 1].name);
-            return MR_CONFLICT;
-        }
-    }
-    return MR_OK;
+    if (status == MR_OK)
+        sql = mr_ledger_list_sql(exists);
+    if (sql != NULL)
+        status = run(self, sql, out, "the record of migrations cannot be read");
+    if (status == MR_OK && *out != NULL)
+        status = mr_ledger_check(*out, self->migrations, self->problem);
+    mr_rows_free(&exists);
+    return status;
 }
 
 /* The statements and the record of them, or neither. */
 static mr_status apply(struct migrator *self, const struct mr_migration *migration)
 {
     struct mr_buf sql = {0};
-    char hash[CHECKSUM_TEXT];
     mr_status status;
 
-    checksum(hash, migration->text);
-    mr_buf_printf(&sql, "BEGIN;\n%s\n;INSERT INTO schema_migration (version, name, checksum) VALUES (%d, '%s', '%s');COMMIT",
-                  migration->text, migration->version, migration->name, hash);
+    mr_ledger_apply_sql(&sql, migration);
     mr_buf_char(&sql, '\0');
     status = sql.failed ? MR_NO_MEMORY : run(self, sql.data, NULL, migration->name);
     if (status != MR_OK && mr_db_is_up(self->db))
@@ -141,11 +93,25 @@ static mr_status apply(struct migrator *self, const struct mr_migration *migrati
     return status;
 }
 
+static unsigned count(const struct mr_migration *migrations)
+{
+    unsigned found = 0;
+
+    while (migrations[found].name != NULL)
+        found++;
+    return found;
+}
+
 static mr_status apply_missing(struct migrator *self, unsigned done, unsigned *applied)
 {
+    unsigned known = count(self->migrations);
     mr_status status = MR_OK;
 
-    for (const struct mr_migration *m = self->migrations + done; m->name != NULL && status == MR_OK; m++) {
+    if (done > known)
+        mr_log(MR_LOG_INFO, "the database is newer than this binary, which still runs on it", mr_log_int("version", done),
+               mr_log_int("known", known));
+    for (const struct mr_migration *m = self->migrations + (done < known ? done : known); m->name != NULL && status == MR_OK;
+         m++) {
         status = apply(self, m);
         if (status == MR_OK) {
             ++*applied;
@@ -166,11 +132,9 @@ mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clo
     if (status == MR_OK)
         status = run(&self, LOCK_SQL, NULL, "the lock for migrations cannot be had");
     if (status == MR_OK)
-        status = run(&self, TABLE_SQL, NULL, "schema_migration cannot be made");
+        status = run(&self, mr_ledger_make_sql, NULL, "schema_migration cannot be made");
     if (status == MR_OK)
-        status = run(&self, APPLIED_SQL, &rows, "schema_migration cannot be read");
-    if (status == MR_OK)
-        status = check_history(&self, rows);
+        status = read_applied(&self, &rows);
     if (status == MR_OK)
         status = apply_missing(&self, mr_rows_count(rows), applied);
     mr_rows_free(&rows);
@@ -188,33 +152,27 @@ static void list(struct mr_buf *out, const struct mr_migration *migrations, cons
 {
     unsigned applied = rows != NULL ? mr_rows_count(rows) : 0;
 
-    for (unsigned i = 0; migrations[i].name != NULL; i++) {
-        struct mr_slice when = MR_SLICE("pending");
+    for (unsigned i = 0; i < applied; i++) {
+        struct mr_applied row = mr_ledger_row(rows, i);
 
-        if (i < applied)
-            mr_rows_get(rows, i, 2, &when);
-        mr_buf_printf(out, "%04d  %-40s  %.*s\n", migrations[i].version, migrations[i].name, (int)when.len, when.data);
+        mr_buf_printf(out, "%04d  %-40.*s  %.*s%s\n", row.version, (int)row.name.len, row.name.data, (int)row.when.len,
+                      row.when.data, i < count(migrations) ? "" : "  newer than this binary");
     }
+    for (unsigned i = applied; i < count(migrations); i++)
+        mr_buf_printf(out, "%04d  %-40s  pending\n", migrations[i].version, migrations[i].name);
 }
 
 mr_status mr_migrate_status(const struct mr_config *config, const struct mr_clock *clock, struct mr_buf *out,
                             struct mr_buf *problem)
 {
     struct migrator self = {.clock = clock, .migrations = mr_migrations, .problem = problem};
-    mr_rows *exists = NULL;
     mr_rows *rows = NULL;
-    struct mr_slice name;
     mr_status status = connect(&self, config, 0);
 
     if (status == MR_OK)
-        status = run(&self, "SELECT to_regclass('schema_migration')", &exists, "the database cannot be read");
-    if (status == MR_OK && mr_rows_get(exists, 0, 0, &name))
-        status = run(&self, APPLIED_SQL, &rows, "schema_migration cannot be read");
-    if (status == MR_OK && rows != NULL)
-        status = check_history(&self, rows);
+        status = read_applied(&self, &rows);
     if (status == MR_OK)
         list(out, mr_migrations, rows);
-    mr_rows_free(&exists);
     mr_rows_free(&rows);
     mr_db_destroy(&self.db);
     return status;

@@ -1,7 +1,7 @@
 /*
  * migrate: brings the schema of a database up to what this binary needs.
  *
- * Each migration is one transaction and is recorded with the SHA-256 of its text in schema_migration. An
+ * Each migration is one transaction and is recorded with the SHA-256 of its text (runtime/ledger.h says where). An
  * advisory lock lets one process at a time migrate; the others wait and find the work done.
  *
  * Thread: any; opens a connection of its own and closes it.
@@ -13,8 +13,8 @@
 
 /*
  * Applies what is missing. `patience_ms`: how long to wait for a database that does not answer yet. On failure
- * `problem` says what happened, in one line: the database cannot be reached, is newer than the binary, holds a
- * migration with another text, or refused a statement; nothing of the migration at fault has taken effect.
+ * `problem` says what happened, in one line: the database cannot be reached, is newer than the binary and does not
+ * allow it, holds a migration with another text, or refused a statement; nothing of the migration at fault has taken effect.
  */
 mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms, unsigned *applied,
                         struct mr_buf *problem) MR_WARN_UNUSED;
@@ -23,7 +23,10 @@ mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *c
 mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
                              const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;
 
-/* Appends a line for each migration: version, name, and when it was applied or "pending". Changes nothing. */
+/*
+ * Appends a line for each migration that the database has or the binary knows: version, name, and when it was applied or
+ * "pending". Changes nothing.
+ */
 mr_status mr_migrate_status(const struct mr_config *config, const struct mr_clock *clock, struct mr_buf *out,
                             struct mr_buf *problem) MR_WARN_UNUSED;
 

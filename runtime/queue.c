@@ -5,6 +5,7 @@
 #include "runtime/answer.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
+#include "runtime/plan.h"
 
 static struct mr_message *message_new(struct mr_actor *self)
 {
@@ -59,6 +60,26 @@ void mr_queue_sweep(struct mr_actor *self)
     self->last = link;
 }
 
+unsigned mr_queue_drop_late(struct mr_actor *self, struct mr_message **messages, unsigned count)
+{
+    struct mr_message *late[MR_PLAN_MAX];
+    int64_t now_ms = mr_wall_ms(self->clock);
+    unsigned in_time = 0;
+    unsigned dropped = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (messages[i]->envelope.deadline_ms > now_ms)
+            messages[in_time++] = messages[i];
+        else
+            late[dropped++] = messages[i];
+    for (unsigned i = 0; i < dropped; i++) {
+        messages[in_time + i] = late[i];
+        late[i]->answered = true;
+        note_expired(self);
+    }
+    return in_time;
+}
+
 /* False when the parcel is no request of this actor's; there is nobody who could be answered then. */
 static bool read_request(struct mr_actor *self, struct mr_message *message)
 {
@@ -78,7 +99,8 @@ static void receive(struct mr_actor *self, struct mr_message *message)
     message->lost_race = false;
     if (!read_request(self, message)) {
         atomic_fetch_add(&self->stats.malformed, 1);
-        mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name), mr_log_text("from", message->parcel.from));
+        mr_log_bounded(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name),
+                       mr_log_text("from", message->parcel.from));
         message_free(self, message);
         return;
     }

@@ -14,6 +14,12 @@ void mr_queue_take_mail(struct mr_actor *self);
 /* Takes out what is answered, and what nobody waits for any more: its deadline has passed. */
 void mr_queue_sweep(struct mr_actor *self);
 
+/*
+ * Drops those of `messages` (at most MR_PLAN_MAX) whose deadline has passed: they count as answered. Moves the others to the
+ * front, in their order; returns how many these are.
+ */
+unsigned mr_queue_drop_late(struct mr_actor *self, struct mr_message **messages, unsigned count);
+
 /* Frees all messages, also those kept for reuse. */
 void mr_queue_free(struct mr_actor *self);
 

@@ -115,14 +115,16 @@ mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct m
     struct mr_principal principal = {0};
     int64_t expires = 0;
     jwt_t *jwt = NULL;
+    int failure;
     bool good;
 
     if (token.len == 0 || token.len > MR_TOKEN_MAX || memchr(token.data, '\0', token.len) != NULL)
         return MR_UNAUTHORIZED;
     memcpy(text, token.data, token.len);
     text[token.len] = '\0';
-    if (jwt_decode(&jwt, text, (const unsigned char *)secret, (int)strlen(secret)) != 0)
-        return MR_UNAUTHORIZED;
+    failure = jwt_decode(&jwt, text, (const unsigned char *)secret, (int)strlen(secret));
+    if (failure != 0)
+        return failure == ENOMEM ? MR_NO_MEMORY : MR_UNAUTHORIZED;
     good = read_claims(jwt, &principal, &expires, now_s);
     jwt_free(jwt);
     if (!good)

@@ -22,8 +22,8 @@ mr_status scheduler_query(struct mr_scheduler *self, const char *statement, mr_r
         self->answered_ms = scheduler_now_ms(self);
         return MR_OK;
     }
-    mr_log(MR_LOG_ERROR, "statement failed", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
-           mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", mr_db_last_error(self->db)->sqlstate),
-           mr_log_text("reason", mr_db_last_error(self->db)->message));
+    mr_log_bounded(MR_LOG_ERROR, "statement failed", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
+                   mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", mr_db_last_error(self->db)->sqlstate),
+                   mr_log_text("reason", mr_db_last_error(self->db)->message));
     return status;
 }

@@ -1,6 +1,5 @@
 #include "scheduler/scheduler.h"
 
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "runtime/log.h"
 #include "runtime/metrics.h"
+#include "runtime/shutdown.h"
 #include "scheduler/internal.h"
 #include "scheduler/pulse.h"
 
@@ -43,7 +43,7 @@ static void note_refusal(struct mr_scheduler *self)
         return;
     mr_log(MR_LOG_ERROR, "the database refuses user or password", mr_log_text("actor", "scheduler"),
            mr_log_text("reason", mr_db_last_error(self->db)->message));
-    kill(getpid(), SIGTERM);
+    mr_shutdown_request();
 }
 
 static bool is_connected(struct mr_scheduler *self)
@@ -270,17 +270,22 @@ bool mr_scheduler_is_refused(const struct mr_scheduler *self)
     return atomic_load(&self->refused);
 }
 
-void mr_scheduler_stop(struct mr_scheduler *self)
+void mr_scheduler_ask_to_stop(struct mr_scheduler *self)
 {
-    if (self != NULL)
-        mr_thread_stop(&self->thread);
+    if (self->thread != NULL)
+        mr_thread_ask_to_end(self->thread);
+}
+
+bool mr_scheduler_stop_by(struct mr_scheduler *self, int64_t deadline_ms)
+{
+    return self == NULL || mr_thread_stop_by(&self->thread, deadline_ms);
 }
 
 void mr_scheduler_destroy(struct mr_scheduler **self)
 {
     if (*self == NULL)
         return;
-    mr_scheduler_stop(*self);
+    mr_thread_stop(&(*self)->thread);
     destroy(*self);
     *self = NULL;
 }

@@ -18,7 +18,7 @@ struct mr_zone;
 struct mr_scheduler_options {
     const struct mr_config *config; /* whose expressions and zone have been checked (mr_scheduler_checks) */
     const struct mr_clock *clock;
-    struct mr_actor *const *actors; /* of the jobs that are on; started; stopped after mr_scheduler_stop */
+    struct mr_actor *const *actors; /* of the jobs that are on; started; stopped after mr_scheduler_stop_by */
     unsigned actor_count;
     const struct mr_zone *zone; /* SCHEDULE_TIMEZONE */
     int pulse_fd;               /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
@@ -29,8 +29,14 @@ struct mr_scheduler_options {
  */
 mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_scheduler_options *options) MR_WARN_UNUSED;
 
-/* Ends its loop: no tick and no prompt after this; answers of the actors still find its mailbox. Accepts NULL. */
-void mr_scheduler_stop(struct mr_scheduler *self);
+/* Asks its loop to end and does not wait. Async-signal-safe. */
+void mr_scheduler_ask_to_stop(struct mr_scheduler *self);
+
+/*
+ * Ends its loop: no tick and no prompt after this; answers of the actors still find its mailbox. Waits until `deadline_ms`
+ * (monotonic) at most. False: it still runs, and the actors have to stay. Accepts NULL.
+ */
+bool mr_scheduler_stop_by(struct mr_scheduler *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /* Accepts NULL. */
 void mr_scheduler_destroy(struct mr_scheduler **self);

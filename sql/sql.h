@@ -12,9 +12,13 @@ struct mr_statement {
     const char *text;
 };
 
-/* A migration: sql/migrations/NNNN_name.sql, forward only. */
+/*
+ * A migration: sql/migrations/NNNN_name.sql, forward only. From 8 on its first line is `-- runs with: K`: a binary that
+ * knows the migrations up to K still runs on what this one leaves.
+ */
 struct mr_migration {
     int version;
+    int runs_with; /* below `version`; 0 for those that need a binary that knows them */
     const char *name;
     const char *text;
 };

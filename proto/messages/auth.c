@@ -11,9 +11,11 @@ MR_MESSAGE(register) {
         {"firstName", MR_TEXT, MR_BODY, true, 1, 100, .about = "given name"},
         {"lastName", MR_TEXT, MR_BODY, true, 1, 100, .about = "family name"},
         {"email", MR_TEXT, MR_BODY, true, 3, 255, MR_FORMAT_EMAIL, .about = "address for mail"},
-        {"username", MR_TEXT, MR_BODY, true, 3, 50, .about = "name to sign in with; unique without regard to case"},
+        {"username", MR_TEXT, MR_BODY, true, 3, 50, MR_FORMAT_USERNAME,
+         .about = "name to sign in with; unique under NFKC case folding, without invisible characters"},
         {"password", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged"},
-        {"passwordHash", MR_TEXT, MR_ACTOR, .about = "argon2id in PHC form, made by the auth actor"}),
+        {"passwordHash", MR_TEXT, MR_ACTOR, .about = "argon2id in PHC form, made by the auth actor"},
+        {"usernameFolded", MR_TEXT, MR_ACTOR, .about = "what the username is compared by, made by the auth actor"}),
 };
 
 MR_MESSAGE(sign_in) {
@@ -22,7 +24,7 @@ MR_MESSAGE(sign_in) {
     .lane = MR_LANE_SLOW, /* each takes some tens of milliseconds of hashing, */
     .batch_max = 8,       /* which a refresh must not wait for */
     .fields = MR_FIELDS(
-        {"username", MR_TEXT, MR_BODY, true, .about = "as registered, without regard to case"},
+        {"username", MR_TEXT, MR_BODY, true, .about = "as registered, under NFKC case folding"},
         {"password", MR_TEXT, MR_BODY, true, .about = "as registered"}),
 };
 

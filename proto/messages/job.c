@@ -4,14 +4,16 @@ MR_MESSAGE(job_list) {
     .summary = "The jobs, when they run and how they ran last",
     .shape = MR_SHAPE_MANY,
     .rerun_safe = true,
-    .fields = MR_FIELDS({"id", MR_UUID, MR_NEW_ID, true, .about = "tells one question from the next"}),
+    .fields = MR_FIELDS({"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"}),
 };
 
 MR_MESSAGE(job_get) {
     .summary = "One job, by its name",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
-    .fields = MR_FIELDS({"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name"}),
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name"}),
 };
 
 MR_MESSAGE(job_run_list) {
@@ -21,6 +23,7 @@ MR_MESSAGE(job_run_list) {
     .batch_max = 16,
     .rerun_safe = true,
     .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
         {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name"},
         {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest"},
         {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),

@@ -20,9 +20,9 @@ MR_MESSAGE(profile_update) {
 };
 
 MR_MESSAGE(profile_delete) {
-    .summary = "Remove the caller and all that is theirs",
+    .summary = "Remove the caller at once, and all that is theirs in the background",
     .shape = MR_SHAPE_NONE,
-    .lane = MR_LANE_SLOW, /* it takes as long as they have tasks, and */
-    .batch_max = 1,       /* nobody's removal waits for somebody else's to fail */
+    .resource = "user",
+    .key = "userId",
     .fields = MR_FIELDS({"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"}),
 };

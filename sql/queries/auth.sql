@@ -1,14 +1,15 @@
 -- Statements of the auth actor.
 
 -- name: register
--- The sixth parameter, the password, arrives empty: the actor has replaced it by its hash, the seventh.
+-- The sixth parameter, the password, arrives empty: the actor has replaced it by its hash, the seventh. The last is what
+-- the name is compared by. The index of release 7 on lower(username) may refuse a name as well.
 WITH k AS (
     SELECT *
-      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-           WITH ORDINALITY AS k (id, first_name, last_name, email, username, password, password_hash, n)
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+           WITH ORDINALITY AS k (id, first_name, last_name, email, username, password, password_hash, username_folded, n)
 ), made AS (
-    INSERT INTO app_user (id, first_name, last_name, email, username, password_hash)
-    SELECT k.id, k.first_name, k.last_name, k.email, k.username, k.password_hash
+    INSERT INTO app_user (id, first_name, last_name, email, username, password_hash, username_folded)
+    SELECT k.id, k.first_name, k.last_name, k.email, k.username, k.password_hash, k.username_folded
       FROM k
         ON CONFLICT DO NOTHING
     RETURNING *
@@ -24,12 +25,56 @@ SELECT k.n,
                      SELECT * FROM app_user WHERE app_user.id = k.id) u ON true
  -- A name whose row is neither made here nor seen was taken this moment, perhaps by a first run of the same message:
  -- left unanswered, it is asked for once more.
- WHERE u.id IS NOT NULL OR EXISTS (SELECT FROM app_user WHERE lower(app_user.username) = lower(k.username));
+ WHERE u.id IS NOT NULL
+    OR EXISTS (SELECT FROM app_user WHERE app_user.username_folded = k.username_folded)
+    OR EXISTS (SELECT FROM app_user WHERE lower(app_user.username) = lower(k.username));
 
 -- name: sign_in__find
-SELECT k.n, u.id, u.username, u.role, u.password_hash, u.password_version
-  FROM unnest($1::text[]) WITH ORDINALITY AS k (username, n)
-  JOIN app_user u ON lower(u.username) = lower(k.username);
+-- The user of that very spelling, so that one whose name collides with an older one can sign in; else the one of that
+-- folded name; else one that release 7 wrote, as release 7 would find them.
+SELECT k.n, u.id, u.username, u.role, u.password_hash, u.password_version, (u.username_folded IS NULL)::int AS unfolded
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (username, username_folded, n)
+ CROSS JOIN LATERAL (
+    SELECT f.*
+      FROM (SELECT * FROM app_user WHERE app_user.username_folded = k.username_folded
+            UNION ALL
+            SELECT * FROM app_user
+             WHERE lower(app_user.username) = lower(k.username)
+               AND (app_user.username = k.username OR app_user.username_folded IS NULL)) f
+     ORDER BY (f.username = k.username) DESC, (f.username_folded IS NULL)
+     LIMIT 1) u;
+
+-- name: register__unfolded
+-- The next users behind an id whose folded name is not stored.
+SELECT u.id, u.username
+  FROM app_user u
+ WHERE u.id > ($1::uuid[])[1] AND u.username_folded IS NULL
+ ORDER BY u.id
+ LIMIT 500;
+
+-- name: register__fold
+-- Stores folded names where none is stored. Answers whose collide: with one that is stored, or with that of a user before
+-- them here. A name without a folded form collides with none and is stored nowhere.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[]) AS k (id, username_folded)
+), locked AS (
+    SELECT u.id, u.username, k.username_folded
+      FROM app_user u
+      JOIN k ON k.id = u.id
+     WHERE u.username_folded IS NULL AND k.username_folded IS NOT NULL
+     ORDER BY u.id
+       FOR NO KEY UPDATE OF u
+), first AS (
+    SELECT DISTINCT ON (username_folded) id, username_folded FROM locked ORDER BY username_folded, id
+), stored AS (
+    UPDATE app_user u
+       SET username_folded = first.username_folded
+      FROM first
+     WHERE u.id = first.id
+       AND NOT EXISTS (SELECT FROM app_user other WHERE other.username_folded = first.username_folded)
+    RETURNING u.id
+)
+SELECT locked.id, locked.username FROM locked WHERE NOT EXISTS (SELECT FROM stored WHERE stored.id = locked.id);
 
 -- name: sign_in__grant
 -- The token's hash travels in hexadecimal. A user who is gone or has another password by now gets no row. The last

@@ -27,26 +27,29 @@ LEFT JOIN LATERAL (
        LIMIT 1) last ON true
 
 -- name: job_list
-SELECT k.n, {{job}}
-  FROM unnest($1::uuid[]) WITH ORDINALITY AS k (id, n)
-  LEFT JOIN job j ON true
+SELECT k.n, CASE WHEN u.id IS NULL THEN 401 END AS "$status", {{job}}
+  FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
+  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN job j ON u.id IS NOT NULL
   {{last_run}}
  ORDER BY k.n, j.name;
 
 -- name: job_get
-SELECT k.n, CASE WHEN j.name IS NULL THEN 404 END AS "$status", {{job}}
-  FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n)
+SELECT k.n, CASE WHEN u.id IS NULL THEN 401 WHEN j.name IS NULL THEN 404 END AS "$status", {{job}}
+  FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (user_id, job, n)
+  LEFT JOIN app_user u ON u.id = k.user_id
   LEFT JOIN job j ON j.name = k.job
   {{last_run}};
 
 -- name: job_run_list
 -- One row more than asked for says that there is a rest.
 SELECT k.n,
-       CASE WHEN j.name IS NULL THEN 404 END AS "$status",
+       CASE WHEN u.id IS NULL THEN 401 WHEN j.name IS NULL THEN 404 END AS "$status",
        CASE WHEN r.more THEN replace(r.id::text, '-', '') END AS "$next",
        {{run}}
-  FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS k (job, max_rows, cursor, n)
-  LEFT JOIN job j ON j.name = k.job
+  FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) WITH ORDINALITY AS k (user_id, job, max_rows, cursor, n)
+  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN job j ON j.name = k.job AND u.id IS NOT NULL
   LEFT JOIN LATERAL (
       SELECT page.*, row_number() OVER (ORDER BY page.id DESC) AS place, lead(true) OVER (ORDER BY page.id DESC) AS more
         FROM (SELECT *
@@ -100,18 +103,21 @@ SELECT k.n,
  WHERE r.id IS NOT NULL OR k.good IS NOT TRUE OR first.fingerprint <> k.fingerprint;
 
 -- name: job_run_get
-SELECT k.n, CASE WHEN r.id IS NULL THEN {{missing}} END AS "$status", {{run}}
+SELECT k.n, CASE WHEN u.id IS NULL THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status", {{run}}
   FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS k (run_id, user_id, is_admin, n)
-  LEFT JOIN job_run r ON r.id = k.run_id AND (k.is_admin OR r.owner = k.user_id);
+  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN job_run r ON r.id = k.run_id AND u.id IS NOT NULL AND (k.is_admin OR r.owner = u.id);
 
 -- name: job_run_cancel
 -- One that is not at work is cancelled at once; one that is, by its owner after the chunk in hand.
 WITH k AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS k (run_id, user_id, is_admin, n)
+    SELECT k.*, u.id AS caller
+      FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS k (run_id, user_id, is_admin, n)
+      LEFT JOIN app_user u ON u.id = k.user_id
 ), locked AS (
     SELECT r.id, r.state IN ('queued', 'failed', 'running') AS live
       FROM job_run r
-      JOIN k ON r.id = k.run_id AND (k.is_admin OR r.owner = k.user_id)
+      JOIN k ON r.id = k.run_id AND k.caller IS NOT NULL AND (k.is_admin OR r.owner = k.caller)
      ORDER BY r.id
        FOR NO KEY UPDATE OF r
 ), changed AS (
@@ -124,7 +130,7 @@ WITH k AS (
     RETURNING r.*
 )
 SELECT k.n,
-       CASE WHEN locked.id IS NULL THEN {{missing}} WHEN NOT locked.live THEN 409 END AS "$status",
+       CASE WHEN k.caller IS NULL THEN 401 WHEN locked.id IS NULL THEN 404 WHEN NOT locked.live THEN 409 END AS "$status",
        CASE WHEN NOT locked.live THEN 'state' END AS "$field",
        CASE WHEN NOT locked.live THEN 'is final already' END AS "$message",
        {{run}}

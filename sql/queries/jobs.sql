@@ -7,8 +7,8 @@
 
 -- part: chunk
 k AS (
-    SELECT k.most, k.cursor, k.scheduled_for, k.settings::jsonb AS settings
-      FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[]) AS k (most, cursor, scheduled_for, settings)
+    SELECT k.most, k.cursor, k.scheduled_for, k.settings::jsonb AS settings, k.args::jsonb AS args
+      FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) AS k (most, cursor, scheduled_for, settings, args)
 )
 
 -- ---- cleanup ----
@@ -149,8 +149,8 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 
 -- name: aggregate__changes
 -- Folds what statements have appended since. Each change is taken once, in the transaction that adds it up: late ones
--- correct the day they belong to, and a task that was cleaned up stays counted. Users are locked first, as their removal
--- locks them: it waits for the chunk, or the chunk for it and does without them.
+-- correct the day they belong to, and a task that was cleaned up stays counted. Accounts are locked before anything is added
+-- to them, so that none goes meanwhile; whoever removes a user does not wait for that.
 WITH {{chunk}}, taken AS (
     DELETE FROM task_change c
      USING k
@@ -161,9 +161,10 @@ WITH {{chunk}}, taken AS (
 ), users AS (
     SELECT u.id
       FROM app_user u
+      JOIN account a ON a.id = u.id
       JOIN (SELECT DISTINCT user_id FROM taken) d ON u.id = d.user_id
      ORDER BY u.id
-       FOR KEY SHARE OF u
+       FOR KEY SHARE OF a
 ), summed AS (
     INSERT INTO task_stat AS s (user_id, day, created, completed, due, in_time)
     SELECT t.user_id, t.day, sum(t.created), sum(t.completed), sum(t.due), sum(t.in_time)
@@ -197,8 +198,9 @@ WITH {{chunk}}, period AS (
 ), users AS (
     SELECT u.id
       FROM period p
-     CROSS JOIN LATERAL (SELECT u.id FROM app_user u WHERE u.id > coalesce(p.cursor::uuid, {{least_id}}) ORDER BY u.id
-                          LIMIT greatest(p.most / 50, 1) FOR KEY SHARE) u
+     CROSS JOIN LATERAL (SELECT u.id FROM app_user u JOIN account a ON a.id = u.id
+                          WHERE u.id > coalesce(p.cursor::uuid, {{least_id}})
+                          ORDER BY u.id LIMIT greatest(p.most / 50, 1) FOR KEY SHARE OF a) u
 ), counted AS (
     SELECT u.id AS user_id, c.code,
            count(t.*) FILTER (WHERE t.created_at >= p.from_at) AS created,

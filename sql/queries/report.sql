@@ -33,12 +33,14 @@ SELECT k.n,
 r.id, r.period_from AS "period.from", r.period_to AS "period.to", r.created_at AS "createdAt", r.figures
 
 -- name: report_list
-SELECT k.n, CASE WHEN r.id IS NULL THEN nullif({{missing}}, 404) END AS "$status", {{report}}
+SELECT k.n, CASE WHEN u.id IS NULL THEN 401 END AS "$status", {{report}}
   FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
-  LEFT JOIN LATERAL (SELECT * FROM report WHERE report.user_id = k.user_id ORDER BY report.period_from DESC LIMIT 520) r ON true
+  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN LATERAL (SELECT * FROM report WHERE report.user_id = u.id ORDER BY report.period_from DESC LIMIT 520) r ON true
  ORDER BY k.n, r.period_from DESC;
 
 -- name: report_get
-SELECT k.n, CASE WHEN r.id IS NULL THEN {{missing}} END AS "$status", {{report}}
+SELECT k.n, CASE WHEN u.id IS NULL THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status", {{report}}
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (report_id, user_id, n)
-  LEFT JOIN report r ON r.id = k.report_id AND r.user_id = k.user_id;
+  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN report r ON r.id = k.report_id AND r.user_id = u.id;

@@ -62,10 +62,11 @@ SELECT k.n,
 
 -- name: task_get
 SELECT k.n,
-       CASE WHEN t.id IS NULL THEN {{missing}} END AS "$status", t.version AS "$version",
+       CASE WHEN u.id IS NULL THEN 401 WHEN t.id IS NULL THEN 404 END AS "$status", t.version AS "$version",
        {{task}}
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (task_id, user_id, n)
-  LEFT JOIN task t ON t.id = k.task_id AND t.user_id = k.user_id
+  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN task t ON t.id = k.task_id AND t.user_id = u.id
   LEFT JOIN task_priority p ON p.code = t.priority_code;
 
 -- part: matches
@@ -76,15 +77,16 @@ SELECT k.n,
 -- name: task_update
 -- Rows are locked in the order of their ids before anything is changed, so that two batches never wait for each other.
 WITH k AS (
-    SELECT *
+    SELECT k.*, u.id AS caller
       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::boolean[],
                   $9::boolean[], $10::text[], $11::text[], $12::text[])
            WITH ORDINALITY AS k (task_id, user_id, body_id, summary, description, description_given, due_at, due_at_given,
                                  is_complete, priority_code, versions, unless, n)
+      LEFT JOIN app_user u ON u.id = k.user_id
 ), locked AS (
     SELECT t.id, {{matches}} AS matches
       FROM task t
-      JOIN k ON t.id = k.task_id AND t.user_id = k.user_id
+      JOIN k ON t.id = k.task_id AND t.user_id = k.caller
      ORDER BY t.id
        FOR UPDATE OF t
 ), changed AS (
@@ -104,7 +106,8 @@ WITH k AS (
     RETURNING t.*
 )
 SELECT k.n,
-       CASE WHEN t.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN {{missing}} WHEN NOT locked.matches THEN 412 ELSE 400 END AS "$status",
+       CASE WHEN t.id IS NOT NULL THEN NULL WHEN k.caller IS NULL THEN 401 WHEN locked.id IS NULL THEN 404
+            WHEN NOT locked.matches THEN 412 ELSE 400 END AS "$status",
        CASE WHEN t.id IS NULL AND locked.matches THEN 'taskPriorityCode' END AS "$field",
        t.version AS "$version",
        {{task}}
@@ -115,18 +118,20 @@ SELECT k.n,
 
 -- name: task_delete
 WITH k AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
-                  WITH ORDINALITY AS k (task_id, user_id, versions, unless, n)
+    SELECT k.*, u.id AS caller
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS k (task_id, user_id, versions, unless, n)
+      LEFT JOIN app_user u ON u.id = k.user_id
 ), locked AS (
     SELECT t.id, {{matches}} AS matches
       FROM task t
-      JOIN k ON t.id = k.task_id AND t.user_id = k.user_id
+      JOIN k ON t.id = k.task_id AND t.user_id = k.caller
      ORDER BY t.id
        FOR UPDATE OF t
 ), gone AS (
     DELETE FROM task t USING locked WHERE t.id = locked.id AND locked.matches RETURNING t.id
 )
-SELECT k.n, CASE WHEN gone.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN {{missing}} ELSE 412 END AS "$status"
+SELECT k.n,
+       CASE WHEN gone.id IS NOT NULL THEN NULL WHEN k.caller IS NULL THEN 401 WHEN locked.id IS NULL THEN 404 ELSE 412 END AS "$status"
   FROM k
   LEFT JOIN locked ON locked.id = k.task_id
   LEFT JOIN gone ON gone.id = k.task_id;
@@ -137,13 +142,16 @@ SELECT k.n, CASE WHEN gone.id IS NOT NULL THEN NULL WHEN locked.id IS NULL THEN 
 -- least and the greatest key stand for no due date, which comes last in either direction.
 
 -- part: list_k
-unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::timestamptz[],
-              $9::timestamptz[], $10::text[], $11::text[])
-       WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, is_complete, priority_code, due_before, due_after, words,
-                             sort, n)
+(SELECT k.*, u.id AS caller
+          FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::timestamptz[],
+                      $9::timestamptz[], $10::text[], $11::text[])
+               WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, is_complete, priority_code, due_before, due_after,
+                                     words, sort, n)
+          LEFT JOIN app_user u ON u.id = k.user_id
+        OFFSET 0) k
 
 -- part: filter
-task.user_id = k.user_id
+task.user_id = k.caller
          AND (k.is_complete IS NULL OR task.is_complete = k.is_complete)
          AND (k.priority_code IS NULL OR task.priority_code = k.priority_code)
          AND (k.due_before IS NULL OR task.due_at < k.due_before)
@@ -312,7 +320,7 @@ DESC
 -- One row more than asked for, and a list over a mebibyte, say that there is a rest: the last row that still belongs to
 -- the answer carries "$next".
 SELECT k.n,
-       CASE WHEN t.id IS NULL THEN nullif({{missing}}, 404) END AS "$status",
+       CASE WHEN k.caller IS NULL THEN 401 END AS "$status",
        CASE WHEN t.more THEN replace(t.id::text, '-', '') || lpad(to_hex(t.key), 16, '0') END AS "$next",
        {{task}}
   FROM {{list_k}}
@@ -330,12 +338,12 @@ SELECT k.n,
 
 -- name: task_list/{{shape}}/{{sort}}/{{words}} for shape in page; sort in createdAt -createdAt dueAt -dueAt priority -priority; words in all some
 SELECT k.n, k.page AS "$page", k.page_size AS "$pageSize", coalesce(total.items, 0) AS "$totalItems",
-       CASE WHEN t.id IS NULL THEN nullif({{missing}}, 404) END AS "$status",
+       CASE WHEN k.caller IS NULL THEN 401 END AS "$status",
        {{task}}
   FROM {{list_k}}
  CROSS JOIN LATERAL (
       SELECT CASE WHEN {{unfiltered_{{words}}}}
-                  THEN (SELECT sum(items)::bigint FROM task_count WHERE user_id = k.user_id)
+                  THEN (SELECT sum(items)::bigint FROM task_count WHERE user_id = k.caller)
                   ELSE (SELECT count(*) FROM {{source_{{words}}}} WHERE {{filter}}) END AS items) total
   LEFT JOIN LATERAL (
       SELECT r.*, row_number() OVER (ORDER BY r.key {{turn_{{sort}}}}, r.id {{turn_{{sort}}}}) AS place FROM ({{rows_{{sort}}}}) r

@@ -1,12 +1,9 @@
--- Statements of users. What is {{missing}} is 404 to its owner, and 401 when the owner is gone as well: asked only then,
--- so that it costs those nothing who find what they ask for.
+-- Statements of users. Every statement of an operation that needs a token looks the caller up in app_user and answers 401 when
+-- they are gone: what was theirs may still be there (the job `removal` deletes it in the background).
 
 -- part: user
 u.id, u.id AS "sub", u.first_name AS "firstName", u.last_name AS "lastName", u.email, u.username,
        u.created_at AS "createdAt", u.updated_at AS "updatedAt"
-
--- part: missing
-CASE WHEN EXISTS (SELECT FROM app_user WHERE app_user.id = k.user_id) THEN 404 ELSE 401 END
 
 -- name: profile_get
 SELECT k.n,
@@ -40,26 +37,17 @@ SELECT k.n,
   LEFT JOIN changed u ON u.id = k.user_id;
 
 -- name: profile_delete
--- Tasks, runs, sessions and tokens go with the user. What others lock is locked first, in their order: an import holds its
--- run and then the user whose tasks it makes; sessions come behind the users. What goes by itself goes in no order at all.
+-- From here on the user is nobody. A trigger closes their account and queues the run that deletes what belongs to it.
 WITH k AS (
     SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
-), runs AS (
-    SELECT r.id FROM job_run r JOIN k ON r.owner = k.user_id ORDER BY r.id FOR UPDATE OF r
 ), locked AS (
     SELECT u.id
       FROM app_user u
       JOIN (SELECT DISTINCT user_id FROM k) d ON u.id = d.user_id
-     WHERE (SELECT count(*) FROM runs) >= 0
      ORDER BY u.id
        FOR UPDATE OF u
-), sessions AS (
-    SELECT s.id FROM session s JOIN locked ON s.user_id = locked.id ORDER BY s.id FOR UPDATE OF s
 ), gone AS (
-    DELETE FROM app_user u
-     USING locked
-     WHERE u.id = locked.id AND (SELECT count(*) FROM sessions) >= 0
-    RETURNING u.id
+    DELETE FROM app_user u USING locked WHERE u.id = locked.id RETURNING u.id
 )
 SELECT k.n, CASE WHEN gone.id IS NULL THEN 401 END AS "$status"
   FROM k

@@ -78,7 +78,7 @@ class Adding(unittest.TestCase):
     def test_resource__works_as_written(self):
         routes = subprocess.run([self.binary, "routes"], text=True, capture_output=True).stdout
         self.assertEqual(len(re.findall(r" /v1/notes", routes)), 4, routes)
-        self.assert_its_test_passes("note_test", 3)
+        self.assert_its_test_passes("note_test", 4)
 
     def test_job__needs_the_table_one_setting_one_query_file_and_one_test(self):
         self.assert_page_has("adding-a-job.md", ["proto/jobs.h", "runtime/settings.h", "sql/queries/escalate.sql",

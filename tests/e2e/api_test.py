@@ -97,6 +97,34 @@ class Register(ApiTest):
             self.assert_problem(response, 409)
         self.assertEqual(self.api.post("/v1/auth/register", {**new_user(), "email": body["email"]}).status, 200)
 
+    def test_taken_username_in_another_spelling(self):
+        """Under a locale of UTF-8, and of the database "C"."""
+        name = server.new_database(locale="C")
+        other = server.api_process(name)
+        self.addCleanup(other.kill)
+        for api in (self.api, other.ready().api()):
+            self.addCleanup(api.close)
+            tail = uuid.uuid4().hex[:12]
+            for first, second in (("Zoë", "Zoe\u0308"), ("Straße", "STRASSE"), ("Σίσυφος", "ΣΊΣΥΦΟΣ"), ("Ёж", "ёЖ"), ("Ａｄａ", "ada")):
+                with self.subTest(first=first):
+                    body = {**new_user(), "username": first + tail}
+                    response = api.post("/v1/auth/register", body)
+                    self.assertEqual((response.status, response.json()["username"]), (200, first + tail))
+                    response = api.post("/v1/auth/register", {**new_user(), "username": second + tail})
+                    self.assert_problem(response, 409, {"username": "taken"})
+                    for spelling in (first, second):
+                        response = api.post("/v1/auth/signin", {"username": spelling + tail, "password": body["password"]})
+                        self.assertEqual(response.status, 200, spelling)
+
+    def test_username_without_what_nobody_sees(self):
+        for username, point in (("a\u200bda", "U+200B"), ("ada\u202e", "U+202E"), ("a\tda", "U+0009"), ("a\u00adda", "U+00AD"),
+                                ("ada\ufe0f", "U+FE0F"), ("a\u3164da", "U+3164"), ("a\u2028da", "U+2028"), ("ada\ue000", "U+E000"),
+                                ("ada\U000e0041", "U+E0041"), (" ada", "U+0020"), ("ada\u3000", "U+3000"), ("\x7fada", "U+007F")):
+            with self.subTest(username=username):
+                problem = self.assert_problem(self.register(username=username), 400, {"username": "invisible"})
+                self.assertIn(point, problem["errors"][0]["message"])
+        self.assert_problem(self.register(username="\u200b"), 400, {"username": "length"})
+
     def test_lengths_at_their_bounds(self):
         def text(length):  # a character of two bytes, one of four
             return ("é" + "😀") * (length // 2) + "x" * (length % 2)

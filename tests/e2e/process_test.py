@@ -4,14 +4,17 @@ import glob
 import json
 import os
 import re
+import resource
+import shutil
 import signal
+import subprocess
 import threading
 import time
 import unittest
 import uuid
 
-from support import (SECRET, Connection, Everything, ModuleServer, NoAnswer, Process, Scratch, TaskLock, claims_for, free_port,
-                     make_request, patience, run, sign, wait_for)
+from support import (SECRET, Connection, Everything, ModuleServer, NoAnswer, Process, Scratch, TaskLock, binary, claims_for,
+                     environment, free_port, make_request, patience, run, sign, wait_for)
 
 MIGRATION_LOCK = 7883960444165051237
 
@@ -291,9 +294,8 @@ class Starting(ProcessTest):
             self.assertEqual(process.logs("listening"), [])
             database.query(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})")
             process.ready()
-            applied = database.count("schema_migration")
         messages = [entry["message"] for entry in process.logs()]
-        self.assertEqual(messages.count("migration applied"), applied)
+        self.assertEqual(messages.count("migration applied"), count_migrations())
         self.assertLess(messages.index("migration applied"), messages.index("listening"))
         self.assert_clean(process)
 
@@ -338,6 +340,24 @@ class Starting(ProcessTest):
         self.assertRegex(process.text(), f"cannot listen on 127.0.0.1 port {server.port}: Address already in use")
         self.assertTrue(self.connect(server).is_open())
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become a user who may have few threads")
+    def test_no_thread_to_give(self):
+        """A user who may have fewer threads than there are actors: the process says so and ends, and does not hang."""
+        def become_poor():
+            resource.setrlimit(resource.RLIMIT_NPROC, (6, 6))
+            os.setresgid(54321, 54321, 54321)
+            os.setresuid(54321, 54321, 54321)
+
+        scratch = self.scratch()
+        command = scratch.join("millrace")
+        shutil.copy(binary(), command)
+        os.chmod(command, 0o755)
+        result = subprocess.run([command, "api"], cwd="/", text=True, capture_output=True, timeout=patience(20), preexec_fn=become_poor,
+                                env=environment(DB_HOST="/nonexistent", DB_MIGRATIONS_RUN="false", JWT_SECRET=SECRET, APP_PORT=free_port(),
+                                                APP_HOST="127.0.0.1", ACTOR_AUTH_COUNT=8, ACTOR_DATA_READER_COUNT=8))
+        self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+        self.assertRegex(result.stderr, "cannot serve.*NO_MEMORY.*threads")
+
     def test_no_database_program(self):
         scratch = self.scratch()
         process = self.everything(scratch.join("state"), MILLRACE_PG_BIN="/nonexistent")
@@ -349,6 +369,31 @@ class Starting(ProcessTest):
         self.assertEqual(run("migrate", **on_database(name)).returncode, 0)
         with server.database(name) as database:
             database.query("INSERT INTO schema_migration (version, name, checksum) SELECT max(version) + 1, 'x', 'x' FROM schema_migration")
+        process = self.api_process(name)
+        self.assertEqual(process.wait(20), 1)
+        self.assertIn("use a newer one", process.text())
+
+    def test_database_of_a_newer_version_that_allows_it(self):
+        name = server.new_database()
+        self.assertEqual(run("migrate", **on_database(name)).returncode, 0)
+        version = count_migrations() + 1
+        with server.database(name) as database:
+            database.query("CREATE SCHEMA IF NOT EXISTS millrace")
+            database.query("CREATE TABLE IF NOT EXISTS millrace.migration (version integer, name text, checksum text, "
+                           "applied_at timestamptz DEFAULT now(), runs_with integer)")
+            database.query("INSERT INTO millrace.migration (version, name, checksum, runs_with) "
+                           f"VALUES ({version}, 'of_tomorrow', 'x', {version - 1})")
+            process = self.api_process(name).ready()
+            process.api().register()
+            said = process.logs("the database is newer than this binary, which still runs on it")
+            self.assertEqual([(line["level"], line["version"], line["known"]) for line in said], [("info", version, version - 1)])
+            self.assertRegex(run("migrate", "status", **on_database(name)).stdout, r"(?m)^\d+  of_tomorrow +20\S+Z  newer than this binary$")
+            self.assert_clean(process)
+            database.query(f"DELETE FROM millrace.migration WHERE version = {version}")
+            database.query("ALTER TABLE millrace.migration DROP CONSTRAINT IF EXISTS migration_runs_with_check, "
+                           "DROP CONSTRAINT IF EXISTS migration_check")
+            database.query("INSERT INTO millrace.migration (version, name, checksum, runs_with) "
+                           f"VALUES ({version}, 'of_tomorrow', 'x', {version})")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
         self.assertIn("use a newer one", process.text())
@@ -531,21 +576,6 @@ class Stopping(ProcessTest):
         started = time.monotonic()
         self.assert_clean(process)
         self.assertLess(time.monotonic() - started, patience(1.5))
-
-    def test_grace_bounds_the_end(self):
-        process = self.api_process("millrace", SHUTDOWN_GRACE="1s", DB_LOCK_TIMEOUT="60s", GATEWAY_REQUEST_TIMEOUT="3s").ready()
-        _, token = user_by_sql(server)
-        connection = self.connect(process)
-        with server.database() as database:
-            with TaskLock(database) as lock:
-                connection.send(make_request("POST", "/v1/tasks", [("Authorization", f"Bearer {token}")],
-                                             {"summary": "stuck", "taskPriorityCode": "LOW"}))
-                lock.wait_for_waiters()
-                started = time.monotonic()
-                process.stop()
-                # The statement ends at its deadline, and one attempt to connect may follow.
-                self.assertLess(time.monotonic() - started, 3 + 2 + patience(2))
-        self.assertTrue(process.logs("shut down before everything was answered"))
 
     def test_nothing_of_the_embedded_server_is_left(self):
         scratch = self.scratch()

@@ -1,4 +1,4 @@
-"""Sessions: refresh, sign-out, change of password and profile, removal of the account, secrets and roles."""
+"""Sessions: refresh, sign-out, change of password and profile, secrets and roles."""
 
 import base64
 import json
@@ -341,71 +341,6 @@ class Profile(WithUser):
                          {"GET", "PATCH", "DELETE"})
 
 
-class Removal(WithUser):
-    def test_removal__takes_everything_along(self):
-        task = self.user.create_task()
-        self.user.post("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}, headers=[("Idempotency-Key", "once")])
-        session = self.session()
-        other = self.other()
-        theirs = other.create_task()
-        answer = self.user.request("DELETE", "/v1/users/profile")
-        self.assertEqual((answer.status, answer.body), (204, b""))
-        for table in ("task", "session", "task_count", "idempotency_key"):
-            self.assertEqual(self.rows(table, f"user_id = '{self.id}'"), 0, table)
-        self.assertEqual(self.rows("task", f"id = '{task['id']}'"), 0)
-        self.assertEqual(self.rows("refresh_token", f"session_id = '{claims_of(session['accessToken'])['sid']}'"), 0)
-        self.assert_problem(self.refresh(session["refreshToken"]), 401)
-        self.assert_problem(self.sign_in(), 401)
-        self.assertEqual(other.get("/v1/tasks/" + theirs["id"]).json(), theirs)
-
-    def test_removal__leaves_the_name_to_whoever_comes(self):
-        self.assertEqual(self.user.request("DELETE", "/v1/users/profile").status, 204)
-        again = module.server.api().register(username=self.user.user["username"].upper())
-        self.addCleanup(again.close)
-        self.assertNotEqual(again.user["id"], self.id)
-        self.assert_problem(self.user.get("/v1/users/profile"), 401)
-
-    def test_removal__leaves_a_token_that_opens_nothing(self):
-        task = self.user.create_task()["id"]
-        self.assertEqual(self.user.request("DELETE", "/v1/users/profile").status, 204)
-        good = {"summary": "x", "taskPriorityCode": "LOW"}
-        for method, path, body in (("GET", "/v1/users/profile", None), ("PATCH", "/v1/users/profile", {}),
-                                   ("DELETE", "/v1/users/profile", None), ("POST", "/v1/auth/signout", None),
-                                   ("POST", "/v1/users/password", {"currentPassword": support.PASSWORD, "newPassword": "12345678"}),
-                                   ("POST", "/v1/tasks", good), ("GET", "/v1/tasks", None), ("GET", "/v1/tasks?page=1", None),
-                                   ("GET", f"/v1/tasks/{task}", None), ("PUT", f"/v1/tasks/{task}", {}),
-                                   ("PATCH", f"/v1/tasks/{task}", {}), ("GET", "/v1/tasks?limit=5", None),
-                                   ("GET", "/v1/tasks?q=x&sort=dueAt", None), ("GET", "/v1/tasks?q=x&page=2", None),
-                                   ("DELETE", f"/v1/tasks/{task}", None)):
-            with self.subTest(method=method, path=path):
-                answer = self.user.request(method, path, body)
-                self.assert_problem(answer, 401)
-                self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
-        self.assert_problem(self.user.post("/v1/tasks", good, headers=[("Idempotency-Key", "once")]), 401)
-
-    def test_removal__racing_with_everything_else_ends_in_order(self):
-        def work(number):
-            api = module.server.api()
-            api.token = self.user.token
-            grant = sessions[number]
-            statuses = set()
-            for _ in range(10):
-                statuses.add(api.post("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}).status)
-                answer = api.post("/v1/auth/refresh", {"refreshToken": grant["refreshToken"]}, token=None)
-                statuses.add(answer.status)
-                grant = answer.json() if answer.status == 200 else grant
-            if number == 0:
-                statuses.add(api.request("DELETE", "/v1/users/profile").status)
-            api.close()
-            return statuses
-
-        sessions = [self.session() for _ in range(4)]
-        for statuses in together(4, work):
-            self.assertLessEqual(statuses, {200, 201, 204, 401})
-        for table in ("task", "session", "task_count"):
-            self.assertEqual(self.rows(table, f"user_id = '{self.id}'"), 0, table)
-
-
 class Secrets(WithUser):
     def status_of(self, token):
         return self.user.get("/v1/users/profile", token=token).status
@@ -467,6 +402,20 @@ class GrantAdmin(WithUser):
         self.assertEqual(claims_of(self.session()["accessToken"])["role"], "admin")
         other = self.other()
         self.assertEqual(claims_of(other.token)["role"], "user")
+
+    def test_grant_admin__finds_the_name_as_a_sign_in_does(self):
+        """In another spelling, on a database whose lower() knows A to Z only; of two that collide, by the exact one."""
+        name = module.server.new_database(locale="C")
+        process = module.server.api_process(name)
+        self.addCleanup(process.kill)
+        process.ready().api().register(username="Straße").close()
+        with module.server.database(name) as database:
+            database.add_user()
+            database.query("UPDATE app_user SET username = 'STRASSE' WHERE username <> 'Straße'")
+            for asked, found in (("strasse", "Straße"), ("STRASSE", "STRASSE"), ("Straße", "Straße")):
+                done = self.command("grant-admin", asked, DB_DATABASE=name)
+                self.assertIn(f"{found} is an administrator", done.stdout, done)
+                self.assertEqual(database.value(f"SELECT role FROM app_user WHERE username = '{found}'"), "admin")
 
     def test_grant_admin__twice_is_the_same(self):
         for said in ("is an administrator from", "is an administrator already"):

@@ -107,6 +107,8 @@ def run(*arguments, cwd="/", seconds=30, **settings):
 class Process:
     """A running `millrace all` or `millrace api`."""
 
+    program = staticmethod(binary)
+
     def __init__(self, command, cwd="/", **settings):
         self.port = int(settings.get("APP_PORT") or free_port())
         # Many users come from this one address; a test of the limit sets it, None for the default of the binary.
@@ -114,7 +116,7 @@ class Process:
                     **settings}
         self.settings = settings
         self.lines = []
-        self.child = subprocess.Popen([binary(), command], env=environment(**settings), cwd=cwd, text=True,
+        self.child = subprocess.Popen([self.program(), command], env=environment(**settings), cwd=cwd, text=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -223,10 +225,11 @@ class Everything(Process):
         with self.database(database) as connection:
             connection.query(f"UPDATE app_user SET role = 'admin' WHERE id = '{user['id']}'")
 
-    def new_database(self):
+    def new_database(self, locale=None):
+        """An empty one; with a `locale` of its own, as "C", under which lower() knows A to Z only."""
         name = "db_" + uuid.uuid4().hex[:12]
         with self.database("postgres") as database:
-            database.query(f'CREATE DATABASE "{name}"')
+            database.query(f'CREATE DATABASE "{name}"' + (f" TEMPLATE template0 LOCALE '{locale}'" if locale else ""))
         return name
 
     def job_database(self):

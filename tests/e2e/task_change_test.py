@@ -147,7 +147,7 @@ class Count(WithUser):
             self.assertEqual(database.count("task_count", f"user_id = '{self.user.user['id']}'"), 1)
             self.assertEqual(self.total(), 25)
             database.query(f"DELETE FROM app_user WHERE id = '{self.user.user['id']}'")
-            self.assertEqual(database.count("task_count", f"user_id = '{self.user.user['id']}'"), 0)
+            support.wait_for(lambda: not database.count("task_count", f"user_id = '{self.user.user['id']}'"), 20, "it goes with the user")
 
     def test_total__is_right_when_folds_and_changes_race(self):
         def churn():

@@ -13,15 +13,26 @@ struct fixture {
     struct driver *driver;
 };
 
-static int setup(void **state)
+static int setup_on(void **state, struct database *database)
 {
     struct fixture *self = calloc(1, sizeof *self);
 
-    self->database = database_new();
+    self->database = database;
     self->driver = driver_new(&self->database->config, &mr_system_clock);
     driver_start(self->driver, &mr_auth_spec, MR_LANE_SLOW, 0);
     *state = self;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_on(state, database_new());
+}
+
+/* What the database makes of case is A to Z only. */
+static int setup_c(void **state)
+{
+    return setup_on(state, database_new_in("C"));
 }
 
 static int teardown(void **state)
@@ -90,6 +101,122 @@ static void test_auth__a_name_is_taken_whatever_its_case(void **state)
     }
     assert_int_equal(self->driver->replies[sent[3]].kind, MR_REPLY);
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user"), 2);
+}
+
+/* Of each row the second name is the first in another spelling. */
+static const char *const spellings[][2] = {
+    {"Zoë", "Zoe\u0308"}, {"Straße", "STRASSE"}, {"σίσυφος", "ΣΊΣΥΦΟΣ"}, {"ёжик", "ЁЖИК"}, {"Ａｄａ", "ada"}, {"ﬃnn", "FFINN"},
+    {"ಠ_ಠ", "ಠ_ಠ"}, {"Åse", "\u212bse"}};
+enum { SPELLINGS = sizeof spellings / sizeof spellings[0] };
+
+static void test_auth__a_name_is_taken_in_every_spelling(void **state)
+{
+    struct fixture *self = *state;
+
+    for (unsigned i = 0; i < SPELLINGS; i++)
+        assert_int_equal(driver_await(self->driver, send_register(self, 2 * i + 1, spellings[i][0], "correct horse"))->kind, MR_REPLY);
+    for (unsigned i = 0; i < SPELLINGS; i++) {
+        const struct reply *reply = driver_await(self->driver, send_register(self, 2 * i + 2, spellings[i][1], "another horse"));
+
+        assert_int_equal(reply->status, MR_CONFLICT);
+        assert_string_equal(reply->field, "username");
+    }
+    for (unsigned i = 0; i < SPELLINGS; i++)
+        for (unsigned j = 0; j < 2; j++)
+            assert_int_equal(driver_await(self->driver, send_sign_in(self, spellings[i][j], "correct horse"))->kind, MR_REPLY);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NULL"), 0);
+}
+
+/* In one statement: none of them is in the snapshot of the others. */
+static void test_auth__of_two_spellings_at_once_one_wins(void **state)
+{
+    struct fixture *self = *state;
+    unsigned sent[2 * SPELLINGS];
+    unsigned good = 0;
+
+    for (unsigned i = 0; i < SPELLINGS; i++)
+        for (unsigned j = 0; j < 2; j++)
+            sent[2 * i + j] = send_register(self, 2 * i + j + 1, spellings[i][j], "correct horse");
+    driver_await_all(self->driver, 0);
+    for (unsigned i = 0; i < 2 * SPELLINGS; i++) {
+        const struct reply *reply = &self->driver->replies[sent[i]];
+
+        good += reply->kind == MR_REPLY;
+        if (reply->kind != MR_REPLY)
+            assert_int_equal(reply->status, MR_CONFLICT);
+    }
+    assert_int_equal(good, SPELLINGS);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user"), SPELLINGS);
+}
+
+/* A user as a release without folded names writes them; the password is that of the user `like`. */
+static void insert_of_old(struct fixture *self, unsigned number, const char *username, const char *like)
+{
+    uint8_t raw[16];
+    char id[MR_UUID_TEXT + 1] = "";
+
+    make_id(raw, 1, number);
+    mr_uuid_format(id, raw);
+    sql_exec(self->database->db,
+             "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+             " SELECT '%s', '%s', 'x@example.org', 'F', 'L', password_hash FROM app_user WHERE username = '%s'",
+             id, username, like);
+}
+
+static const char *signed_in_as(struct fixture *self, const char *username)
+{
+    static struct mr_principal principal;
+    static char id[MR_UUID_TEXT + 1];
+    const struct reply *reply = driver_await(self->driver, send_sign_in(self, username, "correct horse"));
+    int64_t expires_s;
+
+    if (reply->kind != MR_REPLY)
+        return "nobody";
+    assert_int_equal(mr_token_verify(&principal, &expires_s, mr_slice_of(reply_text(reply, NULL, "accessToken")),
+                                     self->database->config.jwt_secret, mr_wall_ms(&mr_system_clock) / 1000),
+                     MR_OK);
+    mr_uuid_format(id, principal.user_id);
+    return sql_text(self->database->db, "SELECT username FROM app_user WHERE id = '%s'", id);
+}
+
+static void test_auth__a_user_of_an_older_release_signs_in_and_is_folded(void **state)
+{
+    struct fixture *self = *state;
+
+    assert_int_equal(driver_await(self->driver, send_register(self, 1, "Ada", "correct horse"))->kind, MR_REPLY);
+    insert_of_old(self, 2, "Bob", "Ada");
+    insert_of_old(self, 3, "Straße", "Ada");
+    assert_string_equal(signed_in_as(self, "BOB"), "Bob"); /* as that release found them */
+    assert_string_equal(signed_in_as(self, "Straße"), "Straße");
+    assert_string_equal(sql_text(self->database->db, "SELECT string_agg(username_folded, ' ' ORDER BY id) FROM app_user"), "ada bob strasse");
+    assert_string_equal(signed_in_as(self, "STRASSE"), "Straße");
+    assert_int_equal(driver_await(self->driver, send_register(self, 4, "STRASSE", "correct horse"))->status, MR_CONFLICT);
+}
+
+static void test_auth__a_wrong_password_folds_nothing(void **state)
+{
+    struct fixture *self = *state;
+
+    assert_int_equal(driver_await(self->driver, send_register(self, 1, "Ada", "correct horse"))->kind, MR_REPLY);
+    insert_of_old(self, 2, "Bob", "Ada");
+    assert_int_equal(driver_await(self->driver, send_sign_in(self, "Bob", "wrong horse"))->status, MR_BAD_CREDENTIALS);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NULL"), 1);
+}
+
+static void test_auth__names_that_collide_already_sign_in_by_their_spelling(void **state)
+{
+    struct fixture *self = *state;
+
+    assert_int_equal(driver_await(self->driver, send_register(self, 1, "Straße", "correct horse"))->kind, MR_REPLY);
+    insert_of_old(self, 2, "STRASSE", "Straße");
+    insert_of_old(self, 3, "ＳＴＲＡＳＳＥ", "Straße");
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(signed_in_as(self, "STRASSE"), "STRASSE");
+        assert_string_equal(signed_in_as(self, "ＳＴＲＡＳＳＥ"), "ＳＴＲＡＳＳＥ");
+        assert_string_equal(signed_in_as(self, "Straße"), "Straße");
+        assert_string_equal(signed_in_as(self, "strasse"), "Straße");
+    }
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NULL"), 2);
 }
 
 /* The same message again, as after a lost connection: the row it wrote is its own. */
@@ -197,11 +324,23 @@ static void test_auth__a_bad_name_does_not_fail_the_others(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+#define TEST_C(name) cmocka_unit_test_setup_teardown(name, setup_c, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_auth__registers_and_never_shows_the_password),
         TEST(test_auth__a_name_is_taken_whatever_its_case),
+        TEST(test_auth__a_name_is_taken_in_every_spelling),
+        TEST_C(test_auth__a_name_is_taken_in_every_spelling),
+        TEST(test_auth__of_two_spellings_at_once_one_wins),
+        TEST_C(test_auth__of_two_spellings_at_once_one_wins),
+        TEST(test_auth__a_user_of_an_older_release_signs_in_and_is_folded),
+        TEST_C(test_auth__a_user_of_an_older_release_signs_in_and_is_folded),
+        TEST(test_auth__a_wrong_password_folds_nothing),
+        TEST_C(test_auth__a_wrong_password_folds_nothing),
+        TEST(test_auth__names_that_collide_already_sign_in_by_their_spelling),
+        TEST_C(test_auth__names_that_collide_already_sign_in_by_their_spelling),
         TEST(test_auth__a_registration_that_is_repeated_is_no_conflict),
         TEST(test_auth__a_registration_that_raced_with_itself_is_no_conflict),
         TEST(test_auth__a_registration_that_lost_a_race_is_a_conflict),

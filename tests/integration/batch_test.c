@@ -32,6 +32,80 @@ static void test_batch__what_waits_becomes_one_statement(void **state)
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM task"), 51);
 }
 
+static unsigned send_update(struct fixture *self, const uint8_t id[16], const char *summary, int64_t deadline_ms)
+{
+    struct mr_value values[MR_FIELDS_MAX] = {0};
+
+    set_id(&values[mr_field_index(MR_OP_task_update, "taskId")], id);
+    set_id(&values[mr_field_index(MR_OP_task_update, "userId")], self->user);
+    set_text(&values[mr_field_index(MR_OP_task_update, "summary")], summary);
+    return driver_send_until(self->driver, MR_OP_task_update, values, self->user, deadline_ms);
+}
+
+/* Two groups of one batch: the first waits for a lock until the second is late. Nothing of the second is carried out. */
+static void test_batch__what_became_late_behind_another_group_is_not_sent(void **state)
+{
+    struct fixture *self = *state;
+    struct mr_actor *writer = driver_actor(self->driver, MR_OP_task_create);
+    mr_db *holder = database_connect(self->database);
+    struct plug plug;
+    int64_t deadline_ms;
+    int64_t pid;
+    unsigned first;
+    unsigned late;
+    uint8_t id[2][16];
+
+    make_id(id[0], 2, 1);
+    make_id(id[1], 2, 2);
+    driver_await(self->driver, send_create(self->driver, id[0], self->user, "as it was", "LOW"));
+    pid = backend_pid(self->database->db, writer->name, false);
+    plug = plug_writer(self->driver, self->database);
+    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user1' FOR UPDATE");
+    deadline_ms = mr_wall_ms(&mr_system_clock) + 1000;
+    first = send_create(self->driver, id[1], self->user, "waits", "LOW");
+    late = send_update(self, id[0], "too late", deadline_ms);
+    plug_pull(&plug);
+    driver_await(self->driver, plug.id);
+    eventually(backend_pid(self->database->db, writer->name, true) != 0);
+    eventually(mr_wall_ms(&mr_system_clock) > deadline_ms);
+    sql_exec(holder, "ROLLBACK");
+    assert_int_equal(driver_await(self->driver, first)->kind, MR_REPLY);
+    eventually(writer->stats.expired == 1);
+    assert_int_equal(driver_await(self->driver, send_get(self->driver, id[0], self->user))->kind, MR_REPLY);
+    assert_int_equal(self->driver->replies[late].count, 0);
+    assert_string_equal(sql_text(self->database->db, "SELECT summary FROM task WHERE summary <> 'waits' AND summary <> 'plug'"),
+                        "as it was");
+    assert_int_equal(backend_pid(self->database->db, writer->name, false), pid);
+    mr_db_destroy(&holder);
+}
+
+/* A batch of slow statements, one after the other: each is ended by the server at its deadline, on one and the same connection. */
+static void test_batch__statements_that_run_out_of_time_keep_the_connection(void **state)
+{
+    struct fixture *self = *state;
+    const char *writer = driver_actor(self->driver, MR_OP_task_create)->name;
+    mr_db *holder = database_connect(self->database);
+    int64_t pid = backend_pid(self->database->db, writer, false);
+    uint8_t id[16];
+
+    make_id(id, 2, 1);
+    driver_await(self->driver, send_create(self->driver, id, self->user, "as it was", "LOW"));
+    sql_exec(holder, "BEGIN; SELECT 1 FROM task FOR UPDATE");
+    for (int i = 0; i < 4; i++) {
+        int64_t began_ms = mr_mono_ms(&mr_system_clock);
+        const struct reply *reply =
+            driver_await(self->driver, send_update(self, id, "slow", mr_wall_ms(&mr_system_clock) + 300));
+
+        assert_int_equal(reply->status, MR_TIMEOUT);
+        assert_in_range(reply->arrived_ms - began_ms, 250, 1500);
+    }
+    sql_exec(holder, "ROLLBACK");
+    assert_int_equal(driver_await(self->driver, send_update(self, id, "quick", mr_wall_ms(&mr_system_clock) + 10000))->kind,
+                     MR_REPLY);
+    assert_int_equal(backend_pid(self->database->db, writer, false), pid);
+    mr_db_destroy(&holder);
+}
+
 static void test_batch__one_message_is_a_batch_of_one(void **state)
 {
     struct fixture *self = *state;
@@ -183,7 +257,7 @@ static void test_batch__a_statement_out_of_time_is_not_run_again(void **state)
     make_user(self->database->db, 2, held);
     count_executions(self);
     plug = plug_writer(self->driver, self->database);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user2' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user2' FOR UPDATE OF a");
     for (unsigned i = 0; i < 4; i++) {
         make_id(id, 2, i);
         send_create(self->driver, id, held, "blocked", "LOW");
@@ -207,7 +281,7 @@ static void test_batch__a_wait_for_a_lock_ends_in_503(void **state)
 
     self->database->config.db_lock_timeout = 150;
     restart(self);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user1' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
     make_id(id, 2, 1);
     began_ms = mr_mono_ms(&mr_system_clock);
     reply = driver_await(self->driver, send_create(self->driver, id, self->user, "blocked", "LOW"));
@@ -603,6 +677,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_batch__what_waits_becomes_one_statement),
+        TEST(test_batch__what_became_late_behind_another_group_is_not_sent),
+        TEST(test_batch__statements_that_run_out_of_time_keep_the_connection),
         TEST(test_batch__one_message_is_a_batch_of_one),
         TEST(test_batch__expected_outcomes_stand_beside_successes),
         TEST(test_batch__absent_and_foreign_rows_are_404),

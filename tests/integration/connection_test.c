@@ -30,7 +30,7 @@ static void test_connection__inserts_survive_a_lost_connection_exactly_once(void
     int64_t second = 0;
     uint8_t id[16];
 
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user1' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
     for (unsigned i = 0; i < 20; i++) {
         make_id(id, 2, i);
         send_create(self->driver, id, self->user, "durable", "LOW");

@@ -1,6 +1,7 @@
 #include "runtime/db.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -141,29 +142,122 @@ static void test_db__a_statement_that_does_not_prepare_is_told(void **state)
     mr_db_destroy(&db);
 }
 
-static void test_db__a_wait_ends_at_its_deadline(void **state)
+/* Runs `sleeper` for so many seconds. */
+static mr_status sleep_for(mr_db *db, int64_t seconds, int64_t deadline_ms)
+{
+    struct mr_params params = {0};
+    mr_rows *rows = NULL;
+    mr_status status;
+
+    mr_params_begin(&params, 1);
+    mr_params_int(&params, 0, seconds);
+    assert_int_equal(mr_params_end(&params), MR_OK);
+    status = mr_db_run(db, "sleeper", &params, deadline_ms, &rows);
+    if (status == MR_OK)
+        mr_rows_free(&rows);
+    mr_params_fini(&params);
+    return status;
+}
+
+static mr_db *connect_sleeper(void)
 {
     static const struct mr_statement *const statements[] = {&sleeper, NULL};
     mr_db *db = make_db(&database->config, &mr_system_clock, statements);
-    struct mr_params params = {0};
-    struct mr_value five = {.present = true, .integer = 5};
-    int64_t began_ms;
-    mr_rows *rows = NULL;
+
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    return db;
+}
+
+static void test_db__the_server_ends_a_statement_at_its_deadline_and_the_connection_stays(void **state)
+{
+    mr_db *db = connect_sleeper();
+    int64_t pid = backend_pid(database->db, "db_test", false);
 
     (void)state;
-    assert_int_equal(mr_db_connect(db), MR_OK);
-    mr_params_begin(&params, 1);
-    mr_params_add(&params, 0, MR_INT, &five);
-    assert_int_equal(mr_params_end(&params), MR_OK);
-    began_ms = mr_mono_ms(&mr_system_clock);
-    assert_int_equal(mr_db_run(db, "sleeper", &params, in_ms(200), &rows), MR_TIMEOUT);
+    for (int i = 0; i < 3; i++) {
+        int64_t began_ms = mr_mono_ms(&mr_system_clock);
+
+        assert_int_equal(sleep_for(db, 5, in_ms(200)), MR_TIMEOUT);
+        assert_in_range(mr_mono_ms(&mr_system_clock) - began_ms, 190, 650);
+        assert_string_equal(mr_db_last_error(db)->sqlstate, "57014");
+        assert_false(mr_db_last_error(db)->lost);
+        assert_int_equal(backend_pid(database->db, "db_test", false), pid);
+        assert_int_equal(sleep_for(db, 0, in_ms(5000)), MR_OK); /* its time is its own, not that of the one before */
+    }
+    assert_int_equal(sleep_for(db, 1, in_ms(9000)), MR_OK);
+    mr_db_destroy(&db);
+}
+
+static void test_db__what_is_late_already_is_not_sent(void **state)
+{
+    mr_db *db = connect_sleeper();
+    int64_t began_ms = mr_mono_ms(&mr_system_clock);
+
+    (void)state;
+    assert_int_equal(sleep_for(db, 5, began_ms), MR_TIMEOUT);
+    assert_true(mr_mono_ms(&mr_system_clock) - began_ms < 200);
+    assert_false(mr_db_last_error(db)->lost);
+    assert_true(mr_db_is_up(db));
+    mr_db_destroy(&db);
+}
+
+/* A server that does not end it either is given up, and soon. */
+static void test_db__a_hung_server_loses_the_connection_shortly_after_the_deadline(void **state)
+{
+    mr_db *db = connect_sleeper();
+    pid_t pid = (pid_t)backend_pid(database->db, "db_test", false);
+    int64_t began_ms = mr_mono_ms(&mr_system_clock);
+    mr_status status;
+
+    (void)state;
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    status = sleep_for(db, 0, in_ms(200));
+    kill(pid, SIGCONT);
+    assert_int_equal(status, MR_TIMEOUT);
     assert_in_range(mr_mono_ms(&mr_system_clock) - began_ms, 190, 2000);
     assert_true(mr_db_last_error(db)->lost);
     assert_false(mr_db_is_up(db));
     assert_int_equal(mr_db_fd(db), -1);
-    assert_int_equal(mr_db_run(db, "sleeper", &params, in_ms(200), &rows), MR_UNAVAILABLE);
+    assert_int_equal(sleep_for(db, 0, in_ms(200)), MR_UNAVAILABLE);
     assert_int_equal(mr_db_reconnect(db), MR_OK);
-    mr_params_fini(&params);
+    mr_db_destroy(&db);
+}
+
+static bool at_once(void *argument)
+{
+    (void)argument;
+    return true;
+}
+
+/* What lifts the limit for one statement does not lift it for the next. */
+static void test_db__a_statement_without_a_limit_leaves_the_limit_of_the_next(void **state)
+{
+    mr_db *db = connect_sleeper();
+
+    (void)state;
+    assert_int_equal(mr_db_exec_unless(db, "SELECT pg_sleep(30)", at_once, NULL), MR_TIMEOUT);
+    assert_true(mr_db_is_up(db));
+    assert_string_equal(sql_text(db, "SHOW statement_timeout"), "0");
+    assert_int_equal(sleep_for(db, 0, in_ms(60000)), MR_OK);
+    assert_string_equal(sql_text(db, "SHOW statement_timeout"), "10s");
+    mr_db_destroy(&db);
+}
+
+/* To cancel takes a connection of its own, and that may hang: nobody waits for it beyond the statement's own end. */
+static void test_db__a_cancellation_that_hangs_is_not_waited_for(void **state)
+{
+    mr_db *db = connect_sleeper();
+    int64_t postmaster = sql_number(database->db, "SELECT pg_ls_dir::int FROM (SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int AS pg_ls_dir) f");
+    int64_t began_ms = mr_mono_ms(&mr_system_clock);
+    mr_status status;
+
+    (void)state;
+    assert_true(postmaster > 0);
+    assert_int_equal(kill((pid_t)postmaster, SIGSTOP), 0);
+    status = mr_db_exec_unless(db, "SELECT pg_sleep(30)", at_once, NULL);
+    kill((pid_t)postmaster, SIGCONT);
+    assert_int_equal(status, MR_TIMEOUT);
+    assert_in_range(mr_mono_ms(&mr_system_clock) - began_ms, 1900, 4000);
     mr_db_destroy(&db);
 }
 
@@ -307,7 +401,11 @@ int main(void)
         TEST(test_db__binary_arrays_are_what_the_server_takes),
         TEST(test_db__an_error_of_the_server_keeps_the_connection),
         TEST(test_db__a_statement_that_does_not_prepare_is_told),
-        TEST(test_db__a_wait_ends_at_its_deadline),
+        TEST(test_db__the_server_ends_a_statement_at_its_deadline_and_the_connection_stays),
+        TEST(test_db__what_is_late_already_is_not_sent),
+        TEST(test_db__a_hung_server_loses_the_connection_shortly_after_the_deadline),
+        TEST(test_db__a_statement_without_a_limit_leaves_the_limit_of_the_next),
+        TEST(test_db__a_cancellation_that_hangs_is_not_waited_for),
         TEST(test_db__the_server_ends_what_takes_too_long),
         TEST(test_db__a_silent_host_costs_no_more_than_the_connect_timeout),
         TEST(test_db__attempts_are_spaced_by_growing_pauses),

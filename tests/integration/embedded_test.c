@@ -112,10 +112,10 @@ static void test_embedded__a_life(void **state)
 
     /* stopped, it is gone; started, the data are there */
     pid = recorded_pid();
-    mr_embedded_stop(&server);
+    mr_embedded_stop(&server, 10000);
     assert_null(server);
     assert_int_not_equal(kill(pid, 0), 0);
-    mr_embedded_stop(&server);
+    mr_embedded_stop(&server, 10000);
 
     /* the pid file of a process that is something else by now */
     snprintf(path, sizeof path, "%s/postgres/data/postmaster.pid", state_dir);
@@ -127,7 +127,7 @@ static void test_embedded__a_life(void **state)
     db = connect_to(server);
     assert_int_equal(sql_number(db, "SELECT n FROM kept"), 42);
     mr_db_destroy(&db);
-    mr_embedded_stop(&server);
+    mr_embedded_stop(&server, 10000);
     mr_buf_fini(&problem);
 }
 
@@ -154,7 +154,7 @@ static void test_embedded__after_a_kill(void **state)
     db = connect_to(server);
     assert_int_equal(sql_number(db, "SELECT n FROM kept"), 43);
     mr_db_destroy(&db);
-    mr_embedded_stop(&server);
+    mr_embedded_stop(&server, 10000);
     mr_buf_fini(&problem);
 }
 

@@ -22,17 +22,32 @@ static int teardown(void **state)
 }
 
 static const struct mr_migration two[] = {
-    {1, "0001_first", "CREATE TABLE first (n integer);"},
-    {2, "0002_second", "CREATE TABLE second (n integer); INSERT INTO first VALUES (1);"},
-    {0, NULL, NULL}};
+    {1, 0, "0001_first", "CREATE TABLE first (n integer);"},
+    {2, 0, "0002_second", "CREATE TABLE second (n integer); INSERT INTO first VALUES (1);"},
+    {0, 0, NULL, NULL}};
 static const struct mr_migration broken[] = {
-    {1, "0001_first", "CREATE TABLE first (n integer);"},
-    {2, "0002_second", "CREATE TABLE half (n integer); INSERT INTO half VALUES (1); SELECT 1/0;"},
-    {3, "0003_third", "CREATE TABLE third (n integer);"},
-    {0, NULL, NULL}};
+    {1, 0, "0001_first", "CREATE TABLE first (n integer);"},
+    {2, 0, "0002_second", "CREATE TABLE half (n integer); INSERT INTO half VALUES (1); SELECT 1/0;"},
+    {3, 0, "0003_third", "CREATE TABLE third (n integer);"},
+    {0, 0, NULL, NULL}};
 static const struct mr_migration changed[] = {
-    {1, "0001_first", "CREATE TABLE first (n bigint);"}, {2, "0002_second", "CREATE TABLE second (n integer);"}, {0, NULL, NULL}};
-static const struct mr_migration one[] = {{1, "0001_first", "CREATE TABLE first (n integer);"}, {0, NULL, NULL}};
+    {1, 0, "0001_first", "CREATE TABLE first (n bigint);"}, {2, 0, "0002_second", "CREATE TABLE second (n integer);"}, {0, 0, NULL, NULL}};
+static const struct mr_migration one[] = {{1, 0, "0001_first", "CREATE TABLE first (n integer);"}, {0, 0, NULL, NULL}};
+
+
+/* As many as the older record holds, and some behind them. */
+#define NOTHING "SELECT;"
+#define OLDER                                                                                                    \
+    {1, 0, "0001_first", "CREATE TABLE first (n integer);"}, {2, 0, "0002_x", NOTHING}, {3, 0, "0003_x", NOTHING}, \
+        {4, 0, "0004_x", NOTHING}, {5, 0, "0005_x", NOTHING}, {6, 0, "0006_x", NOTHING}, {7, 0, "0007_x", NOTHING}
+#define EIGHTH {8, 7, "0008_eighth", "CREATE TABLE eighth (n integer);"}
+
+static const struct mr_migration to_7[] = {OLDER, {0, 0, NULL, NULL}};
+static const struct mr_migration to_8[] = {OLDER, EIGHTH, {0, 0, NULL, NULL}};
+static const struct mr_migration to_9[] = {OLDER, EIGHTH, {9, 7, "0009_ninth", "CREATE TABLE ninth (n integer);"}, {0, 0, NULL, NULL}};
+static const struct mr_migration to_9_contracting[] = {OLDER, EIGHTH, {9, 8, "0009_ninth", "DROP TABLE first;"}, {0, 0, NULL, NULL}};
+static const struct mr_migration to_8_changed[] = {OLDER, {8, 7, "0008_eighth", "CREATE TABLE eighth (n bigint);"}, {0, 0, NULL, NULL}};
+static const struct mr_migration to_8_broken[] = {OLDER, {8, 7, "0008_eighth", "CREATE TABLE eighth (n integer); SELECT 1/0;"}, {0, 0, NULL, NULL}};
 
 static struct mr_buf problem;
 
@@ -151,6 +166,170 @@ static void test_migrate__a_database_that_is_not_there_is_told(void **state)
     assert_int_equal(applied, 0);
 }
 
+/* ---- From the eighth on ---- */
+
+static const char *older(void)
+{
+    return sql_text(database->db, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM public.schema_migration");
+}
+
+static const char *later(void)
+{
+    return sql_text(database->db, "SELECT string_agg(version || ' ' || name || ' ' || runs_with, ', ' ORDER BY version) FROM millrace.migration");
+}
+
+static unsigned applied_by(const struct mr_migration *migrations)
+{
+    unsigned applied = 99;
+
+    if (up(migrations, &applied) != MR_OK)
+        fail_test("%.*s", (int)problem.len, problem.data);
+    return applied;
+}
+
+static void test_migrate__later_ones_have_a_record_of_their_own(void **state)
+{
+    (void)state;
+    assert_int_equal(applied_by(to_7), 7);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_namespace WHERE nspname = 'millrace'"), 0);
+    assert_int_equal(applied_by(to_8), 1);
+    assert_int_equal(applied_by(to_9), 1);
+    assert_int_equal(applied_by(to_9), 0);
+    assert_string_equal(older(), "1 2 3 4 5 6 7");
+    assert_string_equal(later(), "8 0008_eighth 7, 9 0009_ninth 7");
+}
+
+static void test_migrate__a_fresh_database_gets_both_records(void **state)
+{
+    (void)state;
+    assert_int_equal(applied_by(to_9), 9);
+    assert_string_equal(older(), "1 2 3 4 5 6 7");
+    assert_string_equal(later(), "8 0008_eighth 7, 9 0009_ninth 7");
+}
+
+static void test_migrate__a_binary_runs_on_a_newer_database_that_allows_it(void **state)
+{
+    (void)state;
+    assert_int_equal(applied_by(to_9), 9);
+    assert_int_equal(applied_by(to_8), 0);
+    assert_int_equal(applied_by(to_7), 0);
+    assert_string_equal(later(), "8 0008_eighth 7, 9 0009_ninth 7");
+}
+
+static void test_migrate__a_newer_database_says_who_is_too_old(void **state)
+{
+    unsigned applied = 99;
+
+    (void)state;
+    assert_int_equal(applied_by(to_9_contracting), 9);
+    assert_int_equal(applied_by(to_8), 0);
+    assert_int_equal(up(to_7, &applied), MR_CONFLICT);
+    assert_int_equal(applied, 0);
+    assert_true(problem_has("the database is at version 9, this binary knows versions up to 7 and 0009 needs one that knows 8"));
+}
+
+/* One that forbids is not overruled by one behind it that would allow. */
+static void test_migrate__every_newer_one_has_to_allow_it(void **state)
+{
+    unsigned applied;
+
+    (void)state;
+    assert_int_equal(applied_by(to_9_contracting), 9);
+    sql_exec(database->db, "INSERT INTO millrace.migration (version, name, checksum, runs_with) VALUES (10, 'x', 'x', 7)");
+    assert_int_equal(applied_by(to_8), 0);
+    assert_int_equal(up(to_7, &applied), MR_CONFLICT);
+    assert_true(problem_has("0009 needs one that knows 8"));
+}
+
+static void test_migrate__a_changed_text_of_a_later_one_is_refused(void **state)
+{
+    unsigned applied = 99;
+
+    (void)state;
+    assert_int_equal(applied_by(to_8), 8);
+    assert_int_equal(up(to_8_changed, &applied), MR_CONFLICT);
+    assert_int_equal(applied, 0);
+    assert_true(problem_has("migration 8 was applied with another text"));
+}
+
+static void test_migrate__a_later_one_that_fails_leaves_no_record(void **state)
+{
+    unsigned applied;
+
+    (void)state;
+    assert_int_not_equal(up(to_8_broken, &applied), MR_OK);
+    assert_int_equal(applied, 7);
+    assert_false(exists("eighth"));
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_namespace WHERE nspname = 'millrace'"), 0);
+    assert_int_equal(applied_by(to_8), 1);
+}
+
+static void test_migrate__a_row_in_the_wrong_record_is_refused(void **state)
+{
+    static const char *const spoilt[] = {
+        "INSERT INTO schema_migration (version, name, checksum) VALUES (8, 'x', 'x')",
+        "DELETE FROM schema_migration WHERE version = 8; DELETE FROM millrace.migration WHERE version = 8",
+        "DELETE FROM schema_migration WHERE version = 7"};
+    unsigned applied;
+
+    (void)state;
+    assert_int_equal(applied_by(to_9), 9);
+    for (size_t i = 0; i < sizeof spoilt / sizeof spoilt[0]; i++) {
+        sql_exec(database->db, "%s", spoilt[i]);
+        assert_int_equal(up(to_9, &applied), MR_CONFLICT);
+        assert_int_equal(applied, 0);
+        assert_true(problem.len > 0);
+    }
+}
+
+/* "$user" stands first in the search_path, so the schema of the ledger hides what is in public from a role of its name. */
+static void test_migrate__a_role_named_like_the_schema_sees_one_database(void **state)
+{
+    (void)state;
+    sql_exec(database->db, "DO $$ BEGIN CREATE ROLE millrace SUPERUSER LOGIN; EXCEPTION WHEN duplicate_object THEN END $$");
+    database->config.db_user = "millrace";
+    assert_int_equal(applied_by(to_8), 8);
+    assert_int_equal(applied_by(to_9), 1);
+    assert_int_equal(applied_by(to_9), 0);
+    sql_exec(database->db, "SET ROLE millrace; SET search_path = \"$user\", public");
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_class WHERE relname = 'ninth' AND relnamespace = 'public'::regnamespace"), 1);
+    /* What a release that knows no ledger does at its start. */
+    sql_exec(database->db, "CREATE TABLE IF NOT EXISTS schema_migration (version integer PRIMARY KEY)");
+    assert_string_equal(sql_text(database->db, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM schema_migration"), "1 2 3 4 5 6 7");
+}
+
+/* Some administrators give each role a schema of its own and nothing else. */
+static void test_migrate__tables_that_already_are_in_that_schema_stay_there(void **state)
+{
+    (void)state;
+    sql_exec(database->db, "DO $$ BEGIN CREATE ROLE millrace SUPERUSER LOGIN; EXCEPTION WHEN duplicate_object THEN END $$");
+    sql_exec(database->db, "CREATE SCHEMA millrace AUTHORIZATION millrace");
+    database->config.db_user = "millrace";
+    assert_int_equal(applied_by(to_7), 7);
+    assert_int_equal(applied_by(to_9), 2);
+    assert_int_equal(applied_by(to_8), 0);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.schema_migration"), 7);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_class WHERE relname = 'ninth' AND relnamespace = 'millrace'::regnamespace"), 1);
+}
+
+static void test_migrate__the_list_shows_both_records_and_what_is_newer(void **state)
+{
+    struct mr_buf list = {0};
+    unsigned applied;
+
+    (void)state;
+    mr_buf_clear(&problem, 0);
+    assert_int_equal(mr_migrate_up(&database->config, &mr_system_clock, 0, &applied, &problem), MR_OK);
+    sql_exec(database->db, "CREATE SCHEMA IF NOT EXISTS millrace");
+    sql_exec(database->db, "CREATE TABLE IF NOT EXISTS millrace.migration (version integer, name text, checksum text, applied_at timestamptz DEFAULT now(), runs_with integer)");
+    sql_exec(database->db, "INSERT INTO millrace.migration (version, name, checksum, runs_with) VALUES (%u, 'some_name', 'x', 7)", applied + 1);
+    assert_int_equal(mr_migrate_status(&database->config, &mr_system_clock, &list, &problem), MR_OK);
+    assert_non_null(memmem(list.data, list.len, "0007  0007_", 11));
+    assert_non_null(memmem(list.data, list.len, "  some_name ", 12));
+    assert_non_null(memmem(list.data, list.len, "newer than this binary", 22));
+    mr_buf_fini(&list);
+}
+
 static void *migrate_in_thread(void *argument)
 {
     unsigned *applied = argument;
@@ -220,6 +399,17 @@ int main(void)
         TEST(test_migrate__a_newer_database_is_refused),
         TEST(test_migrate__a_history_that_cannot_be_is_refused),
         TEST(test_migrate__a_database_that_is_not_there_is_told),
+        TEST(test_migrate__later_ones_have_a_record_of_their_own),
+        TEST(test_migrate__a_fresh_database_gets_both_records),
+        TEST(test_migrate__a_binary_runs_on_a_newer_database_that_allows_it),
+        TEST(test_migrate__a_newer_database_says_who_is_too_old),
+        TEST(test_migrate__every_newer_one_has_to_allow_it),
+        TEST(test_migrate__a_changed_text_of_a_later_one_is_refused),
+        TEST(test_migrate__a_later_one_that_fails_leaves_no_record),
+        TEST(test_migrate__a_row_in_the_wrong_record_is_refused),
+        TEST(test_migrate__a_role_named_like_the_schema_sees_one_database),
+        TEST(test_migrate__tables_that_already_are_in_that_schema_stay_there),
+        TEST(test_migrate__the_list_shows_both_records_and_what_is_newer),
         TEST(test_migrate__of_several_at_once_one_does_the_work),
         TEST(test_migrate__waits_for_another_that_holds_the_lock),
     };

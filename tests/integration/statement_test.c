@@ -153,7 +153,7 @@ static void explain(mr_db *db, const char *name, struct mr_buf *out)
 static void check_plan(mr_db *db, const char *name)
 {
     /* clang-format off */
-    static const char *const bad[] = {"Seq Scan on task ", "Seq Scan on task\n", "Seq Scan on app_user", "Seq Scan on refresh_token",
+    static const char *const bad[] = {"Seq Scan on task ", "Seq Scan on task\n", "Seq Scan on app_user", "Seq Scan on account", "Seq Scan on refresh_token",
                                       "Seq Scan on session", "Seq Scan on job_run", "Seq Scan on import_part", "Seq Scan on task_change",
                                       "Seq Scan on task_stat", "Seq Scan on report", "Seq Scan on idempotency_key",
                                       "Hash Join", "Merge Join"};
@@ -188,12 +188,49 @@ static void test_statement__large_tables_are_read_by_index(void **state)
     database_destroy(&database);
 }
 
+/*
+ * What belongs to a user refers to the account, never to app_user, and nothing cascades: the removal of a user is a job that has a
+ * statement for each of these tables.
+ */
+static void test_statement__the_job_removal_deletes_from_every_table_of_an_account(void **state)
+{
+    struct database *database = database_new();
+    mr_rows *tables = NULL;
+
+    (void)state;
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'app_user'::regclass"),
+                     0);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass"
+                                              " AND confdeltype <> 'a'"),
+                     0);
+    assert_int_equal(mr_db_exec(database->db,
+                                "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass",
+                                mr_mono_ms(&mr_system_clock) + WAIT_MS, &tables),
+                     MR_OK);
+    assert_true(mr_rows_count(tables) >= 6);
+    for (unsigned row = 0; row < mr_rows_count(tables); row++) {
+        struct mr_slice table = {"", 0};
+        bool is_cleared = false;
+        char wanted[100];
+
+        mr_rows_get(tables, row, 0, &table);
+        snprintf(wanted, sizeof wanted, "DELETE FROM %.*s ", (int)table.len, table.data);
+        for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+            is_cleared = is_cleared || (strncmp(s->name, "removal__", 9) == 0 && strstr(s->text, wanted) != NULL);
+        if (!is_cleared)
+            fail_test("no statement of the job `removal` deletes from %.*s", (int)table.len, table.data);
+    }
+    mr_rows_free(&tables);
+    database_destroy(&database);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statement__parameters_are_those_of_the_field_table),
         cmocka_unit_test(test_statement__actors_plan_for_large_tables),
         cmocka_unit_test(test_statement__large_tables_are_read_by_index),
+        cmocka_unit_test(test_statement__the_job_removal_deletes_from_every_table_of_an_account),
     };
 
     return cmocka_run_group_tests(tests, database_server_start, database_server_stop);

@@ -62,18 +62,18 @@ static void stop_at_exit(void)
     if (state_dir[0] == '\0')
         return;
     snprintf(run_dir, sizeof run_dir, "%s", server != NULL ? mr_embedded_host(server) : state_dir);
-    mr_embedded_stop(&server);
+    mr_embedded_stop(&server, 10000);
     run_command("rm -rf '%s' '%s'", state_dir, run_dir);
     state_dir[0] = '\0';
 }
 
-static void migrate_template(void)
+static void migrate(const char *database_name)
 {
     struct mr_buf problem = {0};
     struct mr_config config;
     unsigned applied;
 
-    database_config(&config, TEMPLATE);
+    database_config(&config, database_name);
     if (mr_migrate_up(&config, &mr_system_clock, 0, &applied, &problem) != MR_OK)
         fail_test("%.*s", (int)problem.len, problem.data);
 }
@@ -105,8 +105,8 @@ static void make_cached(const char *cache, char cached[PATH_ROOM])
     if (access(path, F_OK) != 0) {
         run_command("rm -rf '%s'", cached);
         server = start(cached);
-        migrate_template();
-        mr_embedded_stop(&server);
+        migrate(TEMPLATE);
+        mr_embedded_stop(&server, 10000);
         close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     }
     close(lock);
@@ -134,7 +134,7 @@ int database_server_start(void **state)
     }
     server = start(state_dir);
     if (cache == NULL || *cache == '\0')
-        migrate_template();
+        migrate(TEMPLATE);
     return 0;
 }
 
@@ -193,6 +193,17 @@ struct database *database_new(void)
 struct database *database_new_empty(void)
 {
     return new_database("template0");
+}
+
+struct database *database_new_in(const char *locale)
+{
+    char template[64];
+    struct database *self;
+
+    snprintf(template, sizeof template, "template0 LOCALE '%s'", locale);
+    self = new_database(template);
+    migrate(self->name);
+    return self;
 }
 
 /* The database itself stays behind: its server is going to be thrown away. */

@@ -27,6 +27,9 @@ void database_config(struct mr_config *out, const char *database_name);
 /* A fresh database: migrated, or empty. */
 struct database *database_new(void);
 struct database *database_new_empty(void);
+
+/* A fresh migrated database with that locale, e.g. "C", under which lower() knows A to Z only. */
+struct database *database_new_in(const char *locale);
 void database_destroy(struct database **self);
 
 /* Another connection to it; mr_db_destroy frees it. */

@@ -315,7 +315,7 @@ struct plug plug_writer(struct driver *driver, const struct database *database)
         make_user(database->db, PLUG_USER, user);
     make_id(user, 1, PLUG_USER);
     make_id(id, 7, driver->sent + 1);
-    sql_exec(self.holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user%u' FOR UPDATE", PLUG_USER);
+    sql_exec(self.holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user%u' FOR UPDATE OF a", PLUG_USER);
     self.id = send_create(driver, id, user, "plug", "LOW");
     eventually(backend_pid(database->db, writer, true) != 0);
     return self;

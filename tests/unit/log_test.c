@@ -141,6 +141,41 @@ static void test_log__less_than_the_least_level_is_not_written(void **state)
     }
 }
 
+static void write_flood(void)
+{
+    for (int burst = 0; burst < 2; burst++) {
+        int64_t second = mr_mono_ms(&mr_system_clock) / 1000;
+
+        for (int i = 0; i < 5000; i++)
+            mr_log_bounded(MR_LOG_ERROR, "the same again", mr_log_int("burst", burst));
+        while (burst == 0 && mr_mono_ms(&mr_system_clock) / 1000 == second)
+            pause_briefly();
+    }
+}
+
+/* Whatever goes wrong with every message, the log stays readable, and says what it leaves out. */
+static void test_log__a_flood_is_bounded_and_counted(void **state)
+{
+    struct mr_buf text;
+    int64_t left_out = 0;
+    unsigned lines = 0;
+
+    (void)state;
+    mr_log_setup(MR_LOG_DEBUG, true);
+    text = capture_stderr(write_flood);
+    for (char *line = strtok(text.data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        json_t *json = json_loads(line, 0, NULL);
+
+        assert_non_null(json);
+        left_out += json_integer_value(json_object_get(json, "leftOut"));
+        lines++;
+        json_decref(json);
+    }
+    assert_in_range(lines, 2 * MR_LOG_BURST, 5 * MR_LOG_BURST); /* a burst may go on into the next second */
+    assert_in_range(left_out, 5000 - 3 * MR_LOG_BURST, 10000);
+    mr_buf_fini(&text);
+}
+
 static void test_log__levels_by_name(void **state)
 {
     enum mr_log_level level = MR_LOG_INFO;
@@ -163,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_log__pretty_is_for_people),
         cmocka_unit_test(test_log__pretty_is_one_line_too),
         cmocka_unit_test(test_log__less_than_the_least_level_is_not_written),
+        cmocka_unit_test(test_log__a_flood_is_bounded_and_counted),
         cmocka_unit_test(test_log__levels_by_name),
     };
 

@@ -1,0 +1,26 @@
+/*
+ * usernames: stores the folded names (proto/username.h) of users that a release without them wrote.
+ *
+ * A process does so once, from its start on, in chunks and beside its work. Of several users whose names fold alike the
+ * first in the order of ids gets the folded name; the others are logged, and sign in by their exact spelling.
+ *
+ * Thread: its own, with a connection that it closes when it is done. Start and stop: the main thread.
+ */
+#ifndef MR_ACTORS_USERNAMES_H
+#define MR_ACTORS_USERNAMES_H
+
+#include "runtime/actor.h"
+
+struct mr_usernames;
+
+/* Returns at once. A database that is away, or not migrated yet, is tried again. `config` and `clock` are borrowed. */
+mr_status mr_usernames_start(struct mr_usernames **out, const struct mr_config *config,
+                             const struct mr_clock *clock) MR_WARN_UNUSED;
+
+/* Ends after the chunk in hand. Accepts NULL. */
+void mr_usernames_stop(struct mr_usernames **self);
+
+/* Adds a name's folded form to the array `column`; NULL when it has none. */
+void mr_usernames_bind(struct mr_params *params, unsigned column, struct mr_slice name);
+
+#endif

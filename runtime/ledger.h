@@ -1,0 +1,53 @@
+/*
+ * ledger: which migrations a database has, and whether a binary may work on what they left.
+ *
+ * Migrations 1 to 7 are recorded in schema_migration, which gets no more rows: releases that know no other record refuse
+ * a database that has a newer one there. Later migrations are recorded in millrace.migration, each with the oldest binary
+ * that its result still serves, so that a release can be rolled back without undoing its migrations.
+ *
+ * millrace.schema_migration is a view of schema_migration. A role of the name "millrace" looks into that schema first
+ * (search_path begins with "$user"), and a release that knows no ledger would make an empty record there, and a second,
+ * empty set of tables.
+ */
+#ifndef MR_RUNTIME_LEDGER_H
+#define MR_RUNTIME_LEDGER_H
+
+#include "runtime/db.h"
+
+/* The first migration that is recorded in millrace.migration. */
+enum { MR_LEDGER_FIRST = 8 };
+
+/*
+ * Statements for a connection that migrates. The first leaves the schema of the record at the head of the search_path
+ * (never the one that the ledger alone is in); the second tells which records exist; the third makes the older one.
+ */
+extern const char mr_ledger_pin_sql[];
+extern const char mr_ledger_exists_sql[];
+extern const char mr_ledger_make_sql[];
+
+/* The text that lists what is applied, for the answer to mr_ledger_exists_sql; NULL when nothing is recorded. */
+const char *mr_ledger_list_sql(const mr_rows *exists);
+
+/* A migration that a database has; the slices are borrowed from the rows. */
+struct mr_applied {
+    int version;
+    int runs_with; /* the least number of migrations that a binary has to know to run on what this one left */
+    bool in_ledger;
+    struct mr_slice name;
+    struct mr_slice checksum;
+    struct mr_slice when;
+};
+
+/* One row of mr_ledger_list_sql's answer. */
+struct mr_applied mr_ledger_row(const mr_rows *applied, unsigned row);
+
+/*
+ * Whether a binary that knows `known` (ended by a NULL name) may work on a database with `applied`: what both know is the
+ * same to the letter, and what only the database knows allows it. MR_CONFLICT: `problem` says why not.
+ */
+mr_status mr_ledger_check(const mr_rows *applied, const struct mr_migration *known, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* Appends the statements that apply a migration and record it, in one transaction. */
+void mr_ledger_apply_sql(struct mr_buf *out, const struct mr_migration *migration);
+
+#endif

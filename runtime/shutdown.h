@@ -1,0 +1,53 @@
+/*
+ * shutdown: how much time the end of this process has left.
+ *
+ * It begins with the first SIGTERM or SIGINT. SHUTDOWN_GRACE after that the process is gone, whatever a statement, a lock or
+ * a server that hangs does:
+ *
+ *   begin                                  cut             abandon        end
+ *     | what is under way is finished       | is cancelled    | is left     |
+ *
+ * Between cut and abandon every wait for the database ends: what was at work is cancelled, and what follows (a roll-back, a
+ * run that is given back) has until `abandon`. From then to the end the embedded PostgreSQL is stopped.
+ *
+ * Thread: any.
+ */
+#ifndef MR_RUNTIME_SHUTDOWN_H
+#define MR_RUNTIME_SHUTDOWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Milliseconds since it began. */
+struct mr_shutdown_plan {
+    int64_t cut_ms;
+    int64_t abandon_ms;
+    int64_t end_ms; /* just before the grace is over: time to leave */
+};
+
+struct mr_shutdown_plan mr_shutdown_plan(int64_t grace_ms);
+
+/* It begins now, unless it has begun: true for the call that began it. Async-signal-safe. */
+bool mr_shutdown_begin(void);
+
+/* When it began (monotonic); INT64_MAX: it has not. */
+int64_t mr_shutdown_begun_ms(void);
+
+/*
+ * Makes this process end in order, as if it had got a SIGTERM; for a part that finds that it can never go on. Only the first
+ * call, and only before a signal came, does anything.
+ */
+void mr_shutdown_request(void);
+
+/* Cancels every statement at work; no later one is waited for beyond `limit_ms` (monotonic). Only the first call counts. */
+void mr_shutdown_cut(int64_t limit_ms);
+
+bool mr_shutdown_is_cut(void);
+
+/* How long may be waited (monotonic); INT64_MAX before the cut. */
+int64_t mr_shutdown_limit_ms(void);
+
+/* Readable, for good, from the cut on; -1 when the system has no descriptor to give. */
+int mr_shutdown_cut_fd(void);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * thread: a thread that starts and ends in step with whoever made it.
+ *
+ * The maker returns from mr_thread_start when the thread says that it is ready, and from mr_thread_stop when it has ended.
+ * Signals are blocked in every such thread: they are for the main thread, which turns them into an orderly end.
+ */
+#ifndef MR_RUNTIME_THREAD_H
+#define MR_RUNTIME_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct mr_thread mr_thread;
+
+/* Runs in the new thread. Has to call mr_thread_ready once, and to return soon after it was asked to end. */
+typedef void mr_thread_main(mr_thread *self, void *argument);
+
+/*
+ * Starts a thread and returns when it is ready. `name` and `argument` have to outlive it. NULL, and nothing runs, when the
+ * system has no memory or no thread to give.
+ */
+mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument);
+
+void mr_thread_ready(mr_thread *self);
+
+/* Waits until the thread is asked to end, `timeout_ms` at most (-1: no limit); whether it was. For the thread itself. */
+bool mr_thread_asked_to_end(mr_thread *self, int timeout_ms);
+
+/* Readable, for good, once the thread was asked to end. */
+int mr_thread_end_fd(const mr_thread *self);
+
+/* Asks the thread to end and does not wait, so that several can do so side by side. Async-signal-safe. */
+void mr_thread_ask_to_end(mr_thread *self);
+
+/* Asks the thread to end, waits until it has, and frees it. Accepts NULL. */
+void mr_thread_stop(mr_thread **self);
+
+/*
+ * As mr_thread_stop, but waits until `deadline_ms` (monotonic) at most. False: the thread still runs, and what it uses has to
+ * stay; it may be stopped again later.
+ */
+bool mr_thread_stop_by(mr_thread **self, int64_t deadline_ms);
+
+#endif

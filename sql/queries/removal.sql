@@ -1,0 +1,166 @@
+-- The job `removal`: deletes what belongs to an account that was closed; the run's args say which. Statements of further tables
+-- may stand in files of their own: `removal__accounts` queues another run when it comes too early.
+--
+-- A run without args is started by hand, and looks for accounts that no run is left for.
+
+-- part: closed
+closed AS (
+    SELECT k.most, k.cursor, a.id
+      FROM k
+      JOIN account a ON a.id = (k.args ->> 'account')::uuid AND a.closed_at IS NOT NULL
+)
+
+-- name: removal__runs
+-- First of all, so that no import makes more tasks: one that is at work finds that its run is gone.
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT r.id
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT r.id FROM job_run r WHERE r.owner = c.id LIMIT greatest(c.most / 200, 1) FOR UPDATE) r
+), parts AS (
+    DELETE FROM import_part p USING mine WHERE p.run_id = mine.id
+), gone AS (
+    DELETE FROM job_run r USING mine WHERE r.id = mine.id RETURNING r.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= greatest(k.most / 200, 1) AS more FROM k;
+
+-- name: removal__tasks
+-- Newest first, as the index has them.
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT t.id, t.created_at
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT t.id, t.created_at
+                           FROM task t
+                          WHERE t.user_id = c.id
+                            AND (t.created_at, t.id) < (coalesce(split_part(c.cursor, '/', 1), 'infinity')::timestamptz,
+                                                        coalesce(split_part(c.cursor, '/', 2)::uuid, {{greatest_id}}))
+                          ORDER BY t.created_at DESC, t.id DESC
+                          LIMIT c.most
+                            FOR UPDATE SKIP LOCKED) t
+), gone AS (
+    DELETE FROM task t USING mine WHERE t.id = mine.id RETURNING t.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT mine.created_at || '/' || mine.id FROM mine ORDER BY mine.created_at, mine.id LIMIT 1) AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more
+  FROM k;
+
+-- name: removal__refreshTokens
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT t.id
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT t.id
+                           FROM session s
+                           JOIN refresh_token t ON t.session_id = s.id
+                          WHERE s.user_id = c.id
+                          LIMIT c.most
+                            FOR UPDATE OF t SKIP LOCKED) t
+), gone AS (
+    DELETE FROM refresh_token t USING mine WHERE t.id = mine.id RETURNING t.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+
+-- name: removal__sessions
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT s.id
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT s.id FROM session s WHERE s.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) s
+), gone AS (
+    DELETE FROM session s USING mine WHERE s.id = mine.id RETURNING s.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+
+-- name: removal__idempotencyKeys
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT i.user_id, i.key
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT i.user_id, i.key
+                           FROM idempotency_key i
+                          WHERE i.user_id = c.id AND i.key > coalesce(c.cursor, '')
+                          ORDER BY i.key
+                          LIMIT c.most
+                            FOR UPDATE SKIP LOCKED) i
+), gone AS (
+    DELETE FROM idempotency_key i USING mine WHERE i.user_id = mine.user_id AND i.key = mine.key RETURNING i.key
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT mine.key FROM mine ORDER BY mine.key DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more
+  FROM k;
+
+-- name: removal__days
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT s.user_id, s.day
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT s.user_id, s.day FROM task_stat s WHERE s.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) s
+), gone AS (
+    DELETE FROM task_stat s USING mine WHERE s.user_id = mine.user_id AND s.day = mine.day RETURNING s.day
+)
+SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+
+-- name: removal__reports
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT r.id
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT r.id FROM report r WHERE r.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) r
+), gone AS (
+    DELETE FROM report r USING mine WHERE r.id = mine.id RETURNING r.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+
+-- name: removal__figures
+-- What statements have appended and nobody has added up yet; forget_account takes what comes after this.
+WITH {{chunk}}, {{closed}}, changes AS (
+    SELECT t.id
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT t.id FROM task_change t WHERE t.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) t
+), counts AS (
+    SELECT t.place
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT t.ctid AS place FROM task_count t WHERE t.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) t
+), gone AS (
+    DELETE FROM task_change t USING changes WHERE t.id = changes.id RETURNING t.id
+), uncounted AS (
+    DELETE FROM task_count t USING counts WHERE t.ctid = counts.place RETURNING t.items
+)
+SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM uncounted) AS rows,
+       NULL::text AS cursor,
+       (SELECT count(*) FROM changes) >= k.most OR (SELECT count(*) FROM counts) >= k.most AS more
+  FROM k;
+
+-- name: removal__accounts
+-- Last of all. What a request that was under way has left behind is for another run.
+WITH {{chunk}}, {{closed}}, gone AS (
+    SELECT c.id, forget_account(c.id) AS is_forgotten FROM closed c
+), again AS (
+    INSERT INTO job_run (id, job, trigger, exclusive, run_after, args)
+    SELECT uuid_v7(), 'removal', 'user', false, now() + interval '1 second', jsonb_build_object('account', gone.id)
+      FROM gone
+     WHERE NOT gone.is_forgotten
+)
+SELECT (SELECT count(*) FROM gone WHERE gone.is_forgotten) AS rows, NULL::text AS cursor, false AS more FROM k;
+
+-- name: removal__overdue
+-- A run that was started by hand queues one for each account whose own is over: dead, or cancelled.
+WITH {{chunk}}, left_behind AS (
+    SELECT a.id, a.closed_at
+      FROM k
+     CROSS JOIN LATERAL (SELECT a.id, a.closed_at
+                           FROM account a
+                          WHERE a.closed_at IS NOT NULL
+                            AND (a.closed_at, a.id) > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
+                                                       coalesce(split_part(k.cursor, '/', 2)::uuid, {{least_id}}))
+                          ORDER BY a.closed_at, a.id
+                          LIMIT k.most) a
+     WHERE k.args -> 'account' IS NULL
+), queued AS (
+    INSERT INTO job_run (id, job, trigger, exclusive, args)
+    SELECT uuid_v7(), 'removal', 'user', false, jsonb_build_object('account', l.id)
+      FROM left_behind l
+     WHERE l.id::text <> ALL (ARRAY(SELECT r.args ->> 'account' FROM job_run r
+                                     WHERE r.job = 'removal' AND r.finished_at IS NULL AND r.args ? 'account'))
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM queued) AS rows,
+       (SELECT l.closed_at || '/' || l.id FROM left_behind l ORDER BY l.closed_at DESC, l.id DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM left_behind) >= k.most AS more
+  FROM k;
