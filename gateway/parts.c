@@ -65,13 +65,30 @@ bool parts_is_full(const struct parts *self)
     return self->part.len == MR_UPLOAD_PART;
 }
 
-void parts_count_lines(struct parts *self)
+/* Text in UTF-16 begins with a mark of the byte order: its characters, and so its line breaks, have two bytes. */
+static void learn_encoding(struct parts *self)
 {
     const struct mr_buf *part = &self->part;
 
-    for (size_t i = 0; i < part->len; i++)
-        self->lines += part->data[i] == '\n';
-    self->is_in_line = part->len > 0 && part->data[part->len - 1] != '\n';
+    if (self->sent > 0 || part->len < 2)
+        return;
+    self->is_wide = memcmp(part->data, "\xff\xfe", 2) == 0 || memcmp(part->data, "\xfe\xff", 2) == 0;
+    self->low_byte = self->is_wide && part->data[0] == '\xfe';
+}
+
+void parts_count_lines(struct parts *self)
+{
+    const struct mr_buf *part = &self->part;
+    size_t step = 1;
+    bool is_break = false;
+
+    learn_encoding(self);
+    step += self->is_wide;
+    for (size_t i = 0; i + step <= part->len; i += step) {
+        is_break = part->data[i + self->low_byte] == '\n' && (!self->is_wide || part->data[i + !self->low_byte] == '\0');
+        self->lines += is_break;
+    }
+    self->is_in_line = part->len > 0 && !is_break;
 }
 
 void parts_next(struct parts *self)

@@ -14,7 +14,9 @@ struct parts {
     struct mr_slice type;       /* one of the op's media types; static */
     int64_t sent;               /* that an actor has stored */
     int64_t lines;              /* in those, and in the present one once it is counted */
-    bool is_in_line;            /* the last byte was no line break */
+    bool is_in_line;            /* the last character was no line break */
+    bool is_wide;               /* the text is UTF-16; parts have an even length, so that none ends within two bytes */
+    bool low_byte;              /* then: which of the two is the lower one */
     bool ended;                 /* no more content comes */
     struct mr_buf part;         /* the present one: MR_UPLOAD_PART bytes at most */
     struct mr_inflate *inflate; /* what decodes the content; NULL: it is taken as it comes. Owned */

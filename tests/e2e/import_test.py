@@ -149,8 +149,23 @@ class Lines(ImportTest):
         run = self.imported(b'"summ"ary,taskPriorityCode\nplain,LOW\n', CSV)
         self.assertEqual((run["result"]["imported"], run["result"]["errors"][0]["line"], run["result"]["errors"][0]["field"]), (0, 1, ""))
         run = self.imported(b"title,taskPriorityCode\nplain,LOW\n", CSV)
-        self.assertEqual([(e["line"], e["field"], e["message"]) for e in run["result"]["errors"]], [(2, "summary", "is required")])
+        self.assertEqual([(e["line"], e["field"], e["message"]) for e in run["result"]["errors"]],
+                         [(1, "summary", "is required, and no column has that name")])
+        self.assertEqual(([e["field"] for e in run["result"]["ignored"]], run["result"]["rejected"]), (["title"], 1))
         self.assertEqual(self.summaries(), [])
+
+    def test_csv__as_spreadsheets_save_it_is_read(self):
+        rows = [("summary", "taskPriorityCode", "isComplete", "DueAt"), ("Käse \U0001f9c0", "LOW", "TRUE", "x"), ('a "b"; c', "HIGH", "FALSE", "")]
+        for encoding, separator in (("utf-16", "\t"), ("utf-16", ";"), ("utf-8-sig", ";"), ("utf-8", ",")):
+            with self.subTest(encoding=encoding, separator=separator):
+                self.database.query("DELETE FROM task")
+                text = "".join(separator.join('"%s"' % cell.replace('"', '""') for cell in row) + "\r\n" for row in rows)
+                run = self.imported(text.encode(encoding), CSV)
+                self.assertEqual((run["result"]["imported"], run["result"]["errors"]), (2, []))
+                self.assertEqual(run["result"]["ignored"], [{"line": 1, "field": "DueAt", "message": "is no field and was left out; did you mean dueAt?"}])
+                self.assertEqual(run["progress"], {"done": 3, "total": 3})
+                self.assertEqual(self.summaries(), [row[0] for row in rows[1:]])
+                self.assertEqual(self.database.count("task", "is_complete"), 1)
 
     def test_too_long_line__is_named_and_those_behind_it_are_read(self):
         for kind, head in ((NDJSON, b""), (CSV, b"summary,taskPriorityCode\n")):
@@ -485,6 +500,13 @@ class Upload(ImportTest):
             answer = connection.response()
             sender.join()
         return answer
+
+    def test_total__of_an_upload_counts_the_lines_of_its_encoding(self):
+        for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
+            for text, lines in (("a\nb\n", 2), ("a\nb", 2), ("\u0a0a\u010a" * PART + "\n", 1)):
+                body = ("\ufeff" + text).encode(encoding)
+                run_id = self.upload(body)
+                self.assertEqual(self.database.run(run_id)["total"], lines, (encoding, text[:4]))
 
     def test_gzip__is_decoded_while_it_comes(self):
         text = b"".join(line(f"number {i}", description="x" * (i % 500)) for i in range(8000))
