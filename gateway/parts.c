@@ -1,5 +1,6 @@
 #include "gateway/parts.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 struct parts *parts_new(void)
@@ -11,6 +12,7 @@ void parts_destroy(struct parts **self)
 {
     if (*self == NULL)
         return;
+    mr_request_fini(&(*self)->head);
     mr_buf_fini(&(*self)->part);
     mr_inflate_destroy(&(*self)->inflate);
     free(*self);
@@ -76,7 +78,7 @@ static void learn_encoding(struct parts *self)
     self->low_byte = self->is_wide && part->data[0] == '\xfe';
 }
 
-void parts_count_lines(struct parts *self)
+static void count_lines(struct parts *self)
 {
     const struct mr_buf *part = &self->part;
     size_t step = 1;
@@ -89,6 +91,17 @@ void parts_count_lines(struct parts *self)
         self->lines += is_break;
     }
     self->is_in_line = part->len > 0 && !is_break;
+}
+
+/* Parts of one content end at the same places, so that a chain of their digests is the content's. */
+void parts_note(struct parts *self)
+{
+    uint8_t before[sizeof self->digest];
+
+    memcpy(before, self->digest, sizeof before);
+    crypto_generichash(self->digest, sizeof self->digest, (const unsigned char *)self->part.data, self->part.len, before,
+                       sizeof before);
+    count_lines(self);
 }
 
 void parts_next(struct parts *self)

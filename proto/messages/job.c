@@ -72,6 +72,9 @@ MR_MESSAGE(task_import) {
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
     .location = "/v1/job-runs/:id",
+    .idempotent = true,
+    .resource = "task_import",
+    .key = "id",
     .upload = &(const struct mr_upload){.part = MR_OP_import_part, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
@@ -79,7 +82,9 @@ MR_MESSAGE(task_import) {
         {"format", MR_TEXT, MR_UPLOAD_TYPE, true, .about = "what was sent"},
         {"parts", MR_INT, MR_UPLOAD_PARTS, true, .about = "how many parts it came in"},
         {"lines", MR_INT, MR_UPLOAD_LINES, true, .about = "how many lines it has"},
-        {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"}),
+        {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
+        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again"},
+        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the content is the same, too"}),
 };
 
 MR_MESSAGE(import_part) {

@@ -654,6 +654,50 @@ class Upload(ImportTest):
         self.assert_error_of_a_part(hasty, 503, away)
         self.assertEqual(hasty.stop(), 0)
 
+    def send(self, body, *headers, kind=NDJSON, client=None):
+        return (client or self.client).request("POST", "/v1/tasks/import", body, [("Content-Type", kind), *headers])
+
+    def test_idempotency_key__gives_the_first_answer_again(self):
+        body = line("one") * 20_000
+        self.assertGreater(len(body), 2 * PART)
+        for key in ('"a, \\"key\\""', "bare"):
+            header = ("Idempotency-Key", key)
+            first = self.send(body, header)
+            again = [self.send(body, header), self.send(gzip.compress(body), header, ("Content-Encoding", "gzip"))]
+            self.assertEqual(first.status, 202, first)
+            for answer in again:
+                self.assertEqual((answer.status, answer.json(), answer.header("Location")), (202, first.json(), first.header("Location")))
+            for other in (self.send(body + b"\n", header), self.send(line("two") + body, header), self.send(body, header, kind=CSV)):
+                self.assertEqual(other.status, 422, other)
+            self.assertEqual(self.send(body, header, client=self.new_client()).status, 202)
+            self.assertEqual(self.send(body).status, 202)
+        self.assertEqual(self.database.count("job_run"), 6)
+        # Only the parts of runs stay.
+        self.assertEqual(self.database.count("import_part", "run_id NOT IN (SELECT id FROM job_run)"), 0)
+        self.assertEqual(self.database.count("import_part"), 6 * -(-len(body) // PART))
+
+    def test_idempotency_key__of_uploads_at_the_same_time_has_one_run(self):
+        answers = []
+        clients = [self.api.api() for _ in range(6)]
+        for client in clients:
+            client.token = self.client.token
+            self.addCleanup(client.close)
+        threads = [threading.Thread(target=lambda client=client: answers.append(
+            self.send(line("one") * 10_000, ("Idempotency-Key", "k"), client=client))) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual({answer.status for answer in answers}, {202})
+        self.assertEqual(self.database.count("job_run"), 1)
+
+    def test_idempotency_key__is_held_against_its_rules_before_the_body(self):
+        for key in ("", "x" * 256, '"open', "a, b"):
+            answer = self.refused(self.head(BODY_MAX, extra=[("Idempotency-Key", key)]))
+            self.assertEqual((answer.status, [error["field"] for error in answer.json()["errors"]]), (400, ["Idempotency-Key"]), key)
+        answer = self.refused(self.head(BODY_MAX, extra=[("Idempotency-Key", "a, b"), ("If-Match", "1")]))
+        self.assertEqual((answer.status, {error["field"] for error in answer.json()["errors"]}), (400, {"Idempotency-Key", "If-Match"}))
+
     def test_user__who_is_gone_is_401(self):
         self.database.query(f"DELETE FROM app_user WHERE id = '{self.user}'")
         answer = self.client.request("POST", "/v1/tasks/import", line("one"), [("Content-Type", NDJSON)])
