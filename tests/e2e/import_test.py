@@ -364,6 +364,22 @@ class Interrupted(ImportTest):
         self.assertLess(max(a["started_at"], b["started_at"]), min(a["finished_at"], b["finished_at"]))
         self.assertEqual(self.summaries(), self.summaries(other.id))
 
+    def test_users__take_turns(self):
+        """Who has one line does not wait for those of others, however many, in however many uploads."""
+        self.scheduler(**self.CHUNK)
+        runs = [self.upload(self.body()) for _ in range(5)]
+        self.database.wait_for_run(runs[0], 20, "running", done=1000)
+        for _ in range(2):
+            other = self.new_client()
+            run_id = self.upload(line("only"), client=other)
+            self.database.wait_for_run(run_id, 4)
+            self.assertEqual(self.summaries(other.id), ["only"])
+        self.assertGreaterEqual(self.database.count("job_run", f"owner = '{self.user}' AND finished_at IS NULL"), 2)
+        for run_id in runs:
+            self.assertEqual(self.database.wait_for_run(run_id, 60)["attempt"], 1)
+        self.assertEqual(self.database.query("SELECT count(*), count(DISTINCT id) FROM task WHERE summary <> 'only'"),
+                         [[str(5 * (self.LINES - self.LINES // 100))] * 2])
+
     def test_cancel__stops_it_and_keeps_what_it_did(self):
         process, run_id = self.begin()
         self.assertEqual(self.new_client().post(f"/v1/job-runs/{run_id}/cancel", None).status, 404)
@@ -374,9 +390,6 @@ class Interrupted(ImportTest):
         self.assertEqual(len(self.summaries()), row["result"]["imported"])
         self.assertIsNotNone(row["finished_at"])
         wait_for(lambda: process.outcomes(run_id) == [("cancelled", 1)], 5, "it is logged")
-        # Its parts go with the next clean-up that finds them old.
-        self.database.query("UPDATE import_part SET created_at = now() - interval '2 hours'")
-        self.database.wait_for_run(self.database.add_run("cleanup"))
         self.assert_parts_are_gone()
 
     def test_owner__who_is_removed_takes_the_run_along(self):
