@@ -373,19 +373,6 @@ static mr_status write_tasks(struct mr_actor *self, struct harvest *harvest)
     return MR_OK;
 }
 
-static mr_status drop_parts(struct mr_actor *self, const struct mr_run *run)
-{
-    mr_rows *rows = NULL;
-    mr_status status;
-
-    mr_params_begin(&self->params, 1);
-    mr_params_id(&self->params, 0, run->id);
-    status = mr_job_query(self, "import__over", &rows);
-    if (status == MR_OK)
-        mr_rows_free(&rows);
-    return status;
-}
-
 static void add_to(json_t *object, const char *name, int64_t more)
 {
     json_object_set_new(object, name, json_integer(json_integer_value(json_object_get(object, name)) + more));
@@ -469,8 +456,6 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     if (status == MR_OK && harvest->good > 0)
         status = write_tasks(self, harvest);
     out->more = !harvest->is_last || rest(harvest).len > 0;
-    if (status == MR_OK && !out->more)
-        status = drop_parts(self, run);
     if (status == MR_OK)
         status = write_result(harvest, &out->result);
     out->rows = harvest->lines;

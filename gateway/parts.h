@@ -20,6 +20,8 @@ struct parts {
     bool is_wide;               /* the text is UTF-16; parts have an even length, so that none ends within two bytes */
     bool low_byte;              /* then: which of the two is the lower one */
     bool ended;                 /* no more content comes */
+    bool is_kept;               /* actors may hold some of it, */
+    bool is_handed_over;        /* and may have made something of it: the last message was sent, and was not refused */
     uint8_t digest[32];         /* of those too: tells whether the content is the same as another time */
     struct mr_buf part;         /* the present one: MR_UPLOAD_PART bytes at most */
     struct mr_inflate *inflate; /* what decodes the content; NULL: it is taken as it comes. Owned */

@@ -1,7 +1,7 @@
 /*
  * upload: one part is under way at a time, and nothing is read from the client meanwhile: so an upload of any size takes
  * the memory of a few parts, and a client is never faster than the database. The message that makes something of the parts
- * is sent when the last of them is kept; if the client goes away before, they stay behind and are cleaned up.
+ * is sent when the last of them is kept; if the client goes away before, another drops them.
  */
 #include "gateway/upload.h"
 
@@ -100,6 +100,7 @@ static mr_status send_part(struct exchange *exchange)
         else
             values[i].text = (struct mr_slice){self->part.data, self->part.len};
     }
+    self->is_kept = true;
     return exchange_send(exchange, message, values, &self->caller, exchange->gateway->config->request_timeout);
 }
 
@@ -122,6 +123,7 @@ static mr_status send_last(struct exchange *exchange)
     const char *detail;
     mr_status status = mr_request_read(&message, &route, NULL, (struct mr_slice){"", 0}, &facts, &detail);
 
+    self->is_handed_over = status == MR_OK;
     if (status == MR_OK)
         status =
             exchange_send(exchange, exchange->op, message.values, &self->caller, exchange->gateway->config->request_timeout);
@@ -135,8 +137,10 @@ static void send_next(struct exchange *exchange)
     struct parts *self = exchange->parts;
     mr_status status = self->part.len > 0 ? send_part(exchange) : send_last(exchange);
 
-    if (status != MR_OK)
-        fail(exchange, status);
+    if (status == MR_OK)
+        return;
+    upload_refused(exchange);
+    fail(exchange, status);
 }
 
 static void fail_content(struct exchange *exchange, mr_status status)
@@ -178,6 +182,12 @@ void upload_end(struct exchange *exchange)
     exchange->parts->ended = true;
     if (!exchange->sent)
         go_on(exchange);
+}
+
+void upload_refused(struct exchange *exchange)
+{
+    if (exchange->parts != NULL)
+        exchange->parts->is_handed_over = false;
 }
 
 void upload_part_kept(struct exchange *exchange)

@@ -75,7 +75,7 @@ MR_MESSAGE(task_import) {
     .idempotent = true,
     .resource = "task_import",
     .key = "id",
-    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
+    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .drop = MR_OP_import_drop, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "owner of the tasks"},
@@ -93,10 +93,22 @@ MR_MESSAGE(import_part) {
     .lane = MR_LANE_SLOW,
     .batch_max = 8, /* 2 MiB */
     .rerun_safe = true,
+    .resource = "import_part",
+    .key = "runId",
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_NEW_ID, true, .about = "the run to be"},
         {"part", MR_INT, MR_UPLOAD_PARTS, true, .about = "its place, from 0"},
         {"bytes", MR_BYTES, MR_BODY, true, .about = "as they came"}),
+};
+
+MR_MESSAGE(import_drop) {
+    .summary = "An upload broke off: what came of it goes",
+    .shape = MR_SHAPE_NONE,
+    .lane = MR_LANE_SLOW,
+    .rerun_safe = true,
+    .resource = "import_part",
+    .key = "runId",
+    .fields = MR_FIELDS({"runId", MR_UUID, MR_NEW_ID, true, .about = "the run that was to be"}),
 };
 
 MR_MESSAGE(run_due) {

@@ -189,3 +189,12 @@ WITH k AS (
     INSERT INTO import_part (run_id, part, bytes) SELECT run_id, part, bytes FROM k ON CONFLICT DO NOTHING
 )
 SELECT k.n FROM k;
+
+-- name: import_drop
+-- Behind the parts in the order of their key. A run that was queued all the same keeps them.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (run_id, n)
+), gone AS (
+    DELETE FROM import_part p USING k WHERE p.run_id = k.run_id AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = k.run_id)
+)
+SELECT k.n FROM k;
