@@ -186,15 +186,18 @@ SELECT (SELECT count(*) FROM taken) AS rows,
 -- ---- report ----
 
 -- name: report__users
--- The week (from Monday, UTC) before the tick; a run that was started by hand reports the present one so far. A report
--- that is there already is made anew.
-WITH {{chunk}}, period AS (
-    SELECT k.most, k.cursor,
-           (date_trunc('week', coalesce(k.scheduled_for, now()) AT TIME ZONE 'UTC')
-            - CASE WHEN k.scheduled_for IS NULL THEN interval '0' ELSE interval '7 days' END) AT TIME ZONE 'UTC' AS from_at,
-           CASE WHEN k.scheduled_for IS NULL THEN now()
-                ELSE date_trunc('week', k.scheduled_for AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' END AS to_at
+-- The week (from Monday, in the zone of the schedule) before the tick; a run that was started by hand reports the present one so
+-- far. A report that is there already is made anew. A week has as many hours as the zone's clocks give it: whatever they do, three
+-- days before its end are in it.
+WITH {{chunk}}, week AS (
+    SELECT k.most, k.cursor, k.scheduled_for, k.settings ->> 'SCHEDULE_TIMEZONE' AS zone,
+           date_trunc('week', coalesce(k.scheduled_for, now()), k.settings ->> 'SCHEDULE_TIMEZONE') AS began
       FROM k
+), period AS (
+    SELECT w.most, w.cursor,
+           CASE WHEN w.scheduled_for IS NULL THEN w.began ELSE date_trunc('week', w.began - interval '3 days', w.zone) END AS from_at,
+           CASE WHEN w.scheduled_for IS NULL THEN now() ELSE w.began END AS to_at
+      FROM week w
 ), users AS (
     SELECT u.id
       FROM period p
