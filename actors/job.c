@@ -6,6 +6,7 @@
 
 #include "actors/run.h"
 #include "runtime/answer.h"
+#include "runtime/backoff.h"
 
 enum { STATEMENT_MS = 30000, IDLE_MS = 10000 };
 
@@ -32,13 +33,15 @@ static mr_status claim(struct mr_actor *self, const char *worker, const uint8_t 
     const struct mr_job_info *info = mr_job_info(mr_job_of(self));
     bool in_turn = info->starter == MR_STARTED_BY_USER;
 
-    mr_params_begin(&self->params, 3);
+    mr_params_begin(&self->params, in_turn ? 3 : 4);
     mr_params_text(&self->params, 0, info->name);
     mr_params_text(&self->params, 1, worker);
-    if (in_turn)
+    if (in_turn) {
         mr_params_id(&self->params, 2, served);
-    else
+    } else {
         mr_params_int(&self->params, 2, info->at_once);
+        mr_params_bool(&self->params, 3, info->alone);
+    }
     return mr_job_query(self, in_turn ? "run_due__claim_in_turn" : "run_due__claim", out);
 }
 
@@ -57,27 +60,58 @@ static mr_status disown(struct mr_actor *self, const char *worker)
     return status;
 }
 
-/* False when there is nothing more to do for now. `served`: the user whose run was the last. Somebody else's being faster is no failure (class 23). */
-static bool take(struct mr_actor *self, uint8_t served[16], mr_rows **out)
+static int64_t now_ms(const struct mr_actor *self)
+{
+    return mr_mono_ms(self->clock);
+}
+
+/* Somebody else's being faster is no failure (class 23). */
+static void note_failure(struct mr_actor *self, struct mr_backoff *backoff, mr_status status)
+{
+    if (strncmp(mr_db_last_error(self->db)->sqlstate, "23", 2) == 0)
+        return;
+    mr_answer_log(self, "run_due__claim", status, 1);
+    mr_job_note_refused(self);
+    mr_backoff_fail(backoff, now_ms(self));
+}
+
+/* As claim, but comes back from a connection that breaks. */
+static mr_status claim_surely(struct mr_actor *self, struct mr_backoff *backoff, const uint8_t served[16], mr_rows **out)
 {
     char worker[128];
-    struct mr_slice owner;
     mr_status status;
 
     worker_name(self, worker);
     status = claim(self, worker, served, out);
     while (status != MR_OK && mr_db_last_error(self->db)->lost) {
-        if (!mr_job_come_back(self))
-            return false;
+        if (!mr_job_come_back(self) || mr_actor_pause(self, (int)mr_backoff_fail(backoff, now_ms(self))))
+            break;
         status = disown(self, worker);
         if (status == MR_OK)
             status = claim(self, worker, served, out);
     }
+    return status;
+}
+
+/*
+ * False when there is nothing more to do for now. After a failure prompts are passed over for a while; others follow.
+ * `served`: the user whose run was the last one.
+ */
+static bool take(struct mr_actor *self, uint8_t served[16], mr_rows **out)
+{
+    static _Thread_local struct mr_backoff backoff;
+    struct mr_slice owner;
+    mr_status status;
+
+    if (!mr_backoff_is_over(&backoff, now_ms(self)))
+        return false;
+    status = claim_surely(self, &backoff, served, out);
     if (status != MR_OK) {
-        if (strncmp(mr_db_last_error(self->db)->sqlstate, "23", 2) != 0)
-            mr_answer_log(self, "run_due__claim", status, 1);
+        note_failure(self, &backoff, status);
         return false;
     }
+    mr_backoff_succeed(&backoff);
+    mr_job_note_answer(self);
     if (mr_rows_count(*out) > 0 && mr_rows_get(*out, 0, 3, &owner))
         memcpy(served, owner.data, 16);
     return mr_rows_count(*out) > 0;

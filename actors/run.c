@@ -4,6 +4,7 @@
 
 #include "proto/uuid.h"
 #include "runtime/answer.h"
+#include "runtime/backoff.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
@@ -19,9 +20,8 @@ enum {
     ROWS_LEAST = 10,
     WAIT_MS = 35000,
     AWAY_PAUSE_MS = 100,
-    TROUBLE_PAUSE_MS = 500,
     TURN_MS = 1000,
-    TROUBLES_MOST = 10
+    TIMEOUTS_MOST = 10
 };
 
 /* clang-format off */
@@ -121,6 +121,18 @@ bool mr_job_come_back(struct mr_actor *self)
     return true;
 }
 
+void mr_job_note_refused(struct mr_actor *self)
+{
+    int64_t never = 0;
+
+    atomic_compare_exchange_strong(&self->stats.failing_since_ms, &never, now_ms(self));
+}
+
+void mr_job_note_answer(struct mr_actor *self)
+{
+    atomic_store(&self->stats.failing_since_ms, 0);
+}
+
 /* ---- How a run ends ---- */
 
 /* What a run came to, by the state that its row is in. */
@@ -198,15 +210,18 @@ static struct mr_slice state_of(const mr_rows *rows, unsigned n)
 void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state, const char *error,
                 const char *reason)
 {
+    struct mr_backoff backoff = {0};
     mr_rows *rows = NULL;
 
     while (end_once(self, runs, count, state, error, &rows) != MR_OK) {
         mr_answer_log(self, "run_due__end", mr_db_last_error(self->db)->status, count);
+        mr_job_note_refused(self);
         if (!mr_job_come_back(self))
             break; /* it is found silent, and rescued */
-        if (mr_actor_pause(self, TROUBLE_PAUSE_MS) && strcmp(state, "queued") != 0)
+        if (mr_actor_pause(self, (int)mr_backoff_fail(&backoff, now_ms(self))) && strcmp(state, "queued") != 0)
             break;
     }
+    mr_job_note_answer(self);
     for (unsigned i = 0; i < count; i++)
         note_outcome(self, &runs[i], state_of(rows, i + 1), reason);
     if (rows != NULL)
@@ -400,7 +415,7 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
         own != NULL && own->alone ? turn_alone(self, run, &chunk, &turn) : turn_in_transaction(self, run, &chunk, &turn);
 
     if (status == MR_OK) {
-        *pause_ms = turn == TURN_NEXT && chunk.rows >= ROWS_LEAST ? now_ms(self) - began_ms : 0;
+        *pause_ms = turn == TURN_NEXT && (chunk.rows >= ROWS_LEAST || run->chunk_ms >= CHUNK_MS) ? now_ms(self) - began_ms : 0;
         adapt(self, run);
     } else {
         turn = TURN_FAILED;
@@ -410,16 +425,53 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
     return turn;
 }
 
-/* Trouble that passes by itself: the server is away or short of something, or somebody else had the lock. */
-static bool passes(struct mr_run *run, const struct mr_db_error *error, unsigned *troubles)
+/* ---- Trouble ---- */
+
+/* What a run has met since its last good chunk. */
+struct trouble {
+    struct mr_backoff backoff;
+    unsigned timeouts;
+};
+
+/* Somebody else has the lock, or is in a deadlock with us. */
+static bool is_lock(const struct mr_db_error *error)
 {
-    if (error->lost || error->status == MR_UNAVAILABLE)
-        return true;
-    if (error->status == MR_TIMEOUT && run->chunk_rows > ROWS_LEAST)
-        run->chunk_rows = run->chunk_rows / 4 + 1;
-    else if (error->status != MR_OVERLOADED && error->status != MR_TIMEOUT)
+    return error->status == MR_OVERLOADED;
+}
+
+/*
+ * Trouble that passes by itself: the server is away or short of something, or somebody else has the lock. It spends no attempt,
+ * but JOB_BLOCKED_MAX. A statement that takes too long is tried with fewer rows.
+ */
+static bool passes(const struct mr_actor *self, struct mr_run *run, const struct mr_db_error *error, struct trouble *trouble)
+{
+    if (mr_backoff_failing_ms(&trouble->backoff, now_ms(self)) >= self->config->job_blocked_max)
         return false;
-    return ++*troubles < TROUBLES_MOST;
+    if (error->lost || error->status == MR_UNAVAILABLE || is_lock(error))
+        return true;
+    if (error->status != MR_TIMEOUT)
+        return false;
+    if (run->chunk_rows > ROWS_LEAST)
+        run->chunk_rows = run->chunk_rows / 4 + 1;
+    return ++trouble->timeouts < TIMEOUTS_MOST;
+}
+
+/* The row says what the run waits for, until its next chunk or its end. That it cannot be said is no trouble of its own. */
+static void tell_waiting(struct mr_actor *self, const struct mr_run *run, const struct mr_db_error *error)
+{
+    mr_rows *rows = NULL;
+    char text[96];
+
+    if (!mr_db_is_up(self->db))
+        return;
+    snprintf(text, sizeof text, "waits for %s (SQLSTATE %s)",
+             is_lock(error) ? "a lock that somebody else holds" : "the database", error->sqlstate);
+    mr_params_begin(&self->params, 3);
+    mr_params_id(&self->params, 0, run->id);
+    mr_params_int(&self->params, 1, run->claim);
+    mr_params_text(&self->params, 2, text);
+    if (mr_job_query(self, "run_due__wait", &rows) == MR_OK)
+        mr_rows_free(&rows);
 }
 
 static void fail_run(struct mr_actor *self, struct mr_run *run, mr_status failure, const struct mr_db_error *error)
@@ -433,21 +485,26 @@ static void fail_run(struct mr_actor *self, struct mr_run *run, mr_status failur
     mr_run_end(self, run, 1, "failed", text, error != NULL ? error->message : NULL);
 }
 
-/* Ends the transaction that failed; false when the run is not to be tried again right away. */
-static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure, unsigned *troubles)
+/* Ends the transaction that failed; false when the run is not to be tried again, otherwise after `pause_ms`. */
+static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure, struct trouble *trouble, int64_t *pause_ms)
 {
     struct mr_db_error error = *mr_db_last_error(self->db);
     bool by_server = error.status == failure; /* otherwise what the server said last is about something else */
 
     if (mr_db_is_up(self->db))
         (void)!exec(self, "ROLLBACK");
-    if (by_server && passes(run, &error, troubles)) {
-        mr_log_bounded(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
-                       mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message));
-        return true;
+    if (!by_server || !passes(self, run, &error, trouble)) {
+        fail_run(self, run, failure, by_server ? &error : NULL);
+        return false;
     }
-    fail_run(self, run, failure, by_server ? &error : NULL);
-    return false;
+    tell_waiting(self, run, &error);
+    if (error.status == MR_UNAVAILABLE && !error.lost)
+        mr_job_note_refused(self);
+    *pause_ms = mr_backoff_fail(&trouble->backoff, now_ms(self));
+    mr_log_bounded(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
+                   mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message),
+                   mr_log_int("inMs", *pause_ms));
+    return true;
 }
 
 /* ---- Turns ---- */
@@ -485,7 +542,7 @@ static bool let_pass(struct mr_actor *self, struct mr_run *run)
 
 bool mr_run_work(struct mr_actor *self, struct mr_run *run)
 {
-    unsigned troubles = 0;
+    struct trouble trouble = {.timeouts = 0};
     int64_t pause_ms = 0;
     mr_status failure = MR_OK;
 
@@ -496,7 +553,8 @@ bool mr_run_work(struct mr_actor *self, struct mr_run *run)
         }
         switch (turn(self, run, &pause_ms, &failure)) {
         case TURN_NEXT:
-            troubles = 0;
+            trouble = (struct trouble){.timeouts = 0};
+            mr_job_note_answer(self);
             if (let_pass(self, run))
                 return true;
             break;
@@ -507,11 +565,10 @@ bool mr_run_work(struct mr_actor *self, struct mr_run *run)
                          "it was silent for too long and is somebody else's now, or it was deleted with its user");
             return true;
         case TURN_FAILED:
-            if (!recover(self, run, failure, &troubles))
+            if (!recover(self, run, failure, &trouble, &pause_ms))
                 return true;
             if (!mr_job_come_back(self))
                 return false;
-            pause_ms = TROUBLE_PAUSE_MS;
         }
     }
 }

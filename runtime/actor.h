@@ -37,6 +37,7 @@ struct mr_actor_stats {
     _Atomic uint64_t expired;   /* dropped past their deadline */
     _Atomic uint64_t malformed; /* not an envelope, or a payload that does not fit its table */
     _Atomic int64_t claim;      /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
+    _Atomic int64_t failing_since_ms; /* of a job actor: monotonic, since when the database refuses what it asks; 0: it does not */
     _Atomic bool connected;     /* the database connection stands */
     _Atomic bool refused;       /* the database refuses user or password: the process has been told to end */
     _Atomic bool resting;       /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */

@@ -1,4 +1,5 @@
 #include "proto/jobs.h"
+#include "runtime/clock.h"
 #include "runtime/config.h"
 #include "scheduler/cron.h"
 #include "scheduler/scheduler.h"
@@ -29,6 +30,7 @@ static bool is_zone(const char *value, struct mr_buf *reason)
 bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems)
 {
     size_t before = problems->len;
+    int64_t now_ms = mr_wall_ms(&mr_system_clock); /* a tick of the past, before the zone had its rules of today, is none */
 
     for (int job = 0; job < MR_JOB_COUNT; job++) {
         const char *setting = mr_job_info((enum mr_job)job)->cron;
@@ -37,7 +39,7 @@ bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zo
         struct mr_cron cron;
         int64_t next_ms;
 
-        if (*text != '\0' && mr_cron_parse(&cron, mr_slice_of(text), &ignored) && !mr_cron_next(&cron, zone, 0, &next_ms))
+        if (*text != '\0' && mr_cron_parse(&cron, mr_slice_of(text), &ignored) && !mr_cron_next(&cron, zone, now_ms, &next_ms))
             mr_buf_printf(problems, "%s=%s: expected a tick that can come in the zone %s\n", setting, text,
                           config->schedule_timezone);
     }

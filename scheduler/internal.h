@@ -6,12 +6,21 @@
 
 #include <stdatomic.h>
 
+#include "runtime/backoff.h"
 #include "runtime/mailbox.h"
 #include "scheduler/schedule.h"
 #include "scheduler/scheduler.h"
 
 /* A run whose heart has not beaten for so long is put back. */
 enum { MR_RUN_SILENT_MS = 30000 };
+
+/* What the scheduler asks of the database. Each fails, and is tried again, by itself; a tick is that of one job. */
+enum step { STEP_SYNC, STEP_POLL, STEP_BEAT, STEP_RESCUE, STEP_TICK, STEP_COUNT = STEP_TICK + MR_JOB_COUNT };
+
+struct trouble {
+    struct mr_backoff backoff;
+    unsigned failures; /* since the last success */
+};
 
 struct mr_scheduler {
     const struct mr_scheduler_options *options;
@@ -32,8 +41,11 @@ struct mr_scheduler {
     struct mr_params params;
     struct mr_buf payload;
     struct mr_buf frame;
+    struct trouble troubles[STEP_COUNT];
     bool was_up;
     bool synced;                             /* the table of jobs knows our schedules */
+    bool clock_differs;                      /* from the database's, and the log says so */
+    bool catching_up;                        /* ticks are long due, and what others have seen to is known */
     bool resting;                            /* the connection was let go for want of work */
     int64_t up_since_ms;                     /* monotonic, as all below unless they say otherwise */
     int64_t answered_ms;                     /* when the database did, last */
@@ -49,10 +61,25 @@ struct mr_scheduler {
 
 int64_t scheduler_now_ms(const struct mr_scheduler *self);
 
-/* Runs a statement with `self->params`, which are not ended yet; logs a failure. MR_OK: `out` is the caller's to free. */
-mr_status scheduler_query(struct mr_scheduler *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
+/*
+ * Runs a statement with `self->params`, which are not ended yet. MR_OK: `out` is the caller's to free. A failure is logged at
+ * the pace of the step's backoff, with the number of those before it.
+ */
+mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out) MR_WARN_UNUSED;
+
+/* Notes that a step failed although its statement did not; returns `status`. */
+mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status, const char *reason);
+
+/* How long the step has to wait after a failure, in milliseconds; 0: not at all. */
+int64_t scheduler_pause_ms(const struct mr_scheduler *self, enum step step);
+
+/* For how long the step has failed that has failed longest, in milliseconds; 0: every one succeeds. */
+int64_t scheduler_failing_ms(const struct mr_scheduler *self);
 
 /* ticks.c */
+
+/* The expression that says when a job runs; "": it is not scheduled. Borrowed. */
+const char *ticks_expression(const struct mr_config *config, enum mr_job job);
 
 /* Tells the table of jobs what is on and when, and learns up to where each schedule was seen to. */
 mr_status ticks_sync(struct mr_scheduler *self) MR_WARN_UNUSED;
@@ -62,6 +89,9 @@ void ticks_fire(struct mr_scheduler *self);
 
 /* Wall clock; INT64_MAX: none comes. */
 int64_t ticks_next_ms(const struct mr_scheduler *self);
+
+/* How long ticks_fire has nothing to do, in milliseconds; INT64_MAX: for ever. */
+int64_t ticks_idle_ms(const struct mr_scheduler *self);
 
 /* runs.c */
 

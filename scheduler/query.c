@@ -12,18 +12,69 @@ int64_t scheduler_now_ms(const struct mr_scheduler *self)
     return mr_mono_ms(self->clock);
 }
 
-mr_status scheduler_query(struct mr_scheduler *self, const char *statement, mr_rows **out)
+int64_t scheduler_pause_ms(const struct mr_scheduler *self, enum step step)
 {
+    const struct mr_backoff *backoff = &self->troubles[step].backoff;
+    int64_t now = scheduler_now_ms(self);
+
+    return mr_backoff_is_over(backoff, now) ? 0 : backoff->until_ms - now;
+}
+
+int64_t scheduler_failing_ms(const struct mr_scheduler *self)
+{
+    int64_t longest = 0;
+
+    for (int step = 0; step < STEP_COUNT; step++) {
+        int64_t failing_ms = mr_backoff_failing_ms(&self->troubles[step].backoff, scheduler_now_ms(self));
+
+        if (failing_ms > longest)
+            longest = failing_ms;
+    }
+    return longest;
+}
+
+static void note_success(struct trouble *trouble, const char *statement)
+{
+    if (trouble->failures > 1)
+        mr_log(MR_LOG_INFO, "statement succeeds again", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
+               mr_log_int("failures", trouble->failures));
+    *trouble = (struct trouble){.failures = 0};
+}
+
+/* A step with a pace of its own may come before its backoff is over: that failure is counted, not told. */
+static void note_failure(struct mr_scheduler *self, enum step step, const char *statement, mr_status status, const char *sqlstate,
+                         const char *reason)
+{
+    struct trouble *trouble = &self->troubles[step];
+    bool is_told = mr_backoff_is_over(&trouble->backoff, scheduler_now_ms(self));
+
+    trouble->failures++;
+    if (!is_told)
+        return;
+    mr_backoff_fail(&trouble->backoff, scheduler_now_ms(self));
+    mr_log(MR_LOG_ERROR, "statement failed", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
+           mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", sqlstate), mr_log_text("reason", reason),
+           mr_log_int("failures", trouble->failures));
+}
+
+mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status, const char *reason)
+{
+    note_failure(self, step, statement, status, "", reason);
+    return status;
+}
+
+mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out)
+{
+    const struct mr_db_error *error = mr_db_last_error(self->db);
     mr_status status = mr_params_end(&self->params);
 
     if (status == MR_OK)
         status = mr_db_run(self->db, statement, &self->params, scheduler_now_ms(self) + WAIT_MS, out);
     if (status == MR_OK) {
         self->answered_ms = scheduler_now_ms(self);
-        return MR_OK;
+        note_success(&self->troubles[step], statement);
+    } else {
+        note_failure(self, step, statement, status, error->sqlstate, error->message);
     }
-    mr_log_bounded(MR_LOG_ERROR, "statement failed", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
-                   mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", mr_db_last_error(self->db)->sqlstate),
-                   mr_log_text("reason", mr_db_last_error(self->db)->message));
     return status;
 }

@@ -52,22 +52,23 @@ void runs_poll(struct mr_scheduler *self)
     int64_t oldest_ms = 0;
     mr_rows *rows = NULL;
 
-    mr_params_begin(&self->params, 1);
+    mr_params_begin(&self->params, 2);
     for (int job = 0; job < MR_JOB_COUNT; job++)
         if (self->is_on[job]) {
             jobs[count++] = (enum mr_job)job;
             mr_params_text(&self->params, 0, mr_job_info((enum mr_job)job)->name);
+            mr_params_bool(&self->params, 1, mr_job_info((enum mr_job)job)->alone);
         }
-    if (scheduler_query(self, "schedule__due", &rows) != MR_OK)
+    if (scheduler_query(self, STEP_POLL, "schedule__due", &rows) != MR_OK)
         return;
     for (unsigned row = 0; row < mr_rows_count(rows); row++) {
         int64_t waited_ms = mr_rows_int(rows, row, 1, -1);
 
-        if (waited_ms >= 0)
+        if (waited_ms >= 0 && mr_rows_int(rows, row, 2, 0) != 0)
             runs_prompt(self, jobs[mr_rows_int(rows, row, 0, 1) - 1]);
         if (waited_ms > oldest_ms)
             oldest_ms = waited_ms;
-        if (mr_rows_int(rows, row, 2, 0) != 0)
+        if (mr_rows_int(rows, row, 3, 0) != 0)
             self->busy_ms = scheduler_now_ms(self);
     }
     mr_metric_show(MR_METRIC_queue_age_ms, (uint64_t)oldest_ms);
@@ -90,7 +91,7 @@ void runs_beat(struct mr_scheduler *self)
             count++;
         }
     }
-    if (count > 0 && scheduler_query(self, "schedule__beat", &rows) == MR_OK)
+    if (count > 0 && scheduler_query(self, STEP_BEAT, "schedule__beat", &rows) == MR_OK)
         mr_rows_free(&rows);
 }
 
@@ -127,7 +128,7 @@ void runs_rescue(struct mr_scheduler *self)
 
     mr_params_begin(&self->params, 1);
     mr_params_int(&self->params, 0, MR_RUN_SILENT_MS);
-    if (scheduler_query(self, "schedule__rescue", &rows) != MR_OK)
+    if (scheduler_query(self, STEP_RESCUE, "schedule__rescue", &rows) != MR_OK)
         return;
     for (unsigned row = 0; row < mr_rows_count(rows); row++)
         note_rescue(rows, row);

@@ -15,7 +15,15 @@
  * LOOK_MS bounds a sleep, so that a wall clock that jumps is noticed. A poll is the backstop for a notice that was lost.
  * Runs are not judged by a process that has itself been away from the database: their owners may have been, too.
  */
-enum { LOOK_MS = 250, POLL_MS = 1000, BEAT_MS = 5000, STATEMENT_MS = 8000, AWAY_MS = 100, PING_AFTER_MS = 2000 };
+enum {
+    LOOK_MS = 250,
+    POLL_MS = 1000,
+    BEAT_MS = 5000,
+    STATEMENT_MS = 8000,
+    AWAY_MS = 100,
+    PING_AFTER_MS = 2000,
+    UNWELL_AFTER_MS = 10000 /* what has failed for so long does not pass by itself */
+};
 
 /* ---- The connection ---- */
 
@@ -26,6 +34,7 @@ static void came_up(struct mr_scheduler *self)
     self->up_since_ms = self->answered_ms = self->busy_ms = scheduler_now_ms(self);
     self->poll_ms = 0;
     self->beat_ms = 0;
+    self->catching_up = false;
     mr_log(MR_LOG_INFO, "database connected", mr_log_text("actor", "scheduler"));
 }
 
@@ -46,6 +55,12 @@ static void note_refusal(struct mr_scheduler *self)
     mr_shutdown_request();
 }
 
+/* Statements that pass held rows by may still meet a lock: of a table, or by a foreign key. */
+static bool bound_waits(struct mr_scheduler *self)
+{
+    return mr_db_exec(self->db, "SET lock_timeout = '100ms'", scheduler_now_ms(self) + STATEMENT_MS, NULL) == MR_OK;
+}
+
 static bool is_connected(struct mr_scheduler *self)
 {
     if (self->was_up && !mr_db_is_up(self->db))
@@ -54,9 +69,11 @@ static bool is_connected(struct mr_scheduler *self)
         note_refusal(self);
         return false;
     }
+    if (!self->was_up && !bound_waits(self))
+        return false;
     if (!self->was_up)
         came_up(self);
-    if (!self->synced)
+    if (!self->synced && scheduler_pause_ms(self, STEP_SYNC) == 0)
         self->synced = ticks_sync(self) == MR_OK;
     return self->synced && mr_db_is_up(self->db);
 }
@@ -98,7 +115,7 @@ static void work(struct mr_scheduler *self)
         return;
     ticks_fire(self);
     now = scheduler_now_ms(self);
-    if (mr_db_notified(self->db) || now >= self->poll_ms) {
+    if (scheduler_pause_ms(self, STEP_POLL) == 0 && (mr_db_notified(self->db) || now >= self->poll_ms)) {
         self->poll_ms = now + POLL_MS - POLL_MS / 10 + randombytes_uniform(POLL_MS / 5);
         runs_poll(self);
     }
@@ -112,10 +129,25 @@ static void work(struct mr_scheduler *self)
         rest(self);
 }
 
+/* For how long something has failed here, or in an actor, while its connection stands. */
+static int64_t failing_ms(const struct mr_scheduler *self)
+{
+    int64_t longest = scheduler_failing_ms(self);
+
+    for (unsigned i = 0; i < self->options->actor_count; i++) {
+        int64_t since_ms = atomic_load(&self->options->actors[i]->stats.failing_since_ms);
+
+        if (since_ms != 0 && scheduler_now_ms(self) - since_ms > longest)
+            longest = scheduler_now_ms(self) - since_ms;
+    }
+    return longest;
+}
+
 /* Health: this answer is the proof that the loop goes round; whether the database answers was seen a moment ago, or is now. */
 static void answer_pulse(struct mr_scheduler *self)
 {
     char line[256];
+    bool failing = failing_ms(self) >= UNWELL_AFTER_MS;
     bool up = self->resting || (mr_db_is_up(self->db) && self->synced);
     int64_t next_ms = ticks_next_ms(self);
 
@@ -124,8 +156,8 @@ static void answer_pulse(struct mr_scheduler *self)
     if (up && !self->resting)
         self->answered_ms = scheduler_now_ms(self);
     snprintf(line, sizeof line,
-             "{\"status\":\"%s\",\"scheduler\":{\"status\":\"up\",\"nextTickMs\":%lld},\"database\":{\"status\":\"%s\"%s}}\n",
-             up ? "ok" : "error", next_ms == INT64_MAX ? -1LL : (long long)(next_ms - mr_wall_ms(self->clock)),
+             "{\"status\":\"%s\",\"scheduler\":{\"status\":\"%s\",\"nextTickMs\":%lld},\"database\":{\"status\":\"%s\"%s}}\n",
+             up && !failing ? "ok" : "error", failing ? "failing" : "up", next_ms == INT64_MAX ? -1LL : (long long)(next_ms - mr_wall_ms(self->clock)),
              up ? "up" : "down", self->resting ? ",\"idle\":true" : "");
     mr_pulse_answer(self->options->pulse_fd, mr_slice_of(line));
 }
@@ -137,15 +169,17 @@ static int64_t least(int64_t a, int64_t b)
 
 static int sleep_ms(const struct mr_scheduler *self)
 {
-    int64_t next_ms = ticks_next_ms(self);
-    int64_t sleep = LOOK_MS;
+    int64_t now = scheduler_now_ms(self);
+    int64_t sleep = least(LOOK_MS, ticks_idle_ms(self));
 
     if (!self->resting && !mr_db_is_up(self->db))
         return AWAY_MS;
-    if (next_ms != INT64_MAX)
-        sleep = least(sleep, next_ms - mr_wall_ms(self->clock));
+    if (!self->resting && !self->synced)
+        return (int)least(LOOK_MS, scheduler_pause_ms(self, STEP_SYNC));
+    if (!self->resting && scheduler_pause_ms(self, STEP_POLL) == 0)
+        sleep = least(sleep, self->poll_ms - now);
     if (!self->resting)
-        sleep = least(sleep, least(self->poll_ms, self->beat_ms) - scheduler_now_ms(self));
+        sleep = least(sleep, self->beat_ms - now);
     return sleep > 0 ? (int)sleep : 0;
 }
 
@@ -175,18 +209,17 @@ static void loop(mr_thread *thread, void *argument)
 static void read_schedules(struct mr_scheduler *self)
 {
     for (int job = 0; job < MR_JOB_COUNT; job++) {
-        const struct mr_job_info *info = mr_job_info((enum mr_job)job);
         struct mr_schedule *schedule = &self->schedules[self->schedule_count];
         struct mr_cron_problem problem;
 
         *schedule = (struct mr_schedule){.job = (enum mr_job)job, .next_ms = INT64_MAX};
-        if (!self->is_on[job] || info->cron == NULL)
+        if (!self->is_on[job])
             continue;
-        schedule->text = mr_config_text(self->config, info->cron);
+        schedule->text = ticks_expression(self->config, (enum mr_job)job);
         if (*schedule->text != '\0' && mr_cron_parse(&schedule->cron, mr_slice_of(schedule->text), &problem))
             self->schedule_count++;
     }
-    if (self->schedule_count == 0)
+    if (self->schedule_count == (unsigned)self->config->housekeeping)
         mr_log(MR_LOG_INFO, "no job is scheduled: only runs that are started by hand, or tried again, are worked on");
 }
 

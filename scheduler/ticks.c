@@ -10,6 +10,18 @@
 
 enum { BACKWARDS_MS = 500 };
 
+/* Daily, at a time when most are asleep, and not at a full hour, when others begin. */
+#define HOUSEKEEPING_TICK "23 3 * * *"
+
+const char *ticks_expression(const struct mr_config *config, enum mr_job job)
+{
+    const char *setting = mr_job_info(job)->cron;
+
+    if (job == MR_JOB_housekeeping)
+        return config->housekeeping ? HOUSEKEEPING_TICK : "";
+    return setting != NULL ? mr_config_text(config, setting) : "";
+}
+
 static void make_id(struct mr_scheduler *self, int64_t wall_ms)
 {
     uint8_t random[10];
@@ -59,7 +71,7 @@ static unsigned count_made(const mr_rows *rows)
 }
 
 /* A schedule moves when its runs are in the table: what fails here is due in the next round, too. */
-static bool fire(struct mr_scheduler *self, struct mr_schedule *schedule, const struct mr_ticks *ticks)
+static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const struct mr_ticks *ticks)
 {
     struct mr_schedule moved = *schedule;
     mr_rows *rows = NULL;
@@ -71,23 +83,39 @@ static bool fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
         add_tick(self, schedule, &ticks->tick_ms[i], ticks->seen_to_ms, moved.next_ms);
     if (ticks->count == 0)
         add_tick(self, schedule, NULL, ticks->seen_to_ms, moved.next_ms);
-    if (scheduler_query(self, "schedule__tick", &rows) != MR_OK)
-        return false;
+    if (scheduler_query(self, STEP_TICK + schedule->job, "schedule__tick", &rows) != MR_OK)
+        return;
     made = count_made(rows);
     mr_rows_free(&rows);
     note_ticks(schedule, ticks, made);
     *schedule = moved;
     if (made > 0)
         runs_prompt(self, schedule->job);
-    return true;
 }
 
-/* A process that was frozen, or away, asks first what others have seen to: only what is left then was missed. */
+/*
+ * A process that was frozen, or away, asks first what others have seen to: only what is left then was missed. Once is enough for
+ * all portions of that.
+ */
 static bool catch_up(struct mr_scheduler *self, int64_t wall_ms)
 {
-    return ticks_next_ms(self) >= wall_ms - MR_TICK_LATE_MS || ticks_sync(self) == MR_OK;
+    if (ticks_next_ms(self) >= wall_ms - MR_TICK_LATE_MS)
+        self->catching_up = false;
+    else if (!self->catching_up)
+        self->catching_up = scheduler_pause_ms(self, STEP_SYNC) == 0 && ticks_sync(self) == MR_OK;
+    else
+        return true;
+    return ticks_next_ms(self) >= wall_ms - MR_TICK_LATE_MS || self->catching_up;
 }
 
+static void follow_the_clock(struct mr_scheduler *self, int64_t wall_ms)
+{
+    for (unsigned i = 0; i < self->schedule_count && wall_ms < self->wall_ms - BACKWARDS_MS; i++)
+        mr_schedule_rewind(&self->schedules[i], self->zone, wall_ms);
+    self->wall_ms = wall_ms;
+}
+
+/* One statement for each schedule that is due: what is left of many ticks comes with the next round of the loop. */
 void ticks_fire(struct mr_scheduler *self)
 {
     int64_t wall_ms = mr_wall_ms(self->clock);
@@ -95,18 +123,42 @@ void ticks_fire(struct mr_scheduler *self)
 
     if (!catch_up(self, wall_ms))
         return;
+    follow_the_clock(self, wall_ms);
     for (unsigned i = 0; i < self->schedule_count; i++) {
         struct mr_schedule *schedule = &self->schedules[i];
 
-        if (wall_ms < self->wall_ms - BACKWARDS_MS)
-            mr_schedule_rewind(schedule, self->zone, wall_ms);
-        while (mr_schedule_due(schedule, self->zone, wall_ms, self->missed, &ticks)) {
+        if (scheduler_pause_ms(self, STEP_TICK + schedule->job) == 0 &&
+            mr_schedule_due(schedule, self->zone, wall_ms, self->missed, &ticks)) {
             self->busy_ms = scheduler_now_ms(self);
-            if (!fire(self, schedule, &ticks))
-                return;
+            fire(self, schedule, &ticks);
         }
     }
-    self->wall_ms = wall_ms;
+}
+
+/* Until the schedule's next tick, or until one that failed is tried again. */
+static int64_t idle_ms_of(const struct mr_scheduler *self, const struct mr_schedule *schedule, int64_t wall_ms)
+{
+    int64_t pause_ms = scheduler_pause_ms(self, STEP_TICK + schedule->job);
+    int64_t sync_ms = scheduler_pause_ms(self, STEP_SYNC);
+    int64_t due_ms = schedule->next_ms > wall_ms ? schedule->next_ms - wall_ms : 0;
+
+    if (due_ms == 0 && sync_ms > pause_ms)
+        pause_ms = sync_ms;
+    return due_ms > pause_ms ? due_ms : pause_ms;
+}
+
+int64_t ticks_idle_ms(const struct mr_scheduler *self)
+{
+    int64_t wall_ms = mr_wall_ms(self->clock);
+    int64_t least = INT64_MAX;
+
+    for (unsigned i = 0; i < self->schedule_count; i++) {
+        int64_t idle_ms = idle_ms_of(self, &self->schedules[i], wall_ms);
+
+        if (self->schedules[i].next_ms != INT64_MAX && idle_ms < least)
+            least = idle_ms;
+    }
+    return least;
 }
 
 int64_t ticks_next_ms(const struct mr_scheduler *self)
@@ -130,22 +182,21 @@ static mr_status tell_next(struct mr_scheduler *self)
     mr_params_begin(&self->params, 6);
     for (unsigned i = 0; i < self->schedule_count; i++)
         add_tick(self, &self->schedules[i], NULL, self->schedules[i].seen_to_ms, self->schedules[i].next_ms);
-    status = scheduler_query(self, "schedule__tick", &rows);
+    status = scheduler_query(self, STEP_SYNC, "schedule__tick", &rows);
     if (status == MR_OK)
         mr_rows_free(&rows);
     return status;
 }
 
-mr_status ticks_sync(struct mr_scheduler *self)
+/* What the table of jobs is to know: one element for each job that is on; returns how many. */
+static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
 {
-    int64_t wall_ms = mr_wall_ms(self->clock);
-    mr_rows *rows = NULL;
-    mr_status status;
+    unsigned count = 0;
 
     mr_params_begin(&self->params, 6);
     for (int job = 0; job < MR_JOB_COUNT; job++) {
         const struct mr_job_info *info = mr_job_info((enum mr_job)job);
-        const char *cron = info->cron != NULL ? mr_config_text(self->config, info->cron) : "";
+        const char *cron = ticks_expression(self->config, (enum mr_job)job);
 
         if (!self->is_on[job])
             continue;
@@ -155,22 +206,56 @@ mr_status ticks_sync(struct mr_scheduler *self)
         mr_params_text(&self->params, 3, *cron != '\0' ? cron : NULL);
         mr_params_text(&self->params, 4, *cron != '\0' ? self->config->schedule_timezone : NULL);
         mr_params_time(&self->params, 5, wall_ms * 1000);
+        count++;
     }
-    status = scheduler_query(self, "schedule__sync", &rows);
+    return count;
+}
+
+static int64_t time_ms(const mr_rows *rows, unsigned row, unsigned column)
+{
+    return (mr_rows_int(rows, row, column, 0) + MR_POSTGRES_EPOCH_MICROS) / 1000;
+}
+
+/* Ticks follow our clock, runs and rescues the database's. */
+static void compare_clocks(struct mr_scheduler *self, const mr_rows *rows, int64_t wall_ms)
+{
+    int64_t ahead_ms = mr_rows_count(rows) > 0 ? wall_ms - time_ms(rows, 0, 3) : 0;
+    bool differs = ahead_ms > MR_TICK_LATE_MS || ahead_ms < -MR_TICK_LATE_MS;
+
+    if (differs && !self->clock_differs)
+        mr_log(MR_LOG_WARN, "the clock differs from the database's", mr_log_int("aheadMs", ahead_ms));
+    self->clock_differs = differs;
+}
+
+static void take_mark(struct mr_scheduler *self, const mr_rows *rows, unsigned row, int64_t wall_ms)
+{
+    struct mr_slice name = {"", 0};
+    int64_t seen_to_ms = time_ms(rows, row, 1);
+
+    mr_rows_get(rows, row, 0, &name);
+    if (mr_rows_int(rows, row, 2, 0) != 0)
+        mr_log(MR_LOG_WARN, "ticks had been seen to ahead of time, by a process whose clock was ahead", mr_log_slice("job", name));
+    if (seen_to_ms > wall_ms)
+        seen_to_ms = wall_ms;
+    for (unsigned i = 0; i < self->schedule_count; i++)
+        if (mr_slice_is(name, mr_job_info(self->schedules[i].job)->name))
+            mr_schedule_move(&self->schedules[i], self->zone, seen_to_ms);
+}
+
+mr_status ticks_sync(struct mr_scheduler *self)
+{
+    int64_t wall_ms = mr_wall_ms(self->clock);
+    unsigned wanted = bind_jobs(self, wall_ms);
+    mr_rows *rows = NULL;
+    mr_status status = scheduler_query(self, STEP_SYNC, "schedule__sync", &rows);
+
     if (status != MR_OK)
         return status;
-    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
-        struct mr_slice name = {"", 0};
-        int64_t seen_to_ms;
-
-        mr_rows_get(rows, row, 0, &name);
-        seen_to_ms = (mr_rows_int(rows, row, 1, 0) + MR_POSTGRES_EPOCH_MICROS) / 1000;
-        if (seen_to_ms > wall_ms)
-            seen_to_ms = wall_ms; /* by somebody whose clock was ahead */
-        for (unsigned i = 0; i < self->schedule_count; i++)
-            if (mr_slice_is(name, mr_job_info(self->schedules[i].job)->name))
-                mr_schedule_move(&self->schedules[i], self->zone, seen_to_ms);
-    }
+    if (mr_rows_count(rows) < wanted)
+        status = scheduler_failed(self, STEP_SYNC, "schedule__sync", MR_OVERLOADED, "somebody else holds a row of the table of jobs");
+    for (unsigned row = 0; row < mr_rows_count(rows); row++)
+        take_mark(self, rows, row, wall_ms);
+    compare_clocks(self, rows, wall_ms);
     mr_rows_free(&rows);
-    return tell_next(self);
+    return status == MR_OK ? tell_next(self) : status;
 }

@@ -76,4 +76,4 @@ EXCEPTION WHEN foreign_key_violation THEN
 END
 $$;
 
-INSERT INTO job (name, exclusive, manual) VALUES ('removal', false, true);
+INSERT INTO job (name, exclusive, manual) VALUES ('removal', false, true), ('housekeeping', true, true);

@@ -11,7 +11,7 @@ k AS (
       FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) AS k (most, cursor, scheduled_for, settings, args)
 )
 
--- ---- cleanup ----
+-- ---- cleanup, and housekeeping: what the engine itself leaves behind, whether anything is scheduled or not ----
 
 -- name: cleanup__tasks/completed
 WITH {{chunk}}, old AS (
@@ -53,7 +53,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT count(*) FROM old) >= k.most AS more
   FROM k;
 
--- name: cleanup__refreshTokens
+-- name: {{job}}__refreshTokens for job in cleanup housekeeping
 WITH {{chunk}}, gone AS (
     DELETE FROM refresh_token t
      USING k
@@ -64,7 +64,7 @@ WITH {{chunk}}, gone AS (
 )
 SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= k.most AS more FROM k;
 
--- name: cleanup__sessions
+-- name: {{job}}__sessions for job in cleanup housekeeping
 -- A session whose last token is gone can never be refreshed again.
 WITH {{chunk}}, seen AS (
     SELECT s.id
@@ -86,7 +86,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT count(*) FROM seen) >= k.most AS more
   FROM k;
 
--- name: cleanup__idempotencyKeys
+-- name: {{job}}__idempotencyKeys for job in cleanup housekeeping
 WITH {{chunk}}, gone AS (
     DELETE FROM idempotency_key i
      USING k
@@ -97,7 +97,7 @@ WITH {{chunk}}, gone AS (
 )
 SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= k.most AS more FROM k;
 
--- name: cleanup__runs
+-- name: {{job}}__runs for job in cleanup housekeeping
 -- Walks through the history: an index that finds what is over would cost every run a write, to save a walk a day.
 WITH {{chunk}}, seen AS (
     SELECT r.id, r.finished_at
@@ -119,7 +119,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT count(*) FROM seen) >= k.most AS more
   FROM k;
 
--- name: cleanup__importParts
+-- name: {{job}}__importParts for job in cleanup housekeeping
 -- Of uploads that broke off, and of runs that are over. A part has 256 KiB, so a chunk is a few of them.
 WITH {{chunk}}, seen AS (
     SELECT p.run_id, p.part, p.created_at
@@ -185,39 +185,80 @@ SELECT (SELECT count(*) FROM taken) AS rows,
 
 -- ---- report ----
 
+-- part: figures_of_task
+t.priority_code AS code, (t.created_at >= p.from_at)::int AS created,
+       coalesce(t.completed_at >= p.from_at AND t.completed_at < p.to_at, false)::int AS completed,
+       (t.completed_at IS NULL OR t.completed_at >= p.to_at)::int AS open,
+       coalesce((t.completed_at IS NULL OR t.completed_at >= p.to_at) AND t.due_at < p.to_at, false)::int AS overdue
+
 -- name: report__users
--- The week (from Monday, in the zone of the schedule) before the tick; a run that was started by hand reports the present one so
--- far. A report that is there already is made anew. A week has as many hours as the zone's clocks give it: whatever they do, three
--- days before its end are in it.
-WITH {{chunk}}, week AS (
-    SELECT k.most, k.cursor, k.scheduled_for, k.settings ->> 'SCHEDULE_TIMEZONE' AS zone,
-           date_trunc('week', coalesce(k.scheduled_for, now()), k.settings ->> 'SCHEDULE_TIMEZONE') AS began
-      FROM k
+-- The week before the tick, from Monday 0:00 of the zone that the tick follows, too; a run that was started by hand reports the
+-- present one so far. A report that is there already is made anew.
+--
+-- A chunk takes some users, and of each as many tasks as it may; or, of one user with more than that, the next so many. The cursor is
+-- the last user who is done; or a user, the last task that was counted of theirs, and the sums so far.
+WITH {{chunk}}, zoned AS (
+    SELECT k.*, k.settings ->> 'SCHEDULE_TIMEZONE' AS zone FROM k
 ), period AS (
-    SELECT w.most, w.cursor,
-           CASE WHEN w.scheduled_for IS NULL THEN w.began ELSE date_trunc('week', w.began - interval '3 days', w.zone) END AS from_at,
-           CASE WHEN w.scheduled_for IS NULL THEN now() ELSE w.began END AS to_at
-      FROM week w
+    SELECT k.most, nullif(split_part(k.cursor, '/', 1), '')::uuid AS user_id, split_part(k.cursor, '/', 2) <> '' AS is_inside,
+           nullif(split_part(k.cursor, '/', 2), '')::timestamptz AS at, nullif(split_part(k.cursor, '/', 3), '')::uuid AS id,
+           nullif(split_part(k.cursor, '/', 4), '')::jsonb AS sums,
+           (date_trunc('week', coalesce(k.scheduled_for, now()) AT TIME ZONE k.zone)
+            - CASE WHEN k.scheduled_for IS NULL THEN interval '0' ELSE interval '7 days' END) AT TIME ZONE k.zone AS from_at,
+           CASE WHEN k.scheduled_for IS NULL THEN now()
+                ELSE date_trunc('week', k.scheduled_for AT TIME ZONE k.zone) AT TIME ZONE k.zone END AS to_at
+      FROM zoned k
 ), users AS (
     SELECT u.id
       FROM period p
      CROSS JOIN LATERAL (SELECT u.id FROM app_user u JOIN account a ON a.id = u.id
-                          WHERE u.id > coalesce(p.cursor::uuid, {{least_id}})
+                          WHERE p.is_inside IS NOT TRUE AND u.id > coalesce(p.user_id, {{least_id}})
                           ORDER BY u.id LIMIT greatest(p.most / 50, 1) FOR KEY SHARE OF a) u
-), counted AS (
-    SELECT u.id AS user_id, c.code,
-           count(t.*) FILTER (WHERE t.created_at >= p.from_at) AS created,
-           count(t.*) FILTER (WHERE t.completed_at >= p.from_at AND t.completed_at < p.to_at) AS completed,
-           count(t.*) FILTER (WHERE t.open) AS open,
-           count(t.*) FILTER (WHERE t.open AND t.due_at < p.to_at) AS overdue
+), inside AS (
+    SELECT u.id
+      FROM period p
+     CROSS JOIN LATERAL (SELECT u.id FROM app_user u JOIN account a ON a.id = u.id WHERE p.is_inside AND u.id = p.user_id
+                            FOR KEY SHARE OF a) u
+), seen AS (
+    SELECT t.*
       FROM period p
      CROSS JOIN users u
-     CROSS JOIN task_priority c
-      LEFT JOIN LATERAL (SELECT t.created_at, t.completed_at, t.due_at, t.completed_at IS NULL OR t.completed_at >= p.to_at AS open
+     CROSS JOIN LATERAL (SELECT t.user_id, {{figures_of_task}}
                            FROM task t
-                          WHERE t.user_id = u.id AND t.priority_code = c.code AND t.created_at < p.to_at) t ON true
-     GROUP BY u.id, c.code, c.ordinal
-     ORDER BY u.id, c.ordinal, c.code
+                          WHERE t.user_id = u.id AND t.created_at < p.to_at
+                          ORDER BY t.created_at DESC, t.id DESC
+                          LIMIT p.most + 1) t
+), pieces AS (
+    SELECT t.*
+      FROM period p
+     CROSS JOIN inside u
+     CROSS JOIN LATERAL (SELECT t.user_id, {{figures_of_task}}, t.created_at, t.id
+                           FROM task t
+                          WHERE t.user_id = u.id AND (t.created_at, t.id) < (p.at, p.id)
+                          ORDER BY t.created_at DESC, t.id DESC
+                          LIMIT p.most) t
+), large AS (
+    SELECT s.user_id AS id FROM seen s CROSS JOIN period p GROUP BY s.user_id, p.most HAVING count(*) > p.most ORDER BY s.user_id LIMIT 1
+), finished AS (
+    SELECT u.id FROM users u WHERE NOT EXISTS (SELECT FROM large WHERE u.id >= large.id)
+     UNION ALL
+    SELECT u.id FROM inside u CROSS JOIN period p WHERE (SELECT count(*) FROM pieces) < p.most
+), summed AS (
+    SELECT x.user_id, x.code, sum(x.created) AS created, sum(x.completed) AS completed, sum(x.open) AS open, sum(x.overdue) AS overdue
+      FROM (SELECT s.user_id, s.code, s.created, s.completed, s.open, s.overdue FROM seen s
+             UNION ALL
+            SELECT s.user_id, s.code, s.created, s.completed, s.open, s.overdue FROM pieces s
+             UNION ALL
+            SELECT u.id, b.key, (b.value ->> 0)::bigint, (b.value ->> 1)::bigint, (b.value ->> 2)::bigint, (b.value ->> 3)::bigint
+              FROM inside u CROSS JOIN period p CROSS JOIN LATERAL jsonb_each(p.sums) b) x
+     GROUP BY x.user_id, x.code
+), counted AS (
+    SELECT f.id AS user_id, c.code, coalesce(s.created, 0) AS created, coalesce(s.completed, 0) AS completed,
+           coalesce(s.open, 0) AS open, coalesce(s.overdue, 0) AS overdue
+      FROM finished f
+     CROSS JOIN task_priority c
+      LEFT JOIN summed s ON s.user_id = f.id AND s.code = c.code
+     ORDER BY f.id, c.ordinal, c.code
 ), made AS (
     INSERT INTO report AS r (user_id, period_from, period_to, figures)
     SELECT c.user_id, p.from_at, p.to_at,
@@ -233,9 +274,14 @@ WITH {{chunk}}, week AS (
      WHERE r.period_to <= excluded.period_to
     RETURNING r.id
 )
-SELECT (SELECT count(*) FROM users) AS rows,
-       (SELECT users.id::text FROM users ORDER BY users.id DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM users) >= greatest(p.most / 50, 1) AS more
+SELECT (SELECT count(*) FROM finished) AS rows,
+       CASE WHEN p.is_inside AND (SELECT count(*) FROM pieces) >= p.most
+            THEN p.user_id || '/' || (SELECT created_at || '/' || id FROM pieces ORDER BY created_at, id LIMIT 1) || '/'
+                 || (SELECT jsonb_object_agg(s.code, jsonb_build_array(s.created, s.completed, s.open, s.overdue)) FROM summed s)
+            WHEN p.is_inside THEN p.user_id::text
+            ELSE coalesce((SELECT large.id || '/' || p.to_at || '/' || {{least_id}} || '/{}' FROM large),
+                          (SELECT users.id::text FROM users ORDER BY users.id DESC LIMIT 1)) END AS cursor,
+       p.is_inside IS TRUE OR EXISTS (SELECT FROM large) OR (SELECT count(*) FROM users) >= greatest(p.most / 50, 1) AS more
   FROM period p;
 
 -- ---- maintenance ----

@@ -139,8 +139,8 @@ WITH {{chunk}}, {{closed}}, gone AS (
 )
 SELECT (SELECT count(*) FROM gone WHERE gone.is_forgotten) AS rows, NULL::text AS cursor, false AS more FROM k;
 
--- name: removal__overdue
--- A run that was started by hand queues one for each account whose own is over: dead, or cancelled.
+-- name: {{job}}__overdue for job in removal housekeeping
+-- A run that was started by hand, or by the clock, queues one for each account whose own is over: dead, or cancelled.
 WITH {{chunk}}, left_behind AS (
     SELECT a.id, a.closed_at
       FROM k

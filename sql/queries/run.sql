@@ -2,19 +2,21 @@
 -- meanwhile has another one, and nothing is changed.
 
 -- name: run_due__claim
--- Changes no column that an index looks at, but for the slot of a job that has one.
+-- Changes no column that an index looks at, but for the slot of a job that has one. Whether that is free is asked once: a million
+-- runs may wait for it.
 WITH k AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS k (job, worker, most)
+    SELECT k.*, k.alone AND EXISTS (SELECT FROM job_run o WHERE o.slot = k.job) AS taken
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS k (job, worker, most, alone)
 ), due AS (
     SELECT r.id
       FROM k
      CROSS JOIN LATERAL (SELECT r.id
                            FROM job_run r
-                          WHERE r.job = k.job
+                          WHERE NOT k.taken
+                            AND r.job = k.job
                             AND r.finished_at IS NULL
                             AND r.state IN ('queued', 'failed')
                             AND r.run_after <= now()
-                            AND (NOT r.exclusive OR NOT EXISTS (SELECT FROM job_run o WHERE o.slot = k.job))
                           ORDER BY r.run_after, r.id
                           LIMIT k.most
                             FOR NO KEY UPDATE SKIP LOCKED) r
@@ -89,12 +91,21 @@ SELECT r.phase, r.cursor, r.done, r.result::text, r.cancel_requested
   JOIN job_run r ON r.id = k.id AND r.claim = k.claim AND r.state = 'running'
    FOR NO KEY UPDATE OF r;
 
+-- name: run_due__wait
+UPDATE job_run r
+   SET error = k.error
+  FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS k (id, claim, error)
+ WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
+RETURNING r.id;
+
 -- name: run_due__progress
+-- The heart beats when the chunk commits: now() is when it began, which may be long ago.
 UPDATE job_run r
    SET phase        = k.phase,
        cursor       = k.cursor,
        done         = r.done + k.rows,
-       heartbeat_at = now(),
+       error        = NULL,
+       heartbeat_at = clock_timestamp(),
        result       = r.result || k.result::jsonb
                       || CASE WHEN k.counter IS NULL THEN '{}'
                               ELSE jsonb_build_object(k.counter, coalesce((r.result ->> k.counter)::bigint, 0) + k.rows) END
@@ -137,24 +148,54 @@ SELECT k.n, r.state
  WHERE (SELECT count(*) FROM changed) < (SELECT count(*) FROM k);
 
 -- ---- What the scheduler does ----
+--
+-- LIMIT 1 keeps a subquery for one row one: plans are made while the table is empty, when to read all of it looks cheap.
+--
+-- None of these waits for a lock of a row: while the scheduler waits, no tick of any job fires and no heart beats. Rows that
+-- somebody else holds are passed over; a later round finds them.
 
 -- name: schedule__sync
--- A schedule that is new, or another than before, counts from now on; one that is the same goes on where it was.
-INSERT INTO job AS j (name, exclusive, manual, schedule, timezone, ticked_at)
-SELECT k.name, k.exclusive, k.manual, k.schedule, k.timezone, CASE WHEN k.schedule IS NOT NULL THEN k.now END
-  FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::text[], $5::text[], $6::timestamptz[])
-       AS k (name, exclusive, manual, schedule, timezone, now)
- ORDER BY k.name
-    ON CONFLICT (name) DO UPDATE
-   SET exclusive = excluded.exclusive,
-       manual    = excluded.manual,
-       schedule  = excluded.schedule,
-       timezone  = excluded.timezone,
-       ticked_at = CASE WHEN excluded.schedule IS NULL THEN NULL
-                        WHEN (j.schedule, j.timezone) IS NOT DISTINCT FROM (excluded.schedule, excluded.timezone) THEN j.ticked_at
-                        ELSE excluded.ticked_at END,
-       next_at   = NULL
-RETURNING j.name, j.ticked_at;
+-- A schedule that is new, or another than before, counts from now on; one that is the same goes on where it was. A mark ahead of
+-- the database's clock was set by a process whose own clock was: it is set back, or ticks that are missed until then would not be
+-- caught up. Without a row: somebody else holds it.
+WITH k AS (
+    SELECT *
+      FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::text[], $5::text[], $6::timestamptz[])
+           AS k (name, exclusive, manual, schedule, timezone, now)
+), made AS (
+    INSERT INTO job (name, exclusive, manual, schedule, timezone, ticked_at)
+    SELECT k.name, k.exclusive, k.manual, k.schedule, k.timezone, CASE WHEN k.schedule IS NOT NULL THEN k.now END
+      FROM k
+     WHERE NOT EXISTS (SELECT FROM job j WHERE j.name = k.name)
+     ORDER BY k.name
+        ON CONFLICT DO NOTHING
+    RETURNING name, ticked_at
+), held AS (
+    SELECT j.name, j.ticked_at,
+           j.ticked_at > greatest(now(), k.now) + interval '10 seconds' AS ahead
+      FROM job j
+      JOIN k ON k.name = j.name
+     ORDER BY j.name
+       FOR NO KEY UPDATE OF j SKIP LOCKED
+), changed AS (
+    UPDATE job j
+       SET exclusive = k.exclusive,
+           manual    = k.manual,
+           schedule  = k.schedule,
+           timezone  = k.timezone,
+           ticked_at = CASE WHEN k.schedule IS NULL THEN NULL
+                            WHEN (j.schedule, j.timezone) IS DISTINCT FROM (k.schedule, k.timezone) THEN k.now
+                            WHEN held.ahead THEN least(now(), k.now)
+                            ELSE j.ticked_at END,
+           next_at   = NULL
+      FROM held
+      JOIN k ON k.name = held.name
+     WHERE j.name = held.name
+    RETURNING j.name, j.ticked_at, held.ahead
+)
+SELECT name, ticked_at, false AS ahead, now() AS clock FROM made
+ UNION ALL
+SELECT name, ticked_at, coalesce(ahead, false), now() FROM changed;
 
 -- name: schedule__tick
 -- A run for each tick that nobody has made one for; then the job's next one. An element without a tick only moves that.
@@ -168,45 +209,78 @@ WITH k AS (
     SELECT k.id, k.job, 'cron', k.tick, k.exclusive FROM k WHERE k.tick IS NOT NULL ORDER BY k.job, k.tick
         ON CONFLICT (job, scheduled_for) WHERE scheduled_for IS NOT NULL DO NOTHING
     RETURNING job_run.id
+), held AS (
+    SELECT j.name FROM job j JOIN (SELECT DISTINCT k.job FROM k) d ON j.name = d.job ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
 ), moved AS (
     UPDATE job j
        SET ticked_at = greatest(j.ticked_at, last.seen_to), next_at = last.next_at
-      FROM (SELECT DISTINCT ON (k.job) k.* FROM k ORDER BY k.job, k.n DESC) last
-     WHERE j.name = last.job AND j.schedule = last.schedule
+      FROM held
+      JOIN (SELECT DISTINCT ON (k.job) k.* FROM k ORDER BY k.job, k.n DESC) last ON last.job = held.name
+     WHERE j.name = held.name AND j.schedule = last.schedule
 )
 SELECT k.n, made.id IS NOT NULL AS made FROM k LEFT JOIN made ON made.id = k.id;
 
 -- name: schedule__due
--- For each job: for how long a run that could start has waited, and whether there is any that is not finished.
+-- For each job: for how long its oldest due run has waited, whatever it waits for; whether a run could start now; whether there is
+-- any that is not finished. One row is looked at, however many wait for the one that is at work.
 SELECT k.n,
        (SELECT (extract(epoch FROM now() - r.run_after) * 1000)::bigint
           FROM job_run r
          WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()
-           AND (NOT r.exclusive OR NOT EXISTS (SELECT FROM job_run o WHERE o.slot = k.job))
          ORDER BY r.run_after, r.id
          LIMIT 1) AS waited_ms,
-       EXISTS (SELECT FROM job_run r WHERE r.job = k.job AND r.finished_at IS NULL) AS has_unfinished
-  FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n);
+       NOT (k.alone AND EXISTS (SELECT FROM job_run o WHERE o.slot = k.job)) AS may_start,
+       (SELECT true FROM job_run r WHERE r.job = k.job AND r.finished_at IS NULL LIMIT 1) IS NOT NULL AS has_unfinished
+  FROM unnest($1::text[], $2::boolean[]) WITH ORDINALITY AS k (job, alone, n);
 
 -- name: schedule__beat
-UPDATE job_run r
-   SET heartbeat_at = now()
-  FROM unnest($1::text[], $2::bigint[]) AS k (job, claim)
- WHERE r.job = k.job AND r.finished_at IS NULL AND r.state = 'running' AND r.claim = k.claim
-RETURNING r.id;
+-- The row of a run is held while a chunk is at work; then nobody rescues it either, and the chunk's end beats the heart. A run that
+-- has its job's slot is found by that: a million may wait behind it.
+WITH meant AS MATERIALIZED (
+    SELECT k.job, k.claim, (SELECT r.id FROM job_run r WHERE r.slot = k.job AND r.claim = k.claim) AS id
+      FROM unnest($1::text[], $2::bigint[]) AS k (job, claim)
+), found AS (
+    SELECT coalesce(m.id, other.id) AS id
+      FROM meant m
+      LEFT JOIN LATERAL (SELECT r.id
+                           FROM job_run r
+                          WHERE m.id IS NULL AND r.job = m.job AND r.finished_at IS NULL AND r.state = 'running' AND r.claim = m.claim
+                          LIMIT 1) other ON true
+), mine AS (
+    SELECT r.id
+      FROM (SELECT found.id FROM found ORDER BY found.id) f
+     CROSS JOIN LATERAL (SELECT r.id FROM job_run r WHERE r.id = f.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) r
+)
+UPDATE job_run r SET heartbeat_at = now() FROM mine WHERE r.id = mine.id RETURNING r.id;
 
 -- name: schedule__rescue
 -- Runs whose owner has said nothing for too long, so that they were due before that. A chunk that is being committed right
--- now is no silence.
-WITH silent AS (
+-- now is no silence. Where a run has the job's slot no other is at work, and those that wait are not looked through.
+WITH k AS (
+    SELECT now() - k.silent_ms * interval '1 millisecond' AS since FROM unnest($1::bigint[]) AS k (silent_ms)
+), holders AS (
+    SELECT r.id, r.job FROM job_run r WHERE r.slot IS NOT NULL
+), others AS MATERIALIZED (
+    SELECT j.name FROM job j WHERE NOT (j.exclusive AND EXISTS (SELECT FROM holders h WHERE h.job = j.name))
+), at_work AS (
+    SELECT h.id FROM holders h
+     UNION ALL
     SELECT r.id
-      FROM (SELECT now() - k.silent_ms * interval '1 millisecond' AS since FROM unnest($1::bigint[]) AS k (silent_ms)) k
-     CROSS JOIN job j
-      JOIN job_run r ON r.job = j.name AND r.finished_at IS NULL AND r.run_after < k.since
-                        AND r.state = 'running' AND r.heartbeat_at < k.since
-     ORDER BY r.id
-     LIMIT 10000
-       FOR NO KEY UPDATE OF r SKIP LOCKED
+      FROM k
+     CROSS JOIN others o
+     CROSS JOIN LATERAL (SELECT r.id
+                           FROM job_run r
+                          WHERE r.job = o.name AND r.finished_at IS NULL AND r.run_after < k.since AND r.state = 'running' AND r.slot IS NULL
+                          LIMIT 10000) r
+), silent AS (
+    SELECT r.id
+      FROM k
+     CROSS JOIN (SELECT at_work.id FROM at_work ORDER BY at_work.id LIMIT 10000) w
+     CROSS JOIN LATERAL (SELECT r.id
+                           FROM job_run r
+                          WHERE r.id = w.id AND r.state = 'running' AND r.run_after < k.since AND r.heartbeat_at < k.since
+                          LIMIT 1
+                            FOR NO KEY UPDATE SKIP LOCKED) r
 )
 UPDATE job_run r
    SET state       = CASE WHEN r.cancel_requested THEN 'cancelled' WHEN r.attempt >= r.max_attempts THEN 'dead' ELSE 'queued' END,

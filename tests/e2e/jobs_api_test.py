@@ -13,7 +13,7 @@ module = support.ModuleServer()
 server = None
 
 TIME = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")
-JOBS = ["aggregate", "cleanup", "import", "maintenance", "removal", "report"]
+JOBS = ["aggregate", "cleanup", "housekeeping", "import", "maintenance", "removal", "report"]
 PRIORITIES = {"URGENT", "HIGH", "MEDIUM", "LOW", "BACKLOG"}
 INTERNALS = re.compile(rb"SELECT|INSERT|sqlstate|postgres|job_run\b|app_user|libpq|\.c:|/tmp|relation|syntax", re.I)
 
@@ -126,7 +126,7 @@ class Jobs(JobsApiTest):
                                  "finishedAt": "2027-01-01T00:00:02.500Z", "progress": {"done": 7, "total": 9}, "result": {"tasks": 7}, "error": "it broke"})
         del ended["result"]
         self.assertEqual(self.ok(self.admin.get("/v1/jobs/cleanup"))["lastRun"], ended)
-        self.assertEqual([job.get("lastRun") for job in self.ok(self.admin.get("/v1/jobs"))], [None, ended, None, None, None, None])
+        self.assertEqual([job.get("lastRun") for job in self.ok(self.admin.get("/v1/jobs"))], [None, ended] + [None] * 5)
 
     def test_job__that_there_is_not_is_404_and_a_name_that_cannot_be_one_400(self):
         for name in ("nosuch", "Cleanup", "cleanup%20", "%27%3B%20DROP%20TABLE%20job%3B%20--", "x" * 64):
@@ -152,7 +152,7 @@ class Start(JobsApiTest):
         return (client or self.admin).post(f"/v1/jobs/{job}/runs", body, headers=headers)
 
     def test_start__queues_a_run_and_says_where_it_is(self):
-        for job in ("aggregate", "cleanup", "maintenance", "removal", "report"):
+        for job in sorted(set(JOBS) - {"import"}):
             answer = self.start(job)
             self.assertEqual(answer.status, 202, answer)
             run = answer.json()

@@ -1,0 +1,35 @@
+/*
+ * backoff: when to try again what has failed.
+ *
+ * A deadline that only success moves makes a loop without a pause, as soon as something fails at once each time. So whoever
+ * tries again in a loop keeps one of these for each thing that can fail: the pause is 100 ms at first and doubles to 30 s, give
+ * or take a quarter, so that several processes do not come in step.
+ *
+ * Thread: its owner's; a zeroed struct has not failed.
+ */
+#ifndef MR_RUNTIME_BACKOFF_H
+#define MR_RUNTIME_BACKOFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MR_BACKOFF_LEAST_MS = 100, MR_BACKOFF_MOST_MS = 30000 };
+
+struct mr_backoff {
+    int64_t pause_ms; /* before the next try; 0: the last one succeeded */
+    int64_t until_ms; /* monotonic: the next try is due then */
+    int64_t since_ms; /* monotonic: the first failure after a success */
+};
+
+/* Notes a failure at `now_ms` (monotonic); returns the pause, in milliseconds. */
+int64_t mr_backoff_fail(struct mr_backoff *self, int64_t now_ms);
+
+void mr_backoff_succeed(struct mr_backoff *self);
+
+/* Whether the next try is due. */
+bool mr_backoff_is_over(const struct mr_backoff *self, int64_t now_ms);
+
+/* For how many milliseconds every try has failed; 0: the last one succeeded. */
+int64_t mr_backoff_failing_ms(const struct mr_backoff *self, int64_t now_ms);
+
+#endif

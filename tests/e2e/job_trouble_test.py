@@ -1,0 +1,322 @@
+"""Jobs while something is wrong that a restart does not mend: refusals, locks, backlogs, clocks. Loops pause, and nobody waits for others."""
+
+import time
+import unittest
+
+import support
+from support import Scheduler, patience, run, wait_for
+
+module = support.ModuleServer()
+server = None
+
+EVERY_SECOND = "* * * * * *"
+
+
+def setUpModule():
+    global server
+    server = module.start()
+
+
+def tearDownModule():
+    module.stop()
+
+
+class TroubleTest(unittest.TestCase):
+    def setUp(self):
+        self.name = server.job_database()
+        self.database = server.database(self.name)
+        self.database.socket.settimeout(patience(120))
+        self.addCleanup(self.database.close)
+
+    def scheduler(self, ready=True, **settings):
+        process = Scheduler(server, self.name, **settings)
+        self.addCleanup(process.kill)
+        return process.ready() if ready else process
+
+    def failed_statements(self):
+        """How many transactions have failed in this database so far; the server's figures come within a second."""
+        time.sleep(1.2)
+        return int(self.database.value("SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"))
+
+    def slowest_answer(self, process, seconds):
+        """Asks for the pulse over and over; the seconds that the slowest answer took, and every status."""
+        slowest, statuses, until = 0.0, set(), time.monotonic() + seconds
+        while time.monotonic() < until:
+            began = time.monotonic()
+            statuses.add((process.pulse() or {}).get("status"))
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.02)
+        return slowest, statuses
+
+    def lateness(self, job, since):
+        """How late the ticks of a job were made, of those since a moment; the worst, in seconds."""
+        return float(self.database.value("SELECT coalesce(max(extract(epoch FROM created_at - scheduled_for)), 99) FROM job_run "
+                                         f"WHERE job = '{job}' AND trigger = 'cron' AND scheduled_for > '{since}'"))
+
+    def now(self):
+        return self.database.value("SELECT clock_timestamp()")
+
+
+class Refused(TroubleTest):
+    """The connection stands, and the database refuses what is asked."""
+
+    def assert_calm(self, process, seconds=12):
+        before = self.failed_statements()
+        time.sleep(seconds)
+        failures = self.failed_statements() - before
+        lines = len([line for line in process.logs() if line["level"] in ("warn", "error")])
+        print(f"{failures} statements failed in {seconds} s, {lines} lines")
+        self.assertLess(failures, 200)
+        self.assertLess(lines, 100)
+
+    def test_runs__that_cannot_be_written_are_tried_at_a_growing_pace_and_health_says_so(self):
+        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
+        wait_for(lambda: self.database.count("job_run", "state = 'succeeded'"), 10, "it works")
+        self.database.query("ALTER TABLE job_run RENAME TO hidden")
+        self.assert_calm(process)
+        pulse = process.pulse()
+        self.assertEqual((pulse["status"], pulse["scheduler"]["status"], pulse["database"]["status"]), ("error", "failing", "up"))
+        self.database.query("ALTER TABLE hidden RENAME TO job_run")
+        wait_for(lambda: process.pulse()["status"] == "ok", 60, "it is well again")
+        mended = self.now()
+        wait_for(lambda: self.database.count("job_run", f"scheduled_for > '{mended}' AND state = 'succeeded'"), 40, "ticks and runs go on")
+        self.assertTrue(process.logs("statement succeeds again"))
+        self.assertEqual(process.stop(), 0)
+
+    def test_schedules__that_cannot_be_told_are_tried_at_a_growing_pace(self):
+        self.database.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+            CREATE TRIGGER refuse BEFORE UPDATE ON job FOR EACH ROW EXECUTE FUNCTION refuse()""")
+        process = self.scheduler(ready=False, SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
+        wait_for(lambda: process.logs("database connected"), 20, "it connects")
+        self.assert_calm(process)
+        self.assertEqual(process.pulse()["status"], "error")
+        self.database.query("DROP TRIGGER refuse ON job")
+        process.ready(60)
+        self.assertEqual(process.stop(), 0)
+
+    def test_tick__of_one_job_that_is_refused_does_not_stop_the_others(self):
+        self.database.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON job_run FOR EACH ROW WHEN (NEW.job = 'aggregate') EXECUTE FUNCTION refuse()""")
+        process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND)
+        since = self.now()
+        time.sleep(6)
+        self.assertGreaterEqual(self.database.count("job_run", "job = 'report'"), 5)
+        self.assertLess(self.lateness("report", since), patience(1))
+        self.assertEqual(self.database.count("job_run", "job = 'aggregate'"), 0)
+        self.database.query("DROP TRIGGER refuse ON job_run")
+        wait_for(lambda: self.database.count("job_run", "job = 'aggregate'"), 40, "it goes on by itself")
+        self.assertEqual(process.stop(), 0)
+
+
+class Locks(TroubleTest):
+    def assert_nobody_waits(self, process, lock, seconds=7):
+        """While a row is held ticks of another job come in time, and health answers at once."""
+        with server.database(self.name) as holder:
+            holder.query("BEGIN")
+            holder.query(lock)
+            since = self.now()
+            slowest, statuses = self.slowest_answer(process, seconds)
+            late = self.lateness("aggregate", since)
+            holder.query("ROLLBACK")
+        print(f"slowest answer {slowest * 1000:.0f} ms, latest tick {late * 1000:.0f} ms")
+        self.assertEqual(statuses, {"ok"})
+        self.assertLess(slowest, patience(0.7))
+        self.assertLess(late, patience(0.7))
+
+    def test_row_of_a_run_at_work__keeps_no_tick_waiting(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 50_000, days_old=60, complete=True)
+        process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, JOB_CHUNK_ROWS=50)
+        run_id = self.database.add_run("cleanup")
+        self.database.wait_for_run(run_id, 20, "running", done=50)
+        self.assert_nobody_waits(process, f"SELECT FROM job_run WHERE id = '{run_id}' FOR UPDATE")
+        self.assertEqual(self.database.wait_for_run(run_id, 90)["attempt"], 1)
+        self.assertEqual(process.stop(), 0)
+
+    def test_row_of_a_job__keeps_no_tick_of_another_waiting(self):
+        process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND)
+        self.assert_nobody_waits(process, "SELECT FROM job WHERE name = 'report' FOR UPDATE")
+        since = self.now()
+        wait_for(lambda: self.database.count("job_run", f"job = 'report' AND scheduled_for > '{since}'"), 40, "its own ticks go on")
+        self.assertEqual(process.stop(), 0)
+
+    def test_heart__beats_at_the_end_of_a_chunk_not_at_its_beginning(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 3, days_old=60, complete=True)
+        self.database.query("""CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(4); RETURN NULL; END $$;
+            CREATE TRIGGER dawdle AFTER DELETE ON task FOR EACH STATEMENT EXECUTE FUNCTION dawdle()""")
+        self.scheduler(JOB_CHUNK_ROWS=1)
+        run_id = self.database.add_run("cleanup")
+        seen = wait_for(lambda: self.database.query(f"SELECT extract(epoch FROM clock_timestamp() - heartbeat_at) FROM job_run "
+                                                    f"WHERE id = '{run_id}' AND done = 1"), 20, "a chunk is done")
+        self.assertLess(float(seen[0][0]), 3)
+
+    def test_table_lock__spends_no_attempt_and_the_run_says_what_it_waits_for(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 10, days_old=60, complete=True)
+        process = self.scheduler(DB_LOCK_TIMEOUT="100ms")
+        with server.database(self.name) as holder, support.TaskLock(holder):
+            run_id = self.database.add_run("cleanup")
+            wait_for(lambda: self.database.run(run_id)["error"], 10, "it says so")
+            time.sleep(9)
+            row = self.database.run(run_id)
+            self.assertEqual((row["state"], row["attempt"]), ("running", 1))
+            self.assertEqual(row["error"], "waits for a lock that somebody else holds (SQLSTATE 55P03)")
+            self.assertLess(len(process.logs("job chunk is tried again")), 15)
+            self.assertEqual(process.pulse()["status"], "ok")
+        row = self.database.wait_for_run(run_id, 40)
+        self.assertEqual((row["attempt"], row["error"], row["result"]["tasks"]), (1, None, 10))
+        self.assertEqual(process.stop(), 0)
+
+    def test_table_lock__that_outlasts_the_setting_is_a_failure(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 10, days_old=60, complete=True)
+        self.scheduler(DB_LOCK_TIMEOUT="100ms", JOB_BLOCKED_MAX="1s")
+        with server.database(self.name) as holder, support.TaskLock(holder):
+            run_id = self.database.add_run("cleanup")
+            wait_for(lambda: self.database.run(run_id)["state"] == "failed", 20, "it fails")
+            self.assertEqual(self.database.run(run_id)["error"], "a statement was refused (SQLSTATE 55P03)")
+        self.assertEqual(self.database.wait_for_run(run_id, 40)["attempt"], 2)
+
+
+class Backlog(TroubleTest):
+    def test_backlog__behind_a_run_at_work_costs_nothing_and_has_an_age(self):
+        user, _ = self.database.add_user()
+        self.database.add_tasks(user, 50_000, days_old=60, complete=True)
+        self.database.query("""CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$;
+            CREATE TRIGGER dawdle AFTER DELETE ON task FOR EACH STATEMENT EXECUTE FUNCTION dawdle()""")
+        process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, METRICS_EMF="true", JOB_CHUNK_ROWS=50)
+        self.database.wait_for_run(self.database.add_run("cleanup"), 20, "running", done=50)
+        self.database.query("""INSERT INTO job_run (id, job, trigger, run_after)
+            SELECT gen_random_uuid(), 'cleanup', 'manual', now() - interval '100 seconds' FROM generate_series(1, 200000);
+            INSERT INTO job_run (id, job, trigger, run_after) VALUES (gen_random_uuid(), 'report', 'manual', now() + interval '1 hour');
+            ANALYZE job_run""")
+        read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'job_run'"
+        time.sleep(31)  # from then on it looks for runs to rescue, too
+        before, since = int(self.database.value(read)), self.now()
+        slowest, statuses = self.slowest_answer(process, 8)
+        time.sleep(1.2)
+        rows = int(self.database.value(read)) - before
+        print(f"{rows} index entries read in 8 s, slowest answer {slowest * 1000:.0f} ms")
+        self.assertEqual(statuses, {"ok"})
+        self.assertLess(rows, 20_000)
+        self.assertLess(self.lateness("aggregate", since), patience(0.9))
+        ages = wait_for(lambda: [line["JobQueueAge"] for line in process.logs() if "JobQueueAge" in line], 75, "figures")
+        self.assertTrue(100_000 <= ages[0] < 300_000, ages)
+        self.assertEqual(process.stop(), 0)
+
+    def test_avalanche__of_missed_ticks_comes_in_portions(self):
+        self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND).stop()
+        self.database.query("TRUNCATE job_run; UPDATE job SET ticked_at = now() - interval '6 hours' WHERE name = 'cleanup'")
+        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND, SCHEDULE_MISSED="all")
+        slowest, statuses = self.slowest_answer(process, 6)
+        print(f"slowest answer {slowest * 1000:.0f} ms")
+        self.assertEqual(statuses, {"ok"})
+        self.assertLess(slowest, patience(0.7))
+        wait_for(lambda: self.database.count("job_run", "job = 'cleanup'") >= 21600, 60, "all of them are there")
+        self.assertEqual(process.stop(), 0)
+
+
+class Clocks(TroubleTest):
+    def test_mark__that_is_ahead_of_the_clock_is_set_back_and_the_log_says_so(self):
+        self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="0 3 * * *").stop()
+        self.database.query("UPDATE job SET ticked_at = now() + interval '1 day' WHERE name = 'cleanup'")
+        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="0 3 * * *")
+        self.assertEqual(self.database.count("job", "name = 'cleanup' AND ticked_at <= now()"), 1)
+        lines = process.logs("ticks had been seen to ahead of time, by a process whose clock was ahead")
+        self.assertEqual([line["job"] for line in lines], ["cleanup"])
+        self.assertEqual(process.stop(), 0)
+        # What is missed from now on is caught up.
+        self.database.query("UPDATE job SET ticked_at = now() - interval '2 days' WHERE name = 'cleanup'")
+        self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="0 3 * * *")
+        wait_for(lambda: self.database.count("job_run", "job = 'cleanup' AND trigger = 'cron'") == 1, 10, "it is caught up")
+
+    def test_tick__that_falls_into_a_gap_for_ever_is_refused(self):
+        done = run("scheduler", DB_HOST="nowhere.invalid", SCHEDULE_TASK_REPORT_CRON="30 2 25-31 3 */7", SCHEDULE_TIMEZONE="Europe/Berlin")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("SCHEDULE_TASK_REPORT_CRON=30 2 25-31 3 */7: expected a tick that can come in the zone Europe/Berlin", done.stderr)
+
+
+class Calendar(TroubleTest):
+    def test_week__of_a_report_is_that_of_the_zone_its_tick_follows(self):
+        for zone, tick, first, last in (("Asia/Tokyo", "2026-01-04T20:00Z", "2025-12-28T15:00Z", "2026-01-04T15:00Z"),
+                                        ("Europe/Berlin", "2026-03-30T03:00Z", "2026-03-22T23:00Z", "2026-03-29T22:00Z"),  # 167 hours
+                                        ("Europe/Berlin", "2026-10-25T23:30Z", "2026-10-18T22:00Z", "2026-10-25T23:00Z"),  # 169 hours
+                                        ("UTC", "2026-01-05T00:00Z", "2025-12-29T00:00Z", "2026-01-05T00:00Z")):
+            with self.subTest(zone=zone, tick=tick):
+                user, _ = self.database.add_user()
+                process = self.scheduler(SCHEDULE_TIMEZONE=zone)
+                run_id = self.database.value("INSERT INTO job_run (id, job, trigger, scheduled_for) "
+                                             f"VALUES (gen_random_uuid(), 'report', 'cron', '{tick}') RETURNING id")
+                self.database.wait_for_run(run_id, 20)
+                self.assertEqual(self.database.count("report", f"user_id = '{user}' AND period_from = '{first}' AND period_to = '{last}'"), 1,
+                                 self.database.query("SELECT period_from, period_to FROM report"))
+                self.assertEqual(process.stop(), 0)
+                self.database.query("TRUNCATE report, job_run")
+
+
+class Large(TroubleTest):
+    """No unit of a job's work is larger than a chunk."""
+
+    def test_report__of_a_user_with_very_many_tasks_is_counted_in_pieces(self):
+        users = sorted(self.database.add_user()[0] for _ in range(9))
+        for number, user in enumerate(users):
+            self.database.add_tasks(user, 60_000 if number in (3, 4) else 30)
+            self.database.add_tasks(user, 20, days_old=60, complete=True)
+        self.database.query("UPDATE task SET priority_code = (ARRAY['URGENT', 'HIGH', 'LOW'])[get_byte(uuid_send(id), 0) % 3 + 1], "
+                            "due_at = CASE WHEN get_byte(uuid_send(id), 1) % 2 = 0 THEN now() - interval '1 hour' END")
+        process = self.scheduler(JOB_CHUNK_ROWS=1000)
+        run_id = self.database.add_run("report")
+        cursors = set()
+        wait_for(lambda: cursors.add(self.database.run(run_id)["cursor"]) or self.database.run(run_id)["state"] == "succeeded", 60, "it ends")
+        self.assertGreater(len([cursor for cursor in cursors if cursor and "{" in cursor]), 10)
+        self.assertEqual(self.database.run(run_id)["done"], 9)
+        wrong = self.database.query("""SELECT r.user_id, r.figures, c.*
+              FROM report r
+             CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE created_at >= r.period_from) AS created, count(*) FILTER (WHERE NOT is_complete) AS open,
+                                        count(*) FILTER (WHERE NOT is_complete AND due_at < r.period_to) AS overdue,
+                                        count(*) FILTER (WHERE NOT is_complete AND priority_code = 'HIGH') AS high
+                                   FROM task t WHERE t.user_id = r.user_id) c
+             WHERE (r.figures ->> 'created', r.figures ->> 'open', r.figures ->> 'overdue', r.figures -> 'byPriority' -> 'HIGH' ->> 'open')
+                   IS DISTINCT FROM (c.created::text, c.open::text, c.overdue::text, c.high::text)""")
+        self.assertEqual((wrong, self.database.count("report")), ([], 9))
+        self.assertEqual(process.stop(), 0)
+
+
+class Housekeeping(TroubleTest):
+    def fill(self):
+        """Something of everything that is left behind."""
+        self.user, _ = self.database.add_user()
+        self.database.query(f"""INSERT INTO session (id, user_id, password_version, created_at)
+                VALUES ('{self.user}', '{self.user}', 1, now() - interval '40 days');
+            INSERT INTO refresh_token (id, session_id, token_hash, expires_at) VALUES (gen_random_uuid(), '{self.user}', 'x', now() - interval '1 day');
+            INSERT INTO idempotency_key (user_id, key, fingerprint, answer, created_at) VALUES ('{self.user}', 'k', '', '{{}}', now() - interval '2 days');
+            INSERT INTO job_run (id, job, trigger, state, finished_at) VALUES (gen_random_uuid(), 'report', 'manual', 'succeeded', now() - interval '20 days');
+            INSERT INTO import_part (run_id, part, bytes, created_at) VALUES (gen_random_uuid(), 0, 'x', now() - interval '2 hours')""")
+        self.database.add_tasks(self.user, 3, days_old=60, complete=True)
+
+    def left(self):
+        return sum(self.database.count(table, where) for table, where in (
+            ("session", "true"), ("refresh_token", "true"), ("idempotency_key", "true"), ("import_part", "true"), ("job_run", "job = 'report'")))
+
+    def test_housekeeping__runs_daily_without_any_cron_and_deletes_no_task(self):
+        process = self.scheduler(HOUSEKEEPING="true")
+        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL"), [["housekeeping"]])
+        self.assertTrue(process.logs("no job is scheduled: only runs that are started by hand, or tried again, are worked on"))
+        self.assertEqual(process.stop(), 0)
+        self.fill()
+        self.assertEqual(self.left(), 5)
+        self.database.query("UPDATE job SET ticked_at = now() - interval '25 hours' WHERE name = 'housekeeping'")
+        process = self.scheduler(HOUSEKEEPING="true")
+        wait_for(lambda: self.left() == 0, 20, "all of it is gone")
+        self.assertEqual(self.database.count("task"), 3)
+        self.assertEqual(process.stop(), 0)
+
+    def test_housekeeping__can_be_turned_off(self):
+        process = self.scheduler(HOUSEKEEPING="false")
+        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL"), [])
+        self.assertEqual(process.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
