@@ -201,17 +201,40 @@ static void on_sign_in(struct mr_actor *self, struct mr_message *const *messages
 
 /* ---- Refresh: one token for the next ---- */
 
+static struct mr_slice spent_token(const struct mr_attempt *attempt)
+{
+    return value_of(attempt, "refreshToken")->text;
+}
+
 static void bind_rotation(const struct mr_actor *self, struct mr_params *params, const struct mr_attempt *attempt)
 {
     mr_params_text(params, 0, attempt->spent_hash);
     mr_params_id(params, 1, attempt->token_id);
     mr_params_text(params, 2, attempt->refresh_hash);
     add_expiry(self, params, 3);
+    mr_params_int(params, 4, self->config->refresh_grace);
 }
 
+/* The token was exchanged for the one that this attempt has made, or for one that is to be made again. */
+static bool take_heir(const struct mr_actor *self, struct mr_attempt *attempt, const uint8_t id[16], const mr_rows *rows,
+                      int row)
+{
+    struct mr_slice hash = {"", 0};
+
+    mr_rows_get(rows, (unsigned)row, 6, &hash);
+    return mr_slice_is(hash, attempt->refresh_hash) || mr_grant_recall(attempt, spent_token(attempt), self->config, id, hash);
+}
+
+/* Left without an answer when another spent the token first: see refresh__rotate. */
 static void take_rotation(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
 {
-    if (row < 0 || !take_user(attempt, rows, row) || !take_id(attempt->principal.session_id, rows, row, 4)) {
+    struct mr_slice heir = {"", 0};
+    uint8_t id[16];
+
+    if (row >= 0 && !mr_rows_get(rows, (unsigned)row, 5, &heir))
+        return;
+    if (row < 0 || !take_user(attempt, rows, row) || !take_id(attempt->principal.session_id, rows, row, 4) ||
+        !take_id(id, rows, row, 5) || !take_heir(self, attempt, id, rows, row)) {
         mr_step_fail(self, attempt, MR_BAD_REFRESH_TOKEN);
         return;
     }
@@ -220,21 +243,33 @@ static void take_rotation(struct mr_actor *self, struct mr_attempt *attempt, con
 }
 
 /* May run again after a lost connection: a token that was spent for the id of the same message is no reuse. */
-static const struct mr_step refresh_rotate = {"refresh__rotate", true, 4, bind_rotation, take_rotation};
+static const struct mr_step refresh_rotate = {"refresh__rotate", true, 5, bind_rotation, take_rotation};
 
+static void begin_rotation(struct mr_actor *self, struct mr_attempt *attempt)
+{
+    mr_grant_inherit(attempt, spent_token(attempt), self->config, mr_wall_ms(self->clock));
+    mr_grant_hash(attempt->spent_hash, spent_token(attempt));
+    if (is_late(self, attempt->message)) /* a token must not be spent for nobody */
+        mr_step_fail(self, attempt, MR_TIMEOUT);
+}
+
+/* A token that is lost to another is known as spent at the second look, so there is no third. */
 static void on_refresh(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
+    enum { LOOKS = 2 };
     struct mr_attempt *attempts = mr_step_begin(self, messages, count);
+    int64_t deadline_ms = mr_answer_deadline(self, messages, count);
+    unsigned left = count;
 
     if (attempts == NULL)
         return;
-    for (unsigned i = 0; i < count; i++) {
-        mr_grant_make(&attempts[i], mr_wall_ms(self->clock));
-        mr_grant_hash(attempts[i].spent_hash, value_of(&attempts[i], "refreshToken")->text);
-        if (is_late(self, messages[i])) /* a token must not be spent for nobody */
-            mr_step_fail(self, &attempts[i], MR_TIMEOUT);
-    }
-    mr_step_run(self, &refresh_rotate, attempts, mr_step_left(attempts, count), mr_answer_deadline(self, messages, count));
+    for (unsigned i = 0; i < count; i++)
+        begin_rotation(self, &attempts[i]);
+    for (int look = 0; look < LOOKS && (left = mr_step_left(attempts, left)) > 0; look++)
+        mr_step_run(self, &refresh_rotate, attempts, left, deadline_ms);
+    left = mr_step_left(attempts, left);
+    for (unsigned i = 0; i < left; i++)
+        mr_step_fail(self, &attempts[i], MR_OVERLOADED);
     free(attempts);
 }
 
@@ -257,7 +292,7 @@ static void check_current(struct mr_actor *self, struct mr_attempt *attempt, con
     mr_status status;
 
     if (row < 0 || is_late(self, attempt->message)) {
-        mr_step_fail(self, attempt, row < 0 ? MR_UNAUTHORIZED : MR_TIMEOUT);
+        mr_step_fail(self, attempt, row < 0 ? MR_INVALID_TOKEN : MR_TIMEOUT);
         return;
     }
     mr_rows_get(rows, (unsigned)row, 1, &hash);
@@ -309,10 +344,38 @@ static void on_password_change(struct mr_actor *self, struct mr_message *const *
     free(attempts);
 }
 
+/* ---- Sign out ---- */
+
+static void hash_token(struct mr_message *message, char hash[MR_TOKEN_HASH])
+{
+    struct mr_value *token = &message->values[mr_field_index(MR_OP_sign_out, "refreshToken")];
+
+    if (!token->present)
+        return;
+    mr_grant_hash(hash, token->text);
+    token->text = mr_slice_of(hash);
+}
+
+/* The token itself goes nowhere from here: statement and log of the server see its hash. */
+static void on_sign_out(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    char(*hashes)[MR_TOKEN_HASH] = calloc(count, sizeof *hashes);
+
+    for (unsigned i = 0; i < count; i++)
+        if (hashes != NULL)
+            hash_token(messages[i], hashes[i]);
+        else
+            mr_answer_error(self, messages[i], MR_NO_MEMORY, NULL, NULL, NULL);
+    if (hashes != NULL)
+        mr_answer_by_sql(self, messages, count);
+    free(hashes);
+}
+
 static mr_code_handler *const handlers[MR_OP_COUNT] = {
     [MR_OP_register] = on_register,
     [MR_OP_sign_in] = on_sign_in,
     [MR_OP_refresh] = on_refresh,
+    [MR_OP_sign_out] = on_sign_out,
     [MR_OP_password_change] = on_password_change,
 };
 

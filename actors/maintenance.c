@@ -14,6 +14,11 @@ static bool is_asked_to_stop(void *argument)
     return mr_actor_pause(argument, 0);
 }
 
+static mr_status exec(struct mr_actor *self, const char *sql)
+{
+    return mr_db_exec_unless(self->db, sql, is_asked_to_stop, self);
+}
+
 /* The figures of the table as a member of the result, {"task": {...}}. */
 static mr_status add_figures(struct mr_actor *self, const char *table, struct mr_chunk *out)
 {
@@ -40,7 +45,36 @@ static mr_status vacuum(struct mr_actor *self, const char *table)
     char sql[128];
 
     snprintf(sql, sizeof sql, "VACUUM (ANALYZE, SKIP_LOCKED) %s", table);
-    return mr_db_exec_unless(self->db, sql, is_asked_to_stop, self);
+    return exec(self, sql);
+}
+
+/* Locks nobody out, and takes its time. What a rebuild that was interrupted left behind goes first. */
+static mr_status rebuild_words(struct mr_actor *self)
+{
+    mr_status status = exec(self, "DROP INDEX CONCURRENTLY IF EXISTS task_words_ccnew");
+
+    if (status == MR_OK)
+        status = exec(self, "REINDEX INDEX CONCURRENTLY task_words");
+    if (status == MR_OK)
+        status = exec(self, "COMMENT ON INDEX task_words IS 'words of paths'");
+    return status;
+}
+
+/* Once in the life of a database that was large when migration 9 came. */
+static mr_status rebuild_outdated(struct mr_actor *self, const char *table)
+{
+    mr_rows *rows = NULL;
+    mr_status status;
+    bool outdated;
+
+    mr_params_begin(&self->params, 1);
+    mr_params_text(&self->params, 0, table);
+    status = mr_job_query(self, "maintenance__outdated", &rows);
+    if (status != MR_OK)
+        return status;
+    outdated = mr_rows_count(rows) > 0;
+    mr_rows_free(&rows);
+    return outdated ? rebuild_words(self) : MR_OK;
 }
 
 static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
@@ -52,6 +86,8 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
         return MR_OK;
     table = tables[run->phase];
     status = vacuum(self, table);
+    if (status == MR_OK)
+        status = rebuild_outdated(self, table);
     if (status == MR_OK)
         status = add_figures(self, table, out);
     out->rows = 1;

@@ -174,11 +174,13 @@ mr_status mr_usernames_start(struct mr_usernames **out, const struct mr_config *
     return MR_OK;
 }
 
-void mr_usernames_stop(struct mr_usernames **self)
+bool mr_usernames_stop_by(struct mr_usernames **self, int64_t deadline_ms)
 {
     if (*self == NULL)
-        return;
-    mr_thread_stop(&(*self)->thread);
+        return true;
+    if (!mr_thread_stop_by(&(*self)->thread, deadline_ms))
+        return false;
     destroy(*self);
     *self = NULL;
+    return true;
 }

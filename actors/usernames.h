@@ -17,8 +17,8 @@ struct mr_usernames;
 mr_status mr_usernames_start(struct mr_usernames **out, const struct mr_config *config,
                              const struct mr_clock *clock) MR_WARN_UNUSED;
 
-/* Ends after the chunk in hand. Accepts NULL. */
-void mr_usernames_stop(struct mr_usernames **self);
+/* Ends after the chunk in hand, by `deadline_ms` (monotonic) at most; false: it still runs, and nothing is freed. Accepts NULL. */
+bool mr_usernames_stop_by(struct mr_usernames **self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /* Adds a name's folded form to the array `column`; NULL when it has none. */
 void mr_usernames_bind(struct mr_params *params, unsigned column, struct mr_slice name);

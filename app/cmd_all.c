@@ -1,5 +1,6 @@
 #include "app/commands.h"
 #include "app/embedded.h"
+#include "app/secret.h"
 #include "app/serve.h"
 #include "app/settings.h"
 #include "runtime/clock.h"
@@ -39,13 +40,31 @@ static int serve_embedded(struct mr_config *config, const struct mr_zone *zone)
     return exit_status;
 }
 
+/* MR_EXIT_OK: there is a secret, JWT_SECRET or the one that is kept in the state directory. */
+static int find_secret(struct mr_config *config, char kept[MR_SECRET_ROOM])
+{
+    struct mr_buf problem = {0};
+    mr_status status = config->jwt_secret[0] != '\0' ? MR_OK : mr_secret_keep(kept, config->state_dir, &problem);
+
+    if (status != MR_OK)
+        mr_log(MR_LOG_ERROR, "no secret for the tokens",
+               mr_log_slice("reason", ((struct mr_slice){problem.data != NULL ? problem.data : "", problem.len})));
+    else if (config->jwt_secret[0] == '\0')
+        config->jwt_secret = kept;
+    mr_buf_fini(&problem);
+    return status == MR_OK ? MR_EXIT_OK : status == MR_INVALID ? MR_EXIT_USAGE : MR_EXIT_FAILED;
+}
+
 int mr_command_all(int argc, char **argv)
 {
     struct mr_config config;
     struct mr_zone *zone = NULL;
+    char kept[MR_SECRET_ROOM];
     int exit_status = MR_EXIT_USAGE;
 
     if (mr_no_arguments("all", argc, argv) && mr_load_settings(&config, MR_RUN_ALL) && mr_load_zone(&zone, &config))
+        exit_status = find_secret(&config, kept);
+    if (zone != NULL && exit_status == MR_EXIT_OK)
         exit_status = config.db_host[0] != '\0' ? mr_serve_api(&config, zone) : serve_embedded(&config, zone);
     mr_serve_leave(exit_status);
     mr_zone_destroy(&zone);

@@ -7,6 +7,7 @@
 static const char *access_name(enum mr_access access)
 {
     static const char *const names[] = {[MR_ACCESS_PUBLIC] = "public",
+                                        [MR_ACCESS_OPTIONAL] = "optional",
                                         [MR_ACCESS_USER] = "user",
                                         [MR_ACCESS_ADMIN] = "admin",
                                         [MR_ACCESS_INTERNAL] = "internal"};
@@ -22,7 +23,7 @@ int mr_command_routes(int argc, char **argv)
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
         if (info->path != NULL)
-            printf("%-6s %-22s %-12s %-12s %-7s %s\n", mr_verb_name(info->verb), info->path, info->name,
+            printf("%-6s %-22s %-12s %-12s %-8s %s\n", mr_verb_name(info->verb), info->path, info->name,
                    mr_actor_info(info->actor)->name, access_name(info->access), info->traits->summary);
     }
     return MR_EXIT_OK;

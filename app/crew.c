@@ -47,11 +47,10 @@ void mr_crew_ask_to_stop(struct mr_crew *self)
 
 bool mr_crew_stop_by(struct mr_crew *self, int64_t deadline_ms)
 {
-    mr_usernames_stop(&self->usernames);
     mr_crew_ask_to_stop(self);
     while (self->count > 0 && mr_actor_stop_by(&self->actors[self->count - 1], deadline_ms))
         self->count--;
-    return self->count == 0;
+    return self->count == 0 && mr_usernames_stop_by(&self->usernames, deadline_ms);
 }
 
 bool mr_crew_is_refused(const struct mr_crew *self)

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "runtime/log.h"
 #include "scheduler/scheduler.h"
@@ -32,19 +34,50 @@ static void refuse(const struct mr_buf *problems)
             problems->len > 0 ? problems->data : "");
 }
 
+/*
+ * libpq reads PGHOSTADDR, PGSERVICE, PGOPTIONS and two dozen more, each of which could lead a connection elsewhere or change
+ * what it means. Settings have names of their own; what begins with PG is for other programs.
+ */
+static void clear_libpq_environment(void)
+{
+    char **entry = environ;
+    char name[64];
+
+    while (*entry != NULL) {
+        size_t len = strcspn(*entry, "=");
+
+        snprintf(name, sizeof name, "%.*s", (int)len, *entry);
+        if (strncmp(name, "PG", 2) != 0 || len >= sizeof name || unsetenv(name) != 0)
+            entry++; /* otherwise the next has moved here */
+    }
+}
+
+bool mr_load_environment(enum mr_role_of_process role, struct mr_buf *problems)
+{
+    if (!is_production() && mr_config_load_dotenv(".env") != MR_OK)
+        fputs("millrace: .env cannot be read\n", stderr);
+    clear_libpq_environment();
+    return mr_config_load_secrets(role, problems) == MR_OK;
+}
+
+static void set_up_log(const struct mr_config *config)
+{
+    enum mr_log_level level = MR_LOG_INFO;
+
+    (void)mr_log_level_parse(config->logging_level, &level);
+    mr_log_setup(level, strcmp(config->logging_format, "json") == 0);
+    if (strcmp(config->jwt_secret, MR_EXAMPLE_JWT_SECRET) == 0)
+        mr_log(MR_LOG_WARN, "tokens are signed with the published example secret: anybody can forge them");
+}
+
 bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
 {
     struct mr_buf problems = {0};
-    enum mr_log_level level = MR_LOG_INFO;
-    bool good;
+    bool good = mr_load_environment(role, &problems);
 
-    if (!is_production() && mr_config_load_dotenv(".env") != MR_OK)
-        fputs("millrace: .env cannot be read\n", stderr);
-    good = mr_config_load_secrets(role, &problems) == MR_OK;
     good = mr_config_read(out, role, mr_environment, mr_scheduler_checks, &problems) == MR_OK && good;
     if (good) {
-        (void)mr_log_level_parse(out->logging_level, &level);
-        mr_log_setup(level, strcmp(out->logging_format, "json") == 0);
+        set_up_log(out);
     } else {
         refuse(&problems);
     }

@@ -13,9 +13,12 @@ bool mr_no_arguments(const char *command, int argc, char **argv);
 /* The environment, as mr_config_read wants it. */
 const char *mr_environment(const char *name);
 
+/* Reads .env (unless NODE_ENV=production) and the files of secrets into the environment. False: `problems` has some. */
+bool mr_load_environment(enum mr_role_of_process role, struct mr_buf *problems);
+
 /*
  * Reads .env (unless NODE_ENV=production) and the files of secrets, then the settings of the role, and sets the log
- * up. False: every problem has been printed, and the exit status is MR_EXIT_USAGE.
+ * up. What libpq would read from the environment is taken out of it. False: every problem has been printed, and the exit status is MR_EXIT_USAGE.
  */
 bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role);
 

@@ -103,7 +103,8 @@ def wait_ready(base, child):
 
 
 def start(binary, command, port, **settings):
-    env = {"PATH": os.environ["PATH"], "APP_PORT": str(port), "LOGGING_LEVEL": "error", "JWT_EXPIRES_IN": "1d", **settings}
+    env = {"PATH": os.environ["PATH"], "APP_PORT": str(port), "LOGGING_LEVEL": "error", "JWT_EXPIRES_IN": "1d",
+           "JWT_SECRET": "a secret of the benchmarks, long enough", **settings}
     child = subprocess.Popen([binary, command], env=env, stdin=subprocess.DEVNULL)
     return child, wait_ready(f"http://127.0.0.1:{port}", child)
 

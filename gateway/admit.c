@@ -50,15 +50,16 @@ mr_status admit_caller(struct exchange *exchange, const struct mr_http_request *
 {
     struct gateway *gateway = exchange->gateway;
     enum mr_access access = mr_op_info(exchange->op)->access;
-    bool is_known = access == MR_ACCESS_PUBLIC;
-    mr_status status = MR_OK;
 
-    if (!is_known)
-        status = mr_authenticate(caller, gateway->tokens, request, gateway->config->jwt_secret,
-                                 gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
-    if (!admit(exchange, request, !is_known && status == MR_OK ? caller : NULL))
+    exchange->identity = MR_UNAUTHORIZED;
+    if (access != MR_ACCESS_PUBLIC)
+        exchange->identity = mr_authenticate(caller, gateway->tokens, request, gateway->config->jwt_secret,
+                                             gateway->config->jwt_secret_previous, mr_wall_ms(gateway->clock) / 1000);
+    if (!admit(exchange, request, exchange->identity == MR_OK ? caller : NULL))
         return MR_RATE_LIMITED;
-    if (status == MR_OK && access == MR_ACCESS_ADMIN && caller->role != MR_ROLE_ADMIN)
+    if (access == MR_ACCESS_PUBLIC || access == MR_ACCESS_OPTIONAL)
+        return MR_OK;
+    if (exchange->identity == MR_OK && access == MR_ACCESS_ADMIN && caller->role != MR_ROLE_ADMIN)
         return MR_FORBIDDEN;
-    return status;
+    return exchange->identity;
 }

@@ -12,7 +12,10 @@ void admit_fini(struct gateway *gateway);
 /* False when the caller has to wait; exchange.quota says how long. `caller` NULL: not signed in. */
 bool admit(struct exchange *exchange, const struct mr_http_request *request, const struct mr_principal *caller);
 
-/* Who asks, and whether they may: MR_OK, or the status to answer with. Sets `caller` unless the operation is public. */
+/*
+ * Who asks, and whether they may: MR_OK, or the status to answer with. Sets exchange->identity and, when that is MR_OK,
+ * `caller`; of a public or optional operation it need not be.
+ */
 mr_status admit_caller(struct exchange *exchange, const struct mr_http_request *request,
                        struct mr_principal *caller) MR_WARN_UNUSED;
 

@@ -65,7 +65,7 @@ static void remember(struct entry *entry, struct mr_slice token, const struct mr
     *entry = (struct entry){copy, token.len, *principal, expires_s};
 }
 
-/* The token of "Bearer <token>"; the scheme is compared without regard to case. */
+/* The token of "Bearer <token>", if there is one; the scheme is compared without regard to case. */
 static bool bearer(const struct mr_http_request *request, struct mr_slice *out)
 {
     static const char scheme[] = "bearer ";
@@ -79,7 +79,7 @@ static bool bearer(const struct mr_http_request *request, struct mr_slice *out)
         *out = (struct mr_slice){out->data + 1, out->len - 1};
     while (out->len > 0 && (out->data[out->len - 1] == ' ' || out->data[out->len - 1] == '\t'))
         out->len--;
-    return out->len > 0 && out->len <= MR_TOKEN_MAX;
+    return out->len > 0;
 }
 
 /* The secret in use, else the one before it. An empty secret is none: anybody could sign with it. */
@@ -88,7 +88,7 @@ static mr_status verify(struct mr_principal *out, int64_t *expires_s, struct mr_
 {
     mr_status status = mr_token_verify(out, expires_s, token, secret, now_s);
 
-    if (status == MR_UNAUTHORIZED && *previous != '\0')
+    if (status == MR_INVALID_TOKEN && *previous != '\0')
         status = mr_token_verify(out, expires_s, token, previous, now_s);
     return status;
 }

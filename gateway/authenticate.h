@@ -16,8 +16,9 @@ struct mr_token_cache *mr_token_cache_new(void);
 void mr_token_cache_destroy(struct mr_token_cache **self);
 
 /*
- * Sets `out` to the caller. MR_UNAUTHORIZED without a bearer token that one of the secrets signed; `previous` is empty
- * when there is none. A cache serves one pair of secrets. `now_s`: Unix seconds.
+ * Sets `out` to the caller. MR_UNAUTHORIZED without a bearer token, also with credentials of another scheme;
+ * MR_INVALID_TOKEN when none of the secrets signed it, or it is out of time (RFC 6750, 3.1). `previous` is empty when there
+ * is none. A cache serves one pair of secrets. `now_s`: Unix seconds.
  */
 mr_status mr_authenticate(struct mr_principal *out, struct mr_token_cache *cache, const struct mr_http_request *request,
                           const char *secret, const char *previous, int64_t now_s) MR_WARN_UNUSED;

@@ -93,6 +93,16 @@ static void answer_no_route(struct exchange *exchange, const struct mr_http_requ
     mr_buf_fini(&allow);
 }
 
+/* Of an OPTIONAL operation, whose caller need not be known: then there has to be something else in its place. */
+static mr_status check_credential(const struct exchange *exchange, const struct mr_request *message)
+{
+    const char *credential = mr_op_info(exchange->op)->traits->credential;
+
+    if (credential == NULL || exchange->identity == MR_OK || message->values[mr_field_index(exchange->op, credential)].present)
+        return MR_OK;
+    return exchange->identity;
+}
+
 static void send_message(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body,
                          const struct mr_principal *principal)
 {
@@ -107,6 +117,8 @@ static void send_message(struct exchange *exchange, const struct mr_http_request
     const char *detail;
     mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
 
+    if (status == MR_OK)
+        status = check_credential(exchange, &message);
     if (status == MR_OK) {
         if (mr_op_info(route->op)->traits->shape == MR_SHAPE_MANY)
             mr_link_begin(&message, route->op, &exchange->link);
@@ -155,7 +167,7 @@ static void pass_on(struct exchange *exchange, const struct mr_http_request *req
     if (status != MR_OK)
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
     else if (info->traits->cache_s == 0 || !answer_from_cache(exchange))
-        send_message(exchange, request, body, info->access != MR_ACCESS_PUBLIC ? &caller : NULL);
+        send_message(exchange, request, body, exchange->identity == MR_OK ? &caller : NULL);
 }
 
 static void on_whole(void *self, const struct mr_http_request *request, struct mr_slice body)

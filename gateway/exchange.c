@@ -242,6 +242,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
         return status;
     load->messages++;
     load->bytes += self->bytes;
+    self->message = message;
     self->mailbox = (unsigned)chosen;
     self->sent = true;
     self->cache_generation = gateway->cache.generation;
@@ -289,12 +290,14 @@ void exchange_abandon(struct exchange *self)
         exchange_end(self);
 }
 
-struct exchange *exchange_find(struct gateway *gateway, uint64_t correlation)
+struct exchange *exchange_find(struct gateway *gateway, const struct mr_envelope *reply)
 {
-    uint32_t index = (uint32_t)correlation;
+    uint32_t index = (uint32_t)reply->correlation;
     struct exchange *self = index < gateway->exchange_room ? gateway->exchanges[index] : NULL;
 
-    return self != NULL && self->sent && self->generation == correlation >> 32 ? self : NULL;
+    if (self == NULL || !self->sent || self->generation != reply->correlation >> 32)
+        return NULL;
+    return self->message == reply->op ? self : NULL;
 }
 
 bool exchange_any(const struct gateway *gateway)

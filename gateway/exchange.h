@@ -22,6 +22,7 @@ struct exchange {
     struct mr_route route;                 /* its parameters borrow the request: until that has been handed over */
     mr_status route_status;                /* MR_OK: `op` and `route` are set */
     struct parts *parts;                   /* of a body that travels ahead; NULL: it does not. Owned */
+    enum mr_op message;                    /* the one that was sent last: `op`, or what goes ahead of it */
     unsigned mailbox;                      /* where it waits; index into gateway.mailboxes */
     size_t bytes;                          /* of its envelope */
     int64_t started_ms;                    /* monotonic */
@@ -32,6 +33,7 @@ struct exchange {
     uint64_t cache_generation;             /* when the message was sent */
     struct mr_buf cache_key;               /* of an op that may be cached: whole, another answer may have its beginning */
     struct mr_preconditions conditions;
+    mr_status identity; /* MR_OK: the caller is known; else the 401 of an op that has to know them */
     bool has_user;
     uint8_t user_id[16]; /* of the caller */
     uint8_t new_id[16];  /* the id made for the message, for Location */
@@ -61,8 +63,8 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
 /* The message under way is answered; another may be sent. */
 void exchange_settle(struct exchange *self);
 
-/* The exchange a reply belongs to; NULL when that is over. */
-struct exchange *exchange_find(struct gateway *gateway, uint64_t correlation);
+/* The exchange that waits for this reply: to the message it sent, and to no other. NULL when that is over. */
+struct exchange *exchange_find(struct gateway *gateway, const struct mr_envelope *reply);
 
 /* A write of theirs is done: the caller's reads go to the primary for a while. */
 void exchange_note_write(const struct exchange *self);

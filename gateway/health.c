@@ -115,6 +115,16 @@ void health_live(struct exchange *exchange)
     reply_json(exchange, 200, MR_SLICE("{\"status\":\"ok\"}"), NULL);
 }
 
+/* What keeps the first actor without a connection from one. */
+static const char *why_unready(const struct gateway *gateway)
+{
+    const char *trouble = NULL;
+
+    for (unsigned i = 0; i < gateway->mailbox_count && trouble == NULL; i++)
+        trouble = atomic_load(&gateway->mailboxes[i].actor->stats.trouble);
+    return trouble;
+}
+
 void health_ready(struct exchange *exchange)
 {
     struct gateway *gateway = exchange->gateway;
@@ -122,7 +132,7 @@ void health_ready(struct exchange *exchange)
     if (gateway->draining)
         reply_problem(exchange, MR_UNAVAILABLE, "The process is shutting down.", (struct mr_slice){0});
     else if (!actors_connected(gateway))
-        reply_problem(exchange, MR_UNAVAILABLE, NULL, (struct mr_slice){0});
+        reply_problem(exchange, MR_UNAVAILABLE, why_unready(gateway), (struct mr_slice){0});
     else
         reply_json(exchange, 200, MR_SLICE("{\"status\":\"ok\"}"), NULL);
 }

@@ -48,9 +48,9 @@ static void deliver(struct gateway *gateway, const struct mr_parcel *parcel)
         mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", "gateway"), mr_log_text("from", parcel->from));
         return;
     }
-    self = exchange_find(gateway, reply.correlation);
+    self = exchange_find(gateway, &reply);
     if (self == NULL)
-        return; /* its deadline has passed */
+        return; /* its deadline has passed, or it answers what was not asked */
     if (reply.kind == MR_REPLY)
         health_saw(gateway, self->mailbox);
     answer(self, &reply);

@@ -260,6 +260,8 @@ static const char *headers_of(mr_status status, const struct exchange *exchange)
 {
     int http = mr_status_http(status);
 
+    if (status == MR_INVALID_TOKEN)
+        return "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
     if (http == 401)
         return "WWW-Authenticate: Bearer\r\n";
     if (status == MR_CODING)

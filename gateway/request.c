@@ -300,11 +300,12 @@ static void add_fingerprints(struct mr_request *self, enum mr_op op, struct mr_s
 
 /* ---- The whole ---- */
 
-static bool wants_body(const struct mr_field *fields)
+/* The body of an OPTIONAL operation holds a credential, and may be left out by who has an access token. */
+static bool wants_body(const struct mr_traits *traits, struct mr_slice body)
 {
-    for (; fields->name != NULL; fields++)
-        if (fields->from == MR_BODY)
-            return true;
+    for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
+        if (field->from == MR_BODY)
+            return body.len > 0 || traits->credential == NULL;
     return false;
 }
 
@@ -312,6 +313,18 @@ static bool wants_body(const struct mr_field *fields)
 static bool is_of_head(const struct mr_field *field)
 {
     return field->from == MR_QUERY || field->from == MR_HEADER;
+}
+
+/* Nobody is signed in where an operation leaves that open; then there is no value. */
+static void read_token_field(struct mr_value *value, const struct mr_field *field, const struct mr_principal *principal)
+{
+    if (principal == NULL)
+        return;
+    value->present = field->from != MR_TOKEN_SESSION || principal->has_session;
+    if (field->from == MR_TOKEN_ADMIN)
+        value->boolean = principal->role == MR_ROLE_ADMIN;
+    else
+        memcpy(value->uuid, field->from == MR_TOKEN_USER ? principal->user_id : principal->session_id, 16);
 }
 
 static mr_status read_field(struct mr_request *self, unsigned i, const struct mr_field *field, const struct mr_route *route,
@@ -328,16 +341,8 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
     case MR_QUERY: return read_query_field(self, i, field, http->query);
     case MR_TOKEN_USER:
-        memcpy(self->values[i].uuid, facts->principal->user_id, 16);
-        self->values[i].present = true;
-        break;
     case MR_TOKEN_ADMIN:
-        self->values[i] = (struct mr_value){.present = true, .boolean = facts->principal->role == MR_ROLE_ADMIN};
-        break;
-    case MR_TOKEN_SESSION:
-        memcpy(self->values[i].uuid, facts->principal->session_id, 16);
-        self->values[i].present = facts->principal->has_session;
-        break;
+    case MR_TOKEN_SESSION: read_token_field(&self->values[i], field, facts->principal); break;
     case MR_NEW_ID:
         memcpy(self->values[i].uuid, facts->new_id, 16);
         self->values[i].present = true;
@@ -467,7 +472,7 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
 
     *detail = NULL;
     memset(out, 0, sizeof *out);
-    if (wants_body(mr_op_info(route->op)->traits->fields))
+    if (wants_body(mr_op_info(route->op)->traits, body))
         status = read_json(out, http, body, detail);
     if (status == MR_OK)
         status = read_fields(out, route, http, facts, detail);

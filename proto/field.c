@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unictype.h>
+#include <unistr.h>
 
 #include "proto/timestamp.h"
 #include "proto/username.h"
@@ -153,6 +155,19 @@ static bool is_username(struct mr_slice text, struct mr_problem *problem)
     return refused == 0;
 }
 
+static bool has_word(struct mr_slice text)
+{
+    const uint8_t *bytes = (const uint8_t *)text.data;
+    ucs4_t point;
+
+    for (size_t at = 0, step; at < text.len; at += step) {
+        step = (size_t)u8_mbtouc(&point, bytes + at, text.len - at);
+        if (uc_is_general_category_withtable(point, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_Nd | UC_CATEGORY_MASK_Nl))
+            return true;
+    }
+    return false;
+}
+
 static bool check_format(const struct mr_field *field, struct mr_slice text, struct mr_problem *problem)
 {
     switch (field->format) {
@@ -160,6 +175,7 @@ static bool check_format(const struct mr_field *field, struct mr_slice text, str
         mr_problem_set(problem, "choice", "must be one of %s", field->choices);
         return is_choice(field->choices, text);
     case MR_FORMAT_EMAIL: mr_problem_set(problem, "email", "must be a valid email address"); return is_email(text);
+    case MR_FORMAT_WORDS: mr_problem_set(problem, "words", "must hold a word: a letter or a digit"); return has_word(text);
     case MR_FORMAT_USERNAME: return is_username(text, problem);
     case MR_FORMAT_CODE:
         mr_problem_set(problem, "format", "may hold only A-Z, 0-9, _ and -");

@@ -54,6 +54,7 @@ enum mr_format {
     MR_FORMAT_ANY,
     MR_FORMAT_EMAIL,    /* local part at most 64, a domain with a dot (RFC 5321, 4.5.3.1) */
     MR_FORMAT_USERNAME, /* nothing invisible, see proto/username.h */
+    MR_FORMAT_WORDS,    /* a letter or a digit at least, of any script */
     MR_FORMAT_CODE,     /* A-Z 0-9 _ - */
     MR_FORMAT_CHOICE,   /* one of the field's choices */
     MR_FORMAT_CURSOR,   /* hexadecimal digits, as a list's Link carries them; see also `belongs_to` */

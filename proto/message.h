@@ -55,6 +55,8 @@ struct mr_traits {
     unsigned cache_s;                  /* how long the gateway and the client may keep a success; 0: not at all */
     const char *location;              /* path of what was made, with `:field`; NULL: no Location header */
     bool idempotent;                   /* honours Idempotency-Key, which then is the message's key */
+    const char *credential;            /* of an OPTIONAL op: the body's field that stands in for an access token; who has
+                                          such a token may leave the body out. NULL: none */
     const struct mr_upload *upload;    /* the body is taken in parts; NULL: it is a JSON object, or none */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */

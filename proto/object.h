@@ -1,7 +1,8 @@
 /*
  * object: a JSON object (RFC 8259) as the body of a message.
  *
- * Strict: UTF-8, no key twice, no depth over 16, nothing behind the end. What it says of a field is held against the
+ * Strict: UTF-8, no NUL, no key twice, no depth over 16, nothing behind the end. A number of any size is one: it matters to
+ * the field whose value it is, and to no other. What it says of a field is held against the
  * field's rules, as everywhere.
  */
 #ifndef MR_PROTO_OBJECT_H

@@ -16,7 +16,7 @@
     OP(POST,   "/v1/auth/register",               register,           AUTH,        PUBLIC,   200, CODE)     \
     OP(POST,   "/v1/auth/signin",                 sign_in,            AUTH,        PUBLIC,   200, CODE)     \
     OP(POST,   "/v1/auth/refresh",                refresh,            AUTH,        PUBLIC,   200, CODE)     \
-    OP(POST,   "/v1/auth/signout",                sign_out,           DATA_WRITER, USER,     204, SQL)      \
+    OP(POST,   "/v1/auth/signout",                sign_out,           AUTH,        OPTIONAL, 204, CODE)     \
     OP(GET,    "/v1/users/profile",               profile_get,        DATA_READER, USER,     200, SQL)      \
     OP(PATCH,  "/v1/users/profile",               profile_update,     DATA_WRITER, USER,     200, SQL)      \
     OP(DELETE, "/v1/users/profile",               profile_delete,     DATA_WRITER, USER,     204, SQL)      \
@@ -86,8 +86,11 @@ enum mr_verb {
         MR_VERB_COUNT
 };
 
-/* Who may call an operation: anyone, a signed-in user, an administrator, or only Millrace itself. */
-enum mr_access { MR_ACCESS_PUBLIC, MR_ACCESS_USER, MR_ACCESS_ADMIN, MR_ACCESS_INTERNAL };
+/*
+ * Who may call an operation: anyone; a signed-in user or whoever has the message's credential (struct mr_traits); a
+ * signed-in user; an administrator; or only Millrace itself.
+ */
+enum mr_access { MR_ACCESS_PUBLIC, MR_ACCESS_OPTIONAL, MR_ACCESS_USER, MR_ACCESS_ADMIN, MR_ACCESS_INTERNAL };
 
 /* What answers: a named statement, or a C function on the same batch. */
 enum mr_handler { MR_BY_SQL, MR_BY_CODE };

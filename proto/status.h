@@ -14,7 +14,8 @@
 #define MR_STATUSES(ST)                                                                                     \
     ST(OK,               200, "")                                                                           \
     ST(INVALID,          400, "The request is malformed or a field breaks its rule.")                       \
-    ST(UNAUTHORIZED,     401, "A valid access token is needed.")                                            \
+    ST(INVALID_TOKEN,    401, "The access token has expired or is not valid; refresh it or sign in again.") \
+    ST(UNAUTHORIZED,     401, "An access token is needed.")                                                 \
     ST(BAD_CREDENTIALS,  401, "The username or the password is wrong.")                                     \
     ST(BAD_REFRESH_TOKEN,401, "The refresh token is unknown, expired or spent; sign in again.")             \
     ST(FORBIDDEN,        403, "The caller may not do this.")                                                \

@@ -10,6 +10,9 @@
 #define FIRST_INSTANT INT64_C(-62135596800000000)
 #define PAST_INSTANTS INT64_C(253402300800000000)
 
+/* Of a fraction; what follows is less than any microsecond that could still change. */
+enum { FRACTION_DIGITS = 28 };
+
 /* What is left to read. */
 struct cursor {
     const char *at;
@@ -95,7 +98,7 @@ static int64_t weekday_of_new_year(int64_t year)
     return weekday < 0 ? weekday + 7 : weekday;
 }
 
-static bool week_date(struct cursor *c, int64_t year, int64_t *days)
+static bool week_date(struct cursor *c, int64_t year, bool extended, int64_t *days)
 {
     int64_t first = weekday_of_new_year(year);
     int64_t weeks = first == 3 || (first == 2 && is_leap(year)) ? 53 : 52;
@@ -104,7 +107,7 @@ static bool week_date(struct cursor *c, int64_t year, int64_t *days)
 
     if (!number(c, 2, 1, weeks, &week))
         return false;
-    if ((take(c, '-') || digits_ahead(c) > 0) && !number(c, 1, 1, 7, &day))
+    if ((extended ? take(c, '-') : digits_ahead(c) > 0) && !number(c, 1, 1, 7, &day))
         return false;
     *days = days_from_civil(year, 1, 1) + (first <= 3 ? -first : 7 - first) + (week - 1) * 7 + day - 1;
     return true;
@@ -121,7 +124,7 @@ static bool date(struct cursor *c, int64_t *days)
         return false;
     extended = take(c, '-');
     if (take(c, 'W'))
-        return week_date(c, year, days);
+        return week_date(c, year, extended, days);
     if (digits_ahead(c) == 3) {
         *days = days_from_civil(year, 1, 0);
         return number(c, 3, 1, is_leap(year) ? 366 : 365, &day) && (*days += day, true);
@@ -132,36 +135,74 @@ static bool date(struct cursor *c, int64_t *days)
     return true;
 }
 
-static bool fraction(struct cursor *c, int64_t *micros)
+/* What the digits behind a decimal sign are of `unit` (a second, a minute), cut at microseconds. */
+static bool fraction(struct cursor *c, int64_t unit, int64_t *micros)
 {
-    int64_t unit = MICROS_PER_SECOND / 10;
+    __extension__ typedef __int128 wide;
+    wide numerator = 0;
+    wide denominator = 1;
 
     if (digits_ahead(c) == 0)
         return false;
-    for (; c->at < c->end && is_digit(*c->at); c->at++, unit /= 10)
-        *micros += (*c->at - '0') * unit;
+    for (int i = 0; c->at < c->end && is_digit(*c->at); c->at++, i++)
+        if (i < FRACTION_DIGITS) {
+            numerator = numerator * 10 + (*c->at - '0');
+            denominator *= 10;
+        }
+    *micros = (int64_t)(numerator * unit / denominator);
     return true;
 }
 
-static bool time_of_day(struct cursor *c, int64_t *micros)
+/* `24:00` is the end of the day and nothing behind it, however little. */
+static bool is_end_of_day(const char *from, const char *to)
 {
+    if (memcmp(from, "24", 2) != 0)
+        return false;
+    for (from += 2; from < to; from++)
+        if (is_digit(*from) && *from != '0')
+            return false;
+    return true;
+}
+
+/* A decimal fraction is one of the last element that is there (ISO 8601-1, 5.3.1.4): 10:30.5 is half a minute past. */
+static bool time_of_day(struct cursor *c, int64_t *micros, bool *leaps)
+{
+    const char *start = c->at;
     int64_t hour;
     int64_t minute;
     int64_t second = 0;
     int64_t part = 0;
     bool extended;
+    bool has_second;
 
     if (!number(c, 2, 0, 24, &hour))
         return false;
     extended = take(c, ':');
     if (!number(c, 2, 0, 59, &minute))
         return false;
-    if ((extended ? take(c, ':') : digits_ahead(c) > 0) && !number(c, 2, 0, 60, &second))
+    has_second = extended ? take(c, ':') : digits_ahead(c) > 0;
+    if (has_second && !number(c, 2, 0, 60, &second))
         return false;
-    if ((take(c, '.') || take(c, ',')) && !fraction(c, &part))
+    if ((take(c, '.') || take(c, ',')) && !fraction(c, (has_second ? 1 : 60) * MICROS_PER_SECOND, &part))
         return false;
     *micros = ((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + part;
-    return hour < 24 || *micros == SECONDS_PER_DAY * MICROS_PER_SECOND;
+    *leaps = second == 60;
+    return hour < 24 || is_end_of_day(start, c->at);
+}
+
+/* Leap seconds end a month (ITU-R TF.460), so that the second that follows is the first of one, in UTC. */
+static bool follows_a_month(int64_t micros)
+{
+    int64_t seconds = micros / MICROS_PER_SECOND - (micros % MICROS_PER_SECOND < 0);
+    int64_t days = seconds / SECONDS_PER_DAY;
+    int64_t year;
+    int64_t month;
+    int64_t day;
+
+    if (seconds % SECONDS_PER_DAY != 0)
+        return false;
+    civil_from_days(days, &year, &month, &day);
+    return day == 1;
 }
 
 static bool offset(struct cursor *c, int64_t *micros)
@@ -190,15 +231,17 @@ bool mr_timestamp_parse(int64_t *out, const char *text, size_t len)
     int64_t day_micros = 0;
     int64_t offset_micros = 0;
     int64_t micros;
+    bool leaps = false;
 
     if (!date(&c, &days))
         return false;
-    if ((take(&c, 'T') || take(&c, 't') || take(&c, ' ')) && (!time_of_day(&c, &day_micros) || !offset(&c, &offset_micros)))
+    if ((take(&c, 'T') || take(&c, 't') || take(&c, ' ')) &&
+        (!time_of_day(&c, &day_micros, &leaps) || !offset(&c, &offset_micros)))
         return false;
     if (c.at != c.end)
         return false;
     micros = days * SECONDS_PER_DAY * MICROS_PER_SECOND + day_micros - offset_micros;
-    if (micros < FIRST_INSTANT || micros >= PAST_INSTANTS)
+    if (micros < FIRST_INSTANT || micros >= PAST_INSTANTS || (leaps && !follows_a_month(micros)))
         return false;
     *out = micros;
     return true;

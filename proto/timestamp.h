@@ -12,9 +12,9 @@ enum { MR_TIMESTAMP_TEXT = 24 };
 
 /*
  * Reads a date or date-time of RFC 3339 or ISO 8601: calendar, ordinal (2027-001) and week (2027-W01-1)
- * dates, extended or basic; minutes at least when there is a time, any number of decimals (cut at
- * microseconds), `24:00` and leap seconds as the next instant. Without an offset it is UTC, without a time
- * midnight. Years 0001 to 9999. `out` is untouched on failure.
+ * dates, extended or basic; minutes at least when there is a time; any number of decimals of the last element,
+ * a second or a minute (cut at microseconds); `24:00`, and `:60` where a month ends in UTC, as the next instant.
+ * Without an offset it is UTC, without a time midnight. Years 0001 to 9999. `out` is untouched on failure.
  */
 bool mr_timestamp_parse(int64_t *out, const char *text, size_t len);
 

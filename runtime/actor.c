@@ -5,14 +5,19 @@
 #include <stdlib.h>
 
 #include "runtime/answer.h"
+#include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
+#include "runtime/replica.h"
 #include "runtime/shutdown.h"
 
-/* Longest sleeps while the database is away; an attempt to reach it has pauses of its own. */
-enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, WAKE_MARGIN_MS = 200 };
+/*
+ * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. Who waits for
+ * one that resumes is told ANSWER_MARGIN_MS before the deadline that it has not.
+ */
+enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, ANSWER_MARGIN_MS = 250 };
 
 /* A deadline that does not come: what a timespec holds on every platform. */
 #define NEVER_MS ((int64_t)INT32_MAX * 1000)
@@ -175,34 +180,6 @@ static void answer_next_batch(struct mr_actor *self)
     }
 }
 
-/*
- * A process gets its password once, at its start; when that is refused now, it was rotated. To end in order is the way
- * to a new one: whoever runs the process starts it again.
- */
-static void note_refusal(struct mr_actor *self)
-{
-    if (!mr_db_is_refused(self->db) || atomic_exchange(&self->stats.refused, true))
-        return;
-    mr_log(MR_LOG_ERROR, "the database refuses user or password", mr_log_text("actor", self->name),
-           mr_log_text("reason", mr_db_last_error(self->db)->message));
-    mr_shutdown_request();
-}
-
-static void note_connection(struct mr_actor *self)
-{
-    bool up = mr_db_is_up(self->db);
-
-    note_refusal(self);
-    if (up == atomic_exchange(&self->stats.connected, up))
-        return;
-    if (up)
-        mr_log_bounded(MR_LOG_INFO, "database connected", mr_log_text("actor", self->name));
-    else
-        mr_log_bounded(MR_LOG_WARN, "database connection lost", mr_log_text("actor", self->name),
-                       mr_log_text("reason", mr_db_last_error(self->db)->message));
-    mr_metric_add(MR_METRIC_db_lost, !up);
-}
-
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
 static void pass_on_notice(struct mr_actor *self)
 {
@@ -219,48 +196,40 @@ static void pass_on_notice(struct mr_actor *self)
 }
 
 /*
- * While the database is away everybody is told so at once; waiting would only fill the mailbox. One that is being
- * woken is waited for, as long as there is time for one more attempt before the deadline.
+ * While the database is away everybody is told so at once; waiting would only fill the mailbox. While it resumes, messages are
+ * held until just before their deadline, each until its own.
  */
 static void answer_unavailable(struct mr_actor *self)
 {
-    bool waking = mr_mono_ms(self->clock) < self->waking_until_ms;
-    int64_t patient_ms = mr_wall_ms(self->clock) + self->config->db_connect_timeout + WAKE_MARGIN_MS;
+    int64_t patient_ms = mr_wall_ms(self->clock) + ANSWER_MARGIN_MS;
 
     for (struct mr_message *m = self->first; m != NULL; m = m->next)
-        if (!waking || m->envelope.deadline_ms < patient_ms)
+        if (!mr_link_is_waking(self) || m->envelope.deadline_ms < patient_ms)
             mr_answer_error(self, m, MR_UNAVAILABLE, NULL, NULL, NULL);
 }
 
-/* Milliseconds until the connection may be let go; -1: never, or not now. */
-static int64_t rest_due_in(const struct mr_actor *self)
+/* During an attempt to connect, which a database that resumes can keep waiting for long. Nothing is in hand then. */
+static void answer_impatient(void *argument)
 {
-    int64_t left_ms = self->last_work_ms + self->config->db_idle_release - mr_mono_ms(self->clock);
+    struct mr_actor *self = argument;
 
-    if (self->config->db_idle_release == 0 || self->first != NULL || !mr_db_is_up(self->db))
-        return -1;
-    return left_ms > 0 ? left_ms : 0;
+    if (!mr_link_is_waking(self))
+        return;
+    mr_queue_take_mail(self);
+    answer_unavailable(self);
+    mr_queue_sweep(self);
 }
 
-static void rest(struct mr_actor *self)
+static mr_status connect(struct mr_actor *self)
 {
-    atomic_store(&self->stats.resting, true);
-    atomic_store(&self->stats.connected, false);
-    mr_db_release(self->db);
-    mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", self->name));
-}
+    mr_status status;
 
-/* False while there is nothing to wake up for. */
-static bool wake_up(struct mr_actor *self)
-{
-    if (!atomic_load(&self->stats.resting))
-        return true;
-    if (self->first == NULL)
-        return false;
-    atomic_store(&self->stats.resting, false);
-    self->last_work_ms = mr_mono_ms(self->clock);
-    self->waking_until_ms = self->last_work_ms + self->config->request_timeout;
-    return true;
+    mr_db_meanwhile(self->db, answer_impatient, self);
+    status = mr_db_connect(self->db);
+    mr_db_meanwhile(self->db, NULL, NULL);
+    mr_link_end_waking(self);
+    mr_link_note(self);
+    return status;
 }
 
 static void work(struct mr_actor *self)
@@ -268,10 +237,10 @@ static void work(struct mr_actor *self)
     mr_status status;
 
     mr_queue_sweep(self);
-    if (mr_shutdown_is_cut() || !wake_up(self))
+    if (mr_shutdown_is_cut() || !mr_link_wake_up(self))
         return;
-    status = mr_db_connect(self->db);
-    note_connection(self);
+    mr_link_choose(self, false);
+    status = connect(self);
     if (self->first == NULL)
         return;
     if (status == MR_OK)
@@ -279,16 +248,23 @@ static void work(struct mr_actor *self)
     else
         answer_unavailable(self);
     mr_queue_sweep(self);
-    note_connection(self);
+    mr_link_choose(self, false);
+    mr_link_note(self);
+}
+
+/* Of two times that are left; less than 0: never. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 static int sleep_ms(const struct mr_actor *self)
 {
-    int64_t rest_ms = rest_due_in(self);
+    int64_t rest_ms = sooner(mr_link_rest_due_in(self), mr_db_poll_in_ms(self->db));
 
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
-    if (atomic_load(&self->stats.resting))
+    if (atomic_load(&self->stats.resting) && !mr_link_is_waking(self))
         return -1;
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
@@ -299,22 +275,27 @@ static void loop(mr_thread *thread, void *argument)
     bool stop = false;
 
     self->inside = thread;
-    if (mr_db_connect(self->db) != MR_OK)
-        mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", self->name),
-               mr_log_text("reason", mr_db_last_error(self->db)->message));
-    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+    mr_link_choose(self, true);
+    atomic_store(&self->stats.connected, mr_db_connect(self->db) == MR_OK);
+    mr_link_note(self);
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), -1, sleep_ms(self));
+        int back_fd = self->replica != NULL ? mr_replica_fd(self->replica) : -1;
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), back_fd, sleep_ms(self));
 
-        if (wake.fd)
+        if (wake.other_fd)
+            mr_replica_welcome(self->replica);
+        if (wake.fd) {
             mr_db_listen(self->db);
+            if (self->db == self->primary) /* otherwise there is still another way */
+                mr_link_note(self);
+        }
         mr_queue_take_mail(self);
         work(self);
         pass_on_notice(self);
-        if (rest_due_in(self) == 0)
-            rest(self);
+        if (mr_link_rest_due_in(self) == 0)
+            mr_link_rest(self);
         stop = wake.stop;
     }
 }
@@ -361,21 +342,31 @@ static mr_status open_db(struct mr_actor *self)
     struct mr_db_options options = {
         .config = self->config,
         .clock = self->clock,
-        .host = self->on_replica ? self->config->db_host_read_only : self->config->db_host,
+        .host = self->config->db_host,
         .application_name = self->name,
         .channel = self->instance == 0 && self->lane == MR_LANE_QUICK ? self->spec->channel : NULL,
         .set_wise = true,
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
     };
+    mr_status status = mr_db_new(&self->primary, &options, self->statements);
 
-    return mr_db_new(&self->db, &options, self->statements);
+    self->db = self->primary;
+    if (status != MR_OK || !self->on_replica)
+        return status;
+    options.host = self->config->db_host_read_only;
+    options.standby = true;
+    status = mr_replica_new(&self->replica, &options, self->statements, &self->stats.resting);
+    if (status == MR_OK)
+        self->db = mr_replica_db(self->replica);
+    return status;
 }
 
 static void destroy(struct mr_actor *self)
 {
     mr_queue_free(self);
-    mr_db_destroy(&self->db);
+    mr_replica_destroy(&self->replica);
+    mr_db_destroy(&self->primary);
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);
     mr_buf_fini(&self->body);
@@ -429,6 +420,8 @@ bool mr_actor_pause(struct mr_actor *self, int ms)
 void mr_actor_ask_to_stop(struct mr_actor *self)
 {
     mr_thread_ask_to_end(self->thread);
+    if (self->replica != NULL)
+        mr_replica_ask_to_stop(self->replica);
 }
 
 bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms)
@@ -437,7 +430,8 @@ bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms)
 
     if (actor == NULL)
         return true;
-    if (!mr_thread_stop_by(&actor->thread, deadline_ms))
+    if (!mr_thread_stop_by(&actor->thread, deadline_ms) ||
+        (actor->replica != NULL && !mr_replica_stop_by(actor->replica, deadline_ms)))
         return false;
     mr_log(MR_LOG_INFO, "actor stopped", mr_log_text("actor", actor->name), mr_log_int("messages", actor->stats.messages),
            mr_log_int("batches", actor->stats.batches), mr_log_int("expired", actor->stats.expired));

@@ -37,13 +37,17 @@ struct mr_actor_stats {
     _Atomic uint64_t expired;   /* dropped past their deadline */
     _Atomic uint64_t malformed; /* not an envelope, or a payload that does not fit its table */
     _Atomic int64_t claim;      /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
-    _Atomic int64_t failing_since_ms; /* of a job actor: monotonic, since when the database refuses what it asks; 0: it does not */
-    _Atomic bool connected;     /* the database connection stands */
-    _Atomic bool refused;       /* the database refuses user or password: the process has been told to end */
-    _Atomic bool resting;       /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
+    _Atomic int64_t
+        failing_since_ms;          /* of a job actor: monotonic, since when the database refuses what it asks; 0: it does not */
+    _Atomic bool connected;        /* the database connection stands */
+    _Atomic(const char *) trouble; /* why it does not, in a sentence that anybody may see; NULL: it does, or is not missed */
+    _Atomic bool refused;          /* the database refuses user or password: the process has been told to end */
+    _Atomic bool replica_away;     /* of an actor on the replica: it reads from the primary until the replica is back */
+    _Atomic bool resting;          /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
 };
 
 struct mr_actor;
+struct mr_replica;
 
 /* A C handler: answers every one of `count` messages of one op. */
 typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
@@ -67,7 +71,7 @@ struct mr_actor {
     char name[MR_MAILBOX_NAME]; /* of its thread and mailbox: "data-reader/0", "data-reader/slow" */
     enum mr_lane lane;
     unsigned instance;
-    bool on_replica; /* its connection goes to DB_HOST_READ_ONLY */
+    bool on_replica; /* it reads from DB_HOST_READ_ONLY, as long as that is there */
     int64_t born_ms; /* wall clock; with the process id it tells this actor from every other */
     struct mr_actor_stats stats;
 
@@ -75,14 +79,16 @@ struct mr_actor {
     mr_thread *thread;
     mr_thread *inside; /* the same, as the thread knows it */
     mr_mailbox *mailbox;
-    mr_db *db;
+    mr_db *db; /* the one in use: `primary`, or that of `replica` */
+    mr_db *primary;
+    struct mr_replica *replica; /* NULL unless on_replica */
     const struct mr_statement **statements;
     struct mr_message *first; /* the queue, oldest first */
     struct mr_message **last;
     unsigned waiting;
     struct mr_message *spare;
     int64_t last_work_ms;    /* monotonic */
-    int64_t waking_until_ms; /* monotonic; until then messages wait for a database that is being woken */
+    int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
     struct mr_buf body;
     struct mr_buf frame;
@@ -100,6 +106,12 @@ void mr_actor_stop(struct mr_actor **self);
 
 /* As mr_actor_stop, but waits until `deadline_ms` (monotonic) at most. False: its thread still runs, and nothing is freed. */
 bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/*
+ * Of an actor on the replica, when a statement of its failed there: changes over to the primary if the primary may do better,
+ * because the replica is away, or has cancelled the statement to go on with its recovery. True: `db` is connected.
+ */
+bool mr_actor_fall_back(struct mr_actor *self);
 
 /* Whether some op of the map belongs to this actor and lane. */
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane);

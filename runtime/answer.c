@@ -87,14 +87,20 @@ void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status
                    mr_log_text("reason", error->message), mr_log_int("messages", count));
 }
 
+static bool may_run_again(const struct mr_db_error *error, bool rerun_safe)
+{
+    return error->lost && (rerun_safe || error->undone);
+}
+
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
 {
     mr_status status = mr_db_connect(self->db);
 
     if (status == MR_OK)
         status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
-    if (status != MR_OK && mr_db_last_error(self->db)->lost && rerun_safe && mr_mono_ms(self->clock) < deadline_ms &&
-        mr_db_reconnect(self->db) == MR_OK)
+    if (status != MR_OK && mr_mono_ms(self->clock) < deadline_ms &&
+        ((rerun_safe && mr_actor_fall_back(self)) ||
+         (may_run_again(mr_db_last_error(self->db), rerun_safe) && mr_db_reconnect(self->db) == MR_OK)))
         status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
     return status;
@@ -255,12 +261,13 @@ static unsigned unanswered(struct mr_message *const *messages, unsigned count, s
  * ordinal out; a second statement has a snapshot in which the winner is there. One that still says nothing
  * is a fault of the statement.
  */
-void mr_answer_by_sql(struct mr_actor *self, struct mr_message **messages, unsigned count)
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     struct mr_message *rest[MR_PLAN_MAX];
     unsigned left;
 
-    answer_batch(self, messages, count);
+    memcpy(rest, messages, count * sizeof *rest);
+    answer_batch(self, rest, count);
     left = unanswered(messages, count, rest);
     if (left == 0)
         return;

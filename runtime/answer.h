@@ -12,10 +12,10 @@
 #include "runtime/actor.h"
 
 /*
- * Answers messages of one op and variant with the named statement of that op. Those whose deadline passes before a statement
- * is sent are dropped; the order of `messages` may change.
+ * Answers messages of one op and variant, at most MR_PLAN_MAX, with the named statement of that op. Those whose deadline passes
+ * before a statement is sent are dropped.
  */
-void mr_answer_by_sql(struct mr_actor *self, struct mr_message **messages, unsigned count);
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Answers one message with an error. `field`, `code` and `text` may be NULL. */
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
@@ -25,8 +25,8 @@ void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_statu
 void mr_answer_body(struct mr_actor *self, struct mr_message *message, const struct mr_buf *body);
 
 /*
- * Runs a statement for a C handler, reconnecting first if need be and, when `rerun_safe`, once more after a
- * lost connection. `self->params` holds the parameters, ended. MR_OK: `out` is the caller's to free.
+ * Runs a statement for a C handler, reconnecting first if need be and, once more after a lost
+ * connection, when `rerun_safe` or when nothing of it took effect. `self->params` holds the parameters, ended. MR_OK: `out` is the caller's to free.
  */
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms,
                           mr_rows **out) MR_WARN_UNUSED;

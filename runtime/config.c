@@ -166,33 +166,55 @@ static void check_text(struct mr_buf *problems, const struct setting *setting, c
     mr_buf_fini(&reason);
 }
 
-/* What production asks of a secret that is set. */
-static void check_secret(const char *name, const char *secret, struct mr_buf *problems)
+/* How NODE_ENV was said; that it is development when nothing was said asks for nothing and allows nothing. */
+enum stage { UNSAID, DEVELOPMENT, TEST, PRODUCTION };
+
+static enum stage stage_of(mr_getenv *get)
 {
-    if (strcmp(secret, MR_EXAMPLE_JWT_SECRET) == 0)
+    static const char *const names[] = {
+        [UNSAID] = "", [DEVELOPMENT] = "development", [TEST] = "test", [PRODUCTION] = "production"};
+    const char *said = get("NODE_ENV");
+    enum stage stage = PRODUCTION;
+
+    while (stage != UNSAID && (said == NULL || strcmp(said, names[stage]) != 0))
+        stage--;
+    return stage;
+}
+
+/* A secret that is set: the published one is for development only, and production wants a long one. */
+static void check_secret(const char *name, const char *secret, enum stage stage, struct mr_buf *problems)
+{
+    if (strcmp(secret, MR_EXAMPLE_JWT_SECRET) == 0 && stage != DEVELOPMENT)
         mr_buf_printf(problems, "%s=***: expected a secret of your own, this one is the documented example\n", name);
-    else if (strlen(secret) < 32)
-        mr_buf_printf(problems, "%s=***: expected at least 32 bytes, has %zu\n", name, strlen(secret));
+    else if (strlen(secret) < MR_JWT_SECRET_LEAST && stage == PRODUCTION)
+        mr_buf_printf(problems, "%s=***: expected at least %d bytes, has %zu\n", name, MR_JWT_SECRET_LEAST, strlen(secret));
+}
+
+/* `all` makes one of its own, unless production is said; only who says development gets the published one. */
+static void check_secrets(struct mr_config *config, enum mr_role_of_process role, enum stage stage, struct mr_buf *problems)
+{
+    if (config->jwt_secret[0] != '\0')
+        check_secret("JWT_SECRET", config->jwt_secret, stage, problems);
+    else if (stage == PRODUCTION)
+        mr_buf_printf(problems, "JWT_SECRET: expected a secret of at least %d bytes, is not set\n", MR_JWT_SECRET_LEAST);
+    else if (role == MR_RUN_API && stage != DEVELOPMENT)
+        mr_buf_printf(problems,
+                      "JWT_SECRET: expected a secret of at least %d bytes, is not set; only NODE_ENV=development, said"
+                      " explicitly, does without\n",
+                      MR_JWT_SECRET_LEAST);
+    else if (role == MR_RUN_API)
+        config->jwt_secret = MR_EXAMPLE_JWT_SECRET;
+    if (config->jwt_secret_previous[0] != '\0')
+        check_secret("JWT_SECRET_PREVIOUS", config->jwt_secret_previous, stage, problems);
 }
 
 /* Rules that look at more than one setting. */
-static void check_whole(struct mr_config *config, enum mr_role_of_process role, struct mr_buf *problems)
+static void check_whole(struct mr_config *config, enum mr_role_of_process role, enum stage stage, struct mr_buf *problems)
 {
-    bool uses_tokens = role == MR_RUN_ALL || role == MR_RUN_API;
-    bool production = config->node_env != NULL && strcmp(config->node_env, "production") == 0;
-
     if (role != MR_RUN_ALL && role != MR_RUN_HEALTH && config->db_host[0] == '\0')
         mr_buf_text(problems, "DB_HOST: expected a host name or a socket directory; only `millrace all` can do without\n");
-    if (!uses_tokens)
-        return;
-    if (config->jwt_secret[0] == '\0' && !production)
-        config->jwt_secret = MR_EXAMPLE_JWT_SECRET;
-    if (config->jwt_secret[0] == '\0')
-        mr_buf_text(problems, "JWT_SECRET: expected a secret of at least 32 bytes, is not set\n");
-    else if (production)
-        check_secret("JWT_SECRET", config->jwt_secret, problems);
-    if (production && config->jwt_secret_previous[0] != '\0')
-        check_secret("JWT_SECRET_PREVIOUS", config->jwt_secret_previous, problems);
+    if (role == MR_RUN_ALL || role == MR_RUN_API)
+        check_secrets(config, role, stage, problems);
 }
 
 mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get,
@@ -211,21 +233,37 @@ mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr
         if (value == NULL && !store(&config, &settings[i], settings[i].otherwise))
             complain(problems, &settings[i], settings[i].otherwise);
     }
-    check_whole(&config, role, problems);
+    check_whole(&config, role, stage_of(get), problems);
     if (problems->len != before)
         return MR_INVALID;
     *out = config;
     return problems->failed ? MR_NO_MEMORY : MR_OK;
 }
 
-const char *mr_config_text(const struct mr_config *self, const char *name)
+static const struct setting *find(const char *name)
 {
     size_t i = 0;
 
     while (i < SETTING_COUNT && strcmp(settings[i].name, name) != 0)
         i++;
-    assert(i < SETTING_COUNT && (settings[i].type == TEXT || settings[i].type == CHOICE));
-    return *(const char *const *)(const void *)((const char *)self + settings[i].offset);
+    assert(i < SETTING_COUNT);
+    return &settings[i];
+}
+
+const char *mr_config_text(const struct mr_config *self, const char *name)
+{
+    const struct setting *setting = find(name);
+
+    assert(setting->type == TEXT || setting->type == CHOICE);
+    return *(const char *const *)(const void *)((const char *)self + setting->offset);
+}
+
+const char *mr_config_value(const char *name, mr_getenv *get)
+{
+    const struct setting *setting = find(name);
+    const char *value = lookup(setting, get);
+
+    return value != NULL ? value : setting->otherwise;
 }
 
 static void value_json(struct mr_buf *out, const struct setting *setting, const void *member)
@@ -259,11 +297,9 @@ void mr_config_values_json(struct mr_buf *out, const struct mr_config *self)
 
 static const char *shown(const struct setting *setting, mr_getenv *get)
 {
-    const char *value = lookup(setting, get);
+    const char *value = mr_config_value(setting->name, get);
 
-    if (setting->type == SECRET)
-        return value != NULL ? "***" : "";
-    return value != NULL ? value : setting->otherwise;
+    return setting->type == SECRET && *value != '\0' ? "***" : value;
 }
 
 void mr_config_print(struct mr_buf *out, mr_getenv *get)
@@ -388,8 +424,7 @@ mr_status mr_config_load_dotenv(const char *path)
     return MR_OK;
 }
 
-/* The text of a file without its last line's end; false when there is none that fits. */
-static bool read_secret(const char *path, char *out, size_t room)
+bool mr_config_read_secret(const char *path, char *out, size_t room)
 {
     FILE *file = fopen(path, "re");
     size_t len = file != NULL ? fread(out, 1, room, file) : 0;
@@ -422,7 +457,7 @@ static void load_secret(const struct setting *setting, const char *name, struct 
         return;
     if (lookup(setting, environment) != NULL)
         mr_buf_printf(problems, "%s=%s: expected no value of %s beside it\n", file_name, path, setting->name);
-    else if (!read_secret(path, secret, sizeof secret))
+    else if (!mr_config_read_secret(path, secret, sizeof secret))
         mr_buf_printf(problems, "%s=%s: expected a file of text, 1..%zu bytes, that can be read\n", file_name, path,
                       sizeof secret - 1);
     else if (setenv(setting->name, secret, 1) != 0)

@@ -14,8 +14,11 @@
 /* What a process does; decides which settings it reads. */
 enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRATE, MR_RUN_HEALTH };
 
-/* The secret that documents and examples show: good enough to try things, refused in production. */
+/* The secret that documents and examples show: good enough to try things, refused unless NODE_ENV=development is said. */
 #define MR_EXAMPLE_JWT_SECRET "development-only-secret-do-not-use-in-production"
+
+/* Bytes of a secret that is long enough: as many as the hash of HS256 has (RFC 7518, 3.2). */
+enum { MR_JWT_SECRET_LEAST = 32 };
 
 /* clang-format off */
 #define MR_C_INTEGER  int64_t
@@ -46,12 +49,16 @@ struct mr_config_check {
 /*
  * Fills `out` for a role. Every problem is appended to `problems`, one line each with name, value (never a
  * secret's) and what is expected. MR_INVALID when there is at least one. `checks` is ended by a NULL rule; NULL: none.
+ * For MR_RUN_ALL jwt_secret is "" when none is set: whoever serves has to make one (app/secret.h).
  */
 mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get,
                          const struct mr_config_check *checks, struct mr_buf *problems) MR_WARN_UNUSED;
 
 /* The value of a TEXT or CHOICE setting by its name, e.g. "SCHEDULE_TIMEZONE"; "" when unset. The name has to exist. */
 const char *mr_config_text(const struct mr_config *self, const char *name);
+
+/* The effective value of any setting as text: that of the environment, else the default. The name has to exist. */
+const char *mr_config_value(const char *name, mr_getenv *get);
 
 /*
  * Appends the settings of the role `scheduler` that are no secrets as a JSON object, durations in milliseconds: what
@@ -71,6 +78,9 @@ void mr_config_print_markdown(struct mr_buf *out);
  * quotes around a value are taken off. A file that does not exist is no failure.
  */
 mr_status mr_config_load_dotenv(const char *path) MR_WARN_UNUSED;
+
+/* Reads a file of text without the end of its last line; false when there is none that can be read, or it does not fit. */
+bool mr_config_read_secret(const char *path, char *out, size_t room) MR_WARN_UNUSED;
 
 /*
  * Puts the secrets of a role into the environment whose files NAME_FILE names: so are they handed over by containers

@@ -1,5 +1,5 @@
 /*
- * db: one connection to PostgreSQL. The only file that knows libpq.
+ * db: one connection to PostgreSQL. Its files alone know libpq.
  *
  * Every statement is prepared at connect, in one round trip. Waits have a limit; a connection that broke,
  * or whose answer did not come in time, is dropped and made anew, with growing pauses between attempts.
@@ -23,17 +23,50 @@ struct mr_db_options {
     const char *host;               /* config->db_host or db_host_read_only */
     const char *application_name;   /* shows in pg_stat_activity; borrowed */
     const char *channel;            /* LISTEN to it (a plain identifier); NULL: to none */
-    bool set_wise;                  /* generic plans and index scans only: what set-wise statements need */
+    bool standby;              /* a server that takes no writes will do; otherwise it is connected to again until one does */
+    bool set_wise;             /* generic plans and index scans only: what set-wise statements need */
     int64_t statement_timeout; /* of a set-wise connection, milliseconds; the server ends what takes longer. 0: the deadline of
                                        a request */
+    int64_t lock_timeout;      /* of a set-wise connection, milliseconds; 0: DB_LOCK_TIMEOUT */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
 };
+
+/*
+ * Why there is no connection. `heals`: by itself, or by what others do to the database; what does not heal needs another
+ * setting, right, password or certificate.
+ */
+/* clang-format off */
+#define MR_DB_TROUBLES(T) \
+    /* name       word          heals  what a client may read */ \
+    T(NONE,       "",           true,  "") \
+    T(AWAY,       "away",       true,  "The database cannot be reached.") \
+    T(STARTING,   "starting",   true,  "The database is starting or stopping.") \
+    T(FULL,       "full",       true,  "The database has no connection left.") \
+    T(READ_ONLY,  "readOnly",   true,  "The database takes no writes: it is a standby, or was demoted.") \
+    T(SCHEMA,     "schema",     true,  "The schema is not the one that is needed, or may not be seen: have the migrations run?") \
+    T(REFUSED,    "refused",    false, "The database refuses the user or the password.") \
+    T(MISSING,    "noDatabase", false, "There is no such database.") \
+    T(FORBIDDEN,  "noRight",    false, "The user lacks a right to the database.") \
+    T(TLS,        "tls",        false, "TLS to the database cannot be set up.")
+/* clang-format on */
+
+enum mr_db_trouble {
+#define T(name, word, heals, text) MR_DB_##name,
+    MR_DB_TROUBLES(T)
+#undef T
+};
+
+/* Its word, for logs and for programs, and its sentence, for clients. */
+const char *mr_db_trouble_word(enum mr_db_trouble trouble);
+const char *mr_db_trouble_text(enum mr_db_trouble trouble);
 
 /* What went wrong last, for the log and for the decision what to do about it. */
 struct mr_db_error {
     mr_status status;
-    bool lost;  /* the connection is gone; whether the statement took effect is not known */
-    bool rerun; /* halving the batch can find the message to blame */
+    bool lost;                  /* the connection is gone; whether the statement took effect is not known */
+    bool undone;                /* of a lost one: the server said that nothing of the statement took effect */
+    bool rerun;                 /* halving the batch can find the message to blame */
+    enum mr_db_trouble trouble; /* of a failure to connect; NONE of others */
     char sqlstate[6];
     char message[256];
 };
@@ -51,6 +84,9 @@ void mr_db_destroy(mr_db **self);
  */
 mr_status mr_db_connect(mr_db *self) MR_WARN_UNUSED;
 
+/* What is called a few times a second while an attempt to connect waits; NULL: nothing. It must not use the connection. */
+void mr_db_meanwhile(mr_db *self, void (*call)(void *argument), void *argument);
+
 /* As mr_db_connect, without regard to the pause; for the one attempt after a connection was lost. */
 mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;
 
@@ -62,14 +98,35 @@ bool mr_db_is_up(const mr_db *self);
 /* The server does not take this user or password (class 28): no waiting will change that, a new secret will. */
 bool mr_db_is_refused(const mr_db *self);
 
+/* Why it is down; NONE while it is up. */
+enum mr_db_trouble mr_db_trouble(const mr_db *self);
+
+/* It is down for a reason that no waiting heals. */
+bool mr_db_is_hopeless(const mr_db *self);
+
+/*
+ * Whether it is time to log that it is (still) down: with a new reason, and then after 10 s, 20 s and so on, five minutes
+ * at most. `attempts` gets how many to connect have failed in a row.
+ */
+bool mr_db_should_tell(mr_db *self, int64_t *attempts);
+
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
 int mr_db_fd(const mr_db *self);
 
 /* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
 void mr_db_listen(mr_db *self);
 
-/* Whether the channel was notified since the last call, or may have been: a new connection counts. */
+/*
+ * Whether the channel was notified since the last call, or may have been: a new connection counts, and in a shared session,
+ * which cannot listen, every five seconds.
+ */
 bool mr_db_notified(mr_db *self);
+
+/* A pooler gives each transaction another session: a lock or a setting of the session's is not this connection's. */
+bool mr_db_is_shared(const mr_db *self);
+
+/* Milliseconds until mr_db_notified is to be asked, since nothing will arrive at the socket; -1: it is listened to. */
+int64_t mr_db_poll_in_ms(const mr_db *self);
 
 /*
  * Runs a prepared statement. The server ends it at `deadline_ms` (monotonic): MR_TIMEOUT, and the connection stays; so it is

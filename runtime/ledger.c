@@ -12,13 +12,6 @@ enum { CHECKSUM_TEXT = 2 * crypto_hash_sha256_BYTES + 1 };
 #define LATER "SELECT version, runs_with, 1, name, checksum, " WHEN " FROM millrace.migration"
 #define ORDER " ORDER BY in_ledger, version"
 
-const char mr_ledger_pin_sql[] =
-    "SELECT set_config('search_path', string_agg(quote_ident(name), ', ' ORDER BY is_home DESC, n), false)"
-    "  FROM (SELECT name, n, EXISTS (SELECT FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace"
-    "                                 WHERE s.nspname = name AND c.relname = 'schema_migration' AND c.relkind = 'r') AS is_home"
-    "          FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, n)) AS path"
-    " HAVING count(*) > 0";
-
 const char mr_ledger_exists_sql[] = "SELECT to_regclass('schema_migration'), to_regclass('millrace.migration')";
 
 const char mr_ledger_make_sql[] =

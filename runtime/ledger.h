@@ -18,10 +18,9 @@
 enum { MR_LEDGER_FIRST = 8 };
 
 /*
- * Statements for a connection that migrates. The first leaves the schema of the record at the head of the search_path
- * (never the one that the ledger alone is in); the second tells which records exist; the third makes the older one.
+ * Statements for a connection that migrates: which records exist, and to make the older one. Every connection searches the
+ * schema that the record is in (db_session.c), never the one that the ledger alone is in.
  */
-extern const char mr_ledger_pin_sql[];
 extern const char mr_ledger_exists_sql[];
 extern const char mr_ledger_make_sql[];
 

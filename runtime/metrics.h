@@ -30,6 +30,7 @@
     M(batches,           "Batches",             COUNT, "Count",        "AS", "statements and handlers that answered them") \
     M(expired,           "MessagesExpired",     COUNT, "Count",        "AS", "messages dropped past their deadline") \
     M(db_lost,           "DatabaseConnectionsLost", COUNT, "Count",    "AS", "connections to the database that broke") \
+    M(db_failed,         "DatabaseConnectsFailed", COUNT, "Count",     "AS", "attempts to connect to the database that failed") \
     M(runs_succeeded,    "JobRunsSucceeded",    COUNT, "Count",        "S", "job runs by outcome")              \
     M(runs_failed,       "JobRunsFailed",       COUNT, "Count",        "S", "will be tried again")              \
     M(runs_dead,         "JobRunsDead",         COUNT, "Count",        "S", "used up their attempts")           \

@@ -4,6 +4,7 @@
 
 #include "runtime/ledger.h"
 #include "runtime/log.h"
+#include "runtime/turn.h"
 
 enum { PAUSE_MS = 100, STATEMENT_MS = 24 * 3600 * 1000 };
 
@@ -22,14 +23,26 @@ static int64_t deadline(const struct migrator *self)
     return mr_mono_ms(self->clock) + STATEMENT_MS;
 }
 
-static mr_status refuse(struct migrator *self, mr_status status, const char *what)
+static mr_status refuse_for(struct migrator *self, mr_status status, const char *what, const struct mr_db_error *error)
 {
-    const struct mr_db_error *error = mr_db_last_error(self->db);
-
     mr_buf_printf(self->problem, "%s: %s", what, error->message);
     if (error->sqlstate[0] != '\0')
         mr_buf_printf(self->problem, " (SQLSTATE %s)", error->sqlstate);
     return status;
+}
+
+static mr_status refuse(struct migrator *self, mr_status status, const char *what)
+{
+    return refuse_for(self, status, what, mr_db_last_error(self->db));
+}
+
+/* As long as somebody's lock is in the way, it is tried again: runtime/turn.h. */
+static mr_status run_in_turn(struct migrator *self, const char *sql, const char *what, const char *refusal)
+{
+    struct mr_db_error failure = {0};
+    mr_status status = mr_turn_exec(self->db, sql, what, deadline(self), &failure);
+
+    return status == MR_OK ? MR_OK : refuse_for(self, status, refusal, &failure);
 }
 
 static mr_status run(struct migrator *self, const char *sql, mr_rows **rows, const char *what)
@@ -45,20 +58,18 @@ static mr_status connect(struct migrator *self, const struct mr_config *config, 
         .config = config, .clock = self->clock, .host = config->db_host, .application_name = "millrace migrate"};
     int64_t give_up_ms = mr_mono_ms(self->clock) + patience_ms;
     mr_status status = mr_db_new(&self->db, &options, NULL);
-    bool told = false;
+    int64_t attempts;
 
     if (status != MR_OK)
         return status;
-    while ((status = mr_db_connect(self->db)) != MR_OK && !mr_db_is_refused(self->db) && mr_mono_ms(self->clock) < give_up_ms) {
-        if (!told)
+    while ((status = mr_db_connect(self->db)) != MR_OK && !mr_db_is_hopeless(self->db) &&
+           mr_mono_ms(self->clock) < give_up_ms) {
+        if (mr_db_should_tell(self->db, &attempts))
             mr_log(MR_LOG_WARN, "waiting for the database", mr_log_text("host", config->db_host),
-                   mr_log_text("reason", mr_db_last_error(self->db)->message));
-        told = true;
+                   mr_log_int("attempts", attempts), mr_log_text("reason", mr_db_last_error(self->db)->message));
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
     }
-    if (status != MR_OK)
-        return refuse(self, status, "the database cannot be reached");
-    return run(self, mr_ledger_pin_sql, NULL, "the search_path cannot be set");
+    return status == MR_OK ? MR_OK : refuse(self, status, "the database cannot be reached");
 }
 
 /* What is applied, NULL when nothing was ever recorded; refused when this binary may not work on it. */
@@ -86,9 +97,7 @@ static mr_status apply(struct migrator *self, const struct mr_migration *migrati
 
     mr_ledger_apply_sql(&sql, migration);
     mr_buf_char(&sql, '\0');
-    status = sql.failed ? MR_NO_MEMORY : run(self, sql.data, NULL, migration->name);
-    if (status != MR_OK && mr_db_is_up(self->db))
-        (void)!mr_db_exec(self->db, "ROLLBACK", deadline(self), NULL);
+    status = sql.failed ? MR_NO_MEMORY : run_in_turn(self, sql.data, migration->name, migration->name);
     mr_buf_fini(&sql);
     return status;
 }
@@ -121,6 +130,22 @@ static mr_status apply_missing(struct migrator *self, unsigned done, unsigned *a
     return status;
 }
 
+/* Behind a pooler that shares sessions the lock would stay behind in one of them, and others would wait for it for ever. */
+static mr_status check_only(struct migrator *self)
+{
+    mr_rows *rows = NULL;
+    mr_status status = read_applied(self, &rows);
+
+    if (status == MR_OK && (rows == NULL || mr_rows_count(rows) < count(self->migrations))) {
+        mr_buf_text(self->problem,
+                    "migrations are missing, and a pooler stands in front of the database that gives each transaction"
+                    " another session; run `millrace migrate` with DB_HOST and DB_PORT of the database itself");
+        status = MR_CONFLICT;
+    }
+    mr_rows_free(&rows);
+    return status;
+}
+
 mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
                              const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem)
 {
@@ -129,8 +154,15 @@ mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clo
     mr_status status = connect(&self, config, patience_ms);
 
     *applied = 0;
+    if (status == MR_OK && mr_db_is_shared(self.db)) {
+        status = check_only(&self);
+        mr_db_destroy(&self.db);
+        return status;
+    }
     if (status == MR_OK)
-        status = run(&self, LOCK_SQL, NULL, "the lock for migrations cannot be had");
+        status = mr_turn_setup(self.db, deadline(&self));
+    if (status == MR_OK)
+        status = run_in_turn(&self, LOCK_SQL, "another process that migrates", "the lock for migrations cannot be had");
     if (status == MR_OK)
         status = run(&self, mr_ledger_make_sql, NULL, "schema_migration cannot be made");
     if (status == MR_OK)

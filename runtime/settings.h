@@ -22,17 +22,18 @@
 /* clang-format off */
 #define MR_SETTINGS(SET) \
     /*  member                   name                              alias          type      default               rule                              roles   about */ \
-    SET(node_env,                "NODE_ENV",                       NULL,          CHOICE,   "development",        "development|test|production",    "ASMH", "production refuses weak secrets; development reads a .env file") \
+    SET(node_env,                "NODE_ENV",                       NULL,          CHOICE,   "development",        "development|test|production",    "ASMH", "production refuses weak secrets; only development, said explicitly, does without one; all but production read a .env file") \
     SET(app_port,                "APP_PORT",                       NULL,          INTEGER,  "3000",               "1..65535",                       "AH",   "port of the API") \
     SET(app_host,                "APP_HOST",                       NULL,          TEXT,     "::",                 "",                               "AH",   "address to listen on; :: is every IPv6 and IPv4 address") \
     SET(app_version,             "APP_VERSION",                    NULL,          TEXT,     "",                   "",                               "A",    "version that health tells when it is a semantic version; else the build's") \
     SET(logging_level,           "LOGGING_LEVEL",                  NULL,          CHOICE,   "info",               "debug|info|warn|error",          "ASM",  "least level that is logged") \
     SET(logging_format,          "LOGGING_FORMAT",                 NULL,          CHOICE,   "json",               "json|pretty",                    "ASM",  "json for machines, pretty for people") \
     SET(cors_allowed_origin,     "CORS_ALLOWED_ORIGIN",            NULL,          TEXT,     "*",                  "",                               "A",    "* or a comma-separated list of origins that browsers may call from") \
-    SET(jwt_secret,              "JWT_SECRET",                     NULL,          SECRET,   "",                   "",                               "A",    "key of the access tokens, 32 bytes or more; needed in production") \
+    SET(jwt_secret,              "JWT_SECRET",                     NULL,          SECRET,   "",                   "",                               "A",    "key of the access tokens, 32 bytes or more; needed, except that `all` makes one of its own outside of production") \
     SET(jwt_secret_previous,     "JWT_SECRET_PREVIOUS",            NULL,          SECRET,   "",                   "",                               "A",    "key before the present one: its tokens are still taken, none is signed with it") \
     SET(jwt_expires_in,          "JWT_EXPIRES_IN",                 NULL,          DURATION, "1h",                 "1s..30d",                        "A",    "life of an access token") \
     SET(refresh_expires_in,      "JWT_REFRESH_EXPIRES_IN",         NULL,          DURATION, "30d",                "1s..365d",                       "A",    "life of a refresh token") \
+    SET(refresh_grace,           "JWT_REFRESH_GRACE",              NULL,          DURATION, "10s",                "0s..5m",                         "A",    "how long a spent refresh token still gets the one it was exchanged for: two tabs, a lost answer; 0s: not at all") \
     SET(db_host,                 "DB_HOST",                        NULL,          TEXT,     "",                   "required",                       "ASM",  "PostgreSQL host, or the directory of its Unix socket; `all` without it runs an embedded server") \
     SET(db_port,                 "DB_PORT",                        NULL,          INTEGER,  "5432",               "1..65535",                       "ASM",  "PostgreSQL port") \
     SET(db_user,                 "DB_USER",                        "DB_USERNAME", TEXT,     "postgres",           "",                               "ASM",  "PostgreSQL user") \
@@ -44,6 +45,7 @@
     SET(db_read_your_writes,     "DB_READ_YOUR_WRITES",            NULL,          DURATION, "2s",                 "0s..1h",                         "A",    "how long after a write of theirs a user's reads go to the primary, when there is a replica") \
     SET(db_idle_release,         "DB_IDLE_RELEASE",                NULL,          DURATION, "0s",                 "0s..1d",                         "AS",   "time without work after which the connections are closed, so that the database can sleep; 0s: never") \
     SET(db_connect_timeout,      "DB_CONNECT_TIMEOUT",             NULL,          DURATION, "2s",                 "100ms..30s",                     "ASM",  "longest wait for one connection attempt") \
+    SET(db_tcp_timeout,          "DB_TCP_TIMEOUT",                 NULL,          DURATION, "5s",                 "1s..10m",                        "ASM",  "how soon a database host that is gone without a word is noticed: TCP keep-alive and user timeout") \
     SET(db_lock_timeout,         "DB_LOCK_TIMEOUT",                NULL,          DURATION, "3s",                 "10ms..60s",                      "ASM",  "longest wait of a statement for a lock") \
     SET(db_migrations_run,       "DB_MIGRATIONS_RUN",              NULL,          BOOLEAN,  "true",               "",                               "AS",   "whether to run the migrations at start") \
     SET(actor_auth_count,        "ACTOR_AUTH_COUNT",               NULL,          INTEGER,  "1",                  "1..64",                          "A",    "auth actors that hash: the number of passwords hashed at once, 19 MiB each") \
@@ -79,7 +81,7 @@
     SET(job_noop,                "JOB_NOOP",                       NULL,          BOOLEAN,  "false",              "",                               "S",    "a job `noop` that does nothing, for measuring") \
     SET(health_socket,           "HEALTH_SOCKET",                  NULL,          TEXT,     "millrace-scheduler", "",                               "SH",   "name, in the abstract name space, of the Unix socket on which a scheduler answers `millrace health`") \
     SET(metrics_emf,             "METRICS_EMF",                    NULL,          BOOLEAN,  "false",              "",                               "AS",   "whether to write metrics once a minute as CloudWatch embedded-metric lines") \
-    SET(state_dir,               "MILLRACE_STATE_DIR",             NULL,          TEXT,     ".millrace",          "",                               "A",    "where the embedded PostgreSQL of `all` lives") \
+    SET(state_dir,               "MILLRACE_STATE_DIR",             NULL,          TEXT,     ".millrace",          "",                               "A",    "where `all` keeps its embedded PostgreSQL and its secret") \
     SET(pg_bin_dir,              "MILLRACE_PG_BIN",                NULL,          TEXT,     "",                   "",                               "A",    "directory of initdb and postgres for the embedded server; unset: searched for")
 /* clang-format on */
 

@@ -1,9 +1,13 @@
 #include "runtime/token.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <jwt.h>
+#include <math.h>
+#include <sodium.h>
 #include <stdlib.h>
 
+#include "proto/object.h"
 #include "proto/uuid.h"
 
 static const char *const role_names[] = {[MR_ROLE_USER] = "user", [MR_ROLE_ADMIN] = "admin"};
@@ -67,6 +71,42 @@ out:
     return status;
 }
 
+/* ---- What a token says: its parts are read strictly, so that no name stands there twice (RFC 7519, 4) ---- */
+
+/* NULL: it is no base64url without padding (RFC 7515, 2), or no JSON object. */
+static json_t *read_part(struct mr_slice part)
+{
+    unsigned char text[MR_TOKEN_MAX];
+    const char *detail;
+    json_t *json = NULL;
+    size_t len;
+
+    if (sodium_base642bin(text, sizeof text, part.data, part.len, NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) !=
+        0)
+        return NULL;
+    return mr_object_load(&json, (struct mr_slice){(const char *)text, len}, &detail) == MR_OK ? json : NULL;
+}
+
+/* Takes what stands before the next dot; what is left begins behind it. */
+static struct mr_slice take_part(struct mr_slice *token)
+{
+    const char *dot = memchr(token->data, '.', token->len);
+    size_t len = dot != NULL ? (size_t)(dot - token->data) : token->len;
+    struct mr_slice part = {token->data, len};
+
+    len += dot != NULL;
+    *token = (struct mr_slice){token->data + len, token->len - len};
+    return part;
+}
+
+/* An extension that has to be understood is one we do not (RFC 7515, 4.1.11). */
+static bool check_head(const json_t *head)
+{
+    const char *algorithm = json_string_value(json_object_get(head, "alg"));
+
+    return algorithm != NULL && strcmp(algorithm, "HS256") == 0 && json_object_get(head, "crit") == NULL;
+}
+
 static bool is_role(const char *name, enum mr_role *out)
 {
     for (int role = 0; name != NULL && role < MR_ROLE_COUNT; role++)
@@ -77,35 +117,79 @@ static bool is_role(const char *name, enum mr_role *out)
     return false;
 }
 
-/* A claim that is missing reads as 0 with errno set: no expiry is no token, no nbf is valid at once. */
-static bool in_time(jwt_t *jwt, int64_t now_s, int64_t *expires_s)
+/* A NumericDate (RFC 7519, 2), which may have a fraction. False when it is there and is none; what is not there is `out`. */
+static bool read_date(const json_t *claims, const char *name, double *out)
 {
-    errno = 0;
-    *expires_s = jwt_get_grant_int(jwt, "exp");
-    if (errno != 0 || *expires_s <= now_s)
+    const json_t *date = json_object_get(claims, name);
+
+    if (date == NULL)
+        return true;
+    *out = json_number_value(date);
+    return json_is_number(date);
+}
+
+/* From the second in which the token may be used no more; a fraction of it is one in which it may. */
+static int64_t end_of(double expires)
+{
+    return expires < (double)INT64_MAX ? (int64_t)ceil(expires) : INT64_MAX;
+}
+
+static bool in_time(const json_t *claims, int64_t now_s, int64_t *expires_s)
+{
+    double now = (double)now_s;
+    double expires = 0;
+    double not_before = 0;
+    double issued = 0;
+
+    if (!read_date(claims, "exp", &expires) || !read_date(claims, "nbf", &not_before) || !read_date(claims, "iat", &issued))
         return false;
-    return jwt_get_grant_int(jwt, "nbf") <= now_s;
+    if (expires <= now || not_before > now)
+        return false;
+    *expires_s = end_of(expires);
+    return true;
 }
 
-/* The session the token was issued in; a token without one is sound, one that names nonsense is not. */
-static bool read_session(jwt_t *jwt, struct mr_principal *out)
+static bool read_id(const json_t *claims, const char *name, uint8_t out[16])
 {
-    const char *id;
+    const json_t *id = json_object_get(claims, name);
 
-    errno = 0;
-    id = jwt_get_grant(jwt, "sid");
-    out->has_session = id != NULL;
-    return id != NULL ? mr_uuid_parse(out->session_id, id, strlen(id)) : errno == ENOENT;
+    return json_is_string(id) && mr_uuid_parse(out, json_string_value(id), json_string_length(id));
 }
 
-static bool read_claims(jwt_t *jwt, struct mr_principal *out, int64_t *expires_s, int64_t now_s)
+static bool is_text_if_there(const json_t *claims, const char *name)
 {
-    const char *issuer = jwt_get_grant(jwt, "iss");
-    const char *id = jwt_get_grant(jwt, "id");
+    const json_t *value = json_object_get(claims, name);
 
-    return jwt_get_alg(jwt) == JWT_ALG_HS256 && issuer != NULL && strcmp(issuer, MR_TOKEN_ISSUER) == 0 &&
-           in_time(jwt, now_s, expires_s) && id != NULL && mr_uuid_parse(out->user_id, id, strlen(id)) &&
-           is_role(jwt_get_grant(jwt, "role"), &out->role) && read_session(jwt, out);
+    return value == NULL || json_is_string(value);
+}
+
+/* A token for somebody is for somebody else (RFC 7519, 4.1.3): ours are for nobody in particular. */
+static bool is_ours(const json_t *claims)
+{
+    const char *issuer = json_string_value(json_object_get(claims, "iss"));
+
+    return issuer != NULL && strcmp(issuer, MR_TOKEN_ISSUER) == 0 && json_object_get(claims, "aud") == NULL &&
+           is_text_if_there(claims, "sub") && is_text_if_there(claims, "username") && is_text_if_there(claims, "jti");
+}
+
+static bool read_claims(const json_t *claims, struct mr_principal *out, int64_t *expires_s, int64_t now_s)
+{
+    out->has_session = json_object_get(claims, "sid") != NULL;
+    return is_ours(claims) && in_time(claims, now_s, expires_s) && read_id(claims, "id", out->user_id) &&
+           is_role(json_string_value(json_object_get(claims, "role")), &out->role) &&
+           (!out->has_session || read_id(claims, "sid", out->session_id));
+}
+
+/* Of a token whose signature is good. */
+static bool read_token(struct mr_slice token, struct mr_principal *out, int64_t *expires_s, int64_t now_s)
+{
+    json_t *head = read_part(take_part(&token));
+    json_t *claims = read_part(take_part(&token));
+    bool good = check_head(head) && read_claims(claims, out, expires_s, now_s);
+
+    json_decref(head);
+    json_decref(claims);
+    return good;
 }
 
 mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret,
@@ -119,16 +203,16 @@ mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct m
     bool good;
 
     if (token.len == 0 || token.len > MR_TOKEN_MAX || memchr(token.data, '\0', token.len) != NULL)
-        return MR_UNAUTHORIZED;
+        return MR_INVALID_TOKEN;
     memcpy(text, token.data, token.len);
     text[token.len] = '\0';
     failure = jwt_decode(&jwt, text, (const unsigned char *)secret, (int)strlen(secret));
     if (failure != 0)
-        return failure == ENOMEM ? MR_NO_MEMORY : MR_UNAUTHORIZED;
-    good = read_claims(jwt, &principal, &expires, now_s);
+        return failure == ENOMEM ? MR_NO_MEMORY : MR_INVALID_TOKEN;
+    good = jwt_get_alg(jwt) == JWT_ALG_HS256 && read_token(token, &principal, &expires, now_s);
     jwt_free(jwt);
     if (!good)
-        return MR_UNAUTHORIZED;
+        return MR_INVALID_TOKEN;
     *out = principal;
     *expires_s = expires;
     return MR_OK;

@@ -17,7 +17,9 @@ mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principa
 
 /*
  * Checks a token: HS256 and no other algorithm, the signature, iss, exp (which has to be there), nbf, id,
- * role and, when it is there, sid. MR_UNAUTHORIZED when anything is amiss; `out` and `expires_s` (Unix seconds) are untouched then.
+ * role and, when it is there, sid; dates may have a fraction, a claim of another type than its own is amiss, and so are one
+ * that stands there twice, aud and crit. MR_INVALID_TOKEN when anything is amiss; `out` and `expires_s` (Unix seconds) are
+ * untouched then.
  */
 mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret,
                           int64_t now_s) MR_WARN_UNUSED;

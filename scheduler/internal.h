@@ -68,7 +68,8 @@ int64_t scheduler_now_ms(const struct mr_scheduler *self);
 mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out) MR_WARN_UNUSED;
 
 /* Notes that a step failed although its statement did not; returns `status`. */
-mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status, const char *reason);
+mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status,
+                           const char *reason);
 
 /* How long the step has to wait after a failure, in milliseconds; 0: not at all. */
 int64_t scheduler_pause_ms(const struct mr_scheduler *self, enum step step);

@@ -42,8 +42,8 @@ static void note_success(struct trouble *trouble, const char *statement)
 }
 
 /* A step with a pace of its own may come before its backoff is over: that failure is counted, not told. */
-static void note_failure(struct mr_scheduler *self, enum step step, const char *statement, mr_status status, const char *sqlstate,
-                         const char *reason)
+static void note_failure(struct mr_scheduler *self, enum step step, const char *statement, mr_status status,
+                         const char *sqlstate, const char *reason)
 {
     struct trouble *trouble = &self->troubles[step];
     bool is_told = mr_backoff_is_over(&trouble->backoff, scheduler_now_ms(self));
@@ -57,7 +57,8 @@ static void note_failure(struct mr_scheduler *self, enum step step, const char *
            mr_log_int("failures", trouble->failures));
 }
 
-mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status, const char *reason)
+mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status,
+                           const char *reason)
 {
     note_failure(self, step, statement, status, "", reason);
     return status;

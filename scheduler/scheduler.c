@@ -20,6 +20,7 @@ enum {
     POLL_MS = 1000,
     BEAT_MS = 5000,
     STATEMENT_MS = 8000,
+    LOCK_MS = 100, /* statements that pass held rows by may still meet a lock: of a table, or by a foreign key */
     AWAY_MS = 100,
     PING_AFTER_MS = 2000,
     UNWELL_AFTER_MS = 10000 /* what has failed for so long does not pass by itself */
@@ -55,10 +56,14 @@ static void note_refusal(struct mr_scheduler *self)
     mr_shutdown_request();
 }
 
-/* Statements that pass held rows by may still meet a lock: of a table, or by a foreign key. */
-static bool bound_waits(struct mr_scheduler *self)
+static void tell_trouble(struct mr_scheduler *self)
 {
-    return mr_db_exec(self->db, "SET lock_timeout = '100ms'", scheduler_now_ms(self) + STATEMENT_MS, NULL) == MR_OK;
+    int64_t attempts;
+
+    if (mr_db_should_tell(self->db, &attempts))
+        mr_log(MR_LOG_WARN, "database not reached yet", mr_log_text("actor", "scheduler"),
+               mr_log_text("trouble", mr_db_trouble_word(mr_db_trouble(self->db))), mr_log_int("attempts", attempts),
+               mr_log_text("reason", mr_db_last_error(self->db)->message));
 }
 
 static bool is_connected(struct mr_scheduler *self)
@@ -67,10 +72,10 @@ static bool is_connected(struct mr_scheduler *self)
         went_down(self);
     if (mr_db_connect(self->db) != MR_OK) {
         note_refusal(self);
+        tell_trouble(self);
         return false;
     }
-    if (!self->was_up && !bound_waits(self))
-        return false;
+    tell_trouble(self);
     if (!self->was_up)
         came_up(self);
     if (!self->synced && scheduler_pause_ms(self, STEP_SYNC) == 0)
@@ -150,15 +155,19 @@ static void answer_pulse(struct mr_scheduler *self)
     bool failing = failing_ms(self) >= UNWELL_AFTER_MS;
     bool up = self->resting || (mr_db_is_up(self->db) && self->synced);
     int64_t next_ms = ticks_next_ms(self);
+    const char *trouble;
 
     if (up && !self->resting && scheduler_now_ms(self) - self->answered_ms > PING_AFTER_MS)
         up = mr_db_exec(self->db, "SELECT 1", scheduler_now_ms(self) + 1000, NULL) == MR_OK;
     if (up && !self->resting)
         self->answered_ms = scheduler_now_ms(self);
-    snprintf(line, sizeof line,
-             "{\"status\":\"%s\",\"scheduler\":{\"status\":\"%s\",\"nextTickMs\":%lld},\"database\":{\"status\":\"%s\"%s}}\n",
-             up && !failing ? "ok" : "error", failing ? "failing" : "up", next_ms == INT64_MAX ? -1LL : (long long)(next_ms - mr_wall_ms(self->clock)),
-             up ? "up" : "down", self->resting ? ",\"idle\":true" : "");
+    trouble = self->resting ? "" : mr_db_trouble_word(mr_db_trouble(self->db));
+    snprintf(
+        line, sizeof line,
+        "{\"status\":\"%s\",\"scheduler\":{\"status\":\"%s\",\"nextTickMs\":%lld},\"database\":{\"status\":\"%s\"%s%s%s%s}}\n",
+        up && !failing ? "ok" : "error", failing ? "failing" : "up",
+        next_ms == INT64_MAX ? -1LL : (long long)(next_ms - mr_wall_ms(self->clock)), up ? "up" : "down",
+        self->resting ? ",\"idle\":true" : "", *trouble != '\0' ? ",\"reason\":\"" : "", trouble, *trouble != '\0' ? "\"" : "");
     mr_pulse_answer(self->options->pulse_fd, mr_slice_of(line));
 }
 
@@ -244,7 +253,8 @@ static mr_status open_all(struct mr_scheduler *self)
                                     .application_name = "scheduler",
                                     .channel = "millrace_jobs",
                                     .set_wise = true,
-                                    .statement_timeout = STATEMENT_MS};
+                                    .statement_timeout = STATEMENT_MS,
+                                    .lock_timeout = LOCK_MS};
     mr_status status = select_statements(self);
 
     if (status == MR_OK)

@@ -234,7 +234,8 @@ static void take_mark(struct mr_scheduler *self, const mr_rows *rows, unsigned r
 
     mr_rows_get(rows, row, 0, &name);
     if (mr_rows_int(rows, row, 2, 0) != 0)
-        mr_log(MR_LOG_WARN, "ticks had been seen to ahead of time, by a process whose clock was ahead", mr_log_slice("job", name));
+        mr_log(MR_LOG_WARN, "ticks had been seen to ahead of time, by a process whose clock was ahead",
+               mr_log_slice("job", name));
     if (seen_to_ms > wall_ms)
         seen_to_ms = wall_ms;
     for (unsigned i = 0; i < self->schedule_count; i++)
@@ -252,7 +253,8 @@ mr_status ticks_sync(struct mr_scheduler *self)
     if (status != MR_OK)
         return status;
     if (mr_rows_count(rows) < wanted)
-        status = scheduler_failed(self, STEP_SYNC, "schedule__sync", MR_OVERLOADED, "somebody else holds a row of the table of jobs");
+        status = scheduler_failed(self, STEP_SYNC, "schedule__sync", MR_OVERLOADED,
+                                  "somebody else holds a row of the table of jobs");
     for (unsigned row = 0; row < mr_rows_count(rows); row++)
         take_mark(self, rows, row, wall_ms);
     compare_clocks(self, rows, wall_ms);

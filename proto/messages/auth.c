@@ -46,10 +46,12 @@ MR_MESSAGE(password_change) {
 };
 
 MR_MESSAGE(sign_out) {
-    .summary = "End the session the access token belongs to",
+    .summary = "End the session that the access token or the refresh token belongs to",
     .shape = MR_SHAPE_NONE,
     .rerun_safe = true,
+    .credential = "refreshToken",
     .fields = MR_FIELDS(
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"sessionId", MR_UUID, MR_TOKEN_SESSION, .about = "the session to end; a token that names none ends all"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling, when the access token is good"},
+        {"sessionId", MR_UUID, MR_TOKEN_SESSION, .about = "the session to end; an access token that names none ends all"},
+        {"refreshToken", MR_TEXT, MR_BODY, .about = "any of the session to end; needed when the access token is not good"}),
 };

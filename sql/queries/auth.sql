@@ -112,22 +112,36 @@ WITH k AS (
 SELECT k.n FROM k JOIN kept ON kept.id = k.id;
 
 -- name: refresh__rotate
--- The session is locked before any of its tokens is touched, sessions in the order of their ids. A token that is found
--- spent, whether before, by another transaction this moment or by another message of this batch, ends its session:
--- somebody has a copy of it. What was spent for the very id that is asked for now was spent by a first run of the same
--- message, and is answered as then.
+-- The session is locked before any of its tokens is touched, sessions in the order of their ids. What a token is worth:
+--   live   it is spent now, for the id of the message
+--   own    it was spent for this very id, by a first run of the same message, which is answered as then
+--   grace  it was spent for another id, not longer ago than the grace, and its heir is live: the heir is handed out again
+--   over   it expired unspent, or the password has changed since
+--   reuse  somebody has a copy of it: the session ends
+-- Heirs are made when their token is spent, so their created_at says when that was. It may lie ahead of now(), which is
+-- older than the snapshot; without a grace that is a reuse all the same.
+--
+-- A live token that another transaction, or another message of this batch, spends first gets a row without an heir: run
+-- the statement again, and its new snapshot shows what the token is worth.
 WITH k AS (
     SELECT k.*, decode(k.old_hash, 'hex') AS hash, row_number() OVER (PARTITION BY k.old_hash ORDER BY k.n) AS turn
-      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[])
-           WITH ORDINALITY AS k (old_hash, id, new_hash, expires_at, n)
+      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[])
+           WITH ORDINALITY AS k (old_hash, id, new_hash, expires_at, grace_ms, n)
 ), named AS (
-    SELECT k.n, k.turn, k.id, k.new_hash, k.expires_at, t.id AS token_id, t.session_id,
-           t.next_id = k.id AS own,
-           t.next_id IS NULL AND (t.expires_at <= now() OR u.password_version <> s.password_version) AS over
+    SELECT k.n, k.turn, k.id, k.new_hash, k.expires_at, t.id AS token_id, t.session_id, heir.id AS heir_id,
+           encode(heir.token_hash, 'hex') AS heir_hash,
+           CASE WHEN t.next_id = k.id THEN 'own'
+                WHEN t.next_id IS NULL AND (t.expires_at <= now() OR u.password_version <> s.password_version) THEN 'over'
+                WHEN t.next_id IS NULL THEN 'live'
+                WHEN heir.next_id IS NULL AND heir.expires_at > now() AND u.password_version = s.password_version
+                     AND k.grace_ms > 0 AND heir.created_at > now() - k.grace_ms * interval '1 ms' THEN 'grace'
+                ELSE 'reuse'
+           END AS worth
       FROM k
       JOIN refresh_token t ON t.token_hash = k.hash
       JOIN session s ON s.id = t.session_id
       JOIN app_user u ON u.id = s.user_id
+      LEFT JOIN refresh_token heir ON heir.id = t.next_id
 ), locked AS (
     SELECT s.id, s.user_id
       FROM session s
@@ -139,13 +153,13 @@ WITH k AS (
        SET next_id = named.id
       FROM named
       JOIN locked ON locked.id = named.session_id
-     WHERE t.id = named.token_id AND t.next_id IS NULL AND named.turn = 1 AND NOT named.over
+     WHERE t.id = named.token_id AND t.next_id IS NULL AND named.turn = 1 AND named.worth = 'live'
     RETURNING named.n, named.id, named.session_id, named.new_hash, named.expires_at
 ), reused AS (
     SELECT named.session_id, min(named.n) AS n
       FROM named
       JOIN locked ON locked.id = named.session_id
-     WHERE named.own IS NOT TRUE AND NOT named.over AND NOT EXISTS (SELECT FROM spent WHERE spent.n = named.n)
+     WHERE named.worth = 'reuse'
      GROUP BY named.session_id
 ), ended AS (
     DELETE FROM session s USING reused WHERE s.id = reused.session_id
@@ -155,12 +169,14 @@ WITH k AS (
       FROM spent
      WHERE NOT EXISTS (SELECT FROM reused WHERE reused.session_id = spent.session_id)
 )
-SELECT k.n, u.id, u.username, u.role, locked.id AS session_id
+SELECT k.n, u.id, u.username, u.role, locked.id AS session_id,
+       COALESCE(spent.id, named.heir_id) AS heir_id, COALESCE(spent.new_hash, named.heir_hash) AS heir_hash
   FROM k
   JOIN named ON named.n = k.n
   JOIN locked ON locked.id = named.session_id
   JOIN app_user u ON u.id = locked.user_id
- WHERE (named.own OR EXISTS (SELECT FROM spent WHERE spent.n = k.n))
+  LEFT JOIN spent ON spent.n = k.n
+ WHERE named.worth IN ('live', 'own', 'grace')
    -- In the order of arrival: what came behind the reuse finds the session ended.
    AND NOT EXISTS (SELECT FROM reused WHERE reused.session_id = locked.id AND reused.n < k.n);
 
@@ -196,18 +212,22 @@ WITH k AS (
 SELECT n FROM changed;
 
 -- name: sign_out
--- The session that is named, if it is the caller's; all of the caller's when none is.
+-- The session that the access token names, if it is the caller's, and all of the caller's when it names none; and the
+-- session of the refresh token, live or not. The third parameter is the hash of that: the actor has replaced the token by
+-- it. Nobody learns whether it was known.
 WITH k AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (user_id, session_id, n)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k (user_id, session_id, token_hash, n)
 ), meant AS (
     SELECT s.id FROM k JOIN session s ON s.id = k.session_id AND s.user_id = k.user_id
      UNION
     SELECT s.id FROM k JOIN session s ON s.user_id = k.user_id AND k.session_id IS NULL
+     UNION
+    SELECT t.session_id FROM k JOIN refresh_token t ON t.token_hash = decode(k.token_hash, 'hex')
 ), locked AS (
     SELECT s.id FROM session s JOIN meant ON meant.id = s.id ORDER BY s.id FOR UPDATE OF s
 ), ended AS (
     DELETE FROM session s USING locked WHERE s.id = locked.id
 )
-SELECT k.n, CASE WHEN u.id IS NULL THEN 401 END AS "$status"
+SELECT k.n, CASE WHEN u.id IS NULL AND k.token_hash IS NULL THEN 401 END AS "$status"
   FROM k
   LEFT JOIN app_user u ON u.id = k.user_id;

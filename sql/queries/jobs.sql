@@ -11,6 +11,11 @@ k AS (
       FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) AS k (most, cursor, scheduled_for, settings, args)
 )
 
+-- An instant in a cursor: the text reads the same under every DateStyle and TimeZone, and keeps every microsecond.
+
+-- part: exact_instant
+'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+
 -- ---- cleanup, and housekeeping: what the engine itself leaves behind, whether anything is scheduled or not ----
 
 -- name: cleanup__tasks/completed
@@ -30,7 +35,8 @@ WITH {{chunk}}, old AS (
     DELETE FROM task t USING old WHERE t.id = old.id RETURNING t.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
-       (SELECT old.completed_at || '/' || old.id FROM old ORDER BY old.completed_at DESC, old.id DESC LIMIT 1) AS cursor,
+       (SELECT to_char(old.completed_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || old.id
+          FROM old ORDER BY old.completed_at DESC, old.id DESC LIMIT 1) AS cursor,
        (SELECT count(*) FROM old) >= k.most AS more
   FROM k;
 
@@ -140,7 +146,7 @@ WITH {{chunk}}, seen AS (
     RETURNING p.part
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
-       (SELECT seen.created_at || '/' || seen.run_id || '/' || seen.part
+       (SELECT to_char(seen.created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || seen.run_id || '/' || seen.part
           FROM seen ORDER BY seen.created_at DESC, seen.run_id DESC, seen.part DESC LIMIT 1) AS cursor,
        (SELECT count(*) FROM seen) >= least(k.most, 64) AS more
   FROM k;
@@ -285,6 +291,16 @@ SELECT (SELECT count(*) FROM finished) AS rows,
   FROM period p;
 
 -- ---- maintenance ----
+
+-- name: maintenance__outdated
+-- Whether the table has an index that holds what a function made before it was changed: see migration 9.
+SELECT c.relname
+  FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE i.indrelid = to_regclass(($1::text[])[1])
+   AND c.relname = 'task_words'
+   AND obj_description(c.oid, 'pg_class') IS DISTINCT FROM 'words of paths'
+   AND pg_has_role(c.relowner, 'USAGE');
 
 -- name: maintenance__figures
 -- Bloat is what VACUUM leaves to be reused: the share of the table that holds no live row, by the average row's width.

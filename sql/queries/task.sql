@@ -162,8 +162,7 @@ task
 
 -- part: source_some
 (SELECT * FROM task
-                WHERE task_words(task.user_id, task.summary, task.description) @@
-                      (plainto_tsquery('simple', k.words) && ('' || k.user_id || '')::tsquery)
+                WHERE task_words(task.user_id, task.summary, task.description) @@ task_query(k.user_id, k.words)
                OFFSET 0) task
 
 -- part: unfiltered_all

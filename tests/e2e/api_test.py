@@ -548,7 +548,8 @@ class Json(ApiTest):
                      b'{"a\\u0000":1,"username":"a","password":"b"}', b'{"username":"a\0b","password":"b"}',
                      b'{"username":"a\nb","password":"b"}', b'{"username":"a","password":"b"}\0',
                      b'{"username":"a","username":"a","password":"b"}', b'{"x":{"y":1,"y":2},"username":"a","password":"b"}',
-                     b'\xef\xbb\xbf{"username":"a","password":"b"}', b'{"username":"a","password":"b","n":1e999}',
+                     b'\xef\xbb\xbf{"username":"a","password":"b"}', b'{"username":"a","password":"b","n":01e999}',
+                     b'{"username":"a","password":"b","n":true\0}', b'{"username":"a","password":"b"\0,"n":1}',
                      '{"username":"a","password":"b"}'.encode("utf-16")):
             with self.subTest(body=body):
                 self.assert_problem(self.send(body), 400)
@@ -572,7 +573,8 @@ class Json(ApiTest):
     def test_well_formed_oddities_are_read(self):
         for body in ('{"username":"a","password":"b","big":123456789012345678}', ' \r\n\t{"username" : "a" , "password" : "b"}\n ',
                      '{"username":"\\ud83d\\ude00","password":"\\u00e9"}', '{"username":"a","password":"b","":0}',
-                     '{"username":"a","password":"b","float":-1.5e-3}'):
+                     '{"username":"a","password":"b","float":-1.5e-3}', '{"username":"a","password":"b","n":1e999}',
+                     '{"username":"a","password":"b","n":-%s}' % ("9" * 400)):
             with self.subTest(body=body):
                 self.assertEqual(self.send(body).status, 401)
 

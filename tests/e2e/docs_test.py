@@ -35,7 +35,7 @@ class Docs(unittest.TestCase):
             for name in sorted(os.listdir(os.path.join(ROOT, folder))):
                 if not name.endswith(".c"):
                     continue
-                for level, message in re.findall(r'mr_log\((MR_LOG_\w+),\s*"([^"]+)"', read(folder, name)):
+                for level, message in re.findall(r'mr_log(?:_bounded)?\((MR_LOG_\w+),\s*"([^"]+)"', read(folder, name)):
                     if level != "MR_LOG_DEBUG":
                         self.assertTrue(f"`{message}`" in table or f"`` {message} ``" in table, f"{folder}/{name}: {message}")
 

@@ -292,6 +292,8 @@ class Starting(ProcessTest):
             with self.assertRaises(ConnectionRefusedError):
                 Connection(process.port)
             self.assertEqual(process.logs("listening"), [])
+            waiting = wait_for(lambda: process.logs("waiting for a lock"), 5, "the log says whom it waits for")[0]
+            self.assertEqual((waiting["for"], waiting["pid"]), ("another process that migrates", str(database.pid)))
             database.query(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})")
             process.ready()
         messages = [entry["message"] for entry in process.logs()]

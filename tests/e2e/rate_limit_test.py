@@ -96,15 +96,17 @@ class RateLimitTest(unittest.TestCase):
         self.assertEqual(self.user().get("/v1/tasks").status, 200)
 
     def test_auth__counts_every_route_and_every_outcome(self):
-        api = self.api(self.start(RATE_LIMIT_AUTH_PER_MINUTE=4))
+        unknown = {"refreshToken": "unknown"}
+        api = self.api(self.start(RATE_LIMIT_AUTH_PER_MINUTE=7))
         user = support.new_user()
-        for remaining, path, body, status in ((3, "/v1/auth/register", user, 200), (2, "/v1/auth/register", user, 409),
-                                              (1, "/v1/auth/signin", user, 200), (0, "/v1/auth/signin", {}, 400)):
-            response = api.post(path, body)
+        for remaining, path, body, status in ((6, "register", user, 200), (5, "register", user, 409), (4, "signin", user, 200),
+                                              (3, "signin", {}, 400), (2, "refresh", unknown, 401), (1, "signout", unknown, 204),
+                                              (0, "signout", {}, 401)):
+            response = api.post("/v1/auth/" + path, body)
             self.assertEqual(response.status, status, response)
-            self.assert_quota(response, "auth", 4, remaining)
-        self.assert_refused(api.post("/v1/auth/signin", user), "auth", 4)
-        self.assert_refused(api.post("/v1/auth/register", support.new_user()), "auth", 4)
+            self.assert_quota(response, "auth", 7, remaining)
+        for path, body in (("signin", user), ("register", support.new_user()), ("signout", unknown)):
+            self.assert_refused(api.post("/v1/auth/" + path, body), "auth", 7)
 
     def test_auth__a_refused_request_reaches_nobody(self):
         server = self.start(RATE_LIMIT_AUTH_PER_MINUTE=1)
@@ -178,7 +180,7 @@ class RateLimitTest(unittest.TestCase):
         self.assert_quota(api.get("/v1/tasks"), "default", 3, 2)  # 401
         forged = support.sign(support.claims_for("018f0000-0000-7000-8000-000000000001"), "another secret that is long enough")
         response = api.get("/v1/tasks", token=forged)
-        self.assertEqual((response.status, response.header("WWW-Authenticate")), (401, "Bearer"))
+        self.assertEqual((response.status, response.header("WWW-Authenticate")), (401, 'Bearer error="invalid_token"'))
         self.assert_quota(response, "default", 3, 1)
         self.assert_quota(api.get(PRIORITIES), "default", 3, 0)
         self.assert_refused(api.get(PRIORITIES), "default", 3)

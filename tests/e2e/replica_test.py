@@ -4,10 +4,12 @@ The replica is a second database that never hears of a write: a replica that lag
 same was read from the primary.
 """
 
+import threading
 import time
 import unittest
 
 import support
+from cluster import Proxy, Server
 from support import patience, wait_for
 
 primary = support.ModuleServer()
@@ -128,6 +130,48 @@ class Sleep(WithApi):
         self.assertEqual((answer.status, answer.header("Retry-After")), (503, "1"))
         self.assertGreater(time.monotonic() - begun, 0.7)
         self.assertLess(time.monotonic() - begun, patience(2) + 1)
+
+
+class Resume(unittest.TestCase):
+    """A database that resumes takes connections and says nothing for a while."""
+
+    def test_requests__wait_for_it_as_long_as_their_own_deadline_allows(self):
+        server = Server().start().create()
+        self.addCleanup(server.close)
+        proxy = Proxy(server.port)
+        self.addCleanup(proxy.close)
+        process = support.Process("api", DB_IDLE_RELEASE="200ms", GATEWAY_REQUEST_TIMEOUT="4s", **server.settings(port=proxy.port))
+        self.addCleanup(process.kill)
+        process.ready()
+        user = process.api().register()
+        self.addCleanup(user.close)
+        wait_for(lambda: user.get("/v1/health").json()["info"]["database"].get("idle"), 10, "the connections are let go")
+        asleep = threading.Event()
+        proxy.stalled = True
+        begun = time.monotonic()
+        ends = {}
+
+        def ask(name):
+            with process.connect(timeout=20) as connection:
+                connection.send(support.make_request("GET", "/v1/users/profile", [("Authorization", f"Bearer {user.token}")]))
+                ends[name] = (connection.response(), time.monotonic() - begun)
+
+        threads = []
+        for name, at in (("early", 0), ("later", 2.5), ("last", 4.5)):
+            asleep.wait(max(0, begun + at - time.monotonic()))
+            threads.append(threading.Thread(target=ask, args=(name,)))
+            threads[-1].start()
+            self.assertEqual(user.get("/readyz").status, 200, "it sleeps; it is not away")
+        asleep.wait(max(0, begun + 5.5 - time.monotonic()))
+        proxy.stalled = False
+        for thread in threads:
+            thread.join()
+        early, at = ends["early"]
+        self.assertEqual((early.status, early.header("Retry-After")), (503, "1"))
+        self.assertTrue(3 < at < 4 + patience(0.5), at)
+        for name in ("later", "last"):
+            self.assertEqual(ends[name][0].status, 200, ends[name])
+            self.assertLess(ends[name][1], 5.5 + patience(2.5))
 
 
 if __name__ == "__main__":

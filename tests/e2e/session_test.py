@@ -10,6 +10,7 @@ import uuid
 
 import support
 
+INVALID_TOKEN = 'Bearer error="invalid_token"'
 OLD_SECRET = "the secret of the tests before this one, long enough"
 
 module = support.ModuleServer()
@@ -107,14 +108,39 @@ class Refresh(WithUser):
             self.assertNotIn(token, seen)
             seen.add(token)
 
-    def test_refresh__of_a_spent_token_ends_the_session(self):
+    def age(self, seconds):
+        """Puts back when this user's tokens were spent."""
+        self.database(f"UPDATE refresh_token t SET created_at = t.created_at - interval '{seconds} s' FROM session s "
+                      f"WHERE s.id = t.session_id AND s.user_id = '{self.id}'")
+
+    def test_refresh__of_a_spent_token_gives_the_same_successor_for_a_while(self):
+        first = self.session()
+        second = self.refreshed(first["refreshToken"])
+        again = self.refreshed(first["refreshToken"])
+        self.assertEqual(again["refreshToken"], second["refreshToken"])
+        self.assertEqual(claims_of(again["accessToken"])["sid"], claims_of(first["accessToken"])["sid"])
+        self.assertEqual(self.user.get("/v1/users/profile", token=again["accessToken"]).status, 200)
+        self.age(8)  # of 10
+        self.assertEqual(self.refreshed(first["refreshToken"])["refreshToken"], second["refreshToken"])
+        self.refreshed(second["refreshToken"])
+
+    def test_refresh__of_a_spent_token_ends_the_session_after_the_grace(self):
+        first = self.session()["refreshToken"]
+        bystander = self.session()["refreshToken"]
+        second = self.refreshed(first)["refreshToken"]
+        self.age(11)
+        answer = self.refresh(first)
+        self.assert_problem(answer, 401)
+        self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
+        self.assert_problem(self.refresh(second), 401)
+        self.refreshed(bystander)
+
+    def test_refresh__of_a_token_whose_successor_is_spent_ends_the_session(self):
         first = self.session()["refreshToken"]
         bystander = self.session()["refreshToken"]
         second = self.refreshed(first)["refreshToken"]
         third = self.refreshed(second)["refreshToken"]
-        answer = self.refresh(first)
-        self.assert_problem(answer, 401)
-        self.assertEqual(answer.header("WWW-Authenticate"), "Bearer")
+        self.assert_problem(self.refresh(first), 401)
         for token in (first, second, third):
             self.assert_problem(self.refresh(token), 401)
         self.refreshed(bystander)
@@ -156,35 +182,55 @@ class Refresh(WithUser):
         self.assertEqual(self.rows("refresh_token", where + " AND expires_at BETWEEN now() + interval '29 d 23 h' AND "
                                                             "now() + interval '30 d 1 min'"), 1)
 
-    def test_refresh__racing_uses_have_one_winner_and_end_the_session(self):
+    def race(self, servers, count):
+        """`count` uses of one token at once; returns the answers."""
+        token = self.session()["refreshToken"]
+        apis = [servers[number % len(servers)].api() for number in range(count)]
+        for api in apis:
+            api.get("/livez")  # connected before the race begins
+        answers = together(count, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
+        for api in apis:
+            api.close()
+        return answers
+
+    def other_process(self, **settings):
+        other = module.server.api_process(**settings).ready()
+        self.addCleanup(lambda: self.assertEqual(other.stop(), 0, other.text()[-4000:]))
+        return other
+
+    def assert_one_successor(self, answers):
+        self.assertEqual({answer.status for answer in answers}, {200}, answers)
+        tokens = {answer.json()["refreshToken"] for answer in answers}
+        self.assertEqual(len(tokens), 1)
+        self.refreshed(tokens.pop())
+
+    def test_refresh__racing_uses_get_one_successor(self):
         for _ in range(5):
-            token = self.session()["refreshToken"]
-            apis = [module.server.api() for _ in range(12)]
-            for api in apis:
-                api.get("/livez")  # connected before the race begins
-            answers = together(12, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
-            for api in apis:
-                api.close()
-            self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 11)
-            winner = next(answer.json() for answer in answers if answer.status == 200)
-            self.assert_problem(self.refresh(winner["refreshToken"]), 401)
+            self.assert_one_successor(self.race([module.server], 12))
+
+    def test_refresh__racing_processes_give_one_successor_too(self):
+        servers = [module.server, self.other_process()]
+        for _ in range(5):
+            self.assert_one_successor(self.race(servers, 8))
+
+    def test_refresh__without_a_grace_racing_uses_have_one_winner_and_end_the_session(self):
+        strict = [self.other_process(JWT_REFRESH_GRACE="0s"), self.other_process(JWT_REFRESH_GRACE="0s")]
+        for servers in (strict[:1], strict):
+            for _ in range(5):
+                answers = self.race(servers, 8)
+                self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 7)
+                winner = next(answer.json() for answer in answers if answer.status == 200)
+                self.assert_problem(self.refresh(winner["refreshToken"]), 401)
         self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 1)  # that of register()
 
-    def test_refresh__racing_processes_have_one_winner_too(self):
-        with_two = [module.server, module.server.api_process().ready()]
-        try:
-            for _ in range(5):
-                token = self.session()["refreshToken"]
-                apis = [with_two[number % 2].api() for number in range(8)]
-                for api in apis:
-                    api.get("/livez")
-                answers = together(8, lambda number: apis[number].post("/v1/auth/refresh", {"refreshToken": token}, token=None))
-                for api in apis:
-                    api.close()
-                self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 7)
-                self.assert_problem(self.refresh(next(a.json() for a in answers if a.status == 200)["refreshToken"]), 401)
-        finally:
-            self.assertEqual(with_two[1].stop(), 0, with_two[1].text()[-4000:])
+    def test_refresh__of_a_process_with_the_next_secret_gives_the_same_successor(self):
+        rotated = self.other_process(JWT_SECRET="the secret that comes next, also long enough", JWT_SECRET_PREVIOUS=support.SECRET)
+        token = self.session()["refreshToken"]
+        before = self.refreshed(token)["refreshToken"]
+        api = rotated.api()
+        self.addCleanup(api.close)
+        after = api.post("/v1/auth/refresh", {"refreshToken": token}, token=None)
+        self.assertEqual((after.status, after.json()["refreshToken"]), (200, before))
 
     def test_refresh__of_many_sessions_at_once_mixes_nobody_up(self):
         users = [self.other() for _ in range(6)]
@@ -214,8 +260,15 @@ class Refresh(WithUser):
 
 
 class SignOut(WithUser):
-    def sign_out(self, token):
-        return self.user.request("POST", "/v1/auth/signout", token=token)
+    def sign_out(self, token, body=None):
+        return self.user.request("POST", "/v1/auth/signout", body, token=token)
+
+    def expired(self):
+        return support.sign(support.claims_for(self.id, exp=int(time.time()) - 60))
+
+    def assert_unauthorized(self, answer, challenge):
+        self.assert_problem(answer, 401)
+        self.assertEqual(answer.header("WWW-Authenticate"), challenge)
 
     def test_signout__ends_its_session_and_no_other(self):
         mine, elsewhere = self.session(), self.session()
@@ -247,9 +300,92 @@ class SignOut(WithUser):
         self.assertEqual(self.rows("session", f"id = '{theirs}'"), 1)
 
     def test_signout__needs_a_token(self):
-        self.assert_problem(self.sign_out(None), 401)
-        self.assert_problem(self.sign_out(support.sign(support.claims_for(self.id, sid="mine"))), 401)
-        self.assert_problem(self.sign_out(support.sign(support.claims_for(uuid.uuid4()))), 401)
+        self.assert_unauthorized(self.sign_out(None), "Bearer")
+        self.assert_unauthorized(self.sign_out(None, {}), "Bearer")
+        self.assert_unauthorized(self.sign_out(None, {"refreshToken": None}), "Bearer")
+        for bad in (support.sign(support.claims_for(self.id, sid="mine")), support.sign(support.claims_for(uuid.uuid4())),
+                    self.expired()):
+            self.assert_unauthorized(self.sign_out(bad), INVALID_TOKEN)
+            self.assert_unauthorized(self.sign_out(bad, {}), INVALID_TOKEN)
+
+    def test_signout__with_the_refresh_token_needs_no_access_token(self):
+        for token in (None, self.expired(), "nonsense"):
+            mine, elsewhere = self.session(), self.session()
+            for _ in range(2):
+                answer = self.sign_out(token, {"refreshToken": mine["refreshToken"]})
+                self.assertEqual((answer.status, answer.body), (204, b""))
+            self.assert_problem(self.refresh(mine["refreshToken"]), 401)
+            self.refreshed(elsewhere["refreshToken"])
+
+    def test_signout__with_any_refresh_token_of_the_session_ends_it(self):
+        spent = self.session()["refreshToken"]
+        live = self.refreshed(spent)["refreshToken"]
+        self.assertEqual(self.sign_out(None, {"refreshToken": spent}).status, 204)
+        self.assert_problem(self.refresh(live), 401)
+        expired = self.session()
+        sid = claims_of(expired["accessToken"])["sid"]
+        self.database(f"UPDATE refresh_token SET expires_at = now() WHERE session_id = '{sid}'")
+        self.assertEqual(self.sign_out(None, {"refreshToken": expired["refreshToken"]}).status, 204)
+        self.assertEqual(self.rows("session", f"id = '{sid}'"), 0)
+
+    def test_signout__tells_nobody_which_refresh_tokens_there_are(self):
+        known = self.sign_out(None, {"refreshToken": self.session()["refreshToken"]})
+        for token in ("", "x", "' OR 1=1 --", "\\x00", "ü" * 40, "0" * 90000):
+            unknown = self.sign_out(None, {"refreshToken": token})
+            self.assertEqual((unknown.status, unknown.body), (known.status, known.body), token[:40])
+        self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 1)  # that of register()
+
+    def test_signout__with_both_tokens_ends_both_sessions(self):
+        mine, other, third = self.session(), self.session(), self.session()
+        answer = self.sign_out(mine["accessToken"], {"refreshToken": other["refreshToken"]})
+        self.assertEqual(answer.status, 204)
+        for ended in (mine, other):
+            self.assert_problem(self.refresh(ended["refreshToken"]), 401)
+        self.refreshed(third["refreshToken"])
+
+    def test_signout__refuses_a_body_that_breaks_the_rules(self):
+        mine = self.session()
+        for token in (None, mine["accessToken"]):
+            for value in (7, [mine["refreshToken"]], {"a": 1}, True):
+                self.assert_problem(self.sign_out(token, {"refreshToken": value}), 400, "refreshToken")
+            for body in (b"[]", b"nonsense", b"{", json.dumps(mine["refreshToken"]).encode()):
+                self.assert_problem(self.sign_out(token, body), 400)
+        self.refreshed(mine["refreshToken"])
+
+
+class Challenge(WithUser):
+    """What a 401 says of the access token (RFC 6750, 3)."""
+
+    def challenge(self, value=None, path="/v1/users/profile", method="GET", body=None):
+        headers = [("Authorization", value)] if value is not None else []
+        answer = self.user.request(method, path, body, headers=headers, token=None)
+        self.assert_problem(answer, 401)
+        return answer.header("WWW-Authenticate")
+
+    def test_challenge__of_a_missing_token_names_no_error(self):
+        for value in (None, "Basic dXNlcjpwYXNz", "Digest username=x", self.user.token, "Bearer", "Bearer ", "Bearerx y"):
+            self.assertEqual(self.challenge(value), "Bearer", value)
+
+    def test_challenge__of_a_token_that_is_no_good_says_so(self):
+        expired = support.sign(support.claims_for(self.id, exp=int(time.time()) - 1))
+        forged = support.sign(support.claims_for(self.id), "a third secret, of the same sort of length")
+        nobody = support.sign(support.claims_for(uuid.uuid4()))
+        for token in (expired, forged, nobody, "x", self.user.token[:-2], self.user.token + "x", "a" * 5000):
+            for path, method, body in (("/v1/users/profile", "GET", None), ("/v1/auth/signout", "POST", None),
+                                       ("/v1/users/password", "POST", {"currentPassword": "x" * 8, "newPassword": "y" * 8})):
+                self.assertEqual(self.challenge("Bearer " + token, path, method, body), INVALID_TOKEN, (path, token[:40]))
+        self.assertEqual(self.challenge("bearer " + expired), INVALID_TOKEN)
+
+    def test_challenge__of_what_stands_in_a_body_speaks_of_no_access_token(self):
+        refresh = {"refreshToken": "unknown"}
+        credentials = {"username": self.user.user["username"], "password": "wrong horse battery"}
+        for value in (None, "Bearer nonsense"):
+            self.assertEqual(self.challenge(value, "/v1/auth/refresh", "POST", refresh), "Bearer")
+            self.assertEqual(self.challenge(value, "/v1/auth/signin", "POST", credentials), "Bearer")
+
+    def test_challenge__is_shown_to_scripts_of_other_origins(self):
+        answer = self.user.get("/v1/users/profile", headers=[("Origin", "https://example.org")], token=None)
+        self.assertIn("www-authenticate", answer.header("Access-Control-Expose-Headers").split(", "))
 
 
 class Password(WithUser):

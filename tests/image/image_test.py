@@ -348,13 +348,13 @@ class VerifiedTls(Running):
         self.assertEqual(counts[0], counts[1])
 
     def test_other_name__is_refused(self):
-        self.refused('server certificate for \\"database\\" does not match host name \\"elsewhere\\"', host="elsewhere")
+        self.refused("not for elsewhere", host="elsewhere")
 
     def test_other_authority__is_refused(self):
-        self.refused("certificate verify failed", root="/tmp/other.pem")
+        self.refused("is not trusted", root="/tmp/other.pem")
 
     def test_no_file_named__the_systems_authorities_are_asked(self):
-        self.refused("certificate verify failed", root="")
+        self.refused("is not trusted", root="")
 
 
 class UnderLoad(Running):

@@ -60,7 +60,7 @@ static void test_batch__what_became_late_behind_another_group_is_not_sent(void *
     driver_await(self->driver, send_create(self->driver, id[0], self->user, "as it was", "LOW"));
     pid = backend_pid(self->database->db, writer->name, false);
     plug = plug_writer(self->driver, self->database);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user1' FOR UPDATE");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM account JOIN app_user USING (id) WHERE username = 'user1' FOR UPDATE OF account");
     deadline_ms = mr_wall_ms(&mr_system_clock) + 1000;
     first = send_create(self->driver, id[1], self->user, "waits", "LOW");
     late = send_update(self, id[0], "too late", deadline_ms);
@@ -141,7 +141,7 @@ static void test_batch__expected_outcomes_stand_beside_successes(void **state)
     assert_string_equal(reply_text(driver_await(self->driver, sent[0]), "taskPriority", "label"), "High");
     assert_int_equal(driver_await(self->driver, sent[1])->status, MR_INVALID);
     assert_string_equal(driver_await(self->driver, sent[1])->field, "taskPriorityCode");
-    assert_int_equal(driver_await(self->driver, sent[2])->status, MR_UNAUTHORIZED);
+    assert_int_equal(driver_await(self->driver, sent[2])->status, MR_INVALID_TOKEN);
     assert_string_equal(reply_text(driver_await(self->driver, sent[3]), NULL, "summary"), "good too");
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM task"), 3); /* the plug's, too */
 }

@@ -187,6 +187,38 @@ static void test_connection__actors_start_without_a_database(void **state)
     eventually(driver_actor(self->driver, MR_OP_task_get)->stats.connected);
 }
 
+static const char *trouble(const struct mr_actor *actor)
+{
+    const char *text = atomic_load(&actor->stats.trouble);
+
+    return text != NULL ? text : "none";
+}
+
+/* What readiness may tell: why an actor has no connection, and nothing once it has one. */
+static void test_connection__an_actor_says_why_it_has_none(void **state)
+{
+    struct fixture *self = *state;
+    struct mr_config config = self->database->config;
+    struct mr_actor *reader;
+
+    driver_destroy(&self->driver);
+    sql_exec(self->database->db, "ALTER TABLE task RENAME TO task_elsewhere");
+    self->driver = driver_with_data(&config);
+    reader = driver_actor(self->driver, MR_OP_task_get);
+    eventually(strstr(trouble(reader), "migrations") != NULL);
+    assert_false(reader->stats.connected);
+    sql_exec(self->database->db, "ALTER TABLE task_elsewhere RENAME TO task");
+    eventually(reader->stats.connected && strcmp(trouble(reader), "none") == 0);
+    driver_destroy(&self->driver);
+    config.db_database = "nowhere";
+    self->driver = driver_with_data(&config);
+    assert_string_equal(trouble(driver_actor(self->driver, MR_OP_task_get)), "There is no such database.");
+    driver_destroy(&self->driver);
+    config.db_host = "/nonexistent";
+    self->driver = driver_with_data(&config);
+    assert_string_equal(trouble(driver_actor(self->driver, MR_OP_task_get)), "The database cannot be reached.");
+}
+
 static void test_connection__a_lost_idle_connection_is_noticed_without_work(void **state)
 {
     struct fixture *self = *state;
@@ -232,6 +264,7 @@ int main(void)
         TEST(test_connection__a_refresh_token_is_not_stored_twice),
         TEST(test_connection__while_the_database_is_away_everybody_is_told_at_once),
         TEST(test_connection__actors_start_without_a_database),
+        TEST(test_connection__an_actor_says_why_it_has_none),
         TEST(test_connection__a_lost_idle_connection_is_noticed_without_work),
         TEST(test_connection__a_hung_server_costs_no_more_than_the_deadline),
     };

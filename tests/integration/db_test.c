@@ -345,6 +345,157 @@ static void test_db__a_success_resets_the_pause(void **state)
     mr_db_destroy(&db);
 }
 
+/* What role, database or server say about a session is not what our SQL gets to see. */
+static void test_db__a_session_is_set_to_what_the_sql_depends_on(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *foreign;
+        const char *ours;
+    } settings[] = {
+        {"DateStyle", "SQL, DMY", "ISO, YMD"},
+        {"IntervalStyle", "sql_standard", "postgres"},
+        {"TimeZone", "Asia/Kolkata", "UTC"},
+        {"search_path", "nowhere", "public"},
+        {"bytea_output", "escape", "hex"},
+        {"extra_float_digits", "-5", "1"},
+        {"default_transaction_isolation", "serializable", "read committed"},
+        {"statement_timeout", "1ms", "10s"},
+        {"lock_timeout", "1ms", "3s"},
+        {"idle_in_transaction_session_timeout", "0", "1min"},
+        {"plan_cache_mode", "force_custom_plan", "force_generic_plan"},
+        {"enable_seqscan", "on", "off"},
+        {"enable_indexscan", "off", "on"},
+        {"standard_conforming_strings", "off", "on"},
+        {"array_nulls", "off", "on"},
+        {"client_min_messages", "debug1", "warning"},
+        {"gin_fuzzy_search_limit", "1", "0"},
+        {"idle_session_timeout", "5s", "0"},
+        {"client_encoding", "LATIN1", "UTF8"},
+    };
+    static const struct mr_statement *const statements[] = {&sleeper, NULL};
+    mr_db *db;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        sql_exec(database->db, "ALTER DATABASE %s SET %s TO %s%s%s", database->name, settings[i].name,
+                 settings[i].name[0] == 'D' ? "" : "'", settings[i].foreign, settings[i].name[0] == 'D' ? "" : "'");
+    db = make_db(&database->config, &mr_system_clock, statements);
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        assert_string_equal(sql_text(db, "SHOW %s", settings[i].name), settings[i].ours);
+    mr_db_destroy(&db);
+}
+
+/* What no ordinary role may set is looked at: writes without their triggers would be wrong, and nobody would know. */
+static void test_db__a_session_without_triggers_is_refused(void **state)
+{
+    mr_db *db = make_db(&database->config, &mr_system_clock, NULL);
+
+    (void)state;
+    sql_exec(database->db, "ALTER DATABASE %s SET session_replication_role TO replica", database->name);
+    assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE);
+    assert_non_null(strstr(mr_db_last_error(db)->message, "session_replication_role"));
+    sql_exec(database->db, "ALTER DATABASE %s RESET session_replication_role", database->name);
+    assert_int_equal(mr_db_reconnect(db), MR_OK);
+    mr_db_destroy(&db);
+}
+
+/* A migration went by, a pooler gave us another session: the statement is run again on a connection that is set up anew. */
+static void test_db__a_session_that_is_not_what_it_was_is_dropped(void **state)
+{
+    static const struct mr_statement reader = {"reader", "SELECT k.i, s.summary FROM unnest($1::bigint[]) AS k (i) LEFT JOIN stale s ON s.id = k.i"};
+    static const struct mr_statement *const statements[] = {&reader, NULL};
+    static const char *const harm[] = {"ALTER TABLE stale ALTER COLUMN summary TYPE varchar(99)", "DEALLOCATE ALL"};
+    static const char *const signs[] = {"0A000", "26000"};
+    struct mr_params params = {0};
+    mr_rows *rows = NULL;
+    mr_db *db;
+
+    (void)state;
+    sql_exec(database->db, "CREATE TABLE stale (id bigint, summary text)");
+    db = make_db(&database->config, &mr_system_clock, statements);
+    mr_params_begin(&params, 1);
+    mr_params_int(&params, 0, 1);
+    assert_int_equal(mr_params_end(&params), MR_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mr_db_connect(db), MR_OK);
+        assert_int_equal(mr_db_run(db, "reader", &params, in_ms(5000), &rows), MR_OK);
+        mr_rows_free(&rows);
+        sql_exec(db, "%s", harm[i]);
+        assert_int_equal(mr_db_run(db, "reader", &params, in_ms(5000), &rows), MR_UNAVAILABLE);
+        assert_string_equal(mr_db_last_error(db)->sqlstate, signs[i]);
+        assert_true(mr_db_last_error(db)->lost && mr_db_last_error(db)->undone);
+        assert_false(mr_db_is_up(db));
+        assert_int_equal(mr_db_reconnect(db), MR_OK);
+        assert_int_equal(mr_db_run(db, "reader", &params, in_ms(5000), &rows), MR_OK);
+        mr_rows_free(&rows);
+    }
+    mr_params_fini(&params);
+    mr_db_destroy(&db);
+}
+
+static void make_read_only(bool yes)
+{
+    sql_exec(database->db, "ALTER DATABASE %s SET default_transaction_read_only TO %s", database->name, yes ? "on" : "off");
+}
+
+/* A new connection is one that can write, or none; a connection that only reads takes any server. */
+static void test_db__a_server_that_takes_no_writes_is_not_connected_to(void **state)
+{
+    struct mr_db_options reader = {
+        .config = &database->config, .clock = &mr_system_clock, .host = database->config.db_host, .application_name = "reader", .standby = true};
+    mr_db *db = make_db(&database->config, &mr_system_clock, NULL);
+    mr_db *other = NULL;
+
+    (void)state;
+    assert_int_equal(mr_db_new(&other, &reader, NULL), MR_OK);
+    make_read_only(true);
+    assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE);
+    assert_string_equal(mr_db_last_error(db)->sqlstate, "25006");
+    assert_non_null(strstr(mr_db_last_error(db)->message, "standby"));
+    assert_false(mr_db_is_up(db));
+    assert_int_equal(mr_db_connect(other), MR_OK);
+    make_read_only(false);
+    assert_int_equal(mr_db_reconnect(db), MR_OK);
+    mr_db_destroy(&db);
+    mr_db_destroy(&other);
+}
+
+/* One sign of a demotion recycles every connection to the primary, and none to the replica. */
+static void test_db__one_demotion_is_enough_for_all(void **state)
+{
+    struct mr_db_options reader = {
+        .config = &database->config, .clock = &mr_system_clock, .host = database->config.db_host, .application_name = "reader", .standby = true};
+    mr_db *db[3] = {NULL};
+    mr_db *other = NULL;
+
+    (void)state;
+    assert_int_equal(mr_db_new(&other, &reader, NULL), MR_OK);
+    assert_int_equal(mr_db_connect(other), MR_OK);
+    for (int i = 0; i < 3; i++) {
+        db[i] = make_db(&database->config, &mr_system_clock, NULL);
+        assert_int_equal(mr_db_connect(db[i]), MR_OK);
+    }
+    sql_exec(db[1], "SET default_transaction_read_only TO on");
+    assert_int_equal(mr_db_exec(db[1], "CREATE TABLE nothing ()", in_ms(5000), NULL), MR_UNAVAILABLE);
+    assert_false(mr_db_is_up(db[1]));
+    make_read_only(true);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(mr_db_connect(db[i]), MR_UNAVAILABLE);
+        assert_false(mr_db_is_up(db[i]));
+    }
+    assert_int_equal(mr_db_connect(other), MR_OK);
+    assert_int_equal(sql_number(other, "SELECT 42"), 42);
+    make_read_only(false);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(mr_db_reconnect(db[i]), MR_OK);
+        assert_int_equal(mr_db_connect(db[i]), MR_OK);
+        mr_db_destroy(&db[i]);
+    }
+    mr_db_destroy(&other);
+}
+
 static void test_db__notices_of_its_channel(void **state)
 {
     struct mr_db_options options = {.config = &database->config, .clock = &mr_system_clock, .host = database->config.db_host,
@@ -410,6 +561,11 @@ int main(void)
         TEST(test_db__a_silent_host_costs_no_more_than_the_connect_timeout),
         TEST(test_db__attempts_are_spaced_by_growing_pauses),
         TEST(test_db__a_success_resets_the_pause),
+        TEST(test_db__a_session_is_set_to_what_the_sql_depends_on),
+        TEST(test_db__a_session_without_triggers_is_refused),
+        TEST(test_db__a_session_that_is_not_what_it_was_is_dropped),
+        TEST(test_db__a_server_that_takes_no_writes_is_not_connected_to),
+        TEST(test_db__one_demotion_is_enough_for_all),
         TEST(test_db__notices_of_its_channel),
         TEST(test_db__types_it_does_not_know_are_an_error_not_a_crash),
     };

@@ -5,9 +5,13 @@
 
 #include "actors/auth.h"
 #include "actors/data_writer.h"
+#include "actors/grant.h"
 #include "actors/password.h"
+#include "proto/uuid.h"
 #include "tests/support/driver.h"
 #include "tests/support/test.h"
+
+#define PREVIOUS_SECRET "the secret of the tests before this one, as long"
 
 enum { PLUG = 900 };
 
@@ -17,11 +21,13 @@ struct fixture {
     mr_db *holder; /* of the plug's lock */
 };
 
-static int setup(void **state)
+static int setup_with(void **state, int64_t grace_ms)
 {
     struct fixture *self = calloc(1, sizeof *self);
 
     self->database = database_new();
+    self->database->config.refresh_grace = grace_ms;
+    self->database->config.jwt_secret_previous = PREVIOUS_SECRET;
     self->driver = driver_new(&self->database->config, &mr_system_clock);
     driver_start(self->driver, &mr_auth_spec, MR_LANE_QUICK, 0);
     driver_start(self->driver, &mr_auth_spec, MR_LANE_SLOW, 0);
@@ -29,6 +35,17 @@ static int setup(void **state)
     self->holder = database_connect(self->database);
     *state = self;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, 10000);
+}
+
+/* JWT_REFRESH_GRACE=0s: every second use is a reuse. */
+static int setup_strict(void **state)
+{
+    return setup_with(state, 0);
 }
 
 static int teardown(void **state)
@@ -157,7 +174,7 @@ static void test_session__a_reused_token_harms_no_other_session(void **state)
 }
 
 /* As if one after the other: what came before the reuse has won, and has won nothing. */
-static void test_session__a_token_twice_in_a_batch_wins_once_and_ends_the_session(void **state)
+static void test_session__a_token_twice_in_a_batch_ends_the_session_without_a_grace(void **state)
 {
     struct fixture *self = *state;
     const struct reply *first;
@@ -183,7 +200,7 @@ static void test_session__a_token_twice_in_a_batch_wins_once_and_ends_the_sessio
 }
 
 /* Another process spends the token while the statement waits for the session: its snapshot still shows the token live. */
-static void test_session__a_token_spent_this_moment_is_reused(void **state)
+static void test_session__a_token_spent_this_moment_is_reused_without_a_grace(void **state)
 {
     struct fixture *self = *state;
     unsigned sent;
@@ -244,10 +261,10 @@ static void test_session__a_refresh_survives_a_lost_connection(void **state)
 
 static void run_rotation(mr_db *db, const char *old_token, const char *id, const char *new_hash, int64_t expected)
 {
-    assert_int_equal(sql_number(db,
-                                "EXECUTE rotate(ARRAY[encode(sha256('%s'), 'hex')], '{%s}', '{%s}', ARRAY[now() + interval '1 h'])",
-                                old_token, id, new_hash),
-                     expected);
+    assert_int_equal(
+        sql_number(db, "EXECUTE rotate(ARRAY[encode(sha256('%s'), 'hex')], '{%s}', '{%s}', ARRAY[now() + interval '1 h'], '{0}')",
+                   old_token, id, new_hash),
+        expected);
 }
 
 /* Cut off when it was done and before anybody knew: the same statement finds its own work, and no reuse. */
@@ -267,6 +284,183 @@ static void test_session__a_rotation_that_is_repeated_is_no_reuse(void **state)
     run_rotation(db, "token-1-1", other, "00ee", 0);
     assert_false(has_session(self, 1));
     sql_exec(db, "DEALLOCATE rotate");
+}
+
+/* ---- The grace ---- */
+
+/* Sends a refresh and returns the refresh token that came back, which has to be one. */
+static const char *heir_of(struct fixture *self, const char *token)
+{
+    const struct reply *reply = driver_await(self->driver, send_refresh(self, token));
+
+    assert_int_equal(reply->kind, MR_REPLY);
+    return reply_text(reply, NULL, "refreshToken");
+}
+
+/* Puts back by `seconds` when tokens were spent. */
+static void age_tokens(struct fixture *self, unsigned seconds)
+{
+    sql_exec(self->database->db, "UPDATE refresh_token SET created_at = created_at - interval '%u s'", seconds);
+}
+
+static int64_t count_live(struct fixture *self)
+{
+    return sql_number(self->database->db, "SELECT count(*) FROM refresh_token WHERE next_id IS NULL");
+}
+
+static void test_session__a_spent_token_gets_the_same_heir_within_the_grace(void **state)
+{
+    struct fixture *self = *state;
+    const char *heir;
+
+    add_session(self, 1, 1, 1);
+    heir = heir_of(self, "token-1-1");
+    for (unsigned age = 0; age < 3; age++) {
+        assert_string_equal(heir_of(self, "token-1-1"), heir);
+        age_tokens(self, 3);
+    }
+    assert_int_equal(count_live(self), 1);
+    assert_string_equal(heir_of(self, heir), heir_of(self, heir)); /* the heir has a grace of its own */
+    assert_int_equal(count_live(self), 1);
+    assert_true(has_session(self, 1));
+}
+
+static void test_session__a_spent_token_ends_the_session_after_the_grace(void **state)
+{
+    struct fixture *self = *state;
+    const char *heir;
+
+    add_session(self, 1, 1, 1);
+    heir = heir_of(self, "token-1-1");
+    age_tokens(self, 11);
+    assert_int_equal(status_of(self, send_refresh(self, "token-1-1")), MR_BAD_REFRESH_TOKEN);
+    assert_false(has_session(self, 1));
+    assert_int_equal(status_of(self, send_refresh(self, heir)), MR_BAD_REFRESH_TOKEN);
+}
+
+/* Whoever has a token has seen the one before it arrive. A thief could hide behind two quick refreshes otherwise. */
+static void test_session__a_grace_ends_when_the_heir_is_spent(void **state)
+{
+    struct fixture *self = *state;
+    const char *live;
+
+    add_session(self, 1, 1, 1);
+    live = heir_of(self, heir_of(self, "token-1-1"));
+    assert_int_equal(status_of(self, send_refresh(self, "token-1-1")), MR_BAD_REFRESH_TOKEN);
+    assert_false(has_session(self, 1));
+    assert_int_equal(status_of(self, send_refresh(self, live)), MR_BAD_REFRESH_TOKEN);
+}
+
+/* The heir's transaction began after ours, and committed before our statement took its snapshot. */
+static void test_session__an_heir_of_the_future_is_no_grace_where_there_is_none(void **state)
+{
+    struct fixture *self = *state;
+
+    add_session(self, 1, 1, 1);
+    heir_of(self, "token-1-1");
+    sql_exec(self->database->db, "UPDATE refresh_token SET created_at = now() + interval '1 min'");
+    assert_int_equal(status_of(self, send_refresh(self, "token-1-1")), MR_BAD_REFRESH_TOKEN);
+    assert_false(has_session(self, 1));
+}
+
+static void test_session__a_token_that_comes_many_times_in_a_batch_has_one_heir(void **state)
+{
+    enum { TIMES = 20 };
+    struct fixture *self = *state;
+    unsigned sent[TIMES];
+    const char *heir;
+
+    add_session(self, 1, 1, 1);
+    plug(self);
+    for (unsigned i = 0; i < TIMES; i++)
+        sent[i] = send_refresh_of(self, 1, 1);
+    unplug(self, MR_OP_refresh);
+    heir = reply_text(&self->driver->replies[sent[0]], NULL, "refreshToken");
+    for (unsigned i = 0; i < TIMES; i++) {
+        assert_int_equal(self->driver->replies[sent[i]].kind, MR_REPLY);
+        assert_string_equal(reply_text(&self->driver->replies[sent[i]], NULL, "refreshToken"), heir);
+    }
+    assert_int_equal(count_live(self), 2); /* and that of the plug */
+    assert_int_equal(status_of(self, send_refresh(self, heir)), MR_OK);
+}
+
+/* As the process that `config` describes spends token-1-1 at this moment: in a transaction that `holder` leaves open. */
+static struct mr_attempt spend(struct fixture *self, const struct mr_config *config)
+{
+    struct mr_attempt heir = {.message = NULL};
+    char id[MR_UUID_TEXT];
+
+    mr_grant_inherit(&heir, MR_SLICE("token-1-1"), config, 1000);
+    mr_uuid_format(id, heir.token_id);
+    sql_exec(self->holder,
+             "BEGIN; SELECT 1 FROM session FOR UPDATE; UPDATE refresh_token SET next_id = '%.*s';"
+             "INSERT INTO refresh_token (id, session_id, token_hash, expires_at)"
+             " SELECT next_id, session_id, decode('%s', 'hex'), now() + interval '1 h' FROM refresh_token",
+             MR_UUID_TEXT, id, heir.refresh_hash);
+    return heir;
+}
+
+/* Its snapshot shows the token live and no heir; a second look shows both. */
+static void test_session__a_token_spent_this_moment_by_another_process_gets_its_heir(void **state)
+{
+    struct fixture *self = *state;
+    struct mr_attempt heir;
+    unsigned sent;
+
+    add_session(self, 1, 1, 1);
+    heir = spend(self, &self->database->config);
+    sent = send_refresh_of(self, 1, 1);
+    eventually(backend_pid(self->database->db, "auth/0", true) != 0);
+    sql_exec(self->holder, "COMMIT");
+    assert_int_equal(status_of(self, sent), MR_OK);
+    assert_string_equal(reply_text(driver_await(self->driver, sent), NULL, "refreshToken"), heir.refresh_token);
+    assert_int_equal(count_live(self), 1);
+    assert_int_equal(status_of(self, send_refresh(self, heir.refresh_token)), MR_OK);
+}
+
+static void test_session__an_heir_outlives_a_rotation_of_the_secret(void **state)
+{
+    struct fixture *self = *state;
+    struct mr_config before = self->database->config;
+    struct mr_attempt heir;
+
+    add_session(self, 1, 1, 1);
+    before.jwt_secret = PREVIOUS_SECRET;
+    heir = spend(self, &before);
+    sql_exec(self->holder, "COMMIT");
+    assert_string_equal(heir_of(self, "token-1-1"), heir.refresh_token);
+    assert_int_equal(status_of(self, send_refresh(self, heir.refresh_token)), MR_OK);
+}
+
+/* Of a process with a newer secret, or of a release whose tokens are random: no answer, and no harm within the grace. */
+static void test_session__an_heir_that_cannot_be_made_again_is_none(void **state)
+{
+    struct fixture *self = *state;
+    struct mr_config other = self->database->config;
+    struct mr_attempt heir;
+
+    add_session(self, 1, 1, 1);
+    other.jwt_secret = "a secret that nobody here knows, long enough";
+    heir = spend(self, &other);
+    sql_exec(self->holder, "COMMIT");
+    assert_int_equal(status_of(self, send_refresh_of(self, 1, 1)), MR_BAD_REFRESH_TOKEN);
+    assert_true(has_session(self, 1));
+    assert_int_equal(status_of(self, send_refresh(self, heir.refresh_token)), MR_OK);
+}
+
+static void test_session__a_grace_opens_no_session_that_is_over(void **state)
+{
+    struct fixture *self = *state;
+
+    add_session(self, 1, 1, 1);
+    add_session(self, 2, 2, 1);
+    heir_of(self, "token-1-1");
+    heir_of(self, "token-2-1");
+    sql_exec(self->database->db, "UPDATE app_user SET password_version = password_version + 1 WHERE username = 'user1';"
+                                 "UPDATE refresh_token SET expires_at = now()"
+                                 " WHERE next_id IS NULL AND session_id = lpad('2', 32, '0')::uuid");
+    assert_int_equal(status_of(self, send_refresh_of(self, 1, 1)), MR_BAD_REFRESH_TOKEN);
+    assert_int_equal(status_of(self, send_refresh_of(self, 2, 1)), MR_BAD_REFRESH_TOKEN);
 }
 
 /* ---- Passwords ---- */
@@ -373,52 +567,69 @@ static void test_session__passwords_change_in_a_batch_each_once(void **state)
     assert_int_equal(status_of(self, send_sign_in(self, "user2", "new horse 3")), MR_BAD_CREDENTIALS);
 }
 
-static unsigned send_sign_out(struct fixture *self, unsigned user, unsigned session)
+/* As user `user` in session `session` (0: in none), or as nobody (user 0); with a refresh token unless that is NULL. */
+static unsigned send_sign_out(struct fixture *self, unsigned user, unsigned session, const char *token)
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
     uint8_t id[16];
 
     make_id(id, 1, user);
-    set_id(&values[mr_field_index(MR_OP_sign_out, "userId")], id);
+    if (user != 0)
+        set_id(&values[mr_field_index(MR_OP_sign_out, "userId")], id);
     if (session != 0)
         set_id(&values[mr_field_index(MR_OP_sign_out, "sessionId")], (uint8_t[16]){[15] = (uint8_t)session});
-    return driver_send(self->driver, MR_OP_sign_out, values, id);
+    if (token != NULL)
+        set_text(&values[mr_field_index(MR_OP_sign_out, "refreshToken")], token);
+    return driver_send(self->driver, MR_OP_sign_out, values, user != 0 ? id : NULL);
 }
 
 static void test_session__signout_in_a_batch_ends_what_each_means(void **state)
 {
     struct fixture *self = *state;
-    struct plug plug;
-    unsigned sent[4];
+    unsigned sent[9];
 
-    for (unsigned number = 1; number <= 6; number++)
+    for (unsigned number = 1; number <= 12; number++)
         add_session(self, number, (number + 1) / 2, 2); /* 1 and 2 are of user1, ... */
-    plug = plug_writer(self->driver, self->database);
-    sent[0] = send_sign_out(self, 1, 2);
-    sent[1] = send_sign_out(self, 2, 0);
-    sent[2] = send_sign_out(self, 3, 1); /* not theirs */
-    sent[3] = send_sign_out(self, 77, 0);
-    plug_pull(&plug);
-    for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(status_of(self, sent[i]), MR_OK);
-    assert_int_equal(status_of(self, sent[3]), MR_UNAUTHORIZED);
-    for (unsigned number = 1; number <= 6; number++)
-        assert_int_equal(has_session(self, number), number == 1 || number >= 5);
+    plug(self);
+    sent[0] = send_sign_out(self, 1, 2, NULL);
+    sent[1] = send_sign_out(self, 2, 0, NULL);
+    sent[2] = send_sign_out(self, 3, 1, NULL);        /* not theirs */
+    sent[3] = send_sign_out(self, 77, 0, NULL);       /* there is no such user */
+    sent[4] = send_sign_out(self, 0, 0, "token-7-2"); /* live */
+    sent[5] = send_sign_out(self, 0, 0, "token-8-1"); /* spent */
+    sent[6] = send_sign_out(self, 0, 0, "token-8-9"); /* unknown */
+    sent[7] = send_sign_out(self, 5, 9, "token-11-2");
+    sent[8] = send_sign_out(self, 77, 0, "token-12-2");
+    unplug(self, MR_OP_sign_out);
+    for (unsigned i = 0; i < 9; i++)
+        assert_int_equal(status_of(self, sent[i]), i == 3 ? MR_INVALID_TOKEN : MR_OK);
+    for (unsigned number = 1; number <= 12; number++)
+        assert_int_equal(has_session(self, number), number == 1 || number == 5 || number == 6 || number == 10);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STRICT(name) cmocka_unit_test_setup_teardown(name, setup_strict, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_session__many_users_refresh_in_one_batch),
         TEST(test_session__a_reused_token_harms_no_other_session),
-        TEST(test_session__a_token_twice_in_a_batch_wins_once_and_ends_the_session),
-        TEST(test_session__a_token_spent_this_moment_is_reused),
+        STRICT(test_session__a_token_twice_in_a_batch_ends_the_session_without_a_grace),
+        STRICT(test_session__a_token_spent_this_moment_is_reused_without_a_grace),
         TEST(test_session__one_that_ends_this_moment_gives_nothing),
         TEST(test_session__of_an_older_password_is_over),
         TEST(test_session__a_refresh_survives_a_lost_connection),
         TEST(test_session__a_rotation_that_is_repeated_is_no_reuse),
+        TEST(test_session__a_spent_token_gets_the_same_heir_within_the_grace),
+        TEST(test_session__a_spent_token_ends_the_session_after_the_grace),
+        TEST(test_session__a_grace_ends_when_the_heir_is_spent),
+        STRICT(test_session__an_heir_of_the_future_is_no_grace_where_there_is_none),
+        TEST(test_session__a_token_that_comes_many_times_in_a_batch_has_one_heir),
+        TEST(test_session__a_token_spent_this_moment_by_another_process_gets_its_heir),
+        TEST(test_session__an_heir_outlives_a_rotation_of_the_secret),
+        TEST(test_session__an_heir_that_cannot_be_made_again_is_none),
+        TEST(test_session__a_grace_opens_no_session_that_is_over),
         TEST(test_session__signin_makes_an_outdated_hash_anew),
         TEST(test_session__a_better_hash_does_not_undo_a_change),
         TEST(test_session__passwords_change_in_a_batch_each_once),

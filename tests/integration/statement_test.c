@@ -224,6 +224,69 @@ static void test_statement__the_job_removal_deletes_from_every_table_of_an_accou
     database_destroy(&database);
 }
 
+/* Runs a statement of a job, two rows a chunk, from cursor to cursor; returns how many rows it handled in all. */
+static int64_t run_chunks(mr_db *db, const char *statement)
+{
+    char cursor[128] = "NULL";
+    int64_t handled = 0;
+
+    for (int chunk = 0; chunk < 20; chunk++) {
+        mr_rows *rows = NULL;
+        struct mr_slice value = {"", 0};
+        char *sql = NULL;
+
+        if (asprintf(&sql, "EXECUTE \"%s\"('{2}', ARRAY[%s]::text[], '{NULL}', ARRAY['%s'], '{NULL}')", statement, cursor,
+                     "{\"CLEANUP_SCOPE\": \"completed\", \"CLEANUP_COMPLETED_AFTER\": 0}") < 0)
+            fail();
+        if (mr_db_exec(db, sql, mr_mono_ms(&mr_system_clock) + WAIT_MS, &rows) != MR_OK)
+            fail_test("%s: %s", sql, mr_db_last_error(db)->message);
+        free(sql);
+        mr_rows_get(rows, 0, 0, &value);
+        handled += strtoll(value.data, NULL, 10);
+        if (mr_rows_get(rows, 0, 1, &value))
+            snprintf(cursor, sizeof cursor, "'%.*s'", (int)value.len, value.data);
+        mr_rows_get(rows, 0, 2, &value);
+        if (value.data[0] == 'f') {
+            mr_rows_free(&rows);
+            return handled;
+        }
+        mr_rows_free(&rows);
+    }
+    return -1;
+}
+
+/* A cursor is text that is read again: under settings that turn day and month around it has to lead to the same row. */
+static void test_statement__a_cursor_reads_the_same_under_every_setting(void **state)
+{
+    static const char *const styles[] = {"ISO, YMD", "SQL, DMY", "German", "Postgres, MDY"};
+    static const char *const zones[] = {"UTC", "Asia/Kolkata", "America/St_Johns", "Pacific/Chatham"};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct database *database = database_new();
+        mr_db *db = connect_as_actor(database);
+
+        sql_exec(database->db,
+                 "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+                 " VALUES ('00000000-0000-0000-0000-000000000001', 'u', 'u@example.org', 'F', 'L', '');"
+                 "INSERT INTO task (id, user_id, summary, priority_code, is_complete, completed_at)"
+                 " SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 't', 'LOW', true,"
+                 "        timestamptz '2020-01-31 23:59:59.999999Z' + i * interval '36 hours 1 microsecond' FROM generate_series(1, 11) i;"
+                 "UPDATE task SET completed_at = timestamptz '2020-01-31 23:59:59.999999Z' + n * interval '36 hours 1 microsecond'"
+                 "  FROM (SELECT id, row_number() OVER () AS n FROM task) t WHERE t.id = task.id;"
+                 "INSERT INTO import_part (run_id, part, bytes, created_at)"
+                 " SELECT gen_random_uuid(), 0, '', timestamptz '2020-01-31 23:59:59.999999Z' + i * interval '36 hours 1 microsecond'"
+                 "   FROM generate_series(1, 11) i");
+        sql_exec(db, "SET DateStyle TO %s; SET TimeZone TO '%s'", styles[i], zones[i]);
+        assert_int_equal(run_chunks(db, "cleanup__tasks/completed"), 11);
+        assert_int_equal(sql_number(database->db, "SELECT count(*) FROM task"), 0);
+        assert_int_equal(run_chunks(db, "cleanup__importParts"), 11);
+        assert_int_equal(sql_number(database->db, "SELECT count(*) FROM import_part"), 0);
+        mr_db_destroy(&db);
+        database_destroy(&database);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_statement__actors_plan_for_large_tables),
         cmocka_unit_test(test_statement__large_tables_are_read_by_index),
         cmocka_unit_test(test_statement__the_job_removal_deletes_from_every_table_of_an_account),
+        cmocka_unit_test(test_statement__a_cursor_reads_the_same_under_every_setting),
     };
 
     return cmocka_run_group_tests(tests, database_server_start, database_server_stop);

@@ -27,7 +27,7 @@ static int setup_c(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    mr_usernames_stop(&usernames);
+    assert_true(mr_usernames_stop_by(&usernames, INT64_MAX));
     database_destroy(&database);
     return 0;
 }
@@ -78,7 +78,7 @@ static void test_usernames__of_names_that_collide_the_first_gets_it(void **state
     eventually(unfolded() == 2);
     assert_string_equal(sql_text(database->db, "SELECT username FROM app_user WHERE username_folded = 'strasse'"), "Straße");
     eventually(is_done());
-    mr_usernames_stop(&usernames);
+    assert_true(mr_usernames_stop_by(&usernames, INT64_MAX));
     start(); /* the next start of the process: they still collide, and nothing changes */
     eventually(is_done());
     assert_int_equal(unfolded(), 2);
@@ -125,7 +125,7 @@ static void test_usernames__several_processes_at_once(void **state)
     eventually(unfolded() == 1000);
     eventually(is_done());
     for (int i = 0; i < PROCESSES; i++)
-        mr_usernames_stop(&several[i]);
+        assert_true(mr_usernames_stop_by(&several[i], INT64_MAX));
     assert_int_equal(sql_number(database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NOT NULL AND username NOT LIKE 'STRASSE%%'"), 0);
 }
 
@@ -149,7 +149,7 @@ static void test_usernames__stopping_does_not_wait_for_the_end(void **state)
                            " SELECT gen_random_uuid(), 'user' || i, 'x@example.org', 'F', 'L', '' FROM generate_series(1, 20000) i");
     start();
     eventually(unfolded() < 20000);
-    mr_usernames_stop(&usernames);
+    assert_true(mr_usernames_stop_by(&usernames, INT64_MAX));
     assert_in_range(unfolded(), 1, 19999);
 }
 
@@ -166,7 +166,7 @@ static void with_a_collision(void)
     start();
     eventually(unfolded() == 30);
     eventually(is_done());
-    mr_usernames_stop(&usernames);
+    assert_true(mr_usernames_stop_by(&usernames, INT64_MAX));
 }
 
 static unsigned count(const struct mr_buf *text, const char *what)

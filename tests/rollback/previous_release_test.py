@@ -110,7 +110,8 @@ class OnADatabaseOfThisRelease(unittest.TestCase):
         self.assertEqual(api.get(f"/v1/tasks/{task['id']}").json(), task)
         changed = api.request("PATCH", f"/v1/tasks/{task['id']}", {"isComplete": True}).json()
         self.assertTrue(changed["isComplete"])
-        self.assertEqual([found["id"] for found in api.get("/v1/tasks?q=release").json()], [task["id"]])
+        for words in ("release", "docs/operations.md"):
+            self.assertEqual([found["id"] for found in api.get(f"/v1/tasks?q={words}").json()], [task["id"]], words)
         return api, task
 
     def sign_in(self, process, username):
@@ -145,6 +146,8 @@ class OnADatabaseOfThisRelease(unittest.TestCase):
         present = self.start(Process, settings)
         other = self.sign_in(present, api.user["username"])
         self.assertEqual(other.get(f"/v1/tasks/{task['id']}").json()["summary"], task["summary"])
+        for words in ("operations", "docs/operations.md", "roll+operations.md"):
+            self.assertEqual(len(other.get(f"/v1/tasks?q={words}").json()), 1, words)
         self.assert_clean(present)
         self.assert_works(self.start(Previous, settings))
 

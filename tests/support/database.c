@@ -154,6 +154,7 @@ void database_config(struct mr_config *out, const char *database_name)
     assert_int_equal(status, MR_OK);
     out->db_host = server != NULL ? mr_embedded_host(server) : "";
     out->db_database = database_name;
+    out->jwt_secret = "a secret of the tests, long enough";
 }
 
 static mr_db *connect_to(const struct mr_config *config)

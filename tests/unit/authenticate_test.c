@@ -83,7 +83,7 @@ static void test_authenticate__what_is_issued_verifies(void **state)
     assert_int_equal(principal.role, MR_ROLE_USER);
     assert_int_equal(expires_s, NOW_S + 60);
     assert_int_equal(verify(buf_slice(&token), NOW_S + 59), MR_OK);
-    assert_int_equal(verify(buf_slice(&token), NOW_S + 60), MR_UNAUTHORIZED);
+    assert_int_equal(verify(buf_slice(&token), NOW_S + 60), MR_INVALID_TOKEN);
     mr_buf_fini(&token);
 }
 
@@ -151,7 +151,7 @@ static void test_authenticate__forged_tokens_do_not(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++)
-        if (verify_forged(forged[i].header, forged[i].claims, forged[i].secret) != MR_UNAUTHORIZED)
+        if (verify_forged(forged[i].header, forged[i].claims, forged[i].secret) != MR_INVALID_TOKEN)
             fail_test("case %zu was let in: %s %s", i, forged[i].header, forged[i].claims);
 }
 
@@ -169,7 +169,7 @@ static void test_authenticate__a_token_without_a_signature_is_refused(void **sta
             append_base64(&token, CLAIMS, strlen(CLAIMS));
             if (dot)
                 mr_buf_char(&token, '.');
-            assert_int_equal(verify(buf_slice(&token), NOW_S), MR_UNAUTHORIZED);
+            assert_int_equal(verify(buf_slice(&token), NOW_S), MR_INVALID_TOKEN);
             mr_buf_fini(&token);
         }
 }
@@ -180,7 +180,7 @@ static void test_authenticate__a_token_that_is_cut_or_changed_is_refused(void **
 
     (void)state;
     for (size_t len = 0; len < token.len; len++)
-        assert_int_equal(verify((struct mr_slice){token.data, len}, NOW_S), MR_UNAUTHORIZED);
+        assert_int_equal(verify((struct mr_slice){token.data, len}, NOW_S), MR_INVALID_TOKEN);
     for (size_t i = 0; i + 1 < token.len; i++) { /* the last character carries bits that mean nothing */
         char was = token.data[i];
 
@@ -197,16 +197,16 @@ static void test_authenticate__odd_bytes_are_refused(void **state)
     struct mr_buf huge = {0};
 
     (void)state;
-    assert_int_equal(verify((struct mr_slice){"", 0}, NOW_S), MR_UNAUTHORIZED);
-    assert_int_equal(verify(MR_SLICE("..."), NOW_S), MR_UNAUTHORIZED);
-    assert_int_equal(verify(MR_SLICE("a.b.c"), NOW_S), MR_UNAUTHORIZED);
-    assert_int_equal(verify(MR_SLICE("\xff\xfe.\x01.\x02"), NOW_S), MR_UNAUTHORIZED);
-    assert_int_equal(verify(MR_SLICE("a\0b.c.d"), NOW_S), MR_UNAUTHORIZED);
+    assert_int_equal(verify((struct mr_slice){"", 0}, NOW_S), MR_INVALID_TOKEN);
+    assert_int_equal(verify(MR_SLICE("..."), NOW_S), MR_INVALID_TOKEN);
+    assert_int_equal(verify(MR_SLICE("a.b.c"), NOW_S), MR_INVALID_TOKEN);
+    assert_int_equal(verify(MR_SLICE("\xff\xfe.\x01.\x02"), NOW_S), MR_INVALID_TOKEN);
+    assert_int_equal(verify(MR_SLICE("a\0b.c.d"), NOW_S), MR_INVALID_TOKEN);
     for (unsigned i = 0; i < 2 * MR_TOKEN_MAX; i++)
         mr_buf_char(&huge, i == 100 || i == 200 ? '.' : 'A');
-    assert_int_equal(verify(buf_slice(&huge), NOW_S), MR_UNAUTHORIZED);
+    assert_int_equal(verify(buf_slice(&huge), NOW_S), MR_INVALID_TOKEN);
     huge.len = MR_TOKEN_MAX;
-    assert_int_equal(verify(buf_slice(&huge), NOW_S), MR_UNAUTHORIZED);
+    assert_int_equal(verify(buf_slice(&huge), NOW_S), MR_INVALID_TOKEN);
     mr_buf_fini(&huge);
 }
 
@@ -229,7 +229,7 @@ static void test_authenticate__takes_a_bearer_token_only(void **state)
         const char *format;
         mr_status status;
     } cases[] = {{"Bearer %.*s", MR_OK},  {"bearer %.*s", MR_OK},    {"BEARER   %.*s \t", MR_OK},      {"Basic %.*s", MR_UNAUTHORIZED},
-                 {"%.*s", MR_UNAUTHORIZED}, {"Bearer%.*s", MR_UNAUTHORIZED}, {"Bearer %.*s x", MR_UNAUTHORIZED}, {"Bearer %.0s", MR_UNAUTHORIZED}};
+                 {"%.*s", MR_UNAUTHORIZED}, {"Bearer%.*s", MR_UNAUTHORIZED}, {"Bearer %.*s x", MR_INVALID_TOKEN}, {"Bearer %.0s", MR_UNAUTHORIZED}, {"Bearer", MR_UNAUTHORIZED}, {"Bearer x", MR_INVALID_TOKEN}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -270,7 +270,7 @@ static void test_authenticate__what_is_remembered_expires_all_the_same(void **st
     for (int64_t now_s = NOW_S; now_s < NOW_S + 100; now_s += 11)
         assert_int_equal(authenticate(cache, header.data, now_s, &principal), MR_OK);
     assert_int_equal(authenticate(cache, header.data, NOW_S + 99, &principal), MR_OK);
-    assert_int_equal(authenticate(cache, header.data, NOW_S + 100, &principal), MR_UNAUTHORIZED);
+    assert_int_equal(authenticate(cache, header.data, NOW_S + 100, &principal), MR_INVALID_TOKEN);
     assert_int_equal(authenticate(cache, header.data, NOW_S + 99, &principal), MR_OK);
     mr_buf_fini(&header);
     mr_buf_fini(&token);
@@ -331,10 +331,10 @@ static void test_authenticate__the_secret_before_still_verifies(void **state)
     for (int turn = 0; turn < 2; turn++) {
         assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, PREVIOUS, NOW_S), MR_OK);
         assert_int_equal(authenticate_signed(cache, CLAIMS, SECRET, PREVIOUS, NOW_S), MR_OK);
-        assert_int_equal(authenticate_signed(cache, CLAIMS, "the one before that is known no more", PREVIOUS, NOW_S), MR_UNAUTHORIZED);
-        assert_int_equal(authenticate_signed(cache, "{}", PREVIOUS, PREVIOUS, NOW_S), MR_UNAUTHORIZED);
+        assert_int_equal(authenticate_signed(cache, CLAIMS, "the one before that is known no more", PREVIOUS, NOW_S), MR_INVALID_TOKEN);
+        assert_int_equal(authenticate_signed(cache, "{}", PREVIOUS, PREVIOUS, NOW_S), MR_INVALID_TOKEN);
     }
-    assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, PREVIOUS, NOW_S + 100), MR_UNAUTHORIZED);
+    assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, PREVIOUS, NOW_S + 100), MR_INVALID_TOKEN);
     mr_token_cache_destroy(&cache);
 }
 
@@ -343,8 +343,8 @@ static void test_authenticate__no_secret_before_is_no_empty_one(void **state)
     struct mr_token_cache *cache = mr_token_cache_new();
 
     (void)state;
-    assert_int_equal(authenticate_signed(cache, CLAIMS, "", "", NOW_S), MR_UNAUTHORIZED);
-    assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, "", NOW_S), MR_UNAUTHORIZED);
+    assert_int_equal(authenticate_signed(cache, CLAIMS, "", "", NOW_S), MR_INVALID_TOKEN);
+    assert_int_equal(authenticate_signed(cache, CLAIMS, PREVIOUS, "", NOW_S), MR_INVALID_TOKEN);
     assert_int_equal(authenticate_signed(cache, CLAIMS, SECRET, "", NOW_S), MR_OK);
     mr_token_cache_destroy(&cache);
 }

@@ -66,7 +66,7 @@ static void test_cache__is_bounded(void **state)
 
     (void)state;
     for (int i = 0; i < 2 * MR_CACHE_ENTRIES; i++) {
-        char key[8];
+        char key[16];
 
         snprintf(key, sizeof key, "K%d", i);
         keep(&cache, key, key, 1000 + i);

@@ -60,7 +60,8 @@ static void test_config__defaults_are_complete(void **state)
     assert_int_equal(config.request_timeout, 10000);
     assert_int_equal(config.mailbox_max_bytes, 16 * 1024 * 1024);
     assert_true(config.db_migrations_run);
-    assert_string_equal(config.jwt_secret, MR_EXAMPLE_JWT_SECRET);
+    assert_string_equal(config.jwt_secret, ""); /* `all` makes one */
+    assert_int_equal(config.refresh_grace, 10000);
     assert_string_equal(config.db_database, "millrace");
     mr_buf_fini(&problems);
 }
@@ -145,6 +146,53 @@ static void test_config__production_wants_a_secret_of_its_own(void **state)
         assert_int_equal(read_config(&config, MR_RUN_SCHEDULER, env, &problems), MR_OK);
         assert_int_equal(read_config(&config, MR_RUN_MIGRATE, env, &problems), MR_OK);
     }
+    mr_buf_fini(&problems);
+}
+
+/* That development is the default of NODE_ENV says nothing: an API would sign with a secret that everybody knows. */
+static void test_config__an_api_needs_a_secret_unless_development_is_said(void **state)
+{
+    static const struct {
+        const char *stage;
+        const char *secret;
+        mr_status status;
+        const char *used;
+    } cases[] = {{"", "", MR_INVALID, ""},
+                 {"test", "", MR_INVALID, ""},
+                 {"development", "", MR_OK, MR_EXAMPLE_JWT_SECRET},
+                 {"", MR_EXAMPLE_JWT_SECRET, MR_INVALID, ""},
+                 {"test", MR_EXAMPLE_JWT_SECRET, MR_INVALID, ""},
+                 {"development", MR_EXAMPLE_JWT_SECRET, MR_OK, MR_EXAMPLE_JWT_SECRET},
+                 {"", "mine", MR_OK, "mine"},
+                 {"development", "mine", MR_OK, "mine"}};
+    struct mr_buf problems = {0};
+    struct mr_config config;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const *env = ENV("NODE_ENV", cases[i].stage, "DB_HOST", "db", "JWT_SECRET", cases[i].secret);
+
+        assert_int_equal(read_config(&config, MR_RUN_API, env, &problems), cases[i].status);
+        if (cases[i].status == MR_OK)
+            assert_string_equal(config.jwt_secret, cases[i].used);
+        else
+            assert_non_null(memmem(problems.data, problems.len, "JWT_SECRET", 10));
+    }
+    mr_buf_fini(&problems);
+}
+
+/* Its own beats one that everybody knows, also in development; production leaves nothing to chance. */
+static void test_config__all_is_left_to_make_a_secret_except_in_production(void **state)
+{
+    struct mr_buf problems = {0};
+    struct mr_config config;
+
+    (void)state;
+    assert_string_equal(with("NODE_ENV", "development").jwt_secret, "");
+    assert_string_equal(with("NODE_ENV", "test").jwt_secret, "");
+    assert_string_equal(with("JWT_SECRET", "mine").jwt_secret, "mine");
+    assert_int_equal(read_config(&config, MR_RUN_ALL, ENV("NODE_ENV", "production"), &problems), MR_INVALID);
+    refused("JWT_SECRET", MR_EXAMPLE_JWT_SECRET);
     mr_buf_fini(&problems);
 }
 
@@ -396,6 +444,8 @@ int main(void)
         cmocka_unit_test(test_config__integers_booleans_and_choices),
         cmocka_unit_test(test_config__every_problem_is_told_at_once),
         cmocka_unit_test(test_config__production_wants_a_secret_of_its_own),
+        cmocka_unit_test(test_config__an_api_needs_a_secret_unless_development_is_said),
+        cmocka_unit_test(test_config__all_is_left_to_make_a_secret_except_in_production),
         cmocka_unit_test(test_config__production_wants_a_previous_secret_as_strong),
         cmocka_unit_test(test_config__a_role_ignores_what_is_not_for_it),
         cmocka_unit_test(test_config__only_all_does_without_a_database_host),

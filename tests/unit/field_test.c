@@ -123,6 +123,35 @@ static void test_field__codes_and_cursors(void **state)
     assert_refuses(&cursor, "09ag", "format");
 }
 
+static void test_field__words(void **state)
+{
+    const struct mr_field words = {.name = "q", .type = MR_TEXT, .min = 1, .max = 200, .format = MR_FORMAT_WORDS};
+    static const char *const good[] = {"a", "7", "-a", "docs/crash.log", "--- x", "\xc3\xa4", "\xd0\xb6", "\xe6\x97\xa5", "\xd9\xa3", "\xe2\x85\xa7", NULL};
+    static const char *const none[] = {"-", "---", " ", "/.:@", "\xe2\x80\x94", "\xf0\x9f\x98\x80", "\xe2\x80\x8b", "\xcc\x81", "\xc2\xa0", NULL};
+
+    (void)state;
+    for (size_t i = 0; good[i] != NULL; i++)
+        assert_takes(&words, good[i]);
+    for (size_t i = 0; none[i] != NULL; i++)
+        assert_refuses(&words, none[i], "words");
+    assert_refuses(&words, "", "length");
+}
+
+static void test_field__usernames(void **state)
+{
+    const struct mr_field name = {.name = "n", .type = MR_TEXT, .min = 3, .max = 50, .format = MR_FORMAT_USERNAME};
+    struct mr_problem problem;
+    struct mr_value value;
+
+    (void)state;
+    assert_takes(&name, "Ada Lovelace");
+    assert_refuses(&name, "ad", "length");
+    assert_refuses(&name, "a\xe2\x80\x8b" "da", "invisible");
+    assert_refuses(&name, "ada\xf3\xa0\x81\x81", "invisible");
+    assert_false(mr_field_parse(&name, MR_SLICE("ada\xf3\xa0\x81\x81"), &value, &problem));
+    assert_non_null(strstr(problem.message, "U+E0041"));
+}
+
 static void test_field__integers(void **state)
 {
     const struct mr_field bounded = {.name = "i", .type = MR_INT, .min = 1, .max = 100};
@@ -209,6 +238,8 @@ int main(void)
         cmocka_unit_test(test_field__a_zero_byte_is_no_text),
         cmocka_unit_test(test_field__addresses_for_mail),
         cmocka_unit_test(test_field__codes_and_cursors),
+        cmocka_unit_test(test_field__words),
+        cmocka_unit_test(test_field__usernames),
         cmocka_unit_test(test_field__integers),
         cmocka_unit_test(test_field__booleans_ids_and_times),
         cmocka_unit_test(test_field__a_refused_value_leaves_the_result_alone),

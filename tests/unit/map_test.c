@@ -118,17 +118,39 @@ static void test_map__access_fits_the_fields(void **state)
     (void)state;
     FOR_EACH_OP(info)
         for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
-            if (f->from == MR_TOKEN_USER || f->from == MR_TOKEN_SESSION)
-                assert_true(info->access == MR_ACCESS_USER || info->access == MR_ACCESS_ADMIN);
+            if (f->from == MR_TOKEN_USER || f->from == MR_TOKEN_ADMIN || f->from == MR_TOKEN_SESSION)
+                assert_true(info->access == MR_ACCESS_USER || info->access == MR_ACCESS_ADMIN ||
+                            (info->access == MR_ACCESS_OPTIONAL && !f->required));
 }
 
-/* The auth actor's ops are limited strictly, so that nobody guesses passwords at leisure (gateway/admit.c). */
-static void test_map__who_takes_a_password_is_the_auth_actor(void **state)
+/* Without one anybody could call it, and with one that has to be given nobody could do with an access token alone. */
+static void test_map__an_optional_caller_has_a_credential_instead(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        const char *credential = info->traits->credential;
+        int field = credential != NULL ? mr_field_index(op_of(info), credential) : -1;
+
+        assert_int_equal(info->access == MR_ACCESS_OPTIONAL, credential != NULL);
+        if (credential == NULL)
+            continue;
+        assert_true(field >= 0);
+        assert_int_equal(info->traits->fields[field].from, MR_BODY);
+        assert_false(info->traits->fields[field].required);
+        assert_null(info->traits->fields[field].fallback);
+        assert_null(info->traits->upload);
+        assert_int_equal(info->traits->cache_s, 0);
+    }
+}
+
+/* The auth actor's ops are limited strictly, so that nobody guesses at leisure (gateway/admit.c). */
+static void test_map__who_takes_a_password_or_a_token_is_the_auth_actor(void **state)
 {
     (void)state;
     FOR_EACH_OP(info)
         for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++)
-            if (strcasestr(f->name, "password") != NULL && info->actor != MR_ACTOR_AUTH)
+            if ((strcasestr(f->name, "password") != NULL || strcasestr(f->name, "token") != NULL) && info->actor != MR_ACTOR_AUTH)
                 fail_test("%s takes %s", info->name, f->name);
 }
 
@@ -406,7 +428,8 @@ int main(void)
         cmocka_unit_test(test_map__fields_fit_and_are_unique),
         cmocka_unit_test(test_map__path_parameters_and_path_fields_are_the_same),
         cmocka_unit_test(test_map__access_fits_the_fields),
-        cmocka_unit_test(test_map__who_takes_a_password_is_the_auth_actor),
+        cmocka_unit_test(test_map__an_optional_caller_has_a_credential_instead),
+        cmocka_unit_test(test_map__who_takes_a_password_or_a_token_is_the_auth_actor),
         cmocka_unit_test(test_map__a_user_sees_only_what_is_theirs),
         cmocka_unit_test(test_map__what_is_cached_is_public_and_the_same_for_all),
         cmocka_unit_test(test_map__what_is_idempotent_has_one_user_and_one_header),

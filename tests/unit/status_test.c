@@ -52,7 +52,7 @@ static void test_status__statements_speak_of_these(void **state)
 {
     (void)state;
     assert_int_equal(mr_status_from_http(400), MR_INVALID);
-    assert_int_equal(mr_status_from_http(401), MR_UNAUTHORIZED);
+    assert_int_equal(mr_status_from_http(401), MR_INVALID_TOKEN);
     assert_int_equal(mr_status_from_http(404), MR_NOT_FOUND);
     assert_int_equal(mr_status_from_http(409), MR_CONFLICT);
     assert_int_equal(mr_status_from_http(412), MR_PRECONDITION);

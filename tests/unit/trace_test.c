@@ -258,6 +258,52 @@ static void test_trace__of_the_flags_to_come_only_sampled_is_kept(void **state)
     }
 }
 
+/* 3.3.1.2: we hand no tracestate on, and whatever is wrong with one does not spoil the parent. */
+static void test_trace__a_tracestate_decides_nothing(void **state)
+{
+    static const char *const states[] = {
+        "", "foo=1", "foo=1,bar=2", "foo=1, \t bar=2", "foo=1,", ",foo=1", "foo=1,,bar=2", "foo =1", "FOO=1", "foo.bar=1", "foo@=1,bar=2",
+        "@foo=1,bar=2", "foo@@bar=1,bar=2", "foo@bar@baz=1", "foo=1=2", "=", "foo", "foo=", "foo=1,foo=1", "foo=bar=baz", "foo=1;bar",
+        "a-b*c/d_e=1", "0foo@v=1", "foo=\x80"};
+    static const char *const two[] = {"tracestate: foo=1\r\ntracestate: bar=2\r\n", "tracestate: foo=1\r\ntracestate: foo=1\r\n",
+                                      "tracestate:\r\ntracestate: foo=1\r\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        char lines[256];
+
+        snprintf(lines, sizeof lines, "traceparent: " GOOD "\r\ntracestate: %s\r\n", states[i]);
+        assert_string_equal(trace_of(lines), GOOD);
+        snprintf(lines, sizeof lines, "tracestate: %s\r\n", states[i]);
+        assert_string_equal(trace_of(lines), own);
+        snprintf(lines, sizeof lines, "traceparent: nonsense\r\ntracestate: %s\r\n", states[i]);
+        assert_string_equal(trace_of(lines), own);
+    }
+    for (size_t i = 0; i < sizeof two / sizeof two[0]; i++) {
+        char lines[256];
+
+        snprintf(lines, sizeof lines, "%straceparent: " GOOD "\r\n", two[i]);
+        assert_string_equal(trace_of(lines), GOOD);
+    }
+}
+
+/* As many members as the standard allows (3.3.1.1), and one more; each as long as it may be. */
+static void test_trace__a_long_tracestate_decides_nothing(void **state)
+{
+    (void)state;
+    for (int members = 31; members <= 33; members++) {
+        struct mr_buf lines = {0};
+
+        mr_buf_text(&lines, "traceparent: " GOOD "\r\ntracestate: ");
+        for (int i = 0; i < members; i++)
+            mr_buf_printf(&lines, "%sbar%02d=%0200d", i > 0 ? "," : "", i, i);
+        mr_buf_text(&lines, "\r\n");
+        mr_buf_char(&lines, '\0');
+        assert_string_equal(trace_of(lines.data), GOOD);
+        mr_buf_fini(&lines);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +323,8 @@ int main(void)
         cmocka_unit_test(test_trace__version_00_has_nothing_behind_its_flags),
         cmocka_unit_test(test_trace__a_version_to_come_is_taken_as_version_00),
         cmocka_unit_test(test_trace__of_the_flags_to_come_only_sampled_is_kept),
+        cmocka_unit_test(test_trace__a_tracestate_decides_nothing),
+        cmocka_unit_test(test_trace__a_long_tracestate_decides_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

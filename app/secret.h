@@ -1,0 +1,27 @@
+/*
+ * secret: the key of the access tokens that `millrace all` makes for itself.
+ *
+ * It stands in the state directory, in a file that only its owner may read, made whole or not at all; of several
+ * processes that start at once one makes it, and all of them use that.
+ */
+#ifndef MR_APP_SECRET_H
+#define MR_APP_SECRET_H
+
+#include "proto/buffer.h"
+#include "proto/status.h"
+
+enum { MR_SECRET_ROOM = 1024 };
+
+/* Appends the path of the file: <state_dir>/jwt_secret, terminated. */
+void mr_secret_path(struct mr_buf *out, const char *state_dir);
+
+/*
+ * Reads the secret. MR_NOT_FOUND: there is none yet. MR_INVALID: the file is no good, which `problem` says, with its path.
+ * `out` may be changed whatever comes of it.
+ */
+mr_status mr_secret_read(char out[MR_SECRET_ROOM], const char *state_dir, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* The same, and makes it, and the directory, when there is none. MR_UNAVAILABLE: that failed, as `problem` says. */
+mr_status mr_secret_keep(char out[MR_SECRET_ROOM], const char *state_dir, struct mr_buf *problem) MR_WARN_UNUSED;
+
+#endif

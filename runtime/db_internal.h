@@ -1,0 +1,122 @@
+/*
+ * db_internal: what the files of db share. They alone know libpq.
+ *
+ *   db.c          life of a connection, and statements
+ *   db_connect.c  from a host name to a connection that may serve
+ *   db_session.c  what the session is set to
+ *   db_pooler.c   whether a pooler shares it
+ *   db_io.c       waiting, results, cancelling, failing
+ *   db_rows.c     rows
+ *   db_tls.c      why TLS cannot be had; without libpq
+ */
+#ifndef MR_RUNTIME_DB_INTERNAL_H
+#define MR_RUNTIME_DB_INTERNAL_H
+
+#include <libpq-fe.h>
+
+#include "runtime/db.h"
+
+struct mr_db {
+    struct mr_db_options options;
+    const struct mr_statement *const *statements;
+    PGconn *conn; /* NULL: down */
+    int64_t backoff_ms;
+    int64_t next_attempt_ms;
+    int64_t timeout_ms;                /* statement_timeout as the server has it; 0: none */
+    uint64_t demotions;                /* how many this process knew of when it connected */
+    void (*meanwhile)(void *argument); /* NULL: nothing */
+    void *meanwhile_argument;
+    bool opening;
+    bool notified;
+    bool cut;          /* the end of the process has cancelled what was at work here (runtime/shutdown.h) */
+    bool shared;       /* a pooler gives each transaction another session: nothing of a session's may be relied on */
+    int server_pid;    /* of the back end that set it up; 0: not known */
+    int64_t polled_ms; /* when the channel was last taken for notified, where it cannot be listened to */
+    bool stale;        /* its server, or its session, is not what it was: to be dropped */
+    struct mr_db_error error;
+    int64_t attempts_failed; /* in a row */
+    enum mr_db_trouble told; /* what was logged last */
+    int64_t tell_pause_ms;
+    int64_t next_tell_ms;
+};
+
+static inline int64_t db_now_ms(const mr_db *self)
+{
+    return mr_mono_ms(self->options.clock);
+}
+
+/* db_connect.c */
+
+/* One attempt. MR_OK: the connection stands, is set up, and its server is one that this connection is for. */
+mr_status db_open(mr_db *self) MR_WARN_UNUSED;
+
+/* As libpq starts it, and the rest of the way; `reached` is how far it came. */
+PGconn *db_start_connect(const struct mr_db_options *options);
+bool db_finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *reached);
+
+/* db_session.c */
+
+/* Sets the session up and looks at its server, in one round trip. */
+mr_status db_set_up(mr_db *self, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/* A statement that sets what our SQL depends on: for the session, or for the transaction where the session is shared. */
+void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeout_ms);
+
+/* The same, sent in pipeline mode. */
+bool db_send_settings(mr_db *self, int64_t timeout_ms);
+
+/* What a SQLSTATE says of an attempt to connect. */
+enum mr_db_trouble db_trouble_of(const char *sqlstate);
+
+/* db_pooler.c */
+
+/* Whether a pooler is known to share the sessions of this server. */
+bool db_pooler_shares(const mr_db *self);
+
+/*
+ * After an attempt to connect with that outcome: finds out whether there is a pooler, and how it pools. True: it shares
+ * sessions, which was not known; the connection is dropped, and to be opened again as a shared one.
+ */
+bool db_pooler_found(mr_db *self, mr_status status);
+
+/* A connection that stood lost its session to somebody else: the pooler shares them, whatever was found before. */
+void db_pooler_note(const mr_db *self, const char *sqlstate);
+
+/* What the server allows a statement unless its deadline is nearer, milliseconds; 0: no limit. */
+int64_t db_usual_timeout(const struct mr_db_options *options);
+
+/* db_io.c */
+
+void db_drop(mr_db *self);
+
+/* Sets the error and returns `status`. */
+mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate, const char *message);
+
+/* The same, and drops the connection. */
+mr_status db_fail_lost(mr_db *self, const char *message);
+
+/* Milliseconds to the deadline, or to the end of this process if that is nearer. */
+int64_t db_left_ms(const mr_db *self, int64_t deadline_ms);
+
+/* Waits for the socket; false when the deadline passes first, or when a connection does not stand at the cut. */
+bool db_wait_socket(mr_db *self, short events, int64_t deadline_ms);
+
+/* Sends what is queued and reads until a result is whole. */
+bool db_await_result(mr_db *self, int64_t deadline_ms);
+
+/*
+ * Takes every result of what was sent, in pipeline mode up to the synchronization point. MR_OK: `out` (NULL: not wanted) is
+ * the last good one, the caller's to clear.
+ */
+mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;
+
+/* Ends what was sent in pipeline mode, takes its results as above and leaves that mode. */
+mr_status db_end_pipeline(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;
+
+/* Asks the server to end the statement at work, and does not wait: its result tells whether it did. */
+void db_cancel(mr_db *self);
+
+/* How many demotions of a primary this process has noticed. */
+uint64_t db_demotions(void);
+
+#endif

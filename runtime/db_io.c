@@ -1,0 +1,281 @@
+/*
+ * Waiting for the server, its results, cancelling, and what a failure means.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "runtime/db_internal.h"
+#include "runtime/shutdown.h"
+
+enum { MEANWHILE_MS = 100 };
+
+void db_drop(mr_db *self)
+{
+    PQfinish(self->conn);
+    self->conn = NULL;
+    self->stale = false;
+}
+
+mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate, const char *message)
+{
+    self->error = (struct mr_db_error){.status = status, .lost = lost};
+    snprintf(self->error.sqlstate, sizeof self->error.sqlstate, "%s", sqlstate);
+    snprintf(self->error.message, sizeof self->error.message, "%s", message);
+    self->error.message[strcspn(self->error.message, "\n")] = '\0';
+    return status;
+}
+
+mr_status db_fail_lost(mr_db *self, const char *message)
+{
+    db_fail(self, MR_UNAVAILABLE, true, "08006", message);
+    db_drop(self);
+    return MR_UNAVAILABLE;
+}
+
+/* The server may still answer, and nobody would take it: the connection is of no more use. */
+static mr_status fail_late(mr_db *self)
+{
+    db_fail(self, MR_TIMEOUT, true, "", "no answer in time");
+    db_drop(self);
+    return MR_TIMEOUT;
+}
+
+static mr_status fail_wait(mr_db *self, int64_t deadline_ms)
+{
+    if (db_now_ms(self) >= deadline_ms)
+        return fail_late(self);
+    return db_fail_lost(self, mr_shutdown_is_cut() ? "the process ends" : PQerrorMessage(self->conn));
+}
+
+/* ---- Cancelling: libpq's own function connects and waits without a limit, so a thread of its own does that ---- */
+
+static void *send_cancel(void *argument)
+{
+    PGcancel *order = argument;
+    char ignored[256];
+
+    PQcancel(order, ignored, sizeof ignored);
+    PQfreeCancel(order);
+    return NULL;
+}
+
+/* Asks the server to end the statement at work, and does not wait: its result tells whether it did. */
+void db_cancel(mr_db *self)
+{
+    PGcancel *order = PQgetCancel(self->conn);
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigset_t before;
+    pthread_t thread;
+
+    if (order == NULL)
+        return;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, &attributes, send_cancel, order) != 0)
+        PQfreeCancel(order);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+}
+
+/* ---- Waiting ---- */
+
+int64_t db_left_ms(const mr_db *self, int64_t deadline_ms)
+{
+    int64_t left = deadline_ms - db_now_ms(self);
+    int64_t left_to_process = mr_shutdown_is_cut() ? mr_shutdown_limit_ms() - mr_mono_ms(&mr_system_clock) : INT64_MAX;
+
+    return left < left_to_process ? left : left_to_process;
+}
+
+/* The end of the process cancels a statement at work, once, and gives up a connection that does not stand yet. */
+static bool cut_short(mr_db *self)
+{
+    self->cut = true;
+    if (PQstatus(self->conn) != CONNECTION_OK)
+        return false;
+    db_cancel(self);
+    return true;
+}
+
+/* The descriptor is asked for each time: it can change while connecting. */
+bool db_wait_socket(mr_db *self, short events, int64_t deadline_ms)
+{
+    int64_t left;
+
+    while ((left = db_left_ms(self, deadline_ms)) > 0) {
+        struct pollfd items[2] = {{.fd = PQsocket(self->conn), .events = events},
+                                  {.fd = self->cut ? -1 : mr_shutdown_cut_fd(), .events = POLLIN}};
+        bool slice = self->opening && self->meanwhile != NULL && left > MEANWHILE_MS;
+        int ready = poll(items, 2, slice ? MEANWHILE_MS : (int)(left < INT32_MAX ? left : INT32_MAX));
+
+        if (ready < 0 && errno != EINTR)
+            return false;
+        if (ready > 0)
+            return items[1].revents == 0 || cut_short(self);
+        if (slice)
+            self->meanwhile(self->meanwhile_argument);
+    }
+    return false;
+}
+
+/* Sends what is queued and reads until a result is whole. */
+bool db_await_result(mr_db *self, int64_t deadline_ms)
+{
+    int unsent;
+
+    while ((unsent = PQflush(self->conn)) > 0 || PQisBusy(self->conn)) {
+        if (unsent < 0 || !db_wait_socket(self, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline_ms))
+            return false;
+        if (!PQconsumeInput(self->conn))
+            return false;
+    }
+    return unsent == 0;
+}
+
+static bool is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_PIPELINE_SYNC ||
+           status == PGRES_EMPTY_QUERY;
+}
+
+/*
+ * The session, or its server, is not what it was when it was set up, and never will be again: a new connection heals that.
+ * With `undone` the server says at the same time that nothing of the statement took effect.
+ */
+static const struct {
+    const char *sqlstate;
+    bool undone;
+} stale_signs[] = {
+    {"25006", true},  /* read-only: the primary was demoted, as Aurora does at a failover, and the socket stays */
+    {"57P01", false}, /* terminated by an administrator, or at the server's end */
+    {"57P02", false}, /* another back end has crashed */
+    {"57P03", false}, /* it is starting or stopping */
+    {"0A000", true},  /* "cached plan must not change result type": a migration went by */
+    {"26000", true},  /* the prepared statements are gone: DISCARD ALL, or a pooler's other session */
+    {"42P05", true},  /* they are there already: a pooler's session that somebody else has set up */
+};
+
+/* One sign is enough for every connection to the primary: they all go to the same server. */
+static _Atomic uint64_t demotions;
+
+uint64_t db_demotions(void)
+{
+    return atomic_load(&demotions);
+}
+
+static void note_demotion(const mr_db *self)
+{
+    uint64_t known = self->demotions;
+
+    if (!self->options.standby)
+        atomic_compare_exchange_strong(&demotions, &known, known + 1);
+}
+
+static mr_status fail_stale(mr_db *self, const char *sqlstate, bool undone, const char *message)
+{
+    db_fail(self, MR_UNAVAILABLE, true, sqlstate, message);
+    self->error.undone = undone;
+    self->stale = true;
+    if (strcmp(sqlstate, "25006") == 0)
+        note_demotion(self);
+    db_pooler_note(self, sqlstate);
+    return MR_UNAVAILABLE;
+}
+
+static mr_status fail_result(mr_db *self, const PGresult *result)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    bool rerun = false;
+    mr_status status;
+
+    if (sqlstate == NULL && PQstatus(self->conn) == CONNECTION_OK)
+        return db_fail(self, MR_NO_MEMORY, false, "", PQresultErrorMessage(result)); /* libpq's own, with the rows lost */
+    if (sqlstate == NULL)
+        return db_fail(self, MR_UNAVAILABLE, true, "08006", PQresultErrorMessage(result));
+    for (size_t i = 0; i < sizeof stale_signs / sizeof stale_signs[0]; i++)
+        if (strcmp(sqlstate, stale_signs[i].sqlstate) == 0)
+            return fail_stale(self, sqlstate, stale_signs[i].undone, message != NULL ? message : "");
+    status = db_fail(self, mr_status_from_sqlstate(sqlstate, &rerun), false, sqlstate, message != NULL ? message : "");
+    self->error.rerun = rerun;
+    return status;
+}
+
+/* The last good result is kept, the first bad one decides; what only followed a bad one says nothing. */
+static mr_status weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept)
+{
+    ExecStatusType kind = PQresultStatus(result);
+
+    if (kind == PGRES_TUPLES_OK || kind == PGRES_COMMAND_OK || kind == PGRES_EMPTY_QUERY) {
+        PQclear(*kept);
+        *kept = result;
+        return status;
+    }
+    if (!is_good(result) && kind != PGRES_PIPELINE_ABORTED && status == MR_OK)
+        status = fail_result(self, result);
+    PQclear(result);
+    return status;
+}
+
+/*
+ * Takes every result of what was sent. In pipeline mode each statement's results end with a NULL, and the whole with the
+ * synchronization point. A connection that went down meanwhile, or is stale, is dropped; the error then says `lost`,
+ * whatever the server's last words were.
+ */
+mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
+{
+    bool pipeline = PQpipelineStatus(self->conn) != PQ_PIPELINE_OFF;
+    PGresult *kept = NULL;
+    mr_status status = MR_OK;
+
+    for (bool synced = false; !synced && PQstatus(self->conn) == CONNECTION_OK;) {
+        PGresult *result;
+
+        if (!db_await_result(self, deadline_ms)) {
+            PQclear(kept);
+            return fail_wait(self, deadline_ms);
+        }
+        result = PQgetResult(self->conn);
+        synced = pipeline ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : result == NULL;
+        if (result != NULL)
+            status = weigh(self, status, result, &kept);
+    }
+    if (PQstatus(self->conn) == CONNECTION_BAD && status == MR_OK)
+        status = db_fail(self, MR_UNAVAILABLE, true, "08006", PQerrorMessage(self->conn));
+    if (PQstatus(self->conn) == CONNECTION_BAD || self->stale) {
+        self->error.lost = true;
+        db_drop(self);
+    }
+    if (status != MR_OK || out == NULL) {
+        PQclear(kept);
+        return status;
+    }
+    *out = kept;
+    return MR_OK;
+}
+
+/* Takes what a pipeline has to say and leaves pipeline mode. */
+mr_status db_end_pipeline(mr_db *self, int64_t deadline_ms, PGresult **out)
+{
+    mr_status status;
+
+    if (PQpipelineSync(self->conn) != 1)
+        return db_fail_lost(self, PQerrorMessage(self->conn));
+    status = db_take_results(self, deadline_ms, out);
+    if (self->conn == NULL || PQexitPipelineMode(self->conn) == 1)
+        return status;
+    if (status == MR_OK && out != NULL) {
+        PQclear(*out);
+        *out = NULL;
+    }
+    return db_fail_lost(self, PQerrorMessage(self->conn));
+}

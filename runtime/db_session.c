@@ -1,0 +1,188 @@
+/*
+ * What a session is set to, and whether its server is one that may serve.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/db_internal.h"
+
+enum { IDLE_TIMEOUT_MS = 60000 };
+
+int64_t db_usual_timeout(const struct mr_db_options *options)
+{
+    if (!options->set_wise)
+        return 0;
+    return options->statement_timeout != 0 ? options->statement_timeout : options->config->request_timeout;
+}
+
+/* What keeps a connection from serving, by the server's own code; what it says in words may be translated. */
+enum mr_db_trouble db_trouble_of(const char *sqlstate)
+{
+    static const struct {
+        const char *sqlstate; /* or the class */
+        enum mr_db_trouble trouble;
+    } known[] = {
+        {"28", MR_DB_REFUSED}, {"3D000", MR_DB_MISSING},   {"42501", MR_DB_FORBIDDEN}, {"42", MR_DB_SCHEMA},
+        {"3F", MR_DB_SCHEMA},  {"25006", MR_DB_READ_ONLY}, {"53300", MR_DB_FULL},      {"57P03", MR_DB_STARTING},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strncmp(sqlstate, known[i].sqlstate, strlen(known[i].sqlstate)) == 0)
+            return known[i].trouble;
+    return MR_DB_AWAY;
+}
+
+/* ---- What the session is set to ---- */
+
+/* What our SQL depends on, whatever role, database or server say. `set_wise`: only where set-wise statements run. */
+static const struct {
+    const char *name;
+    const char *value;
+    bool set_wise;
+} session_settings[] = {
+    {"DateStyle", "ISO, YMD", false},
+    {"IntervalStyle", "postgres", false},
+    {"TimeZone", "UTC", false},
+    {"bytea_output", "hex", false},
+    {"extra_float_digits", "1", false},
+    {"standard_conforming_strings", "on", false},
+    {"array_nulls", "on", false},
+    {"client_min_messages", "warning", false},
+    {"default_transaction_isolation", "read committed", false},
+    {"gin_fuzzy_search_limit", "0", false},          /* a search would silently leave rows out */
+    {"plan_cache_mode", "force_generic_plan", true}, /* and a plan made for an empty table must not outlive its growth */
+    {"enable_seqscan", "off", true},
+    {"enable_hashjoin", "off", true},
+    {"enable_mergejoin", "off", true},
+    {"enable_nestloop", "on", true},
+    {"enable_indexscan", "on", true},
+    {"enable_indexonlyscan", "on", true},
+    {"enable_bitmapscan", "on", true},
+    {"jit", "off", true},
+};
+
+enum { SESSION_SETTINGS = sizeof session_settings / sizeof session_settings[0] };
+
+/* Our tables are in public, or where a release that searched by "$user" has put them: in the schema of the role's name. */
+#define HOME_SCHEMA                                                      \
+    "coalesce((SELECT quote_ident(n.nspname) FROM pg_catalog.pg_class c" \
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"          \
+    " WHERE c.relname = 'schema_migration' AND c.relkind = 'r' AND n.nspname = current_user), 'public')"
+
+/* Settings that end a session of ours; a server that does not know one has nothing to be turned off. */
+#define NO_OTHER_TIMEOUT                                                                   \
+    ", (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE setting <> '0' " \
+    "AND name IN ('idle_session_timeout', 'transaction_timeout'))"
+
+static int64_t lock_timeout(const struct mr_db_options *options)
+{
+    if (!options->set_wise)
+        return 0;
+    return options->lock_timeout != 0 ? options->lock_timeout : options->config->db_lock_timeout;
+}
+
+void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeout_ms)
+{
+    const struct mr_db_options *options = &self->options;
+    const char *local = self->shared ? "true" : "false";
+
+    mr_buf_printf(out,
+                  "SELECT set_config('statement_timeout', '%lld', %s), set_config('lock_timeout', '%lld', %s),"
+                  " set_config('idle_in_transaction_session_timeout', '%lld', %s), set_config('search_path', " HOME_SCHEMA
+                  ", %s)%s",
+                  (long long)timeout_ms, local, (long long)lock_timeout(options), local,
+                  options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local, local,
+                  self->shared ? "" : NO_OTHER_TIMEOUT);
+    for (size_t i = 0; i < SESSION_SETTINGS; i++)
+        if (options->set_wise || !session_settings[i].set_wise)
+            mr_buf_printf(out, ", set_config('%s', '%s', %s)", session_settings[i].name, session_settings[i].value, local);
+}
+
+static bool send_sql(mr_db *self, const char *sql)
+{
+    return PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+/* Settings that only a superuser may change and that would change what our SQL does are looked at. */
+#define CHECK_SQL \
+    "SELECT current_setting('transaction_read_only'), current_setting('session_replication_role'), pg_backend_pid()"
+
+/* Its own statement, and the first: a role's limit may be less than what all the others take. */
+static bool send_statement_timeout(mr_db *self, int64_t timeout_ms)
+{
+    char sql[80];
+
+    snprintf(sql, sizeof sql, "SELECT set_config('statement_timeout', '%lld', %s)", (long long)timeout_ms,
+             self->shared ? "true" : "false");
+    return send_sql(self, sql);
+}
+
+bool db_send_settings(mr_db *self, int64_t timeout_ms)
+{
+    struct mr_buf sql = {0};
+    bool sent;
+
+    db_settings_sql(&sql, self, timeout_ms);
+    mr_buf_char(&sql, '\0');
+    sent = send_statement_timeout(self, timeout_ms) && !sql.failed && send_sql(self, sql.data);
+    mr_buf_fini(&sql);
+    return sent;
+}
+
+/*
+ * The settings first: the names in a statement are looked up when it is prepared. In a session that is shared nothing may
+ * stay behind: the settings hold for this transaction, and the statements are only tried.
+ */
+static bool send_set_up(mr_db *self)
+{
+    char sql[80];
+
+    if (PQenterPipelineMode(self->conn) != 1 || !db_send_settings(self, db_usual_timeout(&self->options)))
+        return false;
+    for (const struct mr_statement *const *s = self->statements; s != NULL && *s != NULL; s++)
+        if (PQsendPrepare(self->conn, self->shared ? "" : (*s)->name, (*s)->text, 0, NULL) != 1)
+            return false;
+    if (self->options.channel != NULL && !self->shared) {
+        snprintf(sql, sizeof sql, "LISTEN %s", self->options.channel);
+        if (!send_sql(self, sql))
+            return false;
+    }
+    return send_sql(self, CHECK_SQL);
+}
+
+static bool is_value(const PGresult *result, int column, const char *value)
+{
+    return PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, column), value) == 0;
+}
+
+/* Whether the server is one for this connection: a name may still lead to the one that was demoted, or to a standby. */
+static mr_status check_server(mr_db *self, const PGresult *result)
+{
+    if (is_value(result, 0, "on") && !self->options.standby)
+        return db_fail(self, MR_UNAVAILABLE, true, "25006", "the server takes no writes: it is a standby, or was demoted");
+    if (!is_value(result, 1, "origin"))
+        return db_fail(self, MR_UNAVAILABLE, true, "55000",
+                       "session_replication_role is not origin for this role or database: triggers would not fire");
+    return MR_OK;
+}
+
+/* In one round trip. */
+mr_status db_set_up(mr_db *self, int64_t deadline_ms)
+{
+    PGresult *result = NULL;
+    mr_status status;
+
+    if (!send_set_up(self))
+        return db_fail_lost(self, PQerrorMessage(self->conn));
+    status = db_end_pipeline(self, deadline_ms, &result);
+    if (status == MR_OK)
+        status = check_server(self, result);
+    if (status == MR_OK)
+        self->server_pid = (int)strtol(PQgetvalue(result, 0, 2), NULL, 10);
+    PQclear(result);
+    if (status != MR_OK) {
+        self->error.trouble = db_trouble_of(self->error.sqlstate);
+        db_drop(self);
+    }
+    return status;
+}

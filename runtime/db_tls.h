@@ -1,0 +1,31 @@
+/*
+ * db_tls: why TLS to the database cannot be had.
+ *
+ * libpq 15 says "certificate verify failed" and no more. So once it has failed, the same server is asked by a handshake of
+ * our own, which sends nothing but that, and the certificate is read.
+ */
+#ifndef MR_RUNTIME_DB_TLS_H
+#define MR_RUNTIME_DB_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Who was connected to, and what it was to prove. */
+struct db_tls_peer {
+    const char *address; /* IPv4 or IPv6, in numbers */
+    const char *port;
+    const char *name;        /* that the certificate should be for */
+    const char *authorities; /* file in PEM form; NULL: the certificate is not verified */
+};
+
+/* Whether the file holds authorities. False: `reason` says what is wrong with it. */
+bool db_tls_has_authorities(const char *path, char *reason, size_t room);
+
+/*
+ * Whether TLS with that server fails for a reason that waiting does not heal: `reason` then names it, the certificate's
+ * name, authority or date included. False: it works, or the server does not answer in `timeout_ms`.
+ */
+bool db_tls_explain(const struct db_tls_peer *peer, int64_t timeout_ms, char *reason, size_t room);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * link: an actor's connections: lost and found, at rest (DB_IDLE_RELEASE) and resuming, on the replica and around it.
+ *
+ * Thread: the actor's.
+ */
+#ifndef MR_RUNTIME_LINK_H
+#define MR_RUNTIME_LINK_H
+
+#include "runtime/actor.h"
+
+/* Tells the log and the figures what became of the connection since the last call. */
+void mr_link_note(struct mr_actor *self);
+
+/*
+ * Sets `db`: the replica while it is there, else the primary. An actor that wakes up or starts (`first_time`) tries the
+ * replica first; one that has lost it does not wait for it.
+ */
+void mr_link_choose(struct mr_actor *self, bool first_time);
+
+/* Milliseconds until the connection may be let go; -1: never, or not now. */
+int64_t mr_link_rest_due_in(const struct mr_actor *self);
+void mr_link_rest(struct mr_actor *self);
+
+/* False while there is nothing to wake up for. */
+bool mr_link_wake_up(struct mr_actor *self);
+
+/* Whether the database is given time to resume; to be asked to end after each attempt to connect. */
+bool mr_link_is_waking(const struct mr_actor *self);
+void mr_link_end_waking(struct mr_actor *self);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * replica: the connection of a reader to its replica, and who brings it back.
+ *
+ * While the replica is away its reader asks the primary; meanwhile a thread connects to the replica again, so that no reader
+ * waits for an attempt. Whatever keeps it away (a crash, a silent host, a password that it does not know yet), a replica that
+ * is away is no failure of the process.
+ *
+ * Thread: the reader's. The connection is the reader's while mr_replica_db returns it, and the connecting thread's otherwise.
+ */
+#ifndef MR_RUNTIME_REPLICA_H
+#define MR_RUNTIME_REPLICA_H
+
+#include <stdatomic.h>
+
+#include "runtime/db.h"
+
+struct mr_replica;
+
+/* `rests` says that the database may sleep: no attempt is made then. `statements` and `rests` are borrowed. */
+mr_status mr_replica_new(struct mr_replica **out, const struct mr_db_options *options,
+                         const struct mr_statement *const *statements, const _Atomic bool *rests) MR_WARN_UNUSED;
+
+/* The connection, which may be down; NULL while it is being brought back. */
+mr_db *mr_replica_db(struct mr_replica *self);
+
+/* Readable when the connection has come back, until mr_replica_welcome; for whoever sleeps meanwhile. */
+int mr_replica_fd(const struct mr_replica *self);
+void mr_replica_welcome(struct mr_replica *self);
+
+/* The connection is of no use: it goes to the thread, and comes back when it stands. */
+void mr_replica_give_up(struct mr_replica *self);
+
+/* Asks the thread to end and does not wait. Async-signal-safe. */
+void mr_replica_ask_to_stop(struct mr_replica *self);
+
+/* Ends the thread; false when it still runs at `deadline_ms` (monotonic). */
+bool mr_replica_stop_by(struct mr_replica *self, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/* Accepts NULL. */
+void mr_replica_destroy(struct mr_replica **self);
+
+#endif

@@ -1,0 +1,184 @@
+"""The primary is demoted, promoted elsewhere, or not there yet: against a streaming replica that takes over."""
+
+import time
+import unittest
+
+import support
+from cluster import Proxy, Server
+from faults_test import Load
+from support import Process, Scheduler, patience, wait_for
+
+BACK = 5  # seconds from the promotion
+
+
+class FailoverTest(unittest.TestCase):
+    def setUp(self):
+        self.old = Server().start().create()
+        self.addCleanup(self.old.close)
+        self.new = self.old.replica().start()
+        self.addCleanup(self.new.close)
+        self.proxy = Proxy(self.old.port)
+        self.addCleanup(self.proxy.close)
+
+    def start(self, command="api", port=None, **settings):
+        process = Process(command, **{**self.old.settings(port=port or self.proxy.port), **settings})
+        self.addCleanup(process.kill)
+        return process
+
+    def connections(self, server, name):
+        return int(server.query(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'")[0][0])
+
+    def assert_nothing_lost(self, load, user):
+        there = {row[0] for row in self.new.query(f"SELECT id FROM task WHERE user_id = '{user.user['id']}'")}
+        self.assertEqual(set(load.acknowledged) - there, set())
+
+
+class Failover(FailoverTest):
+    def test_demoted_with_sockets_that_stay__writes_are_back_within_five_seconds_of_the_promotion(self):
+        server = self.start().ready()
+        user = server.api().register()
+        self.addCleanup(user.close)
+        load = Load(server, user, clients=6)
+        self.addCleanup(load.stop)
+        load.flows()
+        self.old.make_read_only()
+        wait_for(lambda: load.count(503) > 10, 10, f"writes are refused: {load.statuses}")
+        for name in ("data-writer/0", "data-reader/0"):
+            wait_for(lambda name=name: self.connections(self.old, name) == 0, 5, f"{name} gives the old primary up")
+        self.new.catch_up(self.old)
+        self.new.promote()
+        promoted = time.monotonic()
+        self.proxy.target = self.new.port
+        load.flows(1)
+        self.assertLess(time.monotonic() - promoted, patience(BACK))
+        load.flows()
+        load.stop()
+        self.assertLessEqual(set(load.statuses), {200, 201, 503})
+        self.assertFalse(load.broken, load.broken[:3])
+        self.assert_nothing_lost(load, user)
+        self.assertEqual(user.get("/v1/health").status, 200)
+        self.assertIsNone(server.child.poll())
+
+    def test_name_that_still_leads_to_a_standby__is_tried_until_it_is_a_writer(self):
+        server = self.start().ready()
+        user = server.api().register()
+        self.addCleanup(user.close)
+        self.new.catch_up(self.old)
+        self.proxy.target = self.new.port
+        self.old.kill()
+        self.proxy.cut()
+        body = {"summary": "s", "taskPriorityCode": "LOW"}
+        wait_for(lambda: user.post("/v1/tasks", body).status == 503, 5, "writes are 503")
+        self.assertEqual(user.get("/readyz").status, 503)
+        self.new.promote()
+        promoted = time.monotonic()
+        wait_for(lambda: user.post("/v1/tasks", body).status == 201, BACK, "writes are back")
+        self.assertLess(time.monotonic() - promoted, patience(BACK))
+        wait_for(lambda: user.get("/readyz").status == 200, BACK, "ready")
+
+    def test_job__goes_on_at_the_new_primary(self):
+        with self.old.database() as database:
+            user, _ = database.add_user()
+            database.add_tasks(user, 3000, days_old=90, complete=True)
+        self.new.catch_up(self.old)
+        scheduler = self.start("scheduler", HEALTH_SOCKET="millrace-failover-" + str(self.proxy.port), JOB_CHUNK_ROWS="10",
+                               APP_PORT=None, JWT_SECRET=None)
+        wait_for(lambda: scheduler.logs("database connected"), 20, "the scheduler is connected")
+        with self.old.database() as database:
+            run_id = database.add_run("cleanup")
+            database.wait_for_run(run_id, state="running", done=100)
+        self.old.make_read_only()
+        wait_for(lambda: self.connections(self.old, "job/cleanup") == 0, 10, "the old primary is given up")
+        self.new.catch_up(self.old)
+        self.new.promote()
+        self.proxy.target = self.new.port
+        with self.new.database() as database:
+            run = database.wait_for_run(run_id)
+            self.assertEqual((run["attempt"], database.count("task")), (1, 0))
+        self.assertLess(len(scheduler.lines), 300, "the log is not flooded")
+
+
+class Start(FailoverTest):
+    def test_start_against_a_standby__waits_until_it_is_promoted(self):
+        server = self.start(port=self.new.port)
+        waiting = wait_for(lambda: server.logs("waiting for the database"), 20, "it waits")
+        self.assertIn("standby", waiting[0]["reason"])
+        self.assertIsNone(server.child.poll())
+        self.new.promote()
+        server.ready()
+
+
+class Migrated(unittest.TestCase):
+    def test_migration_that_changes_a_type__no_client_notices(self):
+        """PostgreSQL refuses to run a prepared statement whose rows have changed: 0A000."""
+        whole = support.Everything().ready()
+        self.addCleanup(whole.close)
+        user = whole.api().register()
+        self.addCleanup(user.close)
+        task = user.create_task()
+        with whole.database() as database:
+            database.query("ALTER TABLE task ALTER COLUMN summary TYPE varchar(600)")
+        self.assertEqual(user.get("/v1/tasks/" + task["id"]).json(), task)
+        self.assertEqual(user.create_task()["summary"], "a task")
+        self.assertEqual(user.request("PATCH", "/v1/tasks/" + task["id"], {"summary": "other"}).status, 200)
+
+
+class Environment(unittest.TestCase):
+    def test_what_libpq_reads_from_its_surroundings__leads_nowhere(self):
+        server = Server().start().create()
+        self.addCleanup(server.close)
+        home = support.Scratch()
+        service = home.join("service.conf")
+        with open(service, "w") as file:
+            file.write("[elsewhere]\nhostaddr=192.0.2.1\n")
+        process = Process("api", PGHOSTADDR="192.0.2.1", PGSERVICE="elsewhere", PGSERVICEFILE=service, PGOPTIONS="-c search_path=nowhere",
+                          PGSSLMODE="verify-full", PGTARGETSESSIONATTRS="standby", PGCONNECT_TIMEOUT="1", PGREQUIREPEER="nobody",
+                          PGCLIENTENCODING="LATIN1", PGDATABASE="nowhere", PGTZ="Asia/Kolkata", PGDATESTYLE="SQL, DMY", HOME=home.path,
+                          **server.settings())
+        self.addCleanup(process.kill)
+        process.ready()
+        self.assertEqual(process.stop(), 0)
+
+    def test_start_up__asks_for_nothing_that_a_pooler_refuses(self):
+        """PgBouncer knows user, database, application_name, client_encoding and a few more, and refuses `options`."""
+        server = Server().start().create()
+        self.addCleanup(server.close)
+        proxy = Proxy(server.port)
+        self.addCleanup(proxy.close)
+        process = Process("api", **server.settings(port=proxy.port))
+        self.addCleanup(process.kill)
+        process.ready()
+        self.assertGreater(len(proxy.links), 3)
+        for link in proxy.links:
+            names = link.first[8:].split(b"\0")[0:-2:2]
+            self.assertEqual(set(names), {b"user", b"database", b"application_name", b"client_encoding"})
+
+
+class Silence(unittest.TestCase):
+    def test_host_that_is_gone_without_a_word__is_noticed_within_the_limit(self):
+        """Idle connections, and one with a statement at work whose question was still taken."""
+        server = Server().start().create()
+        self.addCleanup(server.close)
+        proxy = Proxy(server.port)
+        self.addCleanup(proxy.close)
+        process = Process("api", DB_TCP_TIMEOUT="2s", GATEWAY_REQUEST_TIMEOUT="60s", DB_LOCK_TIMEOUT="60s", **server.settings(port=proxy.port))
+        self.addCleanup(process.kill)
+        process.ready()
+        user = process.api().register()
+        self.addCleanup(user.close)
+        holder = server.database()
+        self.addCleanup(holder.close)
+        with support.TaskLock(holder) as lock, process.connect(timeout=30) as waiting:
+            waiting.send(support.make_request("POST", "/v1/tasks", [("Authorization", f"Bearer {user.token}")],
+                                              {"summary": "waits", "taskPriorityCode": "LOW"}))
+            lock.wait_for_waiters()
+            proxy.fall_silent()
+            silent = time.monotonic()
+            wait_for(lambda: len(process.logs("database connection lost")) >= 3, 6, "the silence is noticed")
+            self.assertLess(time.monotonic() - silent, patience(2) + 2)
+        self.assertEqual(waiting.buffer, b"")
+        wait_for(lambda: user.get("/readyz").status == 200, 10, "ready again")
+
+
+if __name__ == "__main__":
+    unittest.main()

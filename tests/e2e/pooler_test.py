@@ -1,0 +1,202 @@
+"""Behind PgBouncer, with its own settings: it refuses start-up options that it does not know.
+
+Debian's package is used where it is installed; PGBOUNCER may name another program.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+import support
+from cluster import Server, TcpDatabase, become_server_user, server_user
+from support import Process, free_port, wait_for
+
+PGBOUNCER = os.environ.get("PGBOUNCER") or shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+
+
+class Pooler:
+    def __init__(self, server, pool_mode, size=30):
+        self.scratch = support.Scratch()
+        os.chown(self.scratch.path, *server_user())
+        self.port = free_port()
+        path = self.scratch.join("pgbouncer.ini")
+        with open(path, "w") as file:
+            file.write(f"[databases]\nmillrace = user=postgres host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+                       f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = any\npool_mode = {pool_mode}\n"
+                       f"default_pool_size = {size}\n")
+        log = open(self.scratch.join("log"), "wb")
+        self.child = subprocess.Popen([PGBOUNCER, path], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                      preexec_fn=become_server_user)
+        log.close()
+        wait_for(self.answers, 10, "the pooler answers")
+
+    def answers(self):
+        assert self.child.poll() is None, open(self.scratch.join("log")).read()
+        try:
+            with TcpDatabase(self.port, "millrace"):
+                return True
+        except (OSError, support.DatabaseError):
+            return False
+
+    def knows(self, name):
+        try:
+            with TcpDatabase(self.port, name):
+                return True
+        except (OSError, support.DatabaseError):
+            return False
+
+    def set_mode(self, mode):
+        """Without a restart: connections stay."""
+        path = self.scratch.join("pgbouncer.ini")
+        with open(path) as file:
+            lines = [f"pool_mode = {mode}" if line.startswith("pool_mode") else line.rstrip("\n") for line in file]
+        with open(path, "w") as file:
+            file.write("\n".join(lines) + "\n")
+        self.child.send_signal(signal.SIGHUP)
+
+    def close_servers(self, server):
+        server.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'millrace'")
+
+    def close(self):
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+        self.scratch.remove()
+
+
+@unittest.skipUnless(os.access(PGBOUNCER, os.X_OK), "PgBouncer is not installed")
+class Session(unittest.TestCase):
+    def test_session_pool__serves_with_the_settings_that_safety_needs(self):
+        server = Server().start()
+        self.addCleanup(server.close)
+        server.query("CREATE DATABASE millrace", "postgres")
+        server.query("ALTER ROLE postgres SET DateStyle = 'SQL, DMY'", "postgres")
+        pooler = Pooler(server, "session")
+        self.addCleanup(pooler.close)
+        process = Process("all", **server.settings(port=pooler.port))
+        self.addCleanup(process.kill)
+        process.ready()
+        user = process.api().register()
+        self.addCleanup(user.close)
+        task = user.create_task(dueAt="2027-01-02T03:04:05.000Z")
+        self.assertEqual(user.get("/v1/tasks/" + task["id"]).json()["dueAt"], "2027-01-02T03:04:05.000Z")
+        with server.database() as database:
+            database.query(f"UPDATE app_user SET role = 'admin' WHERE id = '{user.user['id']}'")
+            self.assertGreater(database.count("pg_stat_activity", "application_name = 'data-writer/0'"), 0)
+        admin = process.api()
+        self.addCleanup(admin.close)
+        signed_in = admin.post("/v1/auth/signin", {"username": user.user["username"], "password": support.PASSWORD}, token=None)
+        admin.token = signed_in.json()["accessToken"]
+        self.assertEqual(admin.run_job("cleanup")["state"], "succeeded")
+        with server.database() as database, support.TaskLock(database):
+            answer = user.post("/v1/tasks", {"summary": "waits", "taskPriorityCode": "LOW"})
+            self.assertEqual(answer.status, 503, "lock_timeout is set")
+        self.assertEqual(process.stop(), 0)
+
+
+SHARES = ("a pooler gives each transaction another session: statements are not kept prepared, NOTIFY is replaced by polling, "
+          "and migrations are refused")
+
+
+@unittest.skipUnless(os.access(PGBOUNCER, os.X_OK), "PgBouncer is not installed")
+class Transaction(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server().start().create()
+        cls.addClassCleanup(cls.server.close)
+        cls.server.query("ALTER ROLE postgres SET DateStyle = 'SQL, DMY'", "postgres")
+        cls.server.query("ALTER ROLE postgres SET TimeZone = 'Asia/Kolkata'", "postgres")
+
+    def pooler(self, **options):
+        pooler = Pooler(self.server, "transaction", **options)
+        self.addCleanup(pooler.close)
+        return pooler
+
+    def start(self, pooler, command="all", **settings):
+        process = Process(command, **{**self.server.settings(port=pooler.port), **settings})
+        self.addCleanup(process.kill)
+        return process
+
+    def test_everything_that_can_work__works_and_the_rest_is_said_once(self):
+        """With three sessions for a dozen connections, so that nobody gets the same twice."""
+        process = self.start(self.pooler(size=3), DB_LOCK_TIMEOUT="500ms", JOB_CHUNK_ROWS="5").ready()
+        self.assertEqual(len(process.logs(SHARES)), 1, process.text())
+        user = process.api().register()
+        self.addCleanup(user.close)
+        tasks = [user.create_task(dueAt="2027-01-02T03:04:05.000Z") for _ in range(20)]
+        self.assertEqual({task["dueAt"] for task in user.get("/v1/tasks").json()}, {"2027-01-02T03:04:05.000Z"})
+        for task in tasks:
+            self.assertEqual(user.request("PATCH", "/v1/tasks/" + task["id"], {"isComplete": True}).status, 200)
+        with self.server.database() as database, support.TaskLock(database):
+            answer = user.post("/v1/tasks", {"summary": "waits", "taskPriorityCode": "LOW"})
+            self.assertEqual(answer.status, 503, "lock_timeout holds for every transaction")
+        with self.server.database() as database:
+            database.query("UPDATE task SET completed_at = timestamptz '2020-01-30Z' + n * interval '26 hours' FROM "
+                           "(SELECT id, row_number() OVER (ORDER BY id) AS n FROM task) t WHERE t.id = task.id")
+            for job, result in (("cleanup", {"tasks": 20}), ("aggregate", {}), ("report", {}), ("maintenance", {})):
+                run = database.wait_for_run(database.add_run(job))
+                self.assertEqual(run["attempt"], 1, run)
+                self.assertLessEqual(result.items(), run["result"].items())
+            self.assertEqual(database.count("pg_prepared_statements"), 0)
+            self.assertEqual(database.count("pg_locks", "locktype = 'advisory'"), 0)
+        self.assertEqual([line for line in process.logs() if line["level"] == "error" and line.get("sqlstate") != "55P03"], [])
+        self.assertEqual(process.stop(), 0)
+
+    def test_nothing_stays_behind_in_the_sessions_of_others(self):
+        pooler = self.pooler(size=1)
+        process = self.start(pooler, "api").ready()
+        user = process.api().register()
+        self.addCleanup(user.close)
+        user.create_task()
+        with TcpDatabase(pooler.port, "millrace") as other:
+            self.assertEqual(other.value("SHOW DateStyle"), "SQL, DMY")
+            self.assertEqual(other.value("SHOW enable_seqscan"), "on")
+            self.assertEqual(other.value("SHOW statement_timeout"), "0")
+            self.assertEqual(other.count("pg_prepared_statements"), 0)
+            self.assertEqual(other.query("SELECT pg_listening_channels()"), [])
+
+    def test_change_of_reference_data__is_seen_by_polling(self):
+        process = self.start(self.pooler(), "api").ready()
+        api = process.api()
+        self.addCleanup(api.close)
+        label = lambda: api.get("/v1/refdata/taskpriorities/LOW").json()["label"]
+        before = label()
+        self.addCleanup(self.server.query, f"UPDATE task_priority SET label = '{before}' WHERE code = 'LOW'")
+        self.server.query("UPDATE task_priority SET label = 'seen' WHERE code = 'LOW'")
+        wait_for(lambda: label() == "seen", 8, "the change is seen")
+
+    def test_missing_migrations__are_refused_and_none_waits_for_a_lock(self):
+        self.server.query("CREATE DATABASE empty", "postgres")
+        pooler = self.pooler()
+        with open(pooler.scratch.join("pgbouncer.ini"), "r+") as file:
+            text = file.read().replace("[pgbouncer]", f"empty = user=postgres host=127.0.0.1 port={self.server.port}\n[pgbouncer]")
+            file.seek(0)
+            file.write(text)
+        pooler.child.send_signal(signal.SIGHUP)
+        wait_for(lambda: pooler.knows("empty"), 5, "the pooler has read its settings")
+        done = support.run("migrate", **self.server.settings("empty", port=pooler.port))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("DB_HOST and DB_PORT of the database itself", done.stderr)
+        self.assertEqual(self.server.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), [["0"]])
+        self.assertEqual(support.run("migrate", **self.server.settings("empty")).returncode, 0)
+        done = support.run("migrate", **self.server.settings("empty", port=pooler.port))
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_sessions_that_turn_out_to_be_shared__are_treated_so_from_then_on(self):
+        """The pool has changed over, or the look at the start was misled."""
+        pooler = self.pooler(size=20)
+        pooler.set_mode("session")
+        process = self.start(pooler).ready()
+        user = process.api().register()
+        self.addCleanup(user.close)
+        self.assertEqual(process.logs(SHARES), [])
+        self.assertTrue(process.logs("a pooler keeps the session of a connection"))
+        pooler.set_mode("transaction")
+        pooler.close_servers(self.server)
+        wait_for(lambda: user.get("/v1/tasks").status == 200 and process.logs(SHARES), 15, "it is found out")
+        wait_for(lambda: user.post("/v1/tasks", {"summary": "s", "taskPriorityCode": "LOW"}).status == 201, 15, "writes")
+
+
+if __name__ == "__main__":
+    unittest.main()
