@@ -10,18 +10,19 @@
 
 #include "actors/run.h"
 #include "actors/records.h"
+#include "actors/utf16.h"
 #include "proto/uuid.h"
 
-enum { PART_BYTES = MR_UPLOAD_PART, ERRORS_MAX = 1000 };
+enum { PART_BYTES = MR_UPLOAD_PART, ERRORS_MAX = 1000, IGNORED_MAX = 64 };
 
 /* Where an import is. */
 struct place {
-    int64_t offset;  /* bytes that are done */
-    int64_t line;    /* of the next record, from 1 */
-    bool skipping;   /* in the middle of a record that is too long */
-    bool has_header; /* CSV: the columns are known */
-    int columns[MR_RECORD_COLUMNS];
-    unsigned count;
+    int64_t offset; /* bytes that are done */
+    int64_t line;   /* of the next record, from 1 */
+    bool skipping;  /* in the middle of a record that is too long */
+    bool refused;   /* CSV: its header makes every record a bad one */
+    enum mr_encoding encoding;
+    struct mr_layout layout; /* CSV: once it has columns */
 };
 
 /* What a chunk has gathered. */
@@ -29,40 +30,79 @@ struct harvest {
     struct place place;
     bool is_csv;
     bool is_last;       /* the text reaches the end of the upload */
-    struct mr_buf text; /* from the place on */
-    size_t used;        /* of it */
+    struct mr_buf text; /* from the place on, in UTF-8 */
+    struct mr_buf raw;  /* the same in UTF-16, if it came so */
+    size_t used;        /* of the text */
     json_t *result;     /* of the run */
     json_t *errors;     /* in it; borrowed */
+    json_t *ignored;    /* in it; borrowed */
     int64_t lines;      /* lines that are done */
+    int64_t records;    /* in those */
     int64_t good;       /* records that are in the parameters */
     int64_t rejected;
     int64_t line_of[4096]; /* of the good ones */
 };
 
-/* ---- The cursor: "offset line skipping column column ..." ---- */
+/* ---- The cursor: "offset line skipping column column ...|encoding delimiter refused" ---- */
 
 static void read_cursor(struct place *out, char *at)
 {
-
-    *out = (struct place){.line = 1};
+    *out = (struct place){.line = 1, .layout.delimiter = ','};
     if (*at == '\0')
         return;
     out->offset = strtoll(at, &at, 10);
     out->line = strtoll(at, &at, 10);
     out->skipping = strtol(at, &at, 10) != 0;
-    while (*at == ' ' && out->count < MR_RECORD_COLUMNS)
-        out->columns[out->count++] = (int)strtol(at, &at, 10);
-    out->has_header = out->count > 0;
+    while (*at == ' ' && out->layout.count < MR_RECORD_COLUMNS)
+        out->layout.columns[out->layout.count++] = (int)strtol(at, &at, 10);
+    if (*at++ != '|')
+        return; /* release 7 wrote it, which knew one encoding and one delimiter */
+    out->encoding = (enum mr_encoding)strtol(at, &at, 10);
+    out->layout.delimiter = (char)strtol(at, &at, 10);
+    out->refused = strtol(at, &at, 10) != 0;
 }
 
 static void write_cursor(struct mr_buf *out, const struct place *place)
 {
     mr_buf_printf(out, "%lld %lld %d", (long long)place->offset, (long long)place->line, place->skipping);
-    for (unsigned i = 0; i < place->count; i++)
-        mr_buf_printf(out, " %d", place->columns[i]);
+    for (unsigned i = 0; i < place->layout.count; i++)
+        mr_buf_printf(out, " %d", place->layout.columns[i]);
+    mr_buf_printf(out, "|%d %d %d", (int)place->encoding, place->layout.delimiter, place->refused);
 }
 
 /* ---- Reading ---- */
+
+/* The bytes behind a mark of the byte order, which is no text (RFC 8259, 8.1), and which only an upload begins with. */
+static struct mr_slice without_mark(struct place *place, struct mr_slice bytes)
+{
+    size_t len = 0;
+
+    if (place->offset == 0)
+        place->encoding = mr_utf16_mark(bytes, &len);
+    place->offset += (int64_t)len;
+    return (struct mr_slice){bytes.data + len, bytes.len - len};
+}
+
+static mr_status fetch(struct mr_actor *self, const struct mr_run *run, int64_t first, int64_t last, mr_rows **out)
+{
+    mr_params_begin(&self->params, 3);
+    mr_params_id(&self->params, 0, run->id);
+    mr_params_int(&self->params, 1, first);
+    mr_params_int(&self->params, 2, last);
+    return mr_job_query(self, "import__parts", out);
+}
+
+static void decode(struct harvest *self)
+{
+    if (self->place.encoding == MR_ENCODING_UTF8)
+        return;
+    mr_buf_clear(&self->raw, SIZE_MAX);
+    mr_buf_slice(&self->raw, (struct mr_slice){self->text.data, self->text.len});
+    mr_buf_clear(&self->text, SIZE_MAX);
+    if (self->raw.len > 0)
+        mr_utf16_decode(&self->text, (struct mr_slice){self->raw.data, self->raw.len}, self->place.encoding, self->is_last);
+    self->text.failed |= self->raw.failed;
+}
 
 /* From the place to the end of its part, and `more` parts. */
 static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int64_t parts, int64_t more, struct harvest *out)
@@ -70,13 +110,8 @@ static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int6
     int64_t first = out->place.offset / PART_BYTES;
     int64_t skip = out->place.offset % PART_BYTES;
     mr_rows *rows = NULL;
-    mr_status status;
+    mr_status status = fetch(self, run, first, first + more, &rows);
 
-    mr_params_begin(&self->params, 3);
-    mr_params_id(&self->params, 0, run->id);
-    mr_params_int(&self->params, 1, first);
-    mr_params_int(&self->params, 2, first + more);
-    status = mr_job_query(self, "import__parts", &rows);
     if (status != MR_OK)
         return status;
     mr_buf_clear(&out->text, SIZE_MAX);
@@ -85,18 +120,26 @@ static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int6
 
         mr_rows_get(rows, row, 0, &bytes);
         if (row == 0 && (size_t)skip <= bytes.len)
-            bytes = (struct mr_slice){bytes.data + skip, bytes.len - (size_t)skip};
+            bytes = without_mark(&out->place, (struct mr_slice){bytes.data + skip, bytes.len - (size_t)skip});
         mr_buf_slice(&out->text, bytes);
     }
     out->is_last =
         mr_rows_count(rows) == 0 || first + (int64_t)mr_rows_count(rows) >= parts; /* none: all was done, and dropped */
     mr_rows_free(&rows);
+    decode(out);
     return out->text.failed ? MR_NO_MEMORY : MR_OK;
 }
 
 static struct mr_slice rest(const struct harvest *self)
 {
     return (struct mr_slice){self->text.len > 0 ? self->text.data + self->used : "", self->text.len - self->used};
+}
+
+/* Moves behind text that is done. */
+static void pass(struct harvest *self, struct mr_slice text)
+{
+    self->used += text.len;
+    self->place.offset += (int64_t)(self->place.encoding == MR_ENCODING_UTF8 ? text.len : mr_utf16_length(text));
 }
 
 static void take(struct harvest *self, struct mr_slice record)
@@ -106,24 +149,57 @@ static void take(struct harvest *self, struct mr_slice record)
     /* The last line may have no break. */
     if (record.len > 0 && record.data[record.len - 1] != '\n')
         lines++;
-    self->used += record.len;
-    self->place.offset += (int64_t)record.len;
+    pass(self, record);
     self->place.line += lines;
     self->lines += lines;
 }
 
-static void keep_problems(struct harvest *self, const struct mr_record *record)
+/* Moves the problems of a record to a list that has `most` at most. */
+static void move_problems(json_t *to, size_t most, const struct mr_record *record)
 {
     struct mr_buf array = {0};
     json_t *list;
 
     mr_buf_printf(&array, "[%.*s]", (int)record->errors.len, record->errors.data);
     list = json_loadb(array.data, array.len, 0, NULL);
-    for (size_t i = 0; i < json_array_size(list) && json_array_size(self->errors) < ERRORS_MAX; i++)
-        json_array_append(self->errors, json_array_get(list, i));
+    for (size_t i = 0; i < json_array_size(list) && json_array_size(to) < most; i++)
+        json_array_append(to, json_array_get(list, i));
     json_decref(list);
     mr_buf_fini(&array);
+}
+
+static void keep_problems(struct harvest *self, const struct mr_record *record)
+{
+    move_problems(self->errors, ERRORS_MAX, record);
     self->rejected++;
+}
+
+static bool is_listed(const json_t *list, struct mr_slice name)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(list, i, entry)
+        if (mr_slice_is(name, json_string_value(json_object_get(entry, "field"))))
+            return true;
+    return false;
+}
+
+/* A member that is no field is told once, by the first line that has it. */
+static void ignore_member(void *argument, struct mr_slice name)
+{
+    struct harvest *self = argument;
+    struct mr_record record = {0};
+    char message[120];
+    char text[MR_RECORD_NAME];
+
+    mr_record_name(text, name);
+    if (json_array_size(self->ignored) >= IGNORED_MAX || is_listed(self->ignored, mr_slice_of(text)))
+        return;
+    mr_record_stranger(message, sizeof message, MR_OP_task_create, name);
+    mr_record_problem(&record, self->place.line, text, message);
+    move_problems(self->ignored, IGNORED_MAX, &record);
+    mr_record_fini(&record);
 }
 
 static void reject(struct harvest *self, int64_t line, const char *field, const char *message)
@@ -157,9 +233,10 @@ static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_
 static mr_status read_record(struct mr_actor *self, const struct mr_run *run, struct harvest *out, struct mr_slice text)
 {
     struct mr_record record;
-    mr_status status = mr_record_read(&record, text, MR_OP_task_create, out->place.line,
-                                      out->is_csv ? out->place.columns : NULL, out->place.count);
+    mr_status status =
+        mr_record_read(&record, text, MR_OP_task_create, out->place.line, out->is_csv ? &out->place.layout : NULL);
 
+    mr_record_strangers(&record, MR_OP_task_create, ignore_member, out);
     if (status == MR_OK && record.error_count == 0) {
         add_task(self, run, &record, out->good);
         out->line_of[out->good++] = out->place.line;
@@ -170,16 +247,33 @@ static mr_status read_record(struct mr_actor *self, const struct mr_run *run, st
     return status;
 }
 
-static void read_header(struct harvest *self, struct mr_slice text)
+static mr_status read_header(struct harvest *self, struct mr_slice text)
 {
-    self->place.has_header =
-        mr_record_header(text, MR_OP_task_create, self->place.columns, &self->place.count) == MR_OK && self->place.count > 0;
-    if (self->place.has_header)
-        return;
-    reject(self, self->place.line, "", "is not a CSV header (RFC 4180) of at most 64 columns");
-    self->place.count = 1; /* then every line that follows says what is wrong with it */
-    self->place.columns[0] = -1;
-    self->place.has_header = true;
+    struct mr_record refused = {0};
+    struct mr_record ignored = {0};
+    mr_status status;
+
+    if (mr_record_is_separator(text))
+        return MR_OK;
+    status = mr_record_header(&self->place.layout, text, MR_OP_task_create, self->place.line, &refused, &ignored);
+    self->place.refused = refused.error_count > 0;
+    move_problems(self->errors, ERRORS_MAX, &refused);
+    move_problems(self->ignored, IGNORED_MAX, &ignored);
+    mr_record_fini(&refused);
+    mr_record_fini(&ignored);
+    return status;
+}
+
+/* What a record, which is not blank, comes to. Behind a header that was refused they are only counted. */
+static mr_status read_any(struct mr_actor *self, const struct mr_run *run, struct harvest *out, struct mr_slice text)
+{
+    out->records++;
+    if (out->is_csv && out->place.layout.count == 0)
+        return read_header(out, text);
+    if (!out->place.refused)
+        return read_record(self, run, out, text);
+    out->rejected++;
+    return MR_OK;
 }
 
 /*
@@ -190,14 +284,15 @@ static void skip(struct harvest *self)
 {
     size_t len = mr_record_length(rest(self), false, self->is_last);
 
-    if (!self->place.skipping)
+    if (!self->place.skipping && self->place.refused)
+        self->rejected++;
+    else if (!self->place.skipping)
         reject(self, self->place.line, "",
                self->is_csv ? "is longer than 512 KiB, or has a quote that is not closed" : "is longer than 512 KiB");
     self->place.skipping = len == 0;
     if (len == 0)
         len = rest(self).len;
-    self->used += len;
-    self->place.offset += (int64_t)len;
+    pass(self, (struct mr_slice){rest(self).data, len});
     if (!self->place.skipping) {
         self->place.line++;
         self->lines++;
@@ -209,12 +304,10 @@ static struct mr_slice record_at(const struct harvest *self, size_t len)
 {
     struct mr_slice text = {rest(self).data, len};
 
-    if (self->is_csv && mr_record_lines(text) > 1 && !mr_record_is_csv(text))
+    if (self->is_csv && mr_record_lines(text) > 1 && !mr_record_is_csv(text, self->place.layout.delimiter))
         text.len = mr_record_length(text, false, true);
     return text;
 }
-
-static const char mark[] = "\xef\xbb\xbf"; /* of the byte order: no text (RFC 8259, 8.1) */
 
 static mr_status read_records(struct mr_actor *self, const struct mr_run *run, struct harvest *out)
 {
@@ -222,13 +315,9 @@ static mr_status read_records(struct mr_actor *self, const struct mr_run *run, s
     mr_status status = MR_OK;
 
     mr_params_begin(&self->params, 7);
-    if (out->place.offset == 0 && out->text.len >= 3 && memcmp(out->text.data, mark, 3) == 0) {
-        out->used = 3;
-        out->place.offset = 3;
-    }
     if (out->place.skipping)
         skip(out);
-    while (status == MR_OK && out->good < most && !out->place.skipping && rest(out).len > 0) {
+    while (status == MR_OK && out->records < most && !out->place.skipping && rest(out).len > 0) {
         size_t len = mr_record_length(rest(out), out->is_csv, out->is_last);
         struct mr_slice text;
 
@@ -239,12 +328,8 @@ static mr_status read_records(struct mr_actor *self, const struct mr_run *run, s
         if (len == 0)
             break; /* its end is in the next part */
         text = record_at(out, len);
-        if (mr_record_is_blank(text)) {
-        } else if (out->is_csv && !out->place.has_header) {
-            read_header(out, text);
-        } else {
-            status = read_record(self, run, out, text);
-        }
+        if (!mr_record_is_blank(text))
+            status = read_any(self, run, out, text);
         take(out, text);
     }
     return status;
@@ -261,7 +346,9 @@ static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int
     if (status == MR_OK)
         status = read_records(self, run, out);
     if (status == MR_OK && out->used == 0 && !out->is_last) {
-        status = read_text(self, run, parts, MR_RECORD_MAX / PART_BYTES, out);
+        int64_t more = (out->place.encoding == MR_ENCODING_UTF8 ? 1 : 2) * (MR_RECORD_MAX / PART_BYTES);
+
+        status = read_text(self, run, parts, more, out);
         if (status == MR_OK)
             status = read_records(self, run, out);
     }
@@ -284,19 +371,6 @@ static mr_status write_tasks(struct mr_actor *self, struct harvest *harvest)
     harvest->good -= mr_rows_count(rows);
     mr_rows_free(&rows);
     return MR_OK;
-}
-
-static mr_status drop_parts(struct mr_actor *self, const struct mr_run *run)
-{
-    mr_rows *rows = NULL;
-    mr_status status;
-
-    mr_params_begin(&self->params, 1);
-    mr_params_id(&self->params, 0, run->id);
-    status = mr_job_query(self, "import__over", &rows);
-    if (status == MR_OK)
-        mr_rows_free(&rows);
-    return status;
 }
 
 static void add_to(json_t *object, const char *name, int64_t more)
@@ -350,7 +424,10 @@ static void begin_result(struct harvest *out, const char *text)
         out->result = json_object();
     if (json_object_get(out->result, "errors") == NULL)
         json_object_set_new(out->result, "errors", json_array());
+    if (json_object_get(out->result, "ignored") == NULL)
+        json_object_set_new(out->result, "ignored", json_array());
     out->errors = json_object_get(out->result, "errors");
+    out->ignored = json_object_get(out->result, "ignored");
 }
 
 static int64_t parts_of(const struct mr_run *run, bool *is_csv)
@@ -379,14 +456,13 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     if (status == MR_OK && harvest->good > 0)
         status = write_tasks(self, harvest);
     out->more = !harvest->is_last || rest(harvest).len > 0;
-    if (status == MR_OK && !out->more)
-        status = drop_parts(self, run);
     if (status == MR_OK)
         status = write_result(harvest, &out->result);
     out->rows = harvest->lines;
     write_cursor(&out->cursor, &harvest->place);
     json_decref(harvest->result);
     mr_buf_fini(&harvest->text);
+    mr_buf_fini(&harvest->raw);
     free(harvest);
     return status;
 }

@@ -28,16 +28,21 @@ static void worker_name(const struct mr_actor *self, char out[128])
     snprintf(out, 128, "%s:%d:%lld/%s", host, (int)getpid(), (long long)self->born_ms, self->name);
 }
 
-static mr_status claim(struct mr_actor *self, const char *worker, mr_rows **out)
+static mr_status claim(struct mr_actor *self, const char *worker, const uint8_t served[16], mr_rows **out)
 {
     const struct mr_job_info *info = mr_job_info(mr_job_of(self));
+    bool in_turn = info->starter == MR_STARTED_BY_USER;
 
-    mr_params_begin(&self->params, 4);
+    mr_params_begin(&self->params, in_turn ? 3 : 4);
     mr_params_text(&self->params, 0, info->name);
     mr_params_text(&self->params, 1, worker);
-    mr_params_int(&self->params, 2, info->at_once);
-    mr_params_bool(&self->params, 3, info->alone);
-    return mr_job_query(self, "run_due__claim", out);
+    if (in_turn) {
+        mr_params_id(&self->params, 2, served);
+    } else {
+        mr_params_int(&self->params, 2, info->at_once);
+        mr_params_bool(&self->params, 3, info->alone);
+    }
+    return mr_job_query(self, in_turn ? "run_due__claim_in_turn" : "run_due__claim", out);
 }
 
 /* Nobody answers for runs whose claim was committed while the connection broke: they go back. */
@@ -71,38 +76,44 @@ static void note_failure(struct mr_actor *self, struct mr_backoff *backoff, mr_s
 }
 
 /* As claim, but comes back from a connection that breaks. */
-static mr_status claim_surely(struct mr_actor *self, struct mr_backoff *backoff, mr_rows **out)
+static mr_status claim_surely(struct mr_actor *self, struct mr_backoff *backoff, const uint8_t served[16], mr_rows **out)
 {
     char worker[128];
     mr_status status;
 
     worker_name(self, worker);
-    status = claim(self, worker, out);
+    status = claim(self, worker, served, out);
     while (status != MR_OK && mr_db_last_error(self->db)->lost) {
         if (!mr_job_come_back(self) || mr_actor_pause(self, (int)mr_backoff_fail(backoff, now_ms(self))))
             break;
         status = disown(self, worker);
         if (status == MR_OK)
-            status = claim(self, worker, out);
+            status = claim(self, worker, served, out);
     }
     return status;
 }
 
-/* False when there is nothing more to do for now. After a failure prompts are passed over for a while; others follow. */
-static bool take(struct mr_actor *self, mr_rows **out)
+/*
+ * False when there is nothing more to do for now. After a failure prompts are passed over for a while; others follow.
+ * `served`: the user whose run was the last one.
+ */
+static bool take(struct mr_actor *self, uint8_t served[16], mr_rows **out)
 {
     static _Thread_local struct mr_backoff backoff;
+    struct mr_slice owner;
     mr_status status;
 
     if (!mr_backoff_is_over(&backoff, now_ms(self)))
         return false;
-    status = claim_surely(self, &backoff, out);
+    status = claim_surely(self, &backoff, served, out);
     if (status != MR_OK) {
         note_failure(self, &backoff, status);
         return false;
     }
     mr_backoff_succeed(&backoff);
     mr_job_note_answer(self);
+    if (mr_rows_count(*out) > 0 && mr_rows_get(*out, 0, 3, &owner))
+        memcpy(served, owner.data, 16);
     return mr_rows_count(*out) > 0;
 }
 
@@ -132,6 +143,7 @@ static bool work_on_all(struct mr_actor *self, const mr_rows *rows)
 static void on_run_due(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     struct mr_buf nothing = {0};
+    uint8_t served[16] = {0};
     bool go_on = true;
 
     mr_wire_nil(&nothing);
@@ -141,7 +153,7 @@ static void on_run_due(struct mr_actor *self, struct mr_message *const *messages
     while (go_on && !mr_actor_pause(self, 0)) {
         mr_rows *rows = NULL;
 
-        go_on = take(self, &rows) && work_on_all(self, rows);
+        go_on = take(self, served, &rows) && work_on_all(self, rows);
         if (rows != NULL)
             mr_rows_free(&rows);
     }

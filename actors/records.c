@@ -2,6 +2,8 @@
 
 #include <csv.h>
 #include <jansson.h>
+#include <stdio.h>
+#include <strings.h>
 
 #include "proto/json.h"
 #include "proto/object.h"
@@ -50,6 +52,56 @@ bool mr_record_is_blank(struct mr_slice text)
         if (text.data[i] == '\0' || strchr(" \t\r\n", text.data[i]) == NULL)
             return false;
     return true;
+}
+
+/* ---- Names ---- */
+
+/* Index of the body field of that name, -1 when there is none. */
+static int field_of(enum mr_op op, struct mr_slice name)
+{
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+
+    for (int i = 0; fields[i].name != NULL; i++)
+        if (fields[i].from == MR_BODY && mr_slice_is(name, fields[i].name))
+            return i;
+    return -1;
+}
+
+static struct mr_slice trimmed(struct mr_slice name)
+{
+    while (name.len > 0 && (*name.data == ' ' || *name.data == '\t'))
+        name = (struct mr_slice){name.data + 1, name.len - 1};
+    while (name.len > 0 && strchr(" \t\r\n", name.data[name.len - 1]) != NULL)
+        name.len--;
+    return name;
+}
+
+const char *mr_record_meant(enum mr_op op, struct mr_slice name)
+{
+    name = trimmed(name);
+    for (const struct mr_field *field = mr_op_info(op)->traits->fields; field->name != NULL; field++)
+        if (field->from == MR_BODY && strlen(field->name) == name.len && strncasecmp(field->name, name.data, name.len) == 0)
+            return field->name;
+    return NULL;
+}
+
+void mr_record_name(char out[MR_RECORD_NAME], struct mr_slice name)
+{
+    size_t len = name.len < MR_RECORD_NAME ? name.len : MR_RECORD_NAME - 1;
+
+    while (len < name.len && len > 0 && ((uint8_t)name.data[len] & 0xc0) == 0x80)
+        len--;
+    if (len > 0)
+        memcpy(out, name.data, len);
+    out[len] = '\0';
+}
+
+void mr_record_stranger(char *out, size_t room, enum mr_op op, struct mr_slice name)
+{
+    const char *meant = mr_record_meant(op, name);
+
+    snprintf(out, room, "is no field and was left out%s%s%s", meant != NULL ? "; did you mean " : "",
+             meant != NULL ? meant : "", meant != NULL ? "?" : "");
 }
 
 /* ---- Problems ---- */
@@ -113,6 +165,17 @@ static void read_json(struct mr_record *self, struct mr_slice text, enum mr_op o
     complete(self, op, line, in_trouble);
 }
 
+void mr_record_strangers(const struct mr_record *self, enum mr_op op, void (*tell)(void *argument, struct mr_slice name),
+                         void *argument)
+{
+    const char *name;
+    json_t *ignored;
+
+    json_object_foreach(self->json, name, ignored)
+        if (field_of(op, mr_slice_of(name)) < 0)
+            tell(argument, mr_slice_of(name));
+}
+
 /* ---- CSV ---- */
 
 /* The cells of a record, one behind the other. */
@@ -149,16 +212,19 @@ static int never(unsigned char c)
     return 0;
 }
 
+static const char delimiters[] = ",;\t";
+
 /* By its own 128 bytes libcsv would grow a cell of half a MiB four thousand times. */
 enum { CELL_GROWTH = 16 * 1024 };
 
-static mr_status split(struct cells *self, struct mr_slice text)
+static mr_status split(struct cells *self, struct mr_slice text, char delimiter)
 {
     struct csv_parser parser;
     bool good;
 
     if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0)
         return MR_NO_MEMORY;
+    csv_set_delim(&parser, (unsigned char)delimiter);
     csv_set_space_func(&parser, never);
     csv_set_blk_size(&parser, CELL_GROWTH);
     good = csv_parse(&parser, text.data, text.len, on_cell, on_record, self) == text.len &&
@@ -176,35 +242,146 @@ static struct mr_slice cell(const struct cells *self, unsigned i)
     return (struct mr_slice){self->bytes->len > 0 ? self->bytes->data + from : "", self->ends[i] - from};
 }
 
-bool mr_record_is_csv(struct mr_slice text)
+bool mr_record_is_csv(struct mr_slice text, char delimiter)
 {
     struct mr_buf bytes = {0};
     struct cells cells = {.bytes = &bytes};
-    bool good = split(&cells, text) != MR_INVALID;
+    bool good = split(&cells, text, delimiter) != MR_INVALID;
 
     mr_buf_fini(&bytes);
     return good;
 }
 
-mr_status mr_record_header(struct mr_slice text, enum mr_op op, int columns[MR_RECORD_COLUMNS], unsigned *count)
+/* ---- The header of a CSV ---- */
+
+bool mr_record_is_separator(struct mr_slice text)
 {
-    const struct mr_field *fields = mr_op_info(op)->traits->fields;
+    while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+        text.len--;
+    return text.len == 5 && strncasecmp(text.data, "sep=", 4) == 0 && strchr(delimiters, text.data[4]) != NULL;
+}
+
+static unsigned count_meant(const struct cells *cells, enum mr_op op)
+{
+    unsigned count = 0;
+
+    for (unsigned c = 0; c < cells->count && c < MR_RECORD_COLUMNS; c++)
+        count += mr_record_meant(op, cell(cells, c)) != NULL;
+    return count;
+}
+
+/* Comma, unless another delimiter finds more fields. */
+static char delimiter_of(struct mr_slice text, enum mr_op op)
+{
+    unsigned most = 0;
+    char best = delimiters[0];
+
+    for (const char *delimiter = delimiters; *delimiter != '\0'; delimiter++) {
+        struct mr_buf bytes = {0};
+        struct cells cells = {.bytes = &bytes};
+        unsigned found = split(&cells, text, *delimiter) == MR_OK ? count_meant(&cells, op) : 0;
+
+        mr_buf_fini(&bytes);
+        if (found > most) {
+            most = found;
+            best = *delimiter;
+        }
+    }
+    return best;
+}
+
+static void ignore(struct mr_record *ignored, enum mr_op op, int64_t line, unsigned column, struct mr_slice name)
+{
+    const char *meant = mr_record_meant(op, name);
+    char message[120];
+    char text[MR_RECORD_NAME];
+
+    mr_record_name(text, name);
+    if (name.len == 0)
+        snprintf(message, sizeof message, "column %u has no name and was left out", column + 1);
+    else if (meant != NULL && mr_slice_is(name, meant))
+        snprintf(message, sizeof message, "column %u is a second one of that name and was left out", column + 1);
+    else
+        mr_record_stranger(message, sizeof message, op, name);
+    mr_record_problem(ignored, line, text, message);
+}
+
+/* A field that cannot be left out has to have one column. */
+static void check_required(const struct cells *cells, enum mr_op op, int64_t line, struct mr_record *refused)
+{
+    for (const struct mr_field *field = mr_op_info(op)->traits->fields; field->name != NULL; field++) {
+        struct mr_slice meant = {NULL, 0};
+        unsigned columns = 0;
+        char message[160];
+
+        if (field->from != MR_BODY || !field->required || field->fallback != NULL)
+            continue;
+        for (unsigned c = 0; c < cells->count; c++) {
+            if (mr_slice_is(cell(cells, c), field->name))
+                columns++;
+            else if (mr_record_meant(op, cell(cells, c)) == field->name)
+                meant = cell(cells, c);
+        }
+        if (columns > 1)
+            mr_record_problem(refused, line, field->name, "has more than one column");
+        else if (columns == 0 && meant.data != NULL) {
+            snprintf(message, sizeof message,
+                     "is required, and no column has that name; the column \"%.*s\" has to be named so", (int)meant.len,
+                     meant.data);
+            mr_record_problem(refused, line, field->name, message);
+        } else if (columns == 0)
+            mr_record_problem(refused, line, field->name, "is required, and no column has that name");
+    }
+}
+
+static void set_columns(struct mr_layout *out, const struct cells *cells, enum mr_op op, int64_t line,
+                        struct mr_record *ignored)
+{
+    bool taken[MR_FIELDS_MAX] = {false};
+
+    out->count = cells->count;
+    for (unsigned c = 0; c < cells->count; c++) {
+        int field = field_of(op, cell(cells, c));
+
+        out->columns[c] = field >= 0 && !taken[field] ? field : -1;
+        if (out->columns[c] >= 0)
+            taken[field] = true;
+        else
+            ignore(ignored, op, line, c, cell(cells, c));
+    }
+}
+
+mr_status mr_record_header(struct mr_layout *out, struct mr_slice text, enum mr_op op, int64_t line, struct mr_record *refused,
+                           struct mr_record *ignored)
+{
     struct mr_buf bytes = {0};
     struct cells cells = {.bytes = &bytes};
-    mr_status status = split(&cells, text);
+    mr_status status;
 
-    if (status == MR_OK && cells.count > MR_RECORD_COLUMNS)
-        status = MR_INVALID;
-    for (unsigned c = 0; status == MR_OK && c < cells.count; c++) {
-        columns[c] = -1;
-        for (int i = 0; fields[i].name != NULL; i++)
-            if (fields[i].from == MR_BODY && mr_slice_is(cell(&cells, c), fields[i].name))
-                columns[c] = i;
+    *out = (struct mr_layout){.delimiter = delimiter_of(text, op), .count = 1, .columns = {-1}};
+    status = split(&cells, text, out->delimiter);
+    if (!mr_utf8_valid(text, NULL)) {
+        mr_record_problem(refused, line, "", "is not UTF-8, nor UTF-16 with a byte order mark");
+    } else if (status == MR_INVALID || cells.count > MR_RECORD_COLUMNS) {
+        mr_record_problem(refused, line, "", "is not a CSV header (RFC 4180) of at most 64 columns");
+    } else if (status == MR_OK) {
+        check_required(&cells, op, line, refused);
+        set_columns(out, &cells, op, line, ignored);
     }
-    if (status == MR_OK)
-        *count = cells.count;
     mr_buf_fini(&bytes);
-    return status;
+    return status == MR_NO_MEMORY || refused->errors.failed || ignored->errors.failed ? MR_NO_MEMORY : MR_OK;
+}
+
+/* ---- The records of a CSV ---- */
+
+/* Spreadsheets write TRUE and FALSE. */
+static bool parse_cell(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
+{
+    if (field->type == MR_BOOL && text.len == 4 && strncasecmp(text.data, "true", 4) == 0)
+        text = MR_SLICE("true");
+    else if (field->type == MR_BOOL && text.len == 5 && strncasecmp(text.data, "false", 5) == 0)
+        text = MR_SLICE("false");
+    return mr_field_parse(field, text, out, problem);
 }
 
 /* An empty cell is a value that is left out. */
@@ -218,30 +395,30 @@ static void read_cells(struct mr_record *self, const struct cells *cells, enum m
         struct mr_problem problem;
         int i = columns[c];
 
-        if (i < 0 || text.len == 0 || mr_field_parse(&fields[i], text, &self->values[i], &problem))
+        if (i < 0 || text.len == 0 || parse_cell(&fields[i], text, &self->values[i], &problem))
             continue;
         in_trouble[i] = true;
         mr_record_problem(self, line, fields[i].name, problem.message);
     }
 }
 
-static mr_status read_csv(struct mr_record *self, struct mr_slice text, enum mr_op op, int64_t line, const int *columns,
-                          unsigned count)
+static mr_status read_csv(struct mr_record *self, struct mr_slice text, enum mr_op op, int64_t line,
+                          const struct mr_layout *layout)
 {
     bool in_trouble[MR_FIELDS_MAX] = {false};
     struct cells cells = {.bytes = &self->cells};
-    mr_status status = split(&cells, text);
+    mr_status status = split(&cells, text, layout->delimiter);
     char message[80];
 
     if (status == MR_NO_MEMORY)
         return status;
     if (status != MR_OK) {
         mr_record_problem(self, line, "", "is not valid CSV (RFC 4180)");
-    } else if (cells.count != count) {
-        snprintf(message, sizeof message, "has %u cells where the header has %u", cells.count, count);
+    } else if (cells.count != layout->count) {
+        snprintf(message, sizeof message, "has %u cells where the header has %u", cells.count, layout->count);
         mr_record_problem(self, line, "", message);
     } else {
-        read_cells(self, &cells, op, line, columns, in_trouble);
+        read_cells(self, &cells, op, line, layout->columns, in_trouble);
         complete(self, op, line, in_trouble);
     }
     return MR_OK;
@@ -249,16 +426,16 @@ static mr_status read_csv(struct mr_record *self, struct mr_slice text, enum mr_
 
 /* ---- The whole ---- */
 
-mr_status mr_record_read(struct mr_record *out, struct mr_slice text, enum mr_op op, int64_t line, const int *columns,
-                         unsigned count)
+mr_status mr_record_read(struct mr_record *out, struct mr_slice text, enum mr_op op, int64_t line,
+                         const struct mr_layout *layout)
 {
     mr_status status = MR_OK;
 
     *out = (struct mr_record){.json = NULL};
-    if (columns == NULL)
+    if (layout == NULL)
         read_json(out, text, op, line);
     else
-        status = read_csv(out, text, op, line, columns, count);
+        status = read_csv(out, text, op, line, layout);
     return out->errors.failed ? MR_NO_MEMORY : status;
 }
 

@@ -20,6 +20,7 @@ enum {
     ROWS_LEAST = 10,
     WAIT_MS = 35000,
     AWAY_PAUSE_MS = 100,
+    TURN_MS = 1000,
     TIMEOUTS_MOST = 10
 };
 
@@ -78,7 +79,7 @@ void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows 
 {
     struct mr_slice value;
 
-    *out = (struct mr_run){.started_ms = now_ms(self), .chunk_rows = ROWS_FIRST};
+    *out = (struct mr_run){.started_ms = now_ms(self), .turn_ms = now_ms(self), .chunk_rows = ROWS_FIRST};
     if (out->chunk_rows > self->config->job_chunk_rows)
         out->chunk_rows = self->config->job_chunk_rows;
     if (mr_rows_get(rows, row, 0, &value))
@@ -506,6 +507,39 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
     return true;
 }
 
+/* ---- Turns ---- */
+
+static bool does_another_wait(struct mr_actor *self)
+{
+    mr_rows *rows = NULL;
+    bool waits = false;
+
+    mr_params_begin(&self->params, 1);
+    mr_params_text(&self->params, 0, mr_job_info(mr_job_of(self))->name);
+    if (mr_job_query(self, "run_due__waits", &rows) == MR_OK)
+        waits = mr_rows_int(rows, 0, 0, 0) != 0;
+    mr_rows_free(&rows);
+    return waits;
+}
+
+/*
+ * Users take turns: what one of them started lets others pass. It waits as if it were new, and goes on at its cursor. Where that
+ * fails it is still ours.
+ */
+static bool let_pass(struct mr_actor *self, struct mr_run *run)
+{
+    mr_rows *rows = NULL;
+    bool passed = false;
+
+    if (mr_job_info(mr_job_of(self))->starter != MR_STARTED_BY_USER || now_ms(self) - run->turn_ms < TURN_MS)
+        return false;
+    run->turn_ms = now_ms(self);
+    if (does_another_wait(self) && end_once(self, run, 1, "queued", NULL, &rows) == MR_OK)
+        passed = mr_slice_is(state_of(rows, 1), "queued");
+    mr_rows_free(&rows);
+    return passed;
+}
+
 bool mr_run_work(struct mr_actor *self, struct mr_run *run)
 {
     struct trouble trouble = {.timeouts = 0};
@@ -521,6 +555,8 @@ bool mr_run_work(struct mr_actor *self, struct mr_run *run)
         case TURN_NEXT:
             trouble = (struct trouble){.timeouts = 0};
             mr_job_note_answer(self);
+            if (let_pass(self, run))
+                return true;
             break;
         case TURN_DONE: mr_run_end(self, run, 1, "succeeded", NULL, NULL); return true;
         case TURN_CANCELLED: mr_run_end(self, run, 1, "cancelled", NULL, NULL); return true;

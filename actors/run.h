@@ -28,6 +28,7 @@ struct mr_run {
     struct mr_buf cursor; /* terminated; "" at the beginning of a phase */
     struct mr_buf result; /* JSON, terminated */
 
+    int64_t turn_ms;    /* monotonic; when its turn began, among the users' */
     int64_t chunk_rows; /* how many rows the next chunk may take */
     int64_t chunk_ms;   /* what the work of the last one took */
 };

@@ -12,7 +12,7 @@
 #include "gateway/parts.h"
 
 /* ACTOR_DATA_READER_COUNT, once for the replica and once for the primary. */
-enum { MAILBOXES_MAX = 128 };
+enum { MAILBOXES_MAX = 128, DROP_LIFE_MS = 60000 };
 
 static bool grow(struct gateway *gateway)
 {
@@ -115,23 +115,6 @@ void exchange_settle(struct exchange *self)
     self->generation = (self->generation + 1) & 0x3fffffff;
 }
 
-void exchange_end(struct exchange *self)
-{
-    struct gateway *gateway = self->gateway;
-
-    exchange_settle(self);
-    parts_destroy(&self->parts);
-    self->connection = NULL;
-    gateway->free_indices[gateway->free_count++] = self->index;
-}
-
-void exchange_abandon(struct exchange *self)
-{
-    self->connection = NULL;
-    if (!self->sent)
-        exchange_end(self);
-}
-
 /* Users who share a place read from the primary a little more often than they need to. */
 static int64_t *wrote_until(const struct gateway *gateway, const uint8_t user_id[16])
 {
@@ -189,14 +172,14 @@ static int choose_mailbox(const struct exchange *self, enum mr_op op, const stru
     return (int)best;
 }
 
-static mr_status encode(struct exchange *self, enum mr_op message, const struct mr_value *values,
+static mr_status encode(struct exchange *self, enum mr_op message, uint64_t correlation, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms)
 {
     struct gateway *gateway = self->gateway;
     struct mr_envelope envelope = {
         .kind = MR_REQUEST,
         .op = message,
-        .correlation = (uint64_t)self->generation << 32 | self->index,
+        .correlation = correlation,
         .deadline_ms = mr_wall_ms(gateway->clock) + patience_ms,
         .traceparent = mr_slice_of(self->traceparent),
         .has_principal = principal != NULL,
@@ -237,7 +220,8 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
                         const struct mr_principal *principal, int64_t patience_ms)
 {
     struct gateway *gateway = self->gateway;
-    mr_status status = encode(self, message, values, principal, patience_ms);
+    uint64_t correlation = (uint64_t)self->generation << 32 | self->index;
+    mr_status status = encode(self, message, correlation, values, principal, patience_ms);
     struct mailbox_load *load;
     int chosen;
 
@@ -265,6 +249,45 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
     self->deadline_ms = gateway_now_ms(gateway) + patience_ms;
     insert_by_deadline(gateway, self);
     return MR_OK;
+}
+
+static const uint64_t nobody = UINT32_MAX; /* no table of exchanges has such an index */
+
+/*
+ * What actors keep of an upload that came to nothing is to go. Nobody waits for the answer, which finds no exchange, and the
+ * mailbox may have its fill: what is dropped makes room. Where this is lost the job `cleanup` finds the parts.
+ */
+static void drop_upload(struct exchange *self)
+{
+    struct gateway *gateway = self->gateway;
+    struct mr_value id = {.present = true};
+    enum mr_op message = mr_op_info(self->op)->traits->upload->drop;
+    int chosen;
+
+    memcpy(id.uuid, self->new_id, sizeof id.uuid);
+    chosen = choose_mailbox(self, message, &id);
+    if (chosen >= 0 && encode(self, message, nobody, &id, NULL, DROP_LIFE_MS) == MR_OK)
+        (void)!mr_mailbox_send(gateway->mailbox, gateway->mailboxes[chosen].actor->name, gateway->frame.data,
+                               gateway->frame.len);
+}
+
+void exchange_end(struct exchange *self)
+{
+    struct gateway *gateway = self->gateway;
+
+    if (self->parts != NULL && self->parts->is_kept && !self->parts->is_handed_over)
+        drop_upload(self);
+    exchange_settle(self);
+    parts_destroy(&self->parts);
+    self->connection = NULL;
+    gateway->free_indices[gateway->free_count++] = self->index;
+}
+
+void exchange_abandon(struct exchange *self)
+{
+    self->connection = NULL;
+    if (!self->sent)
+        exchange_end(self);
 }
 
 struct exchange *exchange_find(struct gateway *gateway, const struct mr_envelope *reply)

@@ -15,6 +15,8 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
 {
     struct mr_fault fault;
 
+    if (reply->kind != MR_REPLY)
+        upload_refused(self);
     if (self->connection == NULL) {
         exchange_end(self);
     } else if (reply->op == MR_OP_db_ping) {

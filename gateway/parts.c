@@ -1,5 +1,6 @@
 #include "gateway/parts.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 struct parts *parts_new(void)
@@ -11,6 +12,7 @@ void parts_destroy(struct parts **self)
 {
     if (*self == NULL)
         return;
+    mr_request_fini(&(*self)->head);
     mr_buf_fini(&(*self)->part);
     mr_inflate_destroy(&(*self)->inflate);
     free(*self);
@@ -65,13 +67,41 @@ bool parts_is_full(const struct parts *self)
     return self->part.len == MR_UPLOAD_PART;
 }
 
-void parts_count_lines(struct parts *self)
+/* Text in UTF-16 begins with a mark of the byte order: its characters, and so its line breaks, have two bytes. */
+static void learn_encoding(struct parts *self)
 {
     const struct mr_buf *part = &self->part;
 
-    for (size_t i = 0; i < part->len; i++)
-        self->lines += part->data[i] == '\n';
-    self->is_in_line = part->len > 0 && part->data[part->len - 1] != '\n';
+    if (self->sent > 0 || part->len < 2)
+        return;
+    self->is_wide = memcmp(part->data, "\xff\xfe", 2) == 0 || memcmp(part->data, "\xfe\xff", 2) == 0;
+    self->low_byte = self->is_wide && part->data[0] == '\xfe';
+}
+
+static void count_lines(struct parts *self)
+{
+    const struct mr_buf *part = &self->part;
+    size_t step = 1;
+    bool is_break = false;
+
+    learn_encoding(self);
+    step += self->is_wide;
+    for (size_t i = 0; i + step <= part->len; i += step) {
+        is_break = part->data[i + self->low_byte] == '\n' && (!self->is_wide || part->data[i + !self->low_byte] == '\0');
+        self->lines += is_break;
+    }
+    self->is_in_line = part->len > 0 && !is_break;
+}
+
+/* Parts of one content end at the same places, so that a chain of their digests is the content's. */
+void parts_note(struct parts *self)
+{
+    uint8_t before[sizeof self->digest];
+
+    memcpy(before, self->digest, sizeof before);
+    crypto_generichash(self->digest, sizeof self->digest, (const unsigned char *)self->part.data, self->part.len, before,
+                       sizeof before);
+    count_lines(self);
 }
 
 void parts_next(struct parts *self)

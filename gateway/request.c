@@ -268,7 +268,7 @@ static bool has_idempotency_key(const struct mr_request *self, const struct mr_f
 }
 
 /* What was asked for, without what differs from one try to the next: the same payload has the same fingerprint. */
-static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op)
+static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op, struct mr_slice content)
 {
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
     struct mr_value body[MR_FIELDS_MAX] = {0};
@@ -276,9 +276,10 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op)
     unsigned char hash[16];
 
     for (unsigned f = 0; fields[f].name != NULL; f++)
-        if (fields[f].from == MR_BODY || fields[f].from == MR_PATH)
+        if (fields[f].from == MR_BODY || fields[f].from == MR_PATH || fields[f].from == MR_UPLOAD_TYPE)
             body[f] = self->values[f];
     mr_payload_encode(&bytes, op, body);
+    mr_buf_slice(&bytes, content);
     crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes.data, bytes.len, NULL, 0);
     if (!bytes.failed && mr_buf_reserve(&self->decoded[i], 2 * sizeof hash + 1) != NULL) {
         sodium_bin2hex(self->decoded[i].data, 2 * sizeof hash + 1, hash, sizeof hash);
@@ -288,13 +289,13 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op)
     mr_buf_fini(&bytes);
 }
 
-static void add_fingerprints(struct mr_request *self, enum mr_op op)
+static void add_fingerprints(struct mr_request *self, enum mr_op op, struct mr_slice content)
 {
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
     for (unsigned i = 0; fields[i].name != NULL; i++)
         if (fields[i].from == MR_FINGERPRINT && has_idempotency_key(self, fields))
-            add_fingerprint(self, i, op);
+            add_fingerprint(self, i, op, content);
 }
 
 /* ---- The whole ---- */
@@ -306,6 +307,12 @@ static bool wants_body(const struct mr_traits *traits, struct mr_slice body)
         if (field->from == MR_BODY)
             return body.len > 0 || traits->credential == NULL;
     return false;
+}
+
+/* Fields that stand in the head of a request. */
+static bool is_of_head(const struct mr_field *field)
+{
+    return field->from == MR_QUERY || field->from == MR_HEADER;
 }
 
 /* Nobody is signed in where an operation leaves that open; then there is no value. */
@@ -325,8 +332,10 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
 {
     struct mr_slice raw;
 
-    if (http == NULL && (field->from == MR_QUERY || field->from == MR_HEADER || field->from == MR_IF_MATCH))
-        return MR_OK; /* the head of an upload is gone when its last part has come */
+    if (http == NULL && is_of_head(field)) {
+        self->values[i] = facts->head != NULL ? facts->head->values[i] : (struct mr_value){.present = false};
+        return MR_OK;
+    }
     switch (field->from) {
     case MR_BODY: read_body_field(self, i, field); break;
     case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
@@ -393,6 +402,8 @@ static void compare_cursors(struct mr_request *self, enum mr_op op)
     }
 }
 
+static const char broken_target[] = "The request target has a broken percent-escape or an escaped U+0000.";
+
 static void complete_field(struct mr_request *self, unsigned i, const struct mr_field *field, size_t errors_before)
 {
     struct mr_problem ignored;
@@ -416,7 +427,7 @@ static mr_status read_fields(struct mr_request *out, const struct mr_route *rout
 
         status = read_field(out, i, &fields[i], route, http, facts);
         if (status == MR_INVALID)
-            *detail = "The request target has a broken percent-escape or an escaped U+0000.";
+            *detail = broken_target;
         complete_field(out, i, &fields[i], before);
     }
     return status;
@@ -429,6 +440,28 @@ static bool ran_out_of_memory(const struct mr_request *self)
         if (self->decoded[i].failed)
             return true;
     return self->errors.failed;
+}
+
+mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
+                               const char **detail)
+{
+    const struct mr_field *fields = mr_op_info(route->op)->traits->fields;
+    const struct mr_request_facts none = {.head = NULL};
+    mr_status status = MR_OK;
+
+    for (unsigned i = 0; status == MR_OK && fields[i].name != NULL; i++) {
+        size_t before = out->errors.len;
+
+        if (!is_of_head(&fields[i]))
+            continue;
+        status = read_field(out, i, &fields[i], route, http, &none);
+        if (status == MR_INVALID)
+            *detail = broken_target;
+        complete_field(out, i, &fields[i], before);
+    }
+    if (status == MR_OK && ran_out_of_memory(out))
+        status = MR_NO_MEMORY;
+    return status == MR_OK && out->errors.len > 0 ? MR_INVALID : status;
 }
 
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
@@ -446,7 +479,7 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
     if (status == MR_OK) {
         compare_fields(out, route->op);
         compare_cursors(out, route->op);
-        add_fingerprints(out, route->op);
+        add_fingerprints(out, route->op, facts->upload_digest);
         if (facts->conditions != NULL)
             allowed = mr_request_conditions(out, route->op, facts->conditions, detail);
     }

@@ -27,18 +27,27 @@ struct mr_request_facts {
     const struct mr_preconditions *conditions; /* NULL: none, or they were held against the op before */
     const uint8_t *new_id;                     /* 16 bytes, for the fields that the gateway makes */
     const char *traceparent;
-    struct mr_slice upload_type; /* of a body that travelled ahead; see enum mr_source */
+    const struct mr_request *head; /* what mr_request_read_head read, when there is no `http`; NULL: nothing */
+    struct mr_slice upload_type;   /* of a body that travelled ahead; see enum mr_source */
     int64_t upload_parts;
     int64_t upload_lines;
+    struct mr_slice upload_digest; /* the same for the same content */
 };
 
 /*
  * Reads the values. MR_INVALID: `detail` (static) or `errors` says what is wrong. MR_MEDIA_TYPE, MR_CODING: the body is
- * not JSON by its Content-Type, or encoded. MR_PRECONDITION: see mr_request_conditions. `http` may be NULL for an op that
- * asks for nothing in it.
+ * not JSON by its Content-Type, or encoded. MR_PRECONDITION: see mr_request_conditions. `http` is NULL when the head is gone:
+ * what stood in it is then in the facts.
  */
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
                           struct mr_slice body, const struct mr_request_facts *facts, const char **detail) MR_WARN_UNUSED;
+
+/*
+ * Reads the fields that stand in the head of an upload, whose body comes after it. `out` is zeroed, and keeps what it borrows.
+ * MR_INVALID: `errors` says what is wrong, or `detail` (static).
+ */
+mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
+                               const char **detail) MR_WARN_UNUSED;
 
 /*
  * Holds a request's conditions against an op. MR_INVALID: one of them is malformed, `errors` of `out` (zeroed, or being

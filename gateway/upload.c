@@ -1,7 +1,7 @@
 /*
  * upload: one part is under way at a time, and nothing is read from the client meanwhile: so an upload of any size takes
  * the memory of a few parts, and a client is never faster than the database. The message that makes something of the parts
- * is sent when the last of them is kept; if the client goes away before, they stay behind and are cleaned up.
+ * is sent when the last of them is kept; if the client goes away before, another drops them.
  */
 #include "gateway/upload.h"
 
@@ -18,9 +18,18 @@ static const struct mr_upload *traits_of(const struct exchange *exchange)
     return mr_op_info(exchange->op)->traits->upload;
 }
 
-/* What can be said before a byte of the body is read. `errors` (zeroed) and `detail` say more. */
-static mr_status check_head(struct exchange *exchange, const struct mr_http_request *request, struct mr_request *errors,
-                            const char **detail)
+/* Fields and conditions that break a rule are named together. */
+static mr_status read_head(struct exchange *exchange, const struct mr_http_request *request, const char **detail)
+{
+    struct mr_request *head = &exchange->parts->head;
+    mr_status fields = mr_request_read_head(head, &exchange->route, request, detail);
+    mr_status conditions = mr_request_conditions(head, exchange->op, &exchange->conditions, detail);
+
+    return fields != MR_OK ? fields : conditions;
+}
+
+/* What can be said before a byte of the body is read. The errors of `parts->head` and `detail` say more. */
+static mr_status check_head(struct exchange *exchange, const struct mr_http_request *request, const char **detail)
 {
     struct parts *self = exchange->parts;
     const struct mr_upload *traits = traits_of(exchange);
@@ -36,7 +45,7 @@ static mr_status check_head(struct exchange *exchange, const struct mr_http_requ
     if (status == MR_OK)
         status = mr_preconditions_read(&exchange->conditions, request);
     if (status == MR_OK)
-        status = mr_request_conditions(errors, exchange->op, &exchange->conditions, detail);
+        status = read_head(exchange, request, detail);
     if (status == MR_OK && coding == MR_CODING_GZIP)
         status = mr_inflate_new(&self->inflate, traits->max, NULL);
     return status;
@@ -47,8 +56,9 @@ static void fail(struct exchange *exchange, mr_status status)
     reply_problem(exchange, status, NULL, (struct mr_slice){0});
 }
 
-static void refuse_head(struct exchange *exchange, mr_status status, const char *detail, const struct mr_buf *errors)
+static void refuse_head(struct exchange *exchange, mr_status status, const char *detail)
 {
+    const struct mr_buf *errors = &exchange->parts->head.errors;
     char types[128];
 
     if (status == MR_MEDIA_TYPE && detail == NULL) {
@@ -61,16 +71,17 @@ static void refuse_head(struct exchange *exchange, mr_status status, const char 
 
 void upload_begin(struct exchange *exchange, const struct mr_http_request *request)
 {
-    struct mr_request errors = {.errors = {0}};
     const char *detail = NULL;
-    mr_status status = MR_NO_MEMORY;
+    mr_status status;
 
     exchange->parts = parts_new();
-    if (exchange->parts != NULL)
-        status = check_head(exchange, request, &errors, &detail);
+    if (exchange->parts == NULL) {
+        fail(exchange, MR_NO_MEMORY);
+        return;
+    }
+    status = check_head(exchange, request, &detail);
     if (status != MR_OK)
-        refuse_head(exchange, status, detail, &errors.errors);
-    mr_request_fini(&errors);
+        refuse_head(exchange, status, detail);
 }
 
 static mr_status send_part(struct exchange *exchange)
@@ -80,7 +91,7 @@ static mr_status send_part(struct exchange *exchange)
     const struct mr_field *fields = mr_op_info(message)->traits->fields;
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
-    parts_count_lines(self);
+    parts_note(self);
     for (unsigned i = 0; fields[i].name != NULL; i++) {
         values[i].present = true;
         if (fields[i].from == MR_NEW_ID)
@@ -90,6 +101,7 @@ static mr_status send_part(struct exchange *exchange)
         else
             values[i].text = (struct mr_slice){self->part.data, self->part.len};
     }
+    self->is_kept = true;
     return exchange_send(exchange, message, values, &self->caller, exchange->gateway->config->request_timeout);
 }
 
@@ -102,14 +114,17 @@ static mr_status send_last(struct exchange *exchange)
         .principal = &self->caller,
         .new_id = exchange->new_id,
         .traceparent = exchange->traceparent,
+        .head = &self->head,
         .upload_type = self->type,
         .upload_parts = self->sent,
         .upload_lines = self->lines + self->is_in_line,
+        .upload_digest = {(const char *)self->digest, sizeof self->digest},
     };
     struct mr_route route = {.op = exchange->op};
     const char *detail;
     mr_status status = mr_request_read(&message, &route, NULL, (struct mr_slice){"", 0}, &facts, &detail);
 
+    self->is_handed_over = status == MR_OK;
     if (status == MR_OK)
         status =
             exchange_send(exchange, exchange->op, message.values, &self->caller, exchange->gateway->config->request_timeout);
@@ -123,8 +138,10 @@ static void send_next(struct exchange *exchange)
     struct parts *self = exchange->parts;
     mr_status status = self->part.len > 0 ? send_part(exchange) : send_last(exchange);
 
-    if (status != MR_OK)
-        fail(exchange, status);
+    if (status == MR_OK)
+        return;
+    upload_refused(exchange);
+    fail(exchange, status);
 }
 
 static void fail_content(struct exchange *exchange, mr_status status)
@@ -166,6 +183,12 @@ void upload_end(struct exchange *exchange)
     exchange->parts->ended = true;
     if (!exchange->sent)
         go_on(exchange);
+}
+
+void upload_refused(struct exchange *exchange)
+{
+    if (exchange->parts != NULL)
+        exchange->parts->is_handed_over = false;
 }
 
 void upload_part_kept(struct exchange *exchange)

@@ -17,6 +17,9 @@ size_t upload_take(struct exchange *exchange, struct mr_slice content);
 /* All of it was taken. May answer. */
 void upload_end(struct exchange *exchange);
 
+/* A message of the upload was refused: nothing is made of it. */
+void upload_refused(struct exchange *exchange);
+
 /* The part under way is stored. May answer. */
 void upload_part_kept(struct exchange *exchange);
 

@@ -41,7 +41,7 @@ enum mr_source {
     MR_TOKEN_ADMIN,   /* whether the caller is an administrator */
     MR_TOKEN_SESSION, /* the session the access token was issued in, when it names one */
     MR_NEW_ID,        /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
-    MR_FINGERPRINT,   /* hash of the body's fields, when there is an Idempotency-Key */
+    MR_FINGERPRINT,   /* hash of the body, when there is an Idempotency-Key */
     MR_TRACE,         /* the request's traceparent (W3C Trace Context), as given or made */
     MR_UPLOAD_TYPE,   /* of a body that travelled ahead in parts: the one of the op's media types that it has, */
     MR_UPLOAD_PARTS,  /* how many parts it came in, */

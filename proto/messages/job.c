@@ -72,14 +72,19 @@ MR_MESSAGE(task_import) {
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
     .location = "/v1/job-runs/:id",
-    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
+    .idempotent = true,
+    .resource = "task_import",
+    .key = "id",
+    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .drop = MR_OP_import_drop, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "owner of the tasks"},
         {"format", MR_TEXT, MR_UPLOAD_TYPE, true, .about = "what was sent"},
         {"parts", MR_INT, MR_UPLOAD_PARTS, true, .about = "how many parts it came in"},
         {"lines", MR_INT, MR_UPLOAD_LINES, true, .about = "how many lines it has"},
-        {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"}),
+        {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
+        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again"},
+        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the content is the same, too"}),
 };
 
 MR_MESSAGE(import_part) {
@@ -88,10 +93,22 @@ MR_MESSAGE(import_part) {
     .lane = MR_LANE_SLOW,
     .batch_max = 8, /* 2 MiB */
     .rerun_safe = true,
+    .resource = "import_part",
+    .key = "runId",
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_NEW_ID, true, .about = "the run to be"},
         {"part", MR_INT, MR_UPLOAD_PARTS, true, .about = "its place, from 0"},
         {"bytes", MR_BYTES, MR_BODY, true, .about = "as they came"}),
+};
+
+MR_MESSAGE(import_drop) {
+    .summary = "An upload broke off: what came of it goes",
+    .shape = MR_SHAPE_NONE,
+    .lane = MR_LANE_SLOW,
+    .rerun_safe = true,
+    .resource = "import_part",
+    .key = "runId",
+    .fields = MR_FIELDS({"runId", MR_UUID, MR_NEW_ID, true, .about = "the run that was to be"}),
 };
 
 MR_MESSAGE(run_due) {

@@ -139,31 +139,62 @@ SELECT k.n,
   LEFT JOIN changed r ON r.id = k.run_id;
 
 -- name: task_import
--- The parts of the body came ahead; without one of them there is nothing to import.
+-- The parts of the body came ahead; without one of them there is nothing to import. A key that is new (or older than a day) is
+-- kept with the answer. One that is there already answers as it did the first time, and the parts that came again are dropped.
 WITH k AS (
     SELECT k.*, u.id AS caller, (SELECT count(*) FROM import_part p WHERE p.run_id = k.id) = k.parts AS whole
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
-           WITH ORDINALITY AS k (id, user_id, format, parts, lines, traceparent, n)
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[])
+           WITH ORDINALITY AS k (id, user_id, format, parts, lines, traceparent, key, fingerprint, n)
       LEFT JOIN app_user u ON u.id = k.user_id
+), claimed AS (
+    INSERT INTO idempotency_key AS i (user_id, key, fingerprint, answer)
+    SELECT k.user_id, k.key, k.fingerprint,
+           jsonb_build_object('id', k.id, 'job', 'import', 'trigger', 'user', 'state', 'queued', 'attempt', 0, 'max_attempts', 5,
+                              'created_at', now(), 'done', 0, 'total', k.lines, 'result', '{}'::jsonb)
+      FROM k
+     WHERE k.caller IS NOT NULL AND k.whole AND k.key IS NOT NULL
+     ORDER BY k.user_id, k.key
+    {{renew_key}}
 ), made AS (
     INSERT INTO job_run (id, job, trigger, exclusive, owner, total, args, traceparent)
     SELECT k.id, 'import', 'user', false, k.user_id, k.lines, jsonb_build_object('format', k.format, 'parts', k.parts), k.traceparent
       FROM k
-     WHERE k.caller IS NOT NULL AND k.whole
+      LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
+     WHERE k.caller IS NOT NULL AND k.whole AND (k.key IS NULL OR claimed.key IS NOT NULL)
         ON CONFLICT (id) DO NOTHING
     RETURNING *
+), asked AS (
+    SELECT k.*, first.fingerprint = k.fingerprint AS again, first.answer
+      FROM k
+      LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
+      LEFT JOIN idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
+), dropped AS (
+    DELETE FROM import_part p USING asked a WHERE p.run_id = a.id AND a.answer ->> 'id' <> a.id::text
 )
-SELECT k.n, CASE WHEN k.caller IS NULL THEN 401 WHEN NOT k.whole THEN 503 END AS "$status", {{run}}
-  FROM k
-  LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
+SELECT a.n,
+       CASE WHEN a.caller IS NULL THEN 401 WHEN NOT a.again THEN 422 WHEN r.id IS NULL THEN 503 END AS "$status",
+       {{run}}
+  FROM asked a
+  LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = a.id
                      UNION ALL
-                     SELECT * FROM job_run WHERE job_run.id = k.id) r ON true
- WHERE r.id IS NOT NULL OR k.caller IS NULL OR NOT k.whole;
+                     SELECT * FROM job_run WHERE job_run.id = a.id AND a.key IS NULL
+                     UNION ALL
+                     SELECT (jsonb_populate_record(NULL::job_run, a.answer)).* WHERE a.again) r ON true
+ WHERE r.id IS NOT NULL OR a.caller IS NULL OR NOT a.whole OR NOT a.again;
 
 -- name: import_part
 WITH k AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS k (run_id, part, bytes, n)
 ), kept AS (
     INSERT INTO import_part (run_id, part, bytes) SELECT run_id, part, bytes FROM k ON CONFLICT DO NOTHING
+)
+SELECT k.n FROM k;
+
+-- name: import_drop
+-- Behind the parts in the order of their key. A run that was queued all the same keeps them.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (run_id, n)
+), gone AS (
+    DELETE FROM import_part p USING k WHERE p.run_id = k.run_id AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = k.run_id)
 )
 SELECT k.n FROM k;

@@ -338,6 +338,3 @@ WITH k AS (
       JOIN task_priority p ON p.code = k.priority_code
 )
 SELECT k.n FROM k LEFT JOIN task_priority p ON p.code = k.priority_code WHERE p.code IS NULL ORDER BY k.n;
-
--- name: import__over
-DELETE FROM import_part p USING unnest($1::uuid[]) AS k (run_id) WHERE p.run_id = k.run_id;

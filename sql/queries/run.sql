@@ -34,6 +34,49 @@ UPDATE job_run r
 RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.traceparent,
           (extract(epoch FROM now() - r.run_after) * 1000)::bigint AS waited_ms;
 
+-- name: run_due__claim_in_turn
+-- For a job that users start: the next is a run of the user who comes, by id, after the one who was served last. So whoever has
+-- one run waits for one turn of each other user, however many runs those have. Runs of nobody come last.
+WITH k AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) AS k (job, worker, served)
+), due AS (
+    SELECT next.id
+      FROM k
+     CROSS JOIN LATERAL (
+           SELECT * FROM (SELECT r.id FROM job_run r
+                           WHERE r.job = k.job AND r.finished_at IS NULL AND r.owner > k.served
+                             AND r.state IN ('queued', 'failed') AND r.run_after <= now()
+                           ORDER BY r.owner, r.run_after, r.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) behind
+            UNION ALL
+           SELECT * FROM (SELECT r.id FROM job_run r
+                           WHERE r.job = k.job AND r.finished_at IS NULL AND r.owner <= k.served
+                             AND r.state IN ('queued', 'failed') AND r.run_after <= now()
+                           ORDER BY r.owner, r.run_after, r.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) before
+            UNION ALL
+           SELECT * FROM (SELECT r.id FROM job_run r
+                           WHERE r.job = k.job AND r.finished_at IS NULL AND r.owner IS NULL
+                             AND r.state IN ('queued', 'failed') AND r.run_after <= now()
+                           ORDER BY r.run_after, r.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) nobody
+            LIMIT 1) next
+)
+UPDATE job_run r
+   SET state        = 'running',
+       attempt      = r.attempt + 1,
+       claim        = nextval('job_claim'),
+       claimed_by   = k.worker,
+       heartbeat_at = now(),
+       started_at   = coalesce(r.started_at, now())
+  FROM due, k
+ WHERE r.id = due.id
+RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.traceparent,
+          (extract(epoch FROM now() - r.run_after) * 1000)::bigint AS waited_ms;
+
+-- name: run_due__waits
+-- Whether another run of the job could start.
+SELECT EXISTS (SELECT FROM job_run r
+                WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()) AS waits
+  FROM unnest($1::text[]) AS k (job);
+
 -- name: run_due__disown
 -- A claim whose answer was lost with the connection was nobody's.
 UPDATE job_run r

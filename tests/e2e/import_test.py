@@ -149,8 +149,23 @@ class Lines(ImportTest):
         run = self.imported(b'"summ"ary,taskPriorityCode\nplain,LOW\n', CSV)
         self.assertEqual((run["result"]["imported"], run["result"]["errors"][0]["line"], run["result"]["errors"][0]["field"]), (0, 1, ""))
         run = self.imported(b"title,taskPriorityCode\nplain,LOW\n", CSV)
-        self.assertEqual([(e["line"], e["field"], e["message"]) for e in run["result"]["errors"]], [(2, "summary", "is required")])
+        self.assertEqual([(e["line"], e["field"], e["message"]) for e in run["result"]["errors"]],
+                         [(1, "summary", "is required, and no column has that name")])
+        self.assertEqual(([e["field"] for e in run["result"]["ignored"]], run["result"]["rejected"]), (["title"], 1))
         self.assertEqual(self.summaries(), [])
+
+    def test_csv__as_spreadsheets_save_it_is_read(self):
+        rows = [("summary", "taskPriorityCode", "isComplete", "DueAt"), ("Käse \U0001f9c0", "LOW", "TRUE", "x"), ('a "b"; c', "HIGH", "FALSE", "")]
+        for encoding, separator in (("utf-16", "\t"), ("utf-16", ";"), ("utf-8-sig", ";"), ("utf-8", ",")):
+            with self.subTest(encoding=encoding, separator=separator):
+                self.database.query("DELETE FROM task")
+                text = "".join(separator.join('"%s"' % cell.replace('"', '""') for cell in row) + "\r\n" for row in rows)
+                run = self.imported(text.encode(encoding), CSV)
+                self.assertEqual((run["result"]["imported"], run["result"]["errors"]), (2, []))
+                self.assertEqual(run["result"]["ignored"], [{"line": 1, "field": "DueAt", "message": "is no field and was left out; did you mean dueAt?"}])
+                self.assertEqual(run["progress"], {"done": 3, "total": 3})
+                self.assertEqual(self.summaries(), [row[0] for row in rows[1:]])
+                self.assertEqual(self.database.count("task", "is_complete"), 1)
 
     def test_too_long_line__is_named_and_those_behind_it_are_read(self):
         for kind, head in ((NDJSON, b""), (CSV, b"summary,taskPriorityCode\n")):
@@ -349,6 +364,22 @@ class Interrupted(ImportTest):
         self.assertLess(max(a["started_at"], b["started_at"]), min(a["finished_at"], b["finished_at"]))
         self.assertEqual(self.summaries(), self.summaries(other.id))
 
+    def test_users__take_turns(self):
+        """Who has one line does not wait for those of others, however many, in however many uploads."""
+        self.scheduler(**self.CHUNK)
+        runs = [self.upload(self.body()) for _ in range(5)]
+        self.database.wait_for_run(runs[0], 20, "running", done=1000)
+        for _ in range(2):
+            other = self.new_client()
+            run_id = self.upload(line("only"), client=other)
+            self.database.wait_for_run(run_id, 4)
+            self.assertEqual(self.summaries(other.id), ["only"])
+        self.assertGreaterEqual(self.database.count("job_run", f"owner = '{self.user}' AND finished_at IS NULL"), 2)
+        for run_id in runs:
+            self.assertEqual(self.database.wait_for_run(run_id, 60)["attempt"], 1)
+        self.assertEqual(self.database.query("SELECT count(*), count(DISTINCT id) FROM task WHERE summary <> 'only'"),
+                         [[str(5 * (self.LINES - self.LINES // 100))] * 2])
+
     def test_cancel__stops_it_and_keeps_what_it_did(self):
         process, run_id = self.begin()
         self.assertEqual(self.new_client().post(f"/v1/job-runs/{run_id}/cancel", None).status, 404)
@@ -359,9 +390,6 @@ class Interrupted(ImportTest):
         self.assertEqual(len(self.summaries()), row["result"]["imported"])
         self.assertIsNotNone(row["finished_at"])
         wait_for(lambda: process.outcomes(run_id) == [("cancelled", 1)], 5, "it is logged")
-        # Its parts go with the next clean-up that finds them old.
-        self.database.query("UPDATE import_part SET created_at = now() - interval '2 hours'")
-        self.database.wait_for_run(self.database.add_run("cleanup"))
         self.assert_parts_are_gone()
 
     def test_owner__who_is_removed_takes_the_run_along(self):
@@ -486,6 +514,13 @@ class Upload(ImportTest):
             sender.join()
         return answer
 
+    def test_total__of_an_upload_counts_the_lines_of_its_encoding(self):
+        for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
+            for text, lines in (("a\nb\n", 2), ("a\nb", 2), ("\u0a0a\u010a" * PART + "\n", 1)):
+                body = ("\ufeff" + text).encode(encoding)
+                run_id = self.upload(body)
+                self.assertEqual(self.database.run(run_id)["total"], lines, (encoding, text[:4]))
+
     def test_gzip__is_decoded_while_it_comes(self):
         text = b"".join(line(f"number {i}", description="x" * (i % 500)) for i in range(8000))
         self.assertGreater(len(text), 8 * PART)  # many parts out of few bytes
@@ -559,12 +594,7 @@ class Upload(ImportTest):
                 connection.close()
             with self.api.connect() as other:
                 self.assertTrue(other.is_open())
-            self.database.query("UPDATE import_part SET created_at = now() - interval '2 hours'")
-            self.assertEqual(self.database.count("job_run", "job = 'import'"), 0)
-            process = self.scheduler()
-            self.database.wait_for_run(self.database.add_run("cleanup"))
-            self.assert_parts_are_gone()
-            self.assertEqual(process.stop(), 0)
+            wait_for(lambda: self.database.count("import_part") == 0, 5, "they are dropped")
         self.assertEqual(self.database.count("job_run", "job = 'import'"), 0)
 
     def test_client__that_is_too_slow_is_cut_off(self):
@@ -606,6 +636,8 @@ class Upload(ImportTest):
                 with api.connect() as other:
                     self.assertTrue(other.is_open())
         self.assertIsNone(api.child.poll())
+        if status == 504:  # the database that is away hears of nothing
+            wait_for(lambda: self.database.count("import_part") == 0, 10, "the part that was refused in time and the one that came late are dropped")
         self.database.query("DELETE FROM import_part")
 
     def test_part__that_fails_ends_the_upload_and_nothing_else(self):
@@ -632,6 +664,50 @@ class Upload(ImportTest):
         self.assert_error_of_a_part(hasty, 504, locked)
         self.assert_error_of_a_part(hasty, 503, away)
         self.assertEqual(hasty.stop(), 0)
+
+    def send(self, body, *headers, kind=NDJSON, client=None):
+        return (client or self.client).request("POST", "/v1/tasks/import", body, [("Content-Type", kind), *headers])
+
+    def test_idempotency_key__gives_the_first_answer_again(self):
+        body = line("one") * 20_000
+        self.assertGreater(len(body), 2 * PART)
+        for key in ('"a, \\"key\\""', "bare"):
+            header = ("Idempotency-Key", key)
+            first = self.send(body, header)
+            again = [self.send(body, header), self.send(gzip.compress(body), header, ("Content-Encoding", "gzip"))]
+            self.assertEqual(first.status, 202, first)
+            for answer in again:
+                self.assertEqual((answer.status, answer.json(), answer.header("Location")), (202, first.json(), first.header("Location")))
+            for other in (self.send(body + b"\n", header), self.send(line("two") + body, header), self.send(body, header, kind=CSV)):
+                self.assertEqual(other.status, 422, other)
+            self.assertEqual(self.send(body, header, client=self.new_client()).status, 202)
+            self.assertEqual(self.send(body).status, 202)
+        self.assertEqual(self.database.count("job_run"), 6)
+        # Only the parts of runs stay.
+        self.assertEqual(self.database.count("import_part", "run_id NOT IN (SELECT id FROM job_run)"), 0)
+        self.assertEqual(self.database.count("import_part"), 6 * -(-len(body) // PART))
+
+    def test_idempotency_key__of_uploads_at_the_same_time_has_one_run(self):
+        answers = []
+        clients = [self.api.api() for _ in range(6)]
+        for client in clients:
+            client.token = self.client.token
+            self.addCleanup(client.close)
+        threads = [threading.Thread(target=lambda client=client: answers.append(
+            self.send(line("one") * 10_000, ("Idempotency-Key", "k"), client=client))) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual({answer.status for answer in answers}, {202})
+        self.assertEqual(self.database.count("job_run"), 1)
+
+    def test_idempotency_key__is_held_against_its_rules_before_the_body(self):
+        for key in ("", "x" * 256, '"open', "a, b"):
+            answer = self.refused(self.head(BODY_MAX, extra=[("Idempotency-Key", key)]))
+            self.assertEqual((answer.status, [error["field"] for error in answer.json()["errors"]]), (400, ["Idempotency-Key"]), key)
+        answer = self.refused(self.head(BODY_MAX, extra=[("Idempotency-Key", "a, b"), ("If-Match", "1")]))
+        self.assertEqual((answer.status, {error["field"] for error in answer.json()["errors"]}), (400, {"Idempotency-Key", "If-Match"}))
 
     def test_user__who_is_gone_is_401(self):
         self.database.query(f"DELETE FROM app_user WHERE id = '{self.user}'")

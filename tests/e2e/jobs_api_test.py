@@ -536,6 +536,41 @@ class Reports(Made):
             self.assert_problem(self.user.get("/v1/reports/" + path), 400, "reportId")
 
 
+class Zones(JobsApiTest):
+    """Each with a scheduler of its own zone."""
+
+    def test_reports__have_the_week_of_the_zone_whatever_its_clocks_do(self):
+        """The tick, and the bounds of its report, in UTC: Mondays at five in Tokyo, and at midnight where the clocks change."""
+        for zone, tick, begin, end in (("Asia/Tokyo", "2026-03-01T20:00Z", "2026-02-22T15:00", "2026-03-01T15:00"),
+                                       ("Asia/Tokyo", "2026-03-01T14:59Z", "2026-02-15T15:00", "2026-02-22T15:00"),
+                                       ("America/Los_Angeles", "2026-06-08T06:30Z", "2026-05-25T07:00", "2026-06-01T07:00"),
+                                       ("Europe/Berlin", "2026-03-29T22:00Z", "2026-03-22T23:00", "2026-03-29T22:00"),
+                                       ("Europe/Berlin", "2026-10-26T04:00Z", "2026-10-18T22:00", "2026-10-25T23:00"),
+                                       ("Europe/Berlin", "2026-10-25T22:59Z", "2026-10-11T22:00", "2026-10-18T22:00"),
+                                       # A week of six days: there was no 30 December.
+                                       ("Pacific/Apia", "2012-01-02T05:00Z", "2011-12-26T10:00", "2012-01-01T10:00")):
+            with self.subTest(zone=zone, tick=tick):
+                self.database.query("DELETE FROM report; DELETE FROM task")
+                for at in (f"{begin}Z'::timestamptz - interval '1 ms", f"{begin}Z", f"{end}Z'::timestamptz - interval '1 ms", f"{end}Z"):
+                    self.database.query("INSERT INTO task (id, user_id, summary, priority_code, created_at) "
+                                        f"VALUES (gen_random_uuid(), '{self.user.id}', 'x', 'LOW', '{at}')")
+                process = self.scheduler(SCHEDULE_TIMEZONE=zone)
+                self.database.wait_for_run(self.add_run("report", scheduled_for=tick))
+                process.kill()
+                (report,) = self.ok(self.user.get("/v1/reports"))
+                self.assertEqual(report["period"], {"from": begin + ":00.000Z", "to": end + ":00.000Z"})
+                self.assertEqual((report["figures"]["created"], report["figures"]["open"]), (2, 3))
+
+    def test_figures__of_a_day_are_those_of_utc_whatever_the_zone(self):
+        self.database.query("DELETE FROM task")
+        self.database.query("INSERT INTO task (id, user_id, summary, priority_code, created_at) "
+                            f"VALUES (gen_random_uuid(), '{self.user.id}', 'x', 'LOW', '2026-03-01T23:30Z')")
+        self.scheduler(SCHEDULE_TIMEZONE="Asia/Tokyo")
+        self.database.wait_for_run(self.add_run("aggregate"))
+        days = {day["date"]: day["created"] for day in self.ok(self.user.get("/v1/stats/tasks?from=2026-03-01&to=2026-03-02"))}
+        self.assertEqual(days, {"2026-03-01": 1, "2026-03-02": 0})
+
+
 class Errors(JobsApiTest):
     def test_methods__that_there_are_not_are_405(self):
         for method, path, allowed in (("DELETE", "/v1/jobs", {"GET", "HEAD"}), ("PUT", "/v1/jobs/cleanup", {"GET", "HEAD"}),

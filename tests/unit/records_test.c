@@ -169,14 +169,14 @@ static void test_records__are_blank_when_there_is_only_space_in_them(void **stat
 /* ---- JSON ---- */
 
 /* What a record comes to: its values, then what is wrong with them. */
-static const char *read_as(struct mr_slice text, int64_t line, const int *columns, unsigned count)
+static const char *read_as(struct mr_slice text, int64_t line, const struct mr_layout *layout)
 {
     static char out[2048];
     const struct mr_field *fields = mr_op_info(MR_OP_task_create)->traits->fields;
     struct mr_record record;
     size_t len = 0;
 
-    assert_int_equal(mr_record_read(&record, text, MR_OP_task_create, line, columns, count), MR_OK);
+    assert_int_equal(mr_record_read(&record, text, MR_OP_task_create, line, layout), MR_OK);
     out[0] = '\0';
     for (unsigned i = 0; fields[i].name != NULL; i++) {
         const struct mr_value *value = &record.values[i];
@@ -199,7 +199,7 @@ static const char *read_as(struct mr_slice text, int64_t line, const int *column
 
 static const char *read_json(const char *text)
 {
-    return read_as(mr_slice_of(text), 3, NULL, 0);
+    return read_as(mr_slice_of(text), 3, NULL);
 }
 
 static void test_records__json_gives_the_fields_of_a_body(void **state)
@@ -244,22 +244,47 @@ static void test_records__what_is_no_json_object_is_one_problem(void **state)
 
 /* ---- CSV: the header ---- */
 
+static struct mr_layout layout; /* of the last header */
+static struct mr_buf said;      /* why it was refused, then what was ignored */
+
+static void read_header(struct mr_slice text)
+{
+    struct mr_record refused = {0};
+    struct mr_record ignored = {0};
+
+    assert_int_equal(mr_record_header(&layout, text, MR_OP_task_create, 1, &refused, &ignored), MR_OK);
+    mr_buf_clear(&said, SIZE_MAX);
+    mr_buf_slice(&said, buf_slice(&refused.errors));
+    mr_buf_char(&said, '|');
+    mr_buf_slice(&said, buf_slice(&ignored.errors));
+    mr_record_fini(&refused);
+    mr_record_fini(&ignored);
+}
+
 /* The fields that the columns of a header stand for, "-" for none of them. */
 static const char *header(struct mr_slice text)
 {
     static char out[1024];
-    int columns[MR_RECORD_COLUMNS];
-    unsigned count = 0;
-    mr_status status = mr_record_header(text, MR_OP_task_create, columns, &count);
 
-    if (status != MR_OK)
-        return mr_status_name(status);
+    read_header(text);
     out[0] = '\0';
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < layout.count; i++)
         snprintf(out + strlen(out), sizeof out - strlen(out), "%s%s", i > 0 ? "," : "",
-                 columns[i] < 0 ? "-" : mr_op_info(MR_OP_task_create)->traits->fields[columns[i]].name);
+                 layout.columns[i] < 0 ? "-" : mr_op_info(MR_OP_task_create)->traits->fields[layout.columns[i]].name);
     return out;
 }
+
+static void assert_no_header(struct mr_slice text, const char *message)
+{
+    char expected[160];
+
+    read_header(text);
+    snprintf(expected, sizeof expected, "{\"line\":1,\"field\":\"\",\"message\":\"%s\"}|", message);
+    assert_slice_equal(buf_slice(&said), expected);
+}
+
+static const char no_csv[] = "is not a CSV header (RFC 4180) of at most 64 columns";
+static const char no_text[] = "is not UTF-8, nor UTF-16 with a byte order mark";
 
 static void test_records__a_header_names_fields(void **state)
 {
@@ -274,48 +299,100 @@ static void test_records__columns_of_a_header_that_are_no_fields_are_unknown(voi
     (void)state;
     assert_string_equal(header(MR_SLICE("note,summary,,Summary, summary\n")), "-,summary,-,-,-");
     assert_string_equal(header(MR_SLICE("id,userId,fingerprint,Idempotency-Key\n")), "-,-,-,-");
-    assert_string_equal(header(MR_SLICE("\xff,summary\n")), "-,summary");
+}
+
+static void test_records__a_header_of_another_encoding_is_refused(void **state)
+{
+    (void)state;
+    assert_no_header(MR_SLICE("summary,taskPriorityCode,f\xe4llig\n"), no_text);
+    assert_no_header(MR_SLICE("s\0u\0m\0,\0x\0\n"), no_text);
+}
+
+#define IGNORED(field, message) "{\"line\":1,\"field\":\"" field "\",\"message\":\"" message "\"}"
+
+static void test_records__what_a_header_has_that_is_no_field_is_told(void **state)
+{
+    (void)state;
+    read_header(MR_SLICE("summary,DueAt,taskPriorityCode, dueAt ,note,,description,description\n"));
+    assert_slice_equal(buf_slice(&said),
+                       "|" IGNORED("DueAt", "is no field and was left out; did you mean dueAt?")
+                       "," IGNORED(" dueAt ", "is no field and was left out; did you mean dueAt?")
+                       "," IGNORED("note", "is no field and was left out") "," IGNORED("", "column 6 has no name and was left out")
+                       "," IGNORED("description", "column 8 is a second one of that name and was left out"));
+}
+
+static void test_records__a_header_without_a_required_field_is_refused(void **state)
+{
+    (void)state;
+    read_header(MR_SLICE("Summary,summary2\n"));
+    assert_slice_equal(buf_slice(&said),
+                       IGNORED("summary", "is required, and no column has that name; the column \\\"Summary\\\" has to be named so")
+                       "," IGNORED("taskPriorityCode", "is required, and no column has that name")
+                       "|" IGNORED("Summary", "is no field and was left out; did you mean summary?")
+                       "," IGNORED("summary2", "is no field and was left out"));
+    read_header(MR_SLICE("summary,taskPriorityCode,summary\n"));
+    assert_slice_equal(buf_slice(&said), IGNORED("summary", "has more than one column")
+                       "|" IGNORED("summary", "column 3 is a second one of that name and was left out"));
+}
+
+static void test_records__a_header_tells_its_delimiter(void **state)
+{
+    (void)state;
+    assert_string_equal(header(MR_SLICE("summary;taskPriorityCode;\"a;b\"\r\n")), "summary,taskPriorityCode,-");
+    assert_int_equal(layout.delimiter, ';');
+    assert_string_equal(read_as(MR_SLICE("\"x;y\";LOW;z,\n"), 3, &layout), "summary=<x;y> isComplete=false taskPriorityCode=<LOW> ");
+    assert_string_equal(header(MR_SLICE("Summary\ttaskPriorityCode\n")), "-,taskPriorityCode");
+    assert_int_equal(layout.delimiter, '\t');
+    assert_string_equal(header(MR_SLICE("a;b,summary\n")), "-,summary");
+    assert_int_equal(layout.delimiter, ',');
+    read_header(MR_SLICE("a;b\n"));
+    assert_int_equal(layout.delimiter, ',');
+    assert_true(mr_record_is_separator(MR_SLICE("sep=;\r\n")));
+    assert_true(mr_record_is_separator(MR_SLICE("SEP=\t\n")));
+    assert_false(mr_record_is_separator(MR_SLICE("sep=x\n")));
+    assert_false(mr_record_is_separator(MR_SLICE("sep=;;\n")));
 }
 
 static void test_records__what_is_no_csv_is_no_header(void **state)
 {
     (void)state;
-    assert_string_equal(header(MR_SLICE("summary,\"task\n")), mr_status_name(MR_INVALID));
-    assert_string_equal(header(MR_SLICE("\"summary\"x,a\n")), mr_status_name(MR_INVALID));
-    assert_string_equal(header(MR_SLICE("sum\"mary\n")), mr_status_name(MR_INVALID));
+    assert_no_header(MR_SLICE("summary,\"task\n"), no_csv);
+    assert_no_header(MR_SLICE("\"summary\"x,a\n"), no_csv);
+    assert_no_header(MR_SLICE("sum\"mary\n"), no_csv);
 }
 
 /* A bare CR ends no record of RFC 4180: lines that end so would be one long header, and no record at all. */
 static void test_records__lines_that_end_with_cr_are_no_csv(void **state)
 {
-    int columns[] = {2, 6};
+    const struct mr_layout two = {',', 2, {2, 6}};
 
     (void)state;
-    assert_string_equal(header(MR_SLICE("summary,taskPriorityCode\rbuy milk,LOW\r")), mr_status_name(MR_INVALID));
-    assert_false(mr_record_is_csv(MR_SLICE("a\rb\n")));
-    assert_string_equal(read_as(MR_SLICE("buy milk\rLOW\n"), 2, columns, 2),
+    assert_no_header(MR_SLICE("summary,taskPriorityCode\rbuy milk,LOW\r"), no_csv);
+    assert_false(mr_record_is_csv(MR_SLICE("a\rb\n"), ','));
+    assert_string_equal(read_as(MR_SLICE("buy milk\rLOW\n"), 2, &two),
                         "! {\"line\":2,\"field\":\"\",\"message\":\"is not valid CSV (RFC 4180)\"}");
 }
 
-static const char *header_of_columns(unsigned count)
+static void read_header_of(unsigned count)
 {
-    static const char *result;
     struct mr_buf text = {0};
 
     for (unsigned i = 0; i < count; i++)
         mr_buf_text(&text, i > 0 ? ",x" : "x");
     mr_buf_char(&text, '\n');
-    result = header(buf_slice(&text));
+    read_header(buf_slice(&text));
     mr_buf_fini(&text);
-    return result;
 }
 
 /* With fewer columns than it has, every record would seem to have too many cells. */
 static void test_records__a_header_has_no_more_columns_than_are_kept(void **state)
 {
     (void)state;
-    assert_int_equal(strlen(header_of_columns(MR_RECORD_COLUMNS)), 2 * MR_RECORD_COLUMNS - 1);
-    assert_string_equal(header_of_columns(MR_RECORD_COLUMNS + 1), mr_status_name(MR_INVALID));
+    read_header_of(MR_RECORD_COLUMNS);
+    assert_int_equal(layout.count, MR_RECORD_COLUMNS);
+    read_header_of(MR_RECORD_COLUMNS + 1);
+    mr_buf_char(&said, '\0');
+    assert_non_null(strstr(said.data, no_csv));
 }
 
 /* ---- CSV: the records ---- */
@@ -323,11 +400,8 @@ static void test_records__a_header_has_no_more_columns_than_are_kept(void **stat
 /* Reads a record below a header, as line 3. */
 static const char *read_csv(const char *head, struct mr_slice text)
 {
-    int columns[MR_RECORD_COLUMNS];
-    unsigned count = 0;
-
-    assert_int_equal(mr_record_header(mr_slice_of(head), MR_OP_task_create, columns, &count), MR_OK);
-    return read_as(text, 3, columns, count);
+    read_header(mr_slice_of(head));
+    return read_as(text, 3, &layout);
 }
 
 #define HEAD "summary,taskPriorityCode,description"
@@ -340,6 +414,15 @@ static void test_records__csv_gives_the_fields_of_a_body(void **state)
     assert_string_equal(read_csv("isComplete,dueAt,taskPriorityCode,summary", MR_SLICE("true,1970-01-02,LOW,x\r\n")),
                         "summary=<x> dueAt=86400000000 isComplete=true taskPriorityCode=<LOW> ");
     assert_string_equal(read_csv(HEAD, MR_SLICE("x,LOW,y")), "summary=<x> description=<y> isComplete=false taskPriorityCode=<LOW> ");
+}
+
+static void test_records__spreadsheets_write_booleans_in_capitals(void **state)
+{
+    (void)state;
+    assert_string_equal(read_csv("summary,taskPriorityCode,isComplete", MR_SLICE("x,LOW,TRUE\n")),
+                        "summary=<x> isComplete=true taskPriorityCode=<LOW> ");
+    assert_string_equal(read_csv("summary,taskPriorityCode,isComplete", MR_SLICE("TRUE,LOW,False\n")),
+                        "summary=<TRUE> isComplete=false taskPriorityCode=<LOW> ");
 }
 
 static void test_records__a_cell_between_quotes_is_what_it_says(void **state)
@@ -383,12 +466,12 @@ static void test_records__cells_of_unknown_columns_are_ignored(void **state)
                         "summary=<x> isComplete=false taskPriorityCode=<LOW> ");
 }
 
-static void test_records__of_two_columns_for_a_field_the_last_that_says_something_counts(void **state)
+static void test_records__of_two_columns_for_a_field_the_first_counts(void **state)
 {
     (void)state;
     assert_string_equal(read_csv("summary,summary,taskPriorityCode", MR_SLICE("one,two,LOW\n")),
-                        "summary=<two> isComplete=false taskPriorityCode=<LOW> ");
-    assert_string_equal(read_csv("summary,summary,taskPriorityCode", MR_SLICE("one,,LOW\n")),
+                        "summary=<one> isComplete=false taskPriorityCode=<LOW> ");
+    assert_string_equal(read_csv("summary,taskPriorityCode,description,description", MR_SLICE("one,LOW,,no\n")),
                         "summary=<one> isComplete=false taskPriorityCode=<LOW> ");
 }
 
@@ -425,12 +508,12 @@ static void test_records__what_is_no_csv_is_one_problem(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        assert_false(mr_record_is_csv(mr_slice_of(texts[i])));
+        assert_false(mr_record_is_csv(mr_slice_of(texts[i]), ','));
         assert_string_equal(read_csv(HEAD, mr_slice_of(texts[i])),
                             "! {\"line\":3,\"field\":\"\",\"message\":\"is not valid CSV (RFC 4180)\"}");
     }
-    assert_true(mr_record_is_csv(MR_SLICE("x,\"a\n\"\"b\",\r\n")));
-    assert_true(mr_record_is_csv(MR_SLICE("")));
+    assert_true(mr_record_is_csv(MR_SLICE("x,\"a\n\"\"b\",\r\n"), ','));
+    assert_true(mr_record_is_csv(MR_SLICE(""), ','));
 }
 
 /* ---- Problems ---- */
@@ -446,6 +529,13 @@ static void test_records__problems_are_members_of_an_array(void **state)
     assert_slice_equal(buf_slice(&record.errors), "{\"line\":1,\"field\":\"\",\"message\":\"first\"},"
                                                   "{\"line\":5000000000,\"field\":\"a\\\"b\",\"message\":\"second\\n\"}");
     mr_record_fini(&record);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    mr_buf_fini(&said);
+    return 0;
 }
 
 int main(void)
@@ -464,6 +554,11 @@ int main(void)
         cmocka_unit_test(test_records__what_is_no_json_object_is_one_problem),
         cmocka_unit_test(test_records__a_header_names_fields),
         cmocka_unit_test(test_records__columns_of_a_header_that_are_no_fields_are_unknown),
+        cmocka_unit_test(test_records__a_header_of_another_encoding_is_refused),
+        cmocka_unit_test(test_records__what_a_header_has_that_is_no_field_is_told),
+        cmocka_unit_test(test_records__a_header_without_a_required_field_is_refused),
+        cmocka_unit_test(test_records__a_header_tells_its_delimiter),
+        cmocka_unit_test(test_records__spreadsheets_write_booleans_in_capitals),
         cmocka_unit_test(test_records__what_is_no_csv_is_no_header),
         cmocka_unit_test(test_records__lines_that_end_with_cr_are_no_csv),
         cmocka_unit_test(test_records__a_header_has_no_more_columns_than_are_kept),
@@ -473,12 +568,12 @@ int main(void)
         cmocka_unit_test(test_records__an_empty_cell_is_a_value_left_out),
         cmocka_unit_test(test_records__a_field_without_a_column_is_left_out),
         cmocka_unit_test(test_records__cells_of_unknown_columns_are_ignored),
-        cmocka_unit_test(test_records__of_two_columns_for_a_field_the_last_that_says_something_counts),
+        cmocka_unit_test(test_records__of_two_columns_for_a_field_the_first_counts),
         cmocka_unit_test(test_records__there_are_as_many_cells_as_columns),
         cmocka_unit_test(test_records__a_cell_that_does_not_fit_its_field_is_a_problem),
         cmocka_unit_test(test_records__what_is_no_csv_is_one_problem),
         cmocka_unit_test(test_records__problems_are_members_of_an_array),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, teardown);
 }
