@@ -346,7 +346,8 @@ static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int
     if (status == MR_OK)
         status = read_records(self, run, out);
     if (status == MR_OK && out->used == 0 && !out->is_last) {
-        int64_t more = (out->place.encoding == MR_ENCODING_UTF8 ? 1 : 2) * (MR_RECORD_MAX / PART_BYTES);
+        int64_t bytes_each = out->place.encoding == MR_ENCODING_UTF8 ? 1 : 2;
+        int64_t more = bytes_each * (MR_RECORD_MAX / PART_BYTES);
 
         status = read_text(self, run, parts, more, out);
         if (status == MR_OK)

@@ -545,14 +545,14 @@ static bool end_by(struct mr_embedded *self, int signal, int64_t deadline_ms)
 static void kill_server(struct mr_embedded *self)
 {
     char path[64];
-    int child;
+    char child[16]; /* digits and a blank */
     FILE *children;
 
     pthread_mutex_lock(&self->mutex);
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)self->pid, (int)self->pid);
     children = self->pid > 0 ? fopen(path, "re") : NULL;
-    while (children != NULL && fscanf(children, "%d", &child) == 1)
-        kill(child, SIGKILL);
+    while (children != NULL && fscanf(children, "%15s", child) == 1)
+        kill((pid_t)strtol(child, NULL, 10), SIGKILL);
     if (children != NULL)
         fclose(children);
     pthread_mutex_unlock(&self->mutex);

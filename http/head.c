@@ -294,7 +294,7 @@ static bool read_length(struct mr_slice text, uint64_t *out)
 /* HTTP/1.0 has no transfer codings: its peers would take the chunks for the body (RFC 9112, 6.1). */
 static mr_status read_transfer_encoding(struct mr_http_request *out)
 {
-    struct mr_slice value;
+    struct mr_slice value = {"", 0};
     unsigned count = mr_http_header_count(out, "transfer-encoding");
 
     if (count == 0)

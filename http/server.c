@@ -292,12 +292,8 @@ struct mr_http_server *mr_http_server_new(const struct mr_http_options *options)
     return self;
 }
 
-void mr_http_server_destroy(struct mr_http_server **server)
+static void destroy(struct mr_http_server *self)
 {
-    struct mr_http_server *self = *server;
-
-    if (self == NULL)
-        return;
     self->options.most = 0; /* the queue is not served any more */
     mr_http_server_stop_accepting(self);
     for (int phase = 0; phase < PHASE_DEAD; phase++)
@@ -307,5 +303,11 @@ void mr_http_server_destroy(struct mr_http_server **server)
         lws_context_destroy(self->context);
     mr_buf_fini(&self->out);
     free(self);
-    *server = NULL;
+}
+
+void mr_http_server_destroy(struct mr_http_server **self)
+{
+    if (*self != NULL)
+        destroy(*self);
+    *self = NULL;
 }

@@ -153,8 +153,11 @@ static void replace(char *text, const struct number *number)
     bool negative = *text == '-';
     const char *by = number->is_integer ? (negative ? LEAST : MOST) : (negative ? "-9e307" : "9e307");
 
-    memset(text, ' ', number->len);
-    memcpy(text, by, strlen(by));
+    for (size_t i = 0; i < number->len; i++) {
+        text[i] = ' ';
+        if (*by != '\0')
+            text[i] = *by++;
+    }
 }
 
 /* Where the string ends that begins at `at`. */

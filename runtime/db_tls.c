@@ -178,10 +178,12 @@ static void shake_hands(struct mr_buf *out, const struct db_tls_peer *peer, int 
 bool db_tls_explain(const struct db_tls_peer *peer, int64_t timeout_ms, char *reason, size_t room)
 {
     int fd = connect_to(peer, timeout_ms > 100 ? timeout_ms : 100);
-    char answer = fd >= 0 ? ask_for_tls(fd) : '\0';
+    char answer = '\0';
     struct mr_buf out = {0};
     bool found;
 
+    if (fd >= 0)
+        answer = ask_for_tls(fd);
     if (answer == 'N')
         mr_buf_text(&out, "the server does not do TLS, which DB_SSL asks for");
     if (answer == 'S')

@@ -101,6 +101,7 @@ static void test_mailbox__what_was_not_taken_is_freed(void **state)
 /* So much memory is nowhere: an allocation fails, and the sanitizers are not to take that for a fault of ours. */
 #define TOO_LARGE ((size_t)1 << 60)
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the sanitizers' */
 const char *__asan_default_options(void);
 const char *__tsan_default_options(void);
 
@@ -113,6 +114,7 @@ const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* When there is no memory for a message, nothing of it is sent, and the next one is as whole as any. */
 static void test_mailbox__without_memory_nothing_is_sent_and_the_next_arrives_whole(void **state)
