@@ -89,7 +89,7 @@ class Scale(unittest.TestCase):
         turn = "DESC" if down else "ASC"
         with module.server.database() as database:
             database.socket.settimeout(120)
-            return database.value(f"""SELECT replace(id::text, '-', '') || lpad(to_hex({key}), 16, '0') FROM task
+            return sort + "." + database.value(f"""SELECT replace(id::text, '-', '') || lpad(to_hex({key}), 16, '0') FROM task
                 WHERE user_id = '{user_id(2)}' ORDER BY {order} {turn}, id {turn} OFFSET 900000 LIMIT 1""")
 
     def test_walk__costs_the_same_in_the_depth(self):
