@@ -47,6 +47,16 @@ class Mistakes(unittest.TestCase):
         self.refused("test", "release", told="of a preset 'release'")
 
 
+class Failures(unittest.TestCase):
+    def test_quietly__leaves_the_names_of_its_callers_alone(self):
+        """`result` of the tests was set back to 0 by the installation of npm packages behind them."""
+        functions = (ROOT / "dev").read_text().split("# ---- Debian packages ----")[0].split("# ---- Long work ----")[1]
+        with tempfile.TemporaryDirectory() as folder:
+            script = "say() { :; }\n" + functions + "result=7; outcome=0; quietly trying false || :; quietly trying true; exit $result"
+            done = subprocess.run(["sh", "-c", script], cwd=folder, stdin=subprocess.DEVNULL, timeout=60)
+        self.assertEqual(done.returncode, 7)
+
+
 class BareMachine(unittest.TestCase):
     """A copy of the script, with programs in PATH that know of no package, no root and no sudo."""
 
