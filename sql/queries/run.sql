@@ -1,6 +1,18 @@
 -- What job actors do with the runs of their job. Every write shows the number of the claim: a run that was rescued
 -- meanwhile has another one, and nothing is changed.
 
+-- What a claimed run becomes, and tells; which statement chose it makes no difference.
+
+-- part: as_claimed
+claim        = nextval('job_claim'),
+       claimed_by   = k.worker,
+       heartbeat_at = now(),
+       started_at   = coalesce(r.started_at, now())
+  FROM due, k
+ WHERE r.id = due.id
+RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.traceparent,
+          (extract(epoch FROM now() - r.run_after) * 1000)::bigint AS waited_ms
+
 -- name: run_due__claim
 -- Changes no column that an index looks at, but for the slot of a job that has one. Whether that is free is asked once: a million
 -- runs may wait for it.
@@ -25,14 +37,7 @@ UPDATE job_run r
    SET state        = 'running',
        attempt      = r.attempt + 1,
        slot         = CASE WHEN r.exclusive THEN r.job END,
-       claim        = nextval('job_claim'),
-       claimed_by   = k.worker,
-       heartbeat_at = now(),
-       started_at   = coalesce(r.started_at, now())
-  FROM due, k
- WHERE r.id = due.id
-RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.traceparent,
-          (extract(epoch FROM now() - r.run_after) * 1000)::bigint AS waited_ms;
+       {{as_claimed}};
 
 -- name: run_due__claim_in_turn
 -- For a job that users start: the next is a run of the user who comes, by id, after the one who was served last. So whoever has
@@ -62,14 +67,7 @@ WITH k AS (
 UPDATE job_run r
    SET state        = 'running',
        attempt      = r.attempt + 1,
-       claim        = nextval('job_claim'),
-       claimed_by   = k.worker,
-       heartbeat_at = now(),
-       started_at   = coalesce(r.started_at, now())
-  FROM due, k
- WHERE r.id = due.id
-RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.traceparent,
-          (extract(epoch FROM now() - r.run_after) * 1000)::bigint AS waited_ms;
+       {{as_claimed}};
 
 -- name: run_due__waits
 -- Whether another run of the job could start.
