@@ -29,6 +29,7 @@
     SET(logging_level,           "LOGGING_LEVEL",                  NULL,          CHOICE,   "info",               "debug|info|warn|error",          "ASM",  "least level that is logged") \
     SET(logging_format,          "LOGGING_FORMAT",                 NULL,          CHOICE,   "json",               "json|pretty",                    "ASM",  "json for machines, pretty for people") \
     SET(cors_allowed_origin,     "CORS_ALLOWED_ORIGIN",            NULL,          TEXT,     "*",                  "",                               "A",    "* or a comma-separated list of origins that browsers may call from") \
+    SET(api_docs,                "API_DOCS",                       NULL,          BOOLEAN,  "true",               "",                               "A",    "whether the API documents itself at /apidoc and /openapi.json") \
     SET(jwt_secret,              "JWT_SECRET",                     NULL,          SECRET,   "",                   "",                               "A",    "key of the access tokens, 32 bytes or more; needed, except that `all` makes one of its own outside of production") \
     SET(jwt_secret_previous,     "JWT_SECRET_PREVIOUS",            NULL,          SECRET,   "",                   "",                               "A",    "key before the present one: its tokens are still taken, none is signed with it") \
     SET(jwt_expires_in,          "JWT_EXPIRES_IN",                 NULL,          DURATION, "1h",                 "1s..30d",                        "A",    "life of an access token") \
