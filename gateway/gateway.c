@@ -33,7 +33,7 @@ void gateway_new_id(struct gateway *gateway, uint8_t out[16])
         gateway->random_left = sizeof gateway->random;
     }
     gateway->random_left -= 10;
-    mr_uuid_v7(out, mr_wall_ms(gateway->clock), gateway->random + gateway->random_left);
+    mr_uuid_next(out, mr_wall_ms(gateway->clock), gateway->random + gateway->random_left);
 }
 
 /* ---- Draining ---- */

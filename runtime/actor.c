@@ -143,10 +143,25 @@ const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value
 
 /* ---- The work ---- */
 
+/* One look at the clock for all of them. A wall clock that was set back meanwhile makes no negative times. */
+static void begin_batch(struct mr_actor *self, struct mr_message **messages, unsigned count)
+{
+    int64_t now_us = mr_wall_us(self->clock);
+
+    self->database_us = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int64_t sent_us = messages[i]->envelope.times.sent_us;
+
+        messages[i]->mailbox_us = sent_us > 0 && sent_us < now_us ? now_us - sent_us : 0;
+        messages[i]->batch = count;
+    }
+}
+
 static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
 
+    begin_batch(self, messages, count);
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
     else
