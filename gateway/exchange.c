@@ -157,25 +157,51 @@ static bool has_just_written(const struct exchange *self)
     return gateway->wrote_until_ms != NULL && self->has_user && *wrote_until(gateway, self->caller.user_id) > self->started_ms;
 }
 
-/* The mailbox a message goes to: that of its key, else the one with the least to do. -1: nobody serves the op here. */
-static int choose_mailbox(const struct exchange *self, enum mr_op op, const struct mr_value *values)
+/* When the caller's last write was answered, monotonic; 0: there is none that anybody remembers. */
+static int64_t wrote_ms(const struct exchange *self)
+{
+    const struct gateway *gateway = self->gateway;
+    int64_t until_ms = gateway->wrote_until_ms != NULL && self->has_user ? *wrote_until(gateway, self->caller.user_id) : 0;
+
+    return until_ms != 0 ? until_ms - gateway->config->db_read_your_writes : 0;
+}
+
+/* A reader whose replica has, for certain, what the caller wrote. */
+static bool has_their_writes(const struct mr_actor *actor, int64_t written_ms)
+{
+    return atomic_load(&actor->stats.replica_has_ms) >= written_ms;
+}
+
+/* The mailboxes that may answer: readers of the replica, or of the primary; all others are on the primary anyway. */
+static unsigned find_candidates(const struct exchange *self, enum mr_op op, bool replica, unsigned out[MAILBOXES_MAX])
 {
     const struct gateway *gateway = self->gateway;
     const struct mr_op_info *info = mr_op_info(op);
-    uint64_t key = mr_message_key(op, values);
-    bool primary = self->asks_primary || has_just_written(self);
-    bool replica = gateway->wrote_until_ms != NULL && !primary && mr_actor_info(info->actor)->database == MR_DATABASE_REPLICA;
-    unsigned candidates[MAILBOXES_MAX];
+    int64_t written_ms = wrote_ms(self);
     unsigned count = 0;
-    unsigned best;
 
     for (unsigned i = 0; i < gateway->mailbox_count && count < MAILBOXES_MAX; i++) {
         const struct mr_actor *actor = gateway->mailboxes[i].actor;
 
-        if (actor->spec->id == info->actor && actor->lane == info->traits->lane && !(primary && actor->on_replica) &&
-            !(replica && !actor->on_replica))
-            candidates[count++] = i;
+        if (actor->spec->id == info->actor && actor->lane == info->traits->lane && actor->on_replica == replica &&
+            (!replica || has_their_writes(actor, written_ms)))
+            out[count++] = i;
     }
+    return count;
+}
+
+/* The mailbox a message goes to: that of its key, else the one with the least to do. -1: nobody serves the op here. */
+static int choose_mailbox(const struct exchange *self, enum mr_op op, const struct mr_value *values)
+{
+    const struct gateway *gateway = self->gateway;
+    uint64_t key = mr_message_key(op, values);
+    bool primary = self->asks_primary || has_just_written(self);
+    unsigned candidates[MAILBOXES_MAX];
+    unsigned count = primary ? 0 : find_candidates(self, op, true, candidates);
+    unsigned best;
+
+    if (count == 0)
+        count = find_candidates(self, op, false, candidates);
     if (count == 0)
         return -1;
     if (key != 0)

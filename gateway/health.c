@@ -48,19 +48,27 @@ static bool is_semver(const char *text)
            strspn(text + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-+") == strlen(text + 1);
 }
 
-/* A replica that is away is no failure: its readers read from the primary meanwhile. */
+/* A replica that is away, or behind by too much, is no failure: its readers read from the primary meanwhile. */
 static void write_replica(struct mr_buf *out, const struct gateway *gateway)
 {
     bool there = false;
     bool away = false;
+    bool lags = false;
+    int64_t lag_ms = 0;
 
     for (unsigned i = 0; i < gateway->mailbox_count; i++) {
         const struct mr_actor *actor = gateway->mailboxes[i].actor;
 
         there = there || actor->on_replica;
         away = away || (actor->on_replica && atomic_load(&actor->stats.replica_away));
+        if (!actor->on_replica || !atomic_load(&actor->stats.replica_lags))
+            continue;
+        lags = true;
+        lag_ms = atomic_load(&actor->stats.replica_lag_ms) > lag_ms ? atomic_load(&actor->stats.replica_lag_ms) : lag_ms;
     }
-    if (there)
+    if (there && lags && !away)
+        mr_buf_printf(out, "\"replica\":{\"status\":\"lagging\",\"lagMs\":%lld},", (long long)lag_ms);
+    else if (there)
         mr_buf_printf(out, "\"replica\":{\"status\":\"%s\"},", away ? "down" : "up");
 }
 

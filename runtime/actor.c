@@ -254,6 +254,7 @@ static void work(struct mr_actor *self)
     mr_queue_sweep(self);
     if (mr_shutdown_is_cut() || !mr_link_wake_up(self))
         return;
+    mr_lag_look(self);
     mr_link_choose(self, false);
     status = connect(self);
     if (self->first == NULL)
@@ -275,7 +276,7 @@ static int64_t sooner(int64_t a, int64_t b)
 
 static int sleep_ms(const struct mr_actor *self)
 {
-    int64_t rest_ms = sooner(mr_link_rest_due_in(self), mr_db_poll_in_ms(self->db));
+    int64_t rest_ms = sooner(sooner(mr_link_rest_due_in(self), mr_db_poll_in_ms(self->db)), mr_lag_due_in_ms(self));
 
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;

@@ -15,6 +15,7 @@
 #include "runtime/clock.h"
 #include "runtime/config.h"
 #include "runtime/db.h"
+#include "runtime/lag.h"
 #include "runtime/mailbox.h"
 
 /* A request in an actor's hands. */
@@ -45,7 +46,10 @@ struct mr_actor_stats {
     _Atomic(const char *) trouble; /* why it does not, in a sentence that anybody may see; NULL: it does, or is not missed */
     _Atomic bool refused;          /* the database refuses user or password: the process has been told to end */
     _Atomic bool replica_away;     /* of an actor on the replica: it reads from the primary until the replica is back */
-    _Atomic bool resting;          /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
+    _Atomic bool replica_lags;     /* ... or until it is less behind than DB_REPLICA_MAX_LAG */
+    _Atomic int64_t replica_lag_ms; /* by how much it was behind when it was last asked */
+    _Atomic int64_t replica_has_ms; /* monotonic: it has all that was acknowledged by then; INT64_MAX: nobody can know */
+    _Atomic bool resting;           /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
 };
 
 struct mr_actor;
@@ -84,6 +88,7 @@ struct mr_actor {
     mr_db *db; /* the one in use: `primary`, or that of `replica` */
     mr_db *primary;
     struct mr_replica *replica; /* NULL unless on_replica */
+    struct mr_lag lag;
     const struct mr_statement **statements;
     struct mr_message *first; /* the queue, oldest first */
     struct mr_message **last;

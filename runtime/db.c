@@ -45,6 +45,7 @@ mr_status mr_db_reconnect(mr_db *self)
         self->backoff_ms = 0;
         self->attempts_failed = 0;
         self->notified = true;
+        self->serial++;
         return MR_OK;
     }
     self->attempts_failed++;
@@ -150,6 +151,11 @@ bool mr_db_is_up(const mr_db *self)
 int mr_db_fd(const mr_db *self)
 {
     return self->conn != NULL ? PQsocket(self->conn) : -1;
+}
+
+uint64_t mr_db_serial(const mr_db *self)
+{
+    return self->serial;
 }
 
 int mr_db_demoted_fd(const mr_db *self)
@@ -328,6 +334,16 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
     status = db_take_results(self, deadline_ms, out != NULL ? &result : NULL);
     if (status == MR_OK && out != NULL)
         *out = (mr_rows *)(void *)result;
+    return status;
+}
+
+mr_status mr_db_ask(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out)
+{
+    mr_status status;
+
+    self->asking = true;
+    status = mr_db_exec(self, sql, deadline_ms, out);
+    self->asking = false;
     return status;
 }
 

@@ -120,6 +120,9 @@ int mr_db_fd(const mr_db *self);
  */
 int mr_db_demoted_fd(const mr_db *self);
 
+/* Another number for each connection that came to stand, from 1 on; what was learnt of one may not hold for the next. */
+uint64_t mr_db_serial(const mr_db *self);
+
 /* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
 void mr_db_listen(mr_db *self);
 
@@ -145,6 +148,9 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 
 /* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
+
+/* As mr_db_exec, of what the server may not know: a feature that it lacks (0A000) says nothing of the connection then. */
+mr_status mr_db_ask(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
 /*
  * As mr_db_exec without rows and without a deadline (the server's limit is lifted), but cancels the statement once `is_over` (asked some times a second)

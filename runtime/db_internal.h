@@ -26,7 +26,9 @@ struct mr_db {
     uint64_t demotions;                /* how many this process knew of when it connected */
     void (*meanwhile)(void *argument); /* NULL: nothing */
     void *meanwhile_argument;
+    uint64_t serial; /* connections that came to stand */
     bool opening;
+    bool asking; /* for what the server may lack */
     bool notified;
     bool cut;          /* the end of the process has cancelled what was at work here (runtime/shutdown.h) */
     bool shared;       /* a pooler gives each transaction another session: nothing of a session's may be relied on */

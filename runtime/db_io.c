@@ -242,7 +242,7 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
     if (sqlstate == NULL)
         return db_fail(self, MR_UNAVAILABLE, true, "08006", PQresultErrorMessage(result));
     for (size_t i = 0; i < sizeof stale_signs / sizeof stale_signs[0]; i++)
-        if (strcmp(sqlstate, stale_signs[i].sqlstate) == 0)
+        if (strcmp(sqlstate, stale_signs[i].sqlstate) == 0 && !(self->asking && strcmp(sqlstate, "0A000") == 0))
             return fail_stale(self, sqlstate, stale_signs[i].undone, message != NULL ? message : "");
     status = db_fail(self, mr_status_from_sqlstate(sqlstate, &rerun), false, sqlstate, message != NULL ? message : "");
     self->error.rerun = rerun;

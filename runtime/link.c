@@ -61,14 +61,28 @@ static void give_up_replica(struct mr_actor *self)
 {
     mr_replica_give_up(self->replica);
     atomic_store(&self->stats.replica_away, true);
+    atomic_store(&self->stats.replica_lags, false);
     self->db = self->primary;
 }
 
 static void return_to_replica(struct mr_actor *self, mr_db *replica)
 {
     atomic_store(&self->stats.replica_away, false);
+    if (atomic_exchange(&self->stats.replica_lags, false))
+        mr_log_bounded(MR_LOG_INFO, "replica has caught up", mr_log_text("actor", self->name),
+                       mr_log_int("lagMs", atomic_load(&self->stats.replica_lag_ms)));
     mr_db_release(self->primary);
     self->db = replica;
+}
+
+/* Its connection stays, to be asked when it has caught up. */
+static void pass_over_replica(struct mr_actor *self)
+{
+    atomic_store(&self->stats.replica_away, false);
+    if (!atomic_exchange(&self->stats.replica_lags, true))
+        mr_log_bounded(MR_LOG_WARN, "replica lags: reading from the primary", mr_log_text("actor", self->name),
+                       mr_log_int("lagMs", atomic_load(&self->stats.replica_lag_ms)));
+    self->db = self->primary;
 }
 
 /* An actor that wakes up, or starts, tries the replica first; one that has lost it does not wait for it. */
@@ -78,10 +92,14 @@ void mr_link_choose(struct mr_actor *self, bool first_time)
 
     if (replica == NULL)
         return;
-    if (self->db != replica && mr_db_is_up(replica))
-        return_to_replica(self, replica);
-    if (!mr_db_is_up(replica) && (!first_time || mr_db_connect(replica) != MR_OK))
+    if (first_time && mr_db_connect(replica) == MR_OK)
+        mr_lag_look(self);
+    if (!mr_db_is_up(replica))
         give_up_replica(self);
+    else if (mr_lag_is_beyond(self))
+        pass_over_replica(self);
+    else if (self->db != replica)
+        return_to_replica(self, replica);
 }
 
 bool mr_actor_fall_back(struct mr_actor *self)

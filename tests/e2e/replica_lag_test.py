@@ -125,5 +125,216 @@ class Doubt(LagTest):
         self.assertEqual(other.get("/v1/tasks/" + str(support.uuid.uuid4())).status, 503)
 
 
+class OneProcessTest(LagTest):
+
+    def begin(self, **settings):
+        self.process = self.start(**{"DB_REPLICA_MAX_LAG": "1s", **settings}).ready()
+        self.user = self.user_of(self.process)
+        self.assert_reads_from_the_replica()
+        wait_for(lambda: self.scans(self.user), 10, "the user's reads go to the replica")
+
+    def scans(self, user):
+        """Whether a read of theirs got to the replica: its counters come a moment late, so it is asked again and again."""
+        sql = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_tables WHERE relname = 'app_user'"
+        before = self.replica.query(sql)
+        user.get("/v1/users/profile")
+        return self.replica.query(sql) != before
+
+    def rename(self, name):
+        """A write that the process knows nothing of."""
+        self.primary.query(f"UPDATE app_user SET first_name = '{name}' WHERE id = '{self.user.user['id']}'")
+
+    def name(self):
+        answer = self.user.get("/v1/users/profile")
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json()["firstName"]
+
+    def health(self):
+        answer = self.user.get("/v1/health")
+        self.assertEqual((answer.status, answer.json()["status"]), (200, "ok"), answer)
+        return answer.json()["info"]["replica"]
+
+    def assert_passed_over(self):
+        wait_for(lambda: self.health()["status"] == "lagging", 10, "health tells")
+        self.assertGreaterEqual(self.health()["lagMs"], 500)
+        self.assertEqual(self.user.get("/readyz").status, 200)
+
+    def assert_comes_back(self):
+        wait_for(lambda: self.health() == {"status": "up"}, 10, "health tells that it has caught up")
+        self.assert_reads_from_the_replica()
+        wait_for(lambda: self.scans(self.user), 10, "the user's reads go to the replica again")
+
+class Bound(OneProcessTest):
+    """DB_REPLICA_MAX_LAG."""
+
+    def test_behind_by_more__is_passed_over_and_comes_back(self):
+        self.begin()
+        self.pause()
+        self.rename("Later")
+        wait_for(lambda: self.name() == "Later", 10, "reads go to the primary")
+        self.assert_passed_over()
+        for round in range(20):
+            self.rename(f"Later {round}")
+            self.assertEqual(self.name(), f"Later {round}")
+        self.resume()
+        self.assert_comes_back()
+        wait_for(lambda: self.process.logs("replica has caught up"), 5, "the log tells")
+        lines = self.process.logs("replica lags: reading from the primary") + self.process.logs("replica has caught up")
+        self.assertLessEqual(len(lines), 4, "a line for each reader and change")
+        self.assertEqual(self.process.stop(), 0)
+
+    def test_receives_nothing_more__is_behind_though_it_has_replayed_what_it_received(self):
+        self.begin()
+        source = self.replica.query("SELECT quote_literal(current_setting('primary_conninfo'))")[0][0]
+        self.replica.query("ALTER SYSTEM SET primary_conninfo = ''")
+        self.replica.reload()
+        wait_for(lambda: self.replica.query("SELECT count(*) FROM pg_stat_wal_receiver")[0][0] == "0", 10, "it is cut off")
+        self.rename("Later")
+        wait_for(lambda: self.name() == "Later", 10, "reads go to the primary")
+        self.assert_passed_over()
+        self.replica.query(f"ALTER SYSTEM SET primary_conninfo = {source}")
+        self.replica.reload()
+        self.assert_comes_back()
+
+    def test_nobody_writes__is_no_lag(self):
+        self.begin(DB_REPLICA_MAX_LAG="500ms")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            self.assertEqual(self.health(), {"status": "up"})
+            time.sleep(0.1)
+        self.assertEqual(self.process.logs("replica lags: reading from the primary"), [])
+
+    def test_bound_of_zero__is_none(self):
+        self.begin(DB_REPLICA_MAX_LAG="0s")
+        self.pause()
+        before = self.name()
+        self.rename("Later")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            self.assertEqual((self.name(), self.health()), (before, {"status": "up"}))
+            time.sleep(0.1)
+
+    def test_primary_is_away__is_no_lag(self):
+        self.begin()
+        self.replica.catch_up(self.primary)
+        self.primary.kill()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            self.assertEqual(self.user.get("/v1/users/profile").status, 200)
+            time.sleep(0.1)
+
+
+class Writer(OneProcessTest):
+    """Read your writes: a replica without the user's last write is passed over, however short DB_READ_YOUR_WRITES is."""
+
+    def test_user_who_wrote__reads_from_the_primary_until_the_replica_has_it(self):
+        self.begin(DB_REPLICA_MAX_LAG="1h")
+        reader = self.user_of(self.process)
+        wait_for(lambda: self.scans(reader), 10, "the reader's reads go to the replica")
+        self.pause()
+        self.assertEqual(self.user.request("PATCH", "/v1/users/profile", {"firstName": "Grace"}).status, 200)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            self.assertEqual(self.name(), "Grace")
+            time.sleep(0.05)
+        wait_for(lambda: self.scans(reader), 10, "others still read from the replica")
+        self.assertEqual(self.health(), {"status": "up"})
+        self.resume()
+        wait_for(lambda: self.scans(self.user), 10, "so does the user again")
+        self.assertEqual(self.name(), "Grace")
+
+
+class Delayed(OneProcessTest):
+    replica_settings = "recovery_min_apply_delay = 1s\n"
+
+
+    def test_replica_that_is_always_behind__never_hides_a_write(self):
+        self.begin(DB_REPLICA_MAX_LAG="1h")
+        for round in range(6):
+            self.assertEqual(self.user.request("PATCH", "/v1/users/profile", {"firstName": f"Grace {round}"}).status, 200)
+            written = time.monotonic()
+            while time.monotonic() - written < 0.4:
+                self.assertEqual(self.name(), f"Grace {round}")
+        wait_for(lambda: self.scans(self.user), 15, "the reads come back to the replica")
+        self.assertEqual(self.name(), "Grace 5")
+
+
+class Aurora(OneProcessTest):
+    """Its readers have no log to replay: the functions that tell of it are missing, or raise."""
+
+
+    no_figure = "the replica does not tell how far it is behind"
+
+    def take_away(self, *functions):
+        for function in functions:
+            self.primary.query(f"REVOKE EXECUTE ON FUNCTION {function}() FROM PUBLIC")
+
+    def make_unsupported(self, *functions):
+        """0A000, which of any other statement says that the connection is of no more use."""
+        for function, type in functions:
+            self.primary.query(f"SET allow_system_table_mods = on; ALTER FUNCTION pg_catalog.{function}() RENAME TO {function}_of_theirs;"
+                               f"CREATE FUNCTION pg_catalog.{function}() RETURNS {type} LANGUAGE plpgsql"
+                               " AS $$ BEGIN RAISE feature_not_supported; END $$")
+
+    def begin_as_app(self, **settings):
+        self.primary.want_password("app", "a password")
+        self.replica.catch_up(self.primary)
+        self.begin(DB_USER="app", DB_PASS="a password", **settings)
+
+    def assert_no_figure(self):
+        wait_for(lambda: self.process.logs(self.no_figure), 10, "the log says so")
+        self.pause()
+        before = self.name()
+        self.rename("Later")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            self.assertEqual((self.name(), self.health()), (before, {"status": "up"}))
+            time.sleep(0.1)
+        self.assertEqual(len(self.process.logs(self.no_figure)), 1)
+        self.assertEqual(self.process.logs("replica is away: reading from the primary"), [])
+
+    def test_functions_that_may_not_be_called__bound_nothing(self):
+        self.take_away("pg_last_xact_replay_timestamp")
+        self.begin_as_app()
+        self.assert_no_figure()
+
+    def test_functions_that_are_not_supported__bound_nothing_and_cost_no_connection(self):
+        self.make_unsupported(("pg_last_wal_replay_lsn", "pg_lsn"), ("pg_current_wal_flush_lsn", "pg_lsn"))
+        self.begin_as_app()
+        self.assert_no_figure()
+
+    def say(self, *rows):
+        values = ", ".join(f"('{name}', {lag})" for name, lag in rows)
+        self.primary.query(f"TRUNCATE aurora_lag; INSERT INTO aurora_lag VALUES {values}")
+
+    def create_status(self):
+        self.primary.query("CREATE TABLE aurora_lag (server_id text, replica_lag_in_msec double precision);"
+                           "CREATE FUNCTION aurora_replica_status() RETURNS SETOF aurora_lag LANGUAGE sql AS 'SELECT * FROM aurora_lag'")
+
+    def test_aurora_replica_status__is_asked_instead(self):
+        self.create_status()
+        self.take_away("pg_last_wal_replay_lsn")
+        self.say(("writer", "NULL"), ("reader", 20))
+        self.begin_as_app()
+        self.assertEqual(self.health(), {"status": "up"})
+        self.say(("writer", "NULL"), ("reader", 60000))
+        wait_for(lambda: self.health() == {"status": "lagging", "lagMs": 60000}, 10, "health tells")
+        self.rename("Later")
+        self.assertEqual(self.name(), "Later")
+        self.say(("writer", "NULL"), ("reader", 15.5))
+        self.assert_comes_back()
+        self.assertEqual(self.process.logs(self.no_figure), [])
+
+    def test_aurora_with_several_readers__looks_at_its_own(self):
+        self.create_status()
+        self.primary.query("CREATE FUNCTION aurora_db_instance_identifier() RETURNS text LANGUAGE sql AS $$ SELECT 'mine' $$")
+        self.take_away("pg_last_wal_replay_lsn")
+        self.say(("mine", 20), ("other", 60000))
+        self.begin_as_app()
+        self.assertEqual(self.health(), {"status": "up"})
+        self.say(("mine", 70000), ("other", 20))
+        wait_for(lambda: self.health() == {"status": "lagging", "lagMs": 70000}, 10, "health tells")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -55,6 +55,7 @@ void stubs_open(const struct mr_config *config)
         struct mr_actor *actor = &stubs[i].actor;
 
         actor->config = config;
+        atomic_store(&actor->stats.replica_has_ms, INT64_MAX);
         mr_actor_mailbox_name(actor->name, actor->spec->id, actor->lane, actor->instance);
         must(mr_mailbox_new(&stubs[i].mailbox, actor->name) == MR_OK);
     }
