@@ -82,6 +82,8 @@
     SET(job_noop,                "JOB_NOOP",                       NULL,          BOOLEAN,  "false",              "",                               "S",    "a job `noop` that does nothing, for measuring") \
     SET(health_socket,           "HEALTH_SOCKET",                  NULL,          TEXT,     "millrace-scheduler", "",                               "SH",   "name, in the abstract name space, of the Unix socket on which a scheduler answers `millrace health`") \
     SET(metrics_emf,             "METRICS_EMF",                    NULL,          BOOLEAN,  "false",              "",                               "AS",   "whether to write metrics once a minute as CloudWatch embedded-metric lines") \
+    SET(admin_port,              "ADMIN_PORT",                     NULL,          INTEGER,  "0",                  "0..65535",                       "AS",   "port of /metrics (Prometheus), /livez and /readyz, for those who run the process; 0: none") \
+    SET(admin_host,              "ADMIN_HOST",                     NULL,          TEXT,     "127.0.0.1",          "",                               "AS",   "address of that port; nobody is asked who they are there, so keep it from strangers") \
     SET(state_dir,               "MILLRACE_STATE_DIR",             NULL,          TEXT,     ".millrace",          "",                               "A",    "where `all` keeps its embedded PostgreSQL and its secret") \
     SET(pg_bin_dir,              "MILLRACE_PG_BIN",                NULL,          TEXT,     "",                   "",                               "A",    "directory of initdb and postgres for the embedded server; unset: searched for")
 /* clang-format on */
