@@ -358,6 +358,16 @@ static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int
 
 /* ---- Writing ---- */
 
+/* The one record of the chunk is what the database refuses: an error of its line. */
+static void refuse_task(const struct mr_run *run, struct harvest *harvest)
+{
+    char message[96];
+
+    snprintf(message, sizeof message, "was refused by the database: %s", mr_skip_reason(run->skip.sqlstate));
+    reject(harvest, harvest->line_of[0], "", message);
+    harvest->good = 0;
+}
+
 /* Tasks whose priority there is not are rejected after the fact. */
 static mr_status write_tasks(struct mr_actor *self, struct harvest *harvest)
 {
@@ -454,7 +464,9 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     read_cursor(&harvest->place, run->cursor.data);
     begin_result(harvest, run->result.data);
     status = read_chunk(self, run, parts, harvest);
-    if (status == MR_OK && harvest->good > 0)
+    if (status == MR_OK && harvest->good == 1 && run->skip.now)
+        refuse_task(run, harvest);
+    else if (status == MR_OK && harvest->good > 0)
         status = write_tasks(self, harvest);
     out->more = !harvest->is_last || rest(harvest).len > 0;
     if (status == MR_OK)

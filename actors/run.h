@@ -6,8 +6,10 @@
 #ifndef MR_ACTORS_RUN_H
 #define MR_ACTORS_RUN_H
 
+#include "actors/skip.h"
 #include "proto/jobs.h"
 #include "runtime/actor.h"
+#include "runtime/span.h"
 
 /* A run in its actor's hands. */
 struct mr_run {
@@ -17,10 +19,12 @@ struct mr_run {
     int64_t waited_ms;  /* from when it could have started */
     int64_t started_ms; /* monotonic; this attempt */
     bool is_tick;
-    int64_t scheduled_for; /* of a tick: microseconds since 1970 */
-    uint8_t owner[16];     /* of an upload */
-    char traceparent[56];  /* "" when there is none */
-    struct mr_buf args;    /* JSON, terminated */
+    int64_t scheduled_for;            /* of a tick: microseconds since 1970 */
+    uint8_t owner[16];                /* of an upload */
+    char traceparent[MR_TRACEPARENT]; /* of the request that queued it, "" when there is none */
+    struct mr_context context;        /* of this attempt, which is a span below that request's, or at the root */
+    int64_t started_us;               /* monotonic */
+    struct mr_buf args;               /* JSON, terminated */
 
     /* As the row has it, when a chunk begins. */
     int64_t phase;
@@ -31,6 +35,7 @@ struct mr_run {
     int64_t turn_ms;    /* monotonic; when its turn began, among the users' */
     int64_t chunk_rows; /* how many rows the next chunk may take */
     int64_t chunk_ms;   /* what the work of the last one took */
+    struct mr_skip skip;
 };
 
 /* What a chunk has come to. A zeroed struct: nothing, and the run is finished. */
@@ -40,13 +45,20 @@ struct mr_chunk {
     struct mr_buf cursor; /* and where it goes on; empty: at the beginning */
     bool more;            /* there is a next one */
     const char *counter;  /* member of the result that counts the rows; NULL: none */
+    struct mr_buf
+        unit; /* with run->skip.now: the id of the unit that was left out; empty: the result names it, or there was none */
+    const char *of;       /* what kind of unit that is; static */
     struct mr_buf result; /* JSON object with members of the result to set; empty: none */
 };
 
-/* What does a chunk of a job whose work is CODE. What it returns fails the run, unless the connection was lost. */
+/*
+ * What does a chunk of a job whose work is CODE. What it returns fails the run, unless the connection was lost, or the database
+ * refuses a unit: that one comes again with run->skip.now, to be passed without being touched.
+ */
 struct mr_job_code {
     mr_status (*chunk)(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out);
-    bool alone; /* not in a transaction: the chunk may then be done again */
+    bool alone;    /* not in a transaction: the chunk may then be done again */
+    bool one_unit; /* a chunk is one unit, whatever run->chunk_rows says */
 };
 
 extern const struct mr_job_code mr_job_import;      /* import.c */

@@ -6,8 +6,6 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
-enum { SLOW_MS = 1000 };
-
 /* Those of every response. HSTS counts once the balancer speaks TLS, and is ignored on plain HTTP (RFC 6797, 8.1). */
 static const char security_headers[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
                                        "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
@@ -71,19 +69,54 @@ void reply_origin(struct exchange *exchange, const struct mr_http_request *reque
     }
 }
 
-static void log_outcome(const struct exchange *exchange, int http)
+static bool is_slow(const struct exchange *exchange, int64_t took_us)
 {
-    int64_t took_ms = gateway_now_ms(exchange->gateway) - exchange->started_ms;
-    const char *op = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->name : "none";
-    enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || took_ms >= SLOW_MS ? MR_LOG_WARN : MR_LOG_DEBUG;
+    int64_t slow_ms = exchange->gateway->config->log_slow_ms;
 
-    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_text("op", op), mr_log_int("status", http),
-           mr_log_int("durationMs", took_ms), mr_log_text("traceparent", exchange->traceparent));
+    return slow_ms > 0 && took_us >= slow_ms * 1000;
 }
 
-static void count_outcome(const struct exchange *exchange, int http)
+/* Where the time went that a slow request took. Of a message that is not answered only the gateway's part is known. */
+static void log_slow(enum mr_log_level level, const struct exchange *exchange, const char *op, int http, int64_t took_us)
 {
-    uint64_t took_ms = (uint64_t)(gateway_now_ms(exchange->gateway) - exchange->started_ms);
+    const struct mr_times *times = &exchange->times;
+    int64_t away_us = exchange->away_us;
+    bool answered = exchange->sent_us == 0;
+
+    if (!answered)
+        away_us += mr_mono_us(exchange->gateway->clock) - exchange->sent_us;
+    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_trace(mr_slice_of(exchange->traceparent)),
+           mr_log_text("op", op), mr_log_int("status", http), mr_log_int("durationMs", took_us / 1000),
+           mr_log_int("gatewayMs", (took_us - away_us) / 1000),
+           mr_log_int(answered ? "mailboxMs" : "", times->mailbox_us / 1000),
+           mr_log_int(answered ? "databaseMs" : "", times->database_us / 1000),
+           mr_log_int(answered ? "batch" : "", times->batch), mr_log_text("traceparent", exchange->traceparent));
+}
+
+static void log_outcome(const struct exchange *exchange, int http, int64_t took_us)
+{
+    const char *op = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->name : "none";
+    bool slow = is_slow(exchange, took_us);
+    enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || slow ? MR_LOG_WARN : MR_LOG_DEBUG;
+
+    if (slow)
+        log_slow(level, exchange, op, http, took_us);
+    else
+        mr_log(level, "request", mr_log_text("requestId", exchange->request_id),
+               mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", op), mr_log_int("status", http),
+               mr_log_int("durationMs", took_us / 1000), mr_log_text("traceparent", exchange->traceparent));
+}
+
+static void end_span(struct exchange *exchange, int http, int64_t took_us)
+{
+    const char *route = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->path : NULL;
+
+    mr_trace_end(&exchange->span, route, http, exchange->started_us + took_us);
+}
+
+static void count_outcome(int http, int64_t took_us)
+{
+    uint64_t took_ms = (uint64_t)took_us / 1000;
 
     mr_metric_add(MR_METRIC_requests, 1);
     if (http >= 400)
@@ -126,11 +159,14 @@ static void write_headers(struct exchange *exchange, struct mr_buf *out, int htt
 static void respond(struct exchange *exchange, int http, const char *type, struct mr_slice body, const char *extra_headers)
 {
     struct mr_http_connection *connection = exchange->connection;
+    int64_t took_us;
 
     write_headers(exchange, mr_http_respond(connection, http, type, body.len), http, extra_headers);
     mr_http_respond_end(connection, body);
-    log_outcome(exchange, http);
-    count_outcome(exchange, http);
+    took_us = mr_mono_us(exchange->gateway->clock) - exchange->started_us;
+    log_outcome(exchange, http, took_us);
+    count_outcome(http, took_us);
+    end_span(exchange, http, took_us);
     exchange_end(exchange);
 }
 
@@ -219,7 +255,7 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     mr_buf_clear(body, KEEP_BYTES);
     if (mr_reply_decode(payload, &head, &wire) != MR_OK || (mr_json_from_wire(body, &wire) != MR_OK && !body->failed)) {
         mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
-               mr_log_text("op", info->name));
+               mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
         return;
     }

@@ -47,7 +47,8 @@ struct mr_db_options {
     T(REFUSED,    "refused",    false, "The database refuses the user or the password.") \
     T(MISSING,    "noDatabase", false, "There is no such database.") \
     T(FORBIDDEN,  "noRight",    false, "The user lacks a right to the database.") \
-    T(TLS,        "tls",        false, "TLS to the database cannot be set up.")
+    T(TLS,        "tls",        false, "TLS to the database cannot be set up.") \
+    T(POOLED,     "statementPool", false, "A pooler in front of the database allows no transactions.")
 /* clang-format on */
 
 enum mr_db_trouble {

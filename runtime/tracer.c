@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/backoff.h"
@@ -53,21 +52,10 @@ static struct {
     int64_t said_ms; /* 0: there is nothing to take back */
 } tracer = {.wake_fd = -1};
 
-int64_t mr_tracer_now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Unix time of the monotonic clock's 0, as of now: a wall clock that is set moves whole spans, never their ends apart. */
 static int64_t epoch_us(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - mr_tracer_now_us();
+    return mr_wall_us(&mr_system_clock) - mr_mono_us(&mr_system_clock);
 }
 
 bool mr_tracer_is_on(void)

@@ -39,9 +39,6 @@ bool mr_tracer_wants(const struct mr_context *parent, const uint8_t trace_id[16]
 /* Random bytes for an id. */
 void mr_tracer_new_id(uint8_t *out, size_t len);
 
-/* The monotonic clock of spans, in microseconds. */
-int64_t mr_tracer_now_us(void);
-
 /* Takes a span that has ended. Never waits. */
 void mr_tracer_take(struct mr_span *span);
 
