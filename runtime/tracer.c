@@ -49,7 +49,8 @@ static struct {
     /* The thread's own. */
     struct mr_buf body;
     struct mr_backoff backoff;
-    int64_t said_ms; /* 0: there is nothing to take back */
+    int64_t said_ms; /* when the log last told of trouble; 0: never */
+    bool is_said;    /* and it has not been taken back */
 } tracer = {.wake_fd = -1};
 
 /* Unix time of the monotonic clock's 0, as of now: a wall clock that is set moves whole spans, never their ends apart. */
@@ -162,21 +163,22 @@ static unsigned encode_batch(void)
     return count;
 }
 
-/* While something is wrong, a line at first and one a minute; the next good one takes it back. */
+/* At most one line a minute, however often things turn bad and good; what is good again takes it back. */
 static void say(int64_t now_ms, const char *reason)
 {
     if (tracer.said_ms != 0 && now_ms - tracer.said_ms < SAY_MS)
         return;
     tracer.said_ms = now_ms;
+    tracer.is_said = true;
     mr_log(MR_LOG_WARN, "spans are not taken", mr_log_text("reason", reason),
            mr_log_int("dropped", atomic_exchange(&tracer.dropped, 0)));
 }
 
 static void say_well(void)
 {
-    if (tracer.said_ms == 0)
+    if (!tracer.is_said)
         return;
-    tracer.said_ms = 0;
+    tracer.is_said = false;
     mr_log(MR_LOG_INFO, "spans are taken again", mr_log_int("dropped", atomic_exchange(&tracer.dropped, 0)));
 }
 
