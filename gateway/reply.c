@@ -6,14 +6,18 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
+static const char json_type[] = "application/json";
+
 /* Those of every response. HSTS counts once the balancer speaks TLS, and is ignored on plain HTTP (RFC 6797, 8.1). */
-static const char security_headers[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-                                       "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+static const char security_headers[] = "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
                                        "X-Content-Type-Options: nosniff\r\n"
                                        "X-Frame-Options: DENY\r\n"
                                        "Referrer-Policy: no-referrer\r\n"
                                        "Cross-Origin-Opener-Policy: same-origin\r\n"
                                        "Cross-Origin-Resource-Policy: same-origin\r\n";
+
+/* Of every response that does not bring its own. */
+static const char no_content_policy[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 
 static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, baggage, content-encoding, "
                                         "content-type, idempotency-key, if-match, if-none-match, traceparent, tracestate, "
@@ -148,6 +152,8 @@ static void write_headers(struct exchange *exchange, struct mr_buf *out, int htt
         mr_buf_text(out, exposed_headers);
     }
     mr_buf_slice(out, (struct mr_slice){gateway->fixed.data, gateway->fixed.len});
+    if (extra_headers == NULL || strstr(extra_headers, "Content-Security-Policy: ") == NULL)
+        mr_buf_text(out, no_content_policy);
     if (extra_headers == NULL || strstr(extra_headers, "Cache-Control: ") == NULL)
         mr_buf_text(out, "Cache-Control: no-store\r\n");
     if (extra_headers != NULL)
@@ -172,7 +178,7 @@ static void respond(struct exchange *exchange, int http, const char *type, struc
 
 void reply_json(struct exchange *exchange, int http, struct mr_slice body, const char *extra_headers)
 {
-    respond(exchange, http, "application/json", body, extra_headers);
+    respond(exchange, http, json_type, body, extra_headers);
 }
 
 /* "/v1/tasks/:id" with the id of what was made; a repeated request is told the id of the first. */
@@ -198,7 +204,8 @@ static void add_link(struct mr_buf *out, const struct exchange *exchange, struct
 }
 
 /* A success with its headers and, when it is a read, under the conditions of the request. `etag` NULL: it has none. */
-static void respond_success(struct exchange *exchange, struct mr_slice body, const char *etag, const char *headers)
+static void respond_success(struct exchange *exchange, const char *type, struct mr_slice body, const char *etag,
+                            const char *headers)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
     enum mr_verdict verdict = MR_VERDICT_PROCEED;
@@ -212,7 +219,12 @@ static void respond_success(struct exchange *exchange, struct mr_slice body, con
     else if (info->http == 204)
         respond(exchange, 204, NULL, (struct mr_slice){0}, headers);
     else
-        reply_json(exchange, info->http, body, headers);
+        respond(exchange, info->http, type, body, headers);
+}
+
+void reply_kept(struct exchange *exchange, const char *type, struct mr_slice body, const char *etag, const char *headers)
+{
+    respond_success(exchange, type, body, etag, headers);
 }
 
 /* What everybody may keep. */
@@ -222,7 +234,7 @@ static void respond_cacheable(struct exchange *exchange, struct mr_slice body, c
 
     snprintf(headers, sizeof headers, "Cache-Control: public, max-age=%u\r\nETag: %s\r\n",
              mr_op_info(exchange->op)->traits->cache_s, etag);
-    respond_success(exchange, body, etag, headers);
+    respond_success(exchange, json_type, body, etag, headers);
 }
 
 void reply_cached(struct exchange *exchange, const struct mr_cached *cached)
@@ -278,7 +290,8 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     if (extra.failed || exchange->link.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else
-        respond_success(exchange, (struct mr_slice){body->data, body->len}, head.version != 0 ? etag : NULL, extra.data);
+        respond_success(exchange, json_type, (struct mr_slice){body->data, body->len}, head.version != 0 ? etag : NULL,
+                        extra.data);
     mr_buf_fini(&extra);
 }
 

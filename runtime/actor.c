@@ -290,6 +290,12 @@ static int sleep_ms(const struct mr_actor *self)
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
 
+/* What else wakes it up: its replica is back, or another actor has found the primary demoted. One on the replica looks often. */
+static int other_fd(const struct mr_actor *self)
+{
+    return self->replica != NULL ? mr_replica_fd(self->replica) : mr_db_demoted_fd(self->db);
+}
+
 static void loop(mr_thread *thread, void *argument)
 {
     struct mr_actor *self = argument;
@@ -302,10 +308,9 @@ static void loop(mr_thread *thread, void *argument)
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        int back_fd = self->replica != NULL ? mr_replica_fd(self->replica) : -1;
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), back_fd, sleep_ms(self));
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), other_fd(self), sleep_ms(self));
 
-        if (wake.other_fd)
+        if (wake.other_fd && self->replica != NULL)
             mr_replica_welcome(self->replica);
         if (wake.fd) {
             mr_db_listen(self->db);
