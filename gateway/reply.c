@@ -212,6 +212,8 @@ static void respond_success(struct exchange *exchange, const char *type, struct 
 
     if (info->verb == MR_VERB_GET)
         verdict = mr_preconditions_judge(&exchange->conditions, true, true, etag);
+    if (verdict == MR_VERDICT_FAILED && exchange_ask_primary(exchange)) /* a replica may not have the change of that tag yet */
+        return;
     if (verdict == MR_VERDICT_FAILED)
         reply_problem(exchange, MR_PRECONDITION, NULL, (struct mr_slice){0});
     else if (verdict == MR_VERDICT_NOT_MODIFIED)
