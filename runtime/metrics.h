@@ -67,7 +67,9 @@
     M(runs_waiting,      "JobRunsWaiting",          LAST,  "Count",        "S",  "", "",                                            "due runs that wait, of all processes; ten thousand of a job at most are counted") \
     M(ticks,             "Ticks",                   COUNT, "Count",        "S",  "millrace_schedule_ticks", "",                     "ticks that this process made a run for") \
     M(ticks_late,        "TicksLate",               COUNT, "Count",        "S",  "millrace_schedule_ticks_late", "",                "ticks whose run was made more than a second late") \
-    M(ticks_missed,      "TicksMissed",             COUNT, "Count",        "S",  "millrace_schedule_ticks_missed", "",              "ticks that were given up (SCHEDULE_MISSED)")
+    M(ticks_missed,      "TicksMissed",             COUNT, "Count",        "S",  "millrace_schedule_ticks_missed", "",              "ticks that were given up (SCHEDULE_MISSED)") \
+    M(spans_sent,        "SpansSent",               COUNT, "Count",        "AS", "millrace_spans_sent", "",                          "spans that the collector has taken") \
+    M(spans_dropped,     "SpansDropped",            COUNT, "Count",        "AS", "millrace_spans_dropped", "",                       "spans that the collector has not taken: it was away, or slower than they end")
 
 #define MR_METRIC_FAMILIES(F) \
     /* name               in Prometheus                                   type       labels       of whom  what it is */ \
