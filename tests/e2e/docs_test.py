@@ -49,7 +49,7 @@ class Docs(unittest.TestCase):
                 self.assertIn(f"`{metric}`", page)
 
     def test_architecture__has_every_folder(self):
-        for folder in ("proto", "sql", "runtime", "gateway", "actors", "scheduler", "app"):
+        for folder in ("proto", "sql", "runtime", "gateway", "actors", "scheduler", "application", "app"):
             self.assertIn(f"| `{folder}/` |", read("docs", "architecture.md"))
 
     def test_pages__link_to_what_is_there(self):
