@@ -103,7 +103,7 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     self->times = (struct mr_times){0};
     gateway_new_id(gateway, self->new_id);
     set_request_id(self, request);
-    mr_trace_of(self->traceparent, request, self->new_id);
+    self->span = mr_trace_begin(self->traceparent, request, self->new_id, self->started_us);
     return self;
 }
 
@@ -328,6 +328,7 @@ void exchange_end(struct exchange *self)
     if (self->parts != NULL && self->parts->is_kept && !self->parts->is_handed_over)
         drop_upload(self);
     exchange_settle(self);
+    mr_trace_abandon(&self->span, mr_mono_us(gateway->clock));
     parts_destroy(&self->parts);
     self->connection = NULL;
     gateway->free_indices[gateway->free_count++] = self->index;
@@ -365,6 +366,7 @@ void exchange_fini_all(struct gateway *gateway)
         mr_buf_fini(&gateway->exchanges[i]->asked);
         mr_preconditions_fini(&gateway->exchanges[i]->conditions);
         parts_destroy(&gateway->exchanges[i]->parts);
+        mr_span_destroy(&gateway->exchanges[i]->span);
         free(gateway->exchanges[i]);
     }
     free(gateway->exchanges);
