@@ -37,9 +37,19 @@ class ReplicaTest(unittest.TestCase):
     def readers(self, server):
         return int(server.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'data-reader/0'")[0][0])
 
-    def assert_reads_from_the_replica(self):
+    def scans(self, user):
+        """Whether a read of theirs got to the replica: its counters come a moment late, so it is asked again and again."""
+        sql = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_tables WHERE relname = 'app_user'"
+        before = self.replica.query(sql)
+        user.get("/v1/users/profile")
+        return self.replica.query(sql) != before
+
+    def assert_reads_from_the_replica(self, user=None):
+        """And that user's reads do, who may have written: they go there once the replica is known to have the write."""
         wait_for(lambda: self.readers(self.replica) == 1, 5, "the reader is at the replica")
         wait_for(lambda: self.readers(self.primary) == 0, 5, "the reader has left the primary")
+        if user is not None:
+            wait_for(lambda: self.scans(user), 10, "the user's reads go to the replica")
 
 
 class Away(ReplicaTest):
@@ -60,7 +70,7 @@ class Away(ReplicaTest):
         self.replica.start()
         process = self.start().ready()
         user = self.user_of(process)
-        self.assert_reads_from_the_replica()
+        self.assert_reads_from_the_replica(user)
         self.reads(user)
         self.replica.kill()
         wait_for(lambda: user.get("/v1/users/profile").status == 200, 1, "reads fall back")
@@ -109,7 +119,7 @@ class Away(ReplicaTest):
         self.replica.start()
         process = self.start(GATEWAY_REQUEST_TIMEOUT="2s").ready()
         user = self.user_of(process)
-        self.assert_reads_from_the_replica()
+        self.assert_reads_from_the_replica(user)
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.replica.child.pid)], text=True, capture_output=True).stdout
         pids = [self.replica.child.pid, *map(int, children.split())]
         for pid in pids:
@@ -147,7 +157,7 @@ class Conflict(ReplicaTest):
         self.primary.query("INSERT INTO task_behind (id, user_id, summary, priority_code) VALUES "
                            f"('{task}', '{user.user['id']}', 'there', 'LOW')")
         self.replica.catch_up(self.primary)
-        self.assert_reads_from_the_replica()
+        self.assert_reads_from_the_replica(user)
         connection = process.connect()
         self.addCleanup(connection.close)
         connection.send(support.make_request("GET", "/v1/tasks/" + task, [("Authorization", f"Bearer {user.token}")]))
