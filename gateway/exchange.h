@@ -45,6 +45,7 @@ struct exchange {
     uint8_t new_id[16];         /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
     char traceparent[MR_TRACEPARENT];
+    struct mr_span *span;            /* of the request; NULL: it is not recorded, or has ended. Owned */
     char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
     TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
 };
