@@ -14,6 +14,7 @@
 #include "runtime/metrics.h"
 #include "runtime/migrate.h"
 #include "runtime/shutdown.h"
+#include "runtime/tracer.h"
 #include "scheduler/pulse.h"
 
 /* How long a start waits for a database that is not there yet. */
@@ -93,6 +94,22 @@ static bool stop(const struct mr_config *config)
     return false;
 }
 
+/* What has ended is sent while there is time; a collector that hangs takes none from what comes after. */
+static void stop_tracer(const struct mr_config *config)
+{
+    int64_t deadline_ms = mr_shutdown_begun_ms() + mr_shutdown_plan(config->shutdown_grace).abandon_ms;
+
+    left_behind = !mr_tracer_stop_by(deadline_ms) || left_behind;
+}
+
+static bool stop_all(const struct mr_config *config)
+{
+    bool in_order = stop(config);
+
+    stop_tracer(config);
+    return in_order;
+}
+
 static int told(mr_status status, bool in_order)
 {
     if (status != MR_OK)
@@ -150,10 +167,10 @@ static int run_api(const struct mr_config *config, const struct mr_zone *zone, i
     else
         close(listen_fd);
     good = !mr_crew_is_refused(&crew) && !mr_tier_is_refused(&tier) && !is_overdue(config);
-    return told(status, stop(config) && good);
+    return told(status, stop_all(config) && good);
 }
 
-static bool set_up(const struct mr_config *config)
+static bool set_up(const struct mr_config *config, const char *role)
 {
     signal(SIGPIPE, SIG_IGN);
     if (sodium_init() < 0)
@@ -162,7 +179,7 @@ static bool set_up(const struct mr_config *config)
     if (!migrate(config))
         return false;
     mr_signals_hold(config->shutdown_grace);
-    return true;
+    return mr_tracer_start(config, role, MR_VERSION) == MR_OK;
 }
 
 int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
@@ -170,7 +187,7 @@ int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
     int listen_fd;
 
     mr_metrics_setup(zone != NULL ? "AS" : "A", zone != NULL ? "all" : "api", config->metrics_emf);
-    if (!set_up(config) || !open_port(config, &listen_fd))
+    if (!set_up(config, zone != NULL ? "all" : "api") || !open_port(config, &listen_fd))
         return MR_EXIT_FAILED;
     return run_api(config, zone, listen_fd);
 }
@@ -194,7 +211,7 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
     bool good;
 
     mr_metrics_setup("S", "scheduler", config->metrics_emf);
-    if (!set_up(config))
+    if (!set_up(config, "scheduler"))
         return MR_EXIT_FAILED;
     status = mr_tier_start(&tier, config, zone, open_pulse(config));
     if (status == MR_OK) {
@@ -205,5 +222,5 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
         mr_log(MR_LOG_INFO, "draining");
     }
     good = !mr_tier_is_refused(&tier);
-    return told(status, stop(config) && good);
+    return told(status, stop_all(config) && good);
 }

@@ -89,8 +89,10 @@ struct mr_actor {
     struct mr_message **last;
     unsigned waiting;
     struct mr_message *spare;
-    int64_t last_work_ms;    /* monotonic */
-    int64_t database_us;     /* of the statements that the batch at hand has run */
+    int64_t last_work_ms;              /* monotonic */
+    int64_t database_us;               /* of the statements that the batch at hand has run */
+    struct mr_message *const *in_hand; /* whom the statement at hand answers, for its span; borrowed */
+    unsigned in_hand_count;
     int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
     struct mr_buf body;

@@ -126,4 +126,7 @@ void db_cancel(mr_db *self);
 /* How many demotions of a primary this process has noticed. */
 uint64_t db_demotions(void);
 
+/* Readable once there were more than `known` of them; -1 when the system has none to give. */
+int db_demotion_fd(uint64_t known);
+
 #endif

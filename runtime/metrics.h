@@ -31,6 +31,8 @@
     M(expired,           "MessagesExpired",     COUNT, "Count",        "AS", "messages dropped past their deadline") \
     M(db_lost,           "DatabaseConnectionsLost", COUNT, "Count",    "AS", "connections to the database that broke") \
     M(db_failed,         "DatabaseConnectsFailed", COUNT, "Count",     "AS", "attempts to connect to the database that failed") \
+    M(spans_sent,        "SpansSent",           COUNT, "Count",        "AS", "spans that the collector has taken") \
+    M(spans_dropped,     "SpansDropped",        COUNT, "Count",        "AS", "spans that it has not: it was away, or slower than they end") \
     M(runs_succeeded,    "JobRunsSucceeded",    COUNT, "Count",        "S", "job runs by outcome")              \
     M(runs_failed,       "JobRunsFailed",       COUNT, "Count",        "S", "will be tried again")              \
     M(runs_dead,         "JobRunsDead",         COUNT, "Count",        "S", "used up their attempts")           \
