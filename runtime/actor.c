@@ -143,10 +143,25 @@ const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value
 
 /* ---- The work ---- */
 
+/* One look at the clock for all of them. A wall clock that was set back meanwhile makes no negative times. */
+static void begin_batch(struct mr_actor *self, struct mr_message **messages, unsigned count)
+{
+    int64_t now_us = mr_wall_us(self->clock);
+
+    self->database_us = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int64_t sent_us = messages[i]->envelope.times.sent_us;
+
+        messages[i]->mailbox_us = sent_us > 0 && sent_us < now_us ? now_us - sent_us : 0;
+        messages[i]->batch = count;
+    }
+}
+
 static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
 
+    begin_batch(self, messages, count);
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
     else
@@ -269,6 +284,12 @@ static int sleep_ms(const struct mr_actor *self)
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
 
+/* What else wakes it up: its replica is back, or another actor has found the primary demoted. One on the replica looks often. */
+static int other_fd(const struct mr_actor *self)
+{
+    return self->replica != NULL ? mr_replica_fd(self->replica) : mr_db_demoted_fd(self->db);
+}
+
 static void loop(mr_thread *thread, void *argument)
 {
     struct mr_actor *self = argument;
@@ -281,10 +302,9 @@ static void loop(mr_thread *thread, void *argument)
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        int back_fd = self->replica != NULL ? mr_replica_fd(self->replica) : -1;
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), back_fd, sleep_ms(self));
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), other_fd(self), sleep_ms(self));
 
-        if (wake.other_fd)
+        if (wake.other_fd && self->replica != NULL)
             mr_replica_welcome(self->replica);
         if (wake.fd) {
             mr_db_listen(self->db);

@@ -26,6 +26,8 @@ struct mr_message {
     uint64_t key;                     /* 0: independent of every other message */
     bool taken;                       /* is in the batch at hand */
     bool answered;
+    int64_t mailbox_us;      /* from its sending to the beginning of its batch */
+    unsigned batch;          /* messages of that batch; 0: it has not come to one */
     bool lost_race;          /* broke an integrity rule that its statement had seen kept */
     struct mr_message *next; /* in the order of arrival */
 };
@@ -88,6 +90,7 @@ struct mr_actor {
     unsigned waiting;
     struct mr_message *spare;
     int64_t last_work_ms;    /* monotonic */
+    int64_t database_us;     /* of the statements that the batch at hand has run */
     int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
     struct mr_buf body;

@@ -15,10 +15,16 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
         .op = message->envelope.op,
         .correlation = message->envelope.correlation,
         .payload = {payload->data, payload->len},
+        .times.sent_us = message->envelope.times.sent_us,
     };
 
     mr_status status = MR_NO_MEMORY;
 
+    if (message->batch > 0) {
+        reply.times.mailbox_us = message->mailbox_us;
+        reply.times.database_us = self->database_us;
+        reply.times.batch = message->batch;
+    }
     mr_buf_clear(&self->frame, SIZE_MAX);
     if (!payload->failed)
         status = mr_envelope_encode(&self->frame, &reply);
@@ -92,16 +98,26 @@ static bool may_run_again(const struct mr_db_error *error, bool rerun_safe)
     return error->lost && (rerun_safe || error->undone);
 }
 
+/* Sends the statement, and counts the time until its answer. */
+static mr_status run(struct mr_actor *self, const char *statement, int64_t deadline_ms, mr_rows **out)
+{
+    int64_t begun_us = mr_mono_us(self->clock);
+    mr_status status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+
+    self->database_us += mr_mono_us(self->clock) - begun_us;
+    return status;
+}
+
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
 {
     mr_status status = mr_db_connect(self->db);
 
     if (status == MR_OK)
-        status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+        status = run(self, statement, deadline_ms, out);
     if (status != MR_OK && mr_mono_ms(self->clock) < deadline_ms &&
         ((rerun_safe && mr_actor_fall_back(self)) ||
          (may_run_again(mr_db_last_error(self->db), rerun_safe) && mr_db_reconnect(self->db) == MR_OK)))
-        status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+        status = run(self, statement, deadline_ms, out);
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
     return status;
 }
