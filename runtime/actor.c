@@ -12,6 +12,7 @@
 #include "runtime/queue.h"
 #include "runtime/replica.h"
 #include "runtime/shutdown.h"
+#include "runtime/trace.h"
 
 /*
  * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. Who waits for
@@ -155,6 +156,9 @@ static void begin_batch(struct mr_actor *self, struct mr_message **messages, uns
         messages[i]->mailbox_us = sent_us > 0 && sent_us < now_us ? now_us - sent_us : 0;
         messages[i]->batch = count;
     }
+    self->in_hand = messages;
+    self->in_hand_count = count;
+    mr_trace_mailbox(self, messages, count);
 }
 
 static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
@@ -168,15 +172,16 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
         mr_answer_by_sql(self, messages, count);
     for (unsigned i = 0; i < count; i++)
         if (!messages[i]->answered) {
-            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
+            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name),
+                           mr_log_trace(messages[i]->envelope.traceparent));
             mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
         }
+    self->in_hand_count = 0;
     if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
         self->last_work_ms = mr_mono_ms(self->clock);
     atomic_fetch_add(&self->stats.messages, count);
     atomic_fetch_add(&self->stats.batches, 1);
-    mr_metric_add(MR_METRIC_messages, count);
-    mr_metric_add(MR_METRIC_batches, 1);
+    mr_metric_batch(self->spec->id, count);
 }
 
 static void answer_next_batch(struct mr_actor *self)
