@@ -30,6 +30,7 @@ static void enqueue(struct mr_actor *self, struct mr_message *message)
     *self->last = message;
     self->last = &message->next;
     self->waiting++;
+    self->held = false;
 }
 
 static void note_expired(struct mr_actor *self)
@@ -47,7 +48,7 @@ void mr_queue_sweep(struct mr_actor *self)
         struct mr_message *message = *link;
         bool expired = !message->answered && message->envelope.deadline_ms <= now_ms;
 
-        if (!message->answered && !expired) {
+        if (message->flying || (!message->answered && !expired)) {
             link = &message->next;
             continue;
         }
@@ -95,6 +96,7 @@ static bool read_request(struct mr_actor *self, struct mr_message *message)
 static void receive(struct mr_actor *self, struct mr_message *message)
 {
     message->taken = false;
+    message->flying = false;
     message->answered = false;
     message->lost_race = false;
     if (!read_request(self, message)) {
