@@ -26,7 +26,7 @@ static void make_id(struct mr_attempt *attempt, int64_t now_ms)
     uint8_t random[10];
 
     randombytes_buf(random, sizeof random);
-    mr_uuid_v7(attempt->token_id, now_ms, random);
+    mr_uuid_next(attempt->token_id, now_ms, random);
 }
 
 static void set_token(struct mr_attempt *attempt, const uint8_t token[REFRESH_BYTES])

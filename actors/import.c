@@ -212,18 +212,16 @@ static void reject(struct harvest *self, int64_t line, const char *field, const 
 }
 
 /*
- * The fields of a task, in the order of task_create: the first seven are those of import__tasks. The first bits behind an
- * id's time count the chunk's tasks (RFC 9562, 6.2, method 1), so that lists have them in the order of the lines.
+ * The fields of a task, in the order of task_create: the first seven are those of import__tasks. Ids ascend, so that lists
+ * have the tasks in the order of the lines.
  */
-static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_record *record, int64_t place)
+static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_record *record)
 {
     const struct mr_field *fields = mr_op_info(MR_OP_task_create)->traits->fields;
     uint8_t random[10];
 
     randombytes_buf(random, sizeof random);
-    random[0] = (uint8_t)(place >> 8);
-    random[1] = (uint8_t)place;
-    mr_uuid_v7(record->values[0].uuid, mr_wall_ms(self->clock), random);
+    mr_uuid_next(record->values[0].uuid, mr_wall_ms(self->clock), random);
     memcpy(record->values[1].uuid, run->owner, sizeof run->owner);
     record->values[0].present = record->values[1].present = true;
     for (unsigned i = 0; i < 7; i++)
@@ -238,7 +236,7 @@ static mr_status read_record(struct mr_actor *self, const struct mr_run *run, st
 
     mr_record_strangers(&record, MR_OP_task_create, ignore_member, out);
     if (status == MR_OK && record.error_count == 0) {
-        add_task(self, run, &record, out->good);
+        add_task(self, run, &record);
         out->line_of[out->good++] = out->place.line;
     } else if (status == MR_OK) {
         keep_problems(out, &record);
@@ -358,6 +356,16 @@ static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int
 
 /* ---- Writing ---- */
 
+/* The one record of the chunk is what the database refuses: an error of its line. */
+static void refuse_task(const struct mr_run *run, struct harvest *harvest)
+{
+    char message[96];
+
+    snprintf(message, sizeof message, "was refused by the database: %s", mr_skip_reason(run->skip.sqlstate));
+    reject(harvest, harvest->line_of[0], "", message);
+    harvest->good = 0;
+}
+
 /* Tasks whose priority there is not are rejected after the fact. */
 static mr_status write_tasks(struct mr_actor *self, struct harvest *harvest)
 {
@@ -454,7 +462,9 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     read_cursor(&harvest->place, run->cursor.data);
     begin_result(harvest, run->result.data);
     status = read_chunk(self, run, parts, harvest);
-    if (status == MR_OK && harvest->good > 0)
+    if (status == MR_OK && harvest->good == 1 && run->skip.now)
+        refuse_task(run, harvest);
+    else if (status == MR_OK && harvest->good > 0)
         status = write_tasks(self, harvest);
     out->more = !harvest->is_last || rest(harvest).len > 0;
     if (status == MR_OK)

@@ -105,16 +105,21 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     if (run->phase >= TABLE_COUNT)
         return MR_OK;
     table = tables[run->phase];
+    out->phase = run->phase + 1;
+    out->more = out->phase < TABLE_COUNT;
+    if (run->skip.now) {
+        out->of = "tables";
+        mr_buf_text(&out->unit, table);
+        return MR_OK;
+    }
     status = vacuum(self, table, skipped);
     if (status == MR_OK)
         status = rebuild_outdated(self, table);
     if (status == MR_OK)
         status = add_figures(self, table, skipped, out);
     out->rows = 1;
-    out->phase = run->phase + 1;
-    out->more = out->phase < TABLE_COUNT;
     return status;
 }
 
 /* VACUUM does not run in a transaction, and a second one does no harm. */
-const struct mr_job_code mr_job_maintenance = {.chunk = chunk, .alone = true};
+const struct mr_job_code mr_job_maintenance = {.chunk = chunk, .alone = true, .one_unit = true};

@@ -10,11 +10,13 @@
 
 /*
  * A chunk aims at CHUNK_MS, which is about what a reader's own wait is, so that nobody waits long for a lock or a processor
- * that it holds, and is followed by as long a pause. It has ROWS_FEW all the same, lest what a chunk costs at least eats
- * all of the time; a statement that the server ends is tried again with fewer, down to ROWS_LEAST.
+ * that it holds, and is followed by as long a pause. It has ROWS_FEW all the same, so that the fixed cost of a chunk does not
+ * dominate; a statement that the server ends is tried again with fewer, down to ROWS_LEAST, and has more again once that takes
+ * less than SLOW_MS.
  */
 enum {
     CHUNK_MS = 3,
+    SLOW_MS = 500,
     ROWS_FIRST = 500,
     ROWS_FEW = 200,
     ROWS_LEAST = 10,
@@ -73,6 +75,7 @@ static void chunk_fini(struct mr_chunk *chunk)
 {
     mr_buf_fini(&chunk->cursor);
     mr_buf_fini(&chunk->result);
+    mr_buf_fini(&chunk->unit);
 }
 
 void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows *rows, unsigned row)
@@ -163,13 +166,16 @@ static const struct outcome *outcome_of(struct mr_slice state)
 static void note_outcome(const struct mr_actor *self, const struct mr_run *run, struct mr_slice state, const char *reason)
 {
     const struct outcome *outcome = outcome_of(state);
+    bool has_skipped = run->skip.count > 0;
     int64_t took_ms = now_ms(self) - run->started_ms;
     char id[MR_UUID_TEXT + 1] = "";
 
     mr_uuid_format(id, run->id);
-    mr_log(outcome->level, "job run", mr_log_text("job", mr_job_info(mr_job_of(self))->name), mr_log_text("runId", id),
+    mr_log(has_skipped && outcome->level < MR_LOG_WARN ? MR_LOG_WARN : outcome->level, "job run",
+           mr_log_text("job", mr_job_info(mr_job_of(self))->name), mr_log_text("runId", id),
            mr_log_int("attempt", run->attempt), mr_log_int("durationMs", took_ms), mr_log_text("outcome", outcome->name),
            mr_log_int("waitedMs", run->waited_ms), mr_log_int("done", run->done),
+           mr_log_int(has_skipped ? "skipped" : "", run->skip.count),
            mr_log_text(run->traceparent[0] != '\0' ? "traceparent" : "", run->traceparent),
            mr_log_text(reason != NULL ? "reason" : "", reason != NULL ? reason : ""));
     mr_metric_add(outcome->metric, 1);
@@ -257,6 +263,7 @@ static mr_status hold(struct mr_actor *self, struct mr_run *run, enum turn *turn
     } else {
         run->phase = mr_rows_int(rows, 0, 0, 0);
         run->done = mr_rows_int(rows, 0, 2, 0);
+        run->skip.count = mr_rows_int(rows, 0, 5, 0);
         take_text(&run->cursor, rows, 0, 1);
         take_text(&run->result, rows, 0, 3);
         *turn = TURN_NEXT;
@@ -265,16 +272,39 @@ static mr_status hold(struct mr_actor *self, struct mr_run *run, enum turn *turn
     return MR_OK;
 }
 
+/* Every unit that is left out is told; the bound is the log's. */
+static void note_skipped(const struct mr_actor *self, struct mr_run *run, const struct mr_chunk *chunk)
+{
+    char id[MR_UUID_TEXT + 1] = "";
+    char unit[128];
+
+    if (chunk->unit.len == 0)
+        return;
+    run->skip.count++;
+    mr_metric_add(MR_METRIC_units_skipped, 1);
+    mr_uuid_format(id, run->id);
+    snprintf(unit, sizeof unit, "%.*s", (int)chunk->unit.len, chunk->unit.data);
+    mr_log_bounded(MR_LOG_WARN, "job unit skipped", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
+                   mr_log_text("runId", id), mr_log_text("of", chunk->of), mr_log_text("unit", unit),
+                   mr_log_text("sqlstate", run->skip.sqlstate), mr_log_text("reason", run->skip.message));
+}
+
 static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
 {
+    struct mr_buf skipped = {0};
     mr_rows *rows = NULL;
     mr_status status;
 
     mr_buf_char(&chunk->cursor, '\0');
     mr_buf_char(&chunk->result, '\0');
-    if (chunk->cursor.failed || chunk->result.failed)
+    if (chunk->unit.len > 0)
+        mr_skip_name(&run->skip, &skipped, chunk->of, (struct mr_slice){chunk->unit.data, chunk->unit.len});
+    mr_buf_char(&skipped, '\0');
+    if (chunk->cursor.failed || chunk->result.failed || chunk->unit.failed || skipped.failed) {
+        mr_buf_fini(&skipped);
         return MR_NO_MEMORY;
-    mr_params_begin(&self->params, 7);
+    }
+    mr_params_begin(&self->params, 8);
     mr_params_id(&self->params, 0, run->id);
     mr_params_int(&self->params, 1, run->claim);
     mr_params_int(&self->params, 2, chunk->phase);
@@ -282,7 +312,9 @@ static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct
     mr_params_int(&self->params, 4, chunk->rows);
     mr_params_text(&self->params, 5, chunk->counter);
     mr_params_text(&self->params, 6, chunk->result.data[0] != '\0' ? chunk->result.data : "{}");
+    mr_params_text(&self->params, 7, skipped.data[0] != '\0' ? skipped.data : NULL);
     status = mr_job_query(self, "run_due__progress", &rows);
+    mr_buf_fini(&skipped);
     if (status != MR_OK)
         return status;
     *turn = mr_rows_count(rows) == 0 ? TURN_LOST : chunk->more ? TURN_NEXT : TURN_DONE;
@@ -315,7 +347,7 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
 {
     const char *statement = statement_of(self, run->phase);
     static _Thread_local char counter[64];
-    struct mr_slice cursor;
+    struct mr_slice value;
     struct mr_buf settings = {0};
     mr_rows *rows = NULL;
     mr_status status;
@@ -324,8 +356,8 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
         return MR_OK;
     mr_config_values_json(&settings, self->config);
     mr_buf_char(&settings, '\0');
-    mr_params_begin(&self->params, 5);
-    mr_params_int(&self->params, 0, run->chunk_rows);
+    mr_params_begin(&self->params, 7);
+    mr_params_int(&self->params, 0, run->skip.now ? 1 : run->chunk_rows);
     mr_params_text(&self->params, 1, run->cursor.data[0] != '\0' ? run->cursor.data : NULL);
     if (run->is_tick)
         mr_params_time(&self->params, 2, run->scheduled_for);
@@ -333,16 +365,21 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
         mr_params_null(&self->params, 2, MR_TIME);
     mr_params_text(&self->params, 3, settings.data);
     mr_params_text(&self->params, 4, run->args.data);
+    mr_params_bool(&self->params, 5, run->skip.now);
+    mr_params_int(&self->params, 6, run->skip.count);
     status = settings.failed ? MR_NO_MEMORY : mr_job_query(self, statement, &rows);
     mr_buf_fini(&settings);
     if (status != MR_OK)
         return status;
     counter_of(counter, statement);
     out->counter = counter;
+    out->of = counter;
     out->rows = mr_rows_int(rows, 0, 0, 0);
     out->more = mr_rows_int(rows, 0, 2, 0) != 0;
-    if (out->more && mr_rows_get(rows, 0, 1, &cursor))
-        mr_buf_slice(&out->cursor, cursor);
+    if (out->more && mr_rows_get(rows, 0, 1, &value))
+        mr_buf_slice(&out->cursor, value);
+    if (run->skip.now && mr_rows_get(rows, 0, 3, &value))
+        mr_buf_slice(&out->unit, value);
     out->phase = out->more ? run->phase : run->phase + 1;
     out->more = out->more || statement_of(self, run->phase + 1) != NULL;
     mr_rows_free(&rows);
@@ -396,10 +433,11 @@ static mr_status turn_alone(struct mr_actor *self, struct mr_run *run, struct mr
 static void adapt(const struct mr_actor *self, struct mr_run *run)
 {
     int64_t took_ms = run->chunk_ms;
+    bool has_few = run->chunk_rows < ROWS_FEW && took_ms < SLOW_MS;
 
     if (took_ms > CHUNK_MS && run->chunk_rows > ROWS_FEW)
         run->chunk_rows = run->chunk_rows / 2 > ROWS_FEW ? run->chunk_rows / 2 : ROWS_FEW;
-    else if (took_ms < (CHUNK_MS + 1) / 2)
+    else if (took_ms < (CHUNK_MS + 1) / 2 || has_few)
         run->chunk_rows *= 2;
     if (run->chunk_rows > self->config->job_chunk_rows)
         run->chunk_rows = self->config->job_chunk_rows;
@@ -415,8 +453,10 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
         own != NULL && own->alone ? turn_alone(self, run, &chunk, &turn) : turn_in_transaction(self, run, &chunk, &turn);
 
     if (status == MR_OK) {
+        note_skipped(self, run, &chunk);
         *pause_ms = turn == TURN_NEXT && (chunk.rows >= ROWS_LEAST || run->chunk_ms >= CHUNK_MS) ? now_ms(self) - began_ms : 0;
-        adapt(self, run);
+        if (!mr_skip_passed(&run->skip, chunk.rows, &run->chunk_rows))
+            adapt(self, run);
     } else {
         turn = TURN_FAILED;
         *failure = status;
@@ -485,6 +525,13 @@ static void fail_run(struct mr_actor *self, struct mr_run *run, mr_status failur
     mr_run_end(self, run, 1, "failed", text, error != NULL ? error->message : NULL);
 }
 
+static bool does_divide(const struct mr_actor *self)
+{
+    const struct mr_job_code *own = mr_job_code_of(mr_job_of(self));
+
+    return own == NULL || !own->one_unit;
+}
+
 /* Ends the transaction that failed; false when the run is not to be tried again, otherwise after `pause_ms`. */
 static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure, struct trouble *trouble, int64_t *pause_ms)
 {
@@ -493,6 +540,10 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
 
     if (mr_db_is_up(self->db))
         (void)!exec(self, "ROLLBACK");
+    if (by_server && mr_skip_find(&run->skip, &error, does_divide(self), &run->chunk_rows)) {
+        *pause_ms = 0;
+        return true;
+    }
     if (!by_server || !passes(self, run, &error, trouble)) {
         fail_run(self, run, failure, by_server ? &error : NULL);
         return false;

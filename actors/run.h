@@ -6,6 +6,7 @@
 #ifndef MR_ACTORS_RUN_H
 #define MR_ACTORS_RUN_H
 
+#include "actors/skip.h"
 #include "proto/jobs.h"
 #include "runtime/actor.h"
 
@@ -31,6 +32,7 @@ struct mr_run {
     int64_t turn_ms;    /* monotonic; when its turn began, among the users' */
     int64_t chunk_rows; /* how many rows the next chunk may take */
     int64_t chunk_ms;   /* what the work of the last one took */
+    struct mr_skip skip;
 };
 
 /* What a chunk has come to. A zeroed struct: nothing, and the run is finished. */
@@ -40,13 +42,20 @@ struct mr_chunk {
     struct mr_buf cursor; /* and where it goes on; empty: at the beginning */
     bool more;            /* there is a next one */
     const char *counter;  /* member of the result that counts the rows; NULL: none */
+    struct mr_buf
+        unit; /* with run->skip.now: the id of the unit that was left out; empty: the result names it, or there was none */
+    const char *of;       /* what kind of unit that is; static */
     struct mr_buf result; /* JSON object with members of the result to set; empty: none */
 };
 
-/* What does a chunk of a job whose work is CODE. What it returns fails the run, unless the connection was lost. */
+/*
+ * What does a chunk of a job whose work is CODE. What it returns fails the run, unless the connection was lost, or the database
+ * refuses a unit: that one comes again with run->skip.now, to be passed without being touched.
+ */
 struct mr_job_code {
     mr_status (*chunk)(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out);
-    bool alone; /* not in a transaction: the chunk may then be done again */
+    bool alone;    /* not in a transaction: the chunk may then be done again */
+    bool one_unit; /* a chunk is one unit, whatever run->chunk_rows says */
 };
 
 extern const struct mr_job_code mr_job_import;      /* import.c */

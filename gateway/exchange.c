@@ -94,7 +94,11 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     mr_buf_clear(&self->cache_key, 512);
     mr_preconditions_clear(&self->conditions);
     self->origin[0] = '\0';
-    self->started_ms = gateway_now_ms(gateway);
+    self->started_us = mr_mono_us(gateway->clock);
+    self->started_ms = self->started_us / 1000;
+    self->sent_us = 0;
+    self->away_us = 0;
+    self->times = (struct mr_times){0};
     gateway_new_id(gateway, self->new_id);
     set_request_id(self, request);
     mr_trace_of(self->traceparent, request, self->new_id);
@@ -113,6 +117,15 @@ void exchange_settle(struct exchange *self)
     }
     self->sent = false;
     self->generation = (self->generation + 1) & 0x3fffffff;
+}
+
+void exchange_note_times(struct exchange *self, const struct mr_times *times)
+{
+    self->away_us += mr_mono_us(self->gateway->clock) - self->sent_us;
+    self->sent_us = 0;
+    self->times.mailbox_us += times->mailbox_us;
+    self->times.database_us += times->database_us;
+    self->times.batch = times->batch;
 }
 
 /* Users who share a place read from the primary a little more often than they need to. */
@@ -176,11 +189,13 @@ static mr_status encode(struct exchange *self, enum mr_op message, uint64_t corr
                         const struct mr_principal *principal, int64_t patience_ms)
 {
     struct gateway *gateway = self->gateway;
+    int64_t now_us = mr_wall_us(gateway->clock);
     struct mr_envelope envelope = {
         .kind = MR_REQUEST,
         .op = message,
         .correlation = correlation,
-        .deadline_ms = mr_wall_ms(gateway->clock) + patience_ms,
+        .deadline_ms = now_us / 1000 + patience_ms,
+        .times.sent_us = now_us,
         .traceparent = mr_slice_of(self->traceparent),
         .has_principal = principal != NULL,
     };
@@ -246,7 +261,8 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
     self->mailbox = (unsigned)chosen;
     self->sent = true;
     self->cache_generation = gateway->cache.generation;
-    self->deadline_ms = gateway_now_ms(gateway) + patience_ms;
+    self->sent_us = mr_mono_us(gateway->clock);
+    self->deadline_ms = self->sent_us / 1000 + patience_ms;
     insert_by_deadline(gateway, self);
     return MR_OK;
 }

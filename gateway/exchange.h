@@ -25,7 +25,11 @@ struct exchange {
     enum mr_op message;                    /* the one that was sent last: `op`, or what goes ahead of it */
     unsigned mailbox;                      /* where it waits; index into gateway.mailboxes */
     size_t bytes;                          /* of its envelope */
-    int64_t started_ms;                    /* monotonic */
+    int64_t started_us;                    /* monotonic */
+    int64_t started_ms;                    /* the same, in milliseconds */
+    int64_t sent_us;                       /* monotonic: when the message under way was; 0: there is none */
+    int64_t away_us;                       /* for how long its messages so far were */
+    struct mr_times times;                 /* of these, added up; `batch` is that of the last */
     int64_t deadline_ms;                   /* monotonic */
     bool sent;                             /* counted at its mailbox */
     struct mr_buf link;                    /* of a list: the Link's target up to the cursor's digits; see mr_link_begin */
@@ -59,6 +63,9 @@ void exchange_abandon(struct exchange *self);
  */
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms) MR_WARN_UNUSED;
+
+/* The message under way is answered: adds up where its time went. */
+void exchange_note_times(struct exchange *self, const struct mr_times *times);
 
 /* The message under way is answered; another may be sent. */
 void exchange_settle(struct exchange *self);

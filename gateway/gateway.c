@@ -10,6 +10,7 @@
 
 #include "gateway/admit.h"
 #include "gateway/dispatch.h"
+#include "gateway/docs.h"
 #include "gateway/exchange.h"
 #include "gateway/mail.h"
 #include "gateway/reply.h"
@@ -32,7 +33,7 @@ void gateway_new_id(struct gateway *gateway, uint8_t out[16])
         gateway->random_left = sizeof gateway->random;
     }
     gateway->random_left -= 10;
-    mr_uuid_v7(out, mr_wall_ms(gateway->clock), gateway->random + gateway->random_left);
+    mr_uuid_next(out, mr_wall_ms(gateway->clock), gateway->random + gateway->random_left);
 }
 
 /* ---- Draining ---- */
@@ -167,6 +168,7 @@ static void destroy(struct gateway *gateway)
     mr_token_cache_destroy(&gateway->tokens);
     mr_cache_drop(&gateway->cache);
     admit_fini(gateway);
+    docs_fini(gateway);
     exchange_fini_all(gateway);
     free(gateway->mailboxes);
     free(gateway->wrote_until_ms);
@@ -214,8 +216,8 @@ static struct gateway *create(const struct mr_gateway_options *options)
         gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);
     gateway->tokens = mr_token_cache_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
-    if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || open_mailboxes(gateway) != MR_OK ||
-        !open_server(gateway)) {
+    if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || docs_setup(gateway) != MR_OK ||
+        open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
         destroy(gateway);
         return NULL;
     }

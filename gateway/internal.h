@@ -21,6 +21,7 @@
 enum { WRITERS_REMEMBERED = 16384, REQUEST_ID_MAX = 128, BODY_MAX = 1024 * 1024, KEEP_BYTES = 256 * 1024 };
 
 struct exchange;
+struct docs;
 TAILQ_HEAD(exchange_list, exchange);
 
 /* What waits at one actor; the bound of its mailbox. */
@@ -54,6 +55,7 @@ struct gateway {
 
     struct mr_token_cache *tokens;
     struct mr_cache cache;
+    struct docs *docs;                   /* NULL: no documentation is served */
     struct mr_rate_limit *auth_limit;    /* NULL: off */
     struct mr_rate_limit *default_limit; /* NULL: off */
     int64_t *wrote_until_ms; /* by hash of the user: until then their reads go to the primary; NULL without a replica */

@@ -51,6 +51,7 @@ static void deliver(struct gateway *gateway, const struct mr_parcel *parcel)
     self = exchange_find(gateway, &reply);
     if (self == NULL)
         return; /* its deadline has passed, or it answers what was not asked */
+    exchange_note_times(self, &reply.times);
     if (reply.kind == MR_REPLY)
         health_saw(gateway, self->mailbox);
     answer(self, &reply);

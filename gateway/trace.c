@@ -60,3 +60,8 @@ void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request
     }
     memcpy(out + PARENT_AT, out + TRACE_AT + TRACE_LEN - PARENT_LEN, PARENT_LEN);
 }
+
+struct mr_slice mr_trace_id(const char traceparent[MR_TRACEPARENT])
+{
+    return (struct mr_slice){traceparent + TRACE_AT, TRACE_LEN};
+}

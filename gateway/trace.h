@@ -14,4 +14,7 @@ enum { MR_TRACEPARENT = 56 };
  */
 void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16]);
 
+/* The trace id of such a text, 32 digits; borrowed. */
+struct mr_slice mr_trace_id(const char traceparent[MR_TRACEPARENT]);
+
 #endif

@@ -143,16 +143,36 @@ const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value
 
 /* ---- The work ---- */
 
-/* Whoever waits for the answer has the connection to itself. */
+/* One look at the clock for all of them. A wall clock that was set back meanwhile makes no negative times. */
+static void begin_batch(struct mr_actor *self, struct mr_message **messages, unsigned count)
+{
+    int64_t now_us = mr_wall_us(self->clock);
+
+    self->database_us = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int64_t sent_us = messages[i]->envelope.times.sent_us;
+
+        messages[i]->mailbox_us = sent_us > 0 && sent_us < now_us ? now_us - sent_us : 0;
+        messages[i]->batch = count;
+    }
+}
+
+/* What is not sent behind others has the connection to itself. */
 static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
+    bool flies = mr_flight_suits(self, messages[0]);
 
-    if (mr_flight_suits(self, messages)) {
+    if (!flies)
+        mr_flight_land_all(self);
+    count = mr_queue_drop_late(self, messages, count);
+    if (count == 0 || mr_shutdown_is_cut())
+        return;
+    begin_batch(self, messages, count);
+    if (flies) {
         mr_flight_send(self, messages, count);
         return;
     }
-    mr_flight_land_all(self);
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
     else
@@ -169,10 +189,8 @@ static void answer_next_batch(struct mr_actor *self, unsigned most)
     for (unsigned done = 0; done < count;) {
         unsigned at_once = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
         unsigned group = mr_plan_group(batch + done, count - done, at_once != 0 ? at_once : MR_PLAN_MAX);
-        unsigned in_time = mr_queue_drop_late(self, batch + done, group);
 
-        if (in_time > 0 && !mr_shutdown_is_cut())
-            answer_group(self, batch + done, in_time);
+        answer_group(self, batch + done, group);
         done += group;
     }
 }
@@ -293,6 +311,14 @@ static int sleep_ms(const struct mr_actor *self)
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
 
+/* What else wakes it up: its replica is back, or another actor has found the primary demoted. One on the replica looks often. */
+static int other_fd(const struct mr_actor *self)
+{
+    if (self->replica != NULL)
+        return mr_replica_fd(self->replica);
+    return self->flight_count == 0 ? mr_db_demoted_fd(self->db) : -1; /* what is in flight lands first */
+}
+
 static void loop(mr_thread *thread, void *argument)
 {
     struct mr_actor *self = argument;
@@ -305,10 +331,9 @@ static void loop(mr_thread *thread, void *argument)
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        int back_fd = self->replica != NULL ? mr_replica_fd(self->replica) : -1;
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), back_fd, sleep_ms(self));
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), other_fd(self), sleep_ms(self));
 
-        if (wake.other_fd)
+        if (wake.other_fd && self->replica != NULL)
             mr_replica_welcome(self->replica);
         if (wake.fd && self->flight_count == 0) {
             mr_db_listen(self->db);

@@ -29,6 +29,8 @@ struct mr_message {
     bool taken;                       /* is in the batch at hand */
     bool flying;                      /* is in a batch that was sent (runtime/flight.h) */
     bool answered;
+    int64_t mailbox_us;      /* from its sending to the beginning of its batch */
+    unsigned batch;          /* messages of that batch; 0: it has not come to one */
     bool lost_race;          /* broke an integrity rule that its statement had seen kept */
     struct mr_message *next; /* in the order of arrival */
 };
@@ -46,7 +48,9 @@ struct mr_outcome {
 struct mr_flight {
     struct mr_message *messages[MR_PLAN_MAX];
     unsigned count;
-    bool landed; /* there is an outcome */
+    int64_t sent_us;     /* monotonic */
+    int64_t database_us; /* until its answer came */
+    bool landed;         /* there is an outcome */
     struct mr_outcome outcome;
 };
 
@@ -116,6 +120,7 @@ struct mr_actor {
     bool held;       /* all that wait are of a key that is in flight */
     struct mr_message *spare;
     int64_t last_work_ms;    /* monotonic */
+    int64_t database_us;     /* of the statements that the batch at hand has run */
     int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
     struct mr_buf body;

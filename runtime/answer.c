@@ -16,10 +16,16 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
         .op = message->envelope.op,
         .correlation = message->envelope.correlation,
         .payload = {payload->data, payload->len},
+        .times.sent_us = message->envelope.times.sent_us,
     };
 
     mr_status status = MR_NO_MEMORY;
 
+    if (message->batch > 0) {
+        reply.times.mailbox_us = message->mailbox_us;
+        reply.times.database_us = self->database_us;
+        reply.times.batch = message->batch;
+    }
     mr_buf_clear(&self->frame, SIZE_MAX);
     if (!payload->failed)
         status = mr_envelope_encode(&self->frame, &reply);
@@ -97,6 +103,16 @@ static bool may_run_again(const struct mr_db_error *error, bool rerun_safe)
     return error->undone || (error->lost && rerun_safe);
 }
 
+/* Sends the statement, and counts the time until its answer. */
+static mr_status run(struct mr_actor *self, const char *statement, int64_t deadline_ms, mr_rows **out)
+{
+    int64_t begun_us = mr_mono_us(self->clock);
+    mr_status status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+
+    self->database_us += mr_mono_us(self->clock) - begun_us;
+    return status;
+}
+
 /* One attempt to connect for all that was lost together. */
 static mr_status reconnect(struct mr_actor *self, const struct mr_outcome *outcome)
 {
@@ -114,7 +130,7 @@ static void try_again(struct mr_actor *self, const char *statement, bool rerun_s
         return;
     if (reconnect(self, outcome) != MR_OK)
         return;
-    outcome->status = mr_db_run(self->db, statement, &self->params, deadline_ms, &outcome->rows);
+    outcome->status = run(self, statement, deadline_ms, &outcome->rows);
     if (outcome->status != MR_OK)
         outcome->error = *mr_db_last_error(self->db);
 }
@@ -124,7 +140,7 @@ mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rer
     struct mr_outcome outcome = {.status = mr_db_connect(self->db), .on_replica = self->db != self->primary};
 
     if (outcome.status == MR_OK)
-        outcome.status = mr_db_run(self->db, statement, &self->params, deadline_ms, &outcome.rows);
+        outcome.status = run(self, statement, deadline_ms, &outcome.rows);
     if (outcome.status != MR_OK) {
         outcome.error = *mr_db_last_error(self->db);
         try_again(self, statement, rerun_safe, deadline_ms, &outcome);

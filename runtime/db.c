@@ -1,5 +1,6 @@
 #include "runtime/db_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -156,6 +157,11 @@ int mr_db_fd(const mr_db *self)
     return self->conn != NULL ? PQsocket(self->conn) : -1;
 }
 
+int mr_db_demoted_fd(const mr_db *self)
+{
+    return self->conn != NULL && !self->options.standby ? db_demotion_fd(self->demotions) : -1;
+}
+
 void mr_db_listen(mr_db *self)
 {
     if (self->conn != NULL && (!PQconsumeInput(self->conn) || PQstatus(self->conn) == CONNECTION_BAD))
@@ -282,6 +288,7 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
     int64_t begun_ms = db_now_ms(self);
     int64_t timeout_ms;
 
+    assert(self->pipeline.count == 0);
     if (status != MR_OK)
         return status;
     timeout_ms = db_timeout_to_set(self, db_left_ms(self, deadline_ms));

@@ -232,6 +232,9 @@ mr_status db_open(mr_db *self)
     status = open_connection(self);
     if (db_pooler_found(self, status))
         status = open_connection(self);
+    if (status == MR_OK && db_pooler_divides(self))
+        status =
+            fail_trouble(self, MR_DB_POOLED, "08P01", "a pooler in front of the database pools statements: no transactions");
     self->opening = false;
     return status;
 }

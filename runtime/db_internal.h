@@ -129,6 +129,9 @@ bool db_pooler_shares(const mr_db *self);
  */
 bool db_pooler_found(mr_db *self, mr_status status);
 
+/* Whether the last look found a pooler that pools statements: jobs and migrations need transactions. */
+bool db_pooler_divides(const mr_db *self);
+
 /* A connection that stood lost its session to somebody else: the pooler shares them, whatever was found before. */
 void db_pooler_note(const mr_db *self, const char *sqlstate);
 
@@ -177,5 +180,8 @@ void db_cancel(mr_db *self);
 
 /* How many demotions of a primary this process has noticed. */
 uint64_t db_demotions(void);
+
+/* Readable once there were more than `known` of them; -1 when the system has none to give. */
+int db_demotion_fd(uint64_t known);
 
 #endif

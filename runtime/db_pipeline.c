@@ -28,7 +28,8 @@ static const struct db_in_flight *oldest(const mr_db *self)
 
 bool mr_db_overlaps(const mr_db *self)
 {
-    return self->conn != NULL && (mr_pace_is_long(&self->pace) || mr_pace_wants_probe(&self->pace, db_now_ms(self)));
+    return self->conn != NULL && !self->stale && !db_is_demoted(self) &&
+           (mr_pace_is_long(&self->pace) || mr_pace_wants_probe(&self->pace, db_now_ms(self)));
 }
 
 int64_t mr_db_send_due_in_ms(const mr_db *self)

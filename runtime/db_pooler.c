@@ -3,7 +3,8 @@
  *
  * A pooler makes up the process id that it tells its clients; so there is one if the back end says another. Whether it pools
  * sessions or transactions, none tells. A second connection that is in a transaction finds out: where transactions are
- * pooled, it is given the back end that the first has just used, or the first is given another one meanwhile. What is found
+ * pooled, it is given the back end that the first has just used, or the first is given another one meanwhile. Where statements
+ * are pooled the transaction is refused. What is found
  * holds for the process; other clients of the pool may hide it, and then the first prepared statement that is missing shows
  * it (SQLSTATE 26000, or 42P05 when it is there already).
  */
@@ -13,7 +14,7 @@
 #include "runtime/db_internal.h"
 #include "runtime/log.h"
 
-enum { UNKNOWN, KEEPS, SHARES };
+enum { UNKNOWN, KEEPS, SHARES, DIVIDES };
 enum { PROBE_MS = 1000 };
 
 static _Atomic int known[2]; /* of the primary, and of the replica */
@@ -28,9 +29,14 @@ bool db_pooler_shares(const mr_db *self)
     return atomic_load(known_of(self)) == SHARES;
 }
 
+bool db_pooler_divides(const mr_db *self)
+{
+    return atomic_load(known_of(self)) == DIVIDES;
+}
+
 static void note(const mr_db *self, int what)
 {
-    if (atomic_exchange(known_of(self), what) == what)
+    if (atomic_exchange(known_of(self), what) == what || what == DIVIDES)
         return;
     if (what == SHARES)
         mr_log(MR_LOG_WARN, "a pooler shares its sessions", mr_log_text("host", self->options.host),
@@ -78,22 +84,40 @@ static bool connect_second(mr_db *second, int64_t deadline_ms)
            db_finish_connect(second, deadline_ms, &reached) && PQsetnonblocking(second->conn, 1) == 0;
 }
 
-/* A second connection that gets no back end while the first is idle says that the first keeps its own. */
+/* Whether the second connection broke at its BEGIN, and the first still answers. */
+static bool broke_alone(mr_db *self, const mr_db *second, bool connected)
+{
+    return connected && second->conn == NULL && ask_pid(self, "SELECT pg_backend_pid()", db_now_ms(self) + PROBE_MS) != 0;
+}
+
+/*
+ * A second connection that gets no back end while the first is idle says that the first keeps its own. PgBouncer breaks off
+ * one that begins a transaction where statements are pooled, without a SQLSTATE that libpq would tell.
+ */
 static int probe(mr_db *self)
 {
     mr_db second = {.options = self->options};
     int64_t deadline_ms = db_now_ms(self) + PROBE_MS;
+    bool connected = connect_second(&second, deadline_ms);
+    int pid = connected ? ask_pid(&second, "BEGIN; SELECT pg_backend_pid()", deadline_ms) : 0;
     int found = KEEPS;
-    int pid = 0;
 
-    if (connect_second(&second, deadline_ms))
-        pid = ask_pid(&second, "BEGIN; SELECT pg_backend_pid()", deadline_ms);
     if (pid != 0 &&
         (pid == self->server_pid || ask_pid(self, "SELECT pg_backend_pid()", db_now_ms(self) + PROBE_MS) != self->server_pid))
         found = SHARES;
+    else if (pid == 0 && broke_alone(self, &second, connected))
+        found = DIVIDES;
     if (second.conn != NULL)
         db_drop(&second);
     return found;
+}
+
+/* A connection may break for once, and a refusal ends a start: it has to break twice. */
+static int probe_surely(mr_db *self)
+{
+    int found = probe(self);
+
+    return found == DIVIDES ? probe(self) : found;
 }
 
 /* What setting it up as a session of our own has left behind in one of everybody's. */
@@ -115,8 +139,8 @@ bool db_pooler_found(mr_db *self, mr_status status)
     }
     if (status != MR_OK || self->server_pid == PQbackendPID(self->conn))
         return false;
-    if (atomic_load(known_of(self)) == UNKNOWN)
-        note(self, probe(self));
+    if (atomic_load(known_of(self)) == UNKNOWN || db_pooler_divides(self))
+        note(self, probe_surely(self));
     if (!db_pooler_shares(self))
         return false;
     clean_up(self);

@@ -10,9 +10,10 @@ static struct mr_flight *at(struct mr_actor *self, unsigned place)
     return &self->flights[(self->first_flight + place) % self->flights_most];
 }
 
-bool mr_flight_suits(struct mr_actor *self, struct mr_message *const *messages)
+bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *message)
 {
-    return self->flights_most > 1 && mr_op_info(messages[0]->envelope.op)->handler == MR_BY_SQL && mr_db_overlaps(self->db);
+    return self->flights_most > 1 && mr_op_info(message->envelope.op)->handler == MR_BY_SQL && mr_db_overlaps(self->db) &&
+           self->flight_count < self->flights_most && mr_db_send_due_in_ms(self->db) >= 0;
 }
 
 unsigned mr_flight_room(const struct mr_actor *self)
@@ -48,6 +49,8 @@ static struct mr_flight *add(struct mr_actor *self, struct mr_message *const *me
     memcpy(flight->messages, messages, count * sizeof *messages);
     flight->count = count;
     flight->landed = false;
+    flight->sent_us = mr_mono_us(self->clock);
+    flight->database_us = 0;
     flight->outcome =
         (struct mr_outcome){.status = MR_OK, .on_replica = self->db != self->primary, .follows = self->flight_count > 1};
     for (unsigned i = 0; i < count; i++)
@@ -71,8 +74,7 @@ void mr_flight_send(struct mr_actor *self, struct mr_message *const *messages, u
     struct mr_flight *flight;
     mr_status status;
 
-    if (self->flight_count == self->flights_most)
-        mr_flight_land_all(self);
+    assert(self->flight_count < self->flights_most);
     flight = add(self, messages, count);
     status = mr_answer_bind(self, messages, count);
     if (status != MR_OK) {
@@ -128,6 +130,7 @@ static bool take(struct mr_actor *self, struct mr_flight *flight, bool wait)
     if (!mr_db_take(self->db, wait, &status, &flight->outcome.rows))
         return false;
     flight->landed = true;
+    flight->database_us = mr_mono_us(self->clock) - flight->sent_us;
     if (status != MR_OK)
         set_failed(self, flight, status);
     return true;
@@ -140,6 +143,7 @@ void mr_flight_land_all(struct mr_actor *self)
     while (self->flight_count > 0) {
         struct mr_flight *flight = at(self, 0);
 
+        self->database_us = flight->database_us;
         mr_answer_settle(self, flight->messages, flight->count, &flight->outcome);
         retire_oldest(self);
     }
@@ -150,6 +154,7 @@ void mr_flight_land(struct mr_actor *self)
     while (self->flight_count > 0 && take(self, at(self, 0), false)) {
         struct mr_flight *flight = at(self, 0);
 
+        self->database_us = flight->database_us;
         if (!mr_answer_at_once(self, flight->messages, flight->count, &flight->outcome)) {
             mr_flight_land_all(self);
             return;

@@ -16,8 +16,8 @@
 
 #include "runtime/actor.h"
 
-/* Whether these messages of one statement should be sent without waiting for the answer. */
-bool mr_flight_suits(struct mr_actor *self, struct mr_message *const *messages);
+/* Whether a batch like this message should be sent now, without waiting for its answer. */
+bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *message);
 
 /* Sends a batch of one statement. What keeps it from being sent is settled, and answered, as if it had come back with that. */
 void mr_flight_send(struct mr_actor *self, struct mr_message *const *messages, unsigned count);

@@ -40,6 +40,7 @@
     M(runs_lost,         "JobRunsLost",         COUNT, "Count",        "S", "taken away from us meanwhile")     \
     M(run_ms_total,      "JobRunTime",          COUNT, "Milliseconds", "S", "time that runs took, in all")      \
     M(run_ms_most,       "JobRunTimeMax",       MOST,  "Milliseconds", "S", "the longest of these")             \
+    M(units_skipped,     "JobUnitsSkipped",     COUNT, "Count",        "S", "units that the database refused")  \
     M(run_rows,          "JobRows",             COUNT, "Count",        "S", "rows that jobs have handled")      \
     M(queue_age_ms,      "JobQueueAge",         LAST,  "Milliseconds", "S", "for how long the oldest due run has waited") \
     M(ticks,             "Ticks",               COUNT, "Count",        "S", "ticks that this process made a run for") \

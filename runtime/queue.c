@@ -99,6 +99,7 @@ static void receive(struct mr_actor *self, struct mr_message *message)
     message->flying = false;
     message->answered = false;
     message->lost_race = false;
+    message->batch = 0;
     if (!read_request(self, message)) {
         atomic_fetch_add(&self->stats.malformed, 1);
         mr_log_bounded(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name),

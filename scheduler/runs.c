@@ -10,10 +10,12 @@ enum { PROMPT_LIFE_MS = 60000 };
 
 static void send_prompt(struct mr_scheduler *self, enum mr_job job)
 {
+    int64_t now_us = mr_wall_us(self->clock);
     struct mr_envelope prompt = {.kind = MR_REQUEST,
                                  .op = MR_OP_run_due,
                                  .correlation = (uint64_t)job,
-                                 .deadline_ms = mr_wall_ms(self->clock) + PROMPT_LIFE_MS};
+                                 .deadline_ms = now_us / 1000 + PROMPT_LIFE_MS,
+                                 .times.sent_us = now_us};
 
     mr_buf_clear(&self->payload, SIZE_MAX);
     mr_buf_clear(&self->frame, SIZE_MAX);

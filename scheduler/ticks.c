@@ -28,7 +28,7 @@ static void make_id(struct mr_scheduler *self, int64_t wall_ms)
     struct mr_value id = {.present = true};
 
     randombytes_buf(random, sizeof random);
-    mr_uuid_v7(id.uuid, wall_ms, random);
+    mr_uuid_next(id.uuid, wall_ms, random);
     mr_params_add(&self->params, 0, MR_UUID, &id);
 }
 

@@ -4,12 +4,30 @@
 --
 -- A statement handles at most k.most rows and answers with one row: how many it did handle (rows), where it goes on
 -- (cursor), and whether it has to (more). What stands between `__` and `/` in its name counts rows in the run's result.
+--
+-- With k.skip it gets one unit that the database refuses (actors/skip.h): it changes nothing, moves its cursor past that unit,
+-- which is the first behind the cursor, and names it (unit): by an id, never by content. k.skipped units were skipped before.
 
 -- part: chunk
 k AS (
-    SELECT k.most, k.cursor, k.scheduled_for, k.settings::jsonb AS settings, k.args::jsonb AS args
-      FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) AS k (most, cursor, scheduled_for, settings, args)
+    SELECT k.most, k.cursor, k.scheduled_for, k.settings::jsonb AS settings, k.args::jsonb AS args, k.skip, k.skipped
+      FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::boolean[], $7::bigint[])
+           AS k (most, cursor, scheduled_for, settings, args, skip, skipped)
 )
+
+-- part: unless_skipped
+NOT (SELECT k.skip FROM k)
+
+-- Where no index has the rows in an order to go on in: the cursor is what was skipped, and what was not is gone.
+
+-- part: skipped_ids
+coalesce(string_to_array((SELECT k.cursor FROM k), ','), '{}')::uuid[]
+
+-- part: ids_with_this
+concat_ws(',', k.cursor, (SELECT mine.id FROM mine WHERE k.skip LIMIT 1))
+
+-- part: this_id
+CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END
 
 -- An instant in a cursor: the text reads the same under every DateStyle and TimeZone, and keeps every microsecond.
 
@@ -32,12 +50,13 @@ WITH {{chunk}}, old AS (
                           LIMIT k.most
                             FOR UPDATE SKIP LOCKED) t
 ), gone AS (
-    DELETE FROM task t USING old WHERE t.id = old.id RETURNING t.id
+    DELETE FROM task t USING old WHERE t.id = old.id AND {{unless_skipped}} RETURNING t.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT to_char(old.completed_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || old.id
           FROM old ORDER BY old.completed_at DESC, old.id DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM old) >= k.most AS more
+       (SELECT count(*) FROM old) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
   FROM k;
 
 -- name: cleanup__tasks/all
@@ -52,23 +71,35 @@ WITH {{chunk}}, old AS (
                           LIMIT k.most
                             FOR UPDATE SKIP LOCKED) t
 ), gone AS (
-    DELETE FROM task t USING old WHERE t.id = old.id RETURNING t.id
+    DELETE FROM task t USING old WHERE t.id = old.id AND {{unless_skipped}} RETURNING t.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT old.id::text FROM old ORDER BY old.id DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM old) >= k.most AS more
+       (SELECT count(*) FROM old) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
   FROM k;
 
 -- name: {{job}}__refreshTokens for job in cleanup housekeeping
-WITH {{chunk}}, gone AS (
-    DELETE FROM refresh_token t
-     USING k
-     CROSS JOIN LATERAL (SELECT t.id FROM refresh_token t WHERE t.expires_at < now() ORDER BY t.expires_at, t.id LIMIT k.most
-                            FOR UPDATE SKIP LOCKED) old
-     WHERE t.id = old.id
-    RETURNING t.id
+WITH {{chunk}}, old AS (
+    SELECT t.id, t.expires_at
+      FROM k
+     CROSS JOIN LATERAL (SELECT t.id, t.expires_at
+                           FROM refresh_token t
+                          WHERE t.expires_at < now()
+                            AND (t.expires_at, t.id) > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
+                                                        coalesce(split_part(k.cursor, '/', 2)::uuid, {{least_id}}))
+                          ORDER BY t.expires_at, t.id
+                          LIMIT k.most
+                            FOR UPDATE SKIP LOCKED) t
+), gone AS (
+    DELETE FROM refresh_token t USING old WHERE t.id = old.id AND {{unless_skipped}} RETURNING t.id
 )
-SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= k.most AS more FROM k;
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT to_char(old.expires_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || old.id
+          FROM old ORDER BY old.expires_at DESC, old.id DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM old) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
+  FROM k;
 
 -- name: {{job}}__sessions for job in cleanup housekeeping
 -- A session whose last token is gone can never be refreshed again.
@@ -85,23 +116,39 @@ WITH {{chunk}}, seen AS (
      ORDER BY s.id
        FOR UPDATE OF s SKIP LOCKED
 ), gone AS (
-    DELETE FROM session s USING over WHERE s.id = over.id RETURNING s.id
+    DELETE FROM session s USING over WHERE s.id = over.id AND {{unless_skipped}} RETURNING s.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT seen.id::text FROM seen ORDER BY seen.id DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM seen) >= k.most AS more
+       (SELECT count(*) FROM seen) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
   FROM k;
 
 -- name: {{job}}__idempotencyKeys for job in cleanup housekeeping
-WITH {{chunk}}, gone AS (
-    DELETE FROM idempotency_key i
-     USING k
-     CROSS JOIN LATERAL (SELECT i.user_id, i.key FROM idempotency_key i WHERE i.created_at < now() - interval '1 day'
-                          ORDER BY i.created_at LIMIT k.most FOR UPDATE SKIP LOCKED) old
-     WHERE i.user_id = old.user_id AND i.key = old.key
-    RETURNING i.key
+-- A key may hold a slash: it comes last in the cursor. It is a client's text, so that its user and its time name it.
+WITH {{chunk}}, old AS (
+    SELECT i.user_id, i.key, i.created_at
+      FROM k
+     CROSS JOIN LATERAL (SELECT i.user_id, i.key, i.created_at
+                           FROM idempotency_key i
+                          WHERE i.created_at < now() - interval '1 day'
+                            AND (i.created_at, i.user_id, i.key)
+                                > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
+                                   coalesce(split_part(k.cursor, '/', 2)::uuid, {{least_id}}),
+                                   coalesce(substr(k.cursor, length(split_part(k.cursor, '/', 1)) + length(split_part(k.cursor, '/', 2)) + 3), ''))
+                          ORDER BY i.created_at, i.user_id, i.key
+                          LIMIT k.most
+                            FOR UPDATE SKIP LOCKED) i
+), gone AS (
+    DELETE FROM idempotency_key i USING old WHERE i.user_id = old.user_id AND i.key = old.key AND {{unless_skipped}} RETURNING i.key
 )
-SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= k.most AS more FROM k;
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT to_char(old.created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || old.user_id || '/' || old.key
+          FROM old ORDER BY old.created_at DESC, old.user_id DESC, old.key DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM old) >= k.most AS more,
+       CASE WHEN k.skip
+            THEN (SELECT old.user_id || '/' || to_char(old.created_at AT TIME ZONE 'UTC', {{exact_instant}}) FROM old LIMIT 1) END AS unit
+  FROM k;
 
 -- name: {{job}}__runs for job in cleanup housekeeping
 -- Walks through the history: an index that finds what is over would cost every run a write, to save a walk a day.
@@ -118,11 +165,13 @@ WITH {{chunk}}, seen AS (
      USING k, seen
      WHERE r.id = seen.id
        AND seen.finished_at < now() - (k.settings ->> 'JOB_RUN_RETENTION')::bigint * interval '1 millisecond'
+       AND {{unless_skipped}}
     RETURNING r.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT seen.id::text FROM seen ORDER BY seen.id DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM seen) >= k.most AS more
+       (SELECT count(*) FROM seen) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
   FROM k;
 
 -- name: {{job}}__importParts for job in cleanup housekeeping
@@ -143,12 +192,14 @@ WITH {{chunk}}, seen AS (
      USING seen
      WHERE p.run_id = seen.run_id AND p.part = seen.part
        AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = seen.run_id AND r.state IN ('queued', 'running', 'failed'))
+       AND {{unless_skipped}}
     RETURNING p.part
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT to_char(seen.created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || seen.run_id || '/' || seen.part
           FROM seen ORDER BY seen.created_at DESC, seen.run_id DESC, seen.part DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM seen) >= least(k.most, 64) AS more
+       (SELECT count(*) FROM seen) >= least(k.most, 64) AS more,
+       CASE WHEN k.skip THEN (SELECT seen.run_id || '/' || seen.part FROM seen LIMIT 1) END AS unit
   FROM k;
 
 -- ---- aggregate ----
@@ -157,13 +208,13 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 -- Folds what statements have appended since. Each change is taken once, in the transaction that adds it up: late ones
 -- correct the day they belong to, and a task that was cleaned up stays counted. Accounts are locked before anything is added
 -- to them, so that none goes meanwhile; whoever removes a user does not wait for that.
-WITH {{chunk}}, taken AS (
-    DELETE FROM task_change c
-     USING k
+WITH {{chunk}}, next AS (
+    SELECT c.id
+      FROM k
      CROSS JOIN LATERAL (SELECT c.id FROM task_change c WHERE c.id > coalesce(k.cursor::bigint, 0) ORDER BY c.id LIMIT k.most
-                            FOR UPDATE SKIP LOCKED) next
-     WHERE c.id = next.id
-    RETURNING c.*
+                            FOR UPDATE SKIP LOCKED) c
+), taken AS (
+    DELETE FROM task_change c USING next WHERE c.id = next.id AND {{unless_skipped}} RETURNING c.*
 ), users AS (
     SELECT u.id
       FROM app_user u
@@ -185,8 +236,9 @@ WITH {{chunk}}, taken AS (
            in_time   = s.in_time + excluded.in_time
 )
 SELECT (SELECT count(*) FROM taken) AS rows,
-       (SELECT max(taken.id)::text FROM taken) AS cursor,
-       (SELECT count(*) FROM taken) >= k.most AS more
+       (SELECT max(next.id)::text FROM next) AS cursor,
+       (SELECT count(*) FROM next) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT next.id::text FROM next LIMIT 1) END AS unit
   FROM k;
 
 -- ---- report ----
@@ -206,7 +258,7 @@ t.priority_code AS code, (t.created_at >= p.from_at)::int AS created,
 WITH {{chunk}}, zoned AS (
     SELECT k.*, k.settings ->> 'SCHEDULE_TIMEZONE' AS zone FROM k
 ), period AS (
-    SELECT k.most, nullif(split_part(k.cursor, '/', 1), '')::uuid AS user_id, split_part(k.cursor, '/', 2) <> '' AS is_inside,
+    SELECT k.most, k.skip, nullif(split_part(k.cursor, '/', 1), '')::uuid AS user_id, split_part(k.cursor, '/', 2) <> '' AS is_inside,
            nullif(split_part(k.cursor, '/', 2), '')::timestamptz AS at, nullif(split_part(k.cursor, '/', 3), '')::uuid AS id,
            nullif(split_part(k.cursor, '/', 4), '')::jsonb AS sums,
            (date_trunc('week', coalesce(k.scheduled_for, now()) AT TIME ZONE k.zone)
@@ -231,7 +283,7 @@ WITH {{chunk}}, zoned AS (
      CROSS JOIN users u
      CROSS JOIN LATERAL (SELECT t.user_id, {{figures_of_task}}
                            FROM task t
-                          WHERE t.user_id = u.id AND t.created_at < p.to_at
+                          WHERE NOT p.skip AND t.user_id = u.id AND t.created_at < p.to_at
                           ORDER BY t.created_at DESC, t.id DESC
                           LIMIT p.most + 1) t
 ), pieces AS (
@@ -240,15 +292,15 @@ WITH {{chunk}}, zoned AS (
      CROSS JOIN inside u
      CROSS JOIN LATERAL (SELECT t.user_id, {{figures_of_task}}, t.created_at, t.id
                            FROM task t
-                          WHERE t.user_id = u.id AND (t.created_at, t.id) < (p.at, p.id)
+                          WHERE NOT p.skip AND t.user_id = u.id AND (t.created_at, t.id) < (p.at, p.id)
                           ORDER BY t.created_at DESC, t.id DESC
                           LIMIT p.most) t
 ), large AS (
     SELECT s.user_id AS id FROM seen s CROSS JOIN period p GROUP BY s.user_id, p.most HAVING count(*) > p.most ORDER BY s.user_id LIMIT 1
 ), finished AS (
-    SELECT u.id FROM users u WHERE NOT EXISTS (SELECT FROM large WHERE u.id >= large.id)
+    SELECT u.id FROM users u WHERE {{unless_skipped}} AND NOT EXISTS (SELECT FROM large WHERE u.id >= large.id)
      UNION ALL
-    SELECT u.id FROM inside u CROSS JOIN period p WHERE (SELECT count(*) FROM pieces) < p.most
+    SELECT u.id FROM inside u CROSS JOIN period p WHERE NOT p.skip AND (SELECT count(*) FROM pieces) < p.most
 ), summed AS (
     SELECT x.user_id, x.code, sum(x.created) AS created, sum(x.completed) AS completed, sum(x.open) AS open, sum(x.overdue) AS overdue
       FROM (SELECT s.user_id, s.code, s.created, s.completed, s.open, s.overdue FROM seen s
@@ -287,7 +339,8 @@ SELECT (SELECT count(*) FROM finished) AS rows,
             WHEN p.is_inside THEN p.user_id::text
             ELSE coalesce((SELECT large.id || '/' || to_char(p.to_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || {{least_id}} || '/{}' FROM large),
                           (SELECT users.id::text FROM users ORDER BY users.id DESC LIMIT 1)) END AS cursor,
-       p.is_inside IS TRUE OR EXISTS (SELECT FROM large) OR (SELECT count(*) FROM users) >= greatest(p.most / 50, 1) AS more
+       p.is_inside IS TRUE OR EXISTS (SELECT FROM large) OR (SELECT count(*) FROM users) >= greatest(p.most / 50, 1) AS more,
+       CASE WHEN p.skip AND p.is_inside THEN p.user_id::text WHEN p.skip THEN (SELECT users.id::text FROM users LIMIT 1) END AS unit
   FROM period p;
 
 -- ---- maintenance ----

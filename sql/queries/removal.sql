@@ -15,13 +15,18 @@ closed AS (
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT r.id
       FROM closed c
-     CROSS JOIN LATERAL (SELECT r.id FROM job_run r WHERE r.owner = c.id LIMIT greatest(c.most / 200, 1) FOR UPDATE) r
+     CROSS JOIN LATERAL (SELECT r.id FROM job_run r WHERE r.owner = c.id AND r.id <> ALL ({{skipped_ids}})
+                          LIMIT greatest(c.most / 200, 1) FOR UPDATE) r
 ), parts AS (
-    DELETE FROM import_part p USING mine WHERE p.run_id = mine.id
+    DELETE FROM import_part p USING mine WHERE p.run_id = mine.id AND {{unless_skipped}}
 ), gone AS (
-    DELETE FROM job_run r USING mine WHERE r.id = mine.id RETURNING r.id
+    DELETE FROM job_run r USING mine WHERE r.id = mine.id AND {{unless_skipped}} RETURNING r.id
 )
-SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM gone) >= greatest(k.most / 200, 1) AS more FROM k;
+SELECT (SELECT count(*) FROM gone) AS rows,
+       {{ids_with_this}} AS cursor,
+       (SELECT count(*) FROM mine) >= greatest(k.most / 200, 1) AS more,
+       {{this_id}} AS unit
+  FROM k;
 
 -- name: removal__tasks
 -- Newest first, as the index has them.
@@ -37,12 +42,13 @@ WITH {{chunk}}, {{closed}}, mine AS (
                           LIMIT c.most
                             FOR UPDATE SKIP LOCKED) t
 ), gone AS (
-    DELETE FROM task t USING mine WHERE t.id = mine.id RETURNING t.id
+    DELETE FROM task t USING mine WHERE t.id = mine.id AND {{unless_skipped}} RETURNING t.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT to_char(mine.created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || mine.id
           FROM mine ORDER BY mine.created_at, mine.id LIMIT 1) AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END AS unit
   FROM k;
 
 -- name: removal__refreshTokens
@@ -52,93 +58,143 @@ WITH {{chunk}}, {{closed}}, mine AS (
      CROSS JOIN LATERAL (SELECT t.id
                            FROM session s
                            JOIN refresh_token t ON t.session_id = s.id
-                          WHERE s.user_id = c.id
+                          WHERE s.user_id = c.id AND t.id <> ALL ({{skipped_ids}})
                           LIMIT c.most
                             FOR UPDATE OF t SKIP LOCKED) t
 ), gone AS (
-    DELETE FROM refresh_token t USING mine WHERE t.id = mine.id RETURNING t.id
+    DELETE FROM refresh_token t USING mine WHERE t.id = mine.id AND {{unless_skipped}} RETURNING t.id
 )
-SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+SELECT (SELECT count(*) FROM gone) AS rows,
+       {{ids_with_this}} AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       {{this_id}} AS unit
+  FROM k;
 
 -- name: removal__sessions
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT s.id
       FROM closed c
-     CROSS JOIN LATERAL (SELECT s.id FROM session s WHERE s.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) s
+     CROSS JOIN LATERAL (SELECT s.id FROM session s WHERE s.user_id = c.id AND s.id <> ALL ({{skipped_ids}}) LIMIT c.most
+                            FOR UPDATE SKIP LOCKED) s
 ), gone AS (
-    DELETE FROM session s USING mine WHERE s.id = mine.id RETURNING s.id
+    DELETE FROM session s USING mine WHERE s.id = mine.id AND {{unless_skipped}} RETURNING s.id
 )
-SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+SELECT (SELECT count(*) FROM gone) AS rows,
+       {{ids_with_this}} AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       {{this_id}} AS unit
+  FROM k;
 
 -- name: removal__idempotencyKeys
 WITH {{chunk}}, {{closed}}, mine AS (
-    SELECT i.user_id, i.key
+    SELECT i.user_id, i.key, i.created_at
       FROM closed c
-     CROSS JOIN LATERAL (SELECT i.user_id, i.key
+     CROSS JOIN LATERAL (SELECT i.user_id, i.key, i.created_at
                            FROM idempotency_key i
                           WHERE i.user_id = c.id AND i.key > coalesce(c.cursor, '')
                           ORDER BY i.key
                           LIMIT c.most
                             FOR UPDATE SKIP LOCKED) i
 ), gone AS (
-    DELETE FROM idempotency_key i USING mine WHERE i.user_id = mine.user_id AND i.key = mine.key RETURNING i.key
+    DELETE FROM idempotency_key i USING mine WHERE i.user_id = mine.user_id AND i.key = mine.key AND {{unless_skipped}} RETURNING i.key
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT mine.key FROM mine ORDER BY mine.key DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       CASE WHEN k.skip
+            THEN (SELECT mine.user_id || '/' || to_char(mine.created_at AT TIME ZONE 'UTC', {{exact_instant}}) FROM mine LIMIT 1) END AS unit
   FROM k;
 
 -- name: removal__days
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT s.user_id, s.day
       FROM closed c
-     CROSS JOIN LATERAL (SELECT s.user_id, s.day FROM task_stat s WHERE s.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) s
+     CROSS JOIN LATERAL (SELECT s.user_id, s.day
+                           FROM task_stat s
+                          WHERE s.user_id = c.id AND s.day > coalesce(c.cursor, '-infinity')::date
+                          ORDER BY s.day
+                          LIMIT c.most
+                            FOR UPDATE SKIP LOCKED) s
 ), gone AS (
-    DELETE FROM task_stat s USING mine WHERE s.user_id = mine.user_id AND s.day = mine.day RETURNING s.day
+    DELETE FROM task_stat s USING mine WHERE s.user_id = mine.user_id AND s.day = mine.day AND {{unless_skipped}} RETURNING s.day
 )
-SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT to_char(max(mine.day), 'YYYY-MM-DD') FROM mine) AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT mine.user_id || '/' || to_char(mine.day, 'YYYY-MM-DD') FROM mine LIMIT 1) END AS unit
+  FROM k;
 
 -- name: removal__reports
 WITH {{chunk}}, {{closed}}, mine AS (
-    SELECT r.id
+    SELECT r.id, r.period_from
       FROM closed c
-     CROSS JOIN LATERAL (SELECT r.id FROM report r WHERE r.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) r
+     CROSS JOIN LATERAL (SELECT r.id, r.period_from
+                           FROM report r
+                          WHERE r.user_id = c.id AND r.period_from > coalesce(c.cursor, '-infinity')::timestamptz
+                          ORDER BY r.period_from
+                          LIMIT c.most
+                            FOR UPDATE SKIP LOCKED) r
 ), gone AS (
-    DELETE FROM report r USING mine WHERE r.id = mine.id RETURNING r.id
+    DELETE FROM report r USING mine WHERE r.id = mine.id AND {{unless_skipped}} RETURNING r.id
 )
-SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, (SELECT count(*) FROM mine) >= k.most AS more FROM k;
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT to_char(max(mine.period_from) AT TIME ZONE 'UTC', {{exact_instant}}) FROM mine) AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END AS unit
+  FROM k;
 
--- name: removal__figures
+-- name: removal__figures/changes
 -- What statements have appended and nobody has added up yet; forget_account takes what comes after this.
-WITH {{chunk}}, {{closed}}, changes AS (
+WITH {{chunk}}, {{closed}}, mine AS (
     SELECT t.id
       FROM closed c
-     CROSS JOIN LATERAL (SELECT t.id FROM task_change t WHERE t.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) t
-), counts AS (
-    SELECT t.place
-      FROM closed c
-     CROSS JOIN LATERAL (SELECT t.ctid AS place FROM task_count t WHERE t.user_id = c.id LIMIT c.most FOR UPDATE SKIP LOCKED) t
+     CROSS JOIN LATERAL (SELECT t.id
+                           FROM task_change t
+                          WHERE t.user_id = c.id AND t.id <> ALL (coalesce(string_to_array(c.cursor, ','), '{}')::bigint[])
+                          LIMIT c.most
+                            FOR UPDATE SKIP LOCKED) t
 ), gone AS (
-    DELETE FROM task_change t USING changes WHERE t.id = changes.id RETURNING t.id
-), uncounted AS (
-    DELETE FROM task_count t USING counts WHERE t.ctid = counts.place RETURNING t.items
+    DELETE FROM task_change t USING mine WHERE t.id = mine.id AND {{unless_skipped}} RETURNING t.id
 )
-SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM uncounted) AS rows,
-       NULL::text AS cursor,
-       (SELECT count(*) FROM changes) >= k.most OR (SELECT count(*) FROM counts) >= k.most AS more
+SELECT (SELECT count(*) FROM gone) AS rows,
+       {{ids_with_this}} AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       {{this_id}} AS unit
+  FROM k;
+
+-- name: removal__figures/counts
+-- These have no id: their account and place name them.
+WITH {{chunk}}, {{closed}}, mine AS (
+    SELECT t.place AS id
+      FROM closed c
+     CROSS JOIN LATERAL (SELECT t.ctid AS place
+                           FROM task_count t
+                          WHERE t.user_id = c.id AND t.ctid <> ALL (coalesce(string_to_array(c.cursor, '/'), '{}')::tid[])
+                          LIMIT c.most
+                            FOR UPDATE SKIP LOCKED) t
+), gone AS (
+    DELETE FROM task_count t USING mine WHERE t.ctid = mine.id AND {{unless_skipped}} RETURNING t.items
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       concat_ws('/', k.cursor, (SELECT mine.id FROM mine WHERE k.skip LIMIT 1)) AS cursor,
+       (SELECT count(*) FROM mine) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT c.id || '/' || mine.id FROM closed c, mine LIMIT 1) END AS unit
   FROM k;
 
 -- name: removal__accounts
--- Last of all. What a request that was under way has left behind is for another run.
+-- Last of all. What a request that was under way has left behind is for another run. What this run skipped is not: that would be
+-- refused again, so that the daily `overdue` asks for it.
 WITH {{chunk}}, {{closed}}, gone AS (
-    SELECT c.id, forget_account(c.id) AS is_forgotten FROM closed c
+    SELECT c.id, forget_account(c.id) AS is_forgotten FROM closed c WHERE {{unless_skipped}}
 ), again AS (
     INSERT INTO job_run (id, job, trigger, exclusive, run_after, args)
     SELECT uuid_v7(), 'removal', 'user', false, now() + interval '1 second', jsonb_build_object('account', gone.id)
       FROM gone
-     WHERE NOT gone.is_forgotten
+     WHERE NOT gone.is_forgotten AND (SELECT k.skipped FROM k) = 0
 )
-SELECT (SELECT count(*) FROM gone WHERE gone.is_forgotten) AS rows, NULL::text AS cursor, false AS more FROM k;
+SELECT (SELECT count(*) FROM gone WHERE gone.is_forgotten) AS rows, NULL::text AS cursor, false AS more,
+       CASE WHEN k.skip THEN (SELECT c.id::text FROM closed c) END AS unit
+  FROM k;
 
 -- name: {{job}}__overdue for job in removal housekeeping
 -- A run that was started by hand, or by the clock, queues one for each account whose own is over: dead, or cancelled.
@@ -157,12 +213,14 @@ WITH {{chunk}}, left_behind AS (
     INSERT INTO job_run (id, job, trigger, exclusive, args)
     SELECT uuid_v7(), 'removal', 'user', false, jsonb_build_object('account', l.id)
       FROM left_behind l
-     WHERE l.id::text <> ALL (ARRAY(SELECT r.args ->> 'account' FROM job_run r
+     WHERE {{unless_skipped}}
+       AND l.id::text <> ALL (ARRAY(SELECT r.args ->> 'account' FROM job_run r
                                      WHERE r.job = 'removal' AND r.finished_at IS NULL AND r.args ? 'account'))
     RETURNING id
 )
 SELECT (SELECT count(*) FROM queued) AS rows,
        (SELECT to_char(l.closed_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || l.id
           FROM left_behind l ORDER BY l.closed_at DESC, l.id DESC LIMIT 1) AS cursor,
-       (SELECT count(*) FROM left_behind) >= k.most AS more
+       (SELECT count(*) FROM left_behind) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT l.id::text FROM left_behind l LIMIT 1) END AS unit
   FROM k;

@@ -84,7 +84,7 @@ UPDATE job_run r
 RETURNING r.id;
 
 -- name: run_due__hold
-SELECT r.phase, r.cursor, r.done, r.result::text, r.cancel_requested
+SELECT r.phase, r.cursor, r.done, r.result::text, r.cancel_requested, coalesce((r.result #>> '{skipped,count}')::bigint, 0) AS skipped
   FROM unnest($1::uuid[], $2::bigint[]) AS k (id, claim)
   JOIN job_run r ON r.id = k.id AND r.claim = k.claim AND r.state = 'running'
    FOR NO KEY UPDATE OF r;
@@ -97,7 +97,8 @@ UPDATE job_run r
 RETURNING r.id;
 
 -- name: run_due__progress
--- The heart beats when the chunk commits: now() is when it began, which may be long ago.
+-- The heart beats when the chunk commits: now() is when it began, which may be long ago. A unit that was skipped is counted in the
+-- result, and named there as long as there are not a hundred.
 UPDATE job_run r
    SET phase        = k.phase,
        cursor       = k.cursor,
@@ -107,8 +108,14 @@ UPDATE job_run r
        result       = r.result || k.result::jsonb
                       || CASE WHEN k.counter IS NULL THEN '{}'
                               ELSE jsonb_build_object(k.counter, coalesce((r.result ->> k.counter)::bigint, 0) + k.rows) END
-  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[])
-       AS k (id, claim, phase, cursor, rows, counter, result)
+                      || CASE WHEN k.skipped IS NULL THEN '{}'
+                              ELSE jsonb_build_object('skipped', jsonb_build_object(
+                                       'count', coalesce((r.result #>> '{skipped,count}')::bigint, 0) + 1,
+                                       'units', coalesce(r.result #> '{skipped,units}', '[]')
+                                                || CASE WHEN coalesce((r.result #>> '{skipped,count}')::bigint, 0) < 100
+                                                        THEN k.skipped::jsonb ELSE '[]' END)) END
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
+       AS k (id, claim, phase, cursor, rows, counter, result, skipped)
  WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
 RETURNING r.id;
 

@@ -122,5 +122,24 @@ class BareMachine(unittest.TestCase):
         self.assertIn("cmake failed", answer.stderr)  # past the packages; the folder has none
 
 
+class Services(unittest.TestCase):
+    def test_package_with_a_service__installs_it_without_starting_or_enabling_it(self):
+        """What the functions do, with root's programs written down instead of run."""
+        functions = (ROOT / "dev").read_text().split("# Tests and benchmarks run servers")[1].split("has_package_lists()")[0]
+        with tempfile.TemporaryDirectory() as folder:
+            script = ("services_file=\nas_root() { echo \"$*\" >>$told; }\nsystemctl() { :; }\n#" +
+                      functions.replace("/usr/sbin/policy-rc.d", folder + "/policy"))
+            told = {}
+            for package in ("nginx", "gcc"):
+                told_file = Path(folder, package)
+                told_file.touch()
+                run = f"told={told_file}\n{script}\nforbid_services wrk {package}\ndisable_services wrk {package}\n[ -z \"$services_file\" ] || allow_services"
+                done = subprocess.run(["sh", "-eu", "-c", run], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                told[package] = told_file.read_text().replace(folder, "F").splitlines()
+        self.assertEqual(told, {
+            "nginx": ["tee F/policy", "chmod 755 F/policy", "systemctl --quiet disable nginx", "rm -f F/policy"], "gcc": []})
+
+
 if __name__ == "__main__":
     unittest.main()

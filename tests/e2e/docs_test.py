@@ -15,6 +15,11 @@ def read(*names):
         return file.read()
 
 
+def libraries():
+    """The folders that the build makes a library of."""
+    return re.findall(r"^mr_library\((\w+) SOURCES", read("CMakeLists.txt"), re.M)
+
+
 def pages():
     for folder, names, files in os.walk(ROOT):
         names[:] = [name for name in names if name not in ("build", "node_modules", ".git", ".millrace", "infrastructure")]
@@ -31,7 +36,7 @@ class Docs(unittest.TestCase):
 
     def test_operations__name_every_log_line(self):
         table = read("docs", "operations.md")
-        for folder in ("app", "gateway", "runtime", "actors", "scheduler"):
+        for folder in libraries():
             for name in sorted(os.listdir(os.path.join(ROOT, folder))):
                 if not name.endswith(".c"):
                     continue
@@ -49,8 +54,15 @@ class Docs(unittest.TestCase):
                 self.assertIn(f"`{metric}`", page)
 
     def test_architecture__has_every_folder(self):
-        for folder in ("proto", "sql", "runtime", "gateway", "actors", "scheduler", "app"):
+        for folder in libraries():
             self.assertIn(f"| `{folder}/` |", read("docs", "architecture.md"))
+
+    def test_image__gets_every_folder_that_is_built(self):
+        copied = re.findall(r"^COPY (\w+) \w+/$", read("compose", "Dockerfile"), re.M)
+        let_in = re.findall(r"^!(\S+)$", read("compose", "Dockerfile.dockerignore"), re.M)
+        for folder in (*libraries(), "cmake"):
+            self.assertIn(folder, copied)
+            self.assertIn(folder, let_in)
 
     def test_pages__link_to_what_is_there(self):
         for page in pages():

@@ -198,5 +198,32 @@ class Transaction(unittest.TestCase):
         wait_for(lambda: user.post("/v1/tasks", {"summary": "s", "taskPriorityCode": "LOW"}).status == 201, 15, "writes")
 
 
+@unittest.skipUnless(os.access(PGBOUNCER, os.X_OK), "PgBouncer is not installed")
+class Statement(unittest.TestCase):
+    def setUp(self):
+        server = Server().start().create()
+        self.addCleanup(server.close)
+        self.pooler = Pooler(server, "statement")
+        self.addCleanup(self.pooler.close)
+        self.settings = server.settings(port=self.pooler.port)
+
+    def test_start__is_refused_with_the_reason(self):
+        for command in ("api", "scheduler"):
+            process = Process(command, **self.settings)
+            self.addCleanup(process.kill)
+            self.assertEqual(process.wait(), 1, process.text())
+            self.assertIn("pools statements", process.text())
+
+    def test_without_migrations__it_waits_unready_and_serves_once_the_pool_is_another(self):
+        process = Process("api", **self.settings, DB_MIGRATIONS_RUN="false")
+        self.addCleanup(process.kill)
+        wait_for(lambda: process.logs("listening"), 10, "it listens")
+        api = process.api()
+        self.addCleanup(api.close)
+        wait_for(lambda: "allows no transactions" in api.get("/readyz").body.decode(), 10, "readiness says why")
+        self.pooler.set_mode("transaction")
+        wait_for(lambda: api.get("/readyz").status == 200, 15, "it serves")
+
+
 if __name__ == "__main__":
     unittest.main()

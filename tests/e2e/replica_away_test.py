@@ -50,6 +50,8 @@ class Away(ReplicaTest):
         self.assertEqual(user.get("/v1/health").status, 200)
 
     def assert_health_tells(self, user, status):
+        """Health speaks of all readers together, each of which loses and finds the replica by itself."""
+        wait_for(lambda: user.get("/v1/health").json()["info"]["replica"] == {"status": status}, 5, f"the replica is {status}")
         health = user.get("/v1/health").json()
         self.assertEqual((health["status"], health["info"]["replica"], health["details"]["replica"]),
                          ("ok", {"status": status}, {"status": status}))
@@ -61,17 +63,13 @@ class Away(ReplicaTest):
         self.assert_reads_from_the_replica()
         self.reads(user)
         self.replica.kill()
-        killed = time.monotonic()
         wait_for(lambda: user.get("/v1/users/profile").status == 200, 1, "reads fall back")
-        self.assertLess(time.monotonic() - killed, patience(1))
         for _ in range(50):
             self.reads(user)
         self.assert_health_tells(user, "down")
-        self.assertTrue(process.logs("replica is away: reading from the primary"))
+        wait_for(lambda: process.logs("replica is away: reading from the primary"), 5, "the log tells")
         self.replica.start()
-        back = time.monotonic()
         self.assert_reads_from_the_replica()
-        self.assertLess(time.monotonic() - back, patience(5))
         self.reads(user)
         self.assert_health_tells(user, "up")
         self.assertLess(len(process.logs("replica cannot be reached")), 5)

@@ -1,5 +1,8 @@
 #include "proto/uuid.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "tests/support/test.h"
 
 static void test_uuid__parses_any_version_and_case_and_writes_lower_case(void **state)
@@ -71,6 +74,110 @@ static void test_uuid__version_7_sorts_by_time(void **state)
     }
 }
 
+/* Of the millisecond `ms`, with the greatest counter to begin with, and with the least. */
+static void next(uint8_t out[16], int64_t ms, bool greatest)
+{
+    uint8_t random[10];
+
+    memset(random, greatest ? 0xff : 0, sizeof random);
+    mr_uuid_next(out, ms, random);
+    assert_int_equal(out[6] >> 4, 7);
+    assert_int_equal(out[8] >> 6, 2);
+}
+
+static int64_t ms_of(const uint8_t uuid[16])
+{
+    int64_t ms = 0;
+
+    for (int i = 0; i < 6; i++)
+        ms = ms << 8 | uuid[i];
+    return ms;
+}
+
+static void test_uuid_next__ascends_within_a_millisecond(void **state)
+{
+    const int64_t ms = INT64_C(1700000000000);
+    uint8_t last[16];
+    uint8_t id[16];
+
+    (void)state;
+    next(last, ms, true);
+    assert_int_equal(ms_of(last), ms);
+    for (int i = 0; i < 20000; i++) {
+        next(id, ms, i % 2 == 0);
+        assert_true(memcmp(last, id, 16) < 0);
+        if (i < 2048)
+            assert_int_equal(ms_of(id), ms);
+        memcpy(last, id, sizeof last);
+    }
+    assert_in_range(ms_of(last), ms + 1, ms + 20000 / 2048);
+}
+
+static void test_uuid_next__follows_the_clock_but_for_small_steps_back(void **state)
+{
+    const int64_t ms = INT64_C(1710000000000);
+    uint8_t last[16];
+    uint8_t id[16];
+
+    (void)state;
+    next(last, ms, true);
+    next(id, ms + 1, false);
+    assert_true(memcmp(last, id, 16) < 0);
+    assert_int_equal(ms_of(id), ms + 1);
+    memcpy(last, id, sizeof last);
+    next(id, ms + 1 - 10000, true);
+    assert_true(memcmp(last, id, 16) < 0);
+    assert_int_equal(ms_of(id), ms + 1);
+    next(id, ms - 10000, false);
+    assert_int_equal(ms_of(id), ms - 10000);
+}
+
+enum { MAKERS = 4, MADE = 20000 };
+
+struct maker {
+    pthread_t thread;
+    uint8_t ids[MADE][16];
+};
+
+static void *make(void *argument)
+{
+    struct maker *self = argument;
+    uint8_t random[10] = {0};
+
+    for (int i = 0; i < MADE; i++)
+        mr_uuid_next(self->ids[i], INT64_C(1720000000000), random);
+    return NULL;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, 16);
+}
+
+static void test_uuid_next__serves_threads_that_ask_at_once(void **state)
+{
+    struct maker *makers = calloc(MAKERS, sizeof *makers);
+    uint8_t(*all)[16] = calloc(MAKERS * MADE, sizeof *all);
+
+    (void)state;
+    assert_non_null(makers);
+    assert_non_null(all);
+    for (int m = 0; m < MAKERS; m++)
+        assert_int_equal(pthread_create(&makers[m].thread, NULL, make, &makers[m]), 0);
+    for (int m = 0; m < MAKERS; m++)
+        assert_int_equal(pthread_join(makers[m].thread, NULL), 0);
+    for (int m = 0; m < MAKERS; m++) {
+        for (int i = 1; i < MADE; i++)
+            assert_true(memcmp(makers[m].ids[i - 1], makers[m].ids[i], 16) < 0);
+        memcpy(all + (size_t)m * MADE, makers[m].ids, sizeof makers[m].ids);
+    }
+    qsort(all, MAKERS * MADE, sizeof *all, compare);
+    for (int i = 1; i < MAKERS * MADE; i++)
+        assert_true(memcmp(all[i - 1], all[i], 16) < 0);
+    free(all);
+    free(makers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +185,9 @@ int main(void)
         cmocka_unit_test(test_uuid__refuses_other_forms_and_leaves_the_result_alone),
         cmocka_unit_test(test_uuid__version_7_is_the_example_of_the_standard),
         cmocka_unit_test(test_uuid__version_7_sorts_by_time),
+        cmocka_unit_test(test_uuid_next__ascends_within_a_millisecond),
+        cmocka_unit_test(test_uuid_next__follows_the_clock_but_for_small_steps_back),
+        cmocka_unit_test(test_uuid_next__serves_threads_that_ask_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,48 @@
+/*
+ * skip: a unit of a job's work that the database refuses, whatever is tried: a row that a constraint, a trigger or an index
+ * does not let go. It is found by halving, left out, counted and named, so that it does not stop the others.
+ *
+ * What refuses every unit (a table that is not there, a right that is missing) is no such error and fails the run; so does a
+ * long row of units that are refused one after another. Locks, and a server that is away or short of something, are waited
+ * for (run.c).
+ *
+ * Thread: the actor's.
+ */
+#ifndef MR_ACTORS_SKIP_H
+#define MR_ACTORS_SKIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buffer.h"
+#include "runtime/db.h"
+
+/* What a run knows of units that are refused. Zeroed: nothing. */
+struct mr_skip {
+    int64_t suspects;  /* the refused unit is among the next so many; 0: none is known */
+    bool now;          /* the next chunk is that unit alone, to be left out */
+    int64_t in_a_row;  /* left out since a unit was done */
+    int64_t count;     /* left out by the run, in all its attempts */
+    char sqlstate[6];  /* why the present one is, */
+    char message[256]; /* and in the server's words: for the log */
+};
+
+/*
+ * A chunk of `*most` units at most was refused. True: it is to be tried again, with the `*most` that this sets, or without the
+ * unit (`now`). False: that would not help. `divides`: a chunk may have fewer units; otherwise it is one.
+ */
+bool mr_skip_find(struct mr_skip *self, const struct mr_db_error *error, bool divides, int64_t *most);
+
+/*
+ * A chunk of `*most` units at most is done; `rows` of them were changed. Sets `*most` while a unit is looked for; false when
+ * none is.
+ */
+bool mr_skip_passed(struct mr_skip *self, int64_t rows, int64_t *most);
+
+/* The class of an SQLSTATE in words that tell nothing of statements or rows: "integrity constraint violation". Static. */
+const char *mr_skip_reason(const char *sqlstate);
+
+/* Appends the JSON object that names a unit in the run's result. `of`: what units there are, as "tasks". */
+void mr_skip_name(const struct mr_skip *self, struct mr_buf *out, const char *of, struct mr_slice unit);
+
+#endif
