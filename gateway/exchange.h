@@ -39,10 +39,13 @@ struct exchange {
     struct mr_preconditions conditions;
     mr_status identity; /* MR_OK: the caller is known; else the 401 of an op that has to know them */
     bool has_user;
-    uint8_t user_id[16]; /* of the caller */
-    uint8_t new_id[16];  /* the id made for the message, for Location */
+    struct mr_principal caller; /* when has_user */
+    struct mr_buf asked;        /* the payload of the message under way, when that went to a replica */
+    bool asks_primary;          /* a replica was asked already, whose answer is doubtful */
+    uint8_t new_id[16];         /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
     char traceparent[MR_TRACEPARENT];
+    struct mr_span *span;            /* of the request; NULL: it is not recorded, or has ended. Owned */
     char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
     TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
 };
@@ -72,6 +75,12 @@ void exchange_settle(struct exchange *self);
 
 /* The exchange that waits for this reply: to the message it sent, and to no other. NULL when that is over. */
 struct exchange *exchange_find(struct gateway *gateway, const struct mr_envelope *reply);
+
+/*
+ * The message under way is answered in a way that a replica which is behind would answer, too. True: it was a replica, and the
+ * primary is asked now, within the same deadline; if it cannot be asked, that is told. False: the answer stands.
+ */
+bool exchange_ask_primary(struct exchange *self) MR_WARN_UNUSED;
 
 /* A write of theirs is done: the caller's reads go to the primary for a while. */
 void exchange_note_write(const struct exchange *self);

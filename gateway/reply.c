@@ -89,9 +89,9 @@ static void log_slow(enum mr_log_level level, const struct exchange *exchange, c
 
     if (!answered)
         away_us += mr_mono_us(exchange->gateway->clock) - exchange->sent_us;
-    mr_log(level, "request", mr_log_text("requestId", exchange->request_id),
-           mr_log_slice("traceId", mr_trace_id(exchange->traceparent)), mr_log_text("op", op), mr_log_int("status", http),
-           mr_log_int("durationMs", took_us / 1000), mr_log_int("gatewayMs", (took_us - away_us) / 1000),
+    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_trace(mr_slice_of(exchange->traceparent)),
+           mr_log_text("op", op), mr_log_int("status", http), mr_log_int("durationMs", took_us / 1000),
+           mr_log_int("gatewayMs", (took_us - away_us) / 1000),
            mr_log_int(answered ? "mailboxMs" : "", times->mailbox_us / 1000),
            mr_log_int(answered ? "databaseMs" : "", times->database_us / 1000),
            mr_log_int(answered ? "batch" : "", times->batch), mr_log_text("traceparent", exchange->traceparent));
@@ -106,20 +106,25 @@ static void log_outcome(const struct exchange *exchange, int http, int64_t took_
     if (slow)
         log_slow(level, exchange, op, http, took_us);
     else
-        mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_text("op", op),
-               mr_log_int("status", http), mr_log_int("durationMs", took_us / 1000),
-               mr_log_text("traceparent", exchange->traceparent));
+        mr_log(level, "request", mr_log_text("requestId", exchange->request_id),
+               mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", op), mr_log_int("status", http),
+               mr_log_int("durationMs", took_us / 1000), mr_log_text("traceparent", exchange->traceparent));
 }
 
-static void count_outcome(int http, int64_t took_us)
+static void end_span(struct exchange *exchange, int http, int64_t took_us)
 {
-    uint64_t took_ms = (uint64_t)took_us / 1000;
+    const char *route = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->path : NULL;
 
-    mr_metric_add(MR_METRIC_requests, 1);
-    if (http >= 400)
-        mr_metric_add(http < 500 ? MR_METRIC_requests_4xx : MR_METRIC_requests_5xx, 1);
-    mr_metric_add(MR_METRIC_request_ms_total, took_ms);
-    mr_metric_show(MR_METRIC_request_ms_most, took_ms);
+    mr_trace_end(&exchange->span, route, http, exchange->started_us + took_us);
+}
+
+static void count_outcome(const struct exchange *exchange, int http, int64_t took_us)
+{
+    mr_metric_request(exchange->op, http, took_us);
+    if (http == 429)
+        mr_metric_add(MR_METRIC_rate_limited, 1);
+    if (http == 401 && exchange->op == MR_OP_sign_in)
+        mr_metric_add(MR_METRIC_sign_ins_refused, 1);
 }
 
 /* Names and meaning: draft-ietf-httpapi-ratelimit-headers. */
@@ -164,7 +169,8 @@ static void respond(struct exchange *exchange, int http, const char *type, struc
     mr_http_respond_end(connection, body);
     took_us = mr_mono_us(exchange->gateway->clock) - exchange->started_us;
     log_outcome(exchange, http, took_us);
-    count_outcome(http, took_us);
+    count_outcome(exchange, http, took_us);
+    end_span(exchange, http, took_us);
     exchange_end(exchange);
 }
 
@@ -204,6 +210,8 @@ static void respond_success(struct exchange *exchange, const char *type, struct 
 
     if (info->verb == MR_VERB_GET)
         verdict = mr_preconditions_judge(&exchange->conditions, true, true, etag);
+    if (verdict == MR_VERDICT_FAILED && exchange_ask_primary(exchange)) /* a replica may not have the change of that tag yet */
+        return;
     if (verdict == MR_VERDICT_FAILED)
         reply_problem(exchange, MR_PRECONDITION, NULL, (struct mr_slice){0});
     else if (verdict == MR_VERDICT_NOT_MODIFIED)
@@ -259,7 +267,7 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     mr_buf_clear(body, KEEP_BYTES);
     if (mr_reply_decode(payload, &head, &wire) != MR_OK || (mr_json_from_wire(body, &wire) != MR_OK && !body->failed)) {
         mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
-               mr_log_text("op", info->name));
+               mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
         return;
     }

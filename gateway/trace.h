@@ -5,8 +5,7 @@
 #define MR_GATEWAY_TRACE_H
 
 #include "http/head.h"
-
-enum { MR_TRACEPARENT = 56 };
+#include "runtime/span.h"
 
 /*
  * The request's traceparent, terminated: as given when it is one and well-formed, else made of `id`. `request` NULL: none
@@ -14,7 +13,18 @@ enum { MR_TRACEPARENT = 56 };
  */
 void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16]);
 
-/* The trace id of such a text, 32 digits; borrowed. */
-struct mr_slice mr_trace_id(const char traceparent[MR_TRACEPARENT]);
+/*
+ * As mr_trace_of, but where spans are recorded (runtime/tracer.h) the parent id is that of a new span, and the flags say what the
+ * sampler has decided: so it goes to the actors. Returns the request's span, the caller's to end; NULL: it is not recorded.
+ * `start_us`: monotonic, microseconds.
+ */
+struct mr_span *mr_trace_begin(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16],
+                               int64_t start_us);
+
+/* Ends it with what was answered. `route`: the path of the map's row; NULL: it has none for the request. Accepts NULL. */
+void mr_trace_end(struct mr_span **span, const char *route, int http, int64_t end_us);
+
+/* Ends it without an answer: the client had gone. Accepts NULL. */
+void mr_trace_abandon(struct mr_span **span, int64_t end_us);
 
 #endif

@@ -12,6 +12,7 @@
 #include "runtime/queue.h"
 #include "runtime/replica.h"
 #include "runtime/shutdown.h"
+#include "runtime/trace.h"
 
 /*
  * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. Who waits for
@@ -155,6 +156,9 @@ static void begin_batch(struct mr_actor *self, struct mr_message **messages, uns
         messages[i]->mailbox_us = sent_us > 0 && sent_us < now_us ? now_us - sent_us : 0;
         messages[i]->batch = count;
     }
+    self->in_hand = messages;
+    self->in_hand_count = count;
+    mr_trace_mailbox(self, messages, count);
 }
 
 /* What is not sent behind others has the connection to itself. */

@@ -8,6 +8,7 @@
 #include "runtime/queue.h"
 #include "runtime/rows.h"
 #include "runtime/shutdown.h"
+#include "runtime/trace.h"
 
 static void send_reply(struct mr_actor *self, struct mr_message *message, enum mr_kind kind, const struct mr_buf *payload)
 {
@@ -36,7 +37,7 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
         mr_answer_error(self, message, MR_NO_MEMORY, NULL, NULL, NULL);
     else if (status != MR_OK && !mr_shutdown_is_cut()) /* who is cut short has nobody to answer */
         mr_log_bounded(MR_LOG_ERROR, "reply lost", mr_log_text("actor", self->name),
-                       mr_log_text("op", mr_op_info(message->envelope.op)->name));
+                       mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_trace(message->envelope.traceparent));
 }
 
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
@@ -86,11 +87,13 @@ int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const
 static void log_error(const struct mr_actor *self, const char *statement, mr_status status, unsigned count,
                       const struct mr_db_error *error)
 {
+    struct mr_slice trace = self->in_hand_count > 0 ? self->in_hand[0]->envelope.traceparent : (struct mr_slice){"", 0};
+
     if (mr_status_http(status) < 500)
         return;
     mr_log_bounded(MR_LOG_ERROR, "statement failed", mr_log_text("actor", self->name), mr_log_text("statement", statement),
                    mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", error->sqlstate),
-                   mr_log_text("reason", error->message), mr_log_int("messages", count));
+                   mr_log_text("reason", error->message), mr_log_int("messages", count), mr_log_trace(trace));
 }
 
 void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count)
@@ -108,8 +111,11 @@ static mr_status run(struct mr_actor *self, const char *statement, int64_t deadl
 {
     int64_t begun_us = mr_mono_us(self->clock);
     mr_status status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+    int64_t took_us = mr_mono_us(self->clock) - begun_us;
 
-    self->database_us += mr_mono_us(self->clock) - begun_us;
+    self->database_us += took_us;
+    mr_metric_statement(self->spec->id, took_us);
+    mr_trace_statement(self, statement, begun_us, status);
     return status;
 }
 
@@ -209,7 +215,8 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
     mr_buf_clear(&self->body, SIZE_MAX);
     mr_reply_begin(&self->body, &row.head);
     if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
-        mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
+        mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name),
+                       mr_log_trace(message->envelope.traceparent));
         mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
         return;
     }
@@ -276,6 +283,8 @@ static void answer_batch(struct mr_actor *self, struct mr_message **messages, un
     count = mr_queue_drop_late(self, messages, count);
     if (count == 0)
         return;
+    self->in_hand = messages;
+    self->in_hand_count = count;
     status = mr_answer_bind(self, messages, count);
     if (status != MR_OK) {
         answer_all(self, messages, count, status);
@@ -404,13 +413,14 @@ void mr_answer_note(struct mr_actor *self, struct mr_message *const *messages, u
 
     for (unsigned i = 0; i < count; i++)
         if (!messages[i]->answered) {
-            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
+            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name),
+                           mr_log_trace(messages[i]->envelope.traceparent));
             mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
         }
+    self->in_hand_count = 0;
     if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
         self->last_work_ms = mr_mono_ms(self->clock);
     atomic_fetch_add(&self->stats.messages, count);
     atomic_fetch_add(&self->stats.batches, 1);
-    mr_metric_add(MR_METRIC_messages, count);
-    mr_metric_add(MR_METRIC_batches, 1);
+    mr_metric_batch(self->spec->id, count);
 }

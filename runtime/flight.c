@@ -3,7 +3,9 @@
 #include <assert.h>
 
 #include "runtime/answer.h"
+#include "runtime/metrics.h"
 #include "runtime/plan.h"
+#include "runtime/trace.h"
 
 static struct mr_flight *at(struct mr_actor *self, unsigned place)
 {
@@ -89,6 +91,7 @@ void mr_flight_send(struct mr_actor *self, struct mr_message *const *messages, u
     }
     if (status != MR_OK)
         mr_flight_land_all(self);
+    self->in_hand_count = 0;
 }
 
 /* ---- Landing ---- */
@@ -116,6 +119,22 @@ static void set_lost(struct mr_actor *self, struct mr_flight *flight)
     flight->outcome.error.rerun = false;
 }
 
+static void take_in_hand(struct mr_actor *self, const struct mr_flight *flight)
+{
+    self->in_hand = flight->messages;
+    self->in_hand_count = flight->count;
+    self->database_us = flight->database_us;
+}
+
+/* Its time is that between its sending and its answer, whatever was in flight before it. */
+static void note_statement(struct mr_actor *self, struct mr_flight *flight, mr_status status)
+{
+    flight->database_us = mr_mono_us(self->clock) - flight->sent_us;
+    take_in_hand(self, flight);
+    mr_metric_statement(self->spec->id, flight->database_us);
+    mr_trace_statement(self, mr_answer_statement(flight->messages[0]), flight->sent_us, status);
+}
+
 /* Takes the answer to one in its turn; false: it has not come. */
 static bool take(struct mr_actor *self, struct mr_flight *flight, bool wait)
 {
@@ -130,7 +149,7 @@ static bool take(struct mr_actor *self, struct mr_flight *flight, bool wait)
     if (!mr_db_take(self->db, wait, &status, &flight->outcome.rows))
         return false;
     flight->landed = true;
-    flight->database_us = mr_mono_us(self->clock) - flight->sent_us;
+    note_statement(self, flight, status);
     if (status != MR_OK)
         set_failed(self, flight, status);
     return true;
@@ -143,7 +162,7 @@ void mr_flight_land_all(struct mr_actor *self)
     while (self->flight_count > 0) {
         struct mr_flight *flight = at(self, 0);
 
-        self->database_us = flight->database_us;
+        take_in_hand(self, flight);
         mr_answer_settle(self, flight->messages, flight->count, &flight->outcome);
         retire_oldest(self);
     }
@@ -154,7 +173,7 @@ void mr_flight_land(struct mr_actor *self)
     while (self->flight_count > 0 && take(self, at(self, 0), false)) {
         struct mr_flight *flight = at(self, 0);
 
-        self->database_us = flight->database_us;
+        take_in_hand(self, flight);
         if (!mr_answer_at_once(self, flight->messages, flight->count, &flight->outcome)) {
             mr_flight_land_all(self);
             return;
