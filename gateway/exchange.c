@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "gateway/parts.h"
+#include "runtime/metrics.h"
 #include "gateway/reply.h"
 
 /* ACTOR_DATA_READER_COUNT, once for the replica and once for the primary. */
@@ -116,6 +117,7 @@ void exchange_settle(struct exchange *self)
         TAILQ_REMOVE(&gateway->in_flight, self, in_flight);
         load->messages--;
         load->bytes -= self->bytes;
+        atomic_store_explicit(&load->actor->stats.under_way, load->messages, memory_order_relaxed);
     }
     self->sent = false;
     self->generation = (self->generation + 1) & 0x3fffffff;
@@ -125,6 +127,7 @@ void exchange_note_times(struct exchange *self, const struct mr_times *times)
 {
     self->away_us += mr_mono_us(self->gateway->clock) - self->sent_us;
     self->sent_us = 0;
+    mr_metric_show(MR_METRIC_mailbox_ms_most, (uint64_t)times->mailbox_us / 1000);
     self->times.mailbox_us += times->mailbox_us;
     self->times.database_us += times->database_us;
     self->times.batch = times->batch;
@@ -232,6 +235,13 @@ static bool is_full(const struct gateway *gateway, const struct mailbox_load *lo
            load->bytes + more > (size_t)gateway->config->mailbox_max_bytes;
 }
 
+static mr_status refuse(struct mailbox_load *load)
+{
+    atomic_fetch_add_explicit(&load->actor->stats.turned_away, 1, memory_order_relaxed);
+    mr_metric_add(MR_METRIC_refused, 1);
+    return MR_OVERLOADED;
+}
+
 /* What was sent, so that the primary can be asked the same. */
 static void keep_asked(struct exchange *self)
 {
@@ -262,12 +272,13 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
     load = &gateway->mailboxes[chosen];
     self->bytes = gateway->frame.len;
     if (message != MR_OP_db_ping && is_full(gateway, load, self->bytes))
-        return MR_OVERLOADED;
+        return refuse(load);
     status = mr_mailbox_send(gateway->mailbox, load->actor->name, gateway->frame.data, gateway->frame.len);
     if (status != MR_OK)
         return status;
     load->messages++;
     load->bytes += self->bytes;
+    atomic_store_explicit(&load->actor->stats.under_way, load->messages, memory_order_relaxed);
     self->message = message;
     self->mailbox = (unsigned)chosen;
     self->sent = true;

@@ -78,6 +78,23 @@ static void drain(struct gateway *gateway)
 
 /* ---- The loop ---- */
 
+/* What costs more than to be looked at ten times a second would be worth. */
+static void show_figures(struct gateway *gateway)
+{
+    struct mr_http_traffic traffic = mr_http_server_traffic(gateway->server);
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < gateway->mailbox_count; i++)
+        if (gateway->mailboxes[i].messages > most)
+            most = gateway->mailboxes[i].messages;
+    mr_metric_show(MR_METRIC_mailbox_most, most);
+    mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
+    mr_metric_show(MR_METRIC_in_flight, gateway->exchange_room - gateway->free_count);
+    mr_metric_add(MR_METRIC_received_bytes, traffic.received - gateway->traffic.received);
+    mr_metric_add(MR_METRIC_sent_bytes, traffic.sent - gateway->traffic.sent);
+    gateway->traffic = traffic;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     struct gateway *gateway = watcher->data;
@@ -88,7 +105,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     mr_http_server_expire(gateway->server);
     if (gateway->draining)
         drain(gateway);
-    mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
+    show_figures(gateway);
     mr_metrics_tick(gateway->clock);
 }
 
@@ -195,6 +212,7 @@ static bool open_server(struct gateway *gateway)
         .application = gateway,
     };
 
+    mr_metric_show(MR_METRIC_connections_max, options.most);
     gateway->listen_fd = -1;
     gateway->server = mr_http_server_new(&options);
     return gateway->server != NULL;

@@ -15,7 +15,15 @@
 enum { MR_RUN_SILENT_MS = 30000 };
 
 /* What the scheduler asks of the database. Each fails, and is tried again, by itself; a tick is that of one job. */
-enum step { STEP_SYNC, STEP_POLL, STEP_BEAT, STEP_RESCUE, STEP_TICK, STEP_COUNT = STEP_TICK + MR_JOB_COUNT };
+enum step {
+    STEP_SYNC,
+    STEP_POLL,
+    STEP_BEAT,
+    STEP_RESCUE,
+    STEP_COUNT_WAITING,
+    STEP_TICK,
+    STEP_COUNT = STEP_TICK + MR_JOB_COUNT
+};
 
 struct trouble {
     struct mr_backoff backoff;
@@ -32,6 +40,9 @@ struct mr_scheduler {
     unsigned schedule_count;
     bool is_on[MR_JOB_COUNT];
     _Atomic bool refused;
+    _Atomic bool connected;
+    _Atomic int64_t turned_ms;
+    _Atomic(const char *) trouble;
 
     /* The thread's own. */
     mr_thread *thread;
@@ -52,6 +63,7 @@ struct mr_scheduler {
     int64_t busy_ms;                         /* when there was something to do, last */
     int64_t poll_ms;                         /* when to look next */
     int64_t beat_ms;                         /* when to beat next */
+    int64_t count_ms;                        /* when to count next what waits */
     int64_t wall_ms;                         /* wall clock: as it was in the last round */
     int64_t prompted_until_ms[MR_JOB_COUNT]; /* a prompt is on its way, or waits for its actor; 0: none */
     uint8_t random[10];
@@ -104,6 +116,9 @@ void runs_take_mail(struct mr_scheduler *self);
 
 /* Looks which jobs have a run that could start, and prompts their actors. */
 void runs_poll(struct mr_scheduler *self);
+
+/* Counts what waits, for the metrics. */
+void runs_count(struct mr_scheduler *self);
 
 /* For the runs in hand here, also while one statement of theirs takes long. */
 void runs_beat(struct mr_scheduler *self);
