@@ -17,6 +17,12 @@ void mr_link_note(struct mr_actor *self);
  */
 void mr_link_choose(struct mr_actor *self, bool first_time);
 
+/*
+ * Whether mr_link_choose would go back to the replica, or mr_lag_look has something to ask: neither must be called while
+ * something is in flight, so that has to land.
+ */
+bool mr_link_has_way_back(const struct mr_actor *self);
+
 /* Milliseconds until the connection may be let go; -1: never, or not now. */
 int64_t mr_link_rest_due_in(const struct mr_actor *self);
 void mr_link_rest(struct mr_actor *self);
