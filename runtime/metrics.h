@@ -83,10 +83,10 @@
     F(database_duration,  "millrace_database_statement_duration_seconds", HISTOGRAM, "actor",       "AS", "time from sending a statement to its answer") \
     F(database_connected, "millrace_database_connected",                  GAUGE,     "mailbox",     "AS", "whether an actor's connection to the database stands, or was closed for want of work") \
     F(database_errors,    "millrace_database_errors",                     COUNTER,   "class",       "AS", "errors of the database by class of their SQLSTATE, whatever became of them") \
-    F(job_waiting,        "millrace_job_runs_waiting",                    GAUGE,     "job",         "S",  "due runs that wait, of all processes; ten thousand at most are counted") \
-    F(job_oldest,         "millrace_job_runs_oldest_seconds",             GAUGE,     "job",         "S",  "for how long the oldest due run has waited, also for another run of its job") \
-    F(job_running,        "millrace_job_runs_running",                    GAUGE,     "job",         "S",  "whether this process works on a run of the job") \
-    F(job_duration,       "millrace_job_run_duration_seconds",            HISTOGRAM, "job",         "S",  "time that runs took") \
+    F(job_waiting,        "millrace_job_runs_waiting",                    GAUGE,     "job_name",    "S",  "due runs that wait, of all processes; ten thousand at most are counted") \
+    F(job_oldest,         "millrace_job_runs_oldest_seconds",             GAUGE,     "job_name",    "S",  "for how long the oldest due run has waited, also for another run of its job") \
+    F(job_running,        "millrace_job_runs_running",                    GAUGE,     "job_name",    "S",  "whether this process works on a run of the job") \
+    F(job_duration,       "millrace_job_run_duration_seconds",            HISTOGRAM, "job_name",    "S",  "time that runs took") \
     F(process_memory,     "millrace_process_resident_memory_bytes",       GAUGE,     "",            "AS", "memory of the process that is resident") \
     F(process_cpu,        "millrace_process_cpu_seconds",                 COUNTER,   "",            "AS", "time on the processor, of user and system") \
     F(process_files,      "millrace_process_open_descriptors",            GAUGE,     "",            "AS", "open file descriptors") \
