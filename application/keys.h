@@ -183,7 +183,7 @@
     KEY(arg,         "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
     KEY(arg,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
-    KEY(retry,       "attempts",    attempts,      INTEGER,   "1..100",         NULL,     true,  NULL, "in all")                                          \
+    KEY(retry,       "attempts",    attempts,      INTEGER,   "1..100",         NULL,     true,  NULL, "attempts in all")                                        \
     KEY(retry,       "first",       first_ms,      DURATION,  "1s..1d",         "2s",     false, NULL, "pause before the second attempt; later ones double") \
     KEY(retry,       "most",        most_ms,       DURATION,  "1s..30d",        "1h",     false, NULL, "the longest pause")                               \
                                                                                                                                                           \
