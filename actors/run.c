@@ -107,8 +107,13 @@ void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows 
 mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out)
 {
     mr_status status = mr_params_end(&self->params);
+    int64_t begun_us = mr_mono_us(self->clock);
 
-    return status == MR_OK ? mr_db_run(self->db, statement, &self->params, now_ms(self) + WAIT_MS, out) : status;
+    if (status != MR_OK)
+        return status;
+    status = mr_db_run(self->db, statement, &self->params, now_ms(self) + WAIT_MS, out);
+    mr_metric_statement(self->spec->id, mr_mono_us(self->clock) - begun_us);
+    return status;
 }
 
 static mr_status exec(struct mr_actor *self, const char *sql)
@@ -185,8 +190,7 @@ static void note_outcome(const struct mr_actor *self, const struct mr_run *run, 
            mr_log_text(reason != NULL ? "reason" : "", reason != NULL ? reason : ""));
     mr_run_trace_end(self, run, outcome->name, outcome->level >= MR_LOG_WARN);
     mr_metric_add(outcome->metric, 1);
-    mr_metric_add(MR_METRIC_run_ms_total, (uint64_t)took_ms);
-    mr_metric_show(MR_METRIC_run_ms_most, (uint64_t)took_ms);
+    mr_metric_run(mr_job_of(self), took_ms);
 }
 
 static mr_status end_once(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state,

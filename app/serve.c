@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/admin.h"
 #include "app/commands.h"
 #include "app/signals.h"
 #include "app/tier.h"
@@ -48,6 +49,7 @@ static bool open_port(const struct mr_config *config, int *out)
 /* Static, because a thread that is left behind at the end of the process goes on using them. */
 static struct mr_crew crew;
 static struct mr_tier tier;
+static struct mr_admin *admin;
 static bool left_behind;
 
 static void ask_tier_to_stop(void *argument)
@@ -81,6 +83,7 @@ static bool stop(const struct mr_config *config)
     int64_t begun_ms;
 
     mr_signals_begin();
+    mr_admin_stop(&admin); /* it looks at the actors */
     begun_ms = mr_shutdown_begun_ms();
     mr_tier_ask_to_stop(&tier);
     mr_crew_ask_to_stop(&crew);
@@ -155,13 +158,24 @@ static bool is_overdue(const struct mr_config *config)
     return begun_ms != INT64_MAX && mr_mono_ms(&mr_system_clock) - begun_ms >= mr_shutdown_plan(config->shutdown_grace).cut_ms;
 }
 
-static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd)
+/* `status` is that of the start so far; whatever it is, the socket is taken care of. */
+static mr_status start_admin(mr_status status, int fd, const struct mr_config *config)
+{
+    if (status == MR_OK)
+        return mr_admin_start(&admin, fd, config, &crew, &tier);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd, int admin_fd)
 {
     mr_status status = mr_crew_start_api(&crew, config);
     bool good;
 
     if (status == MR_OK && zone != NULL)
         status = mr_tier_start(&tier, config, zone, -1);
+    status = start_admin(status, admin_fd, config);
     if (status == MR_OK)
         status = run_gateway(config, listen_fd);
     else
@@ -185,11 +199,16 @@ static bool set_up(const struct mr_config *config, const char *role)
 int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
 {
     int listen_fd;
+    int admin_fd;
 
     mr_metrics_setup(zone != NULL ? "AS" : "A", zone != NULL ? "all" : "api", config->metrics_emf);
     if (!set_up(config, zone != NULL ? "all" : "api") || !open_port(config, &listen_fd))
         return MR_EXIT_FAILED;
-    return run_api(config, zone, listen_fd);
+    if (!mr_admin_listen(config, &admin_fd)) {
+        close(listen_fd);
+        return MR_EXIT_FAILED;
+    }
+    return run_api(config, zone, listen_fd, admin_fd);
 }
 
 /* ---- The scheduler ---- */
@@ -209,11 +228,13 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
 {
     mr_status status;
     bool good;
+    int admin_fd;
 
     mr_metrics_setup("S", "scheduler", config->metrics_emf);
-    if (!set_up(config, "scheduler"))
+    if (!set_up(config, "scheduler") || !mr_admin_listen(config, &admin_fd))
         return MR_EXIT_FAILED;
     status = mr_tier_start(&tier, config, zone, open_pulse(config));
+    status = start_admin(status, admin_fd, config);
     if (status == MR_OK) {
         mr_signals_listen(ask_tier_to_stop, &tier);
         mr_log(MR_LOG_INFO, "scheduling", mr_log_text("timezone", config->schedule_timezone),

@@ -78,6 +78,23 @@ static void drain(struct gateway *gateway)
 
 /* ---- The loop ---- */
 
+/* What costs more than to be looked at ten times a second would be worth. */
+static void show_figures(struct gateway *gateway)
+{
+    struct mr_http_traffic traffic = mr_http_server_traffic(gateway->server);
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < gateway->mailbox_count; i++)
+        if (gateway->mailboxes[i].messages > most)
+            most = gateway->mailboxes[i].messages;
+    mr_metric_show(MR_METRIC_mailbox_most, most);
+    mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
+    mr_metric_show(MR_METRIC_in_flight, gateway->exchange_room - gateway->free_count);
+    mr_metric_add(MR_METRIC_received_bytes, traffic.received - gateway->traffic.received);
+    mr_metric_add(MR_METRIC_sent_bytes, traffic.sent - gateway->traffic.sent);
+    gateway->traffic = traffic;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     struct gateway *gateway = watcher->data;
@@ -85,10 +102,11 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     mail_expire(gateway);
+    exchange_beat_uploads(gateway);
     mr_http_server_expire(gateway->server);
     if (gateway->draining)
         drain(gateway);
-    mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
+    show_figures(gateway);
     mr_metrics_tick(gateway->clock);
 }
 
@@ -195,6 +213,7 @@ static bool open_server(struct gateway *gateway)
         .application = gateway,
     };
 
+    mr_metric_show(MR_METRIC_connections_max, options.most);
     gateway->listen_fd = -1;
     gateway->server = mr_http_server_new(&options);
     return gateway->server != NULL;
@@ -211,6 +230,7 @@ static struct gateway *create(const struct mr_gateway_options *options)
     gateway->clock = options->clock;
     gateway->listen_fd = options->listen_fd;
     TAILQ_INIT(&gateway->in_flight);
+    TAILQ_INIT(&gateway->uploads);
     reply_setup(gateway);
     if (options->config->db_host_read_only[0] != '\0')
         gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);

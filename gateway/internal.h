@@ -26,7 +26,7 @@ TAILQ_HEAD(exchange_list, exchange);
 
 /* What waits at one actor; the bound of its mailbox. */
 struct mailbox_load {
-    const struct mr_actor *actor;
+    struct mr_actor *actor;
     unsigned messages;
     size_t bytes;
 };
@@ -39,6 +39,7 @@ struct gateway {
     struct ev_loop *loop;
     int listen_fd; /* until the server has it */
     struct mr_http_server *server;
+    struct mr_http_traffic traffic; /* as of the last tick */
     ev_io mail;
     ev_prepare before_sleep;
     ev_timer tick;
@@ -52,6 +53,7 @@ struct gateway {
     uint32_t *free_indices;
     uint32_t free_count;
     struct exchange_list in_flight;
+    struct exchange_list uploads; /* by when they beat next */
 
     struct mr_token_cache *tokens;
     struct mr_cache cache;

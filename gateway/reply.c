@@ -118,15 +118,13 @@ static void end_span(struct exchange *exchange, int http, int64_t took_us)
     mr_trace_end(&exchange->span, route, http, exchange->started_us + took_us);
 }
 
-static void count_outcome(int http, int64_t took_us)
+static void count_outcome(const struct exchange *exchange, int http, int64_t took_us)
 {
-    uint64_t took_ms = (uint64_t)took_us / 1000;
-
-    mr_metric_add(MR_METRIC_requests, 1);
-    if (http >= 400)
-        mr_metric_add(http < 500 ? MR_METRIC_requests_4xx : MR_METRIC_requests_5xx, 1);
-    mr_metric_add(MR_METRIC_request_ms_total, took_ms);
-    mr_metric_show(MR_METRIC_request_ms_most, took_ms);
+    mr_metric_request(exchange->op, http, took_us);
+    if (http == 429)
+        mr_metric_add(MR_METRIC_rate_limited, 1);
+    if (http == 401 && exchange->op == MR_OP_sign_in)
+        mr_metric_add(MR_METRIC_sign_ins_refused, 1);
 }
 
 /* Names and meaning: draft-ietf-httpapi-ratelimit-headers. */
@@ -171,7 +169,7 @@ static void respond(struct exchange *exchange, int http, const char *type, struc
     mr_http_respond_end(connection, body);
     took_us = mr_mono_us(exchange->gateway->clock) - exchange->started_us;
     log_outcome(exchange, http, took_us);
-    count_outcome(http, took_us);
+    count_outcome(exchange, http, took_us);
     end_span(exchange, http, took_us);
     exchange_end(exchange);
 }

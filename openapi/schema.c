@@ -234,7 +234,7 @@ static json_t *member_schema(struct doc *doc, const struct mr_member *member)
         self = array_of(doc, self);
     put_text(doc, self, "description", member->about);
     if (member->example != NULL)
-        put(doc, self, "examples", json_pack("[o]", typed(member->type, member->example)));
+        put(doc, self, "examples", json_pack(member->many ? "[[o]]" : "[o]", typed(member->type, member->example)));
     return self;
 }
 

@@ -181,8 +181,7 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
         self->last_work_ms = mr_mono_ms(self->clock);
     atomic_fetch_add(&self->stats.messages, count);
     atomic_fetch_add(&self->stats.batches, 1);
-    mr_metric_add(MR_METRIC_messages, count);
-    mr_metric_add(MR_METRIC_batches, 1);
+    mr_metric_batch(self->spec->id, count);
 }
 
 static void answer_next_batch(struct mr_actor *self)

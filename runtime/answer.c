@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
 #include "runtime/rows.h"
@@ -105,8 +106,10 @@ static mr_status run(struct mr_actor *self, const char *statement, int64_t deadl
 {
     int64_t begun_us = mr_mono_us(self->clock);
     mr_status status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+    int64_t took_us = mr_mono_us(self->clock) - begun_us;
 
-    self->database_us += mr_mono_us(self->clock) - begun_us;
+    self->database_us += took_us;
+    mr_metric_statement(self->spec->id, took_us);
     mr_trace_statement(self, statement, begun_us, status);
     return status;
 }

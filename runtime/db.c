@@ -44,6 +44,8 @@ mr_status mr_db_reconnect(mr_db *self)
     if (status == MR_OK) {
         self->backoff_ms = 0;
         self->attempts_failed = 0;
+        mr_metric_add(MR_METRIC_db_reconnects, self->stood);
+        self->stood = true;
         self->notified = true;
         return MR_OK;
     }

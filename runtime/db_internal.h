@@ -27,6 +27,7 @@ struct mr_db {
     void (*meanwhile)(void *argument); /* NULL: nothing */
     void *meanwhile_argument;
     bool opening;
+    bool stood; /* there was a connection, now or before */
     bool notified;
     bool cut;          /* the end of the process has cancelled what was at work here (runtime/shutdown.h) */
     bool shared;       /* a pooler gives each transaction another session: nothing of a session's may be relied on */

@@ -12,6 +12,7 @@
 
 #include "runtime/db_internal.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
 enum { MEANWHILE_MS = 100 };
@@ -29,6 +30,7 @@ mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate
     snprintf(self->error.sqlstate, sizeof self->error.sqlstate, "%s", sqlstate);
     snprintf(self->error.message, sizeof self->error.message, "%s", message);
     self->error.message[strcspn(self->error.message, "\n")] = '\0';
+    mr_metric_sqlstate(sqlstate);
     return status;
 }
 

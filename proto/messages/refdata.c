@@ -6,7 +6,7 @@ const struct mr_result mr_result_priority = {
     .members = MR_MEMBERS(
         {"code", MR_TEXT, .about = "its code", .example = "HIGH"},
         {"label", MR_TEXT, .about = "its name for people", .example = "High"},
-        {"description", MR_TEXT, .optional = true, .about = "one line on when to use it", .example = "To be done this week"},
+        {"description", MR_TEXT, .optional = true, .about = "one line on when to use it", .example = "Next in line, today if possible."},
         {"ordinal", MR_INT, .about = "its place; the lowest is the most urgent", .example = "2"}),
 };
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import unittest
 
+import metrics
 import support
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -44,14 +45,17 @@ class Docs(unittest.TestCase):
                     if level != "MR_LOG_DEBUG":
                         self.assertTrue(f"`{message}`" in table or f"`` {message} ``" in table, f"{folder}/{name}: {message}")
 
-    def test_jobs__name_every_job_and_metric(self):
+    def test_jobs__name_every_job(self):
         page = read("docs", "jobs.md")
         for job in re.findall(r"^    JOB\((\w+),", read("proto", "jobs.h"), re.M):
             if job != "noop":
                 self.assertIn(f"| `{job}` |", page)
-        for metric in re.findall(r'^    M\(\w+,\s+"(\w+)"', read("runtime", "metrics.h"), re.M):
-            if not metric.startswith("JobRuns"):
-                self.assertIn(f"`{metric}`", page)
+
+    def test_metrics__have_the_tables_of_the_header(self):
+        page = read("docs", "metrics.md")
+        for name, table in metrics.tables(read("runtime", "metrics.h")).items():
+            shown = re.search(rf"<!-- {name}: .*? -->\n(.*?)<!-- /{name} -->", page, re.S).group(1)
+            self.assertEqual(shown, table, "run: python3 tests/e2e/metrics.py")
 
     def test_architecture__has_every_folder(self):
         for folder in libraries():
