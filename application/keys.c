@@ -161,7 +161,7 @@ static bool is_nearer(const char *name, const char *candidate, unsigned *nearest
 {
     unsigned far = distance(name, candidate);
 
-    if (far >= *nearest || far * 2 >= strlen(name) + 1)
+    if (far >= *nearest || (size_t)far * 2 >= strlen(name) + 1)
         return false;
     *nearest = far;
     return true;
@@ -174,8 +174,10 @@ const char *mr_word_near(const char *words, const char *name, char room[MR_WORD_
     const char *found = NULL;
 
     while (mr_word_next(&words, next))
-        if (is_nearer(name, next, &nearest))
-            found = strcpy(room, next);
+        if (is_nearer(name, next, &nearest)) {
+            copy_text(room, MR_WORD_ROOM, next, strlen(next));
+            found = room;
+        }
     return found;
 }
 

@@ -26,18 +26,22 @@ struct mr_reader *mr_reader_new(struct mr_arena *arena, struct mr_problems *prob
         return NULL;
     self->arena = arena;
     self->problems = problems;
-    for (int kind = 0; kind < MR_KIND_COUNT; kind++) {
-        const char *pattern = mr_kind_info((enum mr_kind)kind)->pattern;
-
-        if (pattern == NULL)
-            continue;
-        self->compiled[kind] = regcomp(&self->patterns[kind], pattern, REG_EXTENDED | REG_NOSUB) == 0;
-        if (!self->compiled[kind])
-            mr_reader_destroy(&self);
-        if (self == NULL)
-            return NULL;
-    }
     return self;
+}
+
+/* Whether text fits the pattern of its kind, which is compiled when it is first wanted; kinds without one take any. */
+static bool fits_pattern(struct mr_reader *self, enum mr_kind kind, const char *text)
+{
+    const char *pattern = mr_kind_info(kind)->pattern;
+
+    if (pattern == NULL)
+        return true;
+    if (!self->compiled[kind] && regcomp(&self->patterns[kind], pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+        self->arena->failed = true; /* the patterns are ours, and good: only memory can be missing */
+        return true;
+    }
+    self->compiled[kind] = true;
+    return regexec(&self->patterns[kind], text, 0, NULL, 0) == 0;
 }
 
 void mr_reader_destroy(struct mr_reader **self)
@@ -108,10 +112,8 @@ static bool is_filled(struct mr_reader *self, const struct mr_yaml *node, enum m
 
 bool mr_read_text(struct mr_reader *self, enum mr_kind kind, const struct mr_yaml *node, const char **out)
 {
-    bool fits = node->kind == MR_YAML_TEXT && node->text[0] != '\0';
+    bool fits = node->kind == MR_YAML_TEXT && node->text[0] != '\0' && fits_pattern(self, kind, node->text);
 
-    if (fits && self->compiled[kind])
-        fits = regexec(&self->patterns[kind], node->text, 0, NULL, 0) == 0;
     if (fits)
         *out = node->text;
     else
@@ -471,7 +473,7 @@ static void read_fields_of(struct mr_reader *self, enum mr_section section, cons
         struct mr_app_field *field = &out->items[out->count++];
 
         /* A key is a name whatever YAML takes it for. */
-        if (regexec(&self->patterns[MR_KIND_NAME], item->key->text, 0, NULL, 0) != 0)
+        if (!fits_pattern(self, MR_KIND_NAME, item->key->text))
             mr_problems_add(self->problems, mr_yaml_place(item->key), "%s, expected %s", mr_quote(quote, item->key->text),
                             mr_kind_info(MR_KIND_NAME)->told);
         else if (is_reserved(section, item->key->text))

@@ -405,7 +405,7 @@ static void write_section(struct writing *self, enum mr_section section)
 /* A file that is a map of names to a section. */
 static void write_map(struct writing *self, enum mr_file_kind kind, enum mr_section section)
 {
-    open_with(self, mr_file_kind_name(kind), '{');
+    open_with(self, mr_file_kind_name((int)kind), '{');
     write_text(self, "description",
                kind == MR_FILE_JOBS ? "jobs/NAME.yaml: jobs by their names"
                                     : "operations/NAME.yaml: operations by their names");
