@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "actors/run_trace.h"
 #include "proto/uuid.h"
 #include "runtime/answer.h"
 #include "runtime/backoff.h"
@@ -82,7 +83,8 @@ void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows 
 {
     struct mr_slice value;
 
-    *out = (struct mr_run){.started_ms = now_ms(self), .turn_ms = now_ms(self), .chunk_rows = ROWS_FIRST};
+    *out = (struct mr_run){
+        .started_ms = now_ms(self), .started_us = mr_mono_us(self->clock), .turn_ms = now_ms(self), .chunk_rows = ROWS_FIRST};
     if (out->chunk_rows > self->config->job_chunk_rows)
         out->chunk_rows = self->config->job_chunk_rows;
     if (mr_rows_get(rows, row, 0, &value))
@@ -97,6 +99,7 @@ void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows 
     if (mr_rows_get(rows, row, 6, &value))
         snprintf(out->traceparent, sizeof out->traceparent, "%.*s", (int)value.len, value.data);
     out->waited_ms = mr_rows_int(rows, row, 7, 0);
+    mr_run_trace_begin(out);
 }
 
 /* ---- The connection ---- */
@@ -104,8 +107,13 @@ void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows 
 mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out)
 {
     mr_status status = mr_params_end(&self->params);
+    int64_t begun_us = mr_mono_us(self->clock);
 
-    return status == MR_OK ? mr_db_run(self->db, statement, &self->params, now_ms(self) + WAIT_MS, out) : status;
+    if (status != MR_OK)
+        return status;
+    status = mr_db_run(self->db, statement, &self->params, now_ms(self) + WAIT_MS, out);
+    mr_metric_statement(self->spec->id, mr_mono_us(self->clock) - begun_us);
+    return status;
 }
 
 static mr_status exec(struct mr_actor *self, const char *sql)
@@ -169,18 +177,20 @@ static void note_outcome(const struct mr_actor *self, const struct mr_run *run, 
     bool has_skipped = run->skip.count > 0;
     int64_t took_ms = now_ms(self) - run->started_ms;
     char id[MR_UUID_TEXT + 1] = "";
+    char trace[MR_TRACEPARENT];
 
     mr_uuid_format(id, run->id);
+    mr_run_trace_write(run, trace);
     mr_log(has_skipped && outcome->level < MR_LOG_WARN ? MR_LOG_WARN : outcome->level, "job run",
            mr_log_text("job", mr_job_info(mr_job_of(self))->name), mr_log_text("runId", id),
            mr_log_int("attempt", run->attempt), mr_log_int("durationMs", took_ms), mr_log_text("outcome", outcome->name),
            mr_log_int("waitedMs", run->waited_ms), mr_log_int("done", run->done),
-           mr_log_int(has_skipped ? "skipped" : "", run->skip.count),
+           mr_log_int(has_skipped ? "skipped" : "", run->skip.count), mr_log_trace(mr_slice_of(trace)),
            mr_log_text(run->traceparent[0] != '\0' ? "traceparent" : "", run->traceparent),
            mr_log_text(reason != NULL ? "reason" : "", reason != NULL ? reason : ""));
+    mr_run_trace_end(self, run, outcome->name, outcome->level >= MR_LOG_WARN);
     mr_metric_add(outcome->metric, 1);
-    mr_metric_add(MR_METRIC_run_ms_total, (uint64_t)took_ms);
-    mr_metric_show(MR_METRIC_run_ms_most, (uint64_t)took_ms);
+    mr_metric_run(mr_job_of(self), took_ms);
 }
 
 static mr_status end_once(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state,
@@ -587,6 +597,8 @@ static bool let_pass(struct mr_actor *self, struct mr_run *run)
     run->turn_ms = now_ms(self);
     if (does_another_wait(self) && end_once(self, run, 1, "queued", NULL, &rows) == MR_OK)
         passed = mr_slice_is(state_of(rows, 1), "queued");
+    if (passed)
+        mr_run_trace_end(self, run, "passed", false);
     mr_rows_free(&rows);
     return passed;
 }

@@ -9,6 +9,7 @@
 #include "actors/skip.h"
 #include "proto/jobs.h"
 #include "runtime/actor.h"
+#include "runtime/span.h"
 
 /* A run in its actor's hands. */
 struct mr_run {
@@ -18,10 +19,12 @@ struct mr_run {
     int64_t waited_ms;  /* from when it could have started */
     int64_t started_ms; /* monotonic; this attempt */
     bool is_tick;
-    int64_t scheduled_for; /* of a tick: microseconds since 1970 */
-    uint8_t owner[16];     /* of an upload */
-    char traceparent[56];  /* "" when there is none */
-    struct mr_buf args;    /* JSON, terminated */
+    int64_t scheduled_for;            /* of a tick: microseconds since 1970 */
+    uint8_t owner[16];                /* of an upload */
+    char traceparent[MR_TRACEPARENT]; /* of the request that queued it, "" when there is none */
+    struct mr_context context;        /* of this attempt, which is a span below that request's, or at the root */
+    int64_t started_us;               /* monotonic */
+    struct mr_buf args;               /* JSON, terminated */
 
     /* As the row has it, when a chunk begins. */
     int64_t phase;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/admin.h"
 #include "app/commands.h"
 #include "app/signals.h"
 #include "app/tier.h"
@@ -14,6 +15,7 @@
 #include "runtime/metrics.h"
 #include "runtime/migrate.h"
 #include "runtime/shutdown.h"
+#include "runtime/tracer.h"
 #include "scheduler/pulse.h"
 
 /* How long a start waits for a database that is not there yet. */
@@ -47,6 +49,7 @@ static bool open_port(const struct mr_config *config, int *out)
 /* Static, because a thread that is left behind at the end of the process goes on using them. */
 static struct mr_crew crew;
 static struct mr_tier tier;
+static struct mr_admin *admin;
 static bool left_behind;
 
 static void ask_tier_to_stop(void *argument)
@@ -80,6 +83,7 @@ static bool stop(const struct mr_config *config)
     int64_t begun_ms;
 
     mr_signals_begin();
+    mr_admin_stop(&admin); /* it looks at the actors */
     begun_ms = mr_shutdown_begun_ms();
     mr_tier_ask_to_stop(&tier);
     mr_crew_ask_to_stop(&crew);
@@ -91,6 +95,22 @@ static bool stop(const struct mr_config *config)
     if (left_behind)
         mr_log(MR_LOG_ERROR, "SHUTDOWN_GRACE is nearly over: leaving what does not end");
     return false;
+}
+
+/* What has ended is sent while there is time; a collector that hangs takes none from what comes after. */
+static void stop_tracer(const struct mr_config *config)
+{
+    int64_t deadline_ms = mr_shutdown_begun_ms() + mr_shutdown_plan(config->shutdown_grace).abandon_ms;
+
+    left_behind = !mr_tracer_stop_by(deadline_ms) || left_behind;
+}
+
+static bool stop_all(const struct mr_config *config)
+{
+    bool in_order = stop(config);
+
+    stop_tracer(config);
+    return in_order;
 }
 
 static int told(mr_status status, bool in_order)
@@ -138,22 +158,33 @@ static bool is_overdue(const struct mr_config *config)
     return begun_ms != INT64_MAX && mr_mono_ms(&mr_system_clock) - begun_ms >= mr_shutdown_plan(config->shutdown_grace).cut_ms;
 }
 
-static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd)
+/* `status` is that of the start so far; whatever it is, the socket is taken care of. */
+static mr_status start_admin(mr_status status, int fd, const struct mr_config *config)
+{
+    if (status == MR_OK)
+        return mr_admin_start(&admin, fd, config, &crew, &tier);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd, int admin_fd)
 {
     mr_status status = mr_crew_start_api(&crew, config);
     bool good;
 
     if (status == MR_OK && zone != NULL)
         status = mr_tier_start(&tier, config, zone, -1);
+    status = start_admin(status, admin_fd, config);
     if (status == MR_OK)
         status = run_gateway(config, listen_fd);
     else
         close(listen_fd);
     good = !mr_crew_is_refused(&crew) && !mr_tier_is_refused(&tier) && !is_overdue(config);
-    return told(status, stop(config) && good);
+    return told(status, stop_all(config) && good);
 }
 
-static bool set_up(const struct mr_config *config)
+static bool set_up(const struct mr_config *config, const char *role)
 {
     signal(SIGPIPE, SIG_IGN);
     if (sodium_init() < 0)
@@ -162,17 +193,22 @@ static bool set_up(const struct mr_config *config)
     if (!migrate(config))
         return false;
     mr_signals_hold(config->shutdown_grace);
-    return true;
+    return mr_tracer_start(config, role, MR_VERSION) == MR_OK;
 }
 
 int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
 {
     int listen_fd;
+    int admin_fd;
 
     mr_metrics_setup(zone != NULL ? "AS" : "A", zone != NULL ? "all" : "api", config->metrics_emf);
-    if (!set_up(config) || !open_port(config, &listen_fd))
+    if (!set_up(config, zone != NULL ? "all" : "api") || !open_port(config, &listen_fd))
         return MR_EXIT_FAILED;
-    return run_api(config, zone, listen_fd);
+    if (!mr_admin_listen(config, &admin_fd)) {
+        close(listen_fd);
+        return MR_EXIT_FAILED;
+    }
+    return run_api(config, zone, listen_fd, admin_fd);
 }
 
 /* ---- The scheduler ---- */
@@ -192,11 +228,13 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
 {
     mr_status status;
     bool good;
+    int admin_fd;
 
     mr_metrics_setup("S", "scheduler", config->metrics_emf);
-    if (!set_up(config))
+    if (!set_up(config, "scheduler") || !mr_admin_listen(config, &admin_fd))
         return MR_EXIT_FAILED;
     status = mr_tier_start(&tier, config, zone, open_pulse(config));
+    status = start_admin(status, admin_fd, config);
     if (status == MR_OK) {
         mr_signals_listen(ask_tier_to_stop, &tier);
         mr_log(MR_LOG_INFO, "scheduling", mr_log_text("timezone", config->schedule_timezone),
@@ -205,5 +243,5 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
         mr_log(MR_LOG_INFO, "draining");
     }
     good = !mr_tier_is_refused(&tier);
-    return told(status, stop(config) && good);
+    return told(status, stop_all(config) && good);
 }

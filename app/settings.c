@@ -1,12 +1,16 @@
 #include "app/settings.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "runtime/log.h"
+#include "runtime/tracer.h"
 #include "scheduler/scheduler.h"
+
+enum { CHECKS_MOST = 16 };
 
 bool mr_no_arguments(const char *command, int argc, char **argv)
 {
@@ -70,12 +74,28 @@ static void set_up_log(const struct mr_config *config)
         mr_log(MR_LOG_WARN, "tokens are signed with the published example secret: anybody can forge them");
 }
 
+/* The rules of all folders; every list ends at a NULL rule. */
+static void gather_checks(struct mr_config_check out[CHECKS_MOST])
+{
+    const struct mr_config_check *const lists[] = {mr_scheduler_checks, mr_tracer_checks};
+    unsigned count = 0;
+
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const struct mr_config_check *check = lists[i]; check->rule != NULL; check++) {
+            assert(count + 1 < CHECKS_MOST);
+            out[count++] = *check;
+        }
+    out[count] = (struct mr_config_check){NULL, NULL};
+}
+
 bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
 {
+    struct mr_config_check checks[CHECKS_MOST];
     struct mr_buf problems = {0};
     bool good = mr_load_environment(role, &problems);
 
-    good = mr_config_read(out, role, mr_environment, mr_scheduler_checks, &problems) == MR_OK && good;
+    gather_checks(checks);
+    good = mr_config_read(out, role, mr_environment, checks, &problems) == MR_OK && good;
     if (good) {
         set_up_log(out);
     } else {

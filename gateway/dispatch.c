@@ -1,6 +1,7 @@
 #include "gateway/dispatch.h"
 
 #include "gateway/admit.h"
+#include "gateway/docs.h"
 #include "gateway/health.h"
 #include "gateway/link.h"
 #include "gateway/reply.h"
@@ -34,11 +35,20 @@ static bool escapes_are_sound(struct mr_slice text)
     return sound;
 }
 
+/* A row of the map, except that what is turned off is not there. */
+static mr_status find(const struct gateway *gateway, struct mr_route *out, enum mr_verb verb, struct mr_slice path,
+                      struct mr_buf *allow)
+{
+    if (gateway->docs == NULL && mr_route_find(out, MR_VERB_GET, path, NULL) == MR_OK && mr_op_info(out->op)->traits->kept)
+        return MR_NOT_FOUND;
+    return mr_route_find(out, verb, path, allow);
+}
+
 static void resolve(struct exchange *exchange, const struct mr_http_request *request)
 {
     if (request->is_options)
         return;
-    exchange->route_status = mr_route_find(&exchange->route, request->verb, request->path, NULL);
+    exchange->route_status = find(exchange->gateway, &exchange->route, request->verb, request->path, NULL);
     if (exchange->route_status == MR_OK)
         exchange->op = exchange->route.op;
 }
@@ -73,7 +83,7 @@ static void answer_options(struct exchange *exchange, const struct mr_http_reque
     if (mr_slice_is(request->path, "*"))
         mr_buf_text(&allow, "OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE");
     else
-        (void)!mr_route_find(&route, MR_VERB_NONE, request->path, &allow);
+        (void)!find(exchange->gateway, &route, MR_VERB_NONE, request->path, &allow);
     if (allow.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else if (allow.len > 0)
@@ -89,7 +99,7 @@ static void answer_no_route(struct exchange *exchange, const struct mr_http_requ
     struct mr_buf allow = {0};
     struct mr_route route;
 
-    if (mr_route_find(&route, MR_VERB_NONE, request->path, &allow) == MR_METHOD && !allow.failed)
+    if (find(exchange->gateway, &route, MR_VERB_NONE, request->path, &allow) == MR_METHOD && !allow.failed)
         reply_method(exchange, slice_of(&allow));
     else if (allow.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
@@ -151,8 +161,12 @@ static bool answer_from_cache(struct exchange *exchange)
     return cached != NULL;
 }
 
-static void answer_here(struct exchange *exchange)
+static void answer_here(struct exchange *exchange, const struct mr_http_request *request)
 {
+    if (mr_op_info(exchange->op)->traits->kept) {
+        docs_answer(exchange, request);
+        return;
+    }
     switch (exchange->op) {
     case MR_OP_health: health_answer(exchange); break;
     case MR_OP_livez: health_live(exchange); break;
@@ -184,7 +198,7 @@ static void on_whole(void *self, const struct mr_http_request *request, struct m
     else if (exchange->route_status != MR_OK)
         answer_no_route(exchange, request);
     else if (mr_op_info(exchange->op)->actor == MR_ACTOR_GATEWAY)
-        answer_here(exchange);
+        answer_here(exchange, request);
     else
         pass_on(exchange, request, body);
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include "gateway/parts.h"
+#include "runtime/metrics.h"
+#include "gateway/reply.h"
 
 /* ACTOR_DATA_READER_COUNT, once for the replica and once for the primary. */
 enum { MAILBOXES_MAX = 128, DROP_LIFE_MS = 60000 };
@@ -89,15 +91,20 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     self->op = MR_OP_COUNT;
     self->route_status = MR_NOT_FOUND;
     self->has_user = false;
+    self->asks_primary = false;
     mr_buf_clear(&self->link, 512);
     self->quota.policy = NULL;
     mr_buf_clear(&self->cache_key, 512);
     mr_preconditions_clear(&self->conditions);
     self->origin[0] = '\0';
-    self->started_ms = gateway_now_ms(gateway);
+    self->started_us = mr_mono_us(gateway->clock);
+    self->started_ms = self->started_us / 1000;
+    self->sent_us = 0;
+    self->away_us = 0;
+    self->times = (struct mr_times){0};
     gateway_new_id(gateway, self->new_id);
     set_request_id(self, request);
-    mr_trace_of(self->traceparent, request, self->new_id);
+    self->span = mr_trace_begin(self->traceparent, request, self->new_id, self->started_us);
     return self;
 }
 
@@ -110,9 +117,20 @@ void exchange_settle(struct exchange *self)
         TAILQ_REMOVE(&gateway->in_flight, self, in_flight);
         load->messages--;
         load->bytes -= self->bytes;
+        atomic_store_explicit(&load->actor->stats.under_way, load->messages, memory_order_relaxed);
     }
     self->sent = false;
     self->generation = (self->generation + 1) & 0x3fffffff;
+}
+
+void exchange_note_times(struct exchange *self, const struct mr_times *times)
+{
+    self->away_us += mr_mono_us(self->gateway->clock) - self->sent_us;
+    self->sent_us = 0;
+    mr_metric_show(MR_METRIC_mailbox_ms_most, (uint64_t)times->mailbox_us / 1000);
+    self->times.mailbox_us += times->mailbox_us;
+    self->times.database_us += times->database_us;
+    self->times.batch = times->batch;
 }
 
 /* Users who share a place read from the primary a little more often than they need to. */
@@ -132,14 +150,14 @@ void exchange_note_write(const struct exchange *self)
 
     if (gateway->wrote_until_ms == NULL || mr_op_info(self->op)->verb == MR_VERB_GET)
         return;
-    *wrote_until(gateway, self->has_user ? self->user_id : self->new_id) = until_ms;
+    *wrote_until(gateway, self->has_user ? self->caller.user_id : self->new_id) = until_ms;
 }
 
 static bool has_just_written(const struct exchange *self)
 {
     const struct gateway *gateway = self->gateway;
 
-    return gateway->wrote_until_ms != NULL && self->has_user && *wrote_until(gateway, self->user_id) > self->started_ms;
+    return gateway->wrote_until_ms != NULL && self->has_user && *wrote_until(gateway, self->caller.user_id) > self->started_ms;
 }
 
 /* The mailbox a message goes to: that of its key, else the one with the least to do. -1: nobody serves the op here. */
@@ -148,7 +166,7 @@ static int choose_mailbox(const struct exchange *self, enum mr_op op, const stru
     const struct gateway *gateway = self->gateway;
     const struct mr_op_info *info = mr_op_info(op);
     uint64_t key = mr_message_key(op, values);
-    bool primary = has_just_written(self);
+    bool primary = self->asks_primary || has_just_written(self);
     bool replica = gateway->wrote_until_ms != NULL && !primary && mr_actor_info(info->actor)->database == MR_DATABASE_REPLICA;
     unsigned candidates[MAILBOXES_MAX];
     unsigned count = 0;
@@ -176,11 +194,13 @@ static mr_status encode(struct exchange *self, enum mr_op message, uint64_t corr
                         const struct mr_principal *principal, int64_t patience_ms)
 {
     struct gateway *gateway = self->gateway;
+    int64_t now_us = mr_wall_us(gateway->clock);
     struct mr_envelope envelope = {
         .kind = MR_REQUEST,
         .op = message,
         .correlation = correlation,
-        .deadline_ms = mr_wall_ms(gateway->clock) + patience_ms,
+        .deadline_ms = now_us / 1000 + patience_ms,
+        .times.sent_us = now_us,
         .traceparent = mr_slice_of(self->traceparent),
         .has_principal = principal != NULL,
     };
@@ -215,6 +235,22 @@ static bool is_full(const struct gateway *gateway, const struct mailbox_load *lo
            load->bytes + more > (size_t)gateway->config->mailbox_max_bytes;
 }
 
+static mr_status refuse(struct mailbox_load *load)
+{
+    atomic_fetch_add_explicit(&load->actor->stats.turned_away, 1, memory_order_relaxed);
+    mr_metric_add(MR_METRIC_refused, 1);
+    return MR_OVERLOADED;
+}
+
+/* What was sent, so that the primary can be asked the same. */
+static void keep_asked(struct exchange *self)
+{
+    const struct mr_buf *payload = &self->gateway->payload;
+
+    mr_buf_clear(&self->asked, KEEP_BYTES);
+    mr_buf_append(&self->asked, payload->data, payload->len);
+}
+
 /* What asks for the database's health is let into a full mailbox: overload is no answer to it. */
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms)
@@ -229,26 +265,51 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
         return status;
     self->has_user = principal != NULL;
     if (principal != NULL)
-        memcpy(self->user_id, principal->user_id, sizeof self->user_id);
+        self->caller = *principal;
     chosen = choose_mailbox(self, message, values);
     if (chosen < 0)
         return MR_UNAVAILABLE;
     load = &gateway->mailboxes[chosen];
     self->bytes = gateway->frame.len;
     if (message != MR_OP_db_ping && is_full(gateway, load, self->bytes))
-        return MR_OVERLOADED;
+        return refuse(load);
     status = mr_mailbox_send(gateway->mailbox, load->actor->name, gateway->frame.data, gateway->frame.len);
     if (status != MR_OK)
         return status;
     load->messages++;
     load->bytes += self->bytes;
+    atomic_store_explicit(&load->actor->stats.under_way, load->messages, memory_order_relaxed);
     self->message = message;
     self->mailbox = (unsigned)chosen;
     self->sent = true;
+    if (load->actor->on_replica)
+        keep_asked(self);
     self->cache_generation = gateway->cache.generation;
-    self->deadline_ms = gateway_now_ms(gateway) + patience_ms;
+    self->sent_us = mr_mono_us(gateway->clock);
+    self->deadline_ms = self->sent_us / 1000 + patience_ms;
     insert_by_deadline(gateway, self);
     return MR_OK;
+}
+
+bool exchange_ask_primary(struct exchange *self)
+{
+    const struct gateway *gateway = self->gateway;
+    struct mr_slice payload = {self->asked.data, self->asked.len};
+    struct mr_value values[MR_FIELDS_MAX];
+    mr_status status = MR_NO_MEMORY;
+
+    if (!self->sent || self->asks_primary || !gateway->mailboxes[self->mailbox].actor->on_replica)
+        return false;
+    self->asks_primary = true;
+    exchange_settle(self);
+    if (!self->asked.failed)
+        status = mr_payload_decode(values, self->op, payload);
+    if (status == MR_OK)
+        status = exchange_send(self, self->op, values, self->has_user ? &self->caller : NULL,
+                               self->deadline_ms - gateway_now_ms(gateway));
+    if (status != MR_OK)
+        reply_problem(self, status, NULL, (struct mr_slice){0});
+    return true;
 }
 
 static const uint64_t nobody = UINT32_MAX; /* no table of exchanges has such an index */
@@ -278,6 +339,7 @@ void exchange_end(struct exchange *self)
     if (self->parts != NULL && self->parts->is_kept && !self->parts->is_handed_over)
         drop_upload(self);
     exchange_settle(self);
+    mr_trace_abandon(&self->span, mr_mono_us(gateway->clock));
     parts_destroy(&self->parts);
     self->connection = NULL;
     gateway->free_indices[gateway->free_count++] = self->index;
@@ -312,8 +374,10 @@ void exchange_fini_all(struct gateway *gateway)
             continue;
         mr_buf_fini(&gateway->exchanges[i]->link);
         mr_buf_fini(&gateway->exchanges[i]->cache_key);
+        mr_buf_fini(&gateway->exchanges[i]->asked);
         mr_preconditions_fini(&gateway->exchanges[i]->conditions);
         parts_destroy(&gateway->exchanges[i]->parts);
+        mr_span_destroy(&gateway->exchanges[i]->span);
         free(gateway->exchanges[i]);
     }
     free(gateway->exchanges);

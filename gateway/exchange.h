@@ -25,7 +25,11 @@ struct exchange {
     enum mr_op message;                    /* the one that was sent last: `op`, or what goes ahead of it */
     unsigned mailbox;                      /* where it waits; index into gateway.mailboxes */
     size_t bytes;                          /* of its envelope */
-    int64_t started_ms;                    /* monotonic */
+    int64_t started_us;                    /* monotonic */
+    int64_t started_ms;                    /* the same, in milliseconds */
+    int64_t sent_us;                       /* monotonic: when the message under way was; 0: there is none */
+    int64_t away_us;                       /* for how long its messages so far were */
+    struct mr_times times;                 /* of these, added up; `batch` is that of the last */
     int64_t deadline_ms;                   /* monotonic */
     bool sent;                             /* counted at its mailbox */
     struct mr_buf link;                    /* of a list: the Link's target up to the cursor's digits; see mr_link_begin */
@@ -35,10 +39,13 @@ struct exchange {
     struct mr_preconditions conditions;
     mr_status identity; /* MR_OK: the caller is known; else the 401 of an op that has to know them */
     bool has_user;
-    uint8_t user_id[16]; /* of the caller */
-    uint8_t new_id[16];  /* the id made for the message, for Location */
+    struct mr_principal caller; /* when has_user */
+    struct mr_buf asked;        /* the payload of the message under way, when that went to a replica */
+    bool asks_primary;          /* a replica was asked already, whose answer is doubtful */
+    uint8_t new_id[16];         /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
     char traceparent[MR_TRACEPARENT];
+    struct mr_span *span;            /* of the request; NULL: it is not recorded, or has ended. Owned */
     char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
     TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
 };
@@ -60,11 +67,20 @@ void exchange_abandon(struct exchange *self);
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms) MR_WARN_UNUSED;
 
+/* The message under way is answered: adds up where its time went. */
+void exchange_note_times(struct exchange *self, const struct mr_times *times);
+
 /* The message under way is answered; another may be sent. */
 void exchange_settle(struct exchange *self);
 
 /* The exchange that waits for this reply: to the message it sent, and to no other. NULL when that is over. */
 struct exchange *exchange_find(struct gateway *gateway, const struct mr_envelope *reply);
+
+/*
+ * The message under way is answered in a way that a replica which is behind would answer, too. True: it was a replica, and the
+ * primary is asked now, within the same deadline; if it cannot be asked, that is told. False: the answer stands.
+ */
+bool exchange_ask_primary(struct exchange *self) MR_WARN_UNUSED;
 
 /* A write of theirs is done: the caller's reads go to the primary for a while. */
 void exchange_note_write(const struct exchange *self);

@@ -10,6 +10,7 @@
 
 #include "gateway/admit.h"
 #include "gateway/dispatch.h"
+#include "gateway/docs.h"
 #include "gateway/exchange.h"
 #include "gateway/mail.h"
 #include "gateway/reply.h"
@@ -77,6 +78,23 @@ static void drain(struct gateway *gateway)
 
 /* ---- The loop ---- */
 
+/* What costs more than to be looked at ten times a second would be worth. */
+static void show_figures(struct gateway *gateway)
+{
+    struct mr_http_traffic traffic = mr_http_server_traffic(gateway->server);
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < gateway->mailbox_count; i++)
+        if (gateway->mailboxes[i].messages > most)
+            most = gateway->mailboxes[i].messages;
+    mr_metric_show(MR_METRIC_mailbox_most, most);
+    mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
+    mr_metric_show(MR_METRIC_in_flight, gateway->exchange_room - gateway->free_count);
+    mr_metric_add(MR_METRIC_received_bytes, traffic.received - gateway->traffic.received);
+    mr_metric_add(MR_METRIC_sent_bytes, traffic.sent - gateway->traffic.sent);
+    gateway->traffic = traffic;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     struct gateway *gateway = watcher->data;
@@ -87,7 +105,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     mr_http_server_expire(gateway->server);
     if (gateway->draining)
         drain(gateway);
-    mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
+    show_figures(gateway);
     mr_metrics_tick(gateway->clock);
 }
 
@@ -167,6 +185,7 @@ static void destroy(struct gateway *gateway)
     mr_token_cache_destroy(&gateway->tokens);
     mr_cache_drop(&gateway->cache);
     admit_fini(gateway);
+    docs_fini(gateway);
     exchange_fini_all(gateway);
     free(gateway->mailboxes);
     free(gateway->wrote_until_ms);
@@ -193,6 +212,7 @@ static bool open_server(struct gateway *gateway)
         .application = gateway,
     };
 
+    mr_metric_show(MR_METRIC_connections_max, options.most);
     gateway->listen_fd = -1;
     gateway->server = mr_http_server_new(&options);
     return gateway->server != NULL;
@@ -214,8 +234,8 @@ static struct gateway *create(const struct mr_gateway_options *options)
         gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);
     gateway->tokens = mr_token_cache_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
-    if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || open_mailboxes(gateway) != MR_OK ||
-        !open_server(gateway)) {
+    if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || docs_setup(gateway) != MR_OK ||
+        open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
         destroy(gateway);
         return NULL;
     }

@@ -15,7 +15,7 @@ struct mr_gateway_options {
     const struct mr_clock *clock;
     struct mr_actor *const *actors; /* those that answer; started, and to be stopped after the gateway */
     unsigned actor_count;
-    const char *version; /* of the build, for health when APP_VERSION is not a semantic version */
+    const char *version; /* of the build, for the documentation, and for health when APP_VERSION is not a semantic version */
     int listen_fd;       /* a listening socket; the gateway closes it */
     void (*on_listening)(void *argument);
     void *argument;

@@ -21,11 +21,12 @@
 enum { WRITERS_REMEMBERED = 16384, REQUEST_ID_MAX = 128, BODY_MAX = 1024 * 1024, KEEP_BYTES = 256 * 1024 };
 
 struct exchange;
+struct docs;
 TAILQ_HEAD(exchange_list, exchange);
 
 /* What waits at one actor; the bound of its mailbox. */
 struct mailbox_load {
-    const struct mr_actor *actor;
+    struct mr_actor *actor;
     unsigned messages;
     size_t bytes;
 };
@@ -38,6 +39,7 @@ struct gateway {
     struct ev_loop *loop;
     int listen_fd; /* until the server has it */
     struct mr_http_server *server;
+    struct mr_http_traffic traffic; /* as of the last tick */
     ev_io mail;
     ev_prepare before_sleep;
     ev_timer tick;
@@ -54,6 +56,7 @@ struct gateway {
 
     struct mr_token_cache *tokens;
     struct mr_cache cache;
+    struct docs *docs;                   /* NULL: no documentation is served */
     struct mr_rate_limit *auth_limit;    /* NULL: off */
     struct mr_rate_limit *default_limit; /* NULL: off */
     int64_t *wrote_until_ms; /* by hash of the user: until then their reads go to the primary; NULL without a replica */

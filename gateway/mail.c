@@ -11,6 +11,20 @@ static bool is_of_a_part(const struct exchange *self, const struct mr_envelope *
     return self->parts != NULL && reply->op != self->op;
 }
 
+/* Of a replica it may mean no more than that it is behind: the user, the session or the resource is not there yet. */
+static bool may_be_behind(mr_status status)
+{
+    int http = mr_status_http(status);
+
+    return http == 401 || http == 404;
+}
+
+static void answer_fault(struct exchange *self, const struct mr_fault *fault)
+{
+    if (!may_be_behind(fault->status) || !exchange_ask_primary(self))
+        reply_fault(self, fault);
+}
+
 static void answer(struct exchange *self, const struct mr_envelope *reply)
 {
     struct mr_fault fault;
@@ -28,7 +42,7 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
         exchange_note_write(self);
         reply_wire(self, reply->payload);
     } else if (mr_fault_decode(&fault, reply->payload) == MR_OK) {
-        reply_fault(self, &fault);
+        answer_fault(self, &fault);
     } else {
         reply_problem(self, MR_INTERNAL, NULL, (struct mr_slice){0});
     }
@@ -51,6 +65,7 @@ static void deliver(struct gateway *gateway, const struct mr_parcel *parcel)
     self = exchange_find(gateway, &reply);
     if (self == NULL)
         return; /* its deadline has passed, or it answers what was not asked */
+    exchange_note_times(self, &reply.times);
     if (reply.kind == MR_REPLY)
         health_saw(gateway, self->mailbox);
     answer(self, &reply);

@@ -6,16 +6,18 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
-enum { SLOW_MS = 1000 };
+static const char json_type[] = "application/json";
 
 /* Those of every response. HSTS counts once the balancer speaks TLS, and is ignored on plain HTTP (RFC 6797, 8.1). */
-static const char security_headers[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-                                       "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+static const char security_headers[] = "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
                                        "X-Content-Type-Options: nosniff\r\n"
                                        "X-Frame-Options: DENY\r\n"
                                        "Referrer-Policy: no-referrer\r\n"
                                        "Cross-Origin-Opener-Policy: same-origin\r\n"
                                        "Cross-Origin-Resource-Policy: same-origin\r\n";
+
+/* Of every response that does not bring its own. */
+static const char no_content_policy[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 
 static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, baggage, content-encoding, "
                                         "content-type, idempotency-key, if-match, if-none-match, traceparent, tracestate, "
@@ -71,25 +73,58 @@ void reply_origin(struct exchange *exchange, const struct mr_http_request *reque
     }
 }
 
-static void log_outcome(const struct exchange *exchange, int http)
+static bool is_slow(const struct exchange *exchange, int64_t took_us)
 {
-    int64_t took_ms = gateway_now_ms(exchange->gateway) - exchange->started_ms;
-    const char *op = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->name : "none";
-    enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || took_ms >= SLOW_MS ? MR_LOG_WARN : MR_LOG_DEBUG;
+    int64_t slow_ms = exchange->gateway->config->log_slow_ms;
 
-    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_text("op", op), mr_log_int("status", http),
-           mr_log_int("durationMs", took_ms), mr_log_text("traceparent", exchange->traceparent));
+    return slow_ms > 0 && took_us >= slow_ms * 1000;
 }
 
-static void count_outcome(const struct exchange *exchange, int http)
+/* Where the time went that a slow request took. Of a message that is not answered only the gateway's part is known. */
+static void log_slow(enum mr_log_level level, const struct exchange *exchange, const char *op, int http, int64_t took_us)
 {
-    uint64_t took_ms = (uint64_t)(gateway_now_ms(exchange->gateway) - exchange->started_ms);
+    const struct mr_times *times = &exchange->times;
+    int64_t away_us = exchange->away_us;
+    bool answered = exchange->sent_us == 0;
 
-    mr_metric_add(MR_METRIC_requests, 1);
-    if (http >= 400)
-        mr_metric_add(http < 500 ? MR_METRIC_requests_4xx : MR_METRIC_requests_5xx, 1);
-    mr_metric_add(MR_METRIC_request_ms_total, took_ms);
-    mr_metric_show(MR_METRIC_request_ms_most, took_ms);
+    if (!answered)
+        away_us += mr_mono_us(exchange->gateway->clock) - exchange->sent_us;
+    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_trace(mr_slice_of(exchange->traceparent)),
+           mr_log_text("op", op), mr_log_int("status", http), mr_log_int("durationMs", took_us / 1000),
+           mr_log_int("gatewayMs", (took_us - away_us) / 1000),
+           mr_log_int(answered ? "mailboxMs" : "", times->mailbox_us / 1000),
+           mr_log_int(answered ? "databaseMs" : "", times->database_us / 1000),
+           mr_log_int(answered ? "batch" : "", times->batch), mr_log_text("traceparent", exchange->traceparent));
+}
+
+static void log_outcome(const struct exchange *exchange, int http, int64_t took_us)
+{
+    const char *op = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->name : "none";
+    bool slow = is_slow(exchange, took_us);
+    enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || slow ? MR_LOG_WARN : MR_LOG_DEBUG;
+
+    if (slow)
+        log_slow(level, exchange, op, http, took_us);
+    else
+        mr_log(level, "request", mr_log_text("requestId", exchange->request_id),
+               mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", op), mr_log_int("status", http),
+               mr_log_int("durationMs", took_us / 1000), mr_log_text("traceparent", exchange->traceparent));
+}
+
+static void end_span(struct exchange *exchange, int http, int64_t took_us)
+{
+    const char *route = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->path : NULL;
+
+    mr_trace_end(&exchange->span, route, http, exchange->started_us + took_us);
+}
+
+static void count_outcome(const struct exchange *exchange, int http, int64_t took_us)
+{
+    mr_metric_request(exchange->op, http, took_us);
+    if (http == 429)
+        mr_metric_add(MR_METRIC_rate_limited, 1);
+    if (http == 401 && exchange->op == MR_OP_sign_in)
+        mr_metric_add(MR_METRIC_sign_ins_refused, 1);
 }
 
 /* Names and meaning: draft-ietf-httpapi-ratelimit-headers. */
@@ -115,6 +150,8 @@ static void write_headers(struct exchange *exchange, struct mr_buf *out, int htt
         mr_buf_text(out, exposed_headers);
     }
     mr_buf_slice(out, (struct mr_slice){gateway->fixed.data, gateway->fixed.len});
+    if (extra_headers == NULL || strstr(extra_headers, "Content-Security-Policy: ") == NULL)
+        mr_buf_text(out, no_content_policy);
     if (extra_headers == NULL || strstr(extra_headers, "Cache-Control: ") == NULL)
         mr_buf_text(out, "Cache-Control: no-store\r\n");
     if (extra_headers != NULL)
@@ -126,17 +163,20 @@ static void write_headers(struct exchange *exchange, struct mr_buf *out, int htt
 static void respond(struct exchange *exchange, int http, const char *type, struct mr_slice body, const char *extra_headers)
 {
     struct mr_http_connection *connection = exchange->connection;
+    int64_t took_us;
 
     write_headers(exchange, mr_http_respond(connection, http, type, body.len), http, extra_headers);
     mr_http_respond_end(connection, body);
-    log_outcome(exchange, http);
-    count_outcome(exchange, http);
+    took_us = mr_mono_us(exchange->gateway->clock) - exchange->started_us;
+    log_outcome(exchange, http, took_us);
+    count_outcome(exchange, http, took_us);
+    end_span(exchange, http, took_us);
     exchange_end(exchange);
 }
 
 void reply_json(struct exchange *exchange, int http, struct mr_slice body, const char *extra_headers)
 {
-    respond(exchange, http, "application/json", body, extra_headers);
+    respond(exchange, http, json_type, body, extra_headers);
 }
 
 /* "/v1/tasks/:id" with the id of what was made; a repeated request is told the id of the first. */
@@ -162,13 +202,16 @@ static void add_link(struct mr_buf *out, const struct exchange *exchange, struct
 }
 
 /* A success with its headers and, when it is a read, under the conditions of the request. `etag` NULL: it has none. */
-static void respond_success(struct exchange *exchange, struct mr_slice body, const char *etag, const char *headers)
+static void respond_success(struct exchange *exchange, const char *type, struct mr_slice body, const char *etag,
+                            const char *headers)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
     enum mr_verdict verdict = MR_VERDICT_PROCEED;
 
     if (info->verb == MR_VERB_GET)
         verdict = mr_preconditions_judge(&exchange->conditions, true, true, etag);
+    if (verdict == MR_VERDICT_FAILED && exchange_ask_primary(exchange)) /* a replica may not have the change of that tag yet */
+        return;
     if (verdict == MR_VERDICT_FAILED)
         reply_problem(exchange, MR_PRECONDITION, NULL, (struct mr_slice){0});
     else if (verdict == MR_VERDICT_NOT_MODIFIED)
@@ -176,7 +219,12 @@ static void respond_success(struct exchange *exchange, struct mr_slice body, con
     else if (info->http == 204)
         respond(exchange, 204, NULL, (struct mr_slice){0}, headers);
     else
-        reply_json(exchange, info->http, body, headers);
+        respond(exchange, info->http, type, body, headers);
+}
+
+void reply_kept(struct exchange *exchange, const char *type, struct mr_slice body, const char *etag, const char *headers)
+{
+    respond_success(exchange, type, body, etag, headers);
 }
 
 /* What everybody may keep. */
@@ -186,7 +234,7 @@ static void respond_cacheable(struct exchange *exchange, struct mr_slice body, c
 
     snprintf(headers, sizeof headers, "Cache-Control: public, max-age=%u\r\nETag: %s\r\n",
              mr_op_info(exchange->op)->traits->cache_s, etag);
-    respond_success(exchange, body, etag, headers);
+    respond_success(exchange, json_type, body, etag, headers);
 }
 
 void reply_cached(struct exchange *exchange, const struct mr_cached *cached)
@@ -219,7 +267,7 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     mr_buf_clear(body, KEEP_BYTES);
     if (mr_reply_decode(payload, &head, &wire) != MR_OK || (mr_json_from_wire(body, &wire) != MR_OK && !body->failed)) {
         mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
-               mr_log_text("op", info->name));
+               mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
         return;
     }
@@ -242,7 +290,8 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     if (extra.failed || exchange->link.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else
-        respond_success(exchange, (struct mr_slice){body->data, body->len}, head.version != 0 ? etag : NULL, extra.data);
+        respond_success(exchange, json_type, (struct mr_slice){body->data, body->len}, head.version != 0 ? etag : NULL,
+                        extra.data);
     mr_buf_fini(&extra);
 }
 

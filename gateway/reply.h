@@ -12,6 +12,9 @@
 /* `extra_headers`: further field lines, each ended by CR LF; NULL: none. */
 void reply_json(struct exchange *exchange, int http, struct mr_slice body, const char *extra_headers);
 
+/* A success of the gateway's own, under the conditions of the request. `headers` has the entity tag, too. */
+void reply_kept(struct exchange *exchange, const char *type, struct mr_slice body, const char *etag, const char *headers);
+
 /* What an actor answered to the operation of the exchange. */
 void reply_wire(struct exchange *exchange, struct mr_slice payload);
 void reply_cached(struct exchange *exchange, const struct mr_cached *cached);

@@ -1,19 +1,5 @@
 #include "gateway/route.h"
 
-/* Every way to a row of the map. */
-static const struct way {
-    enum mr_verb verb;
-    const char *path; /* NULL for a message that has no route */
-    enum mr_op op;
-} ways[] = {
-#define OP(verb, path, message, actor, access, ok, handler) {MR_VERB_##verb, path, MR_OP_##message},
-    MR_OPS(OP)
-#undef OP
-#define ALIAS(verb, path, message) {MR_VERB_##verb, path, MR_OP_##message},
-        MR_ALIASES(ALIAS)
-#undef ALIAS
-};
-
 /* Takes the segment after the slash at the front of `rest`; false when there is none. */
 static bool next_segment(struct mr_slice *rest, struct mr_slice *segment)
 {
@@ -59,28 +45,38 @@ static void add_allowed(struct mr_buf *allow, enum mr_verb verb)
 mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow)
 {
     bool known_path = false;
+    unsigned i = 0;
 
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        if (ways[i].path == NULL || !matches(ways[i].path, path, out))
+    for (const struct mr_way *way = mr_way(0); way != NULL; way = mr_way(++i)) {
+        if (way->path == NULL || !matches(way->path, path, out))
             continue;
-        if (ways[i].verb == verb) {
-            out->op = ways[i].op;
+        if (way->verb == verb) {
+            out->op = way->op;
             return MR_OK;
         }
         known_path = true;
         if (allow != NULL)
-            add_allowed(allow, ways[i].verb);
+            add_allowed(allow, way->verb);
     }
     return known_path ? MR_METHOD : MR_NOT_FOUND;
 }
 
+static bool has_way(enum mr_verb verb, const char *path)
+{
+    unsigned i = 0;
+
+    for (const struct mr_way *way = mr_way(0); way != NULL; way = mr_way(++i))
+        if (way->verb == verb && way->path != NULL && strcmp(way->path, path) == 0)
+            return true;
+    return false;
+}
+
 bool mr_route_takes(enum mr_op op, enum mr_verb verb)
 {
-    const size_t count = sizeof ways / sizeof ways[0];
+    unsigned i = 0;
 
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; ways[i].op == op && ways[i].path != NULL && j < count; j++)
-            if (ways[j].verb == verb && ways[j].path != NULL && strcmp(ways[i].path, ways[j].path) == 0)
-                return true;
+    for (const struct mr_way *way = mr_way(0); way != NULL; way = mr_way(++i))
+        if (way->op == op && way->path != NULL && has_way(verb, way->path))
+            return true;
     return false;
 }

@@ -1,5 +1,11 @@
 #include "gateway/trace.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/message.h"
+#include "runtime/tracer.h"
+
 enum { TRACE_AT = 3, TRACE_LEN = 32, PARENT_AT = 36, PARENT_LEN = 16, FLAGS_AT = 53, FLAGS_LEN = 2, LEN = MR_TRACEPARENT - 1 };
 
 /* Lower-case digits, not all of them zero unless that is allowed. */
@@ -59,4 +65,97 @@ void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request
         out[TRACE_AT + 2 * i + 1] = digits[id[i] & 15];
     }
     memcpy(out + PARENT_AT, out + TRACE_AT + TRACE_LEN - PARENT_LEN, PARENT_LEN);
+}
+
+/* ---- The request's span: OpenTelemetry's semantic conventions for HTTP servers ---- */
+
+/* What is no method that we know is not repeated: anybody can send any. */
+static const char *method_of(const struct mr_http_request *request)
+{
+    if (request->is_head)
+        return "HEAD";
+    if (request->is_options)
+        return "OPTIONS";
+    return request->verb != MR_VERB_NONE ? mr_verb_name(request->verb) : "_OTHER";
+}
+
+/* "host:port", as the client named it. */
+static void describe_server(struct mr_span *span, struct mr_slice host)
+{
+    size_t len = host.len;
+
+    while (len > 0 && host.data[len - 1] >= '0' && host.data[len - 1] <= '9')
+        len--;
+    if (len > 1 && len < host.len && host.data[len - 1] == ':') {
+        mr_span_int(span, "server.port", strtol(host.data + len, NULL, 10));
+        host.len = len - 1;
+    }
+    mr_span_text(span, "server.address", host);
+}
+
+static void describe(struct mr_span *span, const struct mr_http_request *request)
+{
+    struct mr_slice value;
+
+    mr_span_name(span, "%s", *method_of(request) != '_' ? method_of(request) : "HTTP");
+    mr_span_text(span, "http.request.method", mr_slice_of(method_of(request)));
+    mr_span_text(span, "url.scheme", MR_SLICE("http"));
+    mr_span_text(span, "url.path", request->path);
+    if (mr_http_header(request, "host", &value))
+        describe_server(span, value);
+    if (mr_http_header(request, "user-agent", &value))
+        mr_span_text(span, "user_agent.original", value);
+    if (mr_http_header_count(request, "tracestate") == 1 && mr_http_header(request, "tracestate", &value))
+        mr_span_state(span, value);
+}
+
+struct mr_span *mr_trace_begin(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16],
+                               int64_t start_us)
+{
+    struct mr_slice ignored;
+    bool has_parent = request != NULL && is_given(request, &ignored);
+    struct mr_context parent;
+    struct mr_context own;
+    struct mr_span *span;
+
+    mr_trace_of(out, request, id);
+    if (!mr_tracer_is_on() || !mr_context_read(&parent, (struct mr_slice){out, LEN}))
+        return NULL;
+    own = parent;
+    mr_tracer_new_id(own.span_id, sizeof own.span_id);
+    own.sampled = mr_tracer_wants(has_parent ? &parent : NULL, own.trace_id);
+    mr_context_write(out, &own);
+    if (!own.sampled)
+        return NULL;
+    span = mr_span_new(MR_SPAN_SERVER, &own, has_parent ? &parent : NULL, start_us);
+    if (span != NULL)
+        span->parent_is_remote = has_parent;
+    if (request != NULL)
+        describe(span, request);
+    return span;
+}
+
+void mr_trace_end(struct mr_span **span, const char *route, int http, int64_t end_us)
+{
+    char status[12];
+
+    if (*span == NULL)
+        return;
+    if (route != NULL) {
+        mr_span_name(*span, "%.*s %s", (int)(*span)->name.len, (*span)->name.data, route);
+        mr_span_text(*span, "http.route", mr_slice_of(route));
+    }
+    mr_span_int(*span, "http.response.status_code", http);
+    snprintf(status, sizeof status, "%d", http);
+    if (http >= 500)
+        mr_span_fail(*span, mr_slice_of(status));
+    mr_span_end(*span, end_us);
+    *span = NULL;
+}
+
+void mr_trace_abandon(struct mr_span **span, int64_t end_us)
+{
+    mr_span_fail(*span, MR_SLICE("client_gone"));
+    mr_span_end(*span, end_us);
+    *span = NULL;
 }

@@ -120,6 +120,7 @@ static size_t send_some(struct mr_http_connection *self, struct mr_slice bytes)
 
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
         connection_die(self);
+    self->server->traffic.sent += sent > 0 ? (uint64_t)sent : 0;
     return sent > 0 ? (size_t)sent : 0;
 }
 
@@ -223,6 +224,7 @@ void connection_readable(struct mr_http_connection *self)
         return;
     len = recv(self->fd, server->received, sizeof server->received, 0);
     if (len > 0) {
+        server->traffic.received += (uint64_t)len;
         received(self, server->received, (size_t)len);
     } else if (len == 0) {
         self->ended = true;

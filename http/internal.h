@@ -76,6 +76,7 @@ struct mr_http_server {
     struct lws_vhost *vhost;
     ev_io accepting;
     unsigned count;
+    struct mr_http_traffic traffic;
     struct connection_list phases[PHASE_COUNT]; /* each by end, since all in a phase have the same span */
     struct connection_list runnable;
     struct mr_buf out; /* the answer being written */

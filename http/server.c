@@ -172,7 +172,7 @@ mr_status mr_http_listen(int *out, const char *host, int port, struct mr_buf *pr
     for (struct addrinfo *a = addresses; a != NULL && fd < 0; a = a->ai_next)
         fd = try_listen(a);
     if (error != 0)
-        mr_buf_printf(problem, "APP_HOST=%s: %s", host, gai_strerror(error));
+        mr_buf_printf(problem, "cannot listen on %s: %s", host, gai_strerror(error));
     else if (fd < 0 && (errno != EAFNOSUPPORT || strcmp(host, "::") != 0))
         mr_buf_printf(problem, "cannot listen on %s port %d: %s", host, port, strerror(errno));
     else if (fd < 0 && mr_http_listen(&fd, "0.0.0.0", port, problem) != MR_OK) /* a machine without IPv6 */
@@ -256,6 +256,11 @@ void mr_http_server_close_idle(struct mr_http_server *self)
 void mr_http_server_drain(struct mr_http_server *self)
 {
     self->draining = true;
+}
+
+struct mr_http_traffic mr_http_server_traffic(const struct mr_http_server *self)
+{
+    return self->traffic;
 }
 
 unsigned mr_http_server_connections(const struct mr_http_server *self)

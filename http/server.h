@@ -62,6 +62,13 @@ void mr_http_server_stop_accepting(struct mr_http_server *self);
 /* Ends the connections on which no request is under way. */
 void mr_http_server_close_idle(struct mr_http_server *self);
 
+/* Bytes of all connections so far. */
+struct mr_http_traffic {
+    uint64_t received;
+    uint64_t sent;
+};
+
+struct mr_http_traffic mr_http_server_traffic(const struct mr_http_server *self);
 unsigned mr_http_server_connections(const struct mr_http_server *self);
 bool mr_http_server_is_listening(const struct mr_http_server *self);
 

@@ -1,6 +1,6 @@
 #include "proto/envelope.h"
 
-enum { ENVELOPE_ITEMS = 8, REPLY_ITEMS = 4, FAULT_ITEMS = 4 };
+enum { ENVELOPE_ITEMS = 9, TIMES_ITEMS = 4, REPLY_ITEMS = 4, FAULT_ITEMS = 4 };
 
 static void optional_text(struct mr_buf *out, struct mr_slice text)
 {
@@ -60,6 +60,11 @@ mr_status mr_envelope_encode(struct mr_buf *out, const struct mr_envelope *envel
         mr_wire_nil(out);
     }
     mr_wire_bin(out, envelope->payload.data, envelope->payload.len);
+    mr_wire_array(out, TIMES_ITEMS);
+    mr_wire_int(out, envelope->times.sent_us);
+    mr_wire_int(out, envelope->times.mailbox_us);
+    mr_wire_int(out, envelope->times.database_us);
+    mr_wire_int(out, envelope->times.batch);
     return out->failed ? MR_NO_MEMORY : MR_OK;
 }
 
@@ -82,6 +87,13 @@ static bool next_principal(struct mr_wire *wire, struct mr_envelope *out)
     return true;
 }
 
+static bool next_times(struct mr_wire *wire, struct mr_times *out)
+{
+    return next_array(wire, TIMES_ITEMS) && next_below(wire, INT64_MAX, &out->sent_us) &&
+           next_below(wire, INT64_MAX, &out->mailbox_us) && next_below(wire, INT64_MAX, &out->database_us) &&
+           next_below(wire, INT64_MAX, &out->batch);
+}
+
 mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t len)
 {
     struct mr_wire wire = mr_wire_of(data, len);
@@ -96,7 +108,7 @@ mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t l
         version != MR_ENVELOPE_VERSION || !next_below(&wire, MR_KIND_COUNT, &kind) || !next_below(&wire, MR_OP_COUNT, &op) ||
         !next_below(&wire, INT64_MAX, &correlation) || !next_below(&wire, INT64_MAX, &env.deadline_ms) ||
         !next_optional_text(&wire, &env.traceparent) || !next_principal(&wire, &env) ||
-        !next_of_kind(&wire, MR_WIRE_BIN, &item) || wire.at != wire.end)
+        !next_of_kind(&wire, MR_WIRE_BIN, &item) || !next_times(&wire, &env.times) || wire.at != wire.end)
         return MR_INVALID;
     env.kind = (enum mr_kind)kind;
     env.op = (enum mr_op)op;

@@ -2,7 +2,7 @@
  * envelope: what travels between the gateway, the scheduler and the actors.
  *
  * One msgpack array in one ZeroMQ frame: [version, kind, op, correlation, deadline, traceparent, principal,
- * payload]. Bytes travel, never pointers, so that the same message can cross inproc:// and tcp:// alike.
+ * payload, times]. Bytes travel, never pointers, so that the same message can cross inproc:// and tcp:// alike.
  */
 #ifndef MR_PROTO_ENVELOPE_H
 #define MR_PROTO_ENVELOPE_H
@@ -11,7 +11,7 @@
 #include "proto/status.h"
 #include "proto/wire.h"
 
-enum { MR_ENVELOPE_VERSION = 1 };
+enum { MR_ENVELOPE_VERSION = 2 };
 
 enum mr_kind { MR_REQUEST, MR_REPLY, MR_ERROR, MR_KIND_COUNT };
 
@@ -25,6 +25,17 @@ struct mr_principal {
     uint8_t session_id[16];
 };
 
+/*
+ * Where the time of a message went. A request says when it was sent; its reply gives that back with what the actor measured.
+ * Each is 0 where it is not known.
+ */
+struct mr_times {
+    int64_t sent_us;     /* wall clock, Unix microseconds */
+    int64_t mailbox_us;  /* from there to the beginning of the batch that answered it */
+    int64_t database_us; /* of that batch's statements, all of them: each of its messages waited for them */
+    int64_t batch;       /* how many messages it answered */
+};
+
 struct mr_envelope {
     enum mr_kind kind;
     enum mr_op op;
@@ -34,6 +45,7 @@ struct mr_envelope {
     bool has_principal;
     struct mr_principal principal;
     struct mr_slice payload; /* msgpack: a request's fields, a reply's body, or an error; borrowed */
+    struct mr_times times;
 };
 
 /* Appends the encoded envelope. MR_NO_MEMORY is the only failure. */

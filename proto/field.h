@@ -76,6 +76,7 @@ struct mr_field {
                                dot in front of the digits, the statement sees the digits; NULL: good for all */
     const char *same_as;    /* has to equal that field of the message when it is given; NULL: no such rule */
     const char *about;      /* one line for the documentation */
+    const char *example;    /* a good value as text, for the documentation; NULL: none */
 };
 
 /* A value of a field. Not present stands for left out and, unless the field is clearable, for null. */

@@ -18,6 +18,21 @@ static const struct mr_actor_info actors[] = {
 #undef ACTOR
 };
 
+static const struct mr_way ways[] = {
+#define OP(verb, path, message, actor, access, ok, handler) {#message, MR_VERB_##verb, path, MR_OP_##message},
+    MR_OPS(OP)
+#undef OP
+#define ALIAS(verb, path, message, name) {#name, MR_VERB_##verb, path, MR_OP_##message},
+        MR_ALIASES(ALIAS)
+#undef ALIAS
+};
+
+static const struct mr_group groups[] = {
+#define GROUP(name, about) {name, about},
+    MR_GROUPS(GROUP)
+#undef GROUP
+};
+
 static const char *const verbs[] = {
 #define VERB(name) [MR_VERB_##name] = #name,
     MR_VERBS(VERB)
@@ -32,6 +47,16 @@ const struct mr_op_info *mr_op_info(enum mr_op op)
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor)
 {
     return &actors[actor];
+}
+
+const struct mr_way *mr_way(unsigned i)
+{
+    return i < sizeof ways / sizeof ways[0] ? &ways[i] : NULL;
+}
+
+const struct mr_group *mr_group(unsigned i)
+{
+    return i < sizeof groups / sizeof groups[0] ? &groups[i] : NULL;
 }
 
 const char *mr_verb_name(enum mr_verb verb)

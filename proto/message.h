@@ -8,6 +8,7 @@
 
 #include "proto/field.h"
 #include "proto/ops.h"
+#include "proto/result.h"
 
 enum { MR_FIELDS_MAX = 16, MR_UPLOAD_PART = 256 * 1024 };
 
@@ -48,16 +49,24 @@ struct mr_traits {
     const char *summary; /* one line for the documentation */
     enum mr_shape shape;
     enum mr_lane lane;
-    unsigned batch_max;                /* messages in one statement; 0: as many as wait */
-    bool rerun_safe;                   /* a lost connection may run the statement again: it reads, or finds what it wrote */
-    const char *resource;              /* messages of one resource and one key keep their order */
-    const char *key;                   /* the field that is that key; NULL: messages are independent */
-    unsigned cache_s;                  /* how long the gateway and the client may keep a success; 0: not at all */
-    const char *location;              /* path of what was made, with `:field`; NULL: no Location header */
-    bool idempotent;                   /* honours Idempotency-Key, which then is the message's key */
-    const char *credential;            /* of an OPTIONAL op: the body's field that stands in for an access token; who has
+    unsigned batch_max;              /* messages in one statement; 0: as many as wait */
+    bool rerun_safe;                 /* a lost connection may run the statement again: it reads, or finds what it wrote */
+    const char *resource;            /* messages of one resource and one key keep their order */
+    const char *key;                 /* the field that is that key; NULL: messages are independent */
+    unsigned cache_s;                /* how long the gateway and the client may keep a success; 0: not at all */
+    const char *location;            /* path of what was made, with `:field`; NULL: no Location header */
+    bool idempotent;                 /* honours Idempotency-Key, which then is the message's key */
+    const char *credential;          /* of an OPTIONAL op: the body's field that stands in for an access token; who has
                                           such a token may leave the body out. NULL: none */
-    const struct mr_upload *upload;    /* the body is taken in parts; NULL: it is a JSON object, or none */
+    const struct mr_upload *upload;  /* the body is taken in parts; NULL: it is a JSON object, or none */
+    const struct mr_result *returns; /* an object of a success, or each of a list; NULL: it has no body, or `media` says what */
+    const char *media;   /* media types of a success that is no JSON, "one|of|these"; NULL: it is JSON, or nothing */
+    const char *answers; /* what the statement or the code may answer besides, "404|412"; NULL: nothing. What
+                                          follows from the other traits is not listed: see openapi/answers.c */
+    int unwell;          /* a status, listed or not, that has the body of a success; 0: none */
+    bool versioned;      /* a success has an entity tag: the statement has a column "$version" */
+    bool kept;           /* answered by the gateway from memory, with an entity tag: see gateway/docs.c */
+    bool continued;      /* a list may have a Link to its rest: the statement has a column "$next" */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };
@@ -78,6 +87,20 @@ struct mr_op_info {
     const struct mr_traits *traits;
 };
 
+/* A verb and a path that lead to an op: of its row in the map, or of an alias. */
+struct mr_way {
+    const char *name; /* unique; the op's own for its row */
+    enum mr_verb verb;
+    const char *path; /* NULL for a message that has no route */
+    enum mr_op op;
+};
+
+/* What the documentation says of a group of operations. */
+struct mr_group {
+    const char *name;
+    const char *about;
+};
+
 /* A row of the table of actors. */
 struct mr_actor_info {
     const char *name;
@@ -86,6 +109,12 @@ struct mr_actor_info {
 
 const struct mr_op_info *mr_op_info(enum mr_op op);
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor);
+
+/* The ways, `i` from 0 on; NULL behind the last. Those of the map come first, in its order. */
+const struct mr_way *mr_way(unsigned i);
+
+/* The groups that are described, `i` from 0 on; NULL behind the last. */
+const struct mr_group *mr_group(unsigned i);
 
 /* "GET", "POST", ...; "NONE" for a message without a route. */
 const char *mr_verb_name(enum mr_verb verb);

@@ -41,17 +41,34 @@
     OP(GET,    "/v1/health",                      health,             GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/livez",                          livez,              GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/readyz",                         readyz,             GATEWAY,     PUBLIC,   200, CODE)     \
+    OP(GET,    "/openapi.json",                   openapi,            GATEWAY,     PUBLIC,   200, CODE)     \
+    OP(GET,    "/apidoc",                         apidoc,             GATEWAY,     PUBLIC,   200, CODE)     \
+    OP(GET,    "/apidoc/:file",                   apidoc_file,        GATEWAY,     PUBLIC,   200, CODE)     \
     OP(NONE,   NULL,                              db_ping,            AUTH,        INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              import_part,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              import_drop,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              run_due,            JOB,         INTERNAL, 200, CODE)
 
-/* Another way to the same row. */
+/* Another way to the same row, with a name of its own for the documentation. */
 #define MR_ALIASES(ALIAS)                                                               \
-    /*     verb   path                 message    */                                    \
-    ALIAS(PATCH, "/v1/tasks/:taskId",  task_update)                                     \
-    ALIAS(GET,   "/health",            health)
+    /*     verb   path                 message         name    */                       \
+    ALIAS(PATCH, "/v1/tasks/:taskId",  task_update,    task_patch)                      \
+    ALIAS(GET,   "/health",            health,         health_short)                    \
+    ALIAS(GET,   "/apidoc-json",       openapi,        openapi_alias)
+
+/* What the documentation says of a group of operations: those whose paths go on behind /v1/ with its name, or not at all. */
+#define MR_GROUPS(GROUP)                                                                \
+    GROUP("auth",     "Registration, sign-in and sessions")                             \
+    GROUP("users",    "The caller's own account")                                       \
+    GROUP("tasks",    "The caller's tasks")                                             \
+    GROUP("stats",    "Daily figures of the caller's tasks")                            \
+    GROUP("reports",  "Weekly reports of the caller's tasks")                           \
+    GROUP("jobs",     "Background jobs and their schedules, for administrators")        \
+    GROUP("job-runs", "Runs of background jobs, imports among them")                    \
+    GROUP("refdata",  "Reference data, which everybody may keep")                       \
+    GROUP("health",   "Whether the service works")                                      \
+    GROUP("system",   "Probes, and this documentation")
 
 /*         name         thread name,    database */
 #define MR_ACTORS(ACTOR)                                                                \

@@ -12,6 +12,7 @@
 #include "runtime/queue.h"
 #include "runtime/replica.h"
 #include "runtime/shutdown.h"
+#include "runtime/trace.h"
 
 /*
  * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. Who waits for
@@ -143,25 +144,44 @@ const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value
 
 /* ---- The work ---- */
 
+/* One look at the clock for all of them. A wall clock that was set back meanwhile makes no negative times. */
+static void begin_batch(struct mr_actor *self, struct mr_message **messages, unsigned count)
+{
+    int64_t now_us = mr_wall_us(self->clock);
+
+    self->database_us = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int64_t sent_us = messages[i]->envelope.times.sent_us;
+
+        messages[i]->mailbox_us = sent_us > 0 && sent_us < now_us ? now_us - sent_us : 0;
+        messages[i]->batch = count;
+    }
+    self->in_hand = messages;
+    self->in_hand_count = count;
+    mr_trace_mailbox(self, messages, count);
+}
+
 static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
 
+    begin_batch(self, messages, count);
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
     else
         mr_answer_by_sql(self, messages, count);
     for (unsigned i = 0; i < count; i++)
         if (!messages[i]->answered) {
-            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name));
+            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name),
+                           mr_log_trace(messages[i]->envelope.traceparent));
             mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
         }
+    self->in_hand_count = 0;
     if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
         self->last_work_ms = mr_mono_ms(self->clock);
     atomic_fetch_add(&self->stats.messages, count);
     atomic_fetch_add(&self->stats.batches, 1);
-    mr_metric_add(MR_METRIC_messages, count);
-    mr_metric_add(MR_METRIC_batches, 1);
+    mr_metric_batch(self->spec->id, count);
 }
 
 static void answer_next_batch(struct mr_actor *self)
@@ -269,6 +289,12 @@ static int sleep_ms(const struct mr_actor *self)
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
 
+/* What else wakes it up: its replica is back, or another actor has found the primary demoted. One on the replica looks often. */
+static int other_fd(const struct mr_actor *self)
+{
+    return self->replica != NULL ? mr_replica_fd(self->replica) : mr_db_demoted_fd(self->db);
+}
+
 static void loop(mr_thread *thread, void *argument)
 {
     struct mr_actor *self = argument;
@@ -281,10 +307,9 @@ static void loop(mr_thread *thread, void *argument)
     self->last_work_ms = mr_mono_ms(self->clock);
     mr_thread_ready(thread);
     while (!stop) {
-        int back_fd = self->replica != NULL ? mr_replica_fd(self->replica) : -1;
-        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), back_fd, sleep_ms(self));
+        struct mr_wake wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), other_fd(self), sleep_ms(self));
 
-        if (wake.other_fd)
+        if (wake.other_fd && self->replica != NULL)
             mr_replica_welcome(self->replica);
         if (wake.fd) {
             mr_db_listen(self->db);

@@ -26,17 +26,23 @@ struct mr_message {
     uint64_t key;                     /* 0: independent of every other message */
     bool taken;                       /* is in the batch at hand */
     bool answered;
+    int64_t mailbox_us;      /* from its sending to the beginning of its batch */
+    unsigned batch;          /* messages of that batch; 0: it has not come to one */
     bool lost_race;          /* broke an integrity rule that its statement had seen kept */
     struct mr_message *next; /* in the order of arrival */
 };
 
 /* Figures that other threads may read; the actor alone writes them. */
 struct mr_actor_stats {
-    _Atomic uint64_t messages;  /* answered by a statement or by code */
-    _Atomic uint64_t batches;   /* statements or code calls that answered them */
-    _Atomic uint64_t expired;   /* dropped past their deadline */
-    _Atomic uint64_t malformed; /* not an envelope, or a payload that does not fit its table */
-    _Atomic int64_t claim;      /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
+    _Atomic uint64_t messages;    /* answered by a statement or by code */
+    _Atomic uint64_t batches;     /* statements or code calls that answered them */
+    _Atomic uint64_t expired;     /* dropped past their deadline */
+    _Atomic uint64_t queued;      /* in its hands: taken from the mailbox, not yet answered */
+    _Atomic int64_t oldest_us;    /* wall clock: when the oldest of them was sent; 0: there is none, or it is not known */
+    _Atomic uint64_t under_way;   /* of an API's: sent to it by the gateway, not yet answered. The gateway writes it */
+    _Atomic uint64_t turned_away; /* not sent, because its mailbox had its fill. The gateway writes it */
+    _Atomic uint64_t malformed;   /* not an envelope, or a payload that does not fit its table */
+    _Atomic int64_t claim;        /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
     _Atomic int64_t
         failing_since_ms;          /* of a job actor: monotonic, since when the database refuses what it asks; 0: it does not */
     _Atomic bool connected;        /* the database connection stands */
@@ -87,7 +93,10 @@ struct mr_actor {
     struct mr_message **last;
     unsigned waiting;
     struct mr_message *spare;
-    int64_t last_work_ms;    /* monotonic */
+    int64_t last_work_ms;              /* monotonic */
+    int64_t database_us;               /* of the statements that the batch at hand has run */
+    struct mr_message *const *in_hand; /* whom the statement at hand answers, for its span; borrowed */
+    unsigned in_hand_count;
     int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
     struct mr_buf body;

@@ -3,10 +3,12 @@
 #include <stdio.h>
 
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
 #include "runtime/rows.h"
 #include "runtime/shutdown.h"
+#include "runtime/trace.h"
 
 static void send_reply(struct mr_actor *self, struct mr_message *message, enum mr_kind kind, const struct mr_buf *payload)
 {
@@ -15,10 +17,16 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
         .op = message->envelope.op,
         .correlation = message->envelope.correlation,
         .payload = {payload->data, payload->len},
+        .times.sent_us = message->envelope.times.sent_us,
     };
 
     mr_status status = MR_NO_MEMORY;
 
+    if (message->batch > 0) {
+        reply.times.mailbox_us = message->mailbox_us;
+        reply.times.database_us = self->database_us;
+        reply.times.batch = message->batch;
+    }
     mr_buf_clear(&self->frame, SIZE_MAX);
     if (!payload->failed)
         status = mr_envelope_encode(&self->frame, &reply);
@@ -29,7 +37,7 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
         mr_answer_error(self, message, MR_NO_MEMORY, NULL, NULL, NULL);
     else if (status != MR_OK && !mr_shutdown_is_cut()) /* who is cut short has nobody to answer */
         mr_log_bounded(MR_LOG_ERROR, "reply lost", mr_log_text("actor", self->name),
-                       mr_log_text("op", mr_op_info(message->envelope.op)->name));
+                       mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_trace(message->envelope.traceparent));
 }
 
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
@@ -79,12 +87,13 @@ int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const
 void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count)
 {
     const struct mr_db_error *error = mr_db_last_error(self->db);
+    struct mr_slice trace = self->in_hand_count > 0 ? self->in_hand[0]->envelope.traceparent : (struct mr_slice){"", 0};
 
     if (mr_status_http(status) < 500)
         return;
     mr_log_bounded(MR_LOG_ERROR, "statement failed", mr_log_text("actor", self->name), mr_log_text("statement", statement),
                    mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", error->sqlstate),
-                   mr_log_text("reason", error->message), mr_log_int("messages", count));
+                   mr_log_text("reason", error->message), mr_log_int("messages", count), mr_log_trace(trace));
 }
 
 static bool may_run_again(const struct mr_db_error *error, bool rerun_safe)
@@ -92,16 +101,29 @@ static bool may_run_again(const struct mr_db_error *error, bool rerun_safe)
     return error->lost && (rerun_safe || error->undone);
 }
 
+/* Sends the statement, and counts the time until its answer. */
+static mr_status run(struct mr_actor *self, const char *statement, int64_t deadline_ms, mr_rows **out)
+{
+    int64_t begun_us = mr_mono_us(self->clock);
+    mr_status status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+    int64_t took_us = mr_mono_us(self->clock) - begun_us;
+
+    self->database_us += took_us;
+    mr_metric_statement(self->spec->id, took_us);
+    mr_trace_statement(self, statement, begun_us, status);
+    return status;
+}
+
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
 {
     mr_status status = mr_db_connect(self->db);
 
     if (status == MR_OK)
-        status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+        status = run(self, statement, deadline_ms, out);
     if (status != MR_OK && mr_mono_ms(self->clock) < deadline_ms &&
         ((rerun_safe && mr_actor_fall_back(self)) ||
          (may_run_again(mr_db_last_error(self->db), rerun_safe) && mr_db_reconnect(self->db) == MR_OK)))
-        status = mr_db_run(self->db, statement, &self->params, deadline_ms, out);
+        status = run(self, statement, deadline_ms, out);
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
     return status;
 }
@@ -164,7 +186,8 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
     mr_buf_clear(&self->body, SIZE_MAX);
     mr_reply_begin(&self->body, &row.head);
     if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
-        mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name));
+        mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name),
+                       mr_log_trace(message->envelope.traceparent));
         mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
         return;
     }
@@ -231,6 +254,8 @@ static void answer_batch(struct mr_actor *self, struct mr_message **messages, un
     count = mr_queue_drop_late(self, messages, count);
     if (count == 0)
         return;
+    self->in_hand = messages;
+    self->in_hand_count = count;
     status = bind(self, messages, count);
     if (status != MR_OK) {
         answer_all(self, messages, count, status);

@@ -6,11 +6,14 @@
 #ifndef MR_RUNTIME_CLOCK_H
 #define MR_RUNTIME_CLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct mr_clock {
     int64_t (*wall_ms)(const struct mr_clock *self); /* Unix milliseconds; may jump */
     int64_t (*mono_ms)(const struct mr_clock *self); /* milliseconds since some moment; never goes back */
+    int64_t (*wall_us)(const struct mr_clock *self); /* the same clocks in microseconds; NULL: no finer than milliseconds */
+    int64_t (*mono_us)(const struct mr_clock *self);
 };
 
 /* The machine's clocks. Safe from any thread. */
@@ -24,6 +27,16 @@ static inline int64_t mr_wall_ms(const struct mr_clock *clock)
 static inline int64_t mr_mono_ms(const struct mr_clock *clock)
 {
     return clock->mono_ms(clock);
+}
+
+static inline int64_t mr_wall_us(const struct mr_clock *clock)
+{
+    return clock->wall_us != NULL ? clock->wall_us(clock) : clock->wall_ms(clock) * 1000;
+}
+
+static inline int64_t mr_mono_us(const struct mr_clock *clock)
+{
+    return clock->mono_us != NULL ? clock->mono_us(clock) : clock->mono_ms(clock) * 1000;
 }
 
 #endif

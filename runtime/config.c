@@ -154,15 +154,21 @@ static void complain(struct mr_buf *problems, const struct setting *setting, con
     mr_buf_char(problems, '\n');
 }
 
+static bool is_text(const struct setting *setting)
+{
+    return setting->type == TEXT || setting->type == SECRET;
+}
+
 /* A rule by name that somebody above knows; without one every text is good. */
 static void check_text(struct mr_buf *problems, const struct setting *setting, const char *value,
                        const struct mr_config_check *checks)
 {
     struct mr_buf reason = {0};
 
-    for (; setting->type == TEXT && checks != NULL && checks->rule != NULL; checks++)
+    for (; is_text(setting) && checks != NULL && checks->rule != NULL; checks++)
         if (strcmp(checks->rule, setting->rule) == 0 && !checks->is_good(value, &reason))
-            mr_buf_printf(problems, "%s=%s: %.*s\n", setting->name, value, (int)reason.len, reason.len > 0 ? reason.data : "");
+            mr_buf_printf(problems, "%s=%s: %.*s\n", setting->name, setting->type == SECRET ? "***" : value, (int)reason.len,
+                          reason.len > 0 ? reason.data : "");
     mr_buf_fini(&reason);
 }
 

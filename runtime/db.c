@@ -44,6 +44,8 @@ mr_status mr_db_reconnect(mr_db *self)
     if (status == MR_OK) {
         self->backoff_ms = 0;
         self->attempts_failed = 0;
+        mr_metric_add(MR_METRIC_db_reconnects, self->stood);
+        self->stood = true;
         self->notified = true;
         return MR_OK;
     }
@@ -150,6 +152,11 @@ bool mr_db_is_up(const mr_db *self)
 int mr_db_fd(const mr_db *self)
 {
     return self->conn != NULL ? PQsocket(self->conn) : -1;
+}
+
+int mr_db_demoted_fd(const mr_db *self)
+{
+    return self->conn != NULL && !self->options.standby ? db_demotion_fd(self->demotions) : -1;
 }
 
 void mr_db_listen(mr_db *self)

@@ -114,6 +114,12 @@ bool mr_db_should_tell(mr_db *self, int64_t *attempts);
 /* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
 int mr_db_fd(const mr_db *self);
 
+/*
+ * Readable once this process has found the primary demoted since this connection was made, so that whoever only waits wakes up:
+ * the next mr_db_connect makes it anew. -1 when down, and of a connection to a replica. Borrowed, and not to be read.
+ */
+int mr_db_demoted_fd(const mr_db *self);
+
 /* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
 void mr_db_listen(mr_db *self);
 

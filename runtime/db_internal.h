@@ -27,6 +27,7 @@ struct mr_db {
     void (*meanwhile)(void *argument); /* NULL: nothing */
     void *meanwhile_argument;
     bool opening;
+    bool stood; /* there was a connection, now or before */
     bool notified;
     bool cut;          /* the end of the process has cancelled what was at work here (runtime/shutdown.h) */
     bool shared;       /* a pooler gives each transaction another session: nothing of a session's may be relied on */
@@ -125,5 +126,8 @@ void db_cancel(mr_db *self);
 
 /* How many demotions of a primary this process has noticed. */
 uint64_t db_demotions(void);
+
+/* Readable once there were more than `known` of them; -1 when the system has none to give. */
+int db_demotion_fd(uint64_t known);
 
 #endif

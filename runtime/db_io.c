@@ -7,9 +7,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "runtime/db_internal.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
 enum { MEANWHILE_MS = 100 };
@@ -27,6 +30,7 @@ mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate
     snprintf(self->error.sqlstate, sizeof self->error.sqlstate, "%s", sqlstate);
     snprintf(self->error.message, sizeof self->error.message, "%s", message);
     self->error.message[strcspn(self->error.message, "\n")] = '\0';
+    mr_metric_sqlstate(sqlstate);
     return status;
 }
 
@@ -180,20 +184,41 @@ static const struct {
     {"42P05", true},  /* they are there already: a pooler's session that somebody else has set up */
 };
 
-/* One sign is enough for every connection to the primary: they all go to the same server. */
+/*
+ * One sign is enough for every connection to the primary: they all go to the same server. Whoever has nothing to do polls the
+ * bell of the count that it knows, which rings for all of them until the count after the next: two bells take turns. A thread
+ * that sleeps through two demotions in a row notices when it uses its connection.
+ */
 static _Atomic uint64_t demotions;
+static int bells[2] = {-1, -1};
+static pthread_once_t bells_made = PTHREAD_ONCE_INIT;
+
+static void make_bells(void)
+{
+    for (int i = 0; i < 2; i++)
+        bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
 
 uint64_t db_demotions(void)
 {
     return atomic_load(&demotions);
 }
 
+int db_demotion_fd(uint64_t known)
+{
+    pthread_once(&bells_made, make_bells);
+    return bells[known % 2];
+}
+
 static void note_demotion(const mr_db *self)
 {
     uint64_t known = self->demotions;
+    uint64_t rung;
 
-    if (!self->options.standby)
-        atomic_compare_exchange_strong(&demotions, &known, known + 1);
+    if (self->options.standby || !atomic_compare_exchange_strong(&demotions, &known, known + 1))
+        return;
+    (void)!read(db_demotion_fd(known + 1), &rung, sizeof rung);
+    (void)!write(db_demotion_fd(known), &(uint64_t){1}, sizeof(uint64_t));
 }
 
 static mr_status fail_stale(mr_db *self, const char *sqlstate, bool undone, const char *message)

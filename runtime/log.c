@@ -112,6 +112,26 @@ static void pretty_line(struct mr_buf *line, enum mr_log_level level, const char
     mr_buf_char(line, '\n');
 }
 
+/* 00-<32 digits>-<16 digits>-<2 digits> */
+static struct mr_log_field part_of_trace(const char *name, struct mr_slice traceparent, size_t at, size_t len)
+{
+    enum { WHOLE = 55 };
+
+    if (traceparent.len != WHOLE)
+        return (struct mr_log_field){.name = ""};
+    return (struct mr_log_field){.name = name, .text = {traceparent.data + at, len}};
+}
+
+struct mr_log_field mr_log_trace_id(struct mr_slice traceparent)
+{
+    return part_of_trace("traceId", traceparent, 3, 32);
+}
+
+struct mr_log_field mr_log_span_id(struct mr_slice traceparent)
+{
+    return part_of_trace("spanId", traceparent, 36, 16);
+}
+
 bool mr_log_passes(struct mr_log_bound *self, int64_t *left_out)
 {
     int64_t second = mr_mono_ms(&mr_system_clock) / 1000 + 1; /* never that of a zeroed struct */

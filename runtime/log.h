@@ -26,6 +26,11 @@ struct mr_log_field {
 #define mr_log_slice(field, value) ((struct mr_log_field){.name = (field), .text = (value)})
 #define mr_log_int(field, value)   ((struct mr_log_field){.name = (field), .integer = (int64_t)(value)})
 
+/* traceId and spanId of a traceparent (W3C Trace Context); left out when there is none. Borrowed. */
+#define mr_log_trace(traceparent) mr_log_trace_id(traceparent), mr_log_span_id(traceparent)
+struct mr_log_field mr_log_trace_id(struct mr_slice traceparent);
+struct mr_log_field mr_log_span_id(struct mr_slice traceparent);
+
 /* mr_log(MR_LOG_INFO, "listening", mr_log_int("port", 3000)); */
 /* clang-format off */
 #define mr_log(level, ...)                                                                            \

@@ -1,51 +1,98 @@
 /*
- * metrics: what a process has counted, in one table, without locks.
+ * metrics: what a process has counted, in two tables, without locks.
  *
- * Any thread adds; with METRICS_EMF=true one line a minute tells the figures to CloudWatch (embedded metric format,
- * specification of 2023), from wherever the process keeps time.
+ * Any thread adds. ADMIN_PORT serves the figures to Prometheus (runtime/exposition.h); with METRICS_EMF=true one line a minute
+ * tells them to CloudWatch (embedded metric format, specification of 2023), from wherever the process keeps time. The memory is
+ * static: labels have the values that the maps know (operations, actors, jobs), and no others.
  *
- *   COUNT  how often since the last line
+ * MR_METRICS has the single figures. A unit that is not Prometheus's is converted for it. What Prometheus gets from a family
+ * instead, because that tells more, has no name for it; figures of one name stand together and differ by their label.
+ *
+ *   COUNT  how often; in CloudWatch since the last line
  *   LAST   as it was seen last
- *   MOST   the greatest since the last line
+ *   MOST   the greatest since the last line, for CloudWatch only
+ *
+ * MR_METRIC_FAMILIES has those that one label or two split up, for Prometheus only: each value would be a metric in CloudWatch.
  */
 #ifndef MR_RUNTIME_METRICS_H
 #define MR_RUNTIME_METRICS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/buffer.h"
+#include "proto/jobs.h"
+#include "proto/ops.h"
 #include "runtime/clock.h"
 
 /* clang-format off */
-#define MR_METRICS(M)                                                                                         \
-    /* name              in CloudWatch          kind   unit            of whom  what it is */                  \
-    M(requests,          "Requests",            COUNT, "Count",        "A", "requests that were answered")     \
-    M(requests_4xx,      "Requests4xx",         COUNT, "Count",        "A", "of them, those with an error of the client's") \
-    M(requests_5xx,      "Requests5xx",         COUNT, "Count",        "A", "of them, those with an error of ours")      \
-    M(request_ms_total,  "RequestTime",         COUNT, "Milliseconds", "A", "time from a request to its answer, in all") \
-    M(request_ms_most,   "RequestTimeMax",      MOST,  "Milliseconds", "A", "the longest of these")             \
-    M(connections,       "Connections",         LAST,  "Count",        "A", "client connections")               \
-    M(messages,          "Messages",            COUNT, "Count",        "AS", "messages that actors have answered") \
-    M(batches,           "Batches",             COUNT, "Count",        "AS", "statements and handlers that answered them") \
-    M(expired,           "MessagesExpired",     COUNT, "Count",        "AS", "messages dropped past their deadline") \
-    M(db_lost,           "DatabaseConnectionsLost", COUNT, "Count",    "AS", "connections to the database that broke") \
-    M(db_failed,         "DatabaseConnectsFailed", COUNT, "Count",     "AS", "attempts to connect to the database that failed") \
-    M(runs_succeeded,    "JobRunsSucceeded",    COUNT, "Count",        "S", "job runs by outcome")              \
-    M(runs_failed,       "JobRunsFailed",       COUNT, "Count",        "S", "will be tried again")              \
-    M(runs_dead,         "JobRunsDead",         COUNT, "Count",        "S", "used up their attempts")           \
-    M(runs_cancelled,    "JobRunsCancelled",    COUNT, "Count",        "S", "on request")                       \
-    M(runs_released,     "JobRunsReleased",     COUNT, "Count",        "S", "given back at the end of a process") \
-    M(runs_rescued,      "JobRunsRescued",      COUNT, "Count",        "S", "put back after their owner went silent") \
-    M(runs_lost,         "JobRunsLost",         COUNT, "Count",        "S", "taken away from us meanwhile")     \
-    M(run_ms_total,      "JobRunTime",          COUNT, "Milliseconds", "S", "time that runs took, in all")      \
-    M(run_ms_most,       "JobRunTimeMax",       MOST,  "Milliseconds", "S", "the longest of these")             \
-    M(units_skipped,     "JobUnitsSkipped",     COUNT, "Count",        "S", "units that the database refused")  \
-    M(run_rows,          "JobRows",             COUNT, "Count",        "S", "rows that jobs have handled")      \
-    M(queue_age_ms,      "JobQueueAge",         LAST,  "Milliseconds", "S", "for how long the oldest due run has waited") \
-    M(ticks,             "Ticks",               COUNT, "Count",        "S", "ticks that this process made a run for") \
-    M(ticks_late,        "TicksLate",           COUNT, "Count",        "S", "of them, those more than a second late") \
-    M(ticks_missed,      "TicksMissed",         COUNT, "Count",        "S", "ticks that were given up (SCHEDULE_MISSED)")
+#define MR_METRICS(M) \
+    /* name              in CloudWatch              kind   unit            of whom  in Prometheus, and its label                 what it is */ \
+    M(requests,          "Requests",                COUNT, "Count",        "A",  "", "",                                            "requests that were answered") \
+    M(requests_4xx,      "Requests4xx",             COUNT, "Count",        "A",  "", "",                                            "of them, those with an error of the client's") \
+    M(requests_5xx,      "Requests5xx",             COUNT, "Count",        "A",  "", "",                                            "of them, those with an error of ours") \
+    M(request_ms_total,  "RequestTime",             COUNT, "Milliseconds", "A",  "", "",                                            "time from a request to its answer, in all") \
+    M(request_ms_most,   "RequestTimeMax",          MOST,  "Milliseconds", "A",  "", "",                                            "the longest of these") \
+    M(in_flight,         "RequestsInFlight",        LAST,  "Count",        "A",  "millrace_http_requests_in_flight", "",            "requests that are not answered yet") \
+    M(connections,       "Connections",             LAST,  "Count",        "A",  "millrace_http_connections", "",                   "client connections") \
+    M(connections_max,   "ConnectionsLimit",        LAST,  "Count",        "A",  "millrace_http_connections_limit", "",             "client connections that may be open at once; more wait in the kernel's queue") \
+    M(received_bytes,    "RequestBytes",            COUNT, "Bytes",        "A",  "millrace_http_received_bytes", "",                "bytes that clients sent, heads and bodies") \
+    M(sent_bytes,        "ResponseBytes",           COUNT, "Bytes",        "A",  "millrace_http_sent_bytes", "",                    "bytes of answers, heads and bodies") \
+    M(rate_limited,      "RequestsRateLimited",     COUNT, "Count",        "A",  "millrace_http_requests_rate_limited", "",         "requests refused with 429, for the caller made too many") \
+    M(sign_ins_refused,  "SignInsRefused",          COUNT, "Count",        "A",  "millrace_sign_ins_refused", "",                   "sign-ins with a wrong name or password") \
+    M(messages,          "Messages",                COUNT, "Count",        "AS", "", "",                                            "messages that actors have answered") \
+    M(batches,           "Batches",                 COUNT, "Count",        "AS", "", "",                                            "statements and handlers that answered them") \
+    M(expired,           "MessagesExpired",         COUNT, "Count",        "AS", "", "",                                            "messages dropped past their deadline") \
+    M(refused,           "MessagesRefused",         COUNT, "Count",        "A",  "", "",                                            "requests refused with 503, for a mailbox had its fill") \
+    M(mailbox_most,      "MailboxMessagesMax",      MOST,  "Count",        "A",  "", "",                                            "the most messages under way at one actor") \
+    M(mailbox_ms_most,   "MailboxTimeMax",          MOST,  "Milliseconds", "A",  "", "",                                            "the longest that a message waited for its batch") \
+    M(db_us_total,       "DatabaseTime",            COUNT, "Microseconds", "AS", "", "",                                            "time that statements took, in all") \
+    M(db_errors,         "DatabaseErrors",          COUNT, "Count",        "AS", "", "",                                            "errors of the database, whatever became of them") \
+    M(db_reconnects,     "DatabaseReconnects",      COUNT, "Count",        "AS", "millrace_database_reconnects", "",                "connections to the database that were opened again") \
+    M(db_lost,           "DatabaseConnectionsLost", COUNT, "Count",        "AS", "millrace_database_connections_lost", "",          "connections to the database that broke") \
+    M(db_failed,         "DatabaseConnectsFailed",  COUNT, "Count",        "AS", "millrace_database_connects_failed", "",           "attempts to connect to the database that failed") \
+    M(runs_succeeded,    "JobRunsSucceeded",        COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"succeeded\"",      "job runs by outcome") \
+    M(runs_failed,       "JobRunsFailed",           COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"failed\"",         "will be tried again") \
+    M(runs_dead,         "JobRunsDead",             COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"dead\"",           "used up their attempts") \
+    M(runs_cancelled,    "JobRunsCancelled",        COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"cancelled\"",      "on request") \
+    M(runs_released,     "JobRunsReleased",         COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"released\"",       "given back at the end of a process") \
+    M(runs_rescued,      "JobRunsRescued",          COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"rescued\"",        "put back after their owner went silent") \
+    M(runs_lost,         "JobRunsLost",             COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"lost\"",           "taken away from us meanwhile") \
+    M(run_ms_total,      "JobRunTime",              COUNT, "Milliseconds", "S",  "", "",                                            "time that runs took, in all") \
+    M(run_ms_most,       "JobRunTimeMax",           MOST,  "Milliseconds", "S",  "", "",                                            "the longest of these") \
+    M(run_rows,          "JobRows",                 COUNT, "Count",        "S",  "millrace_job_rows", "",                           "rows that jobs have handled") \
+    M(units_skipped,     "JobUnitsSkipped",         COUNT, "Count",        "S",  "millrace_job_units_skipped", "",                  "units that the database refused") \
+    M(queue_age_ms,      "JobQueueAge",             LAST,  "Milliseconds", "S",  "", "",                                            "for how long the oldest due run has waited") \
+    M(runs_waiting,      "JobRunsWaiting",          LAST,  "Count",        "S",  "", "",                                            "due runs that wait, of all processes; ten thousand of a job at most are counted") \
+    M(ticks,             "Ticks",                   COUNT, "Count",        "S",  "millrace_schedule_ticks", "",                     "ticks that this process made a run for") \
+    M(ticks_late,        "TicksLate",               COUNT, "Count",        "S",  "millrace_schedule_ticks_late", "",                "ticks whose run was made more than a second late") \
+    M(ticks_missed,      "TicksMissed",             COUNT, "Count",        "S",  "millrace_schedule_ticks_missed", "",              "ticks that were given up (SCHEDULE_MISSED)") \
+    M(spans_sent,        "SpansSent",               COUNT, "Count",        "AS", "millrace_spans_sent", "",                          "spans that the collector has taken") \
+    M(spans_dropped,     "SpansDropped",            COUNT, "Count",        "AS", "millrace_spans_dropped", "",                       "spans that the collector has not taken: it was away, or slower than they end")
+
+#define MR_METRIC_FAMILIES(F) \
+    /* name               in Prometheus                                   type       labels       of whom  what it is */ \
+    F(http_requests,      "millrace_http_requests",                       COUNTER,   "op, class",   "A",  "requests that were answered, by operation (none: no operation of ours) and class of status") \
+    F(http_duration,      "millrace_http_request_duration_seconds",       HISTOGRAM, "op",          "A",  "time from a request to its answer") \
+    F(mailbox_messages,   "millrace_mailbox_messages",                    GAUGE,     "mailbox",     "AS", "messages that wait at an actor or are being answered by it") \
+    F(mailbox_oldest,     "millrace_mailbox_oldest_seconds",              GAUGE,     "mailbox",     "AS", "for how long the oldest of them has waited") \
+    F(mailbox_refused,    "millrace_mailbox_refused",                     COUNTER,   "mailbox",     "AS", "requests refused with 503, for the mailbox had its fill") \
+    F(mailbox_expired,    "millrace_mailbox_expired",                     COUNTER,   "mailbox",     "AS", "messages dropped past their deadline") \
+    F(batch_messages,     "millrace_batch_messages",                      HISTOGRAM, "actor",       "AS", "messages that one statement or handler answered") \
+    F(database_duration,  "millrace_database_statement_duration_seconds", HISTOGRAM, "actor",       "AS", "time from sending a statement to its answer") \
+    F(database_connected, "millrace_database_connected",                  GAUGE,     "mailbox",     "AS", "whether an actor's connection to the database stands, or was closed for want of work") \
+    F(database_errors,    "millrace_database_errors",                     COUNTER,   "class",       "AS", "errors of the database by class of their SQLSTATE, whatever became of them") \
+    F(job_waiting,        "millrace_job_runs_waiting",                    GAUGE,     "job_name",    "S",  "due runs that wait, of all processes; ten thousand at most are counted") \
+    F(job_oldest,         "millrace_job_runs_oldest_seconds",             GAUGE,     "job_name",    "S",  "for how long the oldest due run has waited, also for another run of its job") \
+    F(job_running,        "millrace_job_runs_running",                    GAUGE,     "job_name",    "S",  "whether this process works on a run of the job") \
+    F(job_duration,       "millrace_job_run_duration_seconds",            HISTOGRAM, "job_name",    "S",  "time that runs took") \
+    F(process_memory,     "millrace_process_resident_memory_bytes",       GAUGE,     "",            "AS", "memory of the process that is resident") \
+    F(process_cpu,        "millrace_process_cpu_seconds",                 COUNTER,   "",            "AS", "time on the processor, of user and system") \
+    F(process_files,      "millrace_process_open_descriptors",            GAUGE,     "",            "AS", "open file descriptors") \
+    F(process_files_max,  "millrace_process_descriptors_limit",           GAUGE,     "",            "AS", "file descriptors that may be open") \
+    F(process_uptime,     "millrace_process_uptime_seconds",              GAUGE,     "",            "AS", "time since the process started") \
+    F(build,              "millrace_build",                               INFO,      "version, revision, role", "AS", "what runs here")
 /* clang-format on */
 
 enum mr_metric {
@@ -54,6 +101,78 @@ enum mr_metric {
 #undef M
         MR_METRIC_COUNT
 };
+
+enum mr_metric_kind { MR_METRIC_IS_COUNT, MR_METRIC_IS_LAST, MR_METRIC_IS_MOST };
+
+/* A row of the first table. */
+struct mr_metric_info {
+    const char *cloudwatch;
+    enum mr_metric_kind kind;
+    const char *unit;
+    const char *roles;
+    const char *prometheus; /* "": it is told by a family */
+    const char *label;      /* name and value; "": none */
+    const char *about;
+};
+
+const struct mr_metric_info *mr_metric_info(enum mr_metric metric);
+
+/* ---- Families ---- */
+
+enum { MR_BUCKETS = 16, MR_STATUS_CLASSES = 4, MR_SQLSTATE_CLASSES = 36 * 36 };
+
+/* Of values in one unit; the last bucket takes what is over the greatest bound. */
+struct mr_histogram {
+    _Atomic uint64_t buckets[MR_BUCKETS];
+    _Atomic uint64_t sum;
+};
+
+/* The upper bounds of a kind of histogram, ascending, and what one of Prometheus's units is in theirs. */
+struct mr_bounds {
+    int64_t bounds[MR_BUCKETS - 1];
+    unsigned count;
+    int64_t unit;
+};
+
+extern const struct mr_bounds mr_request_bounds;  /* microseconds */
+extern const struct mr_bounds mr_database_bounds; /* microseconds */
+extern const struct mr_bounds mr_batch_bounds;    /* messages */
+extern const struct mr_bounds mr_run_bounds;      /* milliseconds */
+
+/* What the families are made of. Requests of no operation stand at MR_OP_COUNT. */
+struct mr_families {
+    _Atomic uint64_t requests[MR_OP_COUNT + 1][MR_STATUS_CLASSES]; /* 2xx to 5xx */
+    struct mr_histogram request_us[MR_OP_COUNT + 1];
+    struct mr_histogram batch[MR_ACTOR_COUNT];
+    struct mr_histogram database_us[MR_ACTOR_COUNT];
+    struct mr_histogram run_ms[MR_JOB_COUNT];
+    _Atomic uint64_t database_errors[MR_SQLSTATE_CLASSES]; /* by the two characters of the class, each 0-9A-Z */
+    _Atomic uint64_t jobs_waiting[MR_JOB_COUNT];
+    _Atomic uint64_t jobs_oldest_ms[MR_JOB_COUNT];
+};
+
+extern struct mr_families mr_families;
+
+/* A request was answered. `op` is MR_OP_COUNT when it named none. */
+void mr_metric_request(enum mr_op op, int http, int64_t took_us);
+
+/* An actor answered so many messages together. */
+void mr_metric_batch(enum mr_actor_id actor, unsigned messages);
+
+/* A statement was answered, or failed. */
+void mr_metric_statement(enum mr_actor_id actor, int64_t took_us);
+
+/* A run of a job came to an end, of whichever kind. */
+void mr_metric_run(enum mr_job job, int64_t took_ms);
+
+/* The database, or what stands between us and it, reported an error; "" is none. */
+void mr_metric_sqlstate(const char *sqlstate);
+
+/* How many due runs of a job wait, and for how long the oldest has. */
+void mr_metric_job_waiting(enum mr_job job, uint64_t runs);
+void mr_metric_job_oldest(enum mr_job job, uint64_t ms);
+
+/* ---- Single figures ---- */
 
 /* Adds to a COUNT. */
 void mr_metric_add(enum mr_metric metric, uint64_t more);
@@ -64,8 +183,12 @@ void mr_metric_show(enum mr_metric metric, uint64_t value);
 /* What has been counted in all, or shown last. */
 uint64_t mr_metric_value(enum mr_metric metric);
 
-/* Which roles' figures the line has ("A", "S" or "AS"), and its dimension Role; once, before other threads exist. */
+/* Which roles' figures are told ("A", "S" or "AS"), and the name of this process's; once, before other threads exist. */
 void mr_metrics_setup(const char *roles, const char *role, bool emf);
+
+/* Whether a figure of these roles is told here, and the role of this process. */
+bool mr_metrics_are_of(const char *roles);
+const char *mr_metrics_role(void);
 
 /* To be called now and then: writes the line when a minute has passed, if it is wanted. Any thread. */
 void mr_metrics_tick(const struct mr_clock *clock);

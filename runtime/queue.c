@@ -32,6 +32,14 @@ static void enqueue(struct mr_actor *self, struct mr_message *message)
     self->waiting++;
 }
 
+/* For whoever looks from outside: what is in hand, and since when the oldest has waited. */
+static void show(struct mr_actor *self)
+{
+    atomic_store_explicit(&self->stats.queued, self->waiting, memory_order_relaxed);
+    atomic_store_explicit(&self->stats.oldest_us, self->first != NULL ? self->first->envelope.times.sent_us : 0,
+                          memory_order_relaxed);
+}
+
 static void note_expired(struct mr_actor *self)
 {
     atomic_fetch_add(&self->stats.expired, 1);
@@ -58,6 +66,7 @@ void mr_queue_sweep(struct mr_actor *self)
         message_free(self, message);
     }
     self->last = link;
+    show(self);
 }
 
 unsigned mr_queue_drop_late(struct mr_actor *self, struct mr_message **messages, unsigned count)
@@ -97,6 +106,7 @@ static void receive(struct mr_actor *self, struct mr_message *message)
     message->taken = false;
     message->answered = false;
     message->lost_race = false;
+    message->batch = 0;
     if (!read_request(self, message)) {
         atomic_fetch_add(&self->stats.malformed, 1);
         mr_log_bounded(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name),
@@ -125,6 +135,7 @@ void mr_queue_take_mail(struct mr_actor *self)
                 message->next = self->spare;
                 self->spare = message;
             }
+            show(self);
             return;
         }
         receive(self, message);

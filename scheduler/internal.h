@@ -21,7 +21,16 @@ enum { MR_HOLD_KEEP_MS = 20000, MR_HOLD_LOOK_MS = 2000, MR_HOLD_PATIENCE_MS = 75
 enum { MR_RUN_SILENT_MS = 30000 };
 
 /* What the scheduler asks of the database. Each fails, and is tried again, by itself; a tick is that of one job. */
-enum step { STEP_SYNC, STEP_HOLD, STEP_POLL, STEP_BEAT, STEP_RESCUE, STEP_TICK, STEP_COUNT = STEP_TICK + MR_JOB_COUNT };
+enum step {
+    STEP_SYNC,
+    STEP_HOLD,
+    STEP_POLL,
+    STEP_BEAT,
+    STEP_RESCUE,
+    STEP_COUNT_WAITING,
+    STEP_TICK,
+    STEP_COUNT = STEP_TICK + MR_JOB_COUNT
+};
 
 struct trouble {
     struct mr_backoff backoff;
@@ -38,6 +47,9 @@ struct mr_scheduler {
     unsigned schedule_count;
     bool is_on[MR_JOB_COUNT];
     _Atomic bool refused;
+    _Atomic bool connected;
+    _Atomic int64_t turned_ms;
+    _Atomic(const char *) trouble;
 
     /* The thread's own. */
     mr_thread *thread;
@@ -64,6 +76,7 @@ struct mr_scheduler {
     int64_t hold_ms;                         /* when to say next that we are there */
     int64_t look_ms;                         /* while resting: when to look whether another was killed */
     int64_t waits_since_ms;                  /* while `waits` */
+    int64_t count_ms;                        /* when to count next what waits */
     int64_t wall_ms;                         /* wall clock: as it was in the last round */
     int64_t prompted_until_ms[MR_JOB_COUNT]; /* a prompt is on its way, or waits for its actor; 0: none */
     char holder[128];                        /* this process, as others see it in the table of jobs */
@@ -139,6 +152,9 @@ void runs_take_mail(struct mr_scheduler *self);
 
 /* Looks which jobs have a run that could start, and prompts their actors. */
 void runs_poll(struct mr_scheduler *self);
+
+/* Counts what waits, for the metrics. */
+void runs_count(struct mr_scheduler *self);
 
 /* For the runs in hand here, also while one statement of theirs takes long. */
 void runs_beat(struct mr_scheduler *self);

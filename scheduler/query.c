@@ -2,6 +2,7 @@
  * query: how the other files of the scheduler ask the database.
  */
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "scheduler/internal.h"
 
 /* The server ends a statement before that by itself. */
@@ -68,9 +69,12 @@ mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char 
 {
     const struct mr_db_error *error = mr_db_last_error(self->db);
     mr_status status = mr_params_end(&self->params);
+    int64_t begun_us = mr_mono_us(self->clock);
 
-    if (status == MR_OK)
+    if (status == MR_OK) {
         status = mr_db_run(self->db, statement, &self->params, scheduler_now_ms(self) + WAIT_MS, out);
+        mr_metric_statement(MR_ACTOR_SCHEDULER, mr_mono_us(self->clock) - begun_us);
+    }
     if (status == MR_OK) {
         self->answered_ms = scheduler_now_ms(self);
         note_success(&self->troubles[step], statement);

@@ -10,10 +10,12 @@ enum { PROMPT_LIFE_MS = 60000 };
 
 static void send_prompt(struct mr_scheduler *self, enum mr_job job)
 {
+    int64_t now_us = mr_wall_us(self->clock);
     struct mr_envelope prompt = {.kind = MR_REQUEST,
                                  .op = MR_OP_run_due,
                                  .correlation = (uint64_t)job,
-                                 .deadline_ms = mr_wall_ms(self->clock) + PROMPT_LIFE_MS};
+                                 .deadline_ms = now_us / 1000 + PROMPT_LIFE_MS,
+                                 .times.sent_us = now_us};
 
     mr_buf_clear(&self->payload, SIZE_MAX);
     mr_buf_clear(&self->frame, SIZE_MAX);
@@ -67,6 +69,7 @@ void runs_poll(struct mr_scheduler *self)
 
         if (waited_ms >= 0 && mr_rows_int(rows, row, 2, 0) != 0)
             runs_prompt(self, jobs[mr_rows_int(rows, row, 0, 1) - 1]);
+        mr_metric_job_oldest(jobs[mr_rows_int(rows, row, 0, 1) - 1], waited_ms > 0 ? (uint64_t)waited_ms : 0);
         if (waited_ms > oldest_ms)
             oldest_ms = waited_ms;
         if (mr_rows_int(rows, row, 3, 0) != 0)
@@ -75,6 +78,31 @@ void runs_poll(struct mr_scheduler *self)
     if (self->has_unfinished)
         self->busy_ms = scheduler_now_ms(self);
     mr_metric_show(MR_METRIC_queue_age_ms, (uint64_t)oldest_ms);
+    mr_rows_free(&rows);
+}
+
+void runs_count(struct mr_scheduler *self)
+{
+    enum mr_job jobs[MR_JOB_COUNT];
+    unsigned count = 0;
+    uint64_t total = 0;
+    mr_rows *rows = NULL;
+
+    mr_params_begin(&self->params, 1);
+    for (int job = 0; job < MR_JOB_COUNT; job++)
+        if (self->is_on[job]) {
+            jobs[count++] = (enum mr_job)job;
+            mr_params_text(&self->params, 0, mr_job_info((enum mr_job)job)->name);
+        }
+    if (scheduler_query(self, STEP_COUNT_WAITING, "schedule__waiting", &rows) != MR_OK)
+        return;
+    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
+        uint64_t waiting = (uint64_t)mr_rows_int(rows, row, 1, 0);
+
+        mr_metric_job_waiting(jobs[mr_rows_int(rows, row, 0, 1) - 1], waiting);
+        total += waiting;
+    }
+    mr_metric_show(MR_METRIC_runs_waiting, total);
     mr_rows_free(&rows);
 }
 

@@ -19,6 +19,7 @@ enum {
     LOOK_MS = 250,
     POLL_MS = 1000,
     BEAT_MS = 5000,
+    COUNT_MS = 10000,
     STATEMENT_MS = 8000,
     LOCK_MS = 100, /* statements that pass held rows by may still meet a lock: of a table, or by a foreign key */
     AWAY_MS = 100,
@@ -175,6 +176,10 @@ static void work(struct mr_scheduler *self)
         if (now - self->up_since_ms >= MR_RUN_SILENT_MS)
             runs_rescue(self);
     }
+    if (now >= self->count_ms) {
+        self->count_ms = now + COUNT_MS;
+        runs_count(self);
+    }
     if (may_rest(self))
         rest(self);
 }
@@ -242,6 +247,23 @@ static int sleep_ms(const struct mr_scheduler *self)
     return sleep > 0 ? (int)sleep : 0;
 }
 
+/* For other threads. */
+static void show(struct mr_scheduler *self)
+{
+    bool up = mr_db_is_up(self->db);
+    const char *trouble = NULL;
+
+    if (!self->resting && !up)
+        trouble = mr_db_trouble_text(mr_db_trouble(self->db));
+    else if (!self->resting && !self->synced && !self->waits)
+        trouble = "The table of jobs does not know the schedules yet.";
+    else if (failing_ms(self) >= UNWELL_AFTER_MS)
+        trouble = "What the scheduler asks of the database has failed for some time.";
+    atomic_store(&self->connected, up || self->resting);
+    atomic_store(&self->trouble, trouble);
+    atomic_store(&self->turned_ms, scheduler_now_ms(self));
+}
+
 static void loop(mr_thread *thread, void *argument)
 {
     struct mr_scheduler *self = argument;
@@ -253,6 +275,7 @@ static void loop(mr_thread *thread, void *argument)
         struct mr_wake wake;
 
         work(self);
+        show(self);
         wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), self->options->pulse_fd, sleep_ms(self));
         if (wake.fd)
             mr_db_listen(self->db);
@@ -346,6 +369,8 @@ mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_schedule
     self->missed = mr_missed_of(options->config->schedule_missed);
     self->wall_ms = mr_wall_ms(options->clock);
     holds_begin(self);
+    self->turned_ms = mr_mono_ms(options->clock);
+    self->trouble = mr_db_trouble_text(MR_DB_AWAY);
     for (unsigned i = 0; i < options->actor_count; i++)
         self->is_on[options->actors[i]->instance] = true;
     status = open_all(self);
@@ -360,6 +385,21 @@ mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_schedule
     }
     *out = self;
     return MR_OK;
+}
+
+int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self)
+{
+    return atomic_load(&self->turned_ms);
+}
+
+bool mr_scheduler_is_connected(const struct mr_scheduler *self)
+{
+    return atomic_load(&self->connected);
+}
+
+const char *mr_scheduler_trouble(const struct mr_scheduler *self)
+{
+    return atomic_load(&self->trouble);
 }
 
 bool mr_scheduler_is_refused(const struct mr_scheduler *self)

@@ -41,6 +41,14 @@ bool mr_scheduler_stop_by(struct mr_scheduler *self, int64_t deadline_ms) MR_WAR
 /* Accepts NULL. */
 void mr_scheduler_destroy(struct mr_scheduler **self);
 
+/*
+ * For who looks from another thread: when the loop went round last (monotonic); whether the connection to the database stands,
+ * or was closed for want of work; and why no tick and no run can be counted on, a sentence that anybody may see (NULL: they can).
+ */
+int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self);
+bool mr_scheduler_is_connected(const struct mr_scheduler *self);
+const char *mr_scheduler_trouble(const struct mr_scheduler *self);
+
 /* Whether the database refused user or password, and the process has been told to end. */
 bool mr_scheduler_is_refused(const struct mr_scheduler *self);
 

@@ -9,14 +9,13 @@ import type { ApplicationLoadBalancer } from 'aws-cdk-lib/aws-elasticloadbalanci
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import type { Config } from '../config/config.ts';
 
 const PREFIX = 'alb';
 
 export class LogBucket extends Construct {
   readonly bucket: s3.Bucket;
 
-  constructor(scope: Construct, id: string, config: Config) {
+  constructor(scope: Construct, id: string) {
     super(scope, id);
     this.bucket = new s3.Bucket(this, 'Bucket', {
       // Load balancers can write to buckets encrypted with S3's own keys only.
@@ -26,11 +25,11 @@ export class LogBucket extends Construct {
       enforceSSL: true,
       lifecycleRules: [
         {
-          expiration: Duration.days(config.isProduction ? 90 : 14),
+          expiration: Duration.days(90),
           abortIncompleteMultipartUploadAfter: Duration.days(1),
         },
       ],
-      removalPolicy: config.isProduction ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      removalPolicy: RemovalPolicy.RETAIN,
     });
   }
 

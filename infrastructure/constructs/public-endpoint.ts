@@ -1,6 +1,6 @@
 /**
  * The way in from the internet: load balancer, listeners, target group, DNS
- * record, access logs, and in production a firewall.
+ * record, and in production access logs and a firewall.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager';
@@ -11,6 +11,7 @@ import * as route53 from 'aws-cdk-lib/aws-route53';
 import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
+import type { AlarmTopic } from './alarm-topic.ts';
 import { LogBucket } from './log-bucket.ts';
 import { WebAcl } from './web-acl.ts';
 
@@ -24,6 +25,7 @@ export interface PublicEndpointProps {
   readonly hostedZone: route53.IHostedZone;
   readonly certificate: ICertificate;
   readonly service: FargateService;
+  readonly alarmTopic: AlarmTopic;
 }
 
 export class PublicEndpoint extends Construct {
@@ -35,14 +37,19 @@ export class PublicEndpoint extends Construct {
     this.loadBalancer = this.createLoadBalancer(props);
     this.targetGroup = this.createTargetGroup(props);
     this.addListeners(props.certificate);
-    new LogBucket(this, 'AccessLogs', props.config).receiveFrom(this.loadBalancer);
     new route53.ARecord(this, 'Record', {
       zone: props.hostedZone,
       recordName: props.config.domainName,
       target: route53.RecordTarget.fromAlias(new LoadBalancerTarget(this.loadBalancer)),
     });
     if (props.config.isProduction) {
-      new WebAcl(this, 'Firewall', props.config.baseName, this.loadBalancer.loadBalancerArn);
+      // Elsewhere a bucket that is not empty would stop the deletion of the stack halfway, the database still running.
+      new LogBucket(this, 'AccessLogs').receiveFrom(this.loadBalancer);
+      new WebAcl(this, 'Firewall', {
+        config: props.config,
+        loadBalancer: this.loadBalancer,
+        alarmTopic: props.alarmTopic,
+      });
     }
   }
 

@@ -3,7 +3,7 @@
  * group, security group and roles. What the API has beyond this (load balancer,
  * scaling) is in the compute stack; the scheduler has nothing beyond it.
  */
-import { Duration } from 'aws-cdk-lib';
+import { CfnDeletionPolicy, Duration } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IRepository } from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -69,6 +69,7 @@ export class ServiceTask extends Construct {
         cpuArchitecture: props.config.arm64 ? ecs.CpuArchitecture.ARM64 : ecs.CpuArchitecture.X86_64,
       },
     });
+    keepRevisions(task);
     const container = this.addContainer(task, props);
     if (!props.config.isProduction) {
       makeExecPossible(task, container);
@@ -135,6 +136,16 @@ export class ServiceTask extends Construct {
       propagateTags: ecs.PropagatedTagSource.SERVICE,
     });
   }
+}
+
+/**
+ * An update makes a new revision. CloudFormation would deregister the one before, and ECS takes no inactive one: the quick
+ * way back would be gone. Kept ones cost nothing.
+ */
+function keepRevisions(task: ecs.FargateTaskDefinition): void {
+  const { cfnOptions } = task.node.defaultChild as ecs.CfnTaskDefinition;
+  cfnOptions.updateReplacePolicy = CfnDeletionPolicy.RETAIN;
+  cfnOptions.deletionPolicy = CfnDeletionPolicy.DELETE;
 }
 
 /** Without root and capabilities a process may listen below 1024 only where the kernel lets everybody. */

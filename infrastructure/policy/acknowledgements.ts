@@ -117,6 +117,14 @@ export const acknowledgements: readonly Acknowledgement[] = [
     path: 'Endpoint/AccessLogs/Bucket/Resource',
     id: 'AwsSolutions-S1',
     reason: 'The bucket holds access logs; logging who reads the log would need another such bucket, without end.',
+    when: (config) => config.isProduction,
+  },
+  {
+    stack: 'compute',
+    path: 'Endpoint/LoadBalancer/Resource',
+    id: 'AwsSolutions-ELB2',
+    reason: 'Access logs are kept in production. Elsewhere their bucket would not be empty when the stack is deleted, and stop it.',
+    when: outsideProduction,
   },
   ...ofService('compute', 'Api'),
   ...ofService('scheduled-task', 'Scheduler').map((entry) => ({

@@ -116,7 +116,12 @@ export class ComputeStack extends BaseStack {
       config,
       alarmTopic,
     });
-    new LoadBalancerAlarms(this, 'WatchEndpoint', { loadBalancer, targetGroup, alarmTopic });
+    new LoadBalancerAlarms(this, 'WatchEndpoint', {
+      loadBalancer,
+      targetGroup,
+      alarmTopic,
+      neverSleeps: config.isProduction,
+    });
     new RestartOnRotation(this, 'Rotation', {
       role: 'api',
       secret: database.secret,

@@ -205,6 +205,12 @@ describe('services', () => {
       assert.deepEqual(DeploymentCircuitBreaker, { Enable: true, Rollback: true });
     }
   });
+  it('an update leaves the revision before active: ECS takes no other when it is rolled back by hand', () => {
+    for (const type of SERVICES) {
+      const { UpdateReplacePolicy, DeletionPolicy } = one(scheduled().template(type), 'AWS::ECS::TaskDefinition');
+      assert.deepEqual([UpdateReplacePolicy, DeletionPolicy], ['Retain', 'Delete']);
+    }
+  });
   it('the cluster knows Fargate before a service uses it, and until none does', () => {
     const template = plain().template('compute');
     const association = one(template, 'AWS::ECS::ClusterCapacityProviderAssociations').id;
@@ -460,19 +466,27 @@ describe('load balancer', () => {
     assert.equal(balancer(production())['deletion_protection.enabled'], 'true');
     assert.equal(balancer()['deletion_protection.enabled'], 'false');
   });
-  it('access logs go to a private encrypted bucket with a lifetime', () => {
-    const template = plain().template('compute');
+  it('access logs go to a private encrypted bucket with a lifetime, in prd', () => {
+    const template = production().template('compute');
     const bucket = one(template, 'AWS::S3::Bucket');
-    assert.equal(balancer()['access_logs.s3.enabled'], 'true');
-    assert.deepEqual(balancer()['access_logs.s3.bucket'], { Ref: bucket.id });
+    assert.equal(balancer(production())['access_logs.s3.enabled'], 'true');
+    assert.deepEqual(balancer(production())['access_logs.s3.bucket'], { Ref: bucket.id });
     assert.ok(Object.values(bucket.Properties.PublicAccessBlockConfiguration).every((blocked) => blocked === true));
     const [encryption] = bucket.Properties.BucketEncryption.ServerSideEncryptionConfiguration;
     assert.equal(encryption.ServerSideEncryptionByDefault.SSEAlgorithm, 'AES256');
-    assert.equal(bucket.Properties.LifecycleConfiguration.Rules[0].ExpirationInDays, 14);
     const policy = JSON.stringify(one(template, 'AWS::S3::BucketPolicy').Properties);
     assert.match(policy, /logdelivery\.elasticloadbalancing\.amazonaws\.com/);
     assert.match(policy, /aws:SecureTransport/);
     assert.match(policy, /\/alb\/AWSLogs\//);
+  });
+  it('no bucket outside prd, since one that is not empty stops the deletion of the stacks', () => {
+    for (const make of [plain, everything, scheduled]) {
+      for (const { template } of make().assembly.stacks) {
+        const types = Object.values<Json>(template.Resources).map(({ Type }) => Type);
+        assert.ok(!types.includes('AWS::S3::Bucket'));
+      }
+    }
+    assert.equal(balancer()['access_logs.s3.enabled'] ?? 'false', 'false');
   });
   it('they are kept in prd, bucket and all', () => {
     const bucket = one(production().template('compute'), 'AWS::S3::Bucket');
@@ -482,7 +496,8 @@ describe('load balancer', () => {
   it('WAF with common, known bad inputs and SQL injection rules in prd only', () => {
     none(plain().template('compute'), 'AWS::WAFv2::WebACL');
     const acl = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
-    const groups = acl.Rules.map(({ Statement }: Json) => Statement.ManagedRuleGroupStatement.Name);
+    const managed = acl.Rules.filter(({ Statement }: Json) => Statement.ManagedRuleGroupStatement !== undefined);
+    const groups = managed.map(({ Statement }: Json) => Statement.ManagedRuleGroupStatement.Name);
     assert.deepEqual(groups, [
       'AWSManagedRulesCommonRuleSet',
       'AWSManagedRulesKnownBadInputsRuleSet',
@@ -490,15 +505,42 @@ describe('load balancer', () => {
     ]);
     assert.equal(acl.Scope, 'REGIONAL');
     assert.deepEqual(acl.DefaultAction, { Allow: {} });
-    assert.ok(acl.Rules.every(({ OverrideAction }: Json) => JSON.stringify(OverrideAction) === '{"None":{}}'));
+    assert.ok(managed.every(({ OverrideAction }: Json) => JSON.stringify(OverrideAction) === '{"None":{}}'));
     const association = one(production().template('compute'), 'AWS::WAFv2::WebACLAssociation').Properties;
     assert.match(JSON.stringify(association.ResourceArn), /LoadBalancer/);
   });
-  it('WAF lets an import’s body through', () => {
-    const [common] = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties.Rules;
-    assert.deepEqual(common.Statement.ManagedRuleGroupStatement.RuleActionOverrides, [
-      { Name: 'SizeRestrictions_BODY', ActionToUse: { Count: {} } },
-    ]);
+  it('WAF lets texts through that quote HTML, SQL or a path, large bodies, and clients without a name', () => {
+    const { Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
+    const counted = Rules.flatMap(
+      ({ Statement }: Json) => Statement.ManagedRuleGroupStatement?.RuleActionOverrides ?? [],
+    );
+    assert.ok(counted.every(({ ActionToUse }: Json) => JSON.stringify(ActionToUse) === '{"Count":{}}'));
+    const names = counted.map(({ Name }: Json) => Name).sort();
+    const patterns = ['CrossSiteScripting', 'EC2MetaDataSSRF', 'GenericLFI', 'GenericRFI', 'SQLi', 'SQLiExtendedPatterns'];
+    const expected = [...patterns.flatMap((name) => [`${name}_BODY`, `${name}_QUERYARGUMENTS`]), 'NoUserAgent_HEADER', 'SizeRestrictions_BODY'];
+    assert.deepEqual(names, expected.sort());
+  });
+  it('WAF blocks an address that sends more than 10,000 requests in five minutes', () => {
+    const [rate] = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties.Rules;
+    assert.deepEqual(rate.Statement, { RateBasedStatement: { AggregateKeyType: 'IP', Limit: 10_000 } });
+    assert.deepEqual(rate.Action, { Block: {} });
+  });
+  it('WAF logs what it blocks, without credentials, and rings when that is much', () => {
+    const template = production().template('compute');
+    const logging = one(template, 'AWS::WAFv2::LoggingConfiguration').Properties;
+    const [group] = all(template, 'AWS::Logs::LogGroup').filter(({ Properties }) =>
+      Properties.LogGroupName.startsWith('aws-waf-logs-'),
+    );
+    assert.ok(group !== undefined && JSON.stringify(logging.LogDestinationConfigs).includes(group.id));
+    assert.deepEqual(
+      logging.RedactedFields.map(({ SingleHeader }: Json) => SingleHeader.Name),
+      ['authorization', 'cookie'],
+    );
+    assert.equal(logging.LoggingFilter.DefaultBehavior, 'DROP');
+    assert.deepEqual(logging.LoggingFilter.Filters[0].Conditions, [{ ActionCondition: { Action: 'BLOCK' } }]);
+    const { Dimensions, MetricName } = alarm(template, 'millrace-prd-firewall-blocked');
+    assert.equal(MetricName, 'BlockedRequests');
+    assert.deepEqual(Dimensions.map(({ Name }: Json) => Name).sort(), ['Region', 'Rule', 'WebACL']);
   });
 });
 
@@ -544,6 +586,14 @@ describe('alarms', () => {
       return `${name}: ${one.Namespace} ${one.MetricName} ${how} ${sign} ${one.Threshold}`;
     });
     assert.deepEqual(found.sort(), EXPECTED);
+  });
+  it('in prd no healthy task is an alarm, and so is that nobody measures', () => {
+    const down = alarm(production().template('compute'), 'millrace-prd-api-down');
+    assert.deepEqual(
+      [down.MetricName, down.ComparisonOperator, down.Threshold, down.TreatMissingData],
+      ['HealthyHostCount', 'LessThanThreshold', 1, 'breaching'],
+    );
+    assert.ok(!alarmNames(plain().template('compute')).includes('millrace-dev-api-down'), 'others may sleep');
   });
   it('each looks at the service, cluster or load balancer that its name says', () => {
     const services: Record<string, string> = { api: 'millrace-dev', scheduler: 'millrace-scheduler-dev' };

@@ -39,7 +39,7 @@ describe('cost', () => {
     assert.equal(cents(cost['NAT gateway']), cents(2 * 730 * 0.045 + 50 * 0.045));
     assert.equal(cents(cost['Public IPv4 addresses']), cents(4 * 730 * 0.005));
     assert.equal(cents(cost['Load balancer']), cents(730 * (0.0225 + 2 * 0.008)));
-    assert.equal(cents(cost.WAF), cents(5 + 3 + 100 * 0.6));
+    assert.equal(cents(cost.WAF), cents(5 + 4 + 100 * 0.6));
   });
   it('asleep, neither task nor database costs anything but its storage', () => {
     const cost = of('dev, asleep');

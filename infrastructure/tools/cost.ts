@@ -128,7 +128,7 @@ function kept(which: Synthesized, { accessLogGb }: Use): Line[] {
 function firewall(which: Synthesized, use: Use): Line[] {
   return resources(which, 'AWS::WAFv2::WebACL').map(({ Properties }) => ({
     what: 'WAF',
-    how: `${Properties.Rules.length} rule groups, ${use.millionRequests} million requests`,
+    how: `${Properties.Rules.length} rules, ${use.millionRequests} million requests`,
     dollars:
       PRICES.firewallMonth +
       Properties.Rules.length * PRICES.firewallRuleMonth +

@@ -1,19 +1,31 @@
 #include "proto/message.h"
 
+static const struct mr_result tokens = {
+    .name = "Tokens",
+    .about = "What a signed-in user calls with, and what they get new ones with",
+    .members = MR_MEMBERS(
+        {"accessToken", MR_TEXT, .about = "a JSON Web Token: Authorization: Bearer ...", .example = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"},
+        {"refreshToken", MR_TEXT, .about = "good once, for the next pair", .example = "mr1.AZOfCm…"},
+        {"tokenType", MR_TEXT, .choices = "Bearer", .about = "how the access token is sent", .example = "Bearer"},
+        {"expiresIn", MR_INT, .about = "seconds that the access token lives", .example = "3600"}),
+};
+
 MR_MESSAGE(register) {
     .summary = "Register a user",
     .shape = MR_SHAPE_ONE,
     .lane = MR_LANE_SLOW, /* each takes some tens of milliseconds of hashing, */
     .batch_max = 8,       /* which a refresh must not wait for */
     .rerun_safe = true,
+    .returns = &mr_result_user,
+    .answers = "409",
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new user"},
-        {"firstName", MR_TEXT, MR_BODY, true, 1, 100, .about = "given name"},
-        {"lastName", MR_TEXT, MR_BODY, true, 1, 100, .about = "family name"},
-        {"email", MR_TEXT, MR_BODY, true, 3, 255, MR_FORMAT_EMAIL, .about = "address for mail"},
+        {"firstName", MR_TEXT, MR_BODY, true, 1, 100, .about = "given name", .example = "Ada"},
+        {"lastName", MR_TEXT, MR_BODY, true, 1, 100, .about = "family name", .example = "Lovelace"},
+        {"email", MR_TEXT, MR_BODY, true, 3, 255, MR_FORMAT_EMAIL, .about = "address for mail", .example = "ada@example.org"},
         {"username", MR_TEXT, MR_BODY, true, 3, 50, MR_FORMAT_USERNAME,
-         .about = "name to sign in with; unique under NFKC case folding, without invisible characters"},
-        {"password", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged"},
+         .about = "name to sign in with; unique under NFKC case folding, without invisible characters", .example = "ada"},
+        {"password", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged", .example = "correct horse battery"},
         {"passwordHash", MR_TEXT, MR_ACTOR, .about = "argon2id in PHC form, made by the auth actor"},
         {"usernameFolded", MR_TEXT, MR_ACTOR, .about = "what the username is compared by, made by the auth actor"}),
 };
@@ -23,15 +35,19 @@ MR_MESSAGE(sign_in) {
     .shape = MR_SHAPE_ONE,
     .lane = MR_LANE_SLOW, /* each takes some tens of milliseconds of hashing, */
     .batch_max = 8,       /* which a refresh must not wait for */
+    .returns = &tokens,
+    .answers = "401",
     .fields = MR_FIELDS(
-        {"username", MR_TEXT, MR_BODY, true, .about = "as registered, under NFKC case folding"},
-        {"password", MR_TEXT, MR_BODY, true, .about = "as registered"}),
+        {"username", MR_TEXT, MR_BODY, true, .about = "as registered, under NFKC case folding", .example = "ada"},
+        {"password", MR_TEXT, MR_BODY, true, .about = "as registered", .example = "correct horse battery"}),
 };
 
 MR_MESSAGE(refresh) {
     .summary = "Exchange a refresh token for new tokens; it is spent by that",
     .shape = MR_SHAPE_ONE,
-    .fields = MR_FIELDS({"refreshToken", MR_TEXT, MR_BODY, true, .about = "as handed out last; one that is spent ends the session"}),
+    .returns = &tokens,
+    .answers = "401",
+    .fields = MR_FIELDS({"refreshToken", MR_TEXT, MR_BODY, true, .about = "as handed out last; one that is spent ends the session", .example = "mr1.AZOfCm…"}),
 };
 
 MR_MESSAGE(password_change) {
@@ -41,8 +57,8 @@ MR_MESSAGE(password_change) {
     .batch_max = 4, /* each takes two hashings */
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"currentPassword", MR_TEXT, MR_BODY, true, .about = "as it is until now"},
-        {"newPassword", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged"}),
+        {"currentPassword", MR_TEXT, MR_BODY, true, .about = "as it is until now", .example = "correct horse battery"},
+        {"newPassword", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged", .example = "battery horse correct"}),
 };
 
 MR_MESSAGE(sign_out) {
@@ -53,5 +69,5 @@ MR_MESSAGE(sign_out) {
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling, when the access token is good"},
         {"sessionId", MR_UUID, MR_TOKEN_SESSION, .about = "the session to end; an access token that names none ends all"},
-        {"refreshToken", MR_TEXT, MR_BODY, .about = "any of the session to end; needed when the access token is not good"}),
+        {"refreshToken", MR_TEXT, MR_BODY, .about = "any of the session to end; needed when the access token is not good", .example = "mr1.AZOfCm…"}),
 };

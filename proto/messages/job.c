@@ -1,9 +1,51 @@
 #include "proto/message.h"
 
+static const struct mr_result progress = {
+    .name = "Progress",
+    .about = "How far a run is, in rows or lines",
+    .members = MR_MEMBERS(
+        {"done", MR_INT, .about = "so many are done", .example = "250"},
+        {"total", MR_INT, .optional = true, .about = "of so many, where that is known", .example = "1000"}),
+};
+
+static const struct mr_result run = {
+    .name = "JobRun",
+    .about = "A run of a background job",
+    .members = MR_MEMBERS(
+        {"id", MR_UUID, .about = "its id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
+        {"job", MR_TEXT, .about = "the job's name", .example = "import"},
+        {"trigger", MR_TEXT, .choices = "cron|manual|user", .about = "what started it", .example = "user"},
+        {"state", MR_TEXT, .choices = "queued|running|succeeded|failed|dead|cancelled",
+         .about = "failed: it will be tried again; succeeded, dead and cancelled are final", .example = "running"},
+        {"attempt", MR_INT, .about = "which attempt this is; 0 before the first", .example = "1"},
+        {"maxAttempts", MR_INT, .about = "how many there may be", .example = "5"},
+        {"scheduledFor", MR_TIME, .optional = true, .about = "the tick it belongs to", .example = "2027-01-01T02:00:00.000Z"},
+        {"createdAt", MR_TIME, .about = "when it was queued", .example = "2027-01-01T08:00:00.000Z"},
+        {"startedAt", MR_TIME, .optional = true, .about = "when the last attempt began", .example = "2027-01-01T08:00:01.000Z"},
+        {"finishedAt", MR_TIME, .optional = true, .about = "when it came to its end", .example = "2027-01-01T08:00:09.000Z"},
+        {"progress", .columns = &progress, .about = "how far it is"},
+        {"result", .json = &mr_result_anything, .optional = true,
+         .about = "what came of it; of an import {imported, rejected, errors: [{line, field, message}]}"},
+        {"error", MR_TEXT, .optional = true, .about = "why the last attempt failed", .example = "the database was away"}),
+};
+
+static const struct mr_result job = {
+    .name = "Job",
+    .about = "A background job",
+    .members = MR_MEMBERS(
+        {"name", MR_TEXT, .about = "its name", .example = "cleanup"},
+        {"schedule", MR_TEXT, .optional = true, .about = "when it runs, as a cron expression", .example = "0 2 * * *"},
+        {"timezone", MR_TEXT, .optional = true, .about = "of the schedule", .example = "UTC"},
+        {"enabled", MR_BOOL, .about = "whether it has a schedule", .example = "true"},
+        {"nextAt", MR_TIME, .optional = true, .about = "when it runs next", .example = "2027-01-02T02:00:00.000Z"},
+        {"lastRun", .json = &run, .optional = true, .about = "its last run, without the result"}),
+};
+
 MR_MESSAGE(job_list) {
     .summary = "The jobs, when they run and how they ran last",
     .shape = MR_SHAPE_MANY,
     .rerun_safe = true,
+    .returns = &job,
     .fields = MR_FIELDS({"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"}),
 };
 
@@ -11,9 +53,11 @@ MR_MESSAGE(job_get) {
     .summary = "One job, by its name",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
+    .returns = &job,
+    .answers = "404",
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name"}),
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"}),
 };
 
 MR_MESSAGE(job_run_list) {
@@ -22,10 +66,13 @@ MR_MESSAGE(job_run_list) {
     .lane = MR_LANE_SLOW,
     .batch_max = 16,
     .rerun_safe = true,
+    .returns = &run,
+    .answers = "404",
+    .continued = true,
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name"},
-        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest"},
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"},
+        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest", .example = "20"},
         {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
 };
 
@@ -37,12 +84,14 @@ MR_MESSAGE(job_run_create) {
     .idempotent = true,
     .resource = "job_run_create",
     .key = "id",
+    .returns = &run,
+    .answers = "404|409|422",
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who starts it"},
-        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "the job's name"},
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "the job's name", .example = "cleanup"},
         {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
-        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again"},
+        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again", .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""},
         {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"}),
 };
 
@@ -50,8 +99,10 @@ MR_MESSAGE(job_run_get) {
     .summary = "A run: for administrators, and for the user whose import it is",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
+    .returns = &run,
+    .answers = "404",
     .fields = MR_FIELDS(
-        {"runId", MR_UUID, MR_PATH, true, .about = "the run"},
+        {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
         {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may see every run"}),
 };
@@ -61,8 +112,10 @@ MR_MESSAGE(job_run_cancel) {
     .shape = MR_SHAPE_ONE,
     .resource = "job_run",
     .key = "runId",
+    .returns = &run,
+    .answers = "404|409",
     .fields = MR_FIELDS(
-        {"runId", MR_UUID, MR_PATH, true, .about = "the run"},
+        {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
         {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may cancel every run"}),
 };
@@ -76,6 +129,8 @@ MR_MESSAGE(task_import) {
     .resource = "task_import",
     .key = "id",
     .upload = &(const struct mr_upload){.part = MR_OP_import_part, .drop = MR_OP_import_drop, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
+    .returns = &run,
+    .answers = "422|503",
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "owner of the tasks"},
@@ -83,7 +138,7 @@ MR_MESSAGE(task_import) {
         {"parts", MR_INT, MR_UPLOAD_PARTS, true, .about = "how many parts it came in"},
         {"lines", MR_INT, MR_UPLOAD_LINES, true, .about = "how many lines it has"},
         {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
-        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again"},
+        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again", .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""},
         {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the content is the same, too"}),
 };
 

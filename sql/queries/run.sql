@@ -308,6 +308,16 @@ SELECT k.n,
        (SELECT true FROM job_run r WHERE r.job = k.job AND r.finished_at IS NULL LIMIT 1) IS NOT NULL AS has_unfinished
   FROM unnest($1::text[], $2::boolean[]) WITH ORDINALITY AS k (job, alone, n);
 
+-- name: schedule__waiting
+-- For each job: how many due runs wait, ten thousand at most, so that a backlog does not make looking at it dear.
+SELECT k.n,
+       (SELECT count(*)
+          FROM (SELECT
+                  FROM job_run r
+                 WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()
+                 LIMIT 10000) AS due) AS waiting
+  FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n);
+
 -- name: schedule__beat
 -- The row of a run is held while a chunk is at work; then nobody rescues it either, and the chunk's end beats the heart. A run that
 -- has its job's slot is found by that: a million may wait behind it.

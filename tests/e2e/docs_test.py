@@ -5,6 +5,7 @@ import re
 import subprocess
 import unittest
 
+import metrics
 import support
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -13,6 +14,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 def read(*names):
     with open(os.path.join(ROOT, *names), encoding="utf-8") as file:
         return file.read()
+
+
+def libraries():
+    """The folders that the build makes a library of."""
+    return re.findall(r"^mr_library\((\w+) SOURCES", read("CMakeLists.txt"), re.M)
 
 
 def pages():
@@ -31,7 +37,7 @@ class Docs(unittest.TestCase):
 
     def test_operations__name_every_log_line(self):
         table = read("docs", "operations.md")
-        for folder in ("app", "gateway", "runtime", "actors", "scheduler"):
+        for folder in libraries():
             for name in sorted(os.listdir(os.path.join(ROOT, folder))):
                 if not name.endswith(".c"):
                     continue
@@ -39,18 +45,28 @@ class Docs(unittest.TestCase):
                     if level != "MR_LOG_DEBUG":
                         self.assertTrue(f"`{message}`" in table or f"`` {message} ``" in table, f"{folder}/{name}: {message}")
 
-    def test_jobs__name_every_job_and_metric(self):
+    def test_jobs__name_every_job(self):
         page = read("docs", "jobs.md")
         for job in re.findall(r"^    JOB\((\w+),", read("proto", "jobs.h"), re.M):
             if job != "noop":
                 self.assertIn(f"| `{job}` |", page)
-        for metric in re.findall(r'^    M\(\w+,\s+"(\w+)"', read("runtime", "metrics.h"), re.M):
-            if not metric.startswith("JobRuns"):
-                self.assertIn(f"`{metric}`", page)
+
+    def test_metrics__have_the_tables_of_the_header(self):
+        page = read("docs", "metrics.md")
+        for name, table in metrics.tables(read("runtime", "metrics.h")).items():
+            shown = re.search(rf"<!-- {name}: .*? -->\n(.*?)<!-- /{name} -->", page, re.S).group(1)
+            self.assertEqual(shown, table, "run: python3 tests/e2e/metrics.py")
 
     def test_architecture__has_every_folder(self):
-        for folder in ("proto", "sql", "runtime", "gateway", "actors", "scheduler", "app"):
+        for folder in libraries():
             self.assertIn(f"| `{folder}/` |", read("docs", "architecture.md"))
+
+    def test_image__gets_every_folder_that_is_built(self):
+        copied = re.findall(r"^COPY (\w+) \w+/$", read("compose", "Dockerfile"), re.M)
+        let_in = re.findall(r"^!(\S+)$", read("compose", "Dockerfile.dockerignore"), re.M)
+        for folder in (*libraries(), "cmake"):
+            self.assertIn(folder, copied)
+            self.assertIn(folder, let_in)
 
     def test_pages__link_to_what_is_there(self):
         for page in pages():

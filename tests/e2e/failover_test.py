@@ -57,8 +57,34 @@ class Failover(FailoverTest):
         self.assertLessEqual(set(load.statuses), {200, 201, 503})
         self.assertFalse(load.broken, load.broken[:3])
         self.assert_nothing_lost(load, user)
-        self.assertEqual(user.get("/v1/health").status, 200)
+        wait_for(lambda: user.get("/v1/health").status == 200, BACK, "the actors that had nothing to do are back, too")
         self.assertIsNone(server.child.poll())
+
+    def connected(self, server):
+        """The names of Millrace's connections."""
+        sql = "SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> ''"
+        return {row[0] for row in server.query(sql)}
+
+    def test_one_sign__makes_idle_connections_leave_the_old_primary_unused(self):
+        api = self.start().ready()
+        user = api.api().register()
+        self.addCleanup(user.close)
+        self.start("scheduler", HEALTH_SOCKET="millrace-failover-" + str(self.proxy.port), JOB_CHUNK_ROWS="10", APP_PORT=None,
+                   JWT_SECRET=None)
+        idle = {"auth/0", "auth/slow", "data-reader/slow", "data-writer/slow", "job/report", "job/maintenance"}
+        wait_for(lambda: idle | {"data-writer/0", "scheduler", "job/cleanup"} <= self.connected(self.old), 20, "all are connected")
+        with self.old.database() as database:
+            database.add_tasks(user.user["id"], 3000, days_old=90, complete=True)
+            database.wait_for_run(database.add_run("cleanup"), state="running", done=10)
+        self.new.catch_up(self.old)
+        self.proxy.target = self.new.port  # nobody who leaves comes back
+        self.old.make_read_only()
+        body = {"summary": "s", "taskPriorityCode": "LOW"}
+        wait_for(lambda: user.post("/v1/tasks", body).status == 503, 10, "a write is refused")
+        wait_for(lambda: not self.connected(self.old), 10, "every connection of both processes has left")
+        self.new.promote()
+        wait_for(lambda: idle <= self.connected(self.new), BACK, "idle ones are at the new primary")
+        wait_for(lambda: user.get("/readyz").status == 200, BACK, "ready")
 
     def test_name_that_still_leads_to_a_standby__is_tried_until_it_is_a_writer(self):
         server = self.start().ready()

@@ -1,15 +1,20 @@
 """What the log tells, and what it never tells."""
 
 import json
+import os
+import signal
+import threading
 import unittest
+from concurrent import futures
 
 import support
 
+SLOW_MS = 200
 module = support.ModuleServer()
 
 
 def setUpModule():
-    module.start(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="1s")
+    module.start(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="3s", LOG_SLOW_MS=SLOW_MS)
 
 
 def tearDownModule():
@@ -40,6 +45,47 @@ class Log(unittest.TestCase):
         self.assertEqual(answer.status, 504)
         self.assertEqual(answer.json()["instance"], answer.header("X-Request-Id"))
         self.assertEqual(self.lines_of(answer.header("X-Request-Id"))[0]["level"], "warn")
+
+    def slow_line(self, answer):
+        line = self.lines_of(answer.header("X-Request-Id"))[0]
+        self.assertEqual(line["traceId"], line["traceparent"].split("-")[1])
+        return line
+
+    def test_slow_request__says_where_its_time_went(self):
+        before = self.user.get("/v1/users/profile")
+        self.assertNotIn("gatewayMs", self.lines_of(before.header("X-Request-Id"))[0])
+        task = self.user.create_task()
+        tab = module.server.api()
+        self.addCleanup(tab.close)
+        tab.token = self.user.token
+        path = "/v1/tasks/" + task["id"]
+        with module.server.database() as database, futures.ThreadPoolExecutor(2) as pool:
+            with support.TaskLock(database) as lock:
+                first = pool.submit(self.user.request, "PATCH", path, {"summary": "first"})
+                lock.wait_for_waiters()
+                second = pool.submit(tab.request, "PATCH", path, {"summary": "second"})  # of one key, so they never share a batch
+                threading.Event().wait(2 * SLOW_MS / 1000)
+            lines = [self.slow_line(one.result()) for one in (first, second)]
+        for line in lines:
+            self.assertEqual((line["level"], line["op"], line["status"], line["batch"]), ("warn", "task_update", 200, 1))
+            parts = line["gatewayMs"] + line["mailboxMs"] + line["databaseMs"]
+            self.assertLessEqual(parts, line["durationMs"] + 1)
+        self.assertGreater(lines[0]["databaseMs"], lines[0]["mailboxMs"])  # it held the statement that waited for the lock
+        self.assertGreater(lines[1]["mailboxMs"], lines[1]["databaseMs"])  # it waited behind that
+
+    def test_slow_request__without_an_answer_has_no_times_of_the_actor(self):
+        self.user.create_task()
+        with module.server.database() as database:
+            pid = int(database.value("SELECT pid FROM pg_stat_activity WHERE application_name = 'data-writer/0'"))
+        os.kill(pid, signal.SIGSTOP)  # otherwise the server may end the statement just in time
+        try:
+            answer = self.user.post("/v1/tasks", {"summary": "waits", "taskPriorityCode": "LOW"})
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(answer.status, 504)
+        line = self.slow_line(answer)
+        self.assertLess(line["gatewayMs"], line["durationMs"])
+        self.assertNotIn("databaseMs", line)
 
     def test_log__never_holds_a_secret(self):
         password = "a password that must not be told"

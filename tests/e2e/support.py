@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ import threading
 import time
 import unittest
 import uuid
+
+import contract
 
 SANITIZE = os.environ.get("MILLRACE_SANITIZE", "")
 SLOWNESS = 6 if "thread" in SANITIZE else 4 if SANITIZE else 1
@@ -374,6 +377,7 @@ class Connection:
             raise
         self.port = port
         self.buffer = b""
+        self.asked = []  # (method, path) of requests without an answer; None: that cannot be told any more
 
     def __enter__(self):
         return self
@@ -390,7 +394,25 @@ class Connection:
         self.socket.close()
 
     def send(self, data):
+        self._note(data)
         self.socket.sendall(data)
+
+    def _note(self, data):
+        """Remembers what was asked, where that can be told: a request that begins here, and is alone in the data."""
+        begins = re.findall(rb"([A-Z]+) (/[^ ?]*)[^ ]* HTTP/1\.[01]\r\n", data)
+        if self.asked is None or (self.asked and not begins):
+            return  # nobody knows, or the request goes on
+        if len(begins) == 1 and re.match(rb"[A-Z]+ /", data):
+            self.asked.append(tuple(part.decode("latin-1") for part in begins[0]))
+        else:
+            self.asked = None
+
+    def _check(self, response):
+        """No test meets an answer that the API does not document."""
+        if response.status >= 200 and self.asked:
+            document = contract.of(binary())
+            if document:
+                document.check(*self.asked.pop(0), response)
 
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
@@ -440,6 +462,7 @@ class Connection:
         while len(self.buffer) < wanted:
             self._more(until)
         response.body, self.buffer = self.buffer[:wanted], self.buffer[wanted:]
+        self._check(response)
         return response
 
     def request(self, method, path, headers=(), body=None, **options):

@@ -1,6 +1,7 @@
 #include "runtime/db.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -462,6 +463,14 @@ static void test_db__a_server_that_takes_no_writes_is_not_connected_to(void **st
     mr_db_destroy(&other);
 }
 
+static bool is_readable(int fd)
+{
+    struct pollfd item = {.fd = fd, .events = POLLIN};
+
+    assert_true(fd >= 0);
+    return poll(&item, 1, 0) == 1;
+}
+
 /* One sign of a demotion recycles every connection to the primary, and none to the replica. */
 static void test_db__one_demotion_is_enough_for_all(void **state)
 {
@@ -469,6 +478,7 @@ static void test_db__one_demotion_is_enough_for_all(void **state)
         .config = &database->config, .clock = &mr_system_clock, .host = database->config.db_host, .application_name = "reader", .standby = true};
     mr_db *db[3] = {NULL};
     mr_db *other = NULL;
+    int bell;
 
     (void)state;
     assert_int_equal(mr_db_new(&other, &reader, NULL), MR_OK);
@@ -477,9 +487,14 @@ static void test_db__one_demotion_is_enough_for_all(void **state)
         db[i] = make_db(&database->config, &mr_system_clock, NULL);
         assert_int_equal(mr_db_connect(db[i]), MR_OK);
     }
+    bell = mr_db_demoted_fd(db[0]);
+    assert_false(is_readable(bell));
+    assert_int_equal(mr_db_demoted_fd(other), -1);
     sql_exec(db[1], "SET default_transaction_read_only TO on");
     assert_int_equal(mr_db_exec(db[1], "CREATE TABLE nothing ()", in_ms(5000), NULL), MR_UNAVAILABLE);
     assert_false(mr_db_is_up(db[1]));
+    assert_int_equal(mr_db_demoted_fd(db[1]), -1);
+    assert_true(is_readable(bell));
     make_read_only(true);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(mr_db_connect(db[i]), MR_UNAVAILABLE);
@@ -491,6 +506,7 @@ static void test_db__one_demotion_is_enough_for_all(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(mr_db_reconnect(db[i]), MR_OK);
         assert_int_equal(mr_db_connect(db[i]), MR_OK);
+        assert_false(is_readable(mr_db_demoted_fd(db[i])));
         mr_db_destroy(&db[i]);
     }
     mr_db_destroy(&other);

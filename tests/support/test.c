@@ -48,7 +48,7 @@ static int64_t mono_ms(const struct mr_clock *clock)
 
 void test_clock_init(struct test_clock *self, int64_t now_ms)
 {
-    self->clock = (struct mr_clock){wall_ms, mono_ms};
+    self->clock = (struct mr_clock){.wall_ms = wall_ms, .mono_ms = mono_ms};
     self->wall_ms = now_ms;
     self->mono_ms = 1000;
 }

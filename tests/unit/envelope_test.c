@@ -11,6 +11,7 @@ static const struct mr_envelope sample = {
     .has_principal = true,
     .principal = {.user_id = {1, 2, 3}, .role = MR_ROLE_ADMIN},
     .payload = {"\x90", 1},
+    .times = {1800000000000000, 1, 70000, 128},
 };
 
 static void encode(struct mr_buf *out, const struct mr_envelope *envelope)
@@ -42,6 +43,7 @@ static void test_envelope__comes_back_as_it_went(void **state)
     assert_memory_equal(out.principal.user_id, sample.principal.user_id, 16);
     assert_int_equal(out.principal.role, MR_ROLE_ADMIN);
     assert_slice_equal(out.payload, "\x90");
+    assert_memory_equal(&out.times, &sample.times, sizeof out.times);
     mr_buf_fini(&buf);
 }
 
@@ -80,7 +82,7 @@ static void test_envelope__cut_or_followed_by_more_it_is_refused(void **state)
 
 /* An envelope whose item `wrong` is replaced by what `put` writes. */
 struct items {
-    int64_t version, kind, op, correlation, deadline;
+    int64_t version, kind, op, correlation, deadline, times;
 };
 
 static void write(struct mr_buf *out, uint32_t count, struct items items, int64_t role, size_t id_len)
@@ -96,6 +98,9 @@ static void write(struct mr_buf *out, uint32_t count, struct items items, int64_
     mr_wire_bin(out, "0123456789abcdefX", id_len);
     mr_wire_int(out, role);
     mr_wire_bin(out, "", 0);
+    mr_wire_array(out, 4);
+    for (int i = 0; i < 4; i++)
+        mr_wire_int(out, items.times);
 }
 
 static bool takes(uint32_t count, struct items items, int64_t role, size_t id_len)
@@ -111,8 +116,8 @@ static bool takes(uint32_t count, struct items items, int64_t role, size_t id_le
 
 static void test_envelope__unknown_numbers_are_refused(void **state)
 {
-    const struct items good = {MR_ENVELOPE_VERSION, MR_REPLY, MR_OP_task_get, 1, 1};
-    struct items bad[] = {good, good, good, good, good, good, good, good, good};
+    const struct items good = {MR_ENVELOPE_VERSION, MR_REPLY, MR_OP_task_get, 1, 1, 1};
+    struct items bad[] = {good, good, good, good, good, good, good, good, good, good};
 
     (void)state;
     bad[0].version = 0;
@@ -124,16 +129,17 @@ static void test_envelope__unknown_numbers_are_refused(void **state)
     bad[6].op = INT64_C(1) << 32; /* would be 0 if it were cut to 32 bits */
     bad[7].correlation = -1;
     bad[8].deadline = -1;
-    assert_true(takes(8, good, MR_ROLE_USER, 16));
+    bad[9].times = -1;
+    assert_true(takes(9, good, MR_ROLE_USER, 16));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (takes(8, bad[i], MR_ROLE_USER, 16))
+        if (takes(9, bad[i], MR_ROLE_USER, 16))
             fail_test("case %zu was taken", i);
-    assert_false(takes(7, good, MR_ROLE_USER, 16));
-    assert_false(takes(9, good, MR_ROLE_USER, 16));
-    assert_false(takes(8, good, MR_ROLE_COUNT, 16));
-    assert_false(takes(8, good, -1, 16));
-    assert_false(takes(8, good, MR_ROLE_USER, 15));
-    assert_false(takes(8, good, MR_ROLE_USER, 17));
+    assert_false(takes(8, good, MR_ROLE_USER, 16));
+    assert_false(takes(10, good, MR_ROLE_USER, 16));
+    assert_false(takes(9, good, MR_ROLE_COUNT, 16));
+    assert_false(takes(9, good, -1, 16));
+    assert_false(takes(9, good, MR_ROLE_USER, 15));
+    assert_false(takes(9, good, MR_ROLE_USER, 17));
 }
 
 static void test_envelope__items_of_another_kind_are_refused(void **state)
@@ -141,7 +147,7 @@ static void test_envelope__items_of_another_kind_are_refused(void **state)
     struct mr_buf good = {0};
 
     (void)state;
-    write(&good, 8, (struct items){1, 0, 1, 1, 1}, 0, 16);
+    write(&good, 9, (struct items){MR_ENVELOPE_VERSION, 0, 1, 1, 1, 0}, 0, 16);
     for (size_t at = 0; at < 7; at++) { /* heads of one byte: array, five integers, nil */
         static const char others[] = "\xc0\xc2\xa0\x90\x80\x00";
 
@@ -164,7 +170,7 @@ static void test_envelope__the_result_is_untouched_by_a_failure(void **state)
     struct mr_envelope out = {.correlation = 77};
 
     (void)state;
-    assert_int_equal(mr_envelope_decode(&out, "\x98\x01\x00\x00\x05", 5), MR_INVALID);
+    assert_int_equal(mr_envelope_decode(&out, "\x99\x02\x00\x00\x05", 5), MR_INVALID);
     assert_int_equal(out.correlation, 77);
 }
 

@@ -58,6 +58,52 @@ static void test_map__every_row_and_field_is_documented(void **state)
     }
 }
 
+/* Names in the documentation, an alias among them, are what clients are made of. */
+static void test_map__ways_have_names_of_their_own(void **state)
+{
+    unsigned i = 0;
+
+    (void)state;
+    for (const struct mr_way *a = mr_way(0); a != NULL; a = mr_way(++i)) {
+        unsigned j = i + 1;
+
+        for (const struct mr_way *b = mr_way(j); b != NULL; b = mr_way(++j))
+            assert_string_not_equal(a->name, b->name);
+        if (a->path != NULL && mr_op_info(a->op)->path == NULL)
+            fail_test("%s leads to what has no route", a->name);
+    }
+}
+
+static void check_members(const struct mr_result *result)
+{
+    for (const struct mr_member *m = result->members; m != NULL && m->name != NULL; m++) {
+        if (m->about == NULL || strlen(m->about) < 4)
+            fail_test("%s.%s is not documented", result->name, m->name);
+        assert_false(m->json != NULL && m->columns != NULL);
+        assert_null(m->columns != NULL ? strchr(m->name, '.') : NULL);
+        if (m->json != NULL || m->columns != NULL)
+            check_members(m->json != NULL ? m->json : m->columns);
+    }
+}
+
+/* A body that nobody describes is one that no client can be made for. */
+static void test_map__every_success_is_documented(void **state)
+{
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        const struct mr_traits *t = info->traits;
+
+        if (info->path == NULL)
+            continue;
+        if ((info->http != 204) != (t->returns != NULL || t->media != NULL))
+            fail_test("%s: what a success tells is not documented, or there is none", info->name);
+        assert_false(t->returns != NULL && t->media != NULL);
+        if (t->returns != NULL)
+            check_members(t->returns);
+    }
+}
+
 static void test_map__a_success_without_a_body_is_204_or_internal(void **state)
 {
     (void)state;
@@ -424,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_map__names_and_routes_are_unique),
         cmocka_unit_test(test_map__a_row_has_a_verb_if_and_only_if_it_has_a_path),
         cmocka_unit_test(test_map__every_row_and_field_is_documented),
+        cmocka_unit_test(test_map__ways_have_names_of_their_own),
+        cmocka_unit_test(test_map__every_success_is_documented),
         cmocka_unit_test(test_map__a_success_without_a_body_is_204_or_internal),
         cmocka_unit_test(test_map__fields_fit_and_are_unique),
         cmocka_unit_test(test_map__path_parameters_and_path_fields_are_the_same),

@@ -236,8 +236,8 @@ export const computeCosts = section('Compute Costs', {
       );
       assert.deepEqual(
         groups.map(({ Properties }) => Properties.RetentionInDays),
-        [days, days, days, days],
-        'database, rotation, API, scheduler',
+        which === production() ? [days, days, days, days, days] : [days, days, days, days],
+        'database, rotation, API, scheduler, and in production the firewall',
       );
     }
   },

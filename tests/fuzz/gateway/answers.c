@@ -67,6 +67,8 @@ static bool read_header(struct answer *out, struct seen *seen, struct mr_slice n
     seen->retry += named(name, "retry-after");
     if (named(name, "x-request-id"))
         out->id = value;
+    if (named(name, "content-type"))
+        out->is_page = memmem(value.data, value.len, "text/", 5) == value.data;
     if (named(name, "connection"))
         out->closes = out->closes || named(value, "close");
     if (!named(name, "content-length"))

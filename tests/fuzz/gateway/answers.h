@@ -12,6 +12,7 @@ struct answer {
     int status;
     bool interim; /* 1xx: another answer to the same request follows */
     bool closes;  /* Connection: close */
+    bool is_page; /* Content-Type: text/... */
     bool has_length;
     size_t length;
     struct mr_slice id; /* X-Request-Id */

@@ -289,7 +289,7 @@ static void check_json(const struct client *self, const struct answer *answer, s
     json_error_t error;
     json_t *json;
 
-    if (answer->body.len == 0 || answer->body.len > 4096 || !mr_utf8_valid(answer->body, NULL))
+    if (answer->is_page || answer->body.len == 0 || answer->body.len > 4096 || !mr_utf8_valid(answer->body, NULL))
         return;
     json = json_loadb(answer->body.data, answer->body.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (json == NULL && json_error_code(&error) != json_error_null_byte_in_key &&

@@ -1,0 +1,32 @@
+/*
+ * admin: the port of those who run this process (ADMIN_PORT): /metrics, /livez and /readyz, in every role.
+ *
+ * It has a thread and an event loop of its own, so that it answers whatever the requests' loop does, and so that a scheduler,
+ * which has no such loop, answers in the same way.
+ *
+ * Thread: the main thread starts and stops it.
+ */
+#ifndef MR_APP_ADMIN_H
+#define MR_APP_ADMIN_H
+
+#include "app/crew.h"
+#include "app/tier.h"
+
+struct mr_admin;
+
+/*
+ * Opens ADMIN_HOST and ADMIN_PORT; `fd` gets the listening socket, -1 when the port is 0. False, and logged: it cannot be had.
+ */
+bool mr_admin_listen(const struct mr_config *config, int *fd);
+
+/*
+ * Starts answering. `crew` (of requests) and `tier` (of jobs) stay until mr_admin_stop; each may be empty. `fd` is closed with
+ * it; -1: `out` becomes NULL. MR_NO_MEMORY: the system has no memory or no thread to give.
+ */
+mr_status mr_admin_start(struct mr_admin **out, int fd, const struct mr_config *config, const struct mr_crew *crew,
+                         const struct mr_tier *tier) MR_WARN_UNUSED;
+
+/* Ends its thread. NULL is fine. */
+void mr_admin_stop(struct mr_admin **self);
+
+#endif

@@ -1,0 +1,20 @@
+#include <stdio.h>
+
+#include "app/commands.h"
+#include "app/settings.h"
+#include "openapi/openapi.h"
+
+int mr_command_openapi(int argc, char **argv)
+{
+    struct mr_buf document = {0};
+    bool good;
+
+    if (!mr_no_arguments("openapi", argc, argv))
+        return MR_EXIT_USAGE;
+    good = mr_openapi_write(&document, MR_VERSION, true) == MR_OK &&
+           fwrite(document.data, 1, document.len, stdout) == document.len && putchar('\n') != EOF && fflush(stdout) == 0;
+    if (!good)
+        fputs("millrace: the document could not be written\n", stderr);
+    mr_buf_fini(&document);
+    return good ? MR_EXIT_OK : MR_EXIT_FAILED;
+}

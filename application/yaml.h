@@ -1,0 +1,53 @@
+/*
+ * yaml: a file of an application, as a tree whose every node knows its place.
+ *
+ * The language is YAML 1.2 with its core schema (10.3): `on` and `yes` are text, and so is a date. What makes a file mean
+ * something else than it shows is refused: aliases and anchors, tags, keys twice in a map, a second document. So is whatever
+ * is not UTF-8, and what passes a bound below: a file that somebody wrote by hand is far from any of them.
+ */
+#ifndef MR_APPLICATION_YAML_H
+#define MR_APPLICATION_YAML_H
+
+#include "application/arena.h"
+#include "application/problems.h"
+
+enum { MR_YAML_BYTES = 1024 * 1024, MR_YAML_NODES = 20000, MR_YAML_DEPTH = 16 };
+
+enum mr_yaml_kind { MR_YAML_NULL, MR_YAML_BOOLEAN, MR_YAML_INTEGER, MR_YAML_FLOAT, MR_YAML_TEXT, MR_YAML_LIST, MR_YAML_MAP };
+
+struct mr_yaml {
+    enum mr_yaml_kind kind;
+    unsigned line; /* of its first character, from 1 */
+    unsigned column;
+    const char *file;
+    const char *text;      /* of a scalar: UTF-8 without U+0000, with `${NAME}` filled in */
+    const char *source;    /* the same as it stands in the file; what a message may quote */
+    struct mr_yaml *key;   /* in a map: the scalar that names it */
+    struct mr_yaml *next;  /* in its map or list */
+    struct mr_yaml *first; /* of a map or a list; NULL when that is empty */
+    unsigned count;
+};
+
+/*
+ * Reads a file into the arena: its root, or NULL with at least one problem added (or with `arena->failed`). `file` is what
+ * places name and has to live as long as the arena.
+ */
+struct mr_yaml *mr_yaml_read(struct mr_arena *arena, const char *file, struct mr_slice text, struct mr_problems *problems);
+
+/* The value of a key of a map, NULL when it has none. */
+const struct mr_yaml *mr_yaml_get(const struct mr_yaml *map, const char *key);
+
+struct mr_place mr_yaml_place(const struct mr_yaml *node);
+
+/* "a list", "text", ...; for messages. */
+const char *mr_yaml_told(enum mr_yaml_kind kind);
+
+/*
+ * Whether all of the text is well-formed UTF-8 without U+0000; if not, the first byte that is not has been added as a problem.
+ */
+bool mr_check_utf8(const char *file, struct mr_slice text, struct mr_problems *problems);
+
+/* Appends the node as JSON (RFC 8259). False when it holds a number that JSON cannot say: 0x1f, .inf. */
+bool mr_yaml_json(const struct mr_yaml *node, struct mr_buf *out);
+
+#endif

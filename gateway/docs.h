@@ -1,0 +1,19 @@
+/*
+ * docs: what the API says of itself. The OpenAPI document, and the page that shows it.
+ *
+ * Both are made once, when the gateway starts, and kept compressed; who does not take gzip gets them decompressed. With
+ * API_DOCS=false there are none, and their paths lead nowhere.
+ */
+#ifndef MR_GATEWAY_DOCS_H
+#define MR_GATEWAY_DOCS_H
+
+#include "gateway/exchange.h"
+
+/* MR_NO_MEMORY. */
+mr_status docs_setup(struct gateway *gateway) MR_WARN_UNUSED;
+void docs_fini(struct gateway *gateway);
+
+/* Answers an op whose traits say `kept`, and ends the exchange. */
+void docs_answer(struct exchange *exchange, const struct mr_http_request *request);
+
+#endif

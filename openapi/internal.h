@@ -1,0 +1,67 @@
+/*
+ * internal: what the files of openapi/ share.
+ */
+#ifndef MR_OPENAPI_INTERNAL_H
+#define MR_OPENAPI_INTERNAL_H
+
+#include <jansson.h>
+
+#include "openapi/openapi.h"
+
+enum { STATUS_FIRST = 200, STATUS_END = 600 };
+
+/* The document while it is made. Whatever there was no memory for sets `failed`, and nothing is done about it before the end. */
+struct doc {
+    json_t *paths;
+    json_t *schemas;
+    json_t *responses;
+    json_t *headers;
+    json_t *tags;
+    bool failed;
+};
+
+/* ---- json.c: jansson, with the failures gathered. Each takes over `value`; NULL is a failure. ---- */
+
+void put(struct doc *doc, json_t *object, const char *name, json_t *value);
+void put_text(struct doc *doc, json_t *object, const char *name, const char *text);
+void add(struct doc *doc, json_t *array, json_t *value);
+
+/* An object that is held by `object` under that name, and borrowed by the caller; NULL, which the others ignore, on failure. */
+json_t *put_object(struct doc *doc, json_t *object, const char *name);
+json_t *put_array(struct doc *doc, json_t *object, const char *name);
+
+/* {"$ref": "#/components/KIND/NAME"}; the caller's. */
+json_t *reference(struct doc *doc, const char *kind, const char *name);
+
+/* "one|of|these": takes the first, which is copied into `out` and cut to its size. False: there is none left. */
+bool next_choice(const char **choices, char *out, size_t size);
+
+/* ---- schema.c: JSON Schema 2020-12 ---- */
+
+/* Of a field of a request; the caller's. Its `about` is in it only where a schema is all there is, in a body. */
+json_t *field_schema(struct doc *doc, const struct mr_field *field);
+
+/* A good value of the field; the caller's, NULL when there is none. */
+json_t *field_example(struct doc *doc, const struct mr_field *field);
+
+/* Whether the op has a body of JSON, and the schema of that in the components; a reference, the caller's. */
+bool has_body(const struct mr_traits *traits);
+json_t *body_reference(struct doc *doc, const struct mr_op_info *info);
+json_t *body_example(struct doc *doc, const struct mr_traits *traits);
+
+/* Puts the result and those that it is made of into the components; a reference, the caller's. */
+json_t *result_reference(struct doc *doc, const struct mr_result *result);
+
+/* Whatever shapes the op's success can have; the caller's. */
+json_t *success_schema(struct doc *doc, const struct mr_traits *traits);
+
+/* ---- answers.c: what an op may answer ---- */
+
+/* Puts all of them into `responses`. */
+void put_answers(struct doc *doc, json_t *responses, const struct mr_op_info *info);
+
+/* ---- operation.c ---- */
+
+void put_way(struct doc *doc, const struct mr_way *way);
+
+#endif

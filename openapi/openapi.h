@@ -1,0 +1,25 @@
+/*
+ * openapi: the OpenAPI 3.1 document, made from the tables of operations, fields and results (proto/).
+ *
+ * It knows no operation by name and reads the tables through mr_op_info and mr_way only, whatever filled them. What is
+ * said of a field or of an operation is its `about` or `summary`; what an operation may answer follows from its traits
+ * (openapi/answers.c).
+ *
+ * Thread: any; nothing is shared.
+ */
+#ifndef MR_OPENAPI_OPENAPI_H
+#define MR_OPENAPI_OPENAPI_H
+
+#include "proto/message.h"
+#include "proto/status.h"
+
+/*
+ * Appends the document as JSON, in the order of the tables: the same tables make the same bytes. `version` is that of the
+ * API, as semver.org has it; `indent`: for people. MR_NO_MEMORY: what was appended by then is to be thrown away.
+ */
+mr_status mr_openapi_write(struct mr_buf *out, const char *version, bool indent) MR_WARN_UNUSED;
+
+/* Whether the op may answer with that HTTP status, as the document says. */
+bool mr_openapi_answers(enum mr_op op, int http);
+
+#endif

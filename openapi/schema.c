@@ -1,0 +1,320 @@
+/*
+ * schema: fields and results as JSON Schema 2020-12.
+ *
+ * A field says what is taken, so its bounds stand in it; a result says what is told, and a client must bear more members than
+ * are listed here, so objects are open.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "openapi/internal.h"
+
+enum { NAME_MAX_LEN = 96, CHOICE_MAX = 64 };
+
+/* ---- Values ---- */
+
+static const char *type_name(enum mr_type type)
+{
+    switch (type) {
+    case MR_BOOL: return "boolean";
+    case MR_INT: return "integer";
+    default: return "string";
+    }
+}
+
+/* `text` as a value of the type. */
+static json_t *typed(enum mr_type type, const char *text)
+{
+    if (type == MR_INT)
+        return json_integer(strtoll(text, NULL, 10));
+    if (type == MR_BOOL)
+        return json_boolean(strcmp(text, "true") == 0);
+    return json_string(text);
+}
+
+static void put_choices(struct doc *doc, json_t *schema, const char *choices)
+{
+    json_t *list = put_array(doc, schema, "enum");
+    char choice[CHOICE_MAX];
+
+    while (next_choice(&choices, choice, sizeof choice))
+        add(doc, list, json_string(choice));
+}
+
+static json_t *array_of(struct doc *doc, json_t *items)
+{
+    json_t *self = json_object();
+
+    put_text(doc, self, "type", "array");
+    put(doc, self, "items", items);
+    return self;
+}
+
+/* ---- Fields ---- */
+
+/* Digits alone, or behind one of the values of the field that they belong to (struct mr_field). */
+static void put_cursor(struct doc *doc, json_t *schema, const struct mr_field *field)
+{
+    const char *before = field->belongs_to != NULL ? "[^.]+\\." : "";
+
+    put(doc, schema, "pattern", json_sprintf("^%s[0-9A-Fa-f]{%lld}$", before, (long long)field->max));
+}
+
+static void put_text_rules(struct doc *doc, json_t *schema, const struct mr_field *field)
+{
+    if (field->format == MR_FORMAT_CURSOR) {
+        put_cursor(doc, schema, field);
+        return;
+    }
+    if (field->format == MR_FORMAT_CHOICE)
+        put_choices(doc, schema, field->choices);
+    if (field->format == MR_FORMAT_CODE)
+        put_text(doc, schema, "pattern", "^[A-Z0-9_-]*$");
+    if (field->format == MR_FORMAT_EMAIL)
+        put_text(doc, schema, "format", "email");
+    if (field->min > 0)
+        put(doc, schema, "minLength", json_integer(field->min));
+    if (field->max > 0)
+        put(doc, schema, "maxLength", json_integer(field->max));
+}
+
+static void put_bounds(struct doc *doc, json_t *schema, const struct mr_field *field)
+{
+    put_text(doc, schema, "format", "int64");
+    if (field->min == 0 && field->max == 0)
+        return;
+    put(doc, schema, "minimum", json_integer(field->min));
+    put(doc, schema, "maximum", json_integer(field->max));
+}
+
+static void put_type(struct doc *doc, json_t *schema, const struct mr_field *field)
+{
+    if (field->clearable)
+        put(doc, schema, "type", json_pack("[s, s]", type_name(field->type), "null"));
+    else
+        put_text(doc, schema, "type", type_name(field->type));
+}
+
+json_t *field_schema(struct doc *doc, const struct mr_field *field)
+{
+    json_t *self = json_object();
+
+    put_type(doc, self, field);
+    if (field->from == MR_BODY)
+        put(doc, self, "description",
+            field->type == MR_TIME ? json_sprintf("%s; a %s", field->about, mr_type_told(MR_TIME)) : json_string(field->about));
+    if (field->type == MR_TEXT)
+        put_text_rules(doc, self, field);
+    else if (field->type == MR_INT)
+        put_bounds(doc, self, field);
+    else if (field->type == MR_UUID)
+        put_text(doc, self, "format", "uuid");
+    if (field->fallback != NULL)
+        put(doc, self, "default", typed(field->type, field->fallback));
+    if (field->example != NULL)
+        put(doc, self, "examples", json_pack("[o]", typed(field->type, field->example)));
+    return self;
+}
+
+json_t *field_example(struct doc *doc, const struct mr_field *field)
+{
+    json_t *self = field->example != NULL ? typed(field->type, field->example) : NULL;
+
+    if (field->example != NULL && self == NULL)
+        doc->failed = true;
+    return self;
+}
+
+/* ---- Bodies ---- */
+
+bool has_body(const struct mr_traits *traits)
+{
+    for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
+        if (field->from == MR_BODY)
+            return true;
+    return false;
+}
+
+/* "task_create" becomes "TaskCreateBody". */
+static void name_body(char out[NAME_MAX_LEN], const char *op)
+{
+    size_t len = 0;
+    bool first = true;
+
+    for (; *op != '\0' && len + sizeof "Body" < NAME_MAX_LEN; op++) {
+        if (*op != '_')
+            out[len++] = first ? (char)toupper((unsigned char)*op) : *op;
+        first = *op == '_';
+    }
+    strcpy(out + len, "Body");
+}
+
+static json_t *body_schema(struct doc *doc, const struct mr_traits *traits)
+{
+    json_t *self = json_object();
+    json_t *properties;
+    json_t *required = json_array();
+
+    put_text(doc, self, "type", "object");
+    properties = put_object(doc, self, "properties");
+    for (const struct mr_field *field = traits->fields; field->name != NULL; field++) {
+        if (field->from != MR_BODY)
+            continue;
+        put(doc, properties, field->name, field_schema(doc, field));
+        if (field->required)
+            add(doc, required, json_string(field->name));
+    }
+    if (json_array_size(required) > 0)
+        put(doc, self, "required", json_incref(required));
+    json_decref(required);
+    return self;
+}
+
+json_t *body_reference(struct doc *doc, const struct mr_op_info *info)
+{
+    char name[NAME_MAX_LEN];
+
+    name_body(name, info->name);
+    if (json_object_get(doc->schemas, name) == NULL)
+        put(doc, doc->schemas, name, body_schema(doc, info->traits));
+    return reference(doc, "schemas", name);
+}
+
+json_t *body_example(struct doc *doc, const struct mr_traits *traits)
+{
+    json_t *self = json_object();
+
+    for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
+        if (field->from == MR_BODY && field->example != NULL)
+            put(doc, self, field->name, field_example(doc, field));
+    return self;
+}
+
+/* ---- Results ---- */
+
+static json_t *value_schema(struct doc *doc, const struct mr_member *member)
+{
+    json_t *self = json_object();
+
+    put_text(doc, self, "type", type_name(member->type));
+    if (member->type == MR_INT)
+        put_text(doc, self, "format", "int64");
+    else if (member->type == MR_UUID)
+        put_text(doc, self, "format", "uuid");
+    else if (member->type == MR_TIME)
+        put_text(doc, self, "format", "date-time");
+    else if (member->format != NULL)
+        put_text(doc, self, "format", member->format);
+    if (member->choices != NULL)
+        put_choices(doc, self, member->choices);
+    return self;
+}
+
+static json_t *keyed(struct doc *doc, json_t *values)
+{
+    json_t *self = json_object();
+
+    put_text(doc, self, "type", "object");
+    put(doc, self, "additionalProperties", values);
+    return self;
+}
+
+/* In JSON Schema 2020-12 other words may stand beside a reference. */
+static json_t *member_schema(struct doc *doc, const struct mr_member *member)
+{
+    const struct mr_result *nested = member->json != NULL ? member->json : member->columns;
+    json_t *self = nested != NULL ? result_reference(doc, nested) : value_schema(doc, member);
+
+    if (member->keyed)
+        self = keyed(doc, self);
+    if (member->many)
+        self = array_of(doc, self);
+    put_text(doc, self, "description", member->about);
+    if (member->example != NULL)
+        put(doc, self, "examples", json_pack(member->many ? "[[o]]" : "[o]", typed(member->type, member->example)));
+    return self;
+}
+
+static void put_members(struct doc *doc, json_t *schema, const struct mr_member *members)
+{
+    json_t *properties = put_object(doc, schema, "properties");
+    json_t *required = json_array();
+
+    for (const struct mr_member *member = members; member->name != NULL; member++) {
+        put(doc, properties, member->name, member_schema(doc, member));
+        if (!member->optional)
+            add(doc, required, json_string(member->name));
+    }
+    if (json_array_size(required) > 0)
+        put(doc, schema, "required", json_incref(required));
+    json_decref(required);
+}
+
+/* Its place is taken before its members are looked at, so that it keeps the order in which results are met. */
+json_t *result_reference(struct doc *doc, const struct mr_result *result)
+{
+    json_t *schema;
+
+    if (json_object_get(doc->schemas, result->name) != NULL)
+        return reference(doc, "schemas", result->name);
+    schema = put_object(doc, doc->schemas, result->name);
+    put_text(doc, schema, "type", "object");
+    put_text(doc, schema, "description", result->about);
+    if (result->members != NULL)
+        put_members(doc, schema, result->members);
+    return reference(doc, "schemas", result->name);
+}
+
+/* ---- Successes ---- */
+
+static const struct mr_result pagination = {
+    .name = "Pagination",
+    .about = "Where a page stands in its list",
+    .members = MR_MEMBERS({"page", MR_INT, .about = "which page this is, from 1", .example = "1"},
+                          {"pageSize", MR_INT, .about = "items on a page", .example = "10"},
+                          {"totalItems", MR_INT, .about = "items in all", .example = "42"},
+                          {"totalPages", MR_INT, .about = "pages in all", .example = "5"}),
+};
+
+/* "Task" becomes "TaskPage". */
+static json_t *page_reference(struct doc *doc, const struct mr_result *of)
+{
+    char name[NAME_MAX_LEN];
+    char about[NAME_MAX_LEN];
+    const struct mr_member members[] = {{"data", .json = of, .many = true, .about = "the items of the page"},
+                                        {"pagination", .json = &pagination, .about = "where it stands"},
+                                        {.name = NULL}};
+    const struct mr_result page = {.name = name, .about = about, .members = members};
+
+    snprintf(name, sizeof name, "%sPage", of->name);
+    snprintf(about, sizeof about, "A page of a list: see %s", of->name);
+    return result_reference(doc, &page);
+}
+
+static json_t *shape_schema(struct doc *doc, enum mr_shape shape, const struct mr_result *of)
+{
+    if (shape == MR_SHAPE_PAGE)
+        return page_reference(doc, of);
+    return shape == MR_SHAPE_MANY ? array_of(doc, result_reference(doc, of)) : result_reference(doc, of);
+}
+
+json_t *success_schema(struct doc *doc, const struct mr_traits *traits)
+{
+    bool seen[MR_SHAPE_PAGE + 1] = {[MR_SHAPE_NONE] = true};
+    json_t *any = json_array();
+    json_t *self;
+
+    seen[traits->shape] = true;
+    add(doc, any, shape_schema(doc, traits->shape, traits->returns));
+    for (const struct mr_variant *variant = traits->variants; variant != NULL && variant->statement != NULL; variant++)
+        if (!seen[variant->shape]) {
+            seen[variant->shape] = true;
+            add(doc, any, shape_schema(doc, variant->shape, traits->returns));
+        }
+    self = json_array_size(any) == 1 ? json_incref(json_array_get(any, 0)) : json_pack("{s:O}", "oneOf", any);
+    json_decref(any);
+    return self;
+}

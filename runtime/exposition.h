@@ -1,0 +1,36 @@
+/*
+ * exposition: the figures of runtime/metrics.h as Prometheus reads them.
+ *
+ * Text 0.0.4, or OpenMetrics 1.0 for who asks for it. Figures that nobody adds up, of mailboxes and of the process, are looked
+ * at while the text is written.
+ *
+ * Thread: any, for as long as the actors stay.
+ */
+#ifndef MR_RUNTIME_EXPOSITION_H
+#define MR_RUNTIME_EXPOSITION_H
+
+#include "runtime/actor.h"
+
+#define MR_EXPOSITION_TEXT        "text/plain; version=0.0.4; charset=utf-8"
+#define MR_EXPOSITION_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+/* A group of actors; borrowed. */
+struct mr_exposed_crew {
+    struct mr_actor *const *actors;
+    unsigned count;
+};
+
+struct mr_exposition {
+    const struct mr_clock *clock;
+    struct mr_exposed_crew crews[2]; /* of requests, of jobs */
+    bool has_scheduler;
+    bool is_scheduler_connected; /* to the database, or it has let go of it for want of work */
+    int64_t started_ms;          /* monotonic: when the process began */
+    const char *version;
+    const char *revision;
+};
+
+/* Appends every family that this process's role has. */
+void mr_exposition_write(struct mr_buf *out, const struct mr_exposition *facts, bool open_metrics);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * span: one piece of work of a trace, from its beginning to its end.
+ *
+ * A span is made only for a trace that is recorded; whoever makes one ends it (mr_span_end), which gives it away. Where there is
+ * no memory it is NULL, and every function here accepts that: work never fails for want of a span. Names and attributes follow
+ * OpenTelemetry's semantic conventions.
+ *
+ * Thread: a span belongs to one at a time.
+ */
+#ifndef MR_RUNTIME_SPAN_H
+#define MR_RUNTIME_SPAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buffer.h"
+
+enum { MR_TRACEPARENT = 56 }; /* with its terminator */
+
+enum {
+    MR_SPAN_ATTRIBUTES = 16,
+    MR_SPAN_TEXT = 1024, /* bytes of all texts of a span; what is longer is cut */
+    MR_SPAN_VALUE = 256, /* bytes of one value */
+    MR_SPAN_LINKS = 128
+};
+
+/* Values of OTLP. */
+enum mr_span_kind { MR_SPAN_INTERNAL = 1, MR_SPAN_SERVER = 2, MR_SPAN_CLIENT = 3, MR_SPAN_PRODUCER = 4, MR_SPAN_CONSUMER = 5 };
+
+/* Where a piece of work stands among others (W3C Trace Context). */
+struct mr_context {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    bool sampled;
+};
+
+struct mr_attribute {
+    const char *key;      /* a literal */
+    struct mr_slice text; /* in the span's own room; data NULL: `integer` counts */
+    int64_t integer;
+};
+
+struct mr_span {
+    struct mr_context context;
+    uint8_t parent_id[8];
+    bool has_parent;
+    bool parent_is_remote;
+    enum mr_span_kind kind;
+    int64_t start_us; /* monotonic */
+    int64_t end_us;
+    bool failed;
+    struct mr_slice name;
+    struct mr_slice trace_state; /* as the caller sent it */
+    struct mr_attribute attributes[MR_SPAN_ATTRIBUTES];
+    unsigned attribute_count;
+    struct mr_context *links; /* owned */
+    unsigned link_count;
+    unsigned links_dropped;
+    size_t used;
+    char text[MR_SPAN_TEXT];
+};
+
+/* Reads a traceparent of version 00; false when it is none. */
+bool mr_context_read(struct mr_context *out, struct mr_slice traceparent);
+
+/* Writes it, terminated. */
+void mr_context_write(char out[MR_TRACEPARENT], const struct mr_context *context);
+
+/*
+ * Begins a span that is known as `context` and belongs below `parent`; NULL: at the root. `start_us`: monotonic, microseconds.
+ * NULL: no memory, which is counted.
+ */
+struct mr_span *mr_span_new(enum mr_span_kind kind, const struct mr_context *context, const struct mr_context *parent,
+                            int64_t start_us);
+
+/* As mr_span_new, with an id of its own in the parent's trace. */
+struct mr_span *mr_span_below(enum mr_span_kind kind, const struct mr_context *parent, int64_t start_us);
+
+void mr_span_name(struct mr_span *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Sets an attribute. `key` has to be a literal; a text is copied, and cut to MR_SPAN_VALUE bytes. What has no room is left out. */
+void mr_span_text(struct mr_span *self, const char *key, struct mr_slice value);
+void mr_span_int(struct mr_span *self, const char *key, int64_t value);
+
+/* Keeps the caller's tracestate (W3C Trace Context, 3.3); one over 512 bytes is left out. */
+void mr_span_state(struct mr_span *self, struct mr_slice trace_state);
+
+/* Gives room for so many links, MR_SPAN_LINKS at most; then mr_span_link adds them. */
+void mr_span_expect_links(struct mr_span *self, unsigned count);
+void mr_span_link(struct mr_span *self, const struct mr_context *to);
+
+/* The work came to nothing: sets the status, and error.type to `type`. */
+void mr_span_fail(struct mr_span *self, struct mr_slice type);
+
+/* Ends the span at `end_us` (monotonic) and hands it to the tracer. */
+void mr_span_end(struct mr_span *self, int64_t end_us);
+
+/* Frees a span that is not to be recorded. */
+void mr_span_destroy(struct mr_span **self);
+
+#endif
