@@ -17,8 +17,11 @@
  */
 enum { MR_HOLD_KEEP_MS = 20000, MR_HOLD_LOOK_MS = 2000, MR_HOLD_PATIENCE_MS = 75000 };
 
-/* A run whose heart has not beaten for so long is put back. */
-enum { MR_RUN_SILENT_MS = 30000 };
+/*
+ * A run whose heart has not beaten for so long is put back. An upload that has not is broken: the gateway beats every 10 s, a beat
+ * can wait behind a statement for the deadline of a request, and what broke off is to be gone within a minute.
+ */
+enum { MR_RUN_SILENT_MS = 30000, MR_UPLOAD_SILENT_MS = 40000 };
 
 /* What the scheduler asks of the database. Each fails, and is tried again, by itself; a tick is that of one job. */
 enum step {
@@ -27,6 +30,7 @@ enum step {
     STEP_POLL,
     STEP_BEAT,
     STEP_RESCUE,
+    STEP_UPLOADS,
     STEP_COUNT_WAITING,
     STEP_TICK,
     STEP_COUNT = STEP_TICK + MR_JOB_COUNT
@@ -76,6 +80,8 @@ struct mr_scheduler {
     int64_t hold_ms;                         /* when to say next that we are there */
     int64_t look_ms;                         /* while resting: when to look whether another was killed */
     int64_t waits_since_ms;                  /* while `waits` */
+    int64_t uploads_ms;                      /* when to look for broken uploads next, */
+    uint8_t uploads_after[16];               /* and behind which one */
     int64_t count_ms;                        /* when to count next what waits */
     int64_t wall_ms;                         /* wall clock: as it was in the last round */
     int64_t prompted_until_ms[MR_JOB_COUNT]; /* a prompt is on its way, or waits for its actor; 0: none */
@@ -161,5 +167,10 @@ void runs_beat(struct mr_scheduler *self);
 
 /* Puts back runs whose owner has been silent for too long. */
 void runs_rescue(struct mr_scheduler *self);
+
+/* uploads.c */
+
+/* Deletes what is left of an upload that broke off without a word: its API died, or the database was away. One each time. */
+void uploads_sweep(struct mr_scheduler *self);
 
 #endif
