@@ -15,13 +15,17 @@
 #include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
-enum { MEANWHILE_MS = 100 };
+enum { MEANWHILE_MS = 100, CANCELS_MOST = 256 };
 
 void db_drop(mr_db *self)
 {
     PQfinish(self->conn);
     self->conn = NULL;
     self->stale = false;
+    PQclear(self->pipeline.kept);
+    self->pipeline.kept = NULL;
+    self->pipeline.status = MR_OK;
+    self->pipeline.count = 0;
 }
 
 mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate, const char *message)
@@ -64,14 +68,26 @@ static mr_status fail_late(mr_db *self)
     return MR_TIMEOUT;
 }
 
-static mr_status fail_wait(mr_db *self, int64_t deadline_ms)
+mr_status db_fail_wait(mr_db *self, int64_t deadline_ms)
 {
     if (db_now_ms(self) >= deadline_ms)
         return fail_late(self);
     return db_fail_lost(self, mr_shutdown_is_cut() ? "the process ends" : PQerrorMessage(self->conn));
 }
 
-/* ---- Cancelling: libpq's own function connects and waits without a limit, so a thread of its own does that ---- */
+/*
+ * ---- Cancelling: libpq's own function waits without a limit, so a thread of its own does that ----
+ *
+ * DB_TCP_TIMEOUT bounds its wait for a host that is gone (libpq 15 applies the connection's settings). A server that is there and
+ * never closes holds the thread for as long; so there are only so many. Who finds none left gives its connection up all the same.
+ */
+static _Atomic unsigned cancels;
+
+static void forget(PGcancel *order)
+{
+    PQfreeCancel(order);
+    atomic_fetch_sub(&cancels, 1);
+}
 
 static void *send_cancel(void *argument)
 {
@@ -79,7 +95,7 @@ static void *send_cancel(void *argument)
     char ignored[256];
 
     PQcancel(order, ignored, sizeof ignored);
-    PQfreeCancel(order);
+    forget(order);
     return NULL;
 }
 
@@ -94,12 +110,16 @@ void db_cancel(mr_db *self)
 
     if (order == NULL)
         return;
+    if (atomic_fetch_add(&cancels, 1) >= CANCELS_MOST) {
+        forget(order);
+        return;
+    }
     sigfillset(&all);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, &attributes, send_cancel, order) != 0)
-        PQfreeCancel(order);
+        forget(order);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
 }
@@ -252,7 +272,7 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
 }
 
 /* The last good result is kept, the first bad one decides; what only followed a bad one says nothing. */
-static mr_status weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept)
+mr_status db_weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept)
 {
     ExecStatusType kind = PQresultStatus(result);
 
@@ -283,12 +303,12 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
 
         if (!db_await_result(self, deadline_ms)) {
             PQclear(kept);
-            return fail_wait(self, deadline_ms);
+            return db_fail_wait(self, deadline_ms);
         }
         result = PQgetResult(self->conn);
         synced = pipeline ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : result == NULL;
         if (result != NULL)
-            status = weigh(self, status, result, &kept);
+            status = db_weigh(self, status, result, &kept);
     }
     if (PQstatus(self->conn) == CONNECTION_BAD && status == MR_OK)
         status = db_fail(self, MR_UNAVAILABLE, true, "08006", PQerrorMessage(self->conn));
