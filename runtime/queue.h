@@ -14,7 +14,7 @@
  */
 bool mr_queue_take_mail(struct mr_actor *self) MR_WARN_UNUSED;
 
-/* Takes out what is answered, and what nobody waits for any more: its deadline has passed. */
+/* Takes out what is answered, and what nobody waits for any more: its deadline has passed. What is in flight stays. */
 void mr_queue_sweep(struct mr_actor *self);
 
 /*
