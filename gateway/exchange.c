@@ -14,7 +14,7 @@
 #include "gateway/reply.h"
 
 /* ACTOR_DATA_READER_COUNT, once for the replica and once for the primary. */
-enum { MAILBOXES_MAX = 128, DROP_LIFE_MS = 60000 };
+enum { MAILBOXES_MAX = 128, DROP_LIFE_MS = 60000, BEAT_MS = 10000, BEAT_LIFE_MS = 30000 };
 
 static bool grow(struct gateway *gateway)
 {
@@ -97,6 +97,7 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     mr_buf_clear(&self->cache_key, 512);
     mr_preconditions_clear(&self->conditions);
     self->origin[0] = '\0';
+    self->beats_ms = 0;
     self->started_us = mr_mono_us(gateway->clock);
     self->started_ms = self->started_us / 1000;
     self->sent_us = 0;
@@ -315,21 +316,50 @@ bool exchange_ask_primary(struct exchange *self)
 static const uint64_t nobody = UINT32_MAX; /* no table of exchanges has such an index */
 
 /*
- * What actors keep of an upload that came to nothing is to go. Nobody waits for the answer, which finds no exchange, and the
- * mailbox may have its fill: what is dropped makes room. Where this is lost the job `cleanup` finds the parts.
+ * Tells the actor that keeps an upload something of it. Nobody waits for the answer, which finds no exchange, and the mailbox may
+ * have its fill: what is dropped makes room, and a beat is small.
  */
-static void drop_upload(struct exchange *self)
+static void tell_of_upload(struct exchange *self, enum mr_op message, int64_t life_ms)
 {
     struct gateway *gateway = self->gateway;
     struct mr_value id = {.present = true};
-    enum mr_op message = mr_op_info(self->op)->traits->upload->drop;
     int chosen;
 
     memcpy(id.uuid, self->new_id, sizeof id.uuid);
     chosen = choose_mailbox(self, message, &id);
-    if (chosen >= 0 && encode(self, message, nobody, &id, NULL, DROP_LIFE_MS) == MR_OK)
+    if (chosen >= 0 && encode(self, message, nobody, &id, NULL, life_ms) == MR_OK)
         (void)!mr_mailbox_send(gateway->mailbox, gateway->mailboxes[chosen].actor->name, gateway->frame.data,
                                gateway->frame.len);
+}
+
+/* What came to nothing is to go. Where this is lost a scheduler finds the parts, because they do not beat any more. */
+static void drop_upload(struct exchange *self)
+{
+    tell_of_upload(self, mr_op_info(self->op)->traits->upload->drop, DROP_LIFE_MS);
+}
+
+static void beat_later(struct exchange *self)
+{
+    self->beats_ms = gateway_now_ms(self->gateway) + BEAT_MS;
+    TAILQ_INSERT_TAIL(&self->gateway->uploads, self, in_uploads);
+}
+
+void exchange_keep_upload(struct exchange *self)
+{
+    if (self->beats_ms == 0)
+        beat_later(self);
+}
+
+void exchange_beat_uploads(struct gateway *gateway)
+{
+    int64_t now_ms = gateway_now_ms(gateway);
+    struct exchange *self;
+
+    while ((self = TAILQ_FIRST(&gateway->uploads)) != NULL && self->beats_ms <= now_ms) {
+        tell_of_upload(self, mr_op_info(self->op)->traits->upload->beat, BEAT_LIFE_MS);
+        TAILQ_REMOVE(&gateway->uploads, self, in_uploads);
+        beat_later(self);
+    }
 }
 
 void exchange_end(struct exchange *self)
@@ -338,6 +368,9 @@ void exchange_end(struct exchange *self)
 
     if (self->parts != NULL && self->parts->is_kept && !self->parts->is_handed_over)
         drop_upload(self);
+    if (self->beats_ms != 0)
+        TAILQ_REMOVE(&gateway->uploads, self, in_uploads);
+    self->beats_ms = 0;
     exchange_settle(self);
     mr_trace_abandon(&self->span, mr_mono_us(gateway->clock));
     parts_destroy(&self->parts);

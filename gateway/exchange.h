@@ -45,9 +45,11 @@ struct exchange {
     uint8_t new_id[16];         /* the id made for the message, for Location */
     char request_id[REQUEST_ID_MAX + 1];
     char traceparent[MR_TRACEPARENT];
-    struct mr_span *span;            /* of the request; NULL: it is not recorded, or has ended. Owned */
-    char origin[256];                /* CORS: the value of Access-Control-Allow-Origin, "" for none */
-    TAILQ_ENTRY(exchange) in_flight; /* by deadline; deadlines are made in order, or nearly */
+    struct mr_span *span;             /* of the request; NULL: it is not recorded, or has ended. Owned */
+    char origin[256];                 /* CORS: the value of Access-Control-Allow-Origin, "" for none */
+    TAILQ_ENTRY(exchange) in_flight;  /* by deadline; deadlines are made in order, or nearly */
+    TAILQ_ENTRY(exchange) in_uploads; /* by `beats_ms`; while actors keep some of the upload */
+    int64_t beats_ms;                 /* monotonic; 0: it is in no list */
 };
 
 /* `request` is what could be read of it. NULL: no memory. */
@@ -66,6 +68,12 @@ void exchange_abandon(struct exchange *self);
  */
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms) MR_WARN_UNUSED;
+
+/* Actors keep something of the upload from here on. While the exchange lasts they are told so. */
+void exchange_keep_upload(struct exchange *self);
+
+/* Tells them, of each upload whose time it is. */
+void exchange_beat_uploads(struct gateway *gateway);
 
 /* The message under way is answered: adds up where its time went. */
 void exchange_note_times(struct exchange *self, const struct mr_times *times);

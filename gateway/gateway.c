@@ -102,6 +102,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     mail_expire(gateway);
+    exchange_beat_uploads(gateway);
     mr_http_server_expire(gateway->server);
     if (gateway->draining)
         drain(gateway);
@@ -229,6 +230,7 @@ static struct gateway *create(const struct mr_gateway_options *options)
     gateway->clock = options->clock;
     gateway->listen_fd = options->listen_fd;
     TAILQ_INIT(&gateway->in_flight);
+    TAILQ_INIT(&gateway->uploads);
     reply_setup(gateway);
     if (options->config->db_host_read_only[0] != '\0')
         gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);

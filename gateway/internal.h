@@ -53,6 +53,7 @@ struct gateway {
     uint32_t *free_indices;
     uint32_t free_count;
     struct exchange_list in_flight;
+    struct exchange_list uploads; /* by when they beat next */
 
     struct mr_token_cache *tokens;
     struct mr_cache cache;

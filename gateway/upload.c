@@ -102,6 +102,7 @@ static mr_status send_part(struct exchange *exchange)
             values[i].text = (struct mr_slice){self->part.data, self->part.len};
     }
     self->is_kept = true;
+    exchange_keep_upload(exchange);
     return exchange_send(exchange, message, values, &self->caller, exchange->gateway->config->request_timeout);
 }
 

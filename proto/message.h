@@ -40,6 +40,7 @@ struct mr_variant {
 struct mr_upload {
     enum mr_op part;   /* the message that carries one: the new id, its place, its bytes */
     enum mr_op drop;   /* the message that undoes them, when they come to nothing: the new id */
+    enum mr_op beat;   /* the message that says that more is to come: the new id */
     const char *types; /* media types that are taken: "one|of|these" */
     uint32_t max;      /* bytes in all, of what it decodes to */
     bool takes_gzip;   /* it may come compressed */

@@ -48,6 +48,7 @@
     OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              import_part,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              import_drop,        DATA_WRITER, INTERNAL, 200, SQL)      \
+    OP(NONE,   NULL,                              import_beat,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              run_due,            JOB,         INTERNAL, 200, CODE)
 
 /* Another way to the same row, with a name of its own for the documentation. */

@@ -11,8 +11,11 @@
 #include "scheduler/schedule.h"
 #include "scheduler/scheduler.h"
 
-/* A run whose heart has not beaten for so long is put back. */
-enum { MR_RUN_SILENT_MS = 30000 };
+/*
+ * A run whose heart has not beaten for so long is put back. An upload that has not is broken: the gateway beats every 10 s, a beat
+ * can wait behind a statement for the deadline of a request, and what broke off is to be gone within a minute.
+ */
+enum { MR_RUN_SILENT_MS = 30000, MR_UPLOAD_SILENT_MS = 40000 };
 
 /* What the scheduler asks of the database. Each fails, and is tried again, by itself; a tick is that of one job. */
 enum step {
@@ -20,6 +23,7 @@ enum step {
     STEP_POLL,
     STEP_BEAT,
     STEP_RESCUE,
+    STEP_UPLOADS,
     STEP_COUNT_WAITING,
     STEP_TICK,
     STEP_COUNT = STEP_TICK + MR_JOB_COUNT
@@ -63,6 +67,8 @@ struct mr_scheduler {
     int64_t busy_ms;                         /* when there was something to do, last */
     int64_t poll_ms;                         /* when to look next */
     int64_t beat_ms;                         /* when to beat next */
+    int64_t uploads_ms;                      /* when to look for broken uploads next, */
+    uint8_t uploads_after[16];               /* and behind which one */
     int64_t count_ms;                        /* when to count next what waits */
     int64_t wall_ms;                         /* wall clock: as it was in the last round */
     int64_t prompted_until_ms[MR_JOB_COUNT]; /* a prompt is on its way, or waits for its actor; 0: none */
@@ -125,5 +131,10 @@ void runs_beat(struct mr_scheduler *self);
 
 /* Puts back runs whose owner has been silent for too long. */
 void runs_rescue(struct mr_scheduler *self);
+
+/* uploads.c */
+
+/* Deletes what is left of an upload that broke off without a word: its API died, or the database was away. One each time. */
+void uploads_sweep(struct mr_scheduler *self);
 
 #endif

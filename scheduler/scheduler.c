@@ -131,6 +131,8 @@ static void work(struct mr_scheduler *self)
         if (now - self->up_since_ms >= MR_RUN_SILENT_MS)
             runs_rescue(self);
     }
+    if (now >= self->uploads_ms && mr_db_is_up(self->db))
+        uploads_sweep(self);
     if (now >= self->count_ms) {
         self->count_ms = now + COUNT_MS;
         runs_count(self);
@@ -193,7 +195,7 @@ static int sleep_ms(const struct mr_scheduler *self)
     if (!self->resting && scheduler_pause_ms(self, STEP_POLL) == 0)
         sleep = least(sleep, self->poll_ms - now);
     if (!self->resting)
-        sleep = least(sleep, self->beat_ms - now);
+        sleep = least(sleep, least(self->beat_ms, self->uploads_ms) - now);
     return sleep > 0 ? (int)sleep : 0;
 }
 

@@ -128,7 +128,7 @@ MR_MESSAGE(task_import) {
     .idempotent = true,
     .resource = "task_import",
     .key = "id",
-    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .drop = MR_OP_import_drop, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
+    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .drop = MR_OP_import_drop, .beat = MR_OP_import_beat, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
     .returns = &run,
     .answers = "422|503",
     .fields = MR_FIELDS(
@@ -164,6 +164,16 @@ MR_MESSAGE(import_drop) {
     .resource = "import_part",
     .key = "runId",
     .fields = MR_FIELDS({"runId", MR_UUID, MR_NEW_ID, true, .about = "the run that was to be"}),
+};
+
+MR_MESSAGE(import_beat) {
+    .summary = "An upload is still under way: what came of it stays",
+    .shape = MR_SHAPE_NONE,
+    .lane = MR_LANE_SLOW,
+    .rerun_safe = true,
+    .resource = "import_part",
+    .key = "runId",
+    .fields = MR_FIELDS({"runId", MR_UUID, MR_NEW_ID, true, .about = "the run to be"}),
 };
 
 MR_MESSAGE(run_due) {

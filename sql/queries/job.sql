@@ -141,8 +141,16 @@ SELECT k.n,
 -- name: task_import
 -- The parts of the body came ahead; without one of them there is nothing to import. A key that is new (or older than a day) is
 -- kept with the answer. One that is there already answers as it did the first time, and the parts that came again are dropped.
-WITH k AS (
-    SELECT k.*, u.id AS caller, (SELECT count(*) FROM import_part p WHERE p.run_id = k.id) = k.parts AS whole
+--
+-- The first parts are held until the run is there: who looks for broken uploads passes them by meanwhile, or has deleted them, which
+-- the lock notices although the snapshot does not.
+WITH held AS (
+    SELECT p.run_id
+      FROM (SELECT i.id FROM unnest($1::uuid[]) AS i (id) ORDER BY i.id) i
+     CROSS JOIN LATERAL (SELECT p.run_id FROM import_part p WHERE p.run_id = i.id AND p.part = 0 FOR UPDATE) p
+), k AS (
+    SELECT k.*, u.id AS caller,
+           (SELECT count(*) FROM import_part p WHERE p.run_id = k.id) = k.parts AND (k.parts = 0 OR k.id IN (SELECT h.run_id FROM held h)) AS whole
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[])
            WITH ORDINALITY AS k (id, user_id, format, parts, lines, traceparent, key, fingerprint, n)
       LEFT JOIN app_user u ON u.id = k.user_id
@@ -187,6 +195,15 @@ WITH k AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS k (run_id, part, bytes, n)
 ), kept AS (
     INSERT INTO import_part (run_id, part, bytes) SELECT run_id, part, bytes FROM k ON CONFLICT DO NOTHING
+)
+SELECT k.n FROM k;
+
+-- name: import_beat
+-- The time of the first part says when the upload was known to be under way.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (run_id, n)
+), beaten AS (
+    UPDATE import_part p SET created_at = now() FROM k WHERE p.run_id = k.run_id AND p.part = 0
 )
 SELECT k.n FROM k;
 

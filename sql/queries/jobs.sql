@@ -175,7 +175,8 @@ SELECT (SELECT count(*) FROM gone) AS rows,
   FROM k;
 
 -- name: {{job}}__importParts for job in cleanup housekeeping
--- Of uploads that broke off, and of runs that are over. A part has 256 KiB, so a chunk is a few of them.
+-- Of uploads that broke off, and of runs that are over. A part has 256 KiB, so a chunk is a few of them. The first part of an
+-- upload that is under way is younger, however long that takes.
 WITH {{chunk}}, seen AS (
     SELECT p.run_id, p.part, p.created_at
       FROM k
@@ -192,6 +193,7 @@ WITH {{chunk}}, seen AS (
      USING seen
      WHERE p.run_id = seen.run_id AND p.part = seen.part
        AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = seen.run_id AND r.state IN ('queued', 'running', 'failed'))
+       AND NOT EXISTS (SELECT FROM import_part h WHERE h.run_id = seen.run_id AND h.part = 0 AND h.created_at >= now() - interval '1 hour')
        AND {{unless_skipped}}
     RETURNING p.part
 )

@@ -307,3 +307,40 @@ UPDATE job_run r
   FROM silent
  WHERE r.id = silent.id
 RETURNING r.job, r.id, r.attempt, r.state, (extract(epoch FROM now() - r.started_at) * 1000)::bigint AS ran_ms, r.claimed_by;
+
+-- name: schedule__broken_upload
+-- The next upload behind `after` that no run was made of and that nobody has been heard of for so long; it is held. Also up to where
+-- uploads were looked at; nothing: to the end. Some 64 parts are one upload, so that these are walked from one to the next.
+WITH RECURSIVE k AS (
+    SELECT k.after, now() - k.silent_ms * interval '1 millisecond' AS since FROM unnest($1::uuid[], $2::bigint[]) AS k (after, silent_ms)
+), walk AS (
+    SELECT (SELECT p.run_id FROM import_part p WHERE p.run_id > k.after ORDER BY p.run_id LIMIT 1) AS run_id, 1 AS n FROM k
+     UNION ALL
+    SELECT (SELECT p.run_id FROM import_part p WHERE p.run_id > w.run_id ORDER BY p.run_id LIMIT 1), w.n + 1
+      FROM walk w
+     WHERE w.run_id IS NOT NULL AND w.n < 2000
+), broken AS (
+    SELECT p.run_id
+      FROM walk w
+     CROSS JOIN k
+     CROSS JOIN LATERAL (SELECT p.run_id
+                           FROM import_part p
+                          WHERE p.run_id = w.run_id AND p.part = 0 AND p.created_at < k.since
+                            AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = w.run_id)
+                            AND NOT EXISTS (SELECT FROM import_part q WHERE q.run_id = w.run_id AND q.created_at >= k.since)
+                          LIMIT 1
+                            FOR UPDATE SKIP LOCKED) p
+     LIMIT 1
+)
+SELECT (SELECT b.run_id FROM broken b) AS broken,
+       (SELECT w.run_id FROM walk w ORDER BY w.n DESC LIMIT 1) AS walked_to,
+       (SELECT w.run_id FROM walk w WHERE w.n = 1) IS NOT NULL AS has_any;
+
+-- name: schedule__drop_upload
+-- In the same transaction, but on a snapshot of its own: a run that was made of it before it was held is seen.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[]) AS k (run_id)
+), gone AS (
+    DELETE FROM import_part p USING k WHERE p.run_id = k.run_id AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = k.run_id) RETURNING p.part
+)
+SELECT count(*) AS parts FROM gone;

@@ -292,7 +292,8 @@ class Housekeeping(TroubleTest):
             INSERT INTO refresh_token (id, session_id, token_hash, expires_at) VALUES (gen_random_uuid(), '{self.user}', 'x', now() - interval '1 day');
             INSERT INTO idempotency_key (user_id, key, fingerprint, answer, created_at) VALUES ('{self.user}', 'k', '', '{{}}', now() - interval '2 days');
             INSERT INTO job_run (id, job, trigger, state, finished_at) VALUES (gen_random_uuid(), 'report', 'manual', 'succeeded', now() - interval '20 days');
-            INSERT INTO import_part (run_id, part, bytes, created_at) VALUES (gen_random_uuid(), 0, 'x', now() - interval '2 hours')""")
+            INSERT INTO job_run (id, job, trigger, state, finished_at) VALUES ('{self.user}', 'import', 'user', 'succeeded', now());
+            INSERT INTO import_part (run_id, part, bytes, created_at) VALUES ('{self.user}', 0, 'x', now() - interval '2 hours')""")
         self.database.add_tasks(self.user, 3, days_old=60, complete=True)
 
     def left(self):

@@ -82,8 +82,11 @@ class PoisonTest(unittest.TestCase):
                 SELECT '{user}', 'key/' || i, '', '{{}}', now() - (1 + i) / 3 * interval '1 day' - interval '1 day' FROM generate_series(1, {count}) i;
             INSERT INTO job_run (id, job, trigger, state, finished_at)
                 SELECT gen_random_uuid(), 'report', 'manual', 'succeeded', now() - interval '20 days' FROM generate_series(1, {count});
+            INSERT INTO job_run (id, job, trigger, state, finished_at)
+                SELECT gen_random_uuid(), 'import', 'user', 'succeeded', now() FROM generate_series(1, {count});
             INSERT INTO import_part (run_id, part, bytes, created_at)
-                SELECT gen_random_uuid(), 0, 'x', now() - interval '2 hours' FROM generate_series(1, {count})""")
+                SELECT id, 0, 'x', now() - interval '2 hours' FROM job_run WHERE state = 'succeeded' AND job = 'import'
+                    ON CONFLICT DO NOTHING""")
         self.database.add_tasks(user, count, days_old=60, complete=True)
         return user
 
@@ -96,7 +99,7 @@ class Clean(PoisonTest):
         token = self.middle("refresh_token", order="expires_at, id")
         session = self.middle("session", where="created_at < now() - interval '1 day'")
         key = self.middle("idempotency_key", column="key", order="created_at")
-        run = self.middle("job_run")
+        run = self.middle("job_run", where="job = 'report'")
         part = self.middle("import_part", column="run_id", order="run_id")
         for table, name, column in (("refresh_token", token, "id"), ("session", session, "id"), ("idempotency_key", key, "key"),
                                     ("job_run", run, "id"), ("import_part", part, "run_id")):
@@ -215,7 +218,7 @@ class Remove(PoisonTest):
     def test_removal__leaves_out_one_row_of_each_kind_and_keeps_the_account_for_another_time(self):
         user = self.fill_leftovers(60)
         other = self.fill_leftovers(5)
-        self.database.query(f"""UPDATE job_run SET job = 'import', owner = '{user}', exclusive = false WHERE id IN (SELECT id FROM job_run LIMIT 40);
+        self.database.query(f"""UPDATE job_run SET job = 'import', owner = '{user}', exclusive = false WHERE id IN (SELECT id FROM job_run WHERE job = 'report' LIMIT 40);
             INSERT INTO task_stat (user_id, day) SELECT '{user}', current_date - i FROM generate_series(1, 60) i;
             INSERT INTO task_count (user_id, items) SELECT '{user}', 1000 FROM generate_series(1, 30) i;
             INSERT INTO task_change (user_id, day, created, completed, due, in_time) SELECT '{user}', current_date, 1, 0, 0, 0 FROM generate_series(1, 60) i;
