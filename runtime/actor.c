@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "runtime/answer.h"
+#include "runtime/flight.h"
 #include "runtime/link.h"
 #include "runtime/log.h"
-#include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
 #include "runtime/replica.h"
@@ -161,41 +161,40 @@ static void begin_batch(struct mr_actor *self, struct mr_message **messages, uns
     mr_trace_mailbox(self, messages, count);
 }
 
+/* What is not sent behind others has the connection to itself. */
 static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
+    bool flies = mr_flight_suits(self, messages[0]);
 
+    if (!flies)
+        mr_flight_land_all(self);
+    count = mr_queue_drop_late(self, messages, count);
+    if (count == 0 || mr_shutdown_is_cut())
+        return;
     begin_batch(self, messages, count);
+    if (flies) {
+        mr_flight_send(self, messages, count);
+        return;
+    }
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
     else
         mr_answer_by_sql(self, messages, count);
-    for (unsigned i = 0; i < count; i++)
-        if (!messages[i]->answered) {
-            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name),
-                           mr_log_trace(messages[i]->envelope.traceparent));
-            mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
-        }
-    self->in_hand_count = 0;
-    if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
-        self->last_work_ms = mr_mono_ms(self->clock);
-    atomic_fetch_add(&self->stats.messages, count);
-    atomic_fetch_add(&self->stats.batches, 1);
-    mr_metric_batch(self->spec->id, count);
+    mr_answer_note(self, messages, count);
 }
 
-static void answer_next_batch(struct mr_actor *self)
+static void answer_next_batch(struct mr_actor *self, unsigned most)
 {
     struct mr_message *batch[MR_PLAN_MAX];
-    unsigned count = mr_plan_batch(self->first, self->waiting, (unsigned)self->config->actor_batch_max, batch);
+    unsigned count = mr_plan_batch(self->first, self->waiting - self->flying, most, batch);
 
+    self->held = count == 0;
     for (unsigned done = 0; done < count;) {
-        unsigned most = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
-        unsigned group = mr_plan_group(batch + done, count - done, most != 0 ? most : MR_PLAN_MAX);
-        unsigned in_time = mr_queue_drop_late(self, batch + done, group);
+        unsigned at_once = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
+        unsigned group = mr_plan_group(batch + done, count - done, at_once != 0 ? at_once : MR_PLAN_MAX);
 
-        if (in_time > 0 && !mr_shutdown_is_cut())
-            answer_group(self, batch + done, in_time);
+        answer_group(self, batch + done, group);
         done += group;
     }
 }
@@ -252,24 +251,49 @@ static mr_status connect(struct mr_actor *self)
     return status;
 }
 
-static void work(struct mr_actor *self)
+/* While something is in flight the connection stands, and stays the same one. */
+static void work_in_flight(struct mr_actor *self)
+{
+    unsigned room = mr_flight_room(self);
+
+    if (mr_link_has_way_back(self))
+        self->held = true;
+    else if (room > 0 && self->waiting > self->flying)
+        answer_next_batch(self, room);
+    mr_queue_sweep(self);
+    mr_link_note(self);
+}
+
+static void work_on_ground(struct mr_actor *self)
 {
     mr_status status;
 
-    mr_queue_sweep(self);
-    if (mr_shutdown_is_cut() || !mr_link_wake_up(self))
+    if (!mr_link_wake_up(self))
         return;
     mr_link_choose(self, false);
     status = connect(self);
     if (self->first == NULL)
         return;
     if (status == MR_OK)
-        answer_next_batch(self);
+        answer_next_batch(self, (unsigned)self->config->actor_batch_max);
     else
         answer_unavailable(self);
     mr_queue_sweep(self);
-    mr_link_choose(self, false);
+    if (self->flight_count == 0)
+        mr_link_choose(self, false);
     mr_link_note(self);
+}
+
+static void work(struct mr_actor *self)
+{
+    mr_flight_land(self);
+    mr_queue_sweep(self);
+    if (mr_shutdown_is_cut())
+        return;
+    if (self->flight_count > 0)
+        work_in_flight(self);
+    else
+        work_on_ground(self);
 }
 
 /* Of two times that are left; less than 0: never. */
@@ -282,6 +306,8 @@ static int sleep_ms(const struct mr_actor *self)
 {
     int64_t rest_ms = sooner(mr_link_rest_due_in(self), mr_db_poll_in_ms(self->db));
 
+    if (self->flight_count > 0)
+        return (int)sooner(mr_flight_due_in_ms(self), mr_db_poll_in_ms(self->db));
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
     if (atomic_load(&self->stats.resting) && !mr_link_is_waking(self))
@@ -292,7 +318,9 @@ static int sleep_ms(const struct mr_actor *self)
 /* What else wakes it up: its replica is back, or another actor has found the primary demoted. One on the replica looks often. */
 static int other_fd(const struct mr_actor *self)
 {
-    return self->replica != NULL ? mr_replica_fd(self->replica) : mr_db_demoted_fd(self->db);
+    if (self->replica != NULL)
+        return mr_replica_fd(self->replica);
+    return self->flight_count == 0 ? mr_db_demoted_fd(self->db) : -1; /* what is in flight lands first */
 }
 
 static void loop(mr_thread *thread, void *argument)
@@ -311,7 +339,7 @@ static void loop(mr_thread *thread, void *argument)
 
         if (wake.other_fd && self->replica != NULL)
             mr_replica_welcome(self->replica);
-        if (wake.fd) {
+        if (wake.fd && self->flight_count == 0) {
             mr_db_listen(self->db);
             if (self->db == self->primary) /* otherwise there is still another way */
                 mr_link_note(self);
@@ -323,6 +351,7 @@ static void loop(mr_thread *thread, void *argument)
             mr_link_rest(self);
         stop = wake.stop;
     }
+    mr_flight_land_all(self);
 }
 
 /* ---- Life ---- */
@@ -362,6 +391,27 @@ static mr_status select_statements(struct mr_actor *self)
     return MR_OK;
 }
 
+/* Only what a statement answers can be in flight. */
+static bool is_answered_by_sql(const struct mr_actor *self)
+{
+    for (int op = 0; op < MR_OP_COUNT; op++) {
+        const struct mr_op_info *info = mr_op_info((enum mr_op)op);
+
+        if (info->actor == self->spec->id && info->traits->lane == self->lane && info->handler == MR_BY_SQL)
+            return true;
+    }
+    return false;
+}
+
+static mr_status make_room_for_flights(struct mr_actor *self)
+{
+    if (self->config->db_in_flight <= 1 || !is_answered_by_sql(self))
+        return MR_OK;
+    self->flights_most = (unsigned)self->config->db_in_flight;
+    self->flights = calloc(self->flights_most, sizeof *self->flights);
+    return self->flights != NULL ? MR_OK : MR_NO_MEMORY;
+}
+
 static mr_status open_db(struct mr_actor *self)
 {
     struct mr_db_options options = {
@@ -396,6 +446,7 @@ static void destroy(struct mr_actor *self)
     mr_params_fini(&self->params);
     mr_buf_fini(&self->body);
     mr_buf_fini(&self->frame);
+    free(self->flights);
     free(self->statements);
     free(self);
 }
@@ -421,6 +472,8 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     else
         mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);
+    if (status == MR_OK)
+        status = make_room_for_flights(self);
     if (status == MR_OK)
         status = open_db(self);
     if (status == MR_OK)
@@ -459,7 +512,8 @@ bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms)
         (actor->replica != NULL && !mr_replica_stop_by(actor->replica, deadline_ms)))
         return false;
     mr_log(MR_LOG_INFO, "actor stopped", mr_log_text("actor", actor->name), mr_log_int("messages", actor->stats.messages),
-           mr_log_int("batches", actor->stats.batches), mr_log_int("expired", actor->stats.expired));
+           mr_log_int("batches", actor->stats.batches), mr_log_int("overlaps", actor->stats.overlaps),
+           mr_log_int("expired", actor->stats.expired));
     destroy(actor);
     *self = NULL;
     return true;

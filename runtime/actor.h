@@ -17,6 +17,8 @@
 #include "runtime/db.h"
 #include "runtime/mailbox.h"
 
+enum { MR_PLAN_MAX = 1024 }; /* messages in a batch, and in flight, at most */
+
 /* A request in an actor's hands. */
 struct mr_message {
     struct mr_parcel parcel;
@@ -25,6 +27,7 @@ struct mr_message {
     const struct mr_variant *variant; /* NULL: the op's own statement */
     uint64_t key;                     /* 0: independent of every other message */
     bool taken;                       /* is in the batch at hand */
+    bool flying;                      /* is in a batch that was sent (runtime/flight.h) */
     bool answered;
     int64_t mailbox_us;      /* from its sending to the beginning of its batch */
     unsigned batch;          /* messages of that batch; 0: it has not come to one */
@@ -32,10 +35,31 @@ struct mr_message {
     struct mr_message *next; /* in the order of arrival */
 };
 
+/* What became of the first attempt at a batch, when that was not made by mr_answer_by_sql (runtime/flight.h). */
+struct mr_outcome {
+    mr_status status;
+    mr_rows *rows;            /* of MR_OK; owned */
+    struct mr_db_error error; /* otherwise */
+    bool on_replica;          /* it was made there */
+    bool follows;             /* another was in flight before it: when the connection broke, that one tries to connect */
+};
+
+/* A batch that was sent, and what came back. */
+struct mr_flight {
+    struct mr_message *messages[MR_PLAN_MAX];
+    unsigned count;
+    int64_t sent_us;     /* monotonic */
+    int64_t database_us; /* until its answer came */
+    bool landed;         /* there is an outcome */
+    struct mr_outcome outcome;
+};
+
 /* Figures that other threads may read; the actor alone writes them. */
 struct mr_actor_stats {
     _Atomic uint64_t messages;    /* answered by a statement or by code */
     _Atomic uint64_t batches;     /* statements or code calls that answered them */
+    _Atomic uint64_t in_flight;   /* batches that were sent and not answered, now */
+    _Atomic uint64_t overlaps;    /* batches that were sent while another was in flight */
     _Atomic uint64_t expired;     /* dropped past their deadline */
     _Atomic uint64_t queued;      /* in its hands: taken from the mailbox, not yet answered */
     _Atomic int64_t oldest_us;    /* wall clock: when the oldest of them was sent; 0: there is none, or it is not known */
@@ -91,7 +115,13 @@ struct mr_actor {
     const struct mr_statement **statements;
     struct mr_message *first; /* the queue, oldest first */
     struct mr_message **last;
-    unsigned waiting;
+    unsigned waiting;          /* in the queue, also those in flight */
+    struct mr_flight *flights; /* a ring of `flights_most`, oldest first */
+    unsigned flights_most;     /* DB_IN_FLIGHT; 0: batches never overlap */
+    unsigned first_flight;
+    unsigned flight_count;
+    unsigned flying; /* messages in flight */
+    bool held;       /* all that wait are of a key that is in flight */
     struct mr_message *spare;
     int64_t last_work_ms;              /* monotonic */
     int64_t database_us;               /* of the statements that the batch at hand has run */
@@ -117,10 +147,11 @@ void mr_actor_stop(struct mr_actor **self);
 bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*
- * Of an actor on the replica, when a statement of its failed there: changes over to the primary if the primary may do better,
- * because the replica is away, or has cancelled the statement to go on with its recovery. True: `db` is connected.
+ * Of an actor on the replica, when a statement of its failed there with that error: changes over to the primary if the primary
+ * may do better, because the replica is away, or has cancelled the statement to go on with its recovery. True: `db` is the
+ * primary, which may not be connected.
  */
-bool mr_actor_fall_back(struct mr_actor *self);
+bool mr_actor_fall_back(struct mr_actor *self, const struct mr_db_error *error);
 
 /* Whether some op of the map belongs to this actor and lane. */
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane);

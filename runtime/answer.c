@@ -84,9 +84,9 @@ int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const
     return mr_mono_ms(self->clock) + (left < INT32_MAX ? left : INT32_MAX);
 }
 
-void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count)
+static void log_error(const struct mr_actor *self, const char *statement, mr_status status, unsigned count,
+                      const struct mr_db_error *error)
 {
-    const struct mr_db_error *error = mr_db_last_error(self->db);
     struct mr_slice trace = self->in_hand_count > 0 ? self->in_hand[0]->envelope.traceparent : (struct mr_slice){"", 0};
 
     if (mr_status_http(status) < 500)
@@ -96,9 +96,14 @@ void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status
                    mr_log_text("reason", error->message), mr_log_int("messages", count), mr_log_trace(trace));
 }
 
+void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count)
+{
+    log_error(self, statement, status, count, mr_db_last_error(self->db));
+}
+
 static bool may_run_again(const struct mr_db_error *error, bool rerun_safe)
 {
-    return error->lost && (rerun_safe || error->undone);
+    return error->undone || (error->lost && rerun_safe);
 }
 
 /* Sends the statement, and counts the time until its answer. */
@@ -114,22 +119,46 @@ static mr_status run(struct mr_actor *self, const char *statement, int64_t deadl
     return status;
 }
 
+/* One attempt to connect for all that was lost together. */
+static mr_status reconnect(struct mr_actor *self, const struct mr_outcome *outcome)
+{
+    return outcome->follows ? mr_db_connect(self->db) : mr_db_reconnect(self->db);
+}
+
+/* The second attempt, if there may be one; `outcome` is of the first, and gets what became of it. */
+static void try_again(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms,
+                      struct mr_outcome *outcome)
+{
+    if (mr_mono_ms(self->clock) >= deadline_ms)
+        return;
+    if (!(rerun_safe && outcome->on_replica && mr_actor_fall_back(self, &outcome->error)) &&
+        !may_run_again(&outcome->error, rerun_safe))
+        return;
+    if (reconnect(self, outcome) != MR_OK)
+        return;
+    outcome->status = run(self, statement, deadline_ms, &outcome->rows);
+    if (outcome->status != MR_OK)
+        outcome->error = *mr_db_last_error(self->db);
+}
+
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms, mr_rows **out)
 {
-    mr_status status = mr_db_connect(self->db);
+    struct mr_outcome outcome = {.status = mr_db_connect(self->db), .on_replica = self->db != self->primary};
 
-    if (status == MR_OK)
-        status = run(self, statement, deadline_ms, out);
-    if (status != MR_OK && mr_mono_ms(self->clock) < deadline_ms &&
-        ((rerun_safe && mr_actor_fall_back(self)) ||
-         (may_run_again(mr_db_last_error(self->db), rerun_safe) && mr_db_reconnect(self->db) == MR_OK)))
-        status = run(self, statement, deadline_ms, out);
+    if (outcome.status == MR_OK)
+        outcome.status = run(self, statement, deadline_ms, &outcome.rows);
+    if (outcome.status != MR_OK) {
+        outcome.error = *mr_db_last_error(self->db);
+        try_again(self, statement, rerun_safe, deadline_ms, &outcome);
+    }
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
-    return status;
+    if (outcome.status == MR_OK)
+        *out = outcome.rows;
+    return outcome.status;
 }
 
 /* One array a field, one element a message; behind a clearable field the array that says where it was given. */
-static mr_status bind(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+mr_status mr_answer_bind(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     enum mr_op op = messages[0]->envelope.op;
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
@@ -210,7 +239,7 @@ static void answer_rows(struct mr_actor *self, struct mr_message *const *message
     }
 }
 
-static const char *statement_of(const struct mr_message *message)
+const char *mr_answer_statement(const struct mr_message *message)
 {
     return message->variant != NULL ? message->variant->statement : mr_op_info(message->envelope.op)->name;
 }
@@ -230,14 +259,13 @@ static bool is_lost_race(const struct mr_db_error *error, struct mr_message *mes
 }
 
 /* The server refused the batch: find the message to blame, or blame them all when that cannot help. */
-static void answer_refused(struct mr_actor *self, struct mr_message **messages, unsigned count, mr_status status)
+static void answer_refused(struct mr_actor *self, struct mr_message **messages, unsigned count, mr_status status,
+                           const struct mr_db_error *error)
 {
-    const struct mr_db_error *error = mr_db_last_error(self->db);
-
     if (count == 1 && is_lost_race(error, messages[0]))
         return;
     if (count == 1 || error->lost || !error->rerun) {
-        mr_answer_log(self, statement_of(messages[0]), status, count);
+        log_error(self, mr_answer_statement(messages[0]), status, count, error);
         answer_all(self, messages, count, status);
         return;
     }
@@ -249,6 +277,7 @@ static void answer_batch(struct mr_actor *self, struct mr_message **messages, un
 {
     const struct mr_traits *traits = mr_op_info(messages[0]->envelope.op)->traits;
     mr_rows *rows = NULL;
+    struct mr_db_error error;
     mr_status status;
 
     count = mr_queue_drop_late(self, messages, count);
@@ -256,15 +285,16 @@ static void answer_batch(struct mr_actor *self, struct mr_message **messages, un
         return;
     self->in_hand = messages;
     self->in_hand_count = count;
-    status = bind(self, messages, count);
+    status = mr_answer_bind(self, messages, count);
     if (status != MR_OK) {
         answer_all(self, messages, count, status);
         return;
     }
-    status =
-        mr_answer_query(self, statement_of(messages[0]), traits->rerun_safe, mr_answer_deadline(self, messages, count), &rows);
+    status = mr_answer_query(self, mr_answer_statement(messages[0]), traits->rerun_safe,
+                             mr_answer_deadline(self, messages, count), &rows);
     if (status != MR_OK) {
-        answer_refused(self, messages, count, status);
+        error = *mr_db_last_error(self->db);
+        answer_refused(self, messages, count, status, &error);
         return;
     }
     answer_rows(self, messages, count, rows);
@@ -286,21 +316,111 @@ static unsigned unanswered(struct mr_message *const *messages, unsigned count, s
  * ordinal out; a second statement has a snapshot in which the winner is there. One that still says nothing
  * is a fault of the statement.
  */
-void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+static void answer_left(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     struct mr_message *rest[MR_PLAN_MAX];
-    unsigned left;
+    unsigned left = unanswered(messages, count, rest);
 
-    memcpy(rest, messages, count * sizeof *rest);
-    answer_batch(self, rest, count);
-    left = unanswered(messages, count, rest);
     if (left == 0)
         return;
     answer_batch(self, rest, left);
     left = unanswered(messages, count, rest);
     if (left > 0) {
-        mr_log_bounded(MR_LOG_ERROR, "statement left messages unanswered", mr_log_text("statement", statement_of(rest[0])),
-                       mr_log_int("messages", left));
+        mr_log_bounded(MR_LOG_ERROR, "statement left messages unanswered",
+                       mr_log_text("statement", mr_answer_statement(rest[0])), mr_log_int("messages", left));
         answer_all(self, rest, left, MR_INTERNAL);
     }
+}
+
+void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    struct mr_message *all[MR_PLAN_MAX];
+
+    memcpy(all, messages, count * sizeof *all);
+    answer_batch(self, all, count);
+    answer_left(self, messages, count);
+}
+
+/* ---- What follows an attempt that was made elsewhere ---- */
+
+/* Answers those whom the rows answer, and frees these. Whether these were all. */
+static bool take_rows(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome)
+{
+    unsigned left = 0;
+
+    if (outcome->rows != NULL)
+        answer_rows(self, messages, count, outcome->rows);
+    mr_rows_free(&outcome->rows);
+    for (unsigned i = 0; i < count; i++)
+        left += !messages[i]->answered;
+    return left == 0;
+}
+
+/* No other statement could change anything about it. */
+static bool is_final(const struct mr_outcome *outcome, unsigned count)
+{
+    const struct mr_db_error *error = &outcome->error;
+
+    if (error->lost || error->undone || (outcome->on_replica && strcmp(error->sqlstate, "40001") == 0))
+        return false;
+    return count == 1 ? strncmp(error->sqlstate, "23", 2) != 0 : !error->rerun;
+}
+
+bool mr_answer_at_once(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome)
+{
+    if (outcome->status == MR_OK)
+        return take_rows(self, messages, count, outcome);
+    if (!is_final(outcome, count))
+        return false;
+    log_error(self, mr_answer_statement(messages[0]), outcome->status, count, &outcome->error);
+    answer_all(self, messages, count, outcome->status);
+    return true;
+}
+
+/* It failed: the second attempt if there may be one, and what follows from that. */
+static void answer_failed(struct mr_actor *self, struct mr_message **messages, unsigned count, struct mr_outcome *outcome)
+{
+    bool rerun_safe = mr_op_info(messages[0]->envelope.op)->traits->rerun_safe;
+    mr_status status = mr_answer_bind(self, messages, count);
+
+    if (status != MR_OK) {
+        answer_all(self, messages, count, status);
+        return;
+    }
+    try_again(self, mr_answer_statement(messages[0]), rerun_safe, mr_answer_deadline(self, messages, count), outcome);
+    if (outcome->status == MR_OK)
+        (void)take_rows(self, messages, count, outcome);
+    else
+        answer_refused(self, messages, count, outcome->status, &outcome->error);
+}
+
+void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome)
+{
+    struct mr_message *all[MR_PLAN_MAX];
+
+    memcpy(all, messages, count * sizeof *all);
+    if (outcome->status == MR_OK)
+        (void)take_rows(self, messages, count, outcome);
+    else
+        answer_failed(self, all, count, outcome);
+    answer_left(self, messages, count);
+    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+}
+
+void mr_answer_note(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
+
+    for (unsigned i = 0; i < count; i++)
+        if (!messages[i]->answered) {
+            mr_log_bounded(MR_LOG_ERROR, "handler left a message unanswered", mr_log_text("op", info->name),
+                           mr_log_trace(messages[i]->envelope.traceparent));
+            mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
+        }
+    self->in_hand_count = 0;
+    if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
+        self->last_work_ms = mr_mono_ms(self->clock);
+    atomic_fetch_add(&self->stats.messages, count);
+    atomic_fetch_add(&self->stats.batches, 1);
+    mr_metric_batch(self->spec->id, count);
 }

@@ -17,6 +17,25 @@
  */
 void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
+/* The parameters of a batch, in `self->params`. */
+mr_status mr_answer_bind(struct mr_actor *self, struct mr_message *const *messages, unsigned count) MR_WARN_UNUSED;
+
+/* The name of the statement that answers it. */
+const char *mr_answer_statement(const struct mr_message *message);
+
+/*
+ * Answers what needs no other statement: whom the rows answer, which are freed, or all if the error is final. Whether that was
+ * everybody; mr_answer_settle does the rest otherwise.
+ */
+bool mr_answer_at_once(struct mr_actor *self, struct mr_message *const *messages, unsigned count,
+                       struct mr_outcome *outcome) MR_WARN_UNUSED;
+
+/* Answers all, as mr_answer_by_sql goes on after its first attempt. */
+void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome);
+
+/* Counts a batch that was answered. */
+void mr_answer_note(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
 /* Answers one message with an error. `field`, `code` and `text` may be NULL. */
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
                      const char *text);
@@ -25,8 +44,8 @@ void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_statu
 void mr_answer_body(struct mr_actor *self, struct mr_message *message, const struct mr_buf *body);
 
 /*
- * Runs a statement for a C handler, reconnecting first if need be and, once more after a lost
- * connection, when `rerun_safe` or when nothing of it took effect. `self->params` holds the parameters, ended. MR_OK: `out` is the caller's to free.
+ * Runs a statement for a C handler, which has the connection to itself: reconnecting first if need be and, once more after a
+ * lost connection, when `rerun_safe` or when nothing of it took effect. `self->params` holds the parameters, ended. MR_OK: `out` is the caller's to free.
  */
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms,
                           mr_rows **out) MR_WARN_UNUSED;

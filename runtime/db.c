@@ -1,16 +1,14 @@
 #include "runtime/db_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
-/*
- * LATE_MS: how long past the deadline the server's own word is waited for: it ends the statement at the deadline, and a
- * connection that says so is a good one. SLACK_MS: a limit of the server's that is later by no more is left as it is.
- */
-enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, LOOK_MS = 100, CANCEL_MS = 2000, LATE_MS = 500, SLACK_MS = 250 };
+/* SLACK_MS: a limit of the server's that is later by no more is left as it is. */
+enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, LOOK_MS = 100, CANCEL_MS = 2000, SLACK_MS = 250 };
 enum { TELL_LEAST_MS = 10000, TELL_MOST_MS = 300000, POLL_MS = 5000 };
 
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
@@ -34,6 +32,13 @@ void mr_db_destroy(mr_db **self)
     *self = NULL;
 }
 
+static unsigned in_flight_most(const mr_db *self)
+{
+    int64_t most = self->options.config->db_in_flight;
+
+    return most < DB_IN_FLIGHT_MAX ? (unsigned)most : DB_IN_FLIGHT_MAX;
+}
+
 mr_status mr_db_reconnect(mr_db *self)
 {
     mr_status status;
@@ -47,6 +52,7 @@ mr_status mr_db_reconnect(mr_db *self)
         mr_metric_add(MR_METRIC_db_reconnects, self->stood);
         self->stood = true;
         self->notified = true;
+        mr_pace_init(&self->pace, in_flight_most(self));
         return MR_OK;
     }
     self->attempts_failed++;
@@ -58,15 +64,14 @@ mr_status mr_db_reconnect(mr_db *self)
     return status;
 }
 
-/* Another connection to the primary has found it demoted since this one was made. */
-static bool is_demoted(const mr_db *self)
+bool db_is_demoted(const mr_db *self)
 {
     return self->conn != NULL && !self->options.standby && self->demotions != db_demotions();
 }
 
 mr_status mr_db_connect(mr_db *self)
 {
-    if (is_demoted(self))
+    if (db_is_demoted(self) && self->pipeline.count == 0)
         db_fail_lost(self, "the server was demoted");
     if (self->conn == NULL && self->backoff_ms > 0 && db_now_ms(self) < self->next_attempt_ms)
         return MR_UNAVAILABLE;
@@ -203,7 +208,7 @@ bool mr_db_notified(mr_db *self)
 /* ---- Statements ---- */
 
 /* What comes after the cut is not cancelled once more; it has less time. */
-static mr_status begin(mr_db *self, int64_t deadline_ms)
+mr_status db_begin(mr_db *self, int64_t deadline_ms)
 {
     if (self->conn == NULL)
         return MR_UNAVAILABLE;
@@ -214,11 +219,7 @@ static mr_status begin(mr_db *self, int64_t deadline_ms)
     return MR_OK;
 }
 
-/*
- * The limit that the server should have for a statement with so much time; -1: the one it has will do. A limit that is a
- * little early or late is left alone, since a change costs more than a quick statement.
- */
-static int64_t timeout_to_set(const mr_db *self, int64_t left)
+int64_t db_timeout_to_set(const mr_db *self, int64_t left)
 {
     int64_t usual = db_usual_timeout(&self->options);
     int64_t wanted = left < usual ? left : usual;
@@ -241,7 +242,7 @@ static const char *text_of(const mr_db *self, const char *statement)
     return (*s)->text;
 }
 
-static bool send_run(mr_db *self, const char *statement, const struct mr_params *params)
+bool db_send_run(mr_db *self, const char *statement, const struct mr_params *params)
 {
     const char *values[MR_FIELDS_MAX];
     int lengths[MR_FIELDS_MAX];
@@ -258,7 +259,7 @@ static bool send_run(mr_db *self, const char *statement, const struct mr_params 
     return PQsendQueryPrepared(self->conn, statement, (int)params->count, values, lengths, formats, 1) == 1;
 }
 
-static bool send_limits(mr_db *self, int64_t timeout_ms)
+bool db_send_limits(mr_db *self, int64_t timeout_ms)
 {
     char sql[80];
 
@@ -274,7 +275,7 @@ static mr_status run_limited(mr_db *self, const char *statement, const struct mr
 {
     mr_status status;
 
-    if (PQenterPipelineMode(self->conn) != 1 || !send_limits(self, timeout_ms) || !send_run(self, statement, params))
+    if (PQenterPipelineMode(self->conn) != 1 || !db_send_limits(self, timeout_ms) || !db_send_run(self, statement, params))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     status = db_end_pipeline(self, deadline_ms, out);
     if (status == MR_OK)
@@ -285,18 +286,21 @@ static mr_status run_limited(mr_db *self, const char *statement, const struct mr
 mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms, mr_rows **out)
 {
     PGresult *result = NULL;
-    mr_status status = begin(self, deadline_ms);
+    mr_status status = db_begin(self, deadline_ms);
+    int64_t begun_ms = db_now_ms(self);
     int64_t timeout_ms;
 
+    assert(self->pipeline.count == 0);
     if (status != MR_OK)
         return status;
-    timeout_ms = timeout_to_set(self, db_left_ms(self, deadline_ms));
+    timeout_ms = db_timeout_to_set(self, db_left_ms(self, deadline_ms));
     if (timeout_ms >= 0)
-        status = run_limited(self, statement, params, timeout_ms, deadline_ms + LATE_MS, &result);
-    else if (send_run(self, statement, params))
-        status = db_take_results(self, deadline_ms + LATE_MS, &result);
+        status = run_limited(self, statement, params, timeout_ms, deadline_ms + DB_LATE_MS, &result);
+    else if (db_send_run(self, statement, params))
+        status = db_take_results(self, deadline_ms + DB_LATE_MS, &result);
     else
         status = db_fail_lost(self, PQerrorMessage(self->conn));
+    mr_pace_note_alone(&self->pace, db_now_ms(self) - begun_ms);
     if (status == MR_OK)
         *out = (mr_rows *)(void *)result;
     return status;
@@ -321,7 +325,7 @@ static bool send_text(mr_db *self, const char *sql)
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out)
 {
     PGresult *result = NULL;
-    mr_status status = begin(self, deadline_ms);
+    mr_status status = db_begin(self, deadline_ms);
 
     if (status != MR_OK)
         return status;

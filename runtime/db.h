@@ -65,7 +65,7 @@ const char *mr_db_trouble_text(enum mr_db_trouble trouble);
 struct mr_db_error {
     mr_status status;
     bool lost;                  /* the connection is gone; whether the statement took effect is not known */
-    bool undone;                /* of a lost one: the server said that nothing of the statement took effect */
+    bool undone;                /* nothing of the statement took effect, though it was to blame for nothing: it may run again */
     bool rerun;                 /* halving the batch can find the message to blame */
     enum mr_db_trouble trouble; /* of a failure to connect; NONE of others */
     char sqlstate[6];
@@ -142,6 +142,36 @@ int64_t mr_db_poll_in_ms(const mr_db *self);
  */
 mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms,
                     mr_rows **out) MR_WARN_UNUSED;
+
+/* ---- Statements in flight ---- */
+
+/*
+ * Whether statements should be sent with mr_db_send: the way to the server is long (runtime/pace.h), or it is time to find
+ * out. Otherwise mr_db_run is better.
+ */
+bool mr_db_overlaps(const mr_db *self);
+
+/* How many were sent and not taken. While there are any, nothing but mr_db_send and mr_db_take may use the connection. */
+unsigned mr_db_in_flight(const mr_db *self);
+
+/* In how many milliseconds another may be sent; -1: not before one was taken. */
+int64_t mr_db_send_due_in_ms(const mr_db *self);
+
+/*
+ * Sends a prepared statement behind those in flight and does not wait for its answer; each is a transaction of its own. Not
+ * MR_OK: it is not in flight; when the error says `lost`, no other is any more.
+ */
+mr_status mr_db_send(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/*
+ * Takes the answer to the oldest in flight: `status` and `out` as of mr_db_run. False: it has not come yet, which cannot be
+ * with `wait`. When the error says `lost`, because the connection broke or the server was silent past the deadline, the others
+ * are not in flight any more: whether they took effect is not known either.
+ */
+bool mr_db_take(mr_db *self, bool wait, mr_status *status, mr_rows **out) MR_WARN_UNUSED;
+
+/* In how many milliseconds mr_db_take is to be called whatever arrives: the oldest gets late then; -1: nothing is in flight. */
+int64_t mr_db_look_in_ms(const mr_db *self);
 
 /* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;

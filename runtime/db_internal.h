@@ -5,6 +5,7 @@
  *   db_connect.c  from a host name to a connection that may serve
  *   db_session.c  what the session is set to
  *   db_pooler.c   whether a pooler shares it
+ *   db_pipeline.c statements in flight
  *   db_io.c       waiting, results, cancelling, failing
  *   db_rows.c     rows
  *   db_tls.c      why TLS cannot be had; without libpq
@@ -15,6 +16,34 @@
 #include <libpq-fe.h>
 
 #include "runtime/db.h"
+#include "runtime/pace.h"
+
+/*
+ * LATE_MS: how long past the deadline the server's own word is waited for: it ends the statement at the deadline, and a
+ * connection that says so is a good one.
+ */
+enum { DB_LATE_MS = 500, DB_IN_FLIGHT_MAX = 64 };
+
+/* A statement that was sent and has not been answered. */
+struct db_in_flight {
+    int64_t sent_ms;
+    int64_t deadline_ms;
+    bool probes;        /* a probe was sent in front, and has not come back */
+    bool limited;       /* a limit was set in front; a failure rolls it back */
+    bool cancelled;     /* it was past its deadline */
+    bool beside_cancel; /* it was in flight while another was cancelled */
+};
+
+/* A ring. What has arrived of the oldest is kept until all of it has. */
+struct db_pipeline {
+    struct db_in_flight ring[DB_IN_FLIGHT_MAX];
+    unsigned first;
+    unsigned count;
+    bool read; /* while something was sent: an answer may be there, though the socket does not say so */
+    PGresult *kept;
+    mr_status status;
+    struct mr_db_error error;
+};
 
 struct mr_db {
     struct mr_db_options options;
@@ -40,12 +69,32 @@ struct mr_db {
     enum mr_db_trouble told; /* what was logged last */
     int64_t tell_pause_ms;
     int64_t next_tell_ms;
+    struct mr_pace pace;
+    struct db_pipeline pipeline;
 };
 
 static inline int64_t db_now_ms(const mr_db *self)
 {
     return mr_mono_ms(self->options.clock);
 }
+
+/* db.c */
+
+/* Before a statement is sent: whether there is a connection, and time. */
+mr_status db_begin(mr_db *self, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/* Another connection to the primary has found it demoted since this one was made. */
+bool db_is_demoted(const mr_db *self);
+
+/*
+ * The limit that the server should have for a statement with so much time; -1: the one it has will do. A limit that is a
+ * little early or late is left alone, since a change costs more than a quick statement.
+ */
+int64_t db_timeout_to_set(const mr_db *self, int64_t left);
+
+/* Queue the limit and the statement; false: the connection is of no use. */
+bool db_send_limits(mr_db *self, int64_t timeout_ms);
+bool db_send_run(mr_db *self, const char *statement, const struct mr_params *params);
 
 /* db_connect.c */
 
@@ -96,6 +145,12 @@ void db_drop(mr_db *self);
 
 /* Takes what the server says beside its results: a warning is kept and logged. */
 void db_take_notice(void *self, const PGresult *notice);
+
+/* What a result adds to `status`: the last good one is kept, the first bad one decides. Takes the result over. */
+mr_status db_weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept);
+
+/* No result came: the deadline has passed, or the connection broke. It is dropped. */
+mr_status db_fail_wait(mr_db *self, int64_t deadline_ms);
 
 /* Sets the error and returns `status`. */
 mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate, const char *message);

@@ -22,6 +22,10 @@ void db_drop(mr_db *self)
     PQfinish(self->conn);
     self->conn = NULL;
     self->stale = false;
+    PQclear(self->pipeline.kept);
+    self->pipeline.kept = NULL;
+    self->pipeline.status = MR_OK;
+    self->pipeline.count = 0;
 }
 
 mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate, const char *message)
@@ -64,7 +68,7 @@ static mr_status fail_late(mr_db *self)
     return MR_TIMEOUT;
 }
 
-static mr_status fail_wait(mr_db *self, int64_t deadline_ms)
+mr_status db_fail_wait(mr_db *self, int64_t deadline_ms)
 {
     if (db_now_ms(self) >= deadline_ms)
         return fail_late(self);
@@ -252,7 +256,7 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
 }
 
 /* The last good result is kept, the first bad one decides; what only followed a bad one says nothing. */
-static mr_status weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept)
+mr_status db_weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept)
 {
     ExecStatusType kind = PQresultStatus(result);
 
@@ -283,12 +287,12 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
 
         if (!db_await_result(self, deadline_ms)) {
             PQclear(kept);
-            return fail_wait(self, deadline_ms);
+            return db_fail_wait(self, deadline_ms);
         }
         result = PQgetResult(self->conn);
         synced = pipeline ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : result == NULL;
         if (result != NULL)
-            status = weigh(self, status, result, &kept);
+            status = db_weigh(self, status, result, &kept);
     }
     if (PQstatus(self->conn) == CONNECTION_BAD && status == MR_OK)
         status = db_fail(self, MR_UNAVAILABLE, true, "08006", PQerrorMessage(self->conn));

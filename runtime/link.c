@@ -84,16 +84,21 @@ void mr_link_choose(struct mr_actor *self, bool first_time)
         give_up_replica(self);
 }
 
-bool mr_actor_fall_back(struct mr_actor *self)
+bool mr_actor_fall_back(struct mr_actor *self, const struct mr_db_error *error)
 {
-    const struct mr_db_error *error = mr_db_last_error(self->db);
-
-    if (self->replica == NULL || self->db == self->primary || !(error->lost || strcmp(error->sqlstate, "40001") == 0))
+    if (!(error->lost || strcmp(error->sqlstate, "40001") == 0))
         return false;
-    if (error->lost)
+    if (error->lost && self->db != self->primary)
         give_up_replica(self);
     self->db = self->primary; /* until the next batch */
-    return mr_db_reconnect(self->db) == MR_OK;
+    return true;
+}
+
+bool mr_link_has_way_back(const struct mr_actor *self)
+{
+    const mr_db *replica = self->replica != NULL ? mr_replica_db(self->replica) : NULL;
+
+    return replica != NULL && self->db != replica && mr_db_is_up(replica);
 }
 
 /* Milliseconds until the connection may be let go; -1: never, or not now. */

@@ -17,6 +17,9 @@ void mr_link_note(struct mr_actor *self);
  */
 void mr_link_choose(struct mr_actor *self, bool first_time);
 
+/* Whether mr_link_choose would go back to the replica; it must not be called while something is in flight. */
+bool mr_link_has_way_back(const struct mr_actor *self);
+
 /* Milliseconds until the connection may be let go; -1: never, or not now. */
 int64_t mr_link_rest_due_in(const struct mr_actor *self);
 void mr_link_rest(struct mr_actor *self);

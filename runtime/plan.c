@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum { SLOTS = 2 * MR_PLAN_MAX }; /* a power of two, never more than half full */
+enum { SLOTS = 4 * MR_PLAN_MAX }; /* a power of two, never more than half full */
 
 /* Counts by 64-bit key; the key 0 marks an empty slot. */
 struct tally {
@@ -37,11 +37,33 @@ static void take(struct mr_message *message, struct mr_message **out, unsigned *
     out[(*count)++] = message;
 }
 
+/* Keys in flight: what waits for one of them stays. False when there are none. */
+static bool note_flying(const struct mr_message *first, struct tally *aloft)
+{
+    bool any = false;
+
+    for (const struct mr_message *m = first; m != NULL; m = m->next) {
+        if (!m->flying || m->key == 0)
+            continue;
+        if (!any)
+            memset(aloft, 0, sizeof *aloft);
+        any = true;
+        ++*count_of(aloft, m->key);
+    }
+    return any;
+}
+
+static bool is_held(struct tally *aloft, const struct mr_message *message)
+{
+    return aloft != NULL && message->key != 0 && *count_of(aloft, message->key) > 0;
+}
+
 /*
- * One pass in the order of arrival. `share` bounds a user (0: no bound). A message that is passed over leaves
+ * One pass in the order of arrival. `share` bounds a user (0: no bound), `aloft` are the keys in flight (NULL: none). A message that is passed over leaves
  * its key behind, so that none of the same key overtakes it.
  */
-static void pass(struct mr_message *first, unsigned max, unsigned share, struct mr_message **out, unsigned *count)
+static void pass(struct mr_message *first, struct tally *aloft, unsigned max, unsigned share, struct mr_message **out,
+                 unsigned *count)
 {
     static _Thread_local struct tally keys;
     static _Thread_local struct tally users;
@@ -59,6 +81,8 @@ static void pass(struct mr_message *first, unsigned max, unsigned share, struct 
         if (m->taken)
             continue;
         seen++;
+        if (is_held(aloft, m))
+            continue;
         if (m->key != 0 && (*count_of(&keys, m->key))++ > 0)
             return;
         if (over)
@@ -71,13 +95,15 @@ static void pass(struct mr_message *first, unsigned max, unsigned share, struct 
 
 unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned max, struct mr_message **out)
 {
+    static _Thread_local struct tally flying;
+    struct tally *aloft = note_flying(first, &flying) ? &flying : NULL;
     unsigned count = 0;
 
     assert(max >= 1 && max <= MR_PLAN_MAX);
     if (waiting > max)
-        pass(first, max, max / 4 > 0 ? max / 4 : 1, out, &count);
+        pass(first, aloft, max, max / 4 > 0 ? max / 4 : 1, out, &count);
     if (count < max)
-        pass(first, max, 0, out, &count);
+        pass(first, aloft, max, 0, out, &count);
     return count;
 }
 

@@ -4,6 +4,7 @@
  *  - In the order of arrival, at most `max`.
  *  - Two messages of the same key never share a batch: it is cut at the first conflict, so that the order of a
  *    key is the order of arrival whatever ops are involved.
+ *  - A message whose key is in flight is passed over until that has been answered, and so are all of its key behind it.
  *  - When more wait than fit, one user gets at most a quarter of the batch before everybody else had a turn.
  */
 #ifndef MR_RUNTIME_PLAN_H
@@ -11,11 +12,10 @@
 
 #include "runtime/actor.h"
 
-enum { MR_PLAN_MAX = 1024 };
-
 /*
  * Sets `taken` on the messages of the next batch and lists them in `out` (room for MR_PLAN_MAX). Returns how
- * many; at least one when the queue holds any. `waiting` is the length of the queue that `first` begins.
+ * many; at least one when the queue holds any, unless something is in flight. `waiting` is how many of the queue that `first`
+ * begins are not in flight; those that are, MR_PLAN_MAX at most, are left alone.
  */
 unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned max, struct mr_message **out);
 

@@ -30,6 +30,7 @@ static void enqueue(struct mr_actor *self, struct mr_message *message)
     *self->last = message;
     self->last = &message->next;
     self->waiting++;
+    self->held = false;
 }
 
 /* For whoever looks from outside: what is in hand, and since when the oldest has waited. */
@@ -55,7 +56,7 @@ void mr_queue_sweep(struct mr_actor *self)
         struct mr_message *message = *link;
         bool expired = !message->answered && message->envelope.deadline_ms <= now_ms;
 
-        if (!message->answered && !expired) {
+        if (message->flying || (!message->answered && !expired)) {
             link = &message->next;
             continue;
         }
@@ -104,6 +105,7 @@ static bool read_request(struct mr_actor *self, struct mr_message *message)
 static void receive(struct mr_actor *self, struct mr_message *message)
 {
     message->taken = false;
+    message->flying = false;
     message->answered = false;
     message->lost_race = false;
     message->batch = 0;

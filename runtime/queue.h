@@ -11,7 +11,7 @@
 /* Takes all mail. What is no request is logged and counted; a payload that does not fit its table is answered. */
 void mr_queue_take_mail(struct mr_actor *self);
 
-/* Takes out what is answered, and what nobody waits for any more: its deadline has passed. */
+/* Takes out what is answered, and what nobody waits for any more: its deadline has passed. What is in flight stays. */
 void mr_queue_sweep(struct mr_actor *self);
 
 /*

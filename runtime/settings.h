@@ -49,6 +49,7 @@
     SET(db_connect_timeout,      "DB_CONNECT_TIMEOUT",             NULL,          DURATION, "2s",                 "100ms..30s",                     "ASM",  "longest wait for one connection attempt") \
     SET(db_tcp_timeout,          "DB_TCP_TIMEOUT",                 NULL,          DURATION, "5s",                 "1s..10m",                        "ASM",  "how soon a database host that is gone without a word is noticed: TCP keep-alive and user timeout") \
     SET(db_lock_timeout,         "DB_LOCK_TIMEOUT",                NULL,          DURATION, "3s",                 "10ms..60s",                      "ASM",  "longest wait of a statement for a lock") \
+    SET(db_in_flight,            "DB_IN_FLIGHT",                   NULL,          INTEGER,  "16",                 "1..64",                          "A",    "batches of an actor that are under way to a database far off (3 ms and more); 1: one after the other") \
     SET(db_migrations_run,       "DB_MIGRATIONS_RUN",              NULL,          BOOLEAN,  "true",               "",                               "AS",   "whether to run the migrations at start") \
     SET(actor_auth_count,        "ACTOR_AUTH_COUNT",               NULL,          INTEGER,  "1",                  "1..64",                          "A",    "auth actors that hash: the number of passwords hashed at once, 19 MiB each") \
     SET(actor_reader_count,      "ACTOR_DATA_READER_COUNT",        NULL,          INTEGER,  "1",                  "1..64",                          "A",    "data-reader actors; one per two cores serves best") \

@@ -4,6 +4,7 @@
  * of AWS or CDK that no linter looks at.
  */
 import { isFargatePair, memoryExpectation } from './fargate.ts';
+import { COLLECTOR_HEALTH_PORT, COLLECTOR_PORT } from './ports.ts';
 import type { Values } from './variables.ts';
 
 /** One thing that is wrong: which variable, and what was expected of it. */
@@ -135,9 +136,13 @@ function recordLength({ domainName, hostedZoneName }: Partly): Problem[] {
 }
 
 /** With a port of its own the sidecar and the application would fight for it. */
-function daemonPort({ xray, appPort }: Partly): Problem[] {
-  return xray && appPort === 2000
-    ? problem('CDK_APP_PORT', appPort, 'another port than 2000, which the X-Ray daemon (CDK_XRAY) listens on')
+function collectorPort({ xray, appPort }: Partly): Problem[] {
+  return xray && (appPort === COLLECTOR_PORT || appPort === COLLECTOR_HEALTH_PORT)
+    ? problem(
+        'CDK_APP_PORT',
+        appPort,
+        `another port than ${COLLECTOR_PORT} and ${COLLECTOR_HEALTH_PORT}, which the collector (CDK_XRAY) listens on`,
+      )
     : [];
 }
 
@@ -167,5 +172,5 @@ export const rules: readonly { readonly reads: readonly (keyof Values)[]; readon
   { reads: ['vpcZones', 'region'], check: zoneRegion },
   { reads: ['environment', 'region', 'backupCopyRegion'], check: backupCopy },
   { reads: ['domainName', 'hostedZoneName'], check: recordLength },
-  { reads: ['xray', 'appPort'], check: daemonPort },
+  { reads: ['xray', 'appPort'], check: collectorPort },
 ];

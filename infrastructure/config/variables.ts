@@ -207,7 +207,7 @@ export const variables = {
     'CDK_XRAY',
     is.boolean,
     'false',
-    'run the X-Ray daemon beside the application (which sends nothing to it by itself)',
+    'record one trace in a hundred in X-Ray, through an OpenTelemetry collector beside the application',
   ),
   alarmEmail: optional('CDK_ALARM_EMAIL', EMAIL, 'oncall@example.com', 'who is told of alarms'),
   arm64: withDefault('CDK_ARM64', is.boolean, 'false', 'run on Graviton (the image must be built for arm64)'),

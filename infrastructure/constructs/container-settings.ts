@@ -8,6 +8,7 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import * as ssm from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
+import { COLLECTOR_URL } from './collector.ts';
 
 /** Where the image keeps the certificate authorities of Amazon RDS. */
 export const RDS_CA_BUNDLE = '/usr/share/millrace/rds-ca-bundle.pem';
@@ -17,6 +18,21 @@ export const RDS_CA_BUNDLE = '/usr/share/millrace/rds-ca-bundle.pem';
  * database may pause: shorter than the shortest pause that Aurora takes (300 s).
  */
 export const IDLE_RELEASE_SECONDS = 60;
+
+/** How long Aurora takes to resume, unless it has slept for more than a day: then 30 s and more. */
+export const RESUME_SECONDS = 15;
+
+/**
+ * The deadline of a request when the database may pause: whoever wakes it waits for its answer instead of getting a
+ * 503. No longer, because the load balancer gives a task that goes 30 s (the `SHUTDOWN_DELAY` is part of that).
+ */
+export const WAKING_REQUEST_SECONDS = 25;
+
+/** Such a request is answered even when the task is told to end while it waits: 5 s of the grace are for the end itself. */
+const WAKING_GRACE_SECONDS = 5 + WAKING_REQUEST_SECONDS + 5;
+
+/** One trace in so many is recorded, when traces are wanted at all. */
+const TRACE_RATIO = '0.01';
 
 type Settings = Record<string, string>;
 
@@ -37,9 +53,33 @@ function commonSettings(config: Config): Settings {
   };
 }
 
+function wakingSettings(config: Config): Settings {
+  return config.autoPauseSeconds === undefined
+    ? {}
+    : { GATEWAY_REQUEST_TIMEOUT: `${WAKING_REQUEST_SECONDS}s`, SHUTDOWN_GRACE: `${WAKING_GRACE_SECONDS}s` };
+}
+
+/**
+ * The internet decides what `traceparent` a request brings, so the sampler looks at the trace id alone. A run
+ * follows the request that queued it all the same: it has the same id.
+ */
+function traceSettings(config: Config, name: string): Settings {
+  return config.xray
+    ? {
+        OTEL_EXPORTER_OTLP_ENDPOINT: COLLECTOR_URL,
+        OTEL_SERVICE_NAME: name,
+        OTEL_RESOURCE_ATTRIBUTES: `deployment.environment.name=${config.environment}`,
+        OTEL_TRACES_SAMPLER: 'traceidratio',
+        OTEL_TRACES_SAMPLER_ARG: TRACE_RATIO,
+      }
+    : {};
+}
+
 export function apiSettings(config: Config, appVersion: string | undefined): Settings {
   return {
     ...commonSettings(config),
+    ...traceSettings(config, config.baseName),
+    ...wakingSettings(config),
     ...(appVersion === undefined ? {} : { APP_VERSION: appVersion }),
     APP_PORT: String(config.appPort),
     // The load balancer may send a last request while it learns that the task is going.
@@ -55,6 +95,7 @@ export function schedulerSettings(config: Config): Settings {
   const crons = Object.entries(config.crons).map(([job, cron]) => [`SCHEDULE_TASK_${job}_CRON`, cron]);
   return {
     ...commonSettings(config),
+    ...traceSettings(config, config.schedulerName),
     ...Object.fromEntries(crons),
     ...(config.scheduleTimezone === undefined ? {} : { SCHEDULE_TIMEZONE: config.scheduleTimezone }),
   };

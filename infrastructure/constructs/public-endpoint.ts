@@ -60,6 +60,8 @@ export class PublicEndpoint extends Construct {
       vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC },
       internetFacing: true,
       dropInvalidHeaderFields: true,
+      // Longer than any deadline of a request: the answer to one that waits for the database is awaited.
+      idleTimeout: Duration.seconds(60),
       deletionProtection: config.isProduction,
     });
   }

@@ -10,10 +10,10 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
+import { addCollector } from './collector.ts';
 import { allowDatabaseAccess } from './database-access.ts';
 import { makeExecPossible } from './exec.ts';
 import { createLogGroup } from './log-group.ts';
-import { addXrayDaemon } from './xray.ts';
 
 /** The unprivileged user that the image is built for. */
 const USER = '65532';
@@ -75,7 +75,7 @@ export class ServiceTask extends Construct {
       makeExecPossible(task, container);
     }
     if (props.config.xray) {
-      addXrayDaemon(task, this.logGroup);
+      addCollector(task, this.logGroup);
     }
     return task;
   }

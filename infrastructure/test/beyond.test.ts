@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Template } from 'aws-cdk-lib/assertions';
-import { IDLE_RELEASE_SECONDS } from '../constructs/container-settings.ts';
+import { IDLE_RELEASE_SECONDS, RESUME_SECONDS, WAKING_REQUEST_SECONDS } from '../constructs/container-settings.ts';
 import { connectionLimit } from '../constructs/database-alarms.ts';
 import { newApp, synth } from './support/synth.ts';
 import {
@@ -341,8 +341,6 @@ describe('services', () => {
       'logs:DescribeLogGroups',
       'xray:PutTraceSegments',
       'xray:PutTelemetryRecords',
-      'xray:GetSamplingRules',
-      'xray:GetSamplingTargets',
     ]);
     for (const make of Object.values(matrix)) {
       for (const { stackName } of make().assembly.stacks) {
@@ -396,14 +394,50 @@ describe('services', () => {
       assert.equal(task(type, everything()).RuntimePlatform.CpuArchitecture, 'ARM64');
     }
   });
-  it('the X-Ray daemon by setting, with the rights to send and nothing else', () => {
+  const sidecar = (type: (typeof SERVICES)[number]) =>
+    task(type, everything()).ContainerDefinitions.find(({ Name }: Json) => Name === 'otel-collector');
+  it('a collector by setting, with the rights to send to X-Ray and nothing else', () => {
     for (const type of SERVICES) {
-      const daemon = task(type, everything()).ContainerDefinitions.find(({ Name }: Json) => Name === 'xray-daemon');
-      assert.deepEqual([daemon.Essential, daemon.ReadonlyRootFilesystem], [false, true]);
-      assert.deepEqual(daemon.PortMappings, [{ ContainerPort: 2000, Protocol: 'udp' }]);
-      assert.ok(statements(everything().template(type)).some(({ Action }) => Action.includes('xray:PutTraceSegments')));
-      assert.ok(!statements(scheduled().template(type)).some(({ Action }) => Action.includes('xray:PutTraceSegments')));
+      const collector = sidecar(type);
+      assert.match(collector.Image, /^public\.ecr\.aws\/aws-observability\/aws-otel-collector:v\d+\.\d+\.\d+$/);
+      assert.deepEqual([collector.Essential, collector.ReadonlyRootFilesystem], [false, true]);
+      assert.deepEqual(collector.HealthCheck.Command, ['CMD', '/healthcheck']);
+      assert.ok(collector.MemoryReservation <= collector.Memory && collector.Memory < 512);
+      assert.deepEqual(collector.PortMappings ?? [], [], 'only the task itself may send spans');
+      const actions = (which = scheduled()) =>
+        statements(which.template(type))
+          .flatMap(({ Action }) => Action)
+          .filter((action: string) => action.startsWith('xray:'))
+          .sort();
+      assert.deepEqual(actions(everything()), ['xray:PutTelemetryRecords', 'xray:PutTraceSegments']);
+      assert.deepEqual(actions(), []);
     }
+  });
+  it('the collector takes what the application sends, where it sends it', () => {
+    for (const type of SERVICES) {
+      const collector = sidecar(type);
+      const config = JSON.parse(collector.Environment.find(({ Name }: Json) => Name === 'AOT_CONFIG_CONTENT').Value);
+      const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME } = environment(everything().template(type));
+      assert.equal(OTEL_EXPORTER_OTLP_ENDPOINT, `http://${config.receivers.otlp.protocols.http.endpoint}`);
+      assert.equal(OTEL_SERVICE_NAME, type === 'compute' ? 'millrace-dev' : 'millrace-scheduler-dev');
+      const { extensions, pipelines } = config.service;
+      assert.deepEqual(Object.keys(pipelines), ['traces']);
+      for (const [part, names] of Object.entries<string[]>({ ...pipelines.traces, extensions })) {
+        assert.deepEqual(Object.keys(config[part]), names, part);
+      }
+      assert.deepEqual(pipelines.traces.exporters, ['awsxray']);
+      assert.ok(config.processors.memory_limiter.limit_mib < collector.Memory);
+      assert.equal(environment(scheduled().template(type)).OTEL_EXPORTER_OTLP_ENDPOINT, undefined);
+    }
+  });
+  it('a request waits for a database that resumes, and the load balancer for the request', () => {
+    assert.ok(WAKING_REQUEST_SECONDS >= RESUME_SECONDS + 5);
+    assert.equal(environment(pausing().template('compute')).GATEWAY_REQUEST_TIMEOUT, `${WAKING_REQUEST_SECONDS}s`);
+    assert.equal(environment(scheduled().template('compute')).GATEWAY_REQUEST_TIMEOUT, undefined);
+    assert.equal(environment(pausing().template('scheduled-task')).GATEWAY_REQUEST_TIMEOUT, undefined);
+    const balancer = one(pausing().template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
+    const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds']);
+    assert.ok(idle > WAKING_REQUEST_SECONDS, `the load balancer gives up after ${idle} s`);
   });
   it('the time zone of the crons by setting', () => {
     assert.equal(environment(everything().template('scheduled-task')).SCHEDULE_TIMEZONE, 'Europe/Berlin');

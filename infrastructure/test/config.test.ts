@@ -163,8 +163,11 @@ describe('configuration: impossible combinations', () => {
       'CDK_BACKUP_COPY_REGION',
       /another region than CDK_REGION/,
     ));
-  it('the port of the X-Ray daemon', () =>
-    refused({ CDK_XRAY: 'true', CDK_APP_PORT: '2000' }, 'CDK_APP_PORT', /another port than 2000/));
+  it('a port of the collector', () => {
+    for (const port of ['4318', '13133']) {
+      refused({ CDK_XRAY: 'true', CDK_APP_PORT: port }, 'CDK_APP_PORT', /another port than 4318 and 13133/);
+    }
+  });
   it('a record name longer than DNS allows', () =>
     refused(
       { CDK_HOSTED_ZONE_NAME: `${'a'.repeat(60)}.${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.com` },

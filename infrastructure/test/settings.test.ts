@@ -13,7 +13,7 @@ import { binary, type Setting, settingsOf, start, whyNot } from './support/binar
 import { amount, type Given, settingsProblems } from './support/settings-check.ts';
 import { REQUIRED, type Synthesized } from './support/synth.ts';
 import { attributes, environment, type Json, one, secrets } from './support/template.ts';
-import { everything, matrix, plain, replica, scheduled } from './support/variants.ts';
+import { everything, matrix, pausing, plain, replica, scheduled } from './support/variants.ts';
 
 /** A database that refuses at once: the process gets as far as its settings and no further. */
 const NOBODY_THERE = { DB_HOST: '127.0.0.1', DB_PORT: '1' };
@@ -119,16 +119,29 @@ describe('settings of the containers against the binary', () => {
     }
   });
   withBinary('the process ends by itself before Fargate kills it', () => {
-    const api = lasts('compute', 'SHUTDOWN_DELAY') + lasts('compute', 'SHUTDOWN_GRACE');
-    assert.ok(api < STOP_TIMEOUT.toMilliseconds(), `api: ${api} ms`);
+    for (const which of [scheduled(), pausing()]) {
+      const api = lasts('compute', 'SHUTDOWN_DELAY', which) + lasts('compute', 'SHUTDOWN_GRACE', which);
+      assert.ok(api < STOP_TIMEOUT.toMilliseconds(), `api: ${api} ms`);
+    }
     const scheduler = lasts('scheduled-task', 'SHUTDOWN_GRACE');
     assert.ok(scheduler < STOP_TIMEOUT.toMilliseconds(), `scheduler: ${scheduler} ms`);
   });
   withBinary('a request under way is answered before the load balancer gives its task up', () => {
     const { TargetGroupAttributes } = targetGroup(plain());
     const delay = Number(attributes(TargetGroupAttributes)['deregistration_delay.timeout_seconds']) * 1000;
-    assert.ok(lasts('compute', 'GATEWAY_REQUEST_TIMEOUT') <= delay);
-    assert.ok(lasts('compute', 'SHUTDOWN_DELAY') + lasts('compute', 'GATEWAY_REQUEST_TIMEOUT') <= delay);
+    for (const which of [scheduled(), pausing()]) {
+      const request = lasts('compute', 'GATEWAY_REQUEST_TIMEOUT', which);
+      assert.ok(lasts('compute', 'SHUTDOWN_DELAY', which) + request <= delay);
+      // The last fifth of the grace, 5 s at most, is for the end itself: runtime/shutdown.h.
+      const grace = lasts('compute', 'SHUTDOWN_GRACE', which);
+      assert.ok(lasts('compute', 'SHUTDOWN_DELAY', which) + request <= grace - Math.min(grace / 5, 5_000));
+    }
+  });
+  withBinary('a database host that is gone is noticed while a request still has time', () => {
+    for (const which of [scheduled(), pausing()]) {
+      assert.ok(lasts('compute', 'DB_TCP_TIMEOUT', which) < lasts('compute', 'GATEWAY_REQUEST_TIMEOUT', which));
+      assert.ok(lasts('scheduled-task', 'DB_TCP_TIMEOUT', which) > 0);
+    }
   });
   withBinary('a client sticks to its task longer than its writes are remembered there', () => {
     const { TargetGroupAttributes } = targetGroup(replica());

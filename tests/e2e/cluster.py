@@ -9,6 +9,7 @@ import ctypes
 import glob
 import os
 import pwd
+import queue
 import signal
 import socket
 import struct
@@ -264,15 +265,26 @@ class Proxy:
             threading.Thread(target=self._pump, args=(link, source, sink), daemon=True).start()
 
     def _pump(self, link, source, sink):
+        """One direction. What comes in is queued with the time at which it is due, so that a delay costs no throughput."""
+        line = queue.SimpleQueue()
+        threading.Thread(target=self._deliver, args=(link, source, sink, line), daemon=True).start()
+        data = b" "
+        while data:
+            try:
+                data = source.recv(1 << 16)
+            except (OSError, ValueError):
+                data = b""
+            if source is link.client and not link.first:
+                link.first = data
+            line.put((time.monotonic() + self.delay, data))
+
+    def _deliver(self, link, source, sink, line):
         try:
             while True:
-                data = source.recv(1 << 16)
-                if source is link.client and not link.first:
-                    link.first = data
-                due = time.monotonic() + self.delay
+                due, data = line.get()
                 while self.stalled and not self.closed:
                     time.sleep(0.01)
-                if self.delay:
+                if due > time.monotonic():
                     time.sleep(max(0, due - time.monotonic()))
                 if not data:
                     break

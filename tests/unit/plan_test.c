@@ -211,6 +211,40 @@ static void test_plan__keys_of_messages(void **state)
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
+/* Sends them, as the actor does with what was planned. */
+static void fly(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        batch[i]->flying = true;
+}
+
+static void test_plan__what_waits_for_a_key_in_flight_is_passed_over_with_all_of_its_key(void **state)
+{
+    (void)state;
+    add(MR_OP_task_update, 7, 1);
+    fly(plan(128));
+    add(MR_OP_task_update, 7, 1);
+    add(MR_OP_task_update, 8, 1);
+    add(MR_OP_task_delete, 7, 1);
+    add(MR_OP_task_create, 0, 1);
+    assert_string_equal(places(mr_plan_batch(queue, waiting - 1, 128, batch)), "2 4");
+    fly(2);
+    assert_int_equal(mr_plan_batch(queue, waiting - 3, 128, batch), 0); /* all that is left is held */
+    queue[0].flying = false;
+    queue[0].answered = true;
+    assert_string_equal(places(mr_plan_batch(queue, waiting - 2, 128, batch)), "1");
+}
+
+static void test_plan__as_many_keys_in_flight_as_there_may_be(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++)
+        add(MR_OP_task_update, 1 + i, (uint8_t)(1 + i % 200));
+    assert_int_equal(plan(MR_PLAN_MAX), MR_PLAN_MAX);
+    fly(MR_PLAN_MAX);
+    assert_int_equal(mr_plan_batch(queue, waiting - MR_PLAN_MAX, MR_PLAN_MAX, batch), MR_PLAN_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +258,8 @@ int main(void)
         TEST(test_plan__nobody_and_millrace_itself_have_no_share),
         TEST(test_plan__what_is_passed_over_is_not_overtaken_by_its_key),
         TEST(test_plan__never_breaks_the_order_of_a_key),
+        TEST(test_plan__what_waits_for_a_key_in_flight_is_passed_over_with_all_of_its_key),
+        TEST(test_plan__as_many_keys_in_flight_as_there_may_be),
         TEST(test_plan__groups_what_one_statement_answers),
         TEST(test_plan__a_group_is_no_larger_than_its_op_allows),
         TEST(test_plan__keys_of_messages),

@@ -68,7 +68,7 @@ export const infrastructureMonitoring = section('Infrastructure Monitoring', {
     assert.equal(alarm(plain().template('database'), 'millrace-dev-database-cpu').Threshold, 80);
   },
   'AWS X-Ray: Distributed tracing (optional)': [
-    'The daemon runs beside each container and takes segments on 2000/udp. Millrace itself sends none.',
+    'The AWS distribution of the OpenTelemetry collector runs beside each container, takes the spans that Millrace sends, and passes them on to X-Ray.',
     () => {
       for (const type of ['compute', 'scheduled-task'] as const) {
         const names = (which = scheduled()) =>
@@ -76,7 +76,7 @@ export const infrastructureMonitoring = section('Infrastructure Monitoring', {
             ({ Name }: { Name: string }) => Name,
           );
         assert.deepEqual(names(), ['millrace']);
-        assert.deepEqual(names(everything()), ['millrace', 'xray-daemon']);
+        assert.deepEqual(names(everything()), ['millrace', 'otel-collector']);
       }
     },
   ],

@@ -1,0 +1,40 @@
+/*
+ * flight: an actor's batches in flight, sent and not answered yet. With the database near by there are none.
+ *
+ * Answers come in the order in which the batches were sent, and each is passed on as it comes. When one calls for another
+ * statement (the server refused a batch that can be halved, it left a message unanswered, the connection broke), all are
+ * taken first; then each is settled in its turn, one after the other, as a batch that is alone (runtime/answer.h). So whatever
+ * is run again has the connection to itself.
+ *
+ * A message stays in the queue while its batch is in flight, and none of its key is sent before it is answered: the order of
+ * a key holds even when its batch is run again.
+ *
+ * Thread: the actor's.
+ */
+#ifndef MR_RUNTIME_FLIGHT_H
+#define MR_RUNTIME_FLIGHT_H
+
+#include "runtime/actor.h"
+
+/* Whether a batch like this message should be sent now, without waiting for its answer. */
+bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *message);
+
+/* Sends a batch of one statement. What keeps it from being sent is settled, and answered, as if it had come back with that. */
+void mr_flight_send(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+/* Answers what has come back, and waits for nothing unless one went wrong. */
+void mr_flight_land(struct mr_actor *self);
+
+/* Waits for all in flight and answers them. */
+void mr_flight_land_all(struct mr_actor *self);
+
+/* How many messages the next batch may have, now; 0: it is not time, or enough are in flight. */
+unsigned mr_flight_room(const struct mr_actor *self);
+
+/*
+ * Milliseconds until there is something to do whatever arrives: the next batch is due, or the oldest in flight is late; -1:
+ * nothing is in flight.
+ */
+int64_t mr_flight_due_in_ms(const struct mr_actor *self);
+
+#endif
