@@ -1,38 +1,14 @@
-#include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "app/commands.h"
 #include "app/settings.h"
+#include "runtime/dial.h"
 #include "scheduler/pulse.h"
 
-enum { PATIENCE_S = 3 };
-
-static int connect_to(const char *host, const char *port)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-    struct addrinfo *addresses = NULL;
-    int fd = -1;
-
-    if (getaddrinfo(host, port, &hints, &addresses) != 0)
-        return -1;
-    for (struct addrinfo *a = addresses; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            close(fd);
-            fd = -1;
-        }
-    }
-    freeaddrinfo(addresses);
-    return fd;
-}
+enum { PATIENCE_MS = 3000 };
 
 /* The whole answer; the server closes after it. */
 static size_t ask(int fd, char *answer, size_t room)
@@ -69,7 +45,7 @@ static int ask_api(const struct mr_config *config)
     int fd;
 
     snprintf(port, sizeof port, "%d", (int)config->app_port);
-    fd = connect_to(host_of(config), port);
+    fd = mr_dial(host_of(config), port, false, PATIENCE_MS);
     if (fd < 0)
         return NOBODY;
     len = ask(fd, answer, sizeof answer);
@@ -86,7 +62,7 @@ static int ask_api(const struct mr_config *config)
 static int ask_scheduler(const struct mr_config *config)
 {
     char answer[512];
-    mr_status status = mr_pulse_ask(config->health_socket, PATIENCE_S * 1000, answer, sizeof answer);
+    mr_status status = mr_pulse_ask(config->health_socket, PATIENCE_MS, answer, sizeof answer);
 
     if (status == MR_OK) {
         fputs(answer, stdout);

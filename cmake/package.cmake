@@ -6,6 +6,9 @@ include(GNUInstallDirs)
 install(TARGETS millrace COMPONENT binary)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT service)
 install(FILES README.md CHANGELOG.md docs/operations.md docs/packaging.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT service)
+if(MR_DOCS_PAGE)
+    install(FILES ${PROJECT_BINARY_DIR}/page/licenses.txt DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME apidoc-licenses.txt COMPONENT service)
+endif()
 install(FILES packaging/systemd/millrace-api.service packaging/systemd/millrace-scheduler.service
     DESTINATION lib/systemd/system COMPONENT service)
 install(FILES packaging/etc/millrace.env packaging/etc/api.env packaging/etc/scheduler.env

@@ -20,6 +20,8 @@ static void *begin(void *application, struct mr_http_connection *connection, con
 
     if (exchange != NULL)
         reply_origin(exchange, request);
+    if (exchange != NULL)
+        exchange->repeated = request->repeated;
     return exchange;
 }
 
@@ -217,7 +219,13 @@ static void on_end(void *self)
 
 static void on_fail(void *self, mr_status fault)
 {
-    reply_problem(self, fault, NULL, (struct mr_slice){0});
+    struct exchange *exchange = self;
+    struct mr_buf errors = {0};
+
+    if (fault == MR_INVALID && exchange->repeated != NULL)
+        mr_buf_printf(&errors, "{\"field\":\"%s\",\"message\":\"must come once\"}", exchange->repeated);
+    reply_problem(exchange, fault, NULL, slice_of(&errors));
+    mr_buf_fini(&errors);
 }
 
 static void on_gone(void *self)

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#define ZLIB_CONST
 #include <zlib.h>
 
 #include "gateway/etag.h"
@@ -26,7 +28,7 @@ static const char page_policy[] =
 
 static mr_status compress_into(struct mr_buf *out, struct mr_slice text)
 {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)text.data, .avail_in = (uInt)text.len};
+    z_stream stream = {.next_in = (const Bytef *)text.data, .avail_in = (uInt)text.len};
     size_t room;
     char *at;
     bool good;
@@ -115,7 +117,7 @@ static size_t length_of(struct mr_slice gzip)
 
 static mr_status decompress_into(struct mr_buf *out, struct mr_slice gzip)
 {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)gzip.data, .avail_in = (uInt)gzip.len};
+    z_stream stream = {.next_in = (const Bytef *)gzip.data, .avail_in = (uInt)gzip.len};
     size_t length = length_of(gzip);
     char *at = mr_buf_reserve(out, length);
     bool good;

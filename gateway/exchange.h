@@ -43,6 +43,7 @@ struct exchange {
     struct mr_buf asked;        /* the payload of the message under way, when that went to a replica */
     bool asks_primary;          /* a replica was asked already, whose answer is doubtful */
     uint8_t new_id[16];         /* the id made for the message, for Location */
+    const char *repeated;       /* a header field that came twice and may not; NULL: none did. Static */
     char request_id[REQUEST_ID_MAX + 1];
     char traceparent[MR_TRACEPARENT];
     struct mr_span *span;             /* of the request; NULL: it is not recorded, or has ended. Owned */

@@ -17,6 +17,7 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
+/* For how long an idle client may still send the request that it was about to; of a short grace, half. */
 enum { LAST_REQUEST_MS = 2000 };
 
 static const ev_tstamp tick_s = 0.1;
@@ -59,13 +60,20 @@ static bool is_done(const struct gateway *gateway)
            !exchange_any(gateway);
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void drain(struct gateway *gateway)
 {
     int64_t since_ms = gateway_now_ms(gateway) - gateway->drain_started_ms;
+    int64_t delay_ms = least(gateway->config->shutdown_delay, gateway->config->shutdown_grace / 4 * 3);
+    int64_t last_ms = least(LAST_REQUEST_MS, (gateway->config->shutdown_grace - delay_ms) / 2);
 
-    if (since_ms >= gateway->config->shutdown_delay)
+    if (since_ms >= delay_ms)
         mr_http_server_stop_accepting(gateway->server);
-    if (since_ms >= gateway->config->shutdown_delay + LAST_REQUEST_MS)
+    if (since_ms >= delay_ms + last_ms)
         mr_http_server_close_idle(gateway->server);
     if (is_done(gateway))
         ev_break(gateway->loop, EVBREAK_ALL);

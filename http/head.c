@@ -146,6 +146,21 @@ static mr_status read_field(struct mr_http_request *out, struct mr_slice line)
     return MR_OK;
 }
 
+/*
+ * Behind more fields than there is room for: whose request it is, for that script may only then read why it was refused. It takes
+ * the last place, whose field nobody misses.
+ */
+static void look_for_origin(struct mr_http_request *out, struct mr_slice line, struct mr_slice text)
+{
+    if (mr_http_header_count(out, "origin") > 0)
+        return;
+    out->header_count--;
+    do {
+        if (line.len > 7 && mr_http_same_word((struct mr_slice){line.data, 6}, "origin") && read_field(out, line) == MR_OK)
+            return;
+    } while (take_line(&text, &line));
+}
+
 static mr_status read_fields(struct mr_http_request *out, struct mr_slice text)
 {
     struct mr_slice line;
@@ -157,6 +172,8 @@ static mr_status read_fields(struct mr_http_request *out, struct mr_slice text)
         if (line.len == 0)
             return text.len == 0 ? MR_OK : MR_INVALID;
         status = read_field(out, line);
+        if (status == MR_HEADERS_TOO_LARGE)
+            look_for_origin(out, line, text);
     }
     return status;
 }
@@ -266,16 +283,28 @@ bool mr_http_header_has(const struct mr_http_request *request, const char *name,
  * Fields that are no lists: a second one is one too many (RFC 9110, 5.3). Those that guard a request or say who asks; two of
  * them are two requests to whoever reads the first and whoever reads the last.
  */
-static mr_status check_single_fields(const struct mr_http_request *request)
+static mr_status check_single_fields(struct mr_http_request *request)
 {
-    static const char *const names[] = {
-        "host",     "content-length",      "content-type", "authorization",     "idempotency-key", "content-range",
-        "if-range", "if-unmodified-since", "range",        "if-modified-since", "origin"};
+    static const struct {
+        const char *name;
+        const char *shown;
+    } fields[] = {{"host", "Host"},
+                  {"content-length", "Content-Length"},
+                  {"content-type", "Content-Type"},
+                  {"authorization", "Authorization"},
+                  {"idempotency-key", "Idempotency-Key"},
+                  {"content-range", "Content-Range"},
+                  {"if-range", "If-Range"},
+                  {"if-unmodified-since", "If-Unmodified-Since"},
+                  {"range", "Range"},
+                  {"if-modified-since", "If-Modified-Since"},
+                  {"origin", "Origin"},
+                  {"transfer-encoding", "Transfer-Encoding"}};
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (mr_http_header_count(request, names[i]) > 1)
-            return MR_INVALID;
-    return MR_OK;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0] && request->repeated == NULL; i++)
+        if (mr_http_header_count(request, fields[i].name) > 1)
+            request->repeated = fields[i].shown;
+    return request->repeated == NULL ? MR_OK : MR_INVALID;
 }
 
 /* A plain decimal number and nothing else: no sign, no list, no unit (RFC 9112, 6.3). */
@@ -295,15 +324,13 @@ static bool read_length(struct mr_slice text, uint64_t *out)
 static mr_status read_transfer_encoding(struct mr_http_request *out)
 {
     struct mr_slice value = {"", 0};
-    unsigned count = mr_http_header_count(out, "transfer-encoding");
 
-    if (count == 0)
+    if (!mr_http_header(out, "transfer-encoding", &value))
         return MR_OK;
-    if (out->has_length || count > 1)
+    if (out->has_length)
         return MR_INVALID;
     if (out->minor == 0)
         return MR_LENGTH_REQUIRED;
-    (void)mr_http_header(out, "transfer-encoding", &value);
     out->chunked = mr_http_same_word(value, "chunked");
     return out->chunked ? MR_OK : MR_TRANSFER_CODING;
 }
@@ -377,6 +404,7 @@ static void reset(struct mr_http_request *out)
     out->header_count = 0;
     out->content_length = 0;
     out->has_length = out->chunked = out->keep_alive = out->expects_continue = false;
+    out->repeated = NULL;
 }
 
 mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t len)

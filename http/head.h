@@ -42,6 +42,7 @@ struct mr_http_request {
     bool chunked;
     bool keep_alive;
     bool expects_continue;
+    const char *repeated; /* a field that came twice and may not, as standards write it; NULL: none does. Static */
 };
 
 /* Where looking for the end of a head has got to. A zeroed struct is the start. */

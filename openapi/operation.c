@@ -31,7 +31,7 @@ static void group_of(char out[GROUP_MAX], const char *path)
     static const char version[] = "/v1/";
 
     if (strncmp(path, version, sizeof version - 1) != 0)
-        strcpy(out, "system");
+        snprintf(out, GROUP_MAX, "system");
     else
         snprintf(out, GROUP_MAX, "%.*s", (int)strcspn(path + sizeof version - 1, "/"), path + sizeof version - 1);
 }

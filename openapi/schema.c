@@ -145,11 +145,13 @@ static void name_body(char out[NAME_MAX_LEN], const char *op)
     bool first = true;
 
     for (; *op != '\0' && len + sizeof "Body" < NAME_MAX_LEN; op++) {
+        int c = first ? toupper((unsigned char)*op) : *op;
+
         if (*op != '_')
-            out[len++] = first ? (char)toupper((unsigned char)*op) : *op;
+            len += (size_t)snprintf(out + len, NAME_MAX_LEN - len, "%c", c);
         first = *op == '_';
     }
-    strcpy(out + len, "Body");
+    snprintf(out + len, NAME_MAX_LEN - len, "Body");
 }
 
 static json_t *body_schema(struct doc *doc, const struct mr_traits *traits)

@@ -15,13 +15,10 @@
 #include "runtime/trace.h"
 
 /*
- * RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. Who waits for
+ * NO_MEMORY: mail that cannot be taken keeps the mailbox awake. RECONNECT and WAKE: longest sleeps while the database is away; an attempt to reach it has pauses of its own. Who waits for
  * one that resumes is told ANSWER_MARGIN_MS before the deadline that it has not.
  */
-enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, ANSWER_MARGIN_MS = 250 };
-
-/* A deadline that does not come: what a timespec holds on every platform. */
-#define NEVER_MS ((int64_t)INT32_MAX * 1000)
+enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, ANSWER_MARGIN_MS = 250, NO_MEMORY_PAUSE_MS = 20 };
 
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
 {
@@ -234,7 +231,7 @@ static void answer_impatient(void *argument)
 
     if (!mr_link_is_waking(self))
         return;
-    mr_queue_take_mail(self);
+    (void)!mr_queue_take_mail(self);
     answer_unavailable(self);
     mr_queue_sweep(self);
 }
@@ -327,6 +324,7 @@ static void loop(mr_thread *thread, void *argument)
 {
     struct mr_actor *self = argument;
     bool stop = false;
+    bool has_memory;
 
     self->inside = thread;
     mr_link_choose(self, true);
@@ -344,12 +342,12 @@ static void loop(mr_thread *thread, void *argument)
             if (self->db == self->primary) /* otherwise there is still another way */
                 mr_link_note(self);
         }
-        mr_queue_take_mail(self);
+        has_memory = mr_queue_take_mail(self);
         work(self);
         pass_on_notice(self);
         if (mr_link_rest_due_in(self) == 0)
             mr_link_rest(self);
-        stop = wake.stop;
+        stop = wake.stop || (!has_memory && mr_actor_pause(self, NO_MEMORY_PAUSE_MS));
     }
     mr_flight_land_all(self);
 }
@@ -517,9 +515,4 @@ bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms)
     destroy(actor);
     *self = NULL;
     return true;
-}
-
-void mr_actor_stop(struct mr_actor **self)
-{
-    (void)!mr_actor_stop_by(self, NEVER_MS);
 }

@@ -140,10 +140,10 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
 /* Asks the thread to end after the batch at hand, without waiting for that. Async-signal-safe. */
 void mr_actor_ask_to_stop(struct mr_actor *self);
 
-/* Ends the thread after the batch at hand, logs its figures and frees it. Accepts NULL. */
-void mr_actor_stop(struct mr_actor **self);
-
-/* As mr_actor_stop, but waits until `deadline_ms` (monotonic) at most. False: its thread still runs, and nothing is freed. */
+/*
+ * Asks the thread to end, waits until `deadline_ms` (monotonic) at most, and frees the actor. False: the thread still runs, and
+ * nothing is freed. NULL is fine.
+ */
 bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*

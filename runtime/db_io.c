@@ -15,7 +15,7 @@
 #include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
-enum { MEANWHILE_MS = 100 };
+enum { MEANWHILE_MS = 100, CANCELS_MOST = 256 };
 
 void db_drop(mr_db *self)
 {
@@ -75,7 +75,19 @@ mr_status db_fail_wait(mr_db *self, int64_t deadline_ms)
     return db_fail_lost(self, mr_shutdown_is_cut() ? "the process ends" : PQerrorMessage(self->conn));
 }
 
-/* ---- Cancelling: libpq's own function connects and waits without a limit, so a thread of its own does that ---- */
+/*
+ * ---- Cancelling: libpq's own function waits without a limit, so a thread of its own does that ----
+ *
+ * DB_TCP_TIMEOUT bounds its wait for a host that is gone (libpq 15 applies the connection's settings). A server that is there and
+ * never closes holds the thread for as long; so there are only so many. Who finds none left gives its connection up all the same.
+ */
+static _Atomic unsigned cancels;
+
+static void forget(PGcancel *order)
+{
+    PQfreeCancel(order);
+    atomic_fetch_sub(&cancels, 1);
+}
 
 static void *send_cancel(void *argument)
 {
@@ -83,7 +95,7 @@ static void *send_cancel(void *argument)
     char ignored[256];
 
     PQcancel(order, ignored, sizeof ignored);
-    PQfreeCancel(order);
+    forget(order);
     return NULL;
 }
 
@@ -98,12 +110,16 @@ void db_cancel(mr_db *self)
 
     if (order == NULL)
         return;
+    if (atomic_fetch_add(&cancels, 1) >= CANCELS_MOST) {
+        forget(order);
+        return;
+    }
     sigfillset(&all);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, &attributes, send_cancel, order) != 0)
-        PQfreeCancel(order);
+        forget(order);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
 }

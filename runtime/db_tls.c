@@ -1,11 +1,9 @@
 #include "runtime/db_tls.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -13,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include "proto/buffer.h"
+#include "runtime/dial.h"
 
 /* ---- Authorities ---- */
 
@@ -31,26 +30,6 @@ bool db_tls_has_authorities(const char *path, char *reason, size_t room)
 }
 
 /* ---- The handshake ---- */
-
-static int connect_to(const struct db_tls_peer *peer, int64_t timeout_ms)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    const struct timeval limit = {.tv_sec = (time_t)(timeout_ms / 1000), .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
-    struct addrinfo *address = NULL;
-    int fd = -1;
-
-    if (getaddrinfo(peer->address, peer->port, &hints, &address) != 0)
-        return -1;
-    fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (fd >= 0 && connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
-        close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(address);
-    return fd;
-}
 
 /* 'S': it does TLS; 'N': it does not; anything else is no answer to the question. */
 static char ask_for_tls(int fd)
@@ -177,7 +156,7 @@ static void shake_hands(struct mr_buf *out, const struct db_tls_peer *peer, int 
 
 bool db_tls_explain(const struct db_tls_peer *peer, int64_t timeout_ms, char *reason, size_t room)
 {
-    int fd = connect_to(peer, timeout_ms > 100 ? timeout_ms : 100);
+    int fd = mr_dial(peer->address, peer->port, true, timeout_ms > 100 ? timeout_ms : 100);
     char answer = '\0';
     struct mr_buf out = {0};
     bool found;

@@ -127,7 +127,7 @@ static void receive(struct mr_actor *self, struct mr_message *message)
     enqueue(self, message);
 }
 
-void mr_queue_take_mail(struct mr_actor *self)
+bool mr_queue_take_mail(struct mr_actor *self)
 {
     for (;;) {
         struct mr_message *message = message_new(self);
@@ -138,7 +138,7 @@ void mr_queue_take_mail(struct mr_actor *self)
                 self->spare = message;
             }
             show(self);
-            return;
+            return message != NULL;
         }
         receive(self, message);
     }

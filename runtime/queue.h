@@ -8,8 +8,11 @@
 
 #include "runtime/actor.h"
 
-/* Takes all mail. What is no request is logged and counted; a payload that does not fit its table is answered. */
-void mr_queue_take_mail(struct mr_actor *self);
+/*
+ * Takes all mail. What is no request is logged and counted; a payload that does not fit its table is answered. False: there is no
+ * memory for more, and the rest stays in the mailbox.
+ */
+bool mr_queue_take_mail(struct mr_actor *self) MR_WARN_UNUSED;
 
 /* Takes out what is answered, and what nobody waits for any more: its deadline has passed. What is in flight stays. */
 void mr_queue_sweep(struct mr_actor *self);

@@ -804,7 +804,26 @@ class Cors(ApiTest):
         self.assertEqual(response.header("Access-Control-Allow-Origin"), "https://app.example")
         self.assertEqual(api.get("/livez").header("Vary"), "Origin")
         api.close()
+        for place in (0, 98, 99, 100, 110):  # among 120 fields, which are too many
+            fields = [("X-Field", "v")] * 118
+            fields.insert(place, ("oRIGIN", "https://app.example"))
+            with self.subTest(place=place), process.connect() as connection:
+                connection.send(make_request("GET", "/livez", fields))
+                response = connection.response()
+                self.assertEqual((response.status, response.all("Access-Control-Allow-Origin")), (431, ["https://app.example"]))
         self.assertEqual(process.stop(), 0)
+
+
+class SingleFields(ApiTest):
+    def test_field__that_comes_twice_and_may_not_is_named(self):
+        for name in ("Idempotency-Key", "Content-Type", "Authorization", "If-Unmodified-Since", "Origin", "Content-Length", "Range", "Host",
+                     "Transfer-Encoding"):
+            with self.subTest(name=name), server.connect() as connection:
+                connection.send(make_request("POST", "/v1/tasks", [("Content-Length", "0")] * (name not in ("Content-Length", "Transfer-Encoding"))
+                                                     + [(name, "chunked")] * 2))
+                response = connection.response()
+                self.assertEqual((response.status, response.json().get("errors"), response.closes),
+                                 (400, [{"field": name, "message": "must come once"}], True))
 
 
 class Health(ApiTest):

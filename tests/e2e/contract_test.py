@@ -479,7 +479,9 @@ class Trouble(ContractTest):
         client = frozen.api()
         self.addCleanup(client.close)
         wait_for(lambda: client.get("/readyz").status == 503, 20, "the process notices")
-        for operation in self.each(when=lambda o: passed_on(o) or o.id in ("readyz", "health", "health_short")):
+        seen = [self.through(frozen, operation, 503, 504) for operation in self.each(when=passed_on)]
+        self.assertIn(503, seen)
+        for operation in self.each("readyz", "health", "health_short"):
             self.through(frozen, operation, 503)
 
 

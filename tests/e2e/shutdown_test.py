@@ -92,6 +92,14 @@ class Api(ShutdownTest):
         self.stop_server()
         self.assertEqual(self.ends_within_the_grace(process), 1)
 
+    def test_idle_client__is_no_reason_for_a_short_grace_to_be_too_short(self):
+        process = self.server.api_process(**{**STUCK, "SHUTDOWN_GRACE": f"{2400 * support.SLOWNESS}ms"}).ready()
+        self.addCleanup(process.kill)
+        with process.connect() as connection:
+            self.assertEqual(connection.get("/livez").status, 200)
+            self.assertEqual(process.stop(), 0)
+        self.assertFalse(process.logs("shut down before everything was answered"))
+
     def test_everything_answered__is_0(self):
         process = self.start()
         lock = self.lock()

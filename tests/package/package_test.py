@@ -65,7 +65,8 @@ class Contents(unittest.TestCase):
 
     def test_files__are_these(self):
         files = {str(path.relative_to(folder / "files")) for path in (folder / "files").rglob("*") if not path.is_dir()}
-        documents = {f"usr/share/doc/millrace/{name}" for name in ("copyright", "README.md", "CHANGELOG.md", "operations.md", "packaging.md")}
+        documents = {f"usr/share/doc/millrace/{name}" for name in
+                     ("copyright", "apidoc-licenses.txt", "README.md", "CHANGELOG.md", "operations.md", "packaging.md")}
         units = {f"usr/lib/systemd/system/{name}.service" for name in SERVICES}
         settings = {f"etc/millrace/{name}.env" for name in ("millrace", "api", "scheduler")}
         self.assertEqual(files, {"usr/bin/millrace"} | documents | units | settings)

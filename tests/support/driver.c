@@ -9,7 +9,7 @@
 #include "proto/uuid.h"
 #include "tests/support/test.h"
 
-enum { PATIENCE_MS = 15000, LIFE_MS = 10000, PLUG_USER = 999999 };
+enum { PATIENCE_MS = 15000, LIFE_MS = 10000, STOP_MS = 60000, PLUG_USER = 999999 };
 
 struct driver *driver_new(const struct mr_config *config, const struct mr_clock *clock)
 {
@@ -29,7 +29,7 @@ void driver_destroy(struct driver **self)
     if (driver == NULL)
         return;
     while (driver->actor_count > 0)
-        mr_actor_stop(&driver->actors[--driver->actor_count]);
+        assert_true(mr_actor_stop_by(&driver->actors[--driver->actor_count], mr_mono_ms(&mr_system_clock) + STOP_MS));
     mr_mailbox_destroy(&driver->mailbox);
     for (unsigned i = 0; i <= driver->sent; i++)
         json_decref(driver->replies[i].body);

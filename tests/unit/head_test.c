@@ -164,6 +164,17 @@ static void test_head__headers_are_bounded_in_number(void **state)
     }
 }
 
+static void test_head__names_the_field_that_comes_twice(void **state)
+{
+    struct mr_http_request request;
+
+    (void)state;
+    assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nidempotency-KEY: a\r\nIdempotency-Key: a\r\n\r\n"), MR_INVALID);
+    assert_string_equal(request.repeated, "Idempotency-Key");
+    assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nAccept: a\r\nAccept: a\r\n\r\n"), MR_OK);
+    assert_null(request.repeated);
+}
+
 static void test_head__parts_of_a_request(void **state)
 {
     struct mr_http_request request;
@@ -568,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_head__lists_go_on_over_lines),
         cmocka_unit_test(test_head__keeping_a_connection),
         cmocka_unit_test(test_head__a_value_has_no_blanks_around_it),
+        cmocka_unit_test(test_head__names_the_field_that_comes_twice),
         cmocka_unit_test(test_head__lists),
         cmocka_unit_test(test_head__percent_escapes),
         cmocka_unit_test(test_head__a_list_goes_over_all_its_lines),

@@ -163,7 +163,7 @@ static const json_t *follow(const json_t *document, const char *reference)
     return at(document, path);
 }
 
-static void check_references(const json_t *document, const json_t *json)
+static void check_references(const json_t *document, json_t *json)
 {
     const json_t *reference = json_object_get(json, "$ref");
     const char *name;
@@ -172,7 +172,7 @@ static void check_references(const json_t *document, const json_t *json)
 
     if (json_is_string(reference) && follow(document, json_string_value(reference)) == NULL)
         fail_test("%s leads nowhere", json_string_value(reference));
-    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    json_object_foreach(json, name, value)
         check_references(document, value);
     json_array_foreach(json, i, value)
         check_references(document, value);
