@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,14 +11,11 @@
 /* "PATH/NAME" in the arena. */
 static char *join(struct mr_arena *arena, const char *path, const char *name)
 {
-    size_t length = strlen(path);
-    char *out = mr_arena_take(arena, length + strlen(name) + 2);
+    size_t room = strlen(path) + strlen(name) + 2;
+    char *out = mr_arena_take(arena, room);
 
-    if (out == NULL)
-        return NULL;
-    memcpy(out, path, length);
-    out[length] = '/';
-    strcpy(out + length + 1, name);
+    if (out != NULL)
+        snprintf(out, room, "%s/%s", path, name);
     return out;
 }
 

@@ -208,10 +208,25 @@ static int compare_keys(const void *left, const void *right)
     return order != 0 ? order : (a->column > b->column) - (a->column < b->column);
 }
 
-/* Sorted, so that a map of ten thousand keys costs no more than its share. */
-static void check_keys(struct reading *self, const struct mr_yaml *map)
+/* Takes the values of repeated keys out of the map. */
+static void drop_repeated(struct mr_yaml *map)
 {
-    const struct mr_yaml **keys = map->count > 1 ? calloc(map->count, sizeof(struct mr_yaml *)) : NULL;
+    struct mr_yaml **link = &map->first;
+
+    while (*link != NULL) {
+        if ((*link)->key->is_repeated) {
+            *link = (*link)->next;
+            map->count--;
+        } else {
+            link = &(*link)->next;
+        }
+    }
+}
+
+/* Sorted, so that a map of ten thousand keys costs no more than its share. */
+static void check_keys(struct reading *self, struct mr_yaml *map)
+{
+    struct mr_yaml **keys = map->count > 1 ? calloc(map->count, sizeof(struct mr_yaml *)) : NULL;
     char quote[MR_QUOTE_ROOM];
     unsigned count = 0;
 
@@ -219,13 +234,16 @@ static void check_keys(struct reading *self, const struct mr_yaml *map)
         self->arena->failed = self->arena->failed || map->count > 1;
         return;
     }
-    for (const struct mr_yaml *child = map->first; child != NULL; child = child->next)
+    for (struct mr_yaml *child = map->first; child != NULL; child = child->next)
         keys[count++] = child->key;
     qsort(keys, count, sizeof(struct mr_yaml *), compare_keys);
-    for (unsigned i = 1; i < count; i++)
-        if (strcmp(keys[i - 1]->text, keys[i]->text) == 0)
+    for (unsigned i = 1; i < count; i++) {
+        keys[i]->is_repeated = strcmp(keys[i - 1]->text, keys[i]->text) == 0;
+        if (keys[i]->is_repeated)
             mr_problems_add(self->problems, mr_yaml_place(keys[i]), "the key %s stands in line %u already, expected it once",
                             mr_quote(quote, keys[i]->text), keys[i - 1]->line);
+    }
+    drop_repeated(map);
     free(keys);
 }
 

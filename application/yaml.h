@@ -26,6 +26,8 @@ struct mr_yaml {
     struct mr_yaml *next;  /* in its map or list */
     struct mr_yaml *first; /* of a map or a list; NULL when that is empty */
     unsigned count;
+    bool
+        is_repeated; /* of a key that its map had already: its value has been left out, so that who reads finds each key once */
 };
 
 /*

@@ -93,6 +93,22 @@ static void test_yaml__tells_all_keys_that_stand_twice(void **state)
                  "f.yaml:4:1: the key \"a\" stands in line 3 already, expected it once\n");
 }
 
+/* Who reads a map may rely on it: a second list of fields would be read into the room of the first. */
+static void test_yaml__a_key_that_stands_twice_has_its_first_value(void **state)
+{
+    const struct mr_yaml *root = read_slice(mr_slice_of("a: 1\nb: {c: 1, c: 2, d: 3, c: 4}\na: 3\n"));
+    struct mr_buf out = {0};
+
+    (void)state;
+    assert_non_null(root);
+    assert_int_equal(problems.found, 3);
+    assert_int_equal(root->count, 2);
+    assert_int_equal(mr_yaml_get(root, "b")->count, 2);
+    assert_true(mr_yaml_json(root, &out));
+    assert_slice_equal(buf_slice(&out), "{\"a\":1,\"b\":{\"c\":1,\"d\":3}}");
+    mr_buf_fini(&out);
+}
+
 static void test_yaml__tells_where_the_syntax_ends(void **state)
 {
     (void)state;
@@ -208,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_yaml__knows_the_place_of_every_node, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yaml__refuses_what_means_something_else_than_it_shows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yaml__tells_all_keys_that_stand_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_yaml__a_key_that_stands_twice_has_its_first_value, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yaml__tells_where_the_syntax_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yaml__refuses_what_is_not_utf8, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yaml__refuses_too_much, setup, teardown),

@@ -1,0 +1,32 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "application/schema.h"
+
+static int usage(const char *got)
+{
+    fprintf(stderr, "millrace schema: takes application, resource, operations or jobs, got '%s'\n", got);
+    return MR_EXIT_USAGE;
+}
+
+int mr_command_schema(int argc, char **argv)
+{
+    struct mr_buf out = {0};
+    int kind = 0;
+    int status = MR_EXIT_FAILED;
+
+    if (argc > 1)
+        return usage(argv[1]);
+    while (kind < MR_FILE_KIND_COUNT && (argc == 0 || strcmp(argv[0], mr_file_kind_name(kind)) != 0))
+        kind++;
+    if (argc == 1 && kind == MR_FILE_KIND_COUNT)
+        return usage(argv[0]);
+    mr_schema_print(&out, (enum mr_file_kind)kind);
+    if (out.failed)
+        fputs("millrace schema: out of memory\n", stderr);
+    else if (fwrite(out.data, 1, out.len, stdout) == out.len && fflush(stdout) == 0)
+        status = MR_EXIT_OK;
+    mr_buf_fini(&out);
+    return status;
+}

@@ -1,0 +1,135 @@
+#include "application/fill.h"
+
+#include "application/load.h"
+#include "proto/field.h"
+
+struct filling {
+    struct mr_application *application;
+    const struct mr_yaml *node;
+    const char *(*lookup)(const char *name);
+    struct mr_problems *problems;
+};
+
+static void note(struct filling *self, const char *name, const char *fallback)
+{
+    struct mr_application *application = self->application;
+    struct mr_app_variable *all;
+
+    for (unsigned i = 0; i < application->variable_count; i++)
+        if (strcmp(application->variables[i].name, name) == 0)
+            return;
+    if (application->variable_count == MR_VARIABLES_MAX) {
+        mr_problems_add(self->problems, mr_yaml_place(self->node), "more than %d variables, expected fewer", MR_VARIABLES_MAX);
+        return;
+    }
+    all = mr_arena_grow(&application->arena, application->variables, application->variable_count, sizeof *all);
+    if (all == NULL)
+        return;
+    application->variables = all;
+    all[application->variable_count++] = (struct mr_app_variable){name, fallback, mr_yaml_place(self->node)};
+}
+
+static bool is_name(const char *text, size_t length)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+
+    return length > 0 && length <= 100 && strspn(text, letters) >= length && (*text < '0' || *text > '9');
+}
+
+/* `begin` is behind `${`; returns what is behind `}`, NULL when there is no variable. */
+static const char *fill_variable(struct filling *self, const char *begin, struct mr_buf *out)
+{
+    struct mr_arena *arena = &self->application->arena;
+    const char *end = strchr(begin, '}');
+    const char *colon; /* of `:-` */
+    const char *fallback = NULL;
+    const char *value;
+    char *name;
+    size_t length;
+
+    if (end == NULL)
+        return NULL;
+    colon = memmem(begin, (size_t)(end - begin), ":-", 2);
+    if (colon != NULL)
+        fallback = mr_arena_text(arena, (struct mr_slice){colon + 2, (size_t)(end - colon) - 2});
+    length = (size_t)((colon != NULL ? colon : end) - begin);
+    name = is_name(begin, length) ? mr_arena_text(arena, (struct mr_slice){begin, length}) : NULL;
+    if (name == NULL)
+        return NULL;
+    note(self, name, fallback);
+    value = self->lookup != NULL ? self->lookup(name) : NULL;
+    if (value == NULL || *value == '\0')
+        value = fallback;
+    if (value == NULL)
+        mr_problems_add(self->problems, mr_yaml_place(self->node),
+                        "%s is not set, expected a value in the environment, or ${%s:-default}", name, name);
+    else
+        mr_buf_text(out, value);
+    return end + 1;
+}
+
+static bool fill_text(struct filling *self, const char *text, struct mr_buf *out)
+{
+    while (*text != '\0' && out->len <= MR_FILL_BYTES) {
+        const char *dollar = strstr(text, "${");
+
+        if (dollar == NULL) {
+            mr_buf_text(out, text);
+            break;
+        }
+        mr_buf_append(out, text, (size_t)(dollar - text));
+        if (dollar > text && dollar[-1] == '$') {
+            mr_buf_char(out, '{'); /* the first of the two dollars is there already */
+            text = dollar + 2;
+            continue;
+        }
+        text = fill_variable(self, dollar + 2, out);
+        if (text == NULL) {
+            mr_problems_add(self->problems, mr_yaml_place(self->node),
+                            "${ begins no variable, expected ${NAME} or ${NAME:-default}, or $${ for ${");
+            return false;
+        }
+    }
+    if (out->len > MR_FILL_BYTES)
+        mr_problems_add(self->problems, mr_yaml_place(self->node),
+                        "the value is longer than %d bytes when it is filled in, expected less", MR_FILL_BYTES);
+    else if (!mr_utf8_valid((struct mr_slice){out->data, out->len}, NULL))
+        mr_problems_add(self->problems, mr_yaml_place(self->node),
+                        "the value is not UTF-8 when it is filled in, expected UTF-8 text");
+    else
+        return true;
+    return false;
+}
+
+static void fill_scalar(struct filling *self, struct mr_yaml *node)
+{
+    struct mr_buf out = {0};
+    const char *text;
+
+    if (node->kind != MR_YAML_TEXT || strstr(node->text, "${") == NULL)
+        return;
+    self->node = node;
+    if (fill_text(self, node->text, &out)) {
+        text = mr_arena_text(&self->application->arena, (struct mr_slice){out.data, out.len});
+        if (text != NULL)
+            node->text = text;
+    }
+    self->application->arena.failed = self->application->arena.failed || out.failed;
+    mr_buf_fini(&out);
+}
+
+/* As deep as MR_YAML_DEPTH. */
+static void fill_node(struct filling *self, struct mr_yaml *node)
+{
+    fill_scalar(self, node);
+    for (struct mr_yaml *child = node->first; child != NULL; child = child->next)
+        fill_node(self, child);
+}
+
+void mr_fill(struct mr_application *self, struct mr_yaml *node, const char *(*lookup)(const char *name),
+             struct mr_problems *problems)
+{
+    struct filling filling = {self, NULL, lookup, problems};
+
+    fill_node(&filling, node);
+}

@@ -1,0 +1,44 @@
+/*
+ * load: an application's folder, whole or not at all.
+ *
+ *     millrace.yaml  resources/NAME.yaml  operations/NAME.yaml  jobs/NAME.yaml  queries/NAME.sql  migrations/NNNN_NAME.sql
+ *
+ * Everything that can be known without a database is checked: the files, their keys and values, what they name in each other,
+ * and that no route or name is there twice, the engine's own included. All problems are told at once.
+ *
+ * Thread: any; nothing is shared. A load opens files and allocates; what it returns is read-only.
+ */
+#ifndef MR_APPLICATION_LOAD_H
+#define MR_APPLICATION_LOAD_H
+
+#include "application/model.h"
+#include "proto/status.h"
+
+enum { MR_APPLICATION_MEMORY = 256 * 1024 * 1024, MR_VARIABLES_MAX = 500, MR_STATEMENTS_MAX = 10000, MR_MIGRATIONS_MAX = 2000 };
+
+struct mr_application_options {
+    const char *(*lookup)(const char *name); /* value of an environment variable, NULL when it is not set; NULL: none is set */
+    bool (*is_engine)(enum mr_op op); /* whether an operation of the map is there beside this application; NULL: all are */
+};
+
+/*
+ * Loads a folder. MR_OK: `out` is the caller's, to destroy. MR_INVALID: `problems` has them. MR_NO_MEMORY: it takes more memory
+ * than there is, or than MR_APPLICATION_MEMORY.
+ */
+mr_status mr_application_load(struct mr_application **out, const char *folder, const struct mr_application_options *options,
+                              struct mr_problems *problems) MR_WARN_UNUSED;
+void mr_application_destroy(struct mr_application **self);
+
+/* A kind of file by itself, as a folder's would be read, but for what it names elsewhere. */
+enum mr_file_kind { MR_FILE_APPLICATION, MR_FILE_RESOURCE, MR_FILE_OPERATIONS, MR_FILE_JOBS, MR_FILE_KIND_COUNT };
+
+/* "application", "resource", "operations", "jobs"; "" for another number. */
+const char *mr_file_kind_name(int kind);
+
+/*
+ * Reads one file's text: MR_OK, MR_INVALID with problems added, or MR_NO_MEMORY. What it names in other files is not looked at.
+ */
+mr_status mr_application_read_file(enum mr_file_kind kind, const char *file, struct mr_slice text,
+                                   const struct mr_application_options *options, struct mr_problems *problems) MR_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * read: from the tree of a file to the model, as the table of keys says.
+ *
+ * Every key is looked at, so that all problems of a file are told at once. What has a problem keeps its member zeroed.
+ */
+#ifndef MR_APPLICATION_READ_H
+#define MR_APPLICATION_READ_H
+
+#include "application/keys.h"
+#include "application/model.h"
+
+struct mr_reader;
+
+/* The reader is the caller's to destroy; arena and problems are borrowed and have to outlive it. NULL: out of memory. */
+struct mr_reader *mr_reader_new(struct mr_arena *arena, struct mr_problems *problems);
+void mr_reader_destroy(struct mr_reader **self);
+
+/* Reads a map into `out`, a zeroed struct of the section's. */
+void mr_read_section(struct mr_reader *self, enum mr_section section, const struct mr_yaml *node, void *out);
+
+/* Holds text against the kind's pattern; adds a problem that says what was expected. */
+bool mr_read_text(struct mr_reader *self, enum mr_kind kind, const struct mr_yaml *node, const char **out);
+
+/* Whether `name` fits the pattern of a resource's, an operation's or a job's name: ^[a-z][a-z0-9_]{0,62}$. */
+bool mr_is_word(const char *name);
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * schema: the JSON Schema (2020-12) of an application's files, from the table of keys.
+ *
+ * Editors complete and check by it. It takes what the reader takes, but for what only code can see: whether a pattern compiles,
+ * whether bounds and defaults fit, what files name in each other.
+ */
+#ifndef MR_APPLICATION_SCHEMA_H
+#define MR_APPLICATION_SCHEMA_H
+
+#include "application/load.h"
+
+/* Appends the schema of a kind of file; MR_FILE_KIND_COUNT: one that takes any of them. Indented, with a newline at the end. */
+void mr_schema_print(struct mr_buf *out, enum mr_file_kind kind);
+
+#endif

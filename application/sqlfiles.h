@@ -1,0 +1,22 @@
+/*
+ * sqlfiles: an application's files of SQL, cut into statements and migrations. What the SQL says is not looked at.
+ */
+#ifndef MR_APPLICATION_SQLFILES_H
+#define MR_APPLICATION_SQLFILES_H
+
+#include "application/folder.h"
+#include "application/model.h"
+
+/*
+ * Cuts a file of queries/ at its `-- name: NAME` lines and adds the statements. A line that begins so always begins a statement,
+ * also inside of a string. What stands before the first has to be comments.
+ */
+void mr_cut_statements(struct mr_application *self, const char *file, struct mr_slice text, struct mr_problems *problems);
+
+/* Reads queries/, sorts the statements by name, and tells those that are there twice. */
+void mr_read_statements(struct mr_application *self, struct mr_folder *folder);
+
+/* Reads migrations/NNNN_name.sql: 0001, 0002, ... without a gap. */
+void mr_read_migrations(struct mr_application *self, struct mr_folder *folder);
+
+#endif

@@ -1,0 +1,365 @@
+#include "application/value.h"
+
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "application/keys.h"
+#include "proto/field.h"
+#include "proto/timestamp.h"
+#include "proto/uuid.h"
+
+/* ---- Numbers ---- */
+
+/* A number of digits in its parts, without zeros that do not count. */
+struct decimal {
+    bool negative;
+    const char *whole;
+    size_t whole_len;
+    const char *part;
+    size_t part_len;
+};
+
+static struct decimal parse_decimal(const char *text)
+{
+    struct decimal out = {.negative = *text == '-'};
+
+    text += *text == '-' || *text == '+';
+    text += strspn(text, "0");
+    out.whole = text;
+    out.whole_len = strspn(text, "0123456789");
+    text += out.whole_len;
+    out.part = *text == '.' ? text + 1 : "";
+    out.part_len = strspn(out.part, "0123456789");
+    while (out.part_len > 0 && out.part[out.part_len - 1] == '0')
+        out.part_len--;
+    if (out.whole_len == 0 && out.part_len == 0)
+        out.negative = false;
+    return out;
+}
+
+static int sign_of(int order)
+{
+    return (order > 0) - (order < 0);
+}
+
+static int compare_size(const struct decimal *a, const struct decimal *b)
+{
+    size_t shared = a->part_len < b->part_len ? a->part_len : b->part_len;
+    int order;
+
+    if (a->whole_len != b->whole_len)
+        return a->whole_len > b->whole_len ? 1 : -1;
+    order = memcmp(a->whole, b->whole, a->whole_len);
+    if (order == 0)
+        order = memcmp(a->part, b->part, shared);
+    return order != 0 ? sign_of(order) : (a->part_len > b->part_len) - (a->part_len < b->part_len);
+}
+
+int mr_decimal_compare(const char *a, const char *b)
+{
+    struct decimal left = parse_decimal(a);
+    struct decimal right = parse_decimal(b);
+
+    if (left.negative != right.negative)
+        return left.negative ? -1 : 1;
+    return left.negative ? compare_size(&right, &left) : compare_size(&left, &right);
+}
+
+int64_t mr_decimal_scale(const char *text)
+{
+    return (int64_t)parse_decimal(text).part_len;
+}
+
+int64_t mr_duration_ms(const char *text)
+{
+    static const struct unit {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *unit;
+    long long value = strtoll(text, &unit, 10);
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(unit, units[i].name) == 0)
+            return value * units[i].ms; /* nine digits at most */
+    return 0;
+}
+
+/* ---- Regular expressions ---- */
+
+/* What a pattern comes to with its repetitions written out: a group's size is that of its parts. */
+struct weighing {
+    const char *at;
+    long sizes[MR_REGEX_DEPTH + 1]; /* of each open group so far */
+    unsigned depth;
+    long last; /* size of what a repetition would repeat */
+    const char *reason;
+};
+
+/* Behind `[`, up to and with its `]`; classes such as [:alpha:] included. */
+static const char *skip_bracket(const char *at)
+{
+    at += *at == '^';
+    at += *at == ']';
+    while (*at != '\0' && *at != ']') {
+        const char *end = at[0] == '[' && (at[1] == ':' || at[1] == '.' || at[1] == '=') ? strchr(at + 2, ']') : NULL;
+
+        at = end != NULL ? end + 1 : at + 1;
+    }
+    return *at == ']' ? at + 1 : at;
+}
+
+/* {m}, {m,} or {m,n}: how often at most. */
+static long read_times(const char **at)
+{
+    char *end;
+    long times = strtol(*at, &end, 10);
+
+    if (*end == ',') {
+        long most = strtol(end + 1, &end, 10);
+
+        times = most > times ? most : times + 1;
+    }
+    *at = *end == '}' ? end + 1 : end;
+    return times;
+}
+
+static void add_size(struct weighing *self, long size)
+{
+    self->last = size;
+    self->sizes[self->depth] += size;
+    if (self->sizes[self->depth] > MR_REGEX_SIZE)
+        self->reason = "its repetitions come to more than 10000 characters";
+}
+
+static void open_group(struct weighing *self)
+{
+    if (self->depth == MR_REGEX_DEPTH) {
+        self->reason = "more than 20 groups in each other";
+        return;
+    }
+    self->sizes[++self->depth] = 0;
+    self->last = 0;
+}
+
+static void close_group(struct weighing *self)
+{
+    if (self->depth > 0) {
+        self->depth--;
+        add_size(self, self->sizes[self->depth + 1] + 1);
+    }
+}
+
+static void repeat(struct weighing *self)
+{
+    long times = read_times(&self->at);
+
+    if (times < 0 || times > 1000)
+        self->reason = "a repetition of more than 1000";
+    else if (times > 1)
+        add_size(self, self->last * (times - 1));
+}
+
+static void escape(struct weighing *self)
+{
+    if (*self->at >= '0' && *self->at <= '9')
+        self->reason = "a back-reference";
+    self->at += *self->at != '\0';
+    add_size(self, 1);
+}
+
+static void weigh_next(struct weighing *self)
+{
+    switch (*self->at++) {
+    case '\\': escape(self); break;
+    case '(': open_group(self); break;
+    case ')': close_group(self); break;
+    case '{': repeat(self); break;
+    case '[':
+        self->at = skip_bracket(self->at);
+        add_size(self, 1);
+        break;
+    default: add_size(self, 1); break;
+    }
+}
+
+static const char *weigh(const char *pattern)
+{
+    struct weighing self = {.at = pattern};
+
+    if (strlen(pattern) > MR_REGEX_BYTES)
+        return "longer than 500 bytes";
+    while (*self.at != '\0' && self.reason == NULL)
+        weigh_next(&self);
+    return self.reason;
+}
+
+bool mr_regex_check(const char *pattern, char *reason, size_t room)
+{
+    const char *heavy = weigh(pattern);
+    regex_t regex;
+    int code;
+
+    if (heavy != NULL) {
+        snprintf(reason, room, "%s", heavy);
+        return false;
+    }
+    code = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
+    if (code != 0)
+        regerror(code, &regex, reason, room);
+    else
+        regfree(&regex);
+    return code == 0;
+}
+
+/* ---- Defaults ---- */
+
+const char *mr_app_type_name(int type)
+{
+    static const char *const names[] = {"text", "uuid", "integer", "decimal", "number", "boolean", "date", "timestamp", "json"};
+
+    return names[type];
+}
+
+static bool is_number(const struct mr_yaml *node)
+{
+    struct mr_buf out = {0};
+    bool good = (node->kind == MR_YAML_INTEGER || node->kind == MR_YAML_FLOAT) && mr_yaml_json(node, &out);
+
+    mr_buf_fini(&out);
+    return good;
+}
+
+static bool is_date(const char *text)
+{
+    int64_t micros;
+
+    return strlen(text) == 10 && text[4] == '-' && text[7] == '-' && mr_timestamp_parse(&micros, text, strlen(text));
+}
+
+static bool is_timestamp(const char *text)
+{
+    int64_t micros;
+
+    return mr_timestamp_parse(&micros, text, strlen(text));
+}
+
+static bool is_uuid(const char *text)
+{
+    uint8_t uuid[16];
+
+    return mr_uuid_parse(uuid, text, strlen(text));
+}
+
+static bool is_bigint(const struct mr_yaml *node)
+{
+    return node->kind == MR_YAML_INTEGER && is_number(node) && mr_decimal_compare(node->text, "-9223372036854775808") >= 0 &&
+           mr_decimal_compare(node->text, "9223372036854775807") <= 0;
+}
+
+static bool is_of_type(int type, const struct mr_yaml *node)
+{
+    bool text = node->kind == MR_YAML_TEXT;
+
+    switch ((enum mr_app_type)type) {
+    case MR_APP_TEXT: return text;
+    case MR_APP_UUID: return text && is_uuid(node->text);
+    case MR_APP_INTEGER: return is_bigint(node);
+    case MR_APP_DECIMAL: return is_number(node) && strpbrk(node->text, "eE") == NULL;
+    case MR_APP_NUMBER: return is_number(node);
+    case MR_APP_BOOLEAN: return node->kind == MR_YAML_BOOLEAN;
+    case MR_APP_DATE: return text && is_date(node->text);
+    case MR_APP_TIMESTAMP: return text && is_timestamp(node->text);
+    case MR_APP_JSON: break;
+    }
+    return true; /* what it holds is looked at as a whole */
+}
+
+static void check_text(const struct mr_app_field *field, const struct mr_yaml *node, struct mr_problems *problems)
+{
+    regex_t regex;
+    char whole[MR_REGEX_BYTES + 8];
+    char quote[MR_QUOTE_ROOM];
+    int64_t points = 0;
+
+    (void)mr_utf8_valid(mr_slice_of(node->text), &points);
+    if (field->length.is_set && (points < field->length.min || points > field->length.max))
+        mr_problems_add(problems, mr_yaml_place(node), "the default has %lld characters, expected %lld to %lld",
+                        (long long)points, (long long)field->length.min, (long long)field->length.max);
+    if (field->pattern == NULL)
+        return;
+    snprintf(whole, sizeof whole, "^(%s)$", field->pattern);
+    if (regcomp(&regex, whole, REG_EXTENDED | REG_NOSUB) != 0)
+        return;
+    if (regexec(&regex, node->text, 0, NULL, 0) != 0)
+        mr_problems_add(problems, mr_yaml_place(node), "the default %s does not match, expected the field's pattern",
+                        mr_quote(quote, node->source));
+    regfree(&regex);
+}
+
+static void check_number(const struct mr_app_field *field, const struct mr_yaml *node, struct mr_problems *problems)
+{
+    const struct mr_app_range *range = &field->range;
+    bool exact = strpbrk(node->text, "eE") == NULL;
+
+    if (exact && ((range->min != NULL && mr_decimal_compare(node->text, range->min) < 0) ||
+                  (range->max != NULL && mr_decimal_compare(node->text, range->max) > 0)))
+        mr_problems_add(problems, mr_yaml_place(node), "the default is %s, expected it in %s..%s", node->text,
+                        range->min != NULL ? range->min : "", range->max != NULL ? range->max : "");
+    if (field->scale.is_set && mr_decimal_scale(node->text) > field->scale.value)
+        mr_problems_add(problems, mr_yaml_place(node), "the default is %s, expected at most %lld digits behind the point",
+                        node->text, (long long)field->scale.value);
+}
+
+static void check_one(const struct mr_app_field *field, const struct mr_yaml *node, struct mr_problems *problems)
+{
+    char quote[MR_QUOTE_ROOM];
+    int type = field->type.index;
+
+    if (!is_of_type(type, node)) {
+        mr_problems_add(problems, mr_yaml_place(node), "the default is %s, expected %s",
+                        node->source != NULL ? mr_quote(quote, node->source) : mr_yaml_told(node->kind),
+                        mr_app_type_name(type));
+        return;
+    }
+    if (type == MR_APP_TEXT)
+        check_text(field, node, problems);
+    else if (type == MR_APP_INTEGER || type == MR_APP_DECIMAL || type == MR_APP_NUMBER)
+        check_number(field, node, problems);
+}
+
+static void check_json(const struct mr_yaml *node, struct mr_problems *problems)
+{
+    struct mr_buf out = {0};
+
+    if (!mr_yaml_json(node, &out))
+        mr_problems_add(problems, mr_yaml_place(node),
+                        "the default holds a number that is none in JSON, expected one such as 31 or 0.5");
+    mr_buf_fini(&out);
+}
+
+static void check_many(const struct mr_app_field *field, const struct mr_yaml *list, struct mr_problems *problems)
+{
+    if (list->kind != MR_YAML_LIST) {
+        mr_problems_add(problems, mr_yaml_place(list), "the default is %s, expected a list", mr_yaml_told(list->kind));
+        return;
+    }
+    if (field->items.is_set && (list->count < field->items.min || list->count > field->items.max))
+        mr_problems_add(problems, mr_yaml_place(list), "the default has %u items, expected %lld to %lld", list->count,
+                        (long long)field->items.min, (long long)field->items.max);
+    for (const struct mr_yaml *item = list->first; item != NULL; item = item->next)
+        check_one(field, item, problems);
+}
+
+void mr_check_default(const struct mr_app_field *field, struct mr_problems *problems)
+{
+    if (field->fallback == NULL || !field->type.is_set)
+        return;
+    if (field->many)
+        check_many(field, field->fallback, problems);
+    else
+        check_one(field, field->fallback, problems);
+    if (field->type.index == MR_APP_JSON)
+        check_json(field->fallback, problems);
+}

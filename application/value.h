@@ -1,0 +1,33 @@
+/*
+ * value: what a value has to be like, where a pattern cannot say it.
+ */
+#ifndef MR_APPLICATION_VALUE_H
+#define MR_APPLICATION_VALUE_H
+
+#include "application/model.h"
+
+enum { MR_REGEX_BYTES = 500, MR_REGEX_DEPTH = 20, MR_REGEX_SIZE = 10000 };
+
+/* Compares two numbers of digits with a point: -1, 0 or 1. Exact, however long they are. */
+int mr_decimal_compare(const char *a, const char *b);
+
+/* Digits behind the point that count: 2 for "0.50" is 1. */
+int64_t mr_decimal_scale(const char *text);
+
+/*
+ * Whether a regular expression (POSIX, extended) compiles, and is none that the C library needs much memory or time for:
+ * MR_REGEX_BYTES, MR_REGEX_DEPTH groups in each other, MR_REGEX_SIZE characters with all repetitions written out, no
+ * back-references. If not, `reason` says why.
+ */
+bool mr_regex_check(const char *pattern, char *reason, size_t room);
+
+/* Milliseconds of "30s", "5m", ...; of nothing else. */
+int64_t mr_duration_ms(const char *text);
+
+/* Holds a default against its field's type and bounds; adds what does not fit. */
+void mr_check_default(const struct mr_app_field *field, struct mr_problems *problems);
+
+/* The words of the type's name, e.g. "timestamp". */
+const char *mr_app_type_name(int type);
+
+#endif
