@@ -359,7 +359,7 @@ static void test_overlap__what_is_in_flight_is_answered_before_the_actor_ends(vo
         if (self->driver->actors[i] == writer(self)) {
             actor = self->driver->actors[i];
             self->driver->actors[i] = self->driver->actors[--self->driver->actor_count];
-            mr_actor_stop(&actor);
+            assert_true(mr_actor_stop_by(&actor, mr_mono_ms(&mr_system_clock) + 60000));
             break;
         }
     driver_await_all(self->driver, 0);
