@@ -12,6 +12,12 @@
 #include "scheduler/scheduler.h"
 
 /*
+ * Who says nothing for 60 s (sql/queries/run.sql) is taken to be gone. One that was killed is waited for at a start, and so is
+ * one that is told to stop when its successor is well.
+ */
+enum { MR_HOLD_KEEP_MS = 20000, MR_HOLD_LOOK_MS = 2000, MR_HOLD_PATIENCE_MS = 75000 };
+
+/*
  * A run whose heart has not beaten for so long is put back. An upload that has not is broken: the gateway beats every 10 s, a beat
  * can wait behind a statement for the deadline of a request, and what broke off is to be gone within a minute.
  */
@@ -20,6 +26,7 @@ enum { MR_RUN_SILENT_MS = 30000, MR_UPLOAD_SILENT_MS = 40000 };
 /* What the scheduler asks of the database. Each fails, and is tried again, by itself; a tick is that of one job. */
 enum step {
     STEP_SYNC,
+    STEP_HOLD,
     STEP_POLL,
     STEP_BEAT,
     STEP_RESCUE,
@@ -59,6 +66,9 @@ struct mr_scheduler {
     struct trouble troubles[STEP_COUNT];
     bool was_up;
     bool synced;                             /* the table of jobs knows our schedules */
+    bool waits;                              /* for another scheduler to go, whose schedules differ */
+    bool has_unfinished;                     /* there are runs that are not; or nobody has looked yet */
+    bool looking;                            /* woken from a rest only to see whether somebody was killed */
     bool clock_differs;                      /* from the database's, and the log says so */
     bool catching_up;                        /* ticks are long due, and what others have seen to is known */
     bool resting;                            /* the connection was let go for want of work */
@@ -67,12 +77,15 @@ struct mr_scheduler {
     int64_t busy_ms;                         /* when there was something to do, last */
     int64_t poll_ms;                         /* when to look next */
     int64_t beat_ms;                         /* when to beat next */
+    int64_t hold_ms;                         /* when to say next that we are there */
+    int64_t look_ms;                         /* while resting: when to look whether another was killed */
+    int64_t waits_since_ms;                  /* while `waits` */
     int64_t uploads_ms;                      /* when to look for broken uploads next, */
     uint8_t uploads_after[16];               /* and behind which one */
     int64_t count_ms;                        /* when to count next what waits */
     int64_t wall_ms;                         /* wall clock: as it was in the last round */
     int64_t prompted_until_ms[MR_JOB_COUNT]; /* a prompt is on its way, or waits for its actor; 0: none */
-    uint8_t random[10];
+    char holder[128];                        /* this process, as others see it in the table of jobs */
 };
 
 /* query.c */
@@ -94,6 +107,29 @@ int64_t scheduler_pause_ms(const struct mr_scheduler *self, enum step step);
 
 /* For how long the step has failed that has failed longest, in milliseconds; 0: every one succeeds. */
 int64_t scheduler_failing_ms(const struct mr_scheduler *self);
+
+/* holds.c */
+
+/* Gives this process its name among the schedulers. */
+void holds_begin(struct mr_scheduler *self);
+
+/* Says what schedule the table of jobs is to have of the job whose turn it is, and who wants it; "": none. */
+void holds_bind(struct mr_scheduler *self, enum mr_job job, unsigned first_column);
+
+/*
+ * Whether the rows of schedule__sync say that another scheduler is in the way. Its schedules differ from ours: it is waited
+ * for, up to MR_HOLD_PATIENCE_MS; then this process is told to end.
+ */
+bool holds_are_refused(struct mr_scheduler *self, const mr_rows *rows);
+
+/* Says now and then that this process is still there; when somebody has replaced its schedules meanwhile it is told to end. */
+void holds_keep(struct mr_scheduler *self);
+
+/*
+ * Says that it is not. `others_ms`: for how long another scheduler is taken to be there that says nothing more; 0: none is.
+ * Waits `timeout_ms` at most.
+ */
+mr_status holds_let_go(struct mr_scheduler *self, int64_t timeout_ms, int64_t *others_ms) MR_WARN_UNUSED;
 
 /* ticks.c */
 

@@ -63,6 +63,7 @@ void runs_poll(struct mr_scheduler *self)
         }
     if (scheduler_query(self, STEP_POLL, "schedule__due", &rows) != MR_OK)
         return;
+    self->has_unfinished = false;
     for (unsigned row = 0; row < mr_rows_count(rows); row++) {
         int64_t waited_ms = mr_rows_int(rows, row, 1, -1);
 
@@ -72,8 +73,10 @@ void runs_poll(struct mr_scheduler *self)
         if (waited_ms > oldest_ms)
             oldest_ms = waited_ms;
         if (mr_rows_int(rows, row, 3, 0) != 0)
-            self->busy_ms = scheduler_now_ms(self);
+            self->has_unfinished = true;
     }
+    if (self->has_unfinished)
+        self->busy_ms = scheduler_now_ms(self);
     mr_metric_show(MR_METRIC_queue_age_ms, (uint64_t)oldest_ms);
     mr_rows_free(&rows);
 }

@@ -24,6 +24,8 @@ enum {
     LOCK_MS = 100, /* statements that pass held rows by may still meet a lock: of a table, or by a foreign key */
     AWAY_MS = 100,
     PING_AFTER_MS = 2000,
+    LET_GO_MS = 1000,
+    LOOK_LATER_MS = 1000,
     UNWELL_AFTER_MS = 10000 /* what has failed for so long does not pass by itself */
 };
 
@@ -33,8 +35,12 @@ enum {
 static void came_up(struct mr_scheduler *self)
 {
     self->was_up = true;
-    self->up_since_ms = self->answered_ms = self->busy_ms = scheduler_now_ms(self);
+    self->up_since_ms = self->answered_ms = scheduler_now_ms(self);
+    if (!self->looking)
+        self->busy_ms = self->up_since_ms;
     self->poll_ms = 0;
+    self->has_unfinished = true;
+    self->hold_ms = 0;
     self->beat_ms = 0;
     self->catching_up = false;
     mr_log(MR_LOG_INFO, "database connected", mr_log_text("actor", "scheduler"));
@@ -67,6 +73,12 @@ static void tell_trouble(struct mr_scheduler *self)
                mr_log_text("reason", mr_db_last_error(self->db)->message));
 }
 
+static bool may_sync(const struct mr_scheduler *self)
+{
+    return !self->synced && !atomic_load(&self->refused) && scheduler_pause_ms(self, STEP_SYNC) == 0 &&
+           (!self->waits || scheduler_now_ms(self) >= self->hold_ms);
+}
+
 static bool is_connected(struct mr_scheduler *self)
 {
     if (self->was_up && !mr_db_is_up(self->db))
@@ -79,36 +91,65 @@ static bool is_connected(struct mr_scheduler *self)
     tell_trouble(self);
     if (!self->was_up)
         came_up(self);
-    if (!self->synced && scheduler_pause_ms(self, STEP_SYNC) == 0)
+    if (may_sync(self))
         self->synced = ticks_sync(self) == MR_OK;
     return self->synced && mr_db_is_up(self->db);
 }
 
-/* ---- Rest: a database that may sleep (DB_IDLE_RELEASE) ---- */
+/*
+ * ---- Rest: a database that may sleep (DB_IDLE_RELEASE) ----
+ *
+ * Who rests hears of no run that another scheduler takes, nor of that one's end. So while another is there it looks now and then:
+ * the database is awake anyway, because of the other. A look takes no hold, or two that rest would wake each other for ever.
+ */
+
+static bool is_idle(const struct mr_scheduler *self)
+{
+    return self->config->db_idle_release > 0 && !self->has_unfinished &&
+           scheduler_now_ms(self) - self->busy_ms >= self->config->db_idle_release;
+}
 
 static bool may_rest(const struct mr_scheduler *self)
 {
-    return self->config->db_idle_release > 0 && mr_db_is_up(self->db) &&
-           scheduler_now_ms(self) - self->busy_ms >= self->config->db_idle_release &&
+    return is_idle(self) && mr_db_is_up(self->db) && self->troubles[STEP_POLL].failures == 0 &&
            ticks_next_ms(self) - mr_wall_ms(self->clock) > self->config->db_idle_release;
 }
 
 static void rest(struct mr_scheduler *self)
 {
+    int64_t now = scheduler_now_ms(self);
+    int64_t others_ms;
+
+    self->looking = false;
+    if (holds_let_go(self, LET_GO_MS, &others_ms) != MR_OK) {
+        self->busy_ms = now;
+        return;
+    }
     self->resting = true;
     self->was_up = false;
-    self->poll_ms =
-        self->config->schedule_idle_poll > 0 ? scheduler_now_ms(self) + self->config->schedule_idle_poll : INT64_MAX;
+    self->poll_ms = self->config->schedule_idle_poll > 0 ? now + self->config->schedule_idle_poll : INT64_MAX;
+    self->look_ms = others_ms > 0 ? now + others_ms + LOOK_LATER_MS : INT64_MAX;
     mr_db_release(self->db);
     mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", "scheduler"));
 }
 
 static bool is_resting(struct mr_scheduler *self)
 {
-    if (self->resting && ticks_next_ms(self) > mr_wall_ms(self->clock) && scheduler_now_ms(self) < self->poll_ms)
+    bool has_work = ticks_next_ms(self) <= mr_wall_ms(self->clock) || scheduler_now_ms(self) >= self->poll_ms;
+
+    if (self->resting && !has_work && scheduler_now_ms(self) < self->look_ms)
         return true;
+    if (self->resting)
+        self->looking = !has_work;
     self->resting = false;
     return false;
+}
+
+/* There is work after all. */
+static void end_look(struct mr_scheduler *self)
+{
+    if ((self->has_unfinished && self->poll_ms != 0) || ticks_next_ms(self) <= mr_wall_ms(self->clock))
+        self->looking = false;
 }
 
 /* ---- The loop ---- */
@@ -118,6 +159,10 @@ static void work(struct mr_scheduler *self)
     int64_t now;
 
     if (is_resting(self) || !is_connected(self))
+        return;
+    end_look(self);
+    holds_keep(self);
+    if (!self->synced)
         return;
     ticks_fire(self);
     now = scheduler_now_ms(self);
@@ -160,7 +205,7 @@ static void answer_pulse(struct mr_scheduler *self)
 {
     char line[256];
     bool failing = failing_ms(self) >= UNWELL_AFTER_MS;
-    bool up = self->resting || (mr_db_is_up(self->db) && self->synced);
+    bool up = self->resting || (mr_db_is_up(self->db) && (self->synced || self->waits));
     int64_t next_ms = ticks_next_ms(self);
     const char *trouble;
 
@@ -172,7 +217,10 @@ static void answer_pulse(struct mr_scheduler *self)
     snprintf(
         line, sizeof line,
         "{\"status\":\"%s\",\"scheduler\":{\"status\":\"%s\",\"nextTickMs\":%lld},\"database\":{\"status\":\"%s\"%s%s%s%s}}\n",
-        up && !failing ? "ok" : "error", failing ? "failing" : "up",
+        up && !failing ? "ok" : "error",
+        failing       ? "failing"
+        : self->waits ? "waiting"
+                      : "up",
         next_ms == INT64_MAX ? -1LL : (long long)(next_ms - mr_wall_ms(self->clock)), up ? "up" : "down",
         self->resting ? ",\"idle\":true" : "", *trouble != '\0' ? ",\"reason\":\"" : "", trouble, *trouble != '\0' ? "\"" : "");
     mr_pulse_answer(self->options->pulse_fd, mr_slice_of(line));
@@ -190,6 +238,8 @@ static int sleep_ms(const struct mr_scheduler *self)
 
     if (!self->resting && !mr_db_is_up(self->db))
         return AWAY_MS;
+    if (!self->resting && (self->waits || atomic_load(&self->refused)))
+        return LOOK_MS;
     if (!self->resting && !self->synced)
         return (int)least(LOOK_MS, scheduler_pause_ms(self, STEP_SYNC));
     if (!self->resting && scheduler_pause_ms(self, STEP_POLL) == 0)
@@ -207,7 +257,7 @@ static void show(struct mr_scheduler *self)
 
     if (!self->resting && !up)
         trouble = mr_db_trouble_text(mr_db_trouble(self->db));
-    else if (!self->resting && !self->synced)
+    else if (!self->resting && !self->synced && !self->waits)
         trouble = "The table of jobs does not know the schedules yet.";
     else if (failing_ms(self) >= UNWELL_AFTER_MS)
         trouble = "What the scheduler asks of the database has failed for some time.";
@@ -220,6 +270,7 @@ static void loop(mr_thread *thread, void *argument)
 {
     struct mr_scheduler *self = argument;
     bool stop = false;
+    int64_t others_ms;
 
     mr_thread_ready(thread);
     while (!stop) {
@@ -236,6 +287,8 @@ static void loop(mr_thread *thread, void *argument)
         mr_metrics_tick(self->clock);
         stop = wake.stop;
     }
+    if (mr_db_is_up(self->db))
+        (void)!holds_let_go(self, LET_GO_MS, &others_ms);
 }
 
 /* ---- Life ---- */
@@ -317,6 +370,7 @@ mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_schedule
     self->zone = options->zone;
     self->missed = mr_missed_of(options->config->schedule_missed);
     self->wall_ms = mr_wall_ms(options->clock);
+    holds_begin(self);
     self->turned_ms = mr_mono_ms(options->clock);
     self->trouble = mr_db_trouble_text(MR_DB_AWAY);
     for (unsigned i = 0; i < options->actor_count; i++)

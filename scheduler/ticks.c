@@ -193,19 +193,18 @@ static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
 {
     unsigned count = 0;
 
-    mr_params_begin(&self->params, 6);
+    mr_params_begin(&self->params, 7);
     for (int job = 0; job < MR_JOB_COUNT; job++) {
         const struct mr_job_info *info = mr_job_info((enum mr_job)job);
-        const char *cron = ticks_expression(self->config, (enum mr_job)job);
 
         if (!self->is_on[job])
             continue;
         mr_params_text(&self->params, 0, info->name);
         mr_params_bool(&self->params, 1, info->alone);
         mr_params_bool(&self->params, 2, info->starter == MR_STARTED_BY_ADMIN);
-        mr_params_text(&self->params, 3, *cron != '\0' ? cron : NULL);
-        mr_params_text(&self->params, 4, *cron != '\0' ? self->config->schedule_timezone : NULL);
+        holds_bind(self, (enum mr_job)job, 3);
         mr_params_time(&self->params, 5, wall_ms * 1000);
+        mr_params_text(&self->params, 6, self->holder);
         count++;
     }
     return count;
@@ -252,6 +251,11 @@ mr_status ticks_sync(struct mr_scheduler *self)
 
     if (status != MR_OK)
         return status;
+    if (holds_are_refused(self, rows)) {
+        self->synced = false;
+        mr_rows_free(&rows);
+        return MR_OVERLOADED;
+    }
     if (mr_rows_count(rows) < wanted)
         status = scheduler_failed(self, STEP_SYNC, "schedule__sync", MR_OVERLOADED,
                                   "somebody else holds a row of the table of jobs");

@@ -159,29 +159,58 @@ SELECT k.n, r.state
 -- None of these waits for a lock of a row: while the scheduler waits, no tick of any job fires and no heart beats. Rows that
 -- somebody else holds are passed over; a later round finds them.
 
+-- How long a scheduler that says nothing more is taken to be there.
+
+-- part: hold
+jsonb_build_object(k.holder, now() + interval '60 seconds')
+
+-- The other schedulers that are there.
+
+-- part: others
+SELECT h.key AS holder, h.value::timestamptz AS until
+          FROM jsonb_each_text(held.holders) h
+         WHERE h.key <> k.holder AND h.value::timestamptz > now()
+
+-- part: held_with_others
+coalesce((SELECT jsonb_object_agg(o.holder, o.until) FROM ({{others}}) o), '{}') || {{hold}}
+
+-- part: last_other
+LEFT JOIN LATERAL (SELECT o.holder, to_char(o.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS until
+                      FROM ({{others}}) o ORDER BY o.until DESC LIMIT 1) last ON true
+
 -- name: schedule__sync
 -- A schedule that is new, or another than before, counts from now on; one that is the same goes on where it was. A mark ahead of
 -- the database's clock was set by a process whose own clock was: it is set back, or ticks that are missed until then would not be
 -- caught up. Without a row: somebody else holds it.
+--
+-- While another scheduler is there that has a different schedule for one of the jobs nothing is changed, and only these jobs are
+-- answered, with its schedule, its name and until when it is there at least. Two that start at once are told apart by the lock of
+-- the row: what `held` reads is the last version.
 WITH k AS (
     SELECT *
-      FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::text[], $5::text[], $6::timestamptz[])
-           AS k (name, exclusive, manual, schedule, timezone, now)
-), made AS (
-    INSERT INTO job (name, exclusive, manual, schedule, timezone, ticked_at)
-    SELECT k.name, k.exclusive, k.manual, k.schedule, k.timezone, CASE WHEN k.schedule IS NOT NULL THEN k.now END
-      FROM k
-     WHERE NOT EXISTS (SELECT FROM job j WHERE j.name = k.name)
-     ORDER BY k.name
-        ON CONFLICT DO NOTHING
-    RETURNING name, ticked_at
+      FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+           AS k (name, exclusive, manual, schedule, timezone, now, holder)
 ), held AS (
-    SELECT j.name, j.ticked_at,
+    SELECT j.name, j.schedule, j.timezone, j.holders, j.ticked_at,
            j.ticked_at > greatest(now(), k.now) + interval '10 seconds' AS ahead
       FROM job j
       JOIN k ON k.name = j.name
      ORDER BY j.name
        FOR NO KEY UPDATE OF j SKIP LOCKED
+), refused AS (
+    SELECT held.name, held.schedule, held.timezone, last.holder, last.until
+      FROM held
+      JOIN k ON k.name = held.name
+      {{last_other}}
+     WHERE last.holder IS NOT NULL AND (held.schedule, held.timezone) IS DISTINCT FROM (k.schedule, k.timezone)
+), made AS (
+    INSERT INTO job (name, exclusive, manual, schedule, timezone, ticked_at, holders)
+    SELECT k.name, k.exclusive, k.manual, k.schedule, k.timezone, CASE WHEN k.schedule IS NOT NULL THEN k.now END, {{hold}}
+      FROM k
+     WHERE NOT EXISTS (SELECT FROM refused) AND NOT EXISTS (SELECT FROM job j WHERE j.name = k.name)
+     ORDER BY k.name
+        ON CONFLICT DO NOTHING
+    RETURNING name, ticked_at
 ), changed AS (
     UPDATE job j
        SET exclusive = k.exclusive,
@@ -192,15 +221,56 @@ WITH k AS (
                             WHEN (j.schedule, j.timezone) IS DISTINCT FROM (k.schedule, k.timezone) THEN k.now
                             WHEN held.ahead THEN least(now(), k.now)
                             ELSE j.ticked_at END,
-           next_at   = NULL
+           next_at   = NULL,
+           holders   = {{held_with_others}}
       FROM held
       JOIN k ON k.name = held.name
-     WHERE j.name = held.name
+     WHERE j.name = held.name AND NOT EXISTS (SELECT FROM refused)
     RETURNING j.name, j.ticked_at, held.ahead
 )
-SELECT name, ticked_at, false AS ahead, now() AS clock FROM made
+SELECT name, ticked_at, false AS ahead, now() AS clock, NULL AS schedule, NULL AS timezone, NULL AS holder, NULL AS until FROM made
  UNION ALL
-SELECT name, ticked_at, coalesce(ahead, false), now() FROM changed;
+SELECT name, ticked_at, coalesce(ahead, false), now(), NULL, NULL, NULL, NULL FROM changed
+ UNION ALL
+SELECT name, NULL, false, now(), schedule, timezone, holder, until FROM refused;
+
+-- name: schedule__hold
+-- Says that this scheduler is still there. Answers with the jobs whose schedule is not the one it wrote: somebody else has replaced
+-- it, while this process was away.
+WITH k AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (name, schedule, timezone, holder)
+), held AS (
+    SELECT j.name, j.schedule, j.timezone, j.holders
+      FROM job j
+      JOIN k ON k.name = j.name
+     ORDER BY j.name
+       FOR NO KEY UPDATE OF j SKIP LOCKED
+), kept AS (
+    UPDATE job j
+       SET holders = {{held_with_others}}
+      FROM held
+      JOIN k ON k.name = held.name
+     WHERE j.name = held.name AND (held.schedule, held.timezone) IS NOT DISTINCT FROM (k.schedule, k.timezone)
+)
+SELECT held.name, held.schedule, held.timezone, last.holder, last.until
+  FROM held
+  JOIN k ON k.name = held.name
+  {{last_other}}
+ WHERE (held.schedule, held.timezone) IS DISTINCT FROM (k.schedule, k.timezone);
+
+-- name: schedule__let_go
+-- This scheduler stops, or rests. For how long, in milliseconds, another one is taken to be there that says nothing more; 0: none is.
+WITH k AS (
+    SELECT * FROM unnest($1::text[]) AS k (holder)
+), mine AS (
+    SELECT j.name, j.holders FROM job j JOIN k ON j.holders ? k.holder ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
+), left_behind AS (
+    UPDATE job j SET holders = mine.holders - k.holder FROM mine, k WHERE j.name = mine.name
+)
+SELECT coalesce(max(extract(epoch FROM o.until - now()) * 1000), 0)::bigint AS others_ms
+  FROM k
+ CROSS JOIN job held
+ CROSS JOIN LATERAL ({{others}}) o;
 
 -- name: schedule__tick
 -- A run for each tick that nobody has made one for; then the job's next one. An element without a tick only moves that.

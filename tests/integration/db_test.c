@@ -562,6 +562,103 @@ static void test_db__types_it_does_not_know_are_an_error_not_a_crash(void **stat
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- In flight ---- */
+
+static const struct mr_statement divider = {"divider", "SELECT 1 / k.d FROM unnest($1::bigint[]) AS k (d)"};
+
+static mr_db *connect_for_flights(void)
+{
+    static const struct mr_statement *const statements[] = {&sleeper, &divider, NULL};
+    mr_db *db = make_db(&database->config, &mr_system_clock, statements);
+
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    return db;
+}
+
+static void send_number(mr_db *db, const char *statement, int64_t number, int64_t deadline_ms)
+{
+    struct mr_params params = {0};
+
+    mr_params_begin(&params, 1);
+    mr_params_int(&params, 0, number);
+    assert_int_equal(mr_params_end(&params), MR_OK);
+    assert_int_equal(mr_db_send(db, statement, &params, deadline_ms), MR_OK);
+    mr_params_fini(&params);
+}
+
+static mr_status take_next(mr_db *db)
+{
+    mr_status status = MR_OK;
+    mr_rows *rows = NULL;
+
+    assert_true(mr_db_take(db, true, &status, &rows));
+    if (status == MR_OK)
+        assert_int_equal(mr_rows_count(rows), 1);
+    mr_rows_free(&rows);
+    return status;
+}
+
+static void test_db__one_in_flight_that_fails_takes_no_other_with_it(void **state)
+{
+    mr_db *db = connect_for_flights();
+    int64_t soon_ms = in_ms(900); /* a limit goes in front of each */
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        send_number(db, "divider", 1, in_ms(9000));
+        send_number(db, "divider", 0, soon_ms);
+        send_number(db, "divider", 1, in_ms(9000));
+        assert_int_equal(mr_db_in_flight(db), 3);
+        assert_int_equal(take_next(db), MR_OK);
+        assert_int_not_equal(take_next(db), MR_OK);
+        assert_string_equal(mr_db_last_error(db)->sqlstate, "22012");
+        assert_false(mr_db_last_error(db)->lost);
+        assert_int_equal(take_next(db), MR_OK);
+        assert_int_equal(mr_db_in_flight(db), 0);
+        assert_int_equal(sleep_for(db, 0, in_ms(5000)), MR_OK); /* the connection is as before */
+        soon_ms = in_ms(5000);
+    }
+    mr_db_destroy(&db);
+}
+
+/* The second begins when its time is nearly over, which the server does not know. */
+static void test_db__one_in_flight_that_began_late_is_cancelled_and_the_connection_stays(void **state)
+{
+    mr_db *db = connect_for_flights();
+    int64_t pid = backend_pid(database->db, "db_test", false);
+    int64_t began_ms = mr_mono_ms(&mr_system_clock);
+
+    (void)state;
+    send_number(db, "sleeper", 2, began_ms + 9000);
+    send_number(db, "sleeper", 9, began_ms + 2500);
+    send_number(db, "sleeper", 0, began_ms + 9000);
+    assert_int_equal(take_next(db), MR_OK);
+    assert_int_equal(take_next(db), MR_TIMEOUT);
+    assert_in_range(mr_mono_ms(&mr_system_clock) - began_ms, 2500, 4000);
+    assert_false(mr_db_last_error(db)->lost);
+    assert_int_equal(take_next(db), MR_OK);
+    assert_int_equal(backend_pid(database->db, "db_test", false), pid);
+    mr_db_destroy(&db);
+}
+
+static void test_db__a_connection_that_breaks_loses_all_in_flight(void **state)
+{
+    mr_db *db = connect_for_flights();
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        send_number(db, "sleeper", 5, in_ms(9000));
+    sql_exec(database->db, "SELECT pg_terminate_backend(%lld)", (long long)backend_pid(database->db, "db_test", false));
+    assert_int_equal(take_next(db), MR_UNAVAILABLE);
+    assert_true(mr_db_last_error(db)->lost);
+    assert_false(mr_db_last_error(db)->undone);
+    assert_int_equal(mr_db_in_flight(db), 0);
+    assert_false(mr_db_is_up(db));
+    assert_int_equal(mr_db_reconnect(db), MR_OK);
+    assert_int_equal(sleep_for(db, 0, in_ms(5000)), MR_OK);
+    mr_db_destroy(&db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +666,9 @@ int main(void)
         TEST(test_db__an_error_of_the_server_keeps_the_connection),
         TEST(test_db__a_statement_that_does_not_prepare_is_told),
         TEST(test_db__the_server_ends_a_statement_at_its_deadline_and_the_connection_stays),
+        TEST(test_db__one_in_flight_that_fails_takes_no_other_with_it),
+        TEST(test_db__one_in_flight_that_began_late_is_cancelled_and_the_connection_stays),
+        TEST(test_db__a_connection_that_breaks_loses_all_in_flight),
         TEST(test_db__what_is_late_already_is_not_sent),
         TEST(test_db__a_hung_server_loses_the_connection_shortly_after_the_deadline),
         TEST(test_db__a_statement_without_a_limit_leaves_the_limit_of_the_next),

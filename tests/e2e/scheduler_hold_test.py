@@ -1,0 +1,171 @@
+"""Two schedulers of one database: whose schedules differ, and one that rests while the other is killed."""
+
+import json
+import signal
+import unittest
+
+import support
+from support import Scheduler, TaskLock, patience, wait_for
+
+module = support.ModuleServer()
+server = None
+
+EVERY_SECOND = "* * * * * *"
+OTHER_SECOND = "*/2 * * * * *"
+PATIENCE_S = 75  # for how long a scheduler waits for another to go
+HOLD_S = 60  # for how long one that says nothing is taken to be there
+WAITING = "another scheduler has a different schedule: waiting for it to stop"
+REFUSED = "another scheduler has a different schedule: give both the same, or run one"
+REPLACED = "another scheduler has replaced the schedule"
+
+
+def setUpModule():
+    global server
+    server = module.start()
+
+
+def tearDownModule():
+    module.stop()
+
+
+class HoldTest(unittest.TestCase):
+    def setUp(self):
+        self.name = server.job_database()
+        self.database = server.database(self.name)
+        self.database.socket.settimeout(patience(120))
+        self.addCleanup(self.database.close)
+
+    def scheduler(self, ready=True, **settings):
+        process = Scheduler(server, self.name, **settings)
+        self.addCleanup(process.kill)
+        return process.ready() if ready else process
+
+    def schedule(self, job="cleanup"):
+        return self.database.value(f"SELECT schedule FROM job WHERE name = '{job}'")
+
+    def holders(self, job="cleanup"):
+        """The process ids of those that stand behind a job's schedule."""
+        holders = json.loads(self.database.value(f"SELECT holders FROM job WHERE name = '{job}'"))
+        return {int(holder.split(":")[1]) for holder in holders}
+
+    def ticks(self, job="cleanup"):
+        return self.database.count("job_run", f"job = '{job}' AND trigger = 'cron'")
+
+    def assert_goes_on(self, job="cleanup"):
+        made = self.ticks(job)
+        wait_for(lambda: self.ticks(job) > made, 20, "ticks have runs")
+
+    def waiting(self, **settings):
+        """One that waits for another to go, and is well."""
+        process = self.scheduler(**settings)
+        wait_for(lambda: process.logs(WAITING), 20, "it says that it waits")
+        self.assertEqual((process.pulse()["status"], process.pulse()["scheduler"]["status"]), ("ok", "waiting"))
+        return process
+
+    def wait_for_up(self, process, seconds):
+        wait_for(lambda: process.pulse()["scheduler"]["status"] == "up", seconds, "its schedules are in the table")
+
+
+class Differing(HoldTest):
+    def test_second__that_differs_waits_and_is_refused(self):
+        first = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
+        second = self.waiting(SCHEDULE_TASK_CLEANUP_CRON=OTHER_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND,
+                              SCHEDULE_TIMEZONE="Europe/Berlin")
+        self.assertEqual(second.child.wait(patience(PATIENCE_S + 30)), 1)
+        lines = second.logs(REFUSED)
+        self.assertEqual({(line["level"], line["job"], line["schedule"], line["otherSchedule"], line["timezone"], line["otherTimezone"])
+                          for line in lines}, {("error", "cleanup", OTHER_SECOND, EVERY_SECOND, "Europe/Berlin", "UTC"),
+                                               ("error", "report", EVERY_SECOND, "", "Europe/Berlin", "")})
+        self.assertEqual({line["heldBy"].split(":")[1] for line in lines}, {str(first.pid)})
+        self.assertRegex(lines[0]["heldUntil"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(len(second.logs(WAITING)), 2)
+        self.assertEqual((self.schedule(), self.schedule("report"), self.ticks("report")), (EVERY_SECOND, None, 0))
+        self.assertEqual(first.pulse()["scheduler"]["status"], "up")
+        self.assert_goes_on()
+
+    def test_second__that_is_the_same_shares_and_a_third_that_differs_waits_for_both(self):
+        same = [self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND) for _ in range(2)]
+        self.assertEqual(self.holders(), {process.pid for process in same})
+        third = self.waiting(SCHEDULE_TASK_CLEANUP_CRON=OTHER_SECOND)
+        self.assertEqual(same[0].stop(), 0)
+        wait_for(lambda: self.holders() == {same[1].pid}, 10, "the first is gone")
+        self.assertEqual((third.pulse()["scheduler"]["status"], self.schedule()), ("waiting", EVERY_SECOND))
+        self.assertEqual(same[1].stop(), 0)
+        self.wait_for_up(third, 15)  # long before a hold would have run out
+        self.assertEqual((self.schedule(), self.holders()), (OTHER_SECOND, {third.pid}))
+        self.assert_goes_on()
+        self.assertEqual((third.logs(REFUSED), third.stop(), self.holders()), ([], 0, set()))
+
+    def test_one_that_was_killed__is_in_the_way_for_a_minute(self):
+        first = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
+        first.kill()
+        left = float(self.database.value("SELECT extract(epoch FROM max(h.value::timestamptz) - now()) FROM job, jsonb_each_text(holders) h"))
+        self.assertTrue(0 < left <= HOLD_S, left)
+        second = self.waiting(SCHEDULE_TASK_CLEANUP_CRON=OTHER_SECOND)
+        self.database.query("UPDATE job SET holders = (SELECT jsonb_object_agg(h.key, now()) FROM jsonb_each_text(holders) h)")
+        self.wait_for_up(second, 15)
+        self.assertEqual((self.schedule(), self.holders()), (OTHER_SECOND, {second.pid}))
+        self.assert_goes_on()
+
+    def test_hold__is_kept_while_the_process_lives(self):
+        self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
+        self.database.query("UPDATE job SET holders = '{\"gone:1:1\": \"2020-01-01T00:00:00Z\"}'")
+        wait_for(lambda: self.database.count("job, jsonb_each_text(holders) h", "h.value::timestamptz > now() + interval '30 seconds'") >= 7,
+                 patience(40), "it says that it is there")
+        self.assertEqual(self.database.count("job", "holders ? 'gone:1:1'"), 0)
+
+    def test_process__whose_schedule_was_replaced_ends(self):
+        """By a release that knows of no holds; or while it was frozen for longer than its hold."""
+        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
+        self.assert_goes_on()
+        process.signal(signal.SIGSTOP)
+        self.database.query(f"UPDATE job SET schedule = '0 0 1 1 *', holders = '{{}}' WHERE name = 'cleanup'")
+        process.signal(signal.SIGCONT)
+        self.assertEqual(process.child.wait(patience(60)), 1)
+        (line,) = process.logs(REPLACED)
+        self.assertEqual((line["level"], line["job"], line["schedule"], line["otherSchedule"]), ("error", "cleanup", EVERY_SECOND, "0 0 1 1 *"))
+        self.assertEqual((self.schedule(), self.holders()), ("0 0 1 1 *", set()))
+
+
+class Resting(HoldTest):
+    def connections(self):
+        return self.database.count("pg_stat_activity", "application_name = 'scheduler' AND datname = current_database()")
+
+    def rests(self, process):
+        """How often it has begun to rest."""
+        return len([line for line in process.logs("database connection let go") if line["actor"] == "scheduler"])
+
+    def resting(self):
+        """One that rests while another is there, which does not."""
+        process = self.scheduler(DB_IDLE_RELEASE="1s", LOGGING_LEVEL="debug")
+        wait_for(lambda: self.rests(process), 30, "it rests")
+        return process
+
+    def test_run__whose_owner_is_killed_is_rescued_by_one_that_rests(self):
+        owner = self.scheduler()
+        rester = self.resting()
+        holder = server.database(self.name)
+        self.addCleanup(holder.close)
+        with TaskLock(holder) as lock:
+            run_id = self.database.add_run("cleanup")
+            self.database.wait_for_run(run_id, 30, state="running")
+            lock.wait_for_waiters()
+            owner.kill()
+            self.assertTrue(rester.pulse()["database"].get("idle"))
+        row = self.database.wait_for_run(run_id, HOLD_S + 35 + 20)
+        self.assertEqual(row["attempt"], 2)
+        self.assertEqual([outcome for outcome, _ in rester.outcomes(run_id)], ["rescued", "succeeded"])
+
+    def test_look__finds_nothing_and_the_last_one_lets_the_database_sleep(self):
+        other = self.scheduler()
+        rester = self.resting()
+        wait_for(lambda: self.rests(rester) >= 2, HOLD_S + 30, "it has looked, and rests again")
+        self.assertEqual(self.holders(), {other.pid})  # whoever only looks is in nobody's way
+        self.assertEqual(other.stop(), 0)
+        wait_for(lambda: self.rests(rester) >= 3 and self.connections() == 0, HOLD_S + 30, "its last look")
+        self.assertTrue(rester.pulse()["database"].get("idle"))
+        self.assertEqual(self.holders(), set())
+
+
+if __name__ == "__main__":
+    unittest.main()
