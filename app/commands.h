@@ -13,7 +13,7 @@ enum { MR_EXIT_OK = 0, MR_EXIT_FAILED = 1, MR_EXIT_USAGE = 2 };
 #define MR_COMMANDS(CMD)                                                                        \
     CMD(all, "", "everything in one process; without DB_HOST with a PostgreSQL of its own")     \
     CMD(api, "", "the API: gateway, auth, data-reader and data-writer")                         \
-    CMD(scheduler, "", "the scheduler and the jobs; opens no port but ADMIN_PORT")                             \
+    CMD(scheduler, "", "the scheduler and the jobs; opens no port but ADMIN_PORT")              \
     CMD(migrate, "[up|status]", "apply the missing migrations (up, the default), or list them") \
     CMD(user, "grant-admin NAME", "make a user an administrator")                               \
     CMD(config, "[--json|--markdown]", "every setting with its value, secrets masked")          \

@@ -135,7 +135,7 @@ static void attach(struct reading *self, struct mr_yaml *node)
     parent = self->open[self->depth - 1];
     node->key = self->key;
     self->key = NULL;
-    if (parent->first == NULL)
+    if (self->last[self->depth - 1] == NULL)
         parent->first = node;
     else
         self->last[self->depth - 1]->next = node;
@@ -193,6 +193,7 @@ static bool on_start(struct reading *self, const yaml_event_t *event, enum mr_ya
     if (node == NULL)
         return false;
     attach(self, node);
+    self->last[self->depth] = NULL;
     self->open[self->depth++] = node;
     return true;
 }
@@ -249,9 +250,9 @@ static void check_keys(struct reading *self, struct mr_yaml *map)
 
 static bool on_end(struct reading *self)
 {
-    struct mr_yaml *node = self->open[--self->depth];
+    struct mr_yaml *node = self->depth > 0 ? self->open[--self->depth] : NULL;
 
-    if (node->kind == MR_YAML_MAP)
+    if (node != NULL && node->kind == MR_YAML_MAP)
         check_keys(self, node);
     return true;
 }

@@ -71,6 +71,9 @@ static void links(struct mr_buf *out, const struct mr_span *span)
 
 void mr_otlp_span(struct mr_buf *out, const struct mr_span *span, bool first, int64_t epoch_us)
 {
+    long long start_us = epoch_us + span->start_us;
+    long long end_us = epoch_us + span->end_us;
+
     mr_buf_text(out, first ? "{" : ",{");
     hex(out, "traceId", span->context.trace_id, sizeof span->context.trace_id);
     mr_buf_char(out, ',');
@@ -87,7 +90,7 @@ void mr_otlp_span(struct mr_buf *out, const struct mr_span *span, bool first, in
                   SAMPLED | (span->has_parent ? KNOWS_REMOTE | (span->parent_is_remote ? IS_REMOTE : 0) : 0));
     mr_json_string(out, span->name.data != NULL ? span->name : MR_SLICE("unnamed"));
     mr_buf_printf(out, ",\"kind\":%d,\"startTimeUnixNano\":\"%lld000\",\"endTimeUnixNano\":\"%lld000\",\"attributes\":[",
-                  (int)span->kind, (long long)(epoch_us + span->start_us), (long long)(epoch_us + span->end_us));
+                  (int)span->kind, start_us, end_us);
     attributes(out, span);
     mr_buf_char(out, ']');
     if (span->link_count > 0 || span->links_dropped > 0)

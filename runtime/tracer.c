@@ -20,7 +20,7 @@
  * GIVE_UP: how long one batch is tried; FLUSH: how long a request may still take once the thread is asked to end; SAY: between
  * two log lines about the same trouble.
  */
-enum { GIVE_UP_MS = 60000, FLUSH_MS = 1500, SAY_MS = 60000, KEEP_BYTES = 1024 * 1024 };
+enum { GIVE_UP_MS = 60000, FLUSH_MS = 1500, SAY_MS = 60000, KEEP_BYTES = 1024 * 1024, CLOCK_TRIES = 8, CLOCKS_APART_US = 20 };
 
 /*
  * A bounded queue of many writers and one reader (D. Vyukov). A place's turn says whose it is: at `p` the writer with ticket p
@@ -53,10 +53,26 @@ static struct {
     bool is_said;    /* and it has not been taken back */
 } tracer = {.wake_fd = -1};
 
-/* Unix time of the monotonic clock's 0, as of now: a wall clock that is set moves whole spans, never their ends apart. */
+/*
+ * Unix time of the monotonic clock's 0, as of now: a wall clock that is set moves whole spans, never their ends apart. A thread
+ * that is held up between its looks at the two clocks looks again.
+ */
 static int64_t epoch_us(void)
 {
-    return mr_wall_us(&mr_system_clock) - mr_mono_us(&mr_system_clock);
+    int64_t best_us = INT64_MAX;
+    int64_t epoch = 0;
+
+    for (int tries = 0; tries < CLOCK_TRIES && best_us > CLOCKS_APART_US; tries++) {
+        int64_t before_us = mr_mono_us(&mr_system_clock);
+        int64_t wall_us = mr_wall_us(&mr_system_clock);
+        int64_t took_us = mr_mono_us(&mr_system_clock) - before_us;
+
+        if (took_us < best_us) {
+            best_us = took_us;
+            epoch = wall_us - before_us - took_us / 2;
+        }
+    }
+    return epoch;
 }
 
 bool mr_tracer_is_on(void)

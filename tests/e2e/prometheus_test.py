@@ -107,6 +107,14 @@ class Formats(unittest.TestCase):
             checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
             self.assertEqual((checked.returncode, checked.stdout, checked.stderr), (0, "", ""))
 
+    def test_rules__wait_before_they_cry(self):
+        scratch = support.Scratch()
+        self.addCleanup(scratch.remove)
+        for path in (RULES, os.path.join(metrics.ROOT, "tests", "e2e", "rules_test.yml")):
+            shutil.copy(path, scratch.path)
+        checked = subprocess.run(["promtool", "test", "rules", scratch.join("rules_test.yml")], text=True, capture_output=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
     def test_documentation__says_of_every_alert_what_to_do(self):
         page = read(os.path.join(metrics.ROOT, "docs", "metrics.md"))
         self.assertEqual(sorted(re.findall(r"^\| `(Millrace\w+)`", page, re.M)), sorted(re.findall(r"alert: (\w+)", read(RULES))))

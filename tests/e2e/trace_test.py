@@ -90,7 +90,7 @@ class TraceTest(unittest.TestCase):
             "db.query.summary": "task_get", "batch.size": 1,
             "server.address": os.path.join(server.state_dir, support.SERVER_DATABASE)})
 
-        slack = 5_000_000  # one clock is set to another, span by span
+        slack = 100_000_000  # the wall clock may be set between two batches
         self.assertLessEqual(request.start, mailbox.start + slack)
         self.assertLessEqual(mailbox.end, statement.start + slack)
         self.assertLessEqual(statement.end, request.end + slack)
@@ -140,11 +140,13 @@ class TraceTest(unittest.TestCase):
         self.addCleanup(held.close)
         held.send(make_request("PATCH", f"/v1/tasks/{task['id']}", [auth], {"summary": "held"}))
         with server.database() as watcher:
-            wait_for(lambda: int(watcher.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")), 10,
-                     "the writer waits for the row")
+            pid = holder.value("SELECT pg_backend_pid()")
+            blocked = f"SELECT count(*) FROM pg_stat_activity WHERE {pid} = ANY (pg_blocking_pids(pid))"
+            wait_for(lambda: int(watcher.value(blocked)), 10, "the writer waits for the row")
         for connection, trace in zip(connections, traces):
             connection.send_and_wait(make_request("POST", "/v1/tasks", [auth, *traceparent(trace)],
                                                   {"summary": "one of many", "taskPriorityCode": "LOW"}))
+        self.assertEqual(self.api.get("/livez").status, 200)  # the gateway has done with what it had read before
         holder.query("COMMIT")
         self.assertEqual([connection.response().status for connection in connections], [201] * BATCH)
         of_traces = [wait_for_spans(trace, ["POST /v1/tasks", "receive data-writer/0", "task_create"]) for trace in traces]
@@ -225,7 +227,7 @@ class TroubleTest(unittest.TestCase):
 
     def start(self, url, **settings):
         api = server.api_process(**{"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": 20,
-                                    "OTEL_EXPORTER_OTLP_TIMEOUT": 500, "METRICS_EMF": "false", **settings}).ready()
+                                    "OTEL_EXPORTER_OTLP_TIMEOUT": 3000, **settings}).ready()
         self.addCleanup(api.kill)
         return api
 
@@ -243,12 +245,12 @@ class TroubleTest(unittest.TestCase):
         """Its end is not held up either: the flush has a bound."""
         began = time.monotonic()
         self.assertEqual(api.stop(), 0, api.text())
-        self.assertLess(time.monotonic() - began, patience(6))
+        self.assertLess(time.monotonic() - began, patience(15))
 
     def check(self, url, requests=1500, **settings):
         api = self.start(url, **settings)
-        # A collector that is waited for costs its timeout, or its connect timeout; a loaded machine costs less.
-        self.assertLess(self.serve(api, requests), patience(0.4))
+        # Who waits for a collector waits for 3 s; a loaded machine costs less.
+        self.assertLess(self.serve(api, requests), 2.5)
         wait_for(lambda: api.logs("spans are not taken"), 10, "the log says so")
         self.serve(api, requests)
         self.end_in_order(api)
@@ -341,7 +343,7 @@ class TroubleTest(unittest.TestCase):
         self.pipeline(api, 12_000)  # more than the queue holds
         before = api.resident_bytes()
         self.pipeline(api, 24_000)
-        self.assertLess(api.resident_bytes() - before, 4 << 20)
+        self.assertLess(api.resident_bytes() - before, 12 << 20)
         self.end_in_order(api)
         dropped = sum(line.get("dropped", 0) for line in api.logs())
         self.assertGreaterEqual(dropped, 36_000, "what was not sent is counted, each once")

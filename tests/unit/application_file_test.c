@@ -223,7 +223,8 @@ static void write_schema(FILE *file, enum mr_file_kind kind)
     mr_schema_print(&schema, kind);
     assert_false(schema.failed);
     for (size_t i = 0; i < schema.len; i++)
-        schema.data[i] = schema.data[i] == '\n' ? ' ' : schema.data[i];
+        if (schema.data[i] == '\n')
+            schema.data[i] = ' ';
     fprintf(file, "{\"kind\": %d, \"schema\": %.*s}\n", (int)kind, (int)schema.len, schema.data);
     mr_buf_fini(&schema);
 }
