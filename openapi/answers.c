@@ -286,7 +286,7 @@ static void put_unwell(struct doc *doc, json_t *responses, const char *status, c
 void put_answers(struct doc *doc, json_t *responses, const struct mr_op_info *info)
 {
     for (int http = STATUS_FIRST; http < STATUS_END; http++) {
-        char status[8];
+        char status[12];
 
         if (!may_answer(info, http))
             continue;
