@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "runtime/actor.h"
 #include "runtime/log.h"
@@ -70,15 +71,21 @@ static bool read_lsn(const mr_rows *rows, unsigned column, uint64_t *out)
 {
     struct mr_slice text;
     char copy[32];
-    unsigned high;
-    unsigned low;
+    char *slash;
+    char *end;
+    uint64_t high;
+    uint64_t low;
 
     if (!mr_rows_get(rows, 0, column, &text))
         return false;
     snprintf(copy, sizeof copy, "%.*s", (int)text.len, text.data);
-    if (sscanf(copy, "%x/%x", &high, &low) != 2)
+    high = strtoull(copy, &slash, 16);
+    if (slash == copy || *slash != '/')
         return false;
-    *out = (uint64_t)high << 32 | low;
+    low = strtoull(slash + 1, &end, 16);
+    if (end == slash + 1 || *end != '\0')
+        return false;
+    *out = high << 32 | low;
     return true;
 }
 
