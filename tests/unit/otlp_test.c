@@ -152,10 +152,11 @@ static void test_otlp__a_span_is_bounded(void **state)
     json_t *root;
 
     (void)state;
-    memset(large, 0xc3, sizeof large);
+    memset(large, 0xc3, sizeof large - 1);
+    large[sizeof large - 1] = '\0';
     for (int i = 0; i < 2 * MR_SPAN_ATTRIBUTES; i++)
-        mr_span_text(span, "large", (struct mr_slice){large, sizeof large});
-    mr_span_state(span, (struct mr_slice){large, sizeof large});
+        mr_span_text(span, "large", (struct mr_slice){large, sizeof large - 1});
+    mr_span_state(span, (struct mr_slice){large, sizeof large - 1});
     mr_span_name(span, "%s", large);
     root = encoded(span);
     assert_int_equal(json_array_size(json_object_get(first(scope(root), "spans"), "attributes")), MR_SPAN_ATTRIBUTES);
