@@ -136,10 +136,11 @@ static const char *why_unready(const struct mr_admin *admin)
     if (mr_shutdown_begun_ms() != INT64_MAX)
         return "The process is shutting down.";
     for (unsigned i = 0; i < admin->crew->count && why == NULL; i++) {
-        const struct mr_actor_stats *stats = &admin->crew->actors[i]->stats;
+        const struct mr_actor *actor = admin->crew->actors[i];
 
-        if (!atomic_load(&stats->connected) && !atomic_load(&stats->resting))
-            why = atomic_load(&stats->trouble) != NULL ? atomic_load(&stats->trouble) : "The database cannot be reached.";
+        if (!mr_actor_has_database(actor))
+            why = atomic_load(&actor->stats.trouble) != NULL ? atomic_load(&actor->stats.trouble)
+                                                             : "The database cannot be reached.";
     }
     if (why == NULL && admin->tier->scheduler != NULL)
         why = mr_scheduler_trouble(admin->tier->scheduler);

@@ -12,12 +12,9 @@ enum { BELIEVE_MS = 5000, PING_MS = 1000 };
 
 static bool actors_connected(const struct gateway *gateway)
 {
-    for (unsigned i = 0; i < gateway->mailbox_count; i++) {
-        const struct mr_actor_stats *stats = &gateway->mailboxes[i].actor->stats;
-
-        if (!atomic_load(&stats->connected) && !atomic_load(&stats->resting))
+    for (unsigned i = 0; i < gateway->mailbox_count; i++)
+        if (!mr_actor_has_database(gateway->mailboxes[i].actor))
             return false;
-    }
     return true;
 }
 

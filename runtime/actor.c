@@ -20,6 +20,11 @@
  */
 enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, ANSWER_MARGIN_MS = 250, NO_MEMORY_PAUSE_MS = 20 };
 
+bool mr_actor_has_database(const struct mr_actor *self)
+{
+    return atomic_load(&self->stats.connected) || atomic_load(&self->stats.resting);
+}
+
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
 {
     for (int op = 0; op < MR_OP_COUNT; op++)

@@ -158,6 +158,9 @@ bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms) MR_WARN_UNUSE
  */
 bool mr_actor_fall_back(struct mr_actor *self, const struct mr_db_error *error);
 
+/* Whether its database is at hand: the connection stands, or was let go for want of work and comes back with it. Any thread. */
+bool mr_actor_has_database(const struct mr_actor *self);
+
 /* Whether some op of the map belongs to this actor and lane. */
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane);
 

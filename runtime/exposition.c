@@ -238,7 +238,7 @@ static uint64_t expired_of(const struct mr_exposition *facts, const struct mr_ac
 static uint64_t connected_of(const struct mr_exposition *facts, const struct mr_actor *actor)
 {
     (void)facts;
-    return atomic_load(&actor->stats.connected) || atomic_load(&actor->stats.resting);
+    return mr_actor_has_database(actor);
 }
 
 static void write_mailboxes(const struct page *page, int family,
