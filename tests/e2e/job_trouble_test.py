@@ -4,7 +4,7 @@ import time
 import unittest
 
 import support
-from support import Scheduler, patience, run, wait_for
+from support import patience, run, wait_for
 
 module = support.ModuleServer()
 server = None
@@ -21,17 +21,12 @@ def tearDownModule():
     module.stop()
 
 
-class TroubleTest(unittest.TestCase):
-    def setUp(self):
-        self.name = server.job_database()
-        self.database = server.database(self.name)
-        self.database.socket.settimeout(patience(120))
-        self.addCleanup(self.database.close)
+class TroubleTest(support.SchedulersTest):
+    module = module
 
-    def scheduler(self, ready=True, **settings):
-        process = Scheduler(server, self.name, **settings)
-        self.addCleanup(process.kill)
-        return process.ready() if ready else process
+    def setUp(self):
+        super().setUp()
+        self.database.socket.settimeout(patience(120))
 
     def failed_statements(self):
         """How many transactions have failed in this database so far; the server's figures come within a second."""

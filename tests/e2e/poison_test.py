@@ -4,7 +4,7 @@ import json
 import unittest
 
 import support
-from support import Scheduler, wait_for
+from support import wait_for
 
 module = support.ModuleServer()
 server = None
@@ -21,13 +21,13 @@ def tearDownModule():
     module.stop()
 
 
-class PoisonTest(unittest.TestCase):
+class PoisonTest(support.SchedulersTest):
     """A database of the test's own with one scheduler, and users whose rows are made by SQL."""
 
+    module = module
+
     def setUp(self):
-        self.name = server.job_database()
-        self.database = server.database(self.name)
-        self.addCleanup(self.database.close)
+        super().setUp()
         # A row whose name stands here is refused, whatever is to become of it.
         self.database.query("""CREATE TABLE poison (name text PRIMARY KEY);
             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -39,11 +39,6 @@ class PoisonTest(unittest.TestCase):
                 END IF;
                 RETURN coalesce(NEW, OLD);
             END $$""")
-
-    def scheduler(self, **settings):
-        process = Scheduler(server, self.name, **settings)
-        self.addCleanup(process.kill)
-        return process.ready()
 
     def poison(self, table, name, column="id", event="DELETE"):
         self.database.query(f"""CREATE OR REPLACE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse('{column}');

@@ -5,7 +5,7 @@ import signal
 import unittest
 
 import support
-from support import Scheduler, TaskLock, patience, wait_for
+from support import TaskLock, patience, wait_for
 
 module = support.ModuleServer()
 server = None
@@ -28,17 +28,12 @@ def tearDownModule():
     module.stop()
 
 
-class HoldTest(unittest.TestCase):
-    def setUp(self):
-        self.name = server.job_database()
-        self.database = server.database(self.name)
-        self.database.socket.settimeout(patience(120))
-        self.addCleanup(self.database.close)
+class HoldTest(support.SchedulersTest):
+    module = module
 
-    def scheduler(self, ready=True, **settings):
-        process = Scheduler(server, self.name, **settings)
-        self.addCleanup(process.kill)
-        return process.ready() if ready else process
+    def setUp(self):
+        super().setUp()
+        self.database.socket.settimeout(patience(120))
 
     def schedule(self, job="cleanup"):
         return self.database.value(f"SELECT schedule FROM job WHERE name = '{job}'")

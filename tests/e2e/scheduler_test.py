@@ -28,16 +28,8 @@ def tearDownModule():
     module.stop()
 
 
-class SchedulerTest(unittest.TestCase):
-    def setUp(self):
-        self.name = server.job_database()
-        self.database = server.database(self.name)
-        self.addCleanup(self.database.close)
-
-    def scheduler(self, ready=True, **settings):
-        process = Scheduler(server, self.name, **settings)
-        self.addCleanup(process.kill)
-        return process.ready() if ready else process
+class SchedulerTest(support.SchedulersTest):
+    module = module
 
     def ticks(self, job="cleanup"):
         """Seconds since 1970 of the ticks that have a run, in order."""

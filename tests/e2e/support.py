@@ -728,6 +728,22 @@ class TaskLock:
         wait_for(lambda: int(self.database.value(sql)) >= count, 10, "a statement waits for the lock")
 
 
+class SchedulersTest(unittest.TestCase):
+    """Schedulers alone, on a database of the test's own. Subclasses say which ModuleServer has it."""
+
+    module = None
+
+    def setUp(self):
+        self.name = self.module.server.job_database()
+        self.database = self.module.server.database(self.name)
+        self.addCleanup(self.database.close)
+
+    def scheduler(self, ready=True, **settings):
+        process = Scheduler(self.module.server, self.name, **settings)
+        self.addCleanup(process.kill)
+        return process.ready() if ready else process
+
+
 class TiersTest(unittest.TestCase):
     """An API and, where a test starts one, a scheduler, apart from each other, on a database of the class's own. Subclasses
     say which ModuleServer has it."""
