@@ -1,5 +1,7 @@
 #include "runtime/params.h"
 
+#include "proto/json.h"
+
 enum { ARRAY_HEAD = 20, KEEP_BYTES = 64 * 1024 };
 
 static void put_be(char *out, size_t bytes, uint64_t value)
@@ -18,16 +20,21 @@ static void append_be(struct mr_buf *out, size_t bytes, uint64_t value)
     mr_buf_append(out, text, bytes);
 }
 
-static void element(struct mr_buf *out, const void *data, size_t len)
+/* The value in the binary form of the type that it is sent as (MR_TYPES). That of text is its bytes. */
+static void append_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
-    append_be(out, 4, len);
-    mr_buf_append(out, data, len);
-}
-
-static void element_int64(struct mr_buf *out, int64_t value)
-{
-    append_be(out, 4, 8);
-    append_be(out, 8, (uint64_t)value);
+    switch (type) {
+    case MR_TEXT:
+    case MR_DECIMAL:
+    case MR_DATE:
+    case MR_JSON:
+    case MR_BYTES: mr_buf_slice(out, value->text); break;
+    case MR_NUMBER: mr_json_number(out, value->number); break;
+    case MR_UUID: mr_buf_append(out, value->uuid, sizeof value->uuid); break;
+    case MR_TIME: append_be(out, 8, (uint64_t)(value->integer - MR_POSTGRES_EPOCH_MICROS)); break;
+    case MR_INT: append_be(out, 8, (uint64_t)value->integer); break;
+    case MR_BOOL: mr_buf_char(out, value->boolean ? 1 : 0); break;
+    }
 }
 
 void mr_params_begin(struct mr_params *self, unsigned count)
@@ -49,7 +56,7 @@ static void set_head(struct mr_param *array, enum mr_type type)
     char *head = array->bytes.data;
 
     put_be(head, 4, 1); /* dimensions */
-    put_be(head + 8, 4, mr_type_oid(type));
+    put_be(head + 8, 4, mr_field_oid(&(struct mr_field){.type = type}));
     put_be(head + 16, 4, 1); /* lower bound */
 }
 
@@ -57,6 +64,7 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
 {
     struct mr_param *array = &self->arrays[column];
     struct mr_buf *out = &array->bytes;
+    size_t length;
 
     if (array->elements++ == 0 && !out->failed)
         set_head(array, type);
@@ -65,14 +73,21 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
         append_be(out, 4, UINT32_MAX);
         return;
     }
-    switch (type) {
-    case MR_TEXT:
-    case MR_BYTES: element(out, value->text.data, value->text.len); break;
-    case MR_UUID: element(out, value->uuid, 16); break;
-    case MR_TIME: element_int64(out, value->integer - MR_POSTGRES_EPOCH_MICROS); break;
-    case MR_INT: element_int64(out, value->integer); break;
-    case MR_BOOL: element(out, &(char){value->boolean ? 1 : 0}, 1); break;
-    }
+    length = out->len;
+    append_be(out, 4, 0);
+    append_value(out, type, value);
+    if (!out->failed)
+        put_be(out->data + length, 4, out->len - length - 4);
+}
+
+void mr_params_field(struct mr_params *self, unsigned column, const struct mr_field *field, const struct mr_value *value)
+{
+    mr_params_add(self, column, field->many ? MR_TEXT : field->type, value);
+}
+
+void mr_params_scalar(struct mr_buf *out, const struct mr_field *field, const struct mr_value *value)
+{
+    append_value(out, field->many ? MR_TEXT : field->type, value);
 }
 
 void mr_params_text(struct mr_params *self, unsigned column, const char *text)

@@ -33,6 +33,15 @@ void mr_params_begin(struct mr_params *self, unsigned count);
 /* Appends a value of `type` to array `column`; NULL when it is not present. Every call for a column has the same type. */
 void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
+/* The same of a field's value; what is `many` is one text, its literal. */
+void mr_params_field(struct mr_params *self, unsigned column, const struct mr_field *field, const struct mr_value *value);
+
+/*
+ * Appends a value that is present as a parameter of its own, for a statement that answers one message: in the binary form (format 1)
+ * of mr_field_sql, whose OID is mr_field_oid. The statement casts it to mr_field_cast.
+ */
+void mr_params_scalar(struct mr_buf *out, const struct mr_field *field, const struct mr_value *value);
+
 /* The same for code that has no field's value at hand. `text` NULL: NULL. `micros`: since 1970. */
 void mr_params_text(struct mr_params *self, unsigned column, const char *text);
 void mr_params_int(struct mr_params *self, unsigned column, int64_t integer);

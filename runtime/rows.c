@@ -1,7 +1,5 @@
 #include "runtime/rows.h"
 
-#include <assert.h>
-
 static int *reserved(struct mr_row_plan *plan, const char *name)
 {
     const struct {
@@ -17,36 +15,43 @@ static int *reserved(struct mr_row_plan *plan, const char *name)
     return NULL;
 }
 
-static void add_column(struct mr_row_plan *plan, unsigned index, const char *name)
+static void add_column(struct mr_row_plan *plan, unsigned index, const char *name, bool may_be_unsaid)
 {
     const char *dot = strchr(name, '.');
     struct mr_column *column = &plan->columns[plan->count++];
 
-    assert(plan->count <= MR_COLUMNS_MAX);
     column->index = index;
+    column->may_be_unsaid = may_be_unsaid;
     if (strcmp(name, "id") == 0)
         plan->id = (int)index;
     column->group = dot != NULL ? (struct mr_slice){name, (size_t)(dot - name)} : (struct mr_slice){name, 0};
     column->name = mr_slice_of(dot != NULL ? dot + 1 : name);
 }
 
-void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+/* All but the columns, which are many and are told by their count. */
+static void clear(struct mr_row_plan *out)
 {
-    unsigned columns = mr_rows_columns(rows);
-    const char *ordinal = "n";
+    out->count = 0;
+    out->ordinal = -1;
+    out->status = out->field = out->message = out->next = out->version = out->id = -1;
+    out->page = out->page_size = out->total_items = -1;
+    out->unsaid = NULL;
+}
 
+static const char *ordinal_of(const mr_rows *rows, unsigned columns)
+{
     for (unsigned i = 0; i < columns; i++)
         if (strcmp(mr_rows_name(rows, i), "$n") == 0)
-            ordinal = "$n";
-    *out = (struct mr_row_plan){.status = -1,
-                                .field = -1,
-                                .message = -1,
-                                .next = -1,
-                                .version = -1,
-                                .id = -1,
-                                .page = -1,
-                                .page_size = -1,
-                                .total_items = -1};
+            return "$n";
+    return "n";
+}
+
+mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+{
+    unsigned columns = mr_rows_columns(rows);
+    const char *ordinal = ordinal_of(rows, columns);
+
+    clear(out);
     for (unsigned i = 0; i < columns; i++) {
         const char *name = mr_rows_name(rows, i);
         int *index = reserved(out, name);
@@ -54,10 +59,13 @@ void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
         if (index != NULL)
             *index = (int)i;
         else if (strcmp(name, ordinal) == 0)
-            out->ordinal = i;
+            out->ordinal = (int)i;
+        else if (out->count == MR_COLUMNS_MAX)
+            return MR_INTERNAL;
         else
-            add_column(out, i, name);
+            add_column(out, i, name, mr_type_may_be_unsaid(mr_rows_type(rows, i)));
     }
+    return out->ordinal >= 0 ? MR_OK : MR_INTERNAL;
 }
 
 static struct mr_slice text_or_empty(const mr_rows *rows, unsigned row, int column)
@@ -84,15 +92,21 @@ void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_ro
     out->head.id = text_or_empty(rows, row, plan->id);
 }
 
-static bool is_present(const struct mr_column *column, const mr_rows *rows, unsigned row)
+static bool is_present(struct mr_row_plan *plan, unsigned column, const mr_rows *rows, unsigned row)
 {
+    unsigned index = plan->columns[column].index;
     struct mr_slice ignored;
 
-    return mr_rows_get(rows, row, column->index, &ignored);
+    if (!mr_rows_get(rows, row, index, &ignored))
+        return false;
+    if (!plan->columns[column].may_be_unsaid || mr_rows_says(rows, row, index))
+        return true;
+    plan->unsaid = mr_rows_name(rows, index);
+    return false;
 }
 
 /* The columns from `at` on that nest under one name, and how many of them are present. */
-static unsigned group_end(const struct mr_row_plan *plan, unsigned at, const mr_rows *rows, unsigned row, uint32_t *present)
+static unsigned group_end(struct mr_row_plan *plan, unsigned at, const mr_rows *rows, unsigned row, uint32_t *present)
 {
     struct mr_slice group = plan->columns[at].group;
     unsigned end = at;
@@ -101,15 +115,15 @@ static unsigned group_end(const struct mr_row_plan *plan, unsigned at, const mr_
     for (; end < plan->count && plan->columns[end].group.len == group.len &&
            memcmp(plan->columns[end].group.data, group.data, group.len) == 0;
          end++)
-        *present += is_present(&plan->columns[end], rows, row);
+        *present += is_present(plan, end, rows, row);
     return end;
 }
 
-static mr_status write_members(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row,
-                               unsigned from, unsigned to)
+static mr_status write_members(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned row, unsigned from,
+                               unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
-        if (!is_present(&plan->columns[i], rows, row))
+        if (!is_present(plan, i, rows, row))
             continue;
         mr_wire_text(out, plan->columns[i].name);
         if (mr_rows_wire(rows, row, plan->columns[i].index, out) != MR_OK)
@@ -119,7 +133,7 @@ static mr_status write_members(struct mr_buf *out, const struct mr_row_plan *pla
 }
 
 /* Members of the object a row becomes: its top-level columns, and each nested object once. */
-static uint32_t count_members(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+static uint32_t count_members(struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
     uint32_t members = 0;
     uint32_t present;
@@ -133,7 +147,7 @@ static uint32_t count_members(const struct mr_row_plan *plan, const mr_rows *row
     return members;
 }
 
-static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+static mr_status write_object(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
     uint32_t present;
 
@@ -152,8 +166,7 @@ static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan
     return MR_OK;
 }
 
-static mr_status write_array(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
-                             unsigned to)
+static mr_status write_array(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
 {
     uint32_t items = 0;
 
@@ -183,7 +196,7 @@ static void write_pagination(struct mr_buf *out, int64_t page, int64_t page_size
     }
 }
 
-static mr_status write_page(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+static mr_status write_page(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
 {
     mr_status status;
 
@@ -196,8 +209,8 @@ static mr_status write_page(struct mr_buf *out, const struct mr_row_plan *plan, 
     return status;
 }
 
-mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
-                       unsigned from, unsigned to)
+mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
+                       unsigned to)
 {
     switch (shape) {
     case MR_SHAPE_NONE: mr_wire_nil(out); return MR_OK;

@@ -2,7 +2,8 @@
  * rows: from the columns of a result to the JSON-to-be of a reply.
  *
  * A column's name is its JSON name; a dotted name ("taskPriority.code") nests, its columns standing side by
- * side; a NULL is left out. Reserved: n (the ordinal), "$status", "$field", "$message", "$next", "$version", "$page",
+ * side; a NULL is left out, and so is a value that JSON has no form for. Reserved: the ordinal, which is "$n" or, where there is
+ * no such, n; "$status", "$field", "$message", "$next", "$version", "$page",
  * "$pageSize", "$totalItems".
  */
 #ifndef MR_RUNTIME_ROWS_H
@@ -11,20 +12,22 @@
 #include "proto/envelope.h"
 #include "runtime/db.h"
 
-enum { MR_COLUMNS_MAX = 48 };
+enum { MR_COLUMNS_MAX = 256 };
 
 /* A column that goes into the JSON. */
 struct mr_column {
     unsigned index;
     struct mr_slice group; /* "taskPriority" of "taskPriority.code"; empty: top level */
     struct mr_slice name;
+    bool may_be_unsaid; /* the type has values that JSON has no form for */
 };
 
 struct mr_row_plan {
     struct mr_column columns[MR_COLUMNS_MAX];
     unsigned count;
-    unsigned ordinal;
+    int ordinal;
     int status, field, message, next, version, id, page, page_size, total_items; /* column index, -1: none */
+    const char *unsaid; /* a column whose value was left out, because JSON has no form for it; NULL: none */
 };
 
 /* The reserved columns of a row that concern its message as a whole. */
@@ -35,15 +38,16 @@ struct mr_row {
     struct mr_reply_head head; /* the id is that of a column of that name */
 };
 
-void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows);
+/* MR_INTERNAL: there are more than MR_COLUMNS_MAX columns, or none is the ordinal. The plan borrows from the rows. */
+mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows) MR_WARN_UNUSED;
 
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
 
 /*
  * Appends the body made of the rows [from, to) in the given shape. A row whose columns are all NULL is no item
- * of an array: it is there to answer its ordinal. MR_INTERNAL for a column type that is not understood.
+ * of an array: it is there to answer its ordinal. MR_INTERNAL for a column type that is not understood. Sets `plan->unsaid`.
  */
-mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
-                       unsigned from, unsigned to) MR_WARN_UNUSED;
+mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
+                       unsigned to) MR_WARN_UNUSED;
 
 #endif
