@@ -54,6 +54,11 @@ void mr_ops_install(const struct mr_op_table *table)
             engine_ways[engine_way_count++] = &ways[i];
 }
 
+const struct mr_op_table *mr_ops_installed(void)
+{
+    return installed;
+}
+
 unsigned mr_op_count(void)
 {
     return MR_OP_COUNT + installed->op_count;

@@ -13,7 +13,7 @@ static const struct mr_op_info ops[] = {
     {"product_get", MR_VERB_GET, "/v1/products/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits}};
 static const struct mr_way ways[] = {{"product_get", MR_VERB_GET, "/v1/products/:id", (enum mr_op)MR_OP_COUNT}};
 static const struct mr_group groups[] = {{"products", "Things that are for sale"}};
-static const struct mr_op_table shop = {ops, 1, ways, 1, groups, 1};
+static const struct mr_op_table shop = {ops, 1, ways, 1, groups, 1, "Shop", "1.0", NULL};
 
 static int remove_shop(void **state)
 {
