@@ -131,6 +131,9 @@ struct mr_op_table {
  */
 void mr_ops_install(const struct mr_op_table *table);
 
+/* Another number after each mr_ops_install, for who keeps something that was made of the tables. */
+unsigned mr_ops_edition(void);
+
 /* What was installed; a table of nothing when it is the application that is built in. */
 const struct mr_op_table *mr_ops_installed(void);
 
