@@ -8,6 +8,8 @@ struct mr_built {
     struct mr_op_table table;
     const struct mr_statement *statements;
     unsigned statement_count;
+    struct mr_pattern **patterns;
+    unsigned pattern_count;
     struct mr_arena arena;
 };
 
@@ -58,6 +60,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
         qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
     out->statements = self->statements;
     out->statement_count = self->statement_count;
+    out->patterns = self->patterns;
+    out->pattern_count = self->pattern_count;
     out->table = (struct mr_op_table){.ops = self->ops,
                                       .op_count = self->op_count,
                                       .ways = self->ways,
@@ -115,6 +119,8 @@ void mr_built_destroy(struct mr_built **self)
 {
     if (*self == NULL)
         return;
+    for (unsigned i = 0; i < (*self)->pattern_count; i++)
+        mr_pattern_destroy(&(*self)->patterns[i]);
     mr_arena_fini(&(*self)->arena);
     free(*self);
     *self = NULL;

@@ -9,6 +9,7 @@
 
 #include "application/model.h"
 #include "proto/message.h"
+#include "proto/pattern.h"
 #include "sql/sql.h"
 
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
@@ -29,6 +30,8 @@ struct mr_making {
     unsigned group_count;
     struct mr_statement *statements;
     unsigned statement_count;
+    struct mr_pattern **patterns; /* those of fields; each is to be destroyed */
+    unsigned pattern_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 

@@ -136,7 +136,7 @@ int mr_decimal_order(const struct mr_decimal *a, const struct mr_decimal *b)
     return a->negative ? order_of_size(b, a) : order_of_size(a, b);
 }
 
-static struct mr_decimal read_loosely(const char *text)
+struct mr_decimal mr_decimal_of(const char *text)
 {
     struct mr_decimal out = {.negative = *text == '-'};
     struct parts parts;
@@ -149,13 +149,13 @@ static struct mr_decimal read_loosely(const char *text)
 
 int mr_decimal_compare(const char *a, const char *b)
 {
-    struct mr_decimal left = read_loosely(a);
-    struct mr_decimal right = read_loosely(b);
+    struct mr_decimal left = mr_decimal_of(a);
+    struct mr_decimal right = mr_decimal_of(b);
 
     return mr_decimal_order(&left, &right);
 }
 
 int64_t mr_decimal_scale(const char *text)
 {
-    return read_loosely(text).scale;
+    return mr_decimal_of(text).scale;
 }

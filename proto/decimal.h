@@ -29,7 +29,10 @@ bool mr_decimal_parse(struct mr_decimal *out, struct mr_slice text);
 /* -1, 0 or 1: exact, and no slower for a large exponent. */
 int mr_decimal_order(const struct mr_decimal *a, const struct mr_decimal *b);
 
-/* The same of texts, which have to be numbers; a plus sign, leading zeros and an empty side of the point are borne. */
+/* Of a text that is known to be a number; a plus sign, leading zeros and an empty side of the point are borne. Borrows it. */
+struct mr_decimal mr_decimal_of(const char *text);
+
+/* The order of two such texts. */
 int mr_decimal_compare(const char *a, const char *b);
 
 /* Digits behind the point that count: 2 for "0.50" is 1. */

@@ -272,16 +272,16 @@ static struct mr_slice shortest(struct mr_slice text, const struct mr_decimal *n
 
 static bool check_range(const struct mr_field *field, const struct mr_decimal *number, struct mr_problem *problem)
 {
-    struct mr_decimal bound;
+    const struct mr_decimal least = mr_decimal_of(field->least != NULL ? field->least : "");
+    const struct mr_decimal most = mr_decimal_of(field->most != NULL ? field->most : "");
 
     if (field->least != NULL && field->most != NULL)
         mr_problem_set(problem, "range", "must be from %s to %s", field->least, field->most);
     else if (field->least != NULL || field->most != NULL)
         mr_problem_set(problem, "range", "must be at %s %s", field->least != NULL ? "least" : "most",
                        field->least != NULL ? field->least : field->most);
-    if (field->least != NULL && mr_decimal_parse(&bound, mr_slice_of(field->least)) && mr_decimal_order(number, &bound) < 0)
-        return false;
-    return field->most == NULL || !mr_decimal_parse(&bound, mr_slice_of(field->most)) || mr_decimal_order(number, &bound) <= 0;
+    return (field->least == NULL || mr_decimal_order(number, &least) >= 0) &&
+           (field->most == NULL || mr_decimal_order(number, &most) <= 0);
 }
 
 /* Bounded also when written out, for an exponent is short and what it stands for is not. */
