@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/scratch.h"
 #include "app/settings.h"
@@ -54,14 +55,12 @@ static bool is_stopped(void *argument)
 
 /* ---- The folder ---- */
 
-static const char *find_folder(int argc, char **argv)
+static const char *find_folder(const struct mr_config *config, int argc, char **argv)
 {
-    const char *named = mr_environment("MILLRACE_APP");
-
     if (argc > 0)
         return argv[0];
-    if (named != NULL && *named != '\0')
-        return named;
+    if (config->app_folder[0] != '\0')
+        return config->app_folder;
     return access("millrace.yaml", F_OK) == 0 ? "." : NULL;
 }
 
@@ -190,14 +189,10 @@ int mr_command_check(int argc, char **argv)
     const char *folder;
     int result;
 
-    if (argc > 1 || (argc == 1 && argv[0][0] == '-')) {
-        fprintf(stderr, "millrace check: takes a folder, got '%s'\n", argv[argc - 1]);
-        return MR_EXIT_USAGE;
-    }
-    if (!mr_load_settings(&config, MR_RUN_CHECK))
+    if (!mr_application_arguments("check", argc, argv) || !mr_load_settings(&config, MR_RUN_CHECK))
         return MR_EXIT_USAGE;
     mr_log_setup(MR_LOG_WARN, false);
-    folder = find_folder(argc, argv);
+    folder = find_folder(&config, argc, argv);
     if (folder == NULL) {
         fputs("millrace check: there is no millrace.yaml here; name a folder, or set MILLRACE_APP\n", stderr);
         return MR_EXIT_USAGE;

@@ -95,7 +95,8 @@ class OnAServer(unittest.TestCase):
         for arguments, told in ((["/nonexistent"], "/nonexistent: No such file or directory"),
                                 ([os.path.join(SHOP, "millrace.yaml")], "is no folder"),
                                 ([], "there is no millrace.yaml here; name a folder, or set MILLRACE_APP"),
-                                (["--help"], "takes a folder, got '--help'"), ([SHOP, SHOP], "takes a folder")):
+                                (["--help"], "takes the folder of one application, got '--help'"),
+                                ([SHOP, SHOP], "takes the folder of one application")):
             done = run("check", *arguments, cwd=self.scratch.path, **self.settings)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
             self.assertIn(told, done.stderr)
