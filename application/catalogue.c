@@ -76,28 +76,24 @@ static char letter_at(const mr_rows *rows, unsigned row, unsigned column)
 {
     struct mr_slice text = {"", 0};
 
-    return mr_rows_get(rows, row, column, &text) && text.len > 0 ? text.data[0] : '\0';
+    mr_rows_get(rows, row, column, &text);
+    return text.data[0]; /* the end of an empty one */
 }
 
 /* "1 3 2" */
 static const int *numbers_at(struct mr_arena *arena, const mr_rows *rows, unsigned row, unsigned column, unsigned *count)
 {
     struct mr_slice text = {"", 0};
-    const int *out;
-    int *next;
-    char *at;
+    char *end;
+    int *out;
 
     mr_rows_get(rows, row, column, &text);
-    next = mr_arena_take(arena, (text.len / 2 + 1) * sizeof *next);
-    out = next;
+    out = mr_arena_take(arena, (text.len / 2 + 1) * sizeof *out);
     *count = 0;
-    if (next == NULL)
+    if (out == NULL)
         return NULL;
-    at = (char *)text.data; /* strtol takes no other; it is not written to */
-    for (char *end = at; (*next = (int)strtol(at, &end, 10)), end != at; at = end) {
-        next++;
-        ++*count;
-    }
+    for (const char *at = text.data; *at != '\0'; at = end)
+        out[(*count)++] = (int)strtol(at, &end, 10);
     return out;
 }
 
