@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "proto/buffer.h"
+#include "proto/cursor.h"
 
 /*
  * `sent`: the SQL type of a parameter, and its OID: the binary form is that type's (runtime/params.h). `column`: the SQL type that
@@ -84,11 +85,14 @@ struct mr_field {
                              more behind the field's own, which says whether the field was given at all */
     const char *belongs_to; /* MR_FORMAT_CURSOR: the field whose value a cursor is good for. The client sees that value and a
                                dot in front of the digits, the statement sees the digits; NULL: good for all */
-    const char *same_as;    /* has to equal that field of the message when it is given; NULL: no such rule */
-    const char *about;      /* one line for the documentation */
-    const char *example;    /* a good value as text, for the documentation; NULL: none */
-    int scale;              /* DECIMAL: digits behind the point, at most; -1: any number of them */
-    const char *least;      /* DECIMAL, NUMBER: the bounds, as proto/decimal.h reads them; NULL: none */
+    const enum mr_cursor_key
+        *keys;           /* MR_FORMAT_CURSOR: what it holds behind the id for each of the choices of the field that it
+                                       belongs to; NULL: only the length is known */
+    const char *same_as; /* has to equal that field of the message when it is given; NULL: no such rule */
+    const char *about;   /* one line for the documentation */
+    const char *example; /* a good value as text, for the documentation; NULL: none */
+    int scale;           /* DECIMAL: digits behind the point, at most; -1: any number of them */
+    const char *least;   /* DECIMAL, NUMBER: the bounds, as proto/decimal.h reads them; NULL: none */
     const char *most;
     const struct mr_pattern *pattern; /* TEXT: what the whole value matches; borrowed; NULL: anything (proto/pattern.h) */
     bool many;         /* an array of such values: each is held to the rules above. `fallback` and `example` are JSON then */
@@ -133,6 +137,9 @@ const char *mr_type_told(enum mr_type type);
  * and, where a value is text, borrows `text`. False: `problem` says what is wrong.
  */
 bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem);
+
+/* Which of a field's choices `text` is, from 0 on; -1: none. */
+int mr_field_choice(const struct mr_field *field, struct mr_slice text);
 
 /* Holds an integer against the field's bounds. */
 bool mr_field_check_integer(const struct mr_field *field, int64_t value, struct mr_problem *problem);

@@ -9,6 +9,7 @@
 
 #include "proto/json.h"
 #include "proto/timestamp.h"
+#include "proto/uuid.h"
 #include "runtime/db_internal.h"
 
 enum { SECONDS_PER_DAY = 86400, ARRAY_DIMS_MAX = 6, NUMERIC_HEAD = 8 };
@@ -417,6 +418,48 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
         return MR_OK;
     }
     return write_value(out, mr_rows_type(self, column), bytes);
+}
+
+/* As proto/cursor.h has it. What is of another type is text, as SQL made it. */
+static void append_key(struct mr_buf *out, Oid type, struct mr_slice bytes)
+{
+    char text[MR_UUID_TEXT];
+    enum form form;
+    int64_t micros;
+
+    switch (form_of(type, &form) ? form : TEXT) {
+    case BOOL: mr_buf_char(out, bytes.data[0] != 0 ? '1' : '0'); return;
+    case INT: mr_buf_int(out, big_endian(bytes)); return;
+    case UUID:
+        mr_uuid_format(text, (const uint8_t *)bytes.data);
+        mr_buf_append(out, text, sizeof text);
+        return;
+    case TIMESTAMPTZ:
+        micros = big_endian(bytes);
+        if (micros != INT64_MAX && micros != INT64_MIN) /* infinity, and -infinity */
+            micros += MR_POSTGRES_EPOCH_MICROS;
+        mr_buf_int(out, micros);
+        return;
+    default: mr_buf_slice(out, bytes); return;
+    }
+}
+
+void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key)
+{
+    struct mr_slice place;
+    struct mr_slice bytes;
+    struct mr_buf text = {0};
+    bool has_key = key >= 0 && mr_rows_get(self, row, (unsigned)key, &bytes);
+
+    if (!mr_rows_get(self, row, id, &place) || place.len != 16) {
+        out->failed = true;
+        return;
+    }
+    if (has_key)
+        append_key(&text, PQftype(result_of(self), key), bytes);
+    out->failed |= text.failed;
+    mr_cursor_write(out, (const uint8_t *)place.data, has_key ? &(struct mr_slice){text.data, text.len} : NULL);
+    mr_buf_fini(&text);
 }
 
 void mr_rows_free(mr_rows **self)
