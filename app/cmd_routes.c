@@ -19,10 +19,10 @@ int mr_command_routes(int argc, char **argv)
 {
     if (!mr_no_arguments("routes", argc, argv))
         return MR_EXIT_USAGE;
-    for (int op = 0; op < MR_OP_COUNT; op++) {
+    for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
-        if (info->path != NULL)
+        if (info->path != NULL && mr_op_is_served((enum mr_op)op))
             printf("%-6s %-22s %-12s %-12s %-8s %s\n", mr_verb_name(info->verb), info->path, info->name,
                    mr_actor_info(info->actor)->name, access_name(info->access), info->traits->summary);
     }
