@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "application/making.h"
 #include "application/tree.h"
 
 enum { VIEWS_DEEP = 50 };
@@ -29,17 +30,10 @@ static const struct mr_sql_names hidden = {comparisons, sizeof comparisons / siz
 
 static void literal(struct mr_buf *out, const char *text)
 {
-    if (text == NULL) {
+    if (text == NULL)
         mr_buf_text(out, "NULL");
-        return;
-    }
-    mr_buf_char(out, '\'');
-    for (; *text != '\0'; text++) {
-        if (*text == '\'')
-            mr_buf_char(out, '\'');
-        mr_buf_char(out, *text);
-    }
-    mr_buf_char(out, '\'');
+    else
+        mr_sql_literal(out, text);
 }
 
 /* (VALUES (0, NULL, 'now'), ...) AS w (i, space, name): names from `from` on. */
@@ -114,7 +108,8 @@ static mr_status ask_functions(struct mr_volatility *self, mr_db *db, int64_t de
                         " a.aggmfinalfn) WHERE a.aggfnoid = p.oid AND f.provolatile = 'v')) THEN 3"
                         " WHEN bool_or(p.prokind = 'a') THEN 2 ELSE 1 END FROM ",
                         " LEFT JOIN (pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace)"
-                        " ON p.proname = w.name AND (w.space IS NULL OR s.nspname = w.space) GROUP BY w.i",
+                        " ON p.proname = w.name AND CASE WHEN w.space IS NULL THEN pg_catalog.pg_function_is_visible(p.oid)"
+                        " ELSE s.nspname = w.space END GROUP BY w.i",
                         &self->functions);
 }
 
@@ -153,7 +148,8 @@ static void relations_sql(struct mr_buf *out, const struct mr_sql_names *names, 
                      " ELSE 'SELECT ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) END FROM ");
     values(out, names, from);
     mr_buf_text(out, " JOIN pg_catalog.pg_class c ON c.relname = w.name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
-                     " JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace AND (w.space IS NULL OR s.nspname = w.space)"
+                     " JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace"
+                     " AND CASE WHEN w.space IS NULL THEN pg_catalog.pg_table_is_visible(c.oid) ELSE s.nspname = w.space END"
                      " LEFT JOIN pg_catalog.pg_policy p ON p.polrelid = c.oid AND p.polqual IS NOT NULL");
 }
 

@@ -3,7 +3,7 @@
  *
  * Inside of one statement PostgreSQL may call a function once for all messages. That is right for functions whose answer
  * depends on their arguments and the statement's snapshot alone, and wrong for volatile ones: two messages would get the same
- * ticket. The catalogue says which is which. In doubt a query counts as volatile: when a function, one of that name with other
+ * ticket. The catalogue says which is which; a name without a schema is what the connection's search_path makes of it. In doubt a query counts as volatile: when a function, one of that name with other
  * arguments, an operator's or a cast's function is volatile, when the same is true of a view or a policy that it reads, and
  * when the catalogue does not know a name. An aggregate of parameters alone counts too: in the middle of the batch's statement
  * it would be an aggregate over the batch.
