@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/settings.h"
 #include "proto/message.h"
@@ -17,7 +18,8 @@ static const char *access_name(enum mr_access access)
 
 int mr_command_routes(int argc, char **argv)
 {
-    if (!mr_no_arguments("routes", argc, argv))
+    mr_load_dotenv();
+    if (!mr_application_arguments("routes", argc, argv) || !mr_application_use(argc, argv))
         return MR_EXIT_USAGE;
     for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);

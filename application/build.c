@@ -63,7 +63,10 @@ static void take_over(struct mr_built *out, struct mr_making *self)
                                       .ways = self->ways,
                                       .way_count = self->way_count,
                                       .groups = self->groups,
-                                      .group_count = self->group_count};
+                                      .group_count = self->group_count,
+                                      .title = self->application->title,
+                                      .version = self->application->version,
+                                      .about = self->application->about};
 }
 
 mr_status mr_application_build(struct mr_built **out, const struct mr_application *application, struct mr_problems *problems)

@@ -119,6 +119,9 @@ struct mr_op_table {
     unsigned way_count;
     const struct mr_group *groups;
     unsigned group_count;
+    const char *title;   /* the application's name, for people; NULL: none */
+    const char *version; /* of the application; NULL: that of the binary */
+    const char *about;   /* what it is for; NULL: nobody has said */
 };
 
 /*
@@ -127,6 +130,12 @@ struct mr_op_table {
  * other threads exist.
  */
 void mr_ops_install(const struct mr_op_table *table);
+
+/* Another number after each mr_ops_install, for who keeps something that was made of the tables. */
+unsigned mr_ops_edition(void);
+
+/* What was installed; a table of nothing when it is the application that is built in. */
+const struct mr_op_table *mr_ops_installed(void);
 
 /* One more than the greatest op there is. */
 unsigned mr_op_count(void);

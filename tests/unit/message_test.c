@@ -13,7 +13,7 @@ static const struct mr_op_info ops[] = {
     {"product_get", MR_VERB_GET, "/v1/products/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits}};
 static const struct mr_way ways[] = {{"product_get", MR_VERB_GET, "/v1/products/:id", (enum mr_op)MR_OP_COUNT}};
 static const struct mr_group groups[] = {{"products", "Things that are for sale"}};
-static const struct mr_op_table shop = {ops, 1, ways, 1, groups, 1};
+static const struct mr_op_table shop = {ops, 1, ways, 1, groups, 1, "Shop", "1.0", NULL};
 
 static int remove_shop(void **state)
 {
@@ -49,6 +49,31 @@ static void test_message__an_application_takes_the_place_of_the_built_in_one(voi
     mr_ops_install(NULL);
     assert_int_equal(find("/v1/tasks", &route), MR_OK);
     assert_int_equal(find("/v1/products/1", &route), MR_NOT_FOUND);
+}
+
+/* The first of two ways to a path is not the one that was told first, but the one that is written out. */
+static void test_message__what_is_written_out_comes_before_a_parameter(void **state)
+{
+    static const struct mr_op_info both[] = {
+        {"product_get", MR_VERB_GET, "/v1/products/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits},
+        {"product_new", MR_VERB_GET, "/v1/products/new", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits},
+        {"any_get", MR_VERB_GET, "/v1/:kind/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits}};
+    static const struct mr_way three[] = {{"product_get", MR_VERB_GET, "/v1/products/:id", (enum mr_op)MR_OP_COUNT},
+                                          {"product_new", MR_VERB_GET, "/v1/products/new", (enum mr_op)(MR_OP_COUNT + 1)},
+                                          {"any_get", MR_VERB_GET, "/v1/:kind/:id", (enum mr_op)(MR_OP_COUNT + 2)}};
+    static const struct mr_op_table table = {both, 3, three, 3, NULL, 0, NULL, NULL, NULL};
+    struct mr_route route;
+
+    (void)state;
+    mr_ops_install(&table);
+    assert_int_equal(find("/v1/products/new", &route), MR_OK);
+    assert_int_equal(route.op, MR_OP_COUNT + 1);
+    assert_int_equal(find("/v1/products/old", &route), MR_OK);
+    assert_int_equal(route.op, MR_OP_COUNT);
+    assert_int_equal(find("/v1/others/old", &route), MR_OK);
+    assert_int_equal(route.op, MR_OP_COUNT + 2);
+    assert_int_equal(find("/v1/users/profile", &route), MR_OK);
+    assert_int_equal(route.op, MR_OP_profile_get);
 }
 
 static void test_message__its_groups_follow_the_engine_s(void **state)
@@ -90,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_message__an_application_takes_the_place_of_the_built_in_one, remove_shop),
+        cmocka_unit_test_teardown(test_message__what_is_written_out_comes_before_a_parameter, remove_shop),
         cmocka_unit_test_teardown(test_message__its_groups_follow_the_engine_s, remove_shop),
         cmocka_unit_test_teardown(test_message__its_requests_are_counted_by_themselves, remove_shop),
         cmocka_unit_test_teardown(test_message__its_statements_come_before_the_engine_s, remove_shop),
