@@ -69,6 +69,8 @@ struct mr_db_error {
     bool undone;                /* nothing of the statement took effect, though it was to blame for nothing: it may run again */
     bool rerun;                 /* halving the batch can find the message to blame */
     enum mr_db_trouble trouble; /* of a failure to connect; NONE of others */
+    unsigned position;          /* of the text that was sent, in characters from 1, where the server said one; 0: it did not */
+    unsigned statements;        /* of that text which had ended well before; each counts that has an answer of its own */
     char sqlstate[6];
     char message[256];
 };
