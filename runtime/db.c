@@ -258,7 +258,7 @@ bool db_send_run(mr_db *self, const char *statement, const struct mr_params *par
     bool sent;
 
     for (unsigned i = 0; i < params->count; i++) {
-        values[i] = params->arrays[i].bytes.data;
+        values[i] = params->arrays[i].is_value && params->arrays[i].has_null ? NULL : params->arrays[i].bytes.data;
         lengths[i] = (int)params->arrays[i].bytes.len;
         formats[i] = 1;
     }

@@ -33,10 +33,25 @@ mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate
 {
     self->error = (struct mr_db_error){.status = status, .lost = lost};
     snprintf(self->error.sqlstate, sizeof self->error.sqlstate, "%s", sqlstate);
-    snprintf(self->error.message, sizeof self->error.message, "%s", message);
-    self->error.message[strcspn(self->error.message, "\n")] = '\0';
+    mr_slice_copy(self->error.message, sizeof self->error.message, (struct mr_slice){message, strcspn(message, "\n")});
     mr_metric_sqlstate(sqlstate);
     return status;
+}
+
+static void copy_name(char out[MR_DB_NAME], const PGresult *result, int field)
+{
+    const char *name = PQresultErrorField(result, field);
+
+    snprintf(out, MR_DB_NAME, "%s", name != NULL ? name : "");
+}
+
+/* What the server names as concerned. */
+static void note_names(mr_db *self, const PGresult *result)
+{
+    copy_name(self->error.schema, result, PG_DIAG_SCHEMA_NAME);
+    copy_name(self->error.table, result, PG_DIAG_TABLE_NAME);
+    copy_name(self->error.column, result, PG_DIAG_COLUMN_NAME);
+    copy_name(self->error.constraint, result, PG_DIAG_CONSTRAINT_NAME);
 }
 
 mr_status db_fail_lost(mr_db *self, const char *message)
@@ -280,6 +295,7 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
     status = db_fail(self, mr_status_from_sqlstate(sqlstate, &rerun), false, sqlstate, message != NULL ? message : "");
     self->error.rerun = rerun;
     self->error.position = position_of(result);
+    note_names(self, result);
     return status;
 }
 
