@@ -425,17 +425,12 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     return MR_OK;
 }
 
-static bool is_same(enum mr_type type, const struct mr_value *a, const struct mr_value *b)
+static bool is_same(enum mr_type carried, const struct mr_value *a, const struct mr_value *b)
 {
-    if (type == MR_UUID)
-        return memcmp(a->uuid, b->uuid, sizeof a->uuid) == 0;
-    if (type == MR_INT || type == MR_TIME)
-        return a->integer == b->integer;
-    if (type == MR_BOOL)
-        return a->boolean == b->boolean;
-    if (type == MR_NUMBER)
-        return a->number <= b->number && a->number >= b->number;
-    return a->text.len == b->text.len && memcmp(a->text.data, b->text.data, a->text.len) == 0;
+    struct mr_slice left = mr_value_bytes(carried, a);
+    struct mr_slice right = mr_value_bytes(carried, b);
+
+    return left.len == right.len && memcmp(left.data, right.data, left.len) == 0;
 }
 
 static void compare_fields(struct mr_request *self, enum mr_op op)
@@ -446,7 +441,7 @@ static void compare_fields(struct mr_request *self, enum mr_op op)
         int other = fields[i].same_as != NULL ? mr_field_index(op, fields[i].same_as) : -1;
 
         if (other >= 0 && self->values[i].present && self->values[other].present &&
-            !is_same(fields[i].type, &self->values[i], &self->values[other]))
+            !is_same(mr_field_carried(&fields[i]), &self->values[i], &self->values[other]))
             add_error(self, &fields[i], "mismatch", "must be the same as in the path");
     }
 }

@@ -120,12 +120,6 @@ mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t l
     return MR_OK;
 }
 
-/* An array travels as its literal. */
-static enum mr_type carried_as(const struct mr_field *field)
-{
-    return field->many ? MR_TEXT : field->type;
-}
-
 static void encode_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
     if (!value->present) {
@@ -153,7 +147,7 @@ void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value 
 
     mr_wire_array(out, count);
     for (unsigned i = 0; i < count; i++)
-        encode_value(out, carried_as(&fields[i]), &values[i]);
+        encode_value(out, mr_field_carried(&fields[i]), &values[i]);
 }
 
 static bool take_bytes(const struct mr_wire_item *item, enum mr_wire_kind kind, struct mr_value *out)
@@ -212,7 +206,7 @@ mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_sl
     if (!next_array(&wire, count))
         return MR_INVALID;
     for (unsigned i = 0; i < count; i++) {
-        if (mr_wire_next(&wire, &item) != MR_OK || !decode_value(&item, carried_as(&fields[i]), &values[i]))
+        if (mr_wire_next(&wire, &item) != MR_OK || !decode_value(&item, mr_field_carried(&fields[i]), &values[i]))
             return MR_INVALID;
         if ((fields[i].required && !values[i].present) || (values[i].cleared && !fields[i].clearable))
             return MR_INVALID;

@@ -27,14 +27,19 @@ static const struct {
 #undef T
 };
 
+enum mr_type mr_field_carried(const struct mr_field *field)
+{
+    return field->many ? MR_TEXT : field->type;
+}
+
 const char *mr_field_sql(const struct mr_field *field)
 {
-    return types[field->many ? MR_TEXT : field->type].sent;
+    return types[mr_field_carried(field)].sent;
 }
 
 uint32_t mr_field_oid(const struct mr_field *field)
 {
-    return types[field->many ? MR_TEXT : field->type].oid;
+    return types[mr_field_carried(field)].oid;
 }
 
 const char *mr_field_cast(const struct mr_field *field)
@@ -45,6 +50,23 @@ const char *mr_field_cast(const struct mr_field *field)
 const char *mr_type_told(enum mr_type type)
 {
     return types[type].told;
+}
+
+struct mr_slice mr_value_bytes(enum mr_type carried, const struct mr_value *value)
+{
+    switch (carried) {
+    case MR_UUID: return (struct mr_slice){(const char *)value->uuid, sizeof value->uuid};
+    case MR_TIME:
+    case MR_INT: return (struct mr_slice){(const char *)&value->integer, sizeof value->integer};
+    case MR_BOOL: return (struct mr_slice){(const char *)&value->boolean, sizeof value->boolean};
+    case MR_NUMBER: return (struct mr_slice){(const char *)&value->number, sizeof value->number};
+    case MR_TEXT:
+    case MR_BYTES:
+    case MR_DECIMAL:
+    case MR_DATE:
+    case MR_JSON: break;
+    }
+    return value->text;
 }
 
 void mr_problem_set(struct mr_problem *problem, const char *code, const char *format, ...)

@@ -126,11 +126,17 @@ struct mr_problem {
 const char *mr_field_sql(const struct mr_field *field);
 uint32_t mr_field_oid(const struct mr_field *field);
 
+/* The type that its values are carried as, from one thread to another and to the database: of what is `many`, text. */
+enum mr_type mr_field_carried(const struct mr_field *field);
+
 /* The SQL type that the statement makes of the parameter, e.g. "numeric", "text[]"; mr_field_sql where that is the same. */
 const char *mr_field_cast(const struct mr_field *field);
 
 /* What a client is told the type is, e.g. "string". */
 const char *mr_type_told(enum mr_type type);
+
+/* The bytes that a present value is made of, as it is carried: two are the same when these are. Borrows the value. */
+struct mr_slice mr_value_bytes(enum mr_type carried, const struct mr_value *value);
 
 /*
  * Reads `text` as the field's type and holds it against the field's rules; of what is `many`, as one element. True: `out` is set

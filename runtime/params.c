@@ -20,7 +20,7 @@ static void append_be(struct mr_buf *out, size_t bytes, uint64_t value)
     mr_buf_append(out, text, bytes);
 }
 
-/* The value in the binary form of the type that it is sent as (MR_TYPES). That of text is its bytes. */
+/* The value as the receive function of the type reads it that it is sent as (MR_TYPES); that of text takes it as it is. */
 static void append_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
     switch (type) {
@@ -28,13 +28,24 @@ static void append_value(struct mr_buf *out, enum mr_type type, const struct mr_
     case MR_DECIMAL:
     case MR_DATE:
     case MR_JSON:
-    case MR_BYTES: mr_buf_slice(out, value->text); break;
+    case MR_BYTES: mr_buf_append(out, value->text.data, value->text.len); break;
     case MR_NUMBER: mr_json_number(out, value->number); break;
-    case MR_UUID: mr_buf_append(out, value->uuid, sizeof value->uuid); break;
+    case MR_UUID: mr_buf_append(out, value->uuid, 16); break;
     case MR_TIME: append_be(out, 8, (uint64_t)(value->integer - MR_POSTGRES_EPOCH_MICROS)); break;
     case MR_INT: append_be(out, 8, (uint64_t)value->integer); break;
     case MR_BOOL: mr_buf_char(out, value->boolean ? 1 : 0); break;
     }
+}
+
+/* The same behind its length. */
+static void append_element(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
+{
+    size_t at = out->len;
+
+    append_be(out, 4, 0);
+    append_value(out, type, value);
+    if (!out->failed)
+        put_be(out->data + at, 4, out->len - at - 4);
 }
 
 void mr_params_begin(struct mr_params *self, unsigned count)
@@ -48,6 +59,7 @@ void mr_params_begin(struct mr_params *self, unsigned count)
             array->bytes.len = ARRAY_HEAD;
         array->elements = 0;
         array->has_null = false;
+        array->is_value = false;
     }
 }
 
@@ -64,7 +76,6 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
 {
     struct mr_param *array = &self->arrays[column];
     struct mr_buf *out = &array->bytes;
-    size_t length;
 
     if (array->elements++ == 0 && !out->failed)
         set_head(array, type);
@@ -73,21 +84,20 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
         append_be(out, 4, UINT32_MAX);
         return;
     }
-    length = out->len;
-    append_be(out, 4, 0);
-    append_value(out, type, value);
-    if (!out->failed)
-        put_be(out->data + length, 4, out->len - length - 4);
+    append_element(out, type, value);
 }
 
-void mr_params_field(struct mr_params *self, unsigned column, const struct mr_field *field, const struct mr_value *value)
+void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value)
 {
-    mr_params_add(self, column, field->many ? MR_TEXT : field->type, value);
-}
+    struct mr_param *param = &self->arrays[column];
 
-void mr_params_scalar(struct mr_buf *out, const struct mr_field *field, const struct mr_value *value)
-{
-    append_value(out, field->many ? MR_TEXT : field->type, value);
+    param->is_value = true;
+    param->has_null = !value->present;
+    if (param->bytes.failed) /* of room for an array's head, and told by mr_params_end */
+        return;
+    param->bytes.len = 0;
+    if (value->present)
+        append_value(&param->bytes, type, value);
 }
 
 void mr_params_text(struct mr_params *self, unsigned column, const char *text)
@@ -131,6 +141,8 @@ mr_status mr_params_end(struct mr_params *self)
 
         if (array->bytes.failed)
             return MR_NO_MEMORY;
+        if (array->is_value)
+            continue;
         put_be(array->bytes.data + 4, 4, array->has_null);
         put_be(array->bytes.data + 12, 4, array->elements);
     }

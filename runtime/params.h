@@ -1,5 +1,6 @@
 /*
- * params: the parameters of a set-wise statement, one PostgreSQL array a field, in the binary form.
+ * params: the parameters of a statement in the binary form: of a set-wise one, one PostgreSQL array a field; of one that
+ * answers a single message, its values.
  *
  * Binary needs no quoting and no parsing: a UUID is its 16 bytes, an instant one integer (PostgreSQL's
  * array_recv in src/backend/utils/adt/arrayfuncs.c decides the layout).
@@ -14,11 +15,12 @@
 /* PostgreSQL counts microseconds from 2000-01-01, the wire from 1970-01-01. */
 #define MR_POSTGRES_EPOCH_MICROS INT64_C(946684800000000)
 
-/* One array being built. */
+/* One array being built, or a value. */
 struct mr_param {
     struct mr_buf bytes;
     uint32_t elements;
-    bool has_null;
+    bool has_null; /* an element is NULL; of a value: it is */
+    bool is_value; /* it is no array */
 };
 
 /* A zeroed struct holds nothing; after mr_params_fini too. */
@@ -30,17 +32,11 @@ struct mr_params {
 /* Begins `count` empty arrays, reusing memory. */
 void mr_params_begin(struct mr_params *self, unsigned count);
 
-/* Appends a value of `type` to array `column`; NULL when it is not present. Every call for a column has the same type. */
-void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
-
-/* The same of a field's value; what is `many` is one text, its literal. */
-void mr_params_field(struct mr_params *self, unsigned column, const struct mr_field *field, const struct mr_value *value);
-
 /*
- * Appends a value that is present as a parameter of its own, for a statement that answers one message: in the binary form (format 1)
- * of mr_field_sql, whose OID is mr_field_oid. The statement casts it to mr_field_cast.
+ * Appends a value of `type` to array `column`; NULL when it is not present. Every call for a column has the same type, which for a
+ * field is mr_field_carried. The elements are of the SQL type mr_field_sql, and it is up to the statement to cast them.
  */
-void mr_params_scalar(struct mr_buf *out, const struct mr_field *field, const struct mr_value *value);
+void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
 /* The same for code that has no field's value at hand. `text` NULL: NULL. `micros`: since 1970. */
 void mr_params_text(struct mr_params *self, unsigned column, const char *text);
@@ -49,6 +45,9 @@ void mr_params_time(struct mr_params *self, unsigned column, int64_t micros);
 void mr_params_bool(struct mr_params *self, unsigned column, bool boolean);
 void mr_params_id(struct mr_params *self, unsigned column, const uint8_t id[16]);
 void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type);
+
+/* Makes parameter `column` a value instead of an array: NULL when it is not present. Between mr_params_begin and mr_params_end. */
+void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
 /* Completes the heads of the arrays. MR_NO_MEMORY when an append failed. */
 mr_status mr_params_end(struct mr_params *self) MR_WARN_UNUSED;

@@ -24,8 +24,6 @@ static void add_column(struct mr_row_plan *plan, unsigned index, const char *nam
 
     column->index = index;
     column->may_be_unsaid = may_be_unsaid;
-    if (strcmp(name, "id") == 0)
-        plan->id = (int)index;
     column->group = dot != NULL ? (struct mr_slice){name, (size_t)(dot - name)} : (struct mr_slice){name, 0};
     column->name = mr_slice_of(dot != NULL ? dot + 1 : name);
 }
@@ -40,18 +38,10 @@ static void clear(struct mr_row_plan *out)
     out->unsaid = NULL;
 }
 
-static const char *ordinal_of(const mr_rows *rows, unsigned columns)
-{
-    for (unsigned i = 0; i < columns; i++)
-        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
-            return "$n";
-    return "n";
-}
-
-mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+/* `ordinal` NULL: there is none. */
+static mr_status plan_columns(struct mr_row_plan *out, const mr_rows *rows, const char *ordinal)
 {
     unsigned columns = mr_rows_columns(rows);
-    const char *ordinal = ordinal_of(rows, columns);
 
     clear(out);
     for (unsigned i = 0; i < columns; i++) {
@@ -60,14 +50,31 @@ mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
 
         if (index != NULL)
             *index = (int)i;
-        else if (strcmp(name, ordinal) == 0)
+        else if (ordinal != NULL && strcmp(name, ordinal) == 0)
             out->ordinal = (int)i;
         else if (out->count == MR_COLUMNS_MAX)
             return MR_INTERNAL;
         else
             add_column(out, i, name, mr_type_may_be_unsaid(mr_rows_type(rows, i)));
+        if (strcmp(name, "id") == 0 && mr_rows_is_uuid(rows, i))
+            out->id = (int)i;
     }
-    return out->ordinal >= 0 ? MR_OK : MR_INTERNAL;
+    return ordinal == NULL || out->ordinal >= 0 ? MR_OK : MR_INTERNAL;
+}
+
+mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+{
+    const char *ordinal = "n";
+
+    for (unsigned i = 0; i < mr_rows_columns(rows); i++)
+        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
+            ordinal = "$n";
+    return plan_columns(out, rows, ordinal);
+}
+
+mr_status mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows)
+{
+    return plan_columns(out, rows, NULL);
 }
 
 static struct mr_slice text_or_empty(const mr_rows *rows, unsigned row, int column)

@@ -39,11 +39,14 @@ struct mr_row {
     int64_t status; /* HTTP code; 0: success */
     struct mr_slice field;
     struct mr_slice message;   /* what is wrong with the field; empty: the usual for the status */
-    struct mr_reply_head head; /* the id is that of a column of that name */
+    struct mr_reply_head head; /* the id is that of a column of that name and of type uuid */
 };
 
 /* MR_INTERNAL: there are more than MR_COLUMNS_MAX columns, or none is the ordinal. The plan borrows from the rows. */
 mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows) MR_WARN_UNUSED;
+
+/* The same of rows without an ordinal: they answer one message, and n is a column like any other. */
+mr_status mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows) MR_WARN_UNUSED;
 
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
 

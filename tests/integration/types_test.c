@@ -417,10 +417,10 @@ static void test_types__fields_are_parameters(void **state)
         mr_literal_add(&literal, many.type, &value);
         mr_literal_end(&literal);
         mr_params_begin(&params, 2);
-        mr_params_field(&params, 0, &sents[i].field, &value);
-        mr_params_field(&params, 1, &many, &(struct mr_value){.present = true, .text = {literal.data, literal.len}});
-        mr_params_field(&params, 0, &sents[i].field, &(struct mr_value){.present = false});
-        mr_params_field(&params, 1, &many, &(struct mr_value){.present = false});
+        mr_params_add(&params, 0, mr_field_carried(&sents[i].field), &value);
+        mr_params_add(&params, 1, mr_field_carried(&many), &(struct mr_value){.present = true, .text = {literal.data, literal.len}});
+        mr_params_add(&params, 0, mr_field_carried(&sents[i].field), &(struct mr_value){.present = false});
+        mr_params_add(&params, 1, mr_field_carried(&many), &(struct mr_value){.present = false});
         assert_int_equal(mr_params_end(&params), MR_OK);
         if (mr_db_run(db, "sent", &params, soon(), &rows) != MR_OK)
             fail_test("%s: %s", statement.text, mr_db_last_error(db)->message);
@@ -447,18 +447,19 @@ static void test_types__a_scalar_is_an_element(void **state)
     (void)state;
     for (unsigned i = 0; i < SENTS; i++) {
         struct mr_params params = {0};
-        struct mr_buf scalar = {0};
+        struct mr_slice scalar;
         struct mr_value value;
 
         parse(&sents[i], &value);
-        mr_params_scalar(&scalar, &sents[i].field, &value);
-        mr_params_begin(&params, 1);
-        mr_params_field(&params, 0, &sents[i].field, &value);
+        mr_params_begin(&params, 2);
+        mr_params_value(&params, 1, mr_field_carried(&sents[i].field), &value);
+        mr_params_add(&params, 0, mr_field_carried(&sents[i].field), &value);
+        assert_int_equal(mr_params_end(&params), MR_OK);
+        scalar = (struct mr_slice){params.arrays[1].bytes.data, params.arrays[1].bytes.len};
         assert_int_equal(params.arrays[0].bytes.len, 20 + 4 + scalar.len);
         if (scalar.len > 0)
             assert_memory_equal(params.arrays[0].bytes.data + 24, scalar.data, scalar.len);
         mr_params_fini(&params);
-        mr_buf_fini(&scalar);
     }
 }
 
