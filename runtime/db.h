@@ -221,6 +221,9 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
 
+/* How many rows the statement wrote; of one that only reads, how many it gave. */
+int64_t mr_rows_affected(const mr_rows *self);
+
 void mr_rows_free(mr_rows **self);
 
 #endif

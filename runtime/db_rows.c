@@ -1,6 +1,8 @@
 /*
  * What a statement answered, read by row and column.
  */
+#include <stdlib.h>
+
 #include "runtime/db_internal.h"
 
 /* Object identifiers of the result types that are understood (pg_type.dat). */
@@ -85,6 +87,11 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
         return MR_OK;
     default: return MR_INTERNAL;
     }
+}
+
+int64_t mr_rows_affected(const mr_rows *self)
+{
+    return strtoll(PQcmdTuples((PGresult *)(uintptr_t)(const void *)self), NULL, 10);
 }
 
 void mr_rows_free(mr_rows **self)
