@@ -41,6 +41,7 @@ static const char *const verbs[] = {
 
 static const struct mr_op_table no_table;
 static const struct mr_op_table *installed = &no_table;
+static unsigned edition;
 /* The ways of the engine's own operations, while an application is installed beside them. */
 static const struct mr_way *engine_ways[sizeof ways / sizeof ways[0]];
 static unsigned engine_way_count;
@@ -48,10 +49,16 @@ static unsigned engine_way_count;
 void mr_ops_install(const struct mr_op_table *table)
 {
     installed = table != NULL ? table : &no_table;
+    edition++;
     engine_way_count = 0;
     for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++)
         if (mr_op_is_served(ways[i].op))
             engine_ways[engine_way_count++] = &ways[i];
+}
+
+unsigned mr_ops_edition(void)
+{
+    return edition;
 }
 
 const struct mr_op_table *mr_ops_installed(void)

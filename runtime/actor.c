@@ -136,8 +136,11 @@ static bool all_hold(const struct mr_variant *variant, enum mr_op op, const stru
 
 const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values)
 {
-    const struct mr_variant *variant = mr_op_info(op)->traits->variants;
+    const struct mr_traits *traits = mr_op_info(op)->traits;
+    const struct mr_variant *variant = traits->variants;
 
+    if (traits->pick != NULL)
+        return traits->pick->variant(traits->pick, traits, values);
     for (; variant != NULL && variant->statement != NULL; variant++)
         if (all_hold(variant, op, values))
             return variant;
@@ -186,6 +189,16 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
     mr_answer_note(self, messages, count);
 }
 
+/* How many messages like this one may share a statement. */
+static unsigned at_once(const struct mr_message *message)
+{
+    unsigned most = message->variant != NULL ? message->variant->batch_max : 0;
+
+    if (most == 0)
+        most = mr_op_info(message->envelope.op)->traits->batch_max;
+    return most != 0 ? most : MR_PLAN_MAX;
+}
+
 static void answer_next_batch(struct mr_actor *self, unsigned most)
 {
     struct mr_message *batch[MR_PLAN_MAX];
@@ -193,8 +206,7 @@ static void answer_next_batch(struct mr_actor *self, unsigned most)
 
     self->held = count == 0;
     for (unsigned done = 0; done < count;) {
-        unsigned at_once = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
-        unsigned group = mr_plan_group(batch + done, count - done, at_once != 0 ? at_once : MR_PLAN_MAX);
+        unsigned group = mr_plan_group(batch + done, count - done, at_once(batch[done]));
 
         answer_group(self, batch + done, group);
         done += group;

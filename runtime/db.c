@@ -254,17 +254,21 @@ bool db_send_run(mr_db *self, const char *statement, const struct mr_params *par
     int lengths[MR_FIELDS_MAX];
     int formats[MR_FIELDS_MAX];
     char name[16];
+    char *text;
+    bool sent;
 
     for (unsigned i = 0; i < params->count; i++) {
         values[i] = params->arrays[i].bytes.data;
         lengths[i] = (int)params->arrays[i].bytes.len;
         formats[i] = 1;
     }
-    if (self->shared)
-        return PQsendQueryParams(self->conn, db_statement_text(self, statement), (int)params->count, NULL, values, lengths,
-                                 formats, 1) == 1;
-    return PQsendQueryPrepared(self->conn, db_prepared_name(self, statement, name), (int)params->count, values, lengths,
-                               formats, 1) == 1;
+    if (!self->shared)
+        return PQsendQueryPrepared(self->conn, db_prepared_name(self, statement, name), (int)params->count, values, lengths,
+                                   formats, 1) == 1;
+    text = db_statement_text(self, statement);
+    sent = text != NULL && PQsendQueryParams(self->conn, text, (int)params->count, NULL, values, lengths, formats, 1) == 1;
+    free(text);
+    return sent;
 }
 
 bool db_send_limits(mr_db *self, int64_t timeout_ms)

@@ -69,6 +69,8 @@ struct mr_db_error {
     bool undone;                /* nothing of the statement took effect, though it was to blame for nothing: it may run again */
     bool rerun;                 /* halving the batch can find the message to blame */
     enum mr_db_trouble trouble; /* of a failure to connect; NONE of others */
+    unsigned position;          /* of the text that was sent, in characters from 1, where the server said one; 0: it did not */
+    unsigned statements;        /* of that text which had ended well before; each counts that has an answer of its own */
     char sqlstate[6];
     char message[256];
 };
@@ -220,6 +222,9 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
 
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
+
+/* Appends the cursor of a row (proto/cursor.h): its id, and what it is sorted by; `key` -1: by the id alone. */
+void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);
 
 void mr_rows_free(mr_rows **self);
 

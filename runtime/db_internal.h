@@ -150,8 +150,8 @@ mr_status db_prepare(mr_db *self, const char *statement, int64_t deadline_ms) MR
 /* What the server knows it by: short, since it travels with each call. Returns `room`, or `statement`. */
 const char *db_prepared_name(const mr_db *self, const char *statement, char room[16]);
 
-/* The text of a statement, for a session that is not to prepare it. */
-const char *db_statement_text(const mr_db *self, const char *statement);
+/* The text of a statement, for a session that is not to prepare it; the caller's to free. NULL: out of memory. */
+char *db_statement_text(const mr_db *self, const char *statement);
 
 /* db_io.c */
 

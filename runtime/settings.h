@@ -100,7 +100,7 @@
     SET(otel_sampler,            "OTEL_TRACES_SAMPLER",           NULL,          CHOICE,   "parentbased_always_on","always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio","AS",   "which traces are recorded; parentbased does as the caller's traceparent says, if there is one") \
     SET(otel_sampler_arg,        "OTEL_TRACES_SAMPLER_ARG",       NULL,          TEXT,     "1",                  "ratio",                          "AS",   "share of the traces that traceidratio records, 0 to 1") \
     SET(state_dir,               "MILLRACE_STATE_DIR",             NULL,          TEXT,     ".millrace",          "",                               "A",    "where `all` keeps its embedded PostgreSQL and its secret") \
-    SET(pg_bin_dir,              "MILLRACE_PG_BIN",                NULL,          TEXT,     "",                   "",                               "A",    "directory of initdb and postgres for the embedded server; unset: searched for")
+    SET(pg_bin_dir,              "MILLRACE_PG_BIN",                NULL,          TEXT,     "",                   "",                               "AC",   "directory of initdb and postgres for the embedded server; unset: searched for")
 /* clang-format on */
 
 #endif
