@@ -41,6 +41,11 @@ bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_s
     return true;
 }
 
+bool mr_rows_is_uuid(const mr_rows *self, unsigned column)
+{
+    return PQftype(result_of(self), (int)column) == OID_UUID;
+}
+
 static int64_t big_endian(struct mr_slice bytes)
 {
     uint64_t value = bytes.len > 0 && (bytes.data[0] & 0x80) ? UINT64_MAX : 0;
