@@ -427,6 +427,11 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
     return write_value(out, mr_rows_type(self, column), bytes);
 }
 
+int64_t mr_rows_affected(const mr_rows *self)
+{
+    return strtoll(PQcmdTuples((PGresult *)(uintptr_t)(const void *)self), NULL, 10);
+}
+
 /* As proto/cursor.h has it. What is of another type is text, as SQL made it. */
 static void append_key(struct mr_buf *out, Oid type, struct mr_slice bytes)
 {
