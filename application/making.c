@@ -67,6 +67,14 @@ void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *
     mr_buf_fini(text);
 }
 
+bool mr_has_statement(const struct mr_making *self, const char *name)
+{
+    for (unsigned i = 0; i < self->statement_count; i++)
+        if (strcmp(self->statements[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits)
 {
     static const struct mr_traits none;

@@ -8,6 +8,7 @@
 #define MR_APPLICATION_MAKING_H
 
 #include "application/model.h"
+#include "proto/jobs.h"
 #include "proto/message.h"
 #include "sql/sql.h"
 
@@ -30,6 +31,8 @@ struct mr_making {
     unsigned group_count;
     struct mr_statement *statements;
     unsigned statement_count;
+    struct mr_job_info *jobs;
+    unsigned job_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 
@@ -52,6 +55,9 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
 
 /* Adds a statement and empties `text`. One in queries/ that has the name takes its place. */
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text);
+
+/* Whether there is a statement of that name already. */
+bool mr_has_statement(const struct mr_making *self, const char *name);
 
 /* A copy of traits in the arena. */
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits);
@@ -187,5 +193,6 @@ void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
+void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
 #endif
