@@ -6,6 +6,8 @@
 
 struct mr_built {
     struct mr_op_table table;
+    const struct mr_job_info *jobs;
+    unsigned job_count;
     const struct mr_statement *statements;
     const struct mr_made *made; /* the same, and who writes them */
     unsigned statement_count;
@@ -46,6 +48,8 @@ static void make_all(struct mr_making *self)
     }
     for (unsigned i = 0; i < application->operation_count; i++)
         mr_make_operation(self, &application->operations[i]);
+    for (unsigned i = 0; i < application->job_count; i++)
+        mr_make_job(self, &application->jobs[i]);
 }
 
 static int by_name(const void *left, const void *right)
@@ -69,6 +73,8 @@ static void take_statements(struct mr_built *out, struct mr_making *self)
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
     take_statements(out, self);
+    out->jobs = self->jobs;
+    out->job_count = self->job_count;
     out->table = (struct mr_op_table){.ops = self->ops,
                                       .op_count = self->op_count,
                                       .ways = self->ways,
@@ -127,6 +133,9 @@ static char *write_text(const void *built, unsigned place)
 
 void mr_built_install(const struct mr_built *self)
 {
+    static const struct mr_job_info none;
+
+    mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
     mr_statements_write_with(self != NULL ? write_text : NULL, self);
