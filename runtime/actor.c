@@ -27,7 +27,7 @@ bool mr_actor_has_database(const struct mr_actor *self)
 
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
 {
-    for (int op = 0; op < MR_OP_COUNT; op++)
+    for (unsigned op = 0; op < mr_op_count(); op++)
         if (mr_op_info((enum mr_op)op)->actor == id && mr_op_info((enum mr_op)op)->traits->lane == lane)
             return true;
     return false;
@@ -368,11 +368,12 @@ static bool belongs(const struct mr_actor *self, const char *statement)
 
     if (own != NULL && strncmp(statement, own, strlen(own)) == 0 && strncmp(statement + strlen(own), "__", 2) == 0)
         return true;
-    for (int op = 0; op < MR_OP_COUNT; op++) {
+    for (unsigned op = 0; op < MR_OP_COUNT; op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
         size_t len = strlen(info->name);
 
-        if (info->actor == self->spec->id && info->traits->lane == self->lane && strncmp(statement, info->name, len) == 0 &&
+        if (mr_op_is_served((enum mr_op)op) && info->actor == self->spec->id && info->traits->lane == self->lane &&
+            strncmp(statement, info->name, len) == 0 &&
             (statement[len] == '\0' || statement[len] == '/' || strncmp(statement + len, "__", 2) == 0))
             return true;
     }
@@ -398,7 +399,7 @@ static mr_status select_statements(struct mr_actor *self)
 /* Only what a statement answers can be in flight. */
 static bool is_answered_by_sql(const struct mr_actor *self)
 {
-    for (int op = 0; op < MR_OP_COUNT; op++) {
+    for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
         if (info->actor == self->spec->id && info->traits->lane == self->lane && info->handler == MR_BY_SQL)
@@ -427,6 +428,7 @@ static mr_status open_db(struct mr_actor *self)
         .set_wise = true,
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
+        .application = true,
     };
     mr_status status = mr_db_new(&self->primary, &options, self->statements);
 

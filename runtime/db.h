@@ -1,7 +1,7 @@
 /*
  * db: one connection to PostgreSQL. Its files alone know libpq.
  *
- * Every statement is prepared at connect, in one round trip. Waits have a limit; a connection that broke,
+ * Every statement is prepared at connect, in one round trip; those of an application when they are first needed. Waits have a limit; a connection that broke,
  * or whose answer did not come in time, is dropped and made anew, with growing pauses between attempts.
  *
  * Thread: a connection belongs to one thread.
@@ -29,6 +29,7 @@ struct mr_db_options {
                                        a request */
     int64_t lock_timeout;      /* of a set-wise connection, milliseconds; 0: DB_LOCK_TIMEOUT */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
+    bool application;          /* knows the statements of the application, too: each is prepared when it is first needed */
 };
 
 /*
@@ -153,6 +154,9 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
  * out. Otherwise mr_db_run is better.
  */
 bool mr_db_overlaps(const mr_db *self);
+
+/* Whether the statement can be sent at once: it is prepared, or does not have to be. */
+bool mr_db_is_prepared(const mr_db *self, const char *statement);
 
 /* How many were sent and not taken. While there are any, nothing but mr_db_send and mr_db_take may use the connection. */
 unsigned mr_db_in_flight(const mr_db *self);

@@ -33,7 +33,11 @@ static void add_column(struct mr_row_plan *plan, unsigned index, const char *nam
 void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
 {
     unsigned columns = mr_rows_columns(rows);
+    const char *ordinal = "n";
 
+    for (unsigned i = 0; i < columns; i++)
+        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
+            ordinal = "$n";
     *out = (struct mr_row_plan){.status = -1,
                                 .field = -1,
                                 .message = -1,
@@ -49,7 +53,7 @@ void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
 
         if (index != NULL)
             *index = (int)i;
-        else if (strcmp(name, "n") == 0)
+        else if (strcmp(name, ordinal) == 0)
             out->ordinal = i;
         else
             add_column(out, i, name);

@@ -29,7 +29,16 @@ extern const struct mr_statement mr_statements[];
 /* Ended by a NULL name; versions rise by one from 1. */
 extern const struct mr_migration mr_migrations[];
 
-/* The statement of that name, NULL when there is none. */
+/*
+ * Makes the statements of an application known beside these; they are prepared when they are first needed. Sorted by name, as
+ * strcmp has it; borrowed until the process ends, or until another call. To be called before other threads exist.
+ */
+void mr_statements_install(const struct mr_statement *statements, unsigned count);
+
+/* Those, `count` of them. */
+const struct mr_statement *mr_statements_installed(unsigned *count);
+
+/* The statement of that name, of an application first; NULL when there is none. */
 const struct mr_statement *mr_statement_find(const char *name);
 
 #endif
