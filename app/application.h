@@ -18,6 +18,12 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
  */
 bool mr_application_use(int argc, char **argv);
 
+/*
+ * Reads the application of a folder just as mr_application_use does, but makes it nobody's: the caller destroys it. NULL: every
+ * problem has been printed.
+ */
+struct mr_application *mr_application_try(const char *folder);
+
 /* What mr_application_use has read; NULL: it is the one that is built in. */
 const struct mr_application *mr_application_used(void);
 
