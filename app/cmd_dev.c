@@ -59,7 +59,8 @@ struct dev {
     int64_t ready_ms;   /* when `serving` was ready */
     int64_t restart_ms; /* when one that has ended is started again; -1: none has */
     int64_t backoff_ms;
-    bool stopping;
+    bool stopping; /* a signal came */
+    bool ending;   /* children that end are expected to */
     bool failed;
 };
 
@@ -285,6 +286,8 @@ static void on_coming_ended(struct dev *self, int status)
 
     self->coming = 0;
     mr_application_destroy(&self->next);
+    if (self->ending)
+        return;
     if (self->serving != 0)
         say("the server of the change ended %s, its lines above say why; what was there before is still served",
             how_it_ended(room, status));
@@ -302,7 +305,7 @@ static void on_serving_ended(struct dev *self, int status)
     if (self->backoff_ms > BACKOFF_MOST_MS)
         self->backoff_ms = BACKOFF_MOST_MS;
     self->restart_ms = now + self->backoff_ms;
-    if (!self->stopping)
+    if (!self->ending)
         say("the server ended %s; starting it again in %lld s", how_it_ended(room, status), (long long)self->backoff_ms / 1000);
 }
 
@@ -462,6 +465,7 @@ static void stop_children(struct dev *self)
 {
     int64_t deadline_ms = now_ms() + self->config.shutdown_delay + self->config.shutdown_grace + STOP_ROOM_MS;
 
+    self->ending = true;
     signal_one(self->coming, SIGTERM);
     signal_one(self->serving, SIGTERM);
     while (!are_gone(self) && now_ms() < deadline_ms) {
