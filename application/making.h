@@ -17,6 +17,8 @@
 /* The engine's table of users, as statements of an application name it. */
 #define MR_USERS "app_user"
 
+struct mr_choice;
+
 struct mr_making {
     const struct mr_application *application;
     struct mr_arena *arena;
@@ -29,6 +31,8 @@ struct mr_making {
     unsigned group_count;
     struct mr_statement *statements;
     unsigned statement_count;
+    struct mr_choice *choices; /* application/choice.h */
+    unsigned choice_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 

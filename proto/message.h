@@ -68,6 +68,8 @@ struct mr_traits {
     bool versioned;      /* a success has an entity tag: the statement has a column "$version" */
     bool kept;           /* answered by the gateway from memory, with an entity tag: see gateway/docs.c */
     bool continued;      /* a list may have a Link to its rest: the statement has a column "$next" */
+    bool row_wise;       /* its statement answers one message, not a batch, and takes values, not arrays: runtime/rowwise.h */
+    bool constraints;    /* a constraint that its statement breaks is an answer: runtime/constraints.h */
     bool built_in;       /* of the application that is compiled in, tasks: not served beside another */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
