@@ -3,11 +3,15 @@
 #include <stdlib.h>
 
 #include "application/making.h"
+#include "application/volatility.h"
 
 struct mr_built {
     struct mr_op_table table;
-    const struct mr_statement *statements;
+    struct mr_op_info *ops; /* those of the table */
+    struct mr_statement *statements;
     unsigned statement_count;
+    struct mr_choice *choices;
+    unsigned choice_count;
     struct mr_arena arena;
 };
 
@@ -58,6 +62,9 @@ static void take_over(struct mr_built *out, struct mr_making *self)
         qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
     out->statements = self->statements;
     out->statement_count = self->statement_count;
+    out->ops = self->ops;
+    out->choices = self->choices;
+    out->choice_count = self->choice_count;
     out->table = (struct mr_op_table){.ops = self->ops,
                                       .op_count = self->op_count,
                                       .ways = self->ways,
@@ -92,6 +99,64 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
         mr_built_destroy(&built);
     *out = built;
     return status;
+}
+
+/* ---- What a database decides ---- */
+
+static struct mr_op_info *op_of(struct mr_built *self, const char *name)
+{
+    for (unsigned i = 0; i < self->table.op_count; i++)
+        if (strcmp(self->ops[i].name, name) == 0)
+            return &self->ops[i];
+    return NULL;
+}
+
+static struct mr_statement *statement_of(struct mr_built *self, const char *name)
+{
+    struct mr_statement wanted = {.name = name};
+
+    return bsearch(&wanted, self->statements, self->statement_count, sizeof wanted, by_name);
+}
+
+/* What only reads may go to a replica. */
+static void take_set_wise(struct mr_built *self, struct mr_choice *choice)
+{
+    struct mr_op_info *op = op_of(self, choice->name);
+    struct mr_statement *statement = statement_of(self, choice->name);
+
+    if (op == NULL || statement == NULL)
+        return;
+    *choice->traits = choice->for_batches;
+    op->actor = MR_ACTOR_DATA_READER;
+    statement->text = choice->set_wise;
+    choice->is_set_wise = true;
+}
+
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms)
+{
+    struct mr_volatility volatility = {.arena = &self->arena};
+    mr_status status;
+
+    for (unsigned i = 0; i < self->choice_count; i++)
+        mr_volatility_add(&volatility, &self->choices[i].sql);
+    status = mr_volatility_ask(&volatility, db, deadline_ms);
+    for (unsigned i = 0; status == MR_OK && i < self->choice_count; i++)
+        if (mr_volatility_allows(&volatility, &self->choices[i].sql, &self->choices[i].why))
+            take_set_wise(self, &self->choices[i]);
+    return status;
+}
+
+bool mr_built_has_choices(const struct mr_built *self)
+{
+    return self->choice_count > 0;
+}
+
+const struct mr_choice *mr_built_choice(const struct mr_built *self, const char *name)
+{
+    for (unsigned i = 0; i < self->choice_count; i++)
+        if (strcmp(self->choices[i].name, name) == 0)
+            return &self->choices[i];
+    return NULL;
 }
 
 void mr_built_install(const struct mr_built *self)

@@ -34,6 +34,18 @@ struct mr_variant {
     const char *statement;
     enum mr_shape shape;
     struct mr_when when[4]; /* ended by a NULL field */
+    unsigned batch_max;     /* messages in one of its statements; 0: as many as the op's */
+};
+
+struct mr_traits;
+
+/*
+ * Who decides between variants that are too many to try one after the other; what it has to know stands behind this. Every value
+ * has to lead to a variant. Called by actors, each in its own thread.
+ */
+struct mr_pick {
+    const struct mr_variant *(*variant)(const struct mr_pick *self, const struct mr_traits *traits,
+                                        const struct mr_value *values);
 };
 
 /* A body that does not fit a message: it travels ahead, in parts, while it comes in. */
@@ -67,11 +79,12 @@ struct mr_traits {
     int unwell;          /* a status, listed or not, that has the body of a success; 0: none */
     bool versioned;      /* a success has an entity tag: the statement has a column "$version" */
     bool kept;           /* answered by the gateway from memory, with an entity tag: see gateway/docs.c */
-    bool continued;      /* a list may have a Link to its rest: the statement has a column "$next" */
-    bool row_wise;       /* its statement answers one message, not a batch, and takes values, not arrays: runtime/rowwise.h */
-    bool constraints;    /* a constraint that its statement breaks is an answer: runtime/constraints.h */
-    bool built_in;       /* of the application that is compiled in, tasks: not served beside another */
+    bool continued;   /* a list may have a Link to its rest: the statement has a column "$next", or "$take" (runtime/rows.h) */
+    bool row_wise;    /* its statement answers one message, not a batch, and takes values, not arrays: runtime/rowwise.h */
+    bool constraints; /* a constraint that its statement breaks is an answer: runtime/constraints.h */
+    bool built_in;    /* of the application that is compiled in, tasks: not served beside another */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
+    const struct mr_pick *pick;        /* decides between them; NULL: the first whose conditions hold */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };
 

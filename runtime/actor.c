@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "runtime/answer.h"
+#include "runtime/constraints.h"
 #include "runtime/flight.h"
 #include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
 #include "runtime/replica.h"
+#include "runtime/rowwise.h"
 #include "runtime/shutdown.h"
 #include "runtime/trace.h"
 
@@ -88,13 +90,18 @@ static uint64_t hash_value(uint64_t seed, enum mr_type type, const struct mr_val
     return hash(seed, &value->integer, sizeof value->integer);
 }
 
-/* The fields that are the message's key: the one its traits name, or the user and their Idempotency-Key. */
+/*
+ * The fields that are the message's key: the user and their Idempotency-Key, or the one its traits name. Row by row that one goes
+ * first: it is there for what the statement does, and a key that comes twice is found in any case.
+ */
 static unsigned key_fields(enum mr_op op, const struct mr_value *values, int out[2])
 {
     const struct mr_traits *traits = mr_op_info(op)->traits;
     unsigned count = 0;
 
-    for (int i = 0; traits->idempotent && count < 2 && traits->fields[i].name != NULL; i++)
+    bool by_header = traits->idempotent && !(traits->row_wise && traits->key != NULL);
+
+    for (int i = 0; by_header && count < 2 && traits->fields[i].name != NULL; i++)
         if (traits->fields[i].from == MR_TOKEN_USER || (traits->fields[i].from == MR_HEADER && values[i].present))
             out[count++] = i;
     if (count == 2)
@@ -136,8 +143,11 @@ static bool all_hold(const struct mr_variant *variant, enum mr_op op, const stru
 
 const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values)
 {
-    const struct mr_variant *variant = mr_op_info(op)->traits->variants;
+    const struct mr_traits *traits = mr_op_info(op)->traits;
+    const struct mr_variant *variant = traits->variants;
 
+    if (traits->pick != NULL)
+        return traits->pick->variant(traits->pick, traits, values);
     for (; variant != NULL && variant->statement != NULL; variant++)
         if (all_hold(variant, op, values))
             return variant;
@@ -181,9 +191,21 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
     }
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
+    else if (info->traits->row_wise)
+        mr_rowwise_answer(self, messages, count);
     else
         mr_answer_by_sql(self, messages, count);
     mr_answer_note(self, messages, count);
+}
+
+/* How many messages like this one may share a statement. */
+static unsigned at_once(const struct mr_message *message)
+{
+    unsigned most = message->variant != NULL ? message->variant->batch_max : 0;
+
+    if (most == 0)
+        most = mr_op_info(message->envelope.op)->traits->batch_max;
+    return most != 0 ? most : MR_PLAN_MAX;
 }
 
 static void answer_next_batch(struct mr_actor *self, unsigned most)
@@ -193,8 +215,7 @@ static void answer_next_batch(struct mr_actor *self, unsigned most)
 
     self->held = count == 0;
     for (unsigned done = 0; done < count;) {
-        unsigned at_once = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
-        unsigned group = mr_plan_group(batch + done, count - done, at_once != 0 ? at_once : MR_PLAN_MAX);
+        unsigned group = mr_plan_group(batch + done, count - done, at_once(batch[done]));
 
         answer_group(self, batch + done, group);
         done += group;
@@ -380,18 +401,24 @@ static bool belongs(const struct mr_actor *self, const char *statement)
     return false;
 }
 
+/* What the runtime asks beside the statements of an application's operations. */
+static bool is_common(const char *statement)
+{
+    return mr_op_count() > MR_OP_COUNT && strncmp(statement, "row_wise__", strlen("row_wise__")) == 0;
+}
+
 static mr_status select_statements(struct mr_actor *self)
 {
     size_t count = 0;
 
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        count += belongs(self, s->name);
+        count += belongs(self, s->name) || is_common(s->name);
     self->statements = calloc(count + 1, sizeof *self->statements);
     if (self->statements == NULL)
         return MR_NO_MEMORY;
     count = 0;
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        if (belongs(self, s->name))
+        if (belongs(self, s->name) || is_common(s->name))
             self->statements[count++] = s;
     return MR_OK;
 }
@@ -450,6 +477,8 @@ static void destroy(struct mr_actor *self)
     mr_db_destroy(&self->primary);
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);
+    mr_params_fini(&self->other_params);
+    mr_constraints_destroy(&self->constraints);
     mr_buf_fini(&self->body);
     mr_buf_fini(&self->frame);
     free(self->flights);

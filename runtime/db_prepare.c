@@ -42,29 +42,36 @@ const char *db_prepared_name(const mr_db *self, const char *statement, char room
     return room;
 }
 
-const char *db_statement_text(const mr_db *self, const char *statement)
+char *db_statement_text(const mr_db *self, const char *statement)
 {
     const struct mr_statement *const *s = self->statements;
     int place = place_of(self, statement);
     unsigned count;
 
     if (place >= 0)
-        return mr_statements_installed(&count)[place].text;
+        return mr_statement_text(&mr_statements_installed(&count)[place]);
     while (strcmp((*s)->name, statement) != 0)
         s++;
-    return (*s)->text;
+    return mr_statement_text(*s);
 }
 
 mr_status db_prepare(mr_db *self, const char *statement, int64_t deadline_ms)
 {
     int place = place_of(self, statement);
     char name[16];
+    char *text;
     mr_status status;
+    bool sent;
 
     assert(self->pipeline.count == 0);
     if (place < 0 || self->shared || self->prepared[place] == self->serial)
         return MR_OK;
-    if (PQsendPrepare(self->conn, db_prepared_name(self, statement, name), db_statement_text(self, statement), 0, NULL) != 1)
+    text = db_statement_text(self, statement);
+    if (text == NULL)
+        return db_fail(self, MR_NO_MEMORY, true, "", "out of memory");
+    sent = PQsendPrepare(self->conn, db_prepared_name(self, statement, name), text, 0, NULL) == 1;
+    free(text);
+    if (!sent)
         return db_fail_lost(self, PQerrorMessage(self->conn));
     status = db_take_results(self, deadline_ms + DB_LATE_MS, NULL);
     if (status == MR_OK)

@@ -1,15 +1,33 @@
 #include "sql/sql.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct mr_statement *installed;
 static unsigned installed_count;
+static mr_statement_writer *writer;
+static const void *writer_context;
 
 void mr_statements_install(const struct mr_statement *statements, unsigned count)
 {
     installed = statements;
     installed_count = count;
+    mr_statements_write_with(NULL, NULL);
+}
+
+void mr_statements_write_with(mr_statement_writer *write, const void *context)
+{
+    writer = write;
+    writer_context = context;
+}
+
+char *mr_statement_text(const struct mr_statement *self)
+{
+    if (self->text != NULL)
+        return strdup(self->text);
+    assert(writer != NULL && self >= installed && self < installed + installed_count);
+    return writer(writer_context, (unsigned)(self - installed));
 }
 
 const struct mr_statement *mr_statements_installed(unsigned *count)

@@ -6,7 +6,10 @@
 
 #include <stddef.h>
 
-/* A named statement: the text that follows `-- name: NAME` in a query file, with its {{parts}} filled in. */
+/*
+ * A named statement: the text that follows `-- name: NAME` in a query file, with its {{parts}} filled in. One of an application
+ * may have none: it is one of very many, and is written when it is asked for (mr_statement_text).
+ */
 struct mr_statement {
     const char *name;
     const char *text;
@@ -34,6 +37,18 @@ extern const struct mr_migration mr_migrations[];
  * strcmp has it; borrowed until the process ends, or until another call. To be called before other threads exist.
  */
 void mr_statements_install(const struct mr_statement *statements, unsigned count);
+
+/*
+ * Writes the installed statement at that place, which has no text. The result is the caller's to free; NULL: out of memory. Any
+ * thread may call it.
+ */
+typedef char *mr_statement_writer(const void *context, unsigned place);
+
+/* Who writes those that were installed without a text; until the next mr_statements_install. */
+void mr_statements_write_with(mr_statement_writer *write, const void *context);
+
+/* A copy of the text, written now if there is none; the caller's to free. NULL: out of memory. */
+char *mr_statement_text(const struct mr_statement *self);
 
 /* Those, `count` of them. */
 const struct mr_statement *mr_statements_installed(unsigned *count);

@@ -91,10 +91,10 @@ MR_MESSAGE(task_delete) {
 
 /* An order of the list, when its conditions hold: walked or by pages, of all tasks or of those with some words. */
 #define ORDER(sort, ...)                                                                    \
-    {"task_list/page/" sort "/some", MR_SHAPE_PAGE, {{"page", NULL}, {"q", NULL}, __VA_ARGS__}}, \
-    {"task_list/page/" sort "/all", MR_SHAPE_PAGE, {{"page", NULL}, __VA_ARGS__}},               \
-    {"task_list/walk/" sort "/some", MR_SHAPE_MANY, {{"q", NULL}, __VA_ARGS__}},                 \
-    {"task_list/walk/" sort "/all", MR_SHAPE_MANY, {__VA_ARGS__}}
+    {"task_list/page/" sort "/some", MR_SHAPE_PAGE, .when = {{"page", NULL}, {"q", NULL}, __VA_ARGS__}}, \
+    {"task_list/page/" sort "/all", MR_SHAPE_PAGE, .when = {{"page", NULL}, __VA_ARGS__}},               \
+    {"task_list/walk/" sort "/some", MR_SHAPE_MANY, .when = {{"q", NULL}, __VA_ARGS__}},                 \
+    {"task_list/walk/" sort "/all", MR_SHAPE_MANY, .when = {__VA_ARGS__}}
 #define SORTED(sort) ORDER(sort, {"sort", sort})
 
 MR_MESSAGE(task_list) {

@@ -2,7 +2,11 @@
  * Operations that an application installs beside the map's.
  */
 #include "gateway/route.h"
+
+#include <stdlib.h>
+
 #include "proto/message.h"
+#include "runtime/actor.h"
 #include "runtime/metrics.h"
 #include "sql/sql.h"
 #include "tests/support/test.h"
@@ -111,6 +115,58 @@ static void test_message__its_statements_come_before_the_engine_s(void **state)
     assert_null(mr_statement_find("product"));
 }
 
+static char *write_text(const void *context, unsigned place)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "SELECT %u, '%s'", place, (const char *)context);
+    return strdup(text);
+}
+
+static void test_message__a_statement_without_a_text_is_written_when_it_is_asked_for(void **state)
+{
+    static const struct mr_statement own[] = {{"product_get", "SELECT 1"}, {"product_list/name", NULL}};
+    char *text;
+
+    (void)state;
+    mr_statements_install(own, 2);
+    mr_statements_write_with(write_text, "x");
+    text = mr_statement_text(mr_statement_find("product_list/name"));
+    assert_string_equal(text, "SELECT 1, 'x'");
+    free(text);
+    text = mr_statement_text(mr_statement_find("product_get"));
+    assert_string_equal(text, "SELECT 1");
+    free(text);
+    text = mr_statement_text(mr_statement_find("register"));
+    assert_string_equal(text, mr_statement_find("register")->text);
+    free(text);
+}
+
+static const struct mr_variant *second(const struct mr_pick *self, const struct mr_traits *traits_of, const struct mr_value *values)
+{
+    (void)self;
+    return &traits_of->variants[values[0].present ? 1 : 0];
+}
+
+static const struct mr_pick pick = {second};
+static const struct mr_traits picked = {
+    .shape = MR_SHAPE_MANY,
+    .variants = MR_VARIANTS({.statement = "a", .shape = MR_SHAPE_MANY}, {.statement = "b", .shape = MR_SHAPE_MANY}),
+    .pick = &pick,
+    .fields = MR_FIELDS({"id", MR_UUID, MR_PATH, true, .about = "the product"})};
+
+static void test_message__a_variant_may_be_picked_by_whoever_made_them(void **state)
+{
+    static const struct mr_op_info list[] = {
+        {"product_list", MR_VERB_GET, "/v1/products", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &picked}};
+    static const struct mr_op_table table = {list, 1, ways, 1, NULL, 0, NULL, NULL, NULL};
+
+    (void)state;
+    mr_ops_install(&table);
+    assert_string_equal(mr_message_variant((enum mr_op)MR_OP_COUNT, &(struct mr_value){.present = true})->statement, "b");
+    assert_string_equal(mr_message_variant((enum mr_op)MR_OP_COUNT, &(struct mr_value){.present = false})->statement, "a");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +175,8 @@ int main(void)
         cmocka_unit_test_teardown(test_message__its_groups_follow_the_engine_s, remove_shop),
         cmocka_unit_test_teardown(test_message__its_requests_are_counted_by_themselves, remove_shop),
         cmocka_unit_test_teardown(test_message__its_statements_come_before_the_engine_s, remove_shop),
+        cmocka_unit_test_teardown(test_message__a_statement_without_a_text_is_written_when_it_is_asked_for, remove_shop),
+        cmocka_unit_test_teardown(test_message__a_variant_may_be_picked_by_whoever_made_them, remove_shop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
