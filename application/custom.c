@@ -3,7 +3,6 @@
  */
 #include "application/customsql.h"
 
-
 #include "application/choice.h"
 #include "application/keys.h"
 
@@ -68,7 +67,8 @@ static void check_parameter(struct custom *self, const struct mr_sql_parameter *
         return;
     near = near_name(self, parameter->name, room);
     if (near != NULL)
-        complain(self, parameter->place, "%s has no field \"%s\", expected \":%s\"", self->declared->name, parameter->name, near);
+        complain(self, parameter->place, "%s has no field \"%s\", expected \":%s\"", self->declared->name, parameter->name,
+                 near);
     else
         complain(self, parameter->place, "%s has no field \"%s\", expected one of its fields or " MR_RESERVED_NAMES,
                  self->declared->name, parameter->name);
@@ -112,8 +112,8 @@ static void check_answer(struct custom *self)
     const struct mr_sql *sql = &self->sql;
 
     if (self->shape != MR_SHAPE_NONE && !sql->answers)
-        complain(self, place_of(self, "returns"), "the statement %s answers no rows, expected a query, RETURNING, or no `returns`",
-                 self->source->name);
+        complain(self, place_of(self, "returns"),
+                 "the statement %s answers no rows, expected a query, RETURNING, or no `returns`", self->source->name);
     else if (sql->kind == MR_SQL_SET_WISE && !sql->has_star && !mr_sql_has(&sql->columns, "$n"))
         complain(self, sql->place, "a set-wise statement without the column \"$n\", expected it: k.\"$n\"");
     else
@@ -125,7 +125,8 @@ static void check_answer(struct custom *self)
 
 static enum mr_source source_of(const struct mr_app_field *field)
 {
-    static const enum mr_source sources[] = {[MR_APP_FROM_PATH] = MR_PATH, [MR_APP_FROM_QUERY] = MR_QUERY, [MR_APP_FROM_BODY] = MR_BODY};
+    static const enum mr_source sources[] = {
+        [MR_APP_FROM_PATH] = MR_PATH, [MR_APP_FROM_QUERY] = MR_QUERY, [MR_APP_FROM_BODY] = MR_BODY};
 
     return sources[field->from.index];
 }
@@ -284,12 +285,13 @@ static void add_choice(struct custom *self, const struct mr_custom *forms, struc
 
 static void add_forms(struct custom *self, struct mr_traits *traits)
 {
-    struct mr_custom forms = {.making = self->making,
-                              .sql = &self->sql,
-                              .fields = self->fields.items,
-                              .shape = self->shape,
-                              .resource = self->resource,
-                              .members = self->resource == NULL && self->shape != MR_SHAPE_NONE ? &self->declared->returns.fields : NULL};
+    struct mr_custom forms = {
+        .making = self->making,
+        .sql = &self->sql,
+        .fields = self->fields.items,
+        .shape = self->shape,
+        .resource = self->resource,
+        .members = self->resource == NULL && self->shape != MR_SHAPE_NONE ? &self->declared->returns.fields : NULL};
     struct mr_buf text = {0};
 
     if (self->sql.kind == MR_SQL_SET_WISE)
@@ -327,9 +329,8 @@ static void add_op(struct custom *self)
 
 void mr_make_operation(struct mr_making *making, const struct mr_app_operation *operation)
 {
-    struct custom self = {.making = making,
-                          .declared = operation,
-                          .source = mr_app_statement(making->application, operation->statement)};
+    struct custom self = {
+        .making = making, .declared = operation, .source = mr_app_statement(making->application, operation->statement)};
     unsigned before = making->problems->found;
 
     if (self.source == NULL || !mr_sql_read(&self.sql, making->arena, self.source, making->problems))

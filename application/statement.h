@@ -43,14 +43,14 @@ struct mr_sql {
     enum mr_sql_kind kind;
     struct mr_sql_parameter *parameters; /* in the order of the text; a name may be there twice */
     unsigned parameter_count;
-    bool changes;      /* rows, or locks them; of SET_WISE too */
-    bool answers;      /* with rows: a query, or RETURNING */
-    bool has_star;     /* some of the answer's columns have no name here */
-    bool has_with;     /* it begins with a WITH list, */
-    bool is_recursive; /* which is WITH RECURSIVE */
-    size_t list_at;    /* where the first name of the list stands, */
-    size_t main_at;    /* and where the statement itself begins; both 0 without a list */
-    size_t rows_at;    /* of SET_WISE: where `{{k}}` stands, MR_ROWS_MARK bytes */
+    bool changes;                  /* rows, or locks them; of SET_WISE too */
+    bool answers;                  /* with rows: a query, or RETURNING */
+    bool has_star;                 /* some of the answer's columns have no name here */
+    bool has_with;                 /* it begins with a WITH list, */
+    bool is_recursive;             /* which is WITH RECURSIVE */
+    size_t list_at;                /* where the first name of the list stands, */
+    size_t main_at;                /* and where the statement itself begins; both 0 without a list */
+    size_t rows_at;                /* of SET_WISE: where `{{k}}` stands, MR_ROWS_MARK bytes */
     struct mr_sql_names functions; /* called anywhere in it, each once */
     struct mr_sql_names operators;
     struct mr_sql_names relations; /* read or written; the names of its own WITH lists are in `parts` */
