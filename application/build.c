@@ -9,6 +9,8 @@ struct mr_built {
     struct mr_op_table table;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
+    const struct mr_job_info *jobs;
+    unsigned job_count;
     unsigned statement_count;
     struct mr_choice *choices;
     unsigned choice_count;
@@ -49,6 +51,8 @@ static void make_all(struct mr_making *self)
     }
     for (unsigned i = 0; i < application->operation_count; i++)
         mr_make_operation(self, &application->operations[i]);
+    for (unsigned i = 0; i < application->job_count; i++)
+        mr_make_job(self, &application->jobs[i]);
 }
 
 static int by_name(const void *left, const void *right)
@@ -65,6 +69,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->ops = self->ops;
     out->choices = self->choices;
     out->choice_count = self->choice_count;
+    out->jobs = self->jobs;
+    out->job_count = self->job_count;
     out->table = (struct mr_op_table){.ops = self->ops,
                                       .op_count = self->op_count,
                                       .ways = self->ways,
@@ -161,6 +167,9 @@ const struct mr_choice *mr_built_choice(const struct mr_built *self, const char 
 
 void mr_built_install(const struct mr_built *self)
 {
+    static const struct mr_job_info none;
+
+    mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
 }

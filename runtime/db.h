@@ -268,6 +268,9 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
 
+/* How many rows the statement wrote; of one that only reads, how many it gave. */
+int64_t mr_rows_affected(const mr_rows *self);
+
 /* Appends the cursor of a row (proto/cursor.h): its id, and what it is sorted by; `key` -1: by the id alone. */
 void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);
 

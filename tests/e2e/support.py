@@ -107,6 +107,10 @@ def run(*arguments, cwd="/", seconds=30, **settings):
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(seconds))
 
 
+# Which folder the process of a port serves; None: the application that is built in.
+applications = {}
+
+
 class Process:
     """A running `millrace all` or `millrace api`."""
 
@@ -118,6 +122,7 @@ class Process:
         settings = {"APP_PORT": self.port, "APP_HOST": "127.0.0.1", "JWT_SECRET": SECRET, "RATE_LIMIT_AUTH_PER_MINUTE": 0,
                     **settings}
         self.settings = settings
+        applications[self.port] = settings.get("MILLRACE_APP")
         self.lines = []
         self.child = subprocess.Popen([self.program(), command], env=environment(**settings), cwd=cwd, text=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -410,7 +415,7 @@ class Connection:
     def _check(self, response):
         """No test meets an answer that the API does not document."""
         if response.status >= 200 and self.asked:
-            document = contract.of(binary())
+            document = contract.of(binary(), applications.get(self.port))
             if document:
                 document.check(*self.asked.pop(0), response)
 
