@@ -7,10 +7,11 @@
 
 struct mr_built {
     struct mr_op_table table;
-    struct mr_op_info *ops; /* those of the table */
-    struct mr_statement *statements;
     const struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_op_info *ops; /* those of the table */
+    struct mr_statement *statements;
+    struct mr_made *made; /* the same, and who writes them */
     unsigned statement_count;
     struct mr_choice *choices;
     unsigned choice_count;
@@ -57,15 +58,25 @@ static void make_all(struct mr_making *self)
 
 static int by_name(const void *left, const void *right)
 {
-    return strcmp(((const struct mr_statement *)left)->name, ((const struct mr_statement *)right)->name);
+    return strcmp(((const struct mr_made *)left)->statement.name, ((const struct mr_made *)right)->statement.name);
+}
+
+static void take_statements(struct mr_built *out, struct mr_making *self)
+{
+    struct mr_statement *all = mr_arena_take(self->arena, (self->statement_count + 1) * sizeof *all);
+
+    if (self->statement_count > 0)
+        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
+    for (unsigned i = 0; all != NULL && i < self->statement_count; i++)
+        all[i] = self->statements[i].statement;
+    out->statements = all;
+    out->made = self->statements;
+    out->statement_count = all != NULL ? self->statement_count : 0;
 }
 
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
-    if (self->statement_count > 0)
-        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
-    out->statements = self->statements;
-    out->statement_count = self->statement_count;
+    take_statements(out, self);
     out->ops = self->ops;
     out->choices = self->choices;
     out->choice_count = self->choice_count;
@@ -96,11 +107,11 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
     self.results = mr_arena_take(self.arena, (application->resource_count + 1) * sizeof(const struct mr_result *));
     if (self.results != NULL)
         make_all(&self);
+    take_over(built, &self);
     if (self.arena->failed || problems->failed)
         status = MR_NO_MEMORY;
     else if (problems->found > before)
         status = MR_INVALID;
-    take_over(built, &self);
     if (status != MR_OK)
         mr_built_destroy(&built);
     *out = built;
@@ -117,24 +128,27 @@ static struct mr_op_info *op_of(struct mr_built *self, const char *name)
     return NULL;
 }
 
-static struct mr_statement *statement_of(struct mr_built *self, const char *name)
+/* Where the statement of that name stands; the count of them when there is none. */
+static unsigned place_of(const struct mr_built *self, const char *name)
 {
-    struct mr_statement wanted = {.name = name};
+    struct mr_made wanted = {.statement.name = name};
+    const struct mr_made *found = bsearch(&wanted, self->made, self->statement_count, sizeof wanted, by_name);
 
-    return bsearch(&wanted, self->statements, self->statement_count, sizeof wanted, by_name);
+    return found != NULL ? (unsigned)(found - self->made) : self->statement_count;
 }
 
 /* What only reads may go to a replica. */
 static void take_set_wise(struct mr_built *self, struct mr_choice *choice)
 {
     struct mr_op_info *op = op_of(self, choice->name);
-    struct mr_statement *statement = statement_of(self, choice->name);
+    unsigned place = place_of(self, choice->name);
 
-    if (op == NULL || statement == NULL)
+    if (op == NULL || place == self->statement_count)
         return;
     *choice->traits = choice->for_batches;
     op->actor = MR_ACTOR_DATA_READER;
-    statement->text = choice->set_wise;
+    self->made[place].statement.text = choice->set_wise;
+    self->statements[place].text = choice->set_wise;
     choice->is_set_wise = true;
 }
 
@@ -165,6 +179,28 @@ const struct mr_choice *mr_built_choice(const struct mr_built *self, const char 
     return NULL;
 }
 
+/* ---- What was built ---- */
+
+char *mr_built_text(const struct mr_built *self, unsigned place)
+{
+    const struct mr_made *made = &self->made[place];
+    struct mr_buf text = {0};
+
+    if (made->writing != NULL)
+        made->writing->write(made->writing, made->which, &text);
+    else
+        mr_buf_text(&text, made->statement.text);
+    mr_buf_char(&text, '\0');
+    if (text.failed)
+        mr_buf_fini(&text);
+    return text.data;
+}
+
+static char *write_text(const void *built, unsigned place)
+{
+    return mr_built_text(built, place);
+}
+
 void mr_built_install(const struct mr_built *self)
 {
     static const struct mr_job_info none;
@@ -172,6 +208,7 @@ void mr_built_install(const struct mr_built *self)
     mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
+    mr_statements_write_with(self != NULL ? write_text : NULL, self);
 }
 
 const struct mr_op_table *mr_built_ops(const struct mr_built *self)

@@ -54,23 +54,34 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
     ways[self->way_count++] = (struct mr_way){name, verb, path, (enum mr_op)(MR_OP_COUNT + self->op_count - 1)};
 }
 
+static void add_statement(struct mr_making *self, struct mr_made made)
+{
+    struct mr_made *all = mr_arena_grow(self->arena, self->statements, self->statement_count, sizeof *all);
+
+    if (all == NULL)
+        return;
+    self->statements = all;
+    all[self->statement_count++] = made;
+}
+
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text)
 {
-    struct mr_statement *all = mr_arena_grow(self->arena, self->statements, self->statement_count, sizeof *all);
-
     self->arena->failed |= text->failed;
-    if (all != NULL && text->len > 0) {
-        self->statements = all;
-        all[self->statement_count++] =
-            (struct mr_statement){name, mr_arena_text(self->arena, (struct mr_slice){text->data, text->len})};
-    }
+    if (text->len > 0)
+        add_statement(
+            self, (struct mr_made){.statement = {name, mr_arena_text(self->arena, (struct mr_slice){text->data, text->len})}});
     mr_buf_fini(text);
+}
+
+void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which)
+{
+    add_statement(self, (struct mr_made){{name, NULL}, writing, which});
 }
 
 bool mr_has_statement(const struct mr_making *self, const char *name)
 {
     for (unsigned i = 0; i < self->statement_count; i++)
-        if (strcmp(self->statements[i].name, name) == 0)
+        if (strcmp(self->statements[i].statement.name, name) == 0)
             return true;
     return false;
 }

@@ -10,6 +10,7 @@
  *   db_window.c   statements that share a round trip
  *   db_io.c       waiting, results, cancelling, failing
  *   db_rows.c     rows
+ *   db_describe.c what a statement would answer
  *   db_tls.c      why TLS cannot be had; without libpq
  */
 #ifndef MR_RUNTIME_DB_INTERNAL_H

@@ -33,6 +33,11 @@ const char *mr_rows_name(const mr_rows *self, unsigned column)
     return PQfname(result_of(self), (int)column);
 }
 
+uint32_t mr_rows_type(const mr_rows *self, unsigned column)
+{
+    return PQftype(result_of(self), (int)column);
+}
+
 bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out)
 {
     const PGresult *result = result_of(self);
