@@ -15,6 +15,8 @@ struct mr_built {
     unsigned statement_count;
     struct mr_choice *choices;
     unsigned choice_count;
+    struct mr_pattern **patterns;
+    unsigned pattern_count;
     struct mr_arena arena;
 };
 
@@ -80,6 +82,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->ops = self->ops;
     out->choices = self->choices;
     out->choice_count = self->choice_count;
+    out->patterns = self->patterns;
+    out->pattern_count = self->pattern_count;
     out->jobs = self->jobs;
     out->job_count = self->job_count;
     out->table = (struct mr_op_table){.ops = self->ops,
@@ -226,6 +230,8 @@ void mr_built_destroy(struct mr_built **self)
 {
     if (*self == NULL)
         return;
+    for (unsigned i = 0; i < (*self)->pattern_count; i++)
+        mr_pattern_destroy(&(*self)->patterns[i]);
     mr_arena_fini(&(*self)->arena);
     free(*self);
     *self = NULL;

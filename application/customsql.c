@@ -185,7 +185,10 @@ static void put_value(struct mr_buf *out, const struct mr_field *fields, const s
 
     for (const struct mr_field *before = fields; before != field; before++)
         number += before->clearable ? 2 : 1;
-    mr_buf_printf(out, "($%u::%s)", number, mr_type_sql(field->type));
+    if (strcmp(mr_field_sql(field), mr_field_cast(field)) != 0)
+        mr_buf_printf(out, "($%u::%s::%s)", number, mr_field_sql(field), mr_field_cast(field));
+    else
+        mr_buf_printf(out, "($%u::%s)", number, mr_field_sql(field));
 }
 
 static void write_value(struct mr_buf *out, const char *name, void *argument)

@@ -10,6 +10,7 @@
 #include "application/model.h"
 #include "proto/jobs.h"
 #include "proto/message.h"
+#include "proto/pattern.h"
 #include "sql/sql.h"
 
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
@@ -47,6 +48,8 @@ struct mr_making {
     unsigned statement_count;
     struct mr_choice *choices; /* application/choice.h */
     unsigned choice_count;
+    struct mr_pattern **patterns; /* those of fields; each is to be destroyed */
+    unsigned pattern_count;
     struct mr_job_info *jobs;
     unsigned job_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
