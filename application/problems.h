@@ -39,8 +39,8 @@ void mr_problems_add(struct mr_problems *self, struct mr_place place, const char
     __attribute__((format(printf, 3, 4)));
 
 /*
- * Appends a line for each problem, by file, line and column, MR_PROBLEMS_TOLD at most, and how many there are beside those.
- * Sorts them on the way.
+ * Appends a line for each problem, by file, line and column, MR_PROBLEMS_TOLD at most, and how many there are beside those. What two
+ * have found is told once. Sorts them on the way.
  */
 void mr_problems_print(struct mr_problems *self, struct mr_buf *out);
 

@@ -63,6 +63,8 @@ struct mr_traits {
     enum mr_shape shape;
     enum mr_lane lane;
     unsigned batch_max;              /* messages in one statement; 0: as many as wait */
+    bool conflicts;                  /* what its statement leaves unanswered twice conflicts with what is stored: 409; else
+                                          that is a fault of the statement */
     bool rerun_safe;                 /* a lost connection may run the statement again: it reads, or finds what it wrote */
     const char *resource;            /* messages of one resource and one key keep their order */
     const char *key;                 /* the field that is that key; NULL: messages are independent */

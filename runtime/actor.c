@@ -385,7 +385,7 @@ static void loop(mr_thread *thread, void *argument)
    and "/" or "__". */
 static bool belongs(const struct mr_actor *self, const char *statement)
 {
-    const char *own = self->spec->instances != NULL ? strchr(self->name, '/') + 1 : NULL;
+    const char *own = self->spec->instance_name != NULL ? strchr(self->name, '/') + 1 : NULL;
 
     if (own != NULL && strncmp(statement, own, strlen(own)) == 0 && strncmp(statement + strlen(own), "__", 2) == 0)
         return true;
@@ -502,8 +502,8 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->instance = instance;
     self->on_replica = reads_replica(config, spec->id) && instance < instances_each(config, spec->id, lane);
     self->last = &self->first;
-    if (spec->instances != NULL)
-        snprintf(self->name, sizeof self->name, "%s", spec->instances[instance]);
+    if (spec->instance_name != NULL)
+        snprintf(self->name, sizeof self->name, "%s/%s", mr_actor_info(spec->id)->name, spec->instance_name(instance));
     else
         mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);

@@ -92,12 +92,13 @@ typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *me
 struct mr_actor_spec {
     enum mr_actor_id id;
     mr_code_handler *const *handlers; /* by op, for the ops whose handler is CODE; NULL: none */
-    const char *const *instances; /* names of its instances, "job/cleanup"; statements of the name behind the slash are theirs.
+    const char *(*instance_name)(
+        unsigned instance);    /* "cleanup" of "job/cleanup"; statements that begin with it are that instance's.
                                          NULL: they are counted */
-    int64_t statement_timeout;    /* milliseconds; 0: the deadline of a request */
-    int64_t idle_timeout;         /* for a transaction that is left open, milliseconds; 0: a minute */
-    const char *channel;          /* the first instance listens to it; NULL: none */
-    enum mr_op tells;             /* the message without fields that the gateway gets when the channel was notified */
+    int64_t statement_timeout; /* milliseconds; 0: the deadline of a request */
+    int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
+    const char *channel;       /* the first instance listens to it; NULL: none */
+    enum mr_op tells;          /* the message without fields that the gateway gets when the channel was notified */
 };
 
 struct mr_actor {

@@ -410,7 +410,7 @@ static unsigned unanswered(struct mr_message *const *messages, unsigned count, s
 /*
  * A statement that lost a race for a key (it neither wrote the row nor could see the winner's) leaves the
  * ordinal out; a second statement has a snapshot in which the winner is there. One that still says nothing
- * is a fault of the statement.
+ * is a fault of the statement, unless its traits say that only a conflict can be the reason.
  */
 static void answer_left(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
@@ -421,7 +421,9 @@ static void answer_left(struct mr_actor *self, struct mr_message *const *message
         return;
     answer_batch(self, rest, left);
     left = unanswered(messages, count, rest);
-    if (left > 0) {
+    if (left > 0 && mr_op_info(rest[0]->envelope.op)->traits->conflicts) {
+        answer_all(self, rest, left, MR_CONFLICT);
+    } else if (left > 0) {
         mr_log_bounded(MR_LOG_ERROR, "statement left messages unanswered",
                        mr_log_text("statement", mr_answer_statement(rest[0])), mr_log_int("messages", left));
         answer_all(self, rest, left, MR_INTERNAL);

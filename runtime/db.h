@@ -245,6 +245,13 @@ mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows 
 mr_status mr_db_ask(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
 /*
+ * What a statement would answer: `out` has its columns and no row. `types` are the OIDs of its first `count` parameters (pg_type.dat);
+ * the server finds out those of the others, and one that is 0. Nothing runs, and nothing stays prepared.
+ */
+mr_status mr_db_describe(mr_db *self, const char *sql, const uint32_t *types, unsigned count, int64_t deadline_ms,
+                         mr_rows **out) MR_WARN_UNUSED;
+
+/*
  * As mr_db_exec without rows and without a deadline (the server's limit is lifted), but cancels the statement once `is_over` (asked some times a second)
  * says so; MR_TIMEOUT then.
  */
@@ -270,6 +277,9 @@ unsigned mr_rows_count(const mr_rows *self);
 unsigned mr_rows_columns(const mr_rows *self);
 const char *mr_rows_name(const mr_rows *self, unsigned column);
 
+/* OID of the column's type (pg_type.dat); of a domain that of its base. */
+uint32_t mr_rows_type(const mr_rows *self, unsigned column);
+
 /* The column's value; false when it is NULL. Borrowed until mr_rows_free. */
 bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out);
 
@@ -281,6 +291,9 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
 
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
+
+/* How many rows the statement wrote; of one that only reads, how many it gave. */
+int64_t mr_rows_affected(const mr_rows *self);
 
 /* Appends the cursor of a row (proto/cursor.h): its id, and what it is sorted by; `key` -1: by the id alone. */
 void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);

@@ -10,6 +10,7 @@
  *   db_window.c   statements that share a round trip
  *   db_io.c       waiting, results, cancelling, failing
  *   db_rows.c     rows
+ *   db_describe.c what a statement would answer
  *   db_tls.c      why TLS cannot be had; without libpq
  */
 #ifndef MR_RUNTIME_DB_INTERNAL_H
@@ -218,6 +219,9 @@ bool db_await_result(mr_db *self, int64_t deadline_ms);
  * the last good one, the caller's to clear.
  */
 mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;
+
+/* The same without a deadline: once `is_over` (asked some times a second) says so, what is at work is cancelled. */
+mr_status db_take_results_unless(mr_db *self, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;
 
 /* Ends what was sent in pipeline mode, takes its results as above and leaves that mode. */
 mr_status db_end_pipeline(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;

@@ -16,7 +16,7 @@
 #include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
-enum { MEANWHILE_MS = 100, CANCELS_MOST = 256 };
+enum { MEANWHILE_MS = 100, CANCELS_MOST = 256, LOOK_MS = 100, CANCEL_MS = 2000 };
 
 void db_drop(mr_db *self)
 {
@@ -315,12 +315,35 @@ mr_status db_weigh(mr_db *self, mr_status status, PGresult *result, PGresult **k
     return status;
 }
 
+/* How long results are waited for: until the deadline, or until somebody says that it is over, and then CANCEL_MS more. */
+struct patience {
+    int64_t deadline_ms;
+    bool (*is_over)(void *argument); /* NULL: the deadline decides */
+    void *argument;
+};
+
+/* Each result of a text of many statements, and not only the first, may take its time. */
+static bool await_patiently(mr_db *self, struct patience *patience)
+{
+    while (patience->is_over != NULL) {
+        if (db_await_result(self, db_now_ms(self) + LOOK_MS))
+            return true;
+        if (PQstatus(self->conn) == CONNECTION_BAD)
+            return false;
+        if (patience->is_over(patience->argument)) {
+            db_cancel(self);
+            *patience = (struct patience){.deadline_ms = db_now_ms(self) + CANCEL_MS};
+        }
+    }
+    return db_await_result(self, patience->deadline_ms);
+}
+
 /*
  * Takes every result of what was sent. In pipeline mode each statement's results end with a NULL, and the whole with the
  * synchronization point. A connection that went down meanwhile, or is stale, is dropped; the error then says `lost`,
  * whatever the server's last words were.
  */
-mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
+static mr_status take_results(mr_db *self, struct patience *patience, PGresult **out)
 {
     bool pipeline = PQpipelineStatus(self->conn) != PQ_PIPELINE_OFF;
     PGresult *kept = NULL;
@@ -330,9 +353,9 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
     for (bool synced = false; !synced && PQstatus(self->conn) == CONNECTION_OK;) {
         PGresult *result;
 
-        if (!db_await_result(self, deadline_ms)) {
+        if (!await_patiently(self, patience)) {
             PQclear(kept);
-            return db_fail_wait(self, deadline_ms);
+            return db_fail_wait(self, patience->deadline_ms);
         }
         result = PQgetResult(self->conn);
         synced = pipeline ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : result == NULL;
@@ -341,10 +364,10 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
         status = db_weigh(self, status, result, &kept);
         ended += status == MR_OK;
     }
-    if (status != MR_OK)
-        self->error.statements = ended;
     if (PQstatus(self->conn) == CONNECTION_BAD && status == MR_OK)
         status = db_fail(self, MR_UNAVAILABLE, true, "08006", PQerrorMessage(self->conn));
+    if (status != MR_OK)
+        self->error.statements = ended;
     if (PQstatus(self->conn) == CONNECTION_BAD || self->stale) {
         self->error.lost = true;
         db_drop(self);
@@ -355,6 +378,16 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
     }
     *out = kept;
     return MR_OK;
+}
+
+mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
+{
+    return take_results(self, &(struct patience){.deadline_ms = deadline_ms}, out);
+}
+
+mr_status db_take_results_unless(mr_db *self, bool (*is_over)(void *argument), void *argument)
+{
+    return take_results(self, &(struct patience){.deadline_ms = INT64_MAX, .is_over = is_over, .argument = argument}, NULL);
 }
 
 /* Takes what a pipeline has to say and leaves pipeline mode. */

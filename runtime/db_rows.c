@@ -1,6 +1,8 @@
 /*
  * What a statement answered, read by row and column.
  */
+#include <stdlib.h>
+
 #include "proto/uuid.h"
 #include "runtime/db_internal.h"
 
@@ -29,6 +31,11 @@ unsigned mr_rows_columns(const mr_rows *self)
 const char *mr_rows_name(const mr_rows *self, unsigned column)
 {
     return PQfname(result_of(self), (int)column);
+}
+
+uint32_t mr_rows_type(const mr_rows *self, unsigned column)
+{
+    return PQftype(result_of(self), (int)column);
 }
 
 bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out)
@@ -91,6 +98,11 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
         return MR_OK;
     default: return MR_INTERNAL;
     }
+}
+
+int64_t mr_rows_affected(const mr_rows *self)
+{
+    return strtoll(PQcmdTuples((PGresult *)(uintptr_t)(const void *)self), NULL, 10);
 }
 
 /* As proto/cursor.h has it. What is of another type is text, as SQL made it. */

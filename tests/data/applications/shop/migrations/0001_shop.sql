@@ -68,7 +68,7 @@ CREATE INDEX ON purchase_line (product_id, created_at);
 
 -- Turns a row of the basket into an order, or says what is in the way.
 CREATE FUNCTION place_order(caller uuid, basket uuid, remark text)
-RETURNS TABLE (id uuid, total numeric, note text, "createdAt" timestamptz, "updatedAt" timestamptz)
+RETURNS SETOF purchase
 LANGUAGE plpgsql AS $$
 DECLARE
     wanted basket%ROWTYPE;
@@ -88,7 +88,7 @@ BEGIN
     VALUES (gen_random_uuid(), caller, wanted.quantity * sold.price, remark) RETURNING * INTO placed;
     INSERT INTO purchase_line (purchase_id, product_id, quantity, price)
     VALUES (placed.id, wanted.product_id, wanted.quantity, sold.price);
-    RETURN QUERY SELECT placed.id, placed.total, placed.note, placed.created_at, placed.updated_at;
+    RETURN NEXT placed;
 END
 $$;
 
