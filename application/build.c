@@ -9,7 +9,10 @@ struct mr_built {
     const struct mr_job_info *jobs;
     unsigned job_count;
     const struct mr_statement *statements;
+    const struct mr_made *made; /* the same, and who writes them */
     unsigned statement_count;
+    struct mr_pattern **patterns;
+    unsigned pattern_count;
     struct mr_arena arena;
 };
 
@@ -53,15 +56,27 @@ static void make_all(struct mr_making *self)
 
 static int by_name(const void *left, const void *right)
 {
-    return strcmp(((const struct mr_statement *)left)->name, ((const struct mr_statement *)right)->name);
+    return strcmp(((const struct mr_made *)left)->statement.name, ((const struct mr_made *)right)->statement.name);
+}
+
+static void take_statements(struct mr_built *out, struct mr_making *self)
+{
+    struct mr_statement *all = mr_arena_take(self->arena, (self->statement_count + 1) * sizeof *all);
+
+    if (self->statement_count > 0)
+        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
+    for (unsigned i = 0; all != NULL && i < self->statement_count; i++)
+        all[i] = self->statements[i].statement;
+    out->statements = all;
+    out->made = self->statements;
+    out->statement_count = all != NULL ? self->statement_count : 0;
 }
 
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
-    if (self->statement_count > 0)
-        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
-    out->statements = self->statements;
-    out->statement_count = self->statement_count;
+    take_statements(out, self);
+    out->patterns = self->patterns;
+    out->pattern_count = self->pattern_count;
     out->jobs = self->jobs;
     out->job_count = self->job_count;
     out->table = (struct mr_op_table){.ops = self->ops,
@@ -89,15 +104,35 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
     self.results = mr_arena_take(self.arena, (application->resource_count + 1) * sizeof(const struct mr_result *));
     if (self.results != NULL)
         make_all(&self);
+    take_over(built, &self);
     if (self.arena->failed || problems->failed)
         status = MR_NO_MEMORY;
     else if (problems->found > before)
         status = MR_INVALID;
-    take_over(built, &self);
     if (status != MR_OK)
         mr_built_destroy(&built);
     *out = built;
     return status;
+}
+
+char *mr_built_text(const struct mr_built *self, unsigned place)
+{
+    const struct mr_made *made = &self->made[place];
+    struct mr_buf text = {0};
+
+    if (made->writing != NULL)
+        made->writing->write(made->writing, made->which, &text);
+    else
+        mr_buf_text(&text, made->statement.text);
+    mr_buf_char(&text, '\0');
+    if (text.failed)
+        mr_buf_fini(&text);
+    return text.data;
+}
+
+static char *write_text(const void *built, unsigned place)
+{
+    return mr_built_text(built, place);
 }
 
 void mr_built_install(const struct mr_built *self)
@@ -107,6 +142,7 @@ void mr_built_install(const struct mr_built *self)
     mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
+    mr_statements_write_with(self != NULL ? write_text : NULL, self);
 }
 
 const struct mr_op_table *mr_built_ops(const struct mr_built *self)
@@ -124,6 +160,8 @@ void mr_built_destroy(struct mr_built **self)
 {
     if (*self == NULL)
         return;
+    for (unsigned i = 0; i < (*self)->pattern_count; i++)
+        mr_pattern_destroy(&(*self)->patterns[i]);
     mr_arena_fini(&(*self)->arena);
     free(*self);
     *self = NULL;

@@ -25,9 +25,12 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
 /* Makes them this process's. They have to stay until the process ends, or until this is called again; NULL: there are none. */
 void mr_built_install(const struct mr_built *self);
 
-/* What was built, borrowed. The statements are sorted by name. */
+/* What was built, borrowed. The statements are sorted by name; those of lists have no text before it is asked for. */
 const struct mr_op_table *mr_built_ops(const struct mr_built *self);
 const struct mr_statement *mr_built_statements(const struct mr_built *self, unsigned *count);
+
+/* The text of the statement at that place; the caller's to free. NULL: out of memory. */
+char *mr_built_text(const struct mr_built *self, unsigned place);
 
 void mr_built_destroy(struct mr_built **self);
 
