@@ -71,7 +71,7 @@ static void parameters(struct mr_buf *out, const struct mr_field *fields)
     unsigned number = 1;
 
     for (const struct mr_field *field = fields; field->name != NULL; field++) {
-        mr_buf_printf(out, "%s$%u::%s[]", number > 1 ? ", " : "", number, mr_type_sql(field->type));
+        mr_buf_printf(out, "%s$%u::%s[]", number > 1 ? ", " : "", number, mr_field_sql(field));
         number++;
         if (field->clearable)
             mr_buf_printf(out, ", $%u::boolean[]", number++);
@@ -91,6 +91,25 @@ static void parameter_names(struct mr_buf *out, const struct mr_field *fields)
     mr_buf_text(out, "\"$n\"");
 }
 
+/* Each of its own type, whatever it was sent as. */
+static void columns(struct mr_buf *out, const struct mr_field *fields)
+{
+    for (const struct mr_field *field = fields; field->name != NULL; field++) {
+        mr_sql_column(out, "$b", field->name);
+        if (strcmp(mr_field_sql(field), mr_field_cast(field)) != 0) {
+            mr_buf_printf(out, "::%s AS ", mr_field_cast(field));
+            mr_sql_name(out, field->name);
+        }
+        mr_buf_text(out, ", ");
+        if (!field->clearable)
+            continue;
+        mr_buf_text(out, "\"$b\".");
+        mr_sql_given(out, field->name);
+        mr_buf_text(out, ", ");
+    }
+    mr_buf_text(out, "\"$b\".\"$n\"");
+}
+
 static const struct mr_field *caller_of(const struct mr_field *fields)
 {
     while (fields->name != NULL && fields->from != MR_TOKEN_USER)
@@ -102,7 +121,8 @@ void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields)
 {
     const struct mr_field *caller = caller_of(fields);
 
-    mr_buf_text(out, "SELECT \"$b\".*");
+    mr_buf_text(out, "SELECT ");
+    columns(out, fields);
     if (caller != NULL)
         mr_buf_text(out, ", \"$u\".id AS \"$caller\"");
     mr_buf_text(out, " FROM unnest(");

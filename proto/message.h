@@ -10,7 +10,7 @@
 #include "proto/ops.h"
 #include "proto/result.h"
 
-enum { MR_FIELDS_MAX = 16, MR_UPLOAD_PART = 256 * 1024 };
+enum { MR_FIELDS_MAX = 20, MR_UPLOAD_PART = 256 * 1024 };
 
 /* What the JSON of a success looks like. */
 enum mr_shape {

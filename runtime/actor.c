@@ -81,15 +81,6 @@ static uint64_t hash(uint64_t seed, const void *data, size_t len)
     return seed;
 }
 
-static uint64_t hash_value(uint64_t seed, enum mr_type type, const struct mr_value *value)
-{
-    if (type == MR_UUID)
-        return hash(seed, value->uuid, sizeof value->uuid);
-    if (type == MR_TEXT)
-        return hash(seed, value->text.data, value->text.len);
-    return hash(seed, &value->integer, sizeof value->integer);
-}
-
 /*
  * The fields that are the message's key: the user and their Idempotency-Key, or the one its traits name. Row by row that one goes
  * first: it is there for what the statement does, and a key that comes twice is found in any case.
@@ -120,8 +111,13 @@ uint64_t mr_message_key(enum mr_op op, const struct mr_value *values)
     if (count == 0)
         return 0;
     key = hash(key, traits->resource, strlen(traits->resource));
-    for (unsigned i = 0; i < count; i++)
-        key = hash_value(key, traits->fields[fields[i]].type, &values[fields[i]]);
+    for (unsigned i = 0; i < count; i++) {
+        struct mr_slice bytes = {"", 0};
+
+        if (values[fields[i]].present)
+            bytes = mr_value_bytes(mr_field_carried(&traits->fields[fields[i]]), &values[fields[i]]);
+        key = hash(key, bytes.data, bytes.len);
+    }
     return key != 0 ? key : 1;
 }
 

@@ -168,7 +168,7 @@ mr_status mr_answer_bind(struct mr_actor *self, struct mr_message *const *messag
     mr_params_begin(&self->params, mr_statement_params(op));
     for (unsigned f = 0; fields[f].name != NULL; f++) {
         for (unsigned i = 0; i < count; i++)
-            mr_params_add(&self->params, column, fields[f].type, &messages[i]->values[f]);
+            mr_params_add(&self->params, column, mr_field_carried(&fields[f]), &messages[i]->values[f]);
         column++;
         if (!fields[f].clearable)
             continue;
@@ -207,7 +207,7 @@ static enum mr_shape shape_of(const struct mr_message *message)
 }
 
 /* A run of rows with one ordinal is the answer to one message. */
-static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan, const mr_rows *rows,
+static void answer_run(struct mr_actor *self, struct mr_message *message, struct mr_row_plan *plan, const mr_rows *rows,
                        unsigned from, unsigned to)
 {
     enum mr_shape shape = shape_of(message);
@@ -232,6 +232,11 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
         mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
         return;
     }
+    if (plan->unsaid != NULL)
+        mr_log_bounded(MR_LOG_WARN, "a value that JSON has no form for was left out",
+                       mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_text("column", plan->unsaid),
+                       mr_log_trace(message->envelope.traceparent));
+    plan->unsaid = NULL;
     send_reply(self, message, MR_REPLY, &self->body);
 }
 
@@ -253,13 +258,12 @@ void mr_answer_single(struct mr_actor *self, struct mr_message *message, const m
     unsigned count = mr_rows_count(rows);
     struct mr_row_plan plan;
 
-    if (mr_rows_columns(rows) > MR_COLUMNS_MAX) {
+    if (mr_row_plan_init_single(&plan, rows) != MR_OK) {
         mr_log_bounded(MR_LOG_ERROR, "rows have too many columns", mr_log_text("op", mr_op_info(message->envelope.op)->name),
                        mr_log_trace(message->envelope.traceparent));
         mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
         return;
     }
-    mr_row_plan_init_single(&plan, rows);
     if (count > 0)
         answer_run(self, message, &plan, rows, 0, count);
     else if (shape == MR_SHAPE_ONE)
@@ -272,12 +276,19 @@ static void answer_rows(struct mr_actor *self, struct mr_message *const *message
 {
     unsigned total = mr_rows_count(rows);
     struct mr_row_plan plan;
+    unsigned n;
 
-    mr_row_plan_init(&plan, rows);
+    if (mr_row_plan_init(&plan, rows) != MR_OK) {
+        mr_log_bounded(MR_LOG_ERROR, "rows have no ordinal, or too many columns",
+                       mr_log_text("op", mr_op_info(messages[0]->envelope.op)->name));
+        answer_all(self, messages, count, MR_INTERNAL);
+        return;
+    }
+    n = (unsigned)plan.ordinal;
     for (unsigned from = 0, to; from < total; from = to) {
-        int64_t ordinal = mr_rows_int(rows, from, plan.ordinal, 0);
+        int64_t ordinal = mr_rows_int(rows, from, n, 0);
 
-        for (to = from + 1; to < total && mr_rows_int(rows, to, plan.ordinal, 0) == ordinal;)
+        for (to = from + 1; to < total && mr_rows_int(rows, to, n, 0) == ordinal;)
             to++;
         if (ordinal >= 1 && ordinal <= count && !messages[ordinal - 1]->answered)
             answer_run(self, messages[ordinal - 1], &plan, rows, from, to);

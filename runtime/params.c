@@ -1,5 +1,7 @@
 #include "runtime/params.h"
 
+#include "proto/json.h"
+
 enum { ARRAY_HEAD = 20, KEEP_BYTES = 64 * 1024 };
 
 static void put_be(char *out, size_t bytes, uint64_t value)
@@ -18,12 +20,16 @@ static void append_be(struct mr_buf *out, size_t bytes, uint64_t value)
     mr_buf_append(out, text, bytes);
 }
 
-/* The value as the type's receive function reads it. */
+/* The value as the receive function of the type reads it that it is sent as (MR_TYPES); that of text takes it as it is. */
 static void append_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
     switch (type) {
     case MR_TEXT:
+    case MR_DECIMAL:
+    case MR_DATE:
+    case MR_JSON:
     case MR_BYTES: mr_buf_append(out, value->text.data, value->text.len); break;
+    case MR_NUMBER: mr_json_number(out, value->number); break;
     case MR_UUID: mr_buf_append(out, value->uuid, 16); break;
     case MR_TIME: append_be(out, 8, (uint64_t)(value->integer - MR_POSTGRES_EPOCH_MICROS)); break;
     case MR_INT: append_be(out, 8, (uint64_t)value->integer); break;
@@ -62,7 +68,7 @@ static void set_head(struct mr_param *array, enum mr_type type)
     char *head = array->bytes.data;
 
     put_be(head, 4, 1); /* dimensions */
-    put_be(head + 8, 4, mr_type_oid(type));
+    put_be(head + 8, 4, mr_field_oid(&(struct mr_field){.type = type}));
     put_be(head + 16, 4, 1); /* lower bound */
 }
 

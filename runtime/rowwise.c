@@ -47,6 +47,8 @@ static int compare_values(enum mr_type type, const struct mr_value *a, const str
         return (a->integer > b->integer) - (a->integer < b->integer);
     if (type == MR_BOOL)
         return (int)a->boolean - (int)b->boolean;
+    if (type == MR_NUMBER)
+        return (a->number > b->number) - (a->number < b->number);
     return compare_bytes(a->text, b->text);
 }
 
@@ -63,8 +65,8 @@ static void sort_by_key(struct mr_message **messages, unsigned count)
         struct mr_message *message = messages[i];
         unsigned at = i;
 
-        for (; at > 0 &&
-               compare_values(traits->fields[field].type, &messages[at - 1]->values[field], &message->values[field]) > 0;
+        for (; at > 0 && compare_values(mr_field_carried(&traits->fields[field]), &messages[at - 1]->values[field],
+                                        &message->values[field]) > 0;
              at--)
             messages[at] = messages[at - 1];
         messages[at] = message;
@@ -83,7 +85,7 @@ static mr_status bind_message(struct mr_params *params, const struct mr_message 
         const struct mr_value *value = &message->values[f];
         struct mr_value given = {.present = true, .boolean = value->present || value->cleared};
 
-        mr_params_value(params, column++, fields[f].type, value);
+        mr_params_value(params, column++, mr_field_carried(&fields[f]), value);
         if (fields[f].clearable)
             mr_params_value(params, column++, MR_BOOL, &given);
     }
