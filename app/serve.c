@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/admin.h"
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/signals.h"
 #include "app/tier.h"
@@ -192,6 +193,8 @@ static bool set_up(const struct mr_config *config, const char *role)
     mr_mailbox_setup();
     if (!migrate(config))
         return false;
+    if (strcmp(role, "scheduler") != 0)
+        mr_application_settle(config);
     mr_signals_hold(config->shutdown_grace);
     return mr_tracer_start(config, role, MR_VERSION) == MR_OK;
 }
