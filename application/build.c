@@ -3,14 +3,18 @@
 #include <stdlib.h>
 
 #include "application/making.h"
+#include "application/volatility.h"
 
 struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
-    const struct mr_statement *statements;
-    const struct mr_made *made; /* the same, and who writes them */
+    struct mr_op_info *ops; /* those of the table */
+    struct mr_statement *statements;
+    struct mr_made *made; /* the same, and who writes them */
     unsigned statement_count;
+    struct mr_choice *choices;
+    unsigned choice_count;
     struct mr_pattern **patterns;
     unsigned pattern_count;
     struct mr_arena arena;
@@ -122,6 +126,9 @@ static void take_statements(struct mr_built *out, struct mr_making *self)
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
     take_statements(out, self);
+    out->ops = self->ops;
+    out->choices = self->choices;
+    out->choice_count = self->choice_count;
     out->patterns = self->patterns;
     out->pattern_count = self->pattern_count;
     out->jobs = self->jobs;
@@ -161,6 +168,69 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
     *out = built;
     return status;
 }
+
+/* ---- What a database decides ---- */
+
+static struct mr_op_info *op_of(struct mr_built *self, const char *name)
+{
+    for (unsigned i = 0; i < self->table.op_count; i++)
+        if (strcmp(self->ops[i].name, name) == 0)
+            return &self->ops[i];
+    return NULL;
+}
+
+/* Where the statement of that name stands; the count of them when there is none. */
+static unsigned place_of(const struct mr_built *self, const char *name)
+{
+    struct mr_made wanted = {.statement.name = name};
+    const struct mr_made *found = bsearch(&wanted, self->made, self->statement_count, sizeof wanted, by_name);
+
+    return found != NULL ? (unsigned)(found - self->made) : self->statement_count;
+}
+
+/* What only reads may go to a replica. */
+static void take_set_wise(struct mr_built *self, struct mr_choice *choice)
+{
+    struct mr_op_info *op = op_of(self, choice->name);
+    unsigned place = place_of(self, choice->name);
+
+    if (op == NULL || place == self->statement_count)
+        return;
+    *choice->traits = choice->for_batches;
+    op->actor = MR_ACTOR_DATA_READER;
+    self->made[place].statement.text = choice->set_wise;
+    self->statements[place].text = choice->set_wise;
+    choice->is_set_wise = true;
+}
+
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms)
+{
+    struct mr_volatility volatility = {.arena = &self->arena};
+    mr_status status;
+
+    for (unsigned i = 0; i < self->choice_count; i++)
+        mr_volatility_add(&volatility, &self->choices[i].sql);
+    status = mr_volatility_ask(&volatility, db, deadline_ms);
+    for (unsigned i = 0; status == MR_OK && i < self->choice_count; i++)
+        if (mr_volatility_allows(&volatility, &self->choices[i].sql, &self->choices[i].why))
+            take_set_wise(self, &self->choices[i]);
+    return status;
+}
+
+bool mr_built_has_choices(const struct mr_built *self)
+{
+    return self->choice_count > 0;
+}
+
+const struct mr_choice *mr_built_choice(const struct mr_built *self, const char *name)
+{
+    for (unsigned i = 0; i < self->choice_count; i++)
+        if (strcmp(self->choices[i].name, name) == 0)
+            return &self->choices[i];
+    return NULL;
+}
+
+/* ---- What was built ---- */
 
 char *mr_built_text(const struct mr_built *self, unsigned place)
 {

@@ -17,8 +17,10 @@
 #define MR_BATCH "\"$k\""
 
 /* The engine's tables, as statements of an application name them: users, and the first answers to an Idempotency-Key. */
-#define MR_USERS "app_user"
-#define MR_KEYS  "idempotency_key"
+#define MR_USERS       "app_user"
+#define MR_IDEMPOTENCY "idempotency_key"
+
+struct mr_choice;
 
 /* Who writes a statement that is one of very many, each time it is asked for; what it needs stands behind this. Any thread. */
 struct mr_writing {
@@ -44,6 +46,8 @@ struct mr_making {
     unsigned group_count;
     struct mr_made *statements;
     unsigned statement_count;
+    struct mr_choice *choices; /* application/choice.h */
+    unsigned choice_count;
     struct mr_pattern **patterns; /* those of fields; each is to be destroyed */
     unsigned pattern_count;
     struct mr_job_info *jobs;

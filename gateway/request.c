@@ -343,6 +343,8 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op, 
     for (unsigned f = 0; fields[f].name != NULL; f++)
         if (fields[f].from == MR_BODY || fields[f].from == MR_PATH || fields[f].from == MR_UPLOAD_TYPE)
             body[f] = self->values[f];
+    if (op >= MR_OP_COUNT) /* many operations of an application take the same fields */
+        mr_buf_text(&bytes, mr_op_info(op)->name);
     mr_payload_encode(&bytes, op, body);
     mr_buf_slice(&bytes, content);
     if (op >=
