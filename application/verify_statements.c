@@ -205,6 +205,49 @@ static mr_status verify_job(struct verifying *self, const struct mr_app_job *job
     return status;
 }
 
+/* ---- In the place of one that is made: it has the fields of that, and answers rows of the resource's table ---- */
+
+/* Only what stands as it is can be sent: what k has of such an operation is the engine's (verify_generated.c). */
+static bool is_set_wise(const struct mr_app_statement *statement)
+{
+    return strstr(statement->sql, "{{k}}") != NULL;
+}
+
+static mr_status verify_replacement(struct verifying *self, const struct mr_app_resource *resource,
+                                    const struct mr_app_statement *statement, bool is_get)
+{
+    const struct mr_app_returns returns = {.node = mr_yaml_get(resource->node, "path"), .resource = resource->name};
+    struct mr_app_fields fields = {.count = resource->fields.count + 1};
+    struct mr_arena arena = {.blocks = NULL};
+    mr_status status = MR_NO_MEMORY;
+
+    fields.items = mr_arena_take(&arena, fields.count * sizeof *fields.items);
+    if (fields.items != NULL) {
+        fields.items[0] = (struct mr_app_field){.name = "id", .type = {true, MR_APP_UUID}};
+        memcpy(fields.items + 1, resource->fields.items, resource->fields.count * sizeof *fields.items);
+        status = verify_statement(self, statement->name, &fields, is_get ? &returns : NULL);
+    }
+    mr_arena_fini(&arena);
+    return status;
+}
+
+static mr_status verify_replacements(struct verifying *self, const struct mr_app_resource *resource)
+{
+    static const char *const names[] = {"get", "create", "update", "delete"};
+    mr_status status = MR_OK;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == MR_OK; i++) {
+        const struct mr_app_statement *statement;
+        char name[128];
+
+        snprintf(name, sizeof name, "%s_%s", resource->name, names[i]);
+        statement = mr_app_statement(self->application, name);
+        if (statement != NULL && !is_set_wise(statement))
+            status = verify_replacement(self, resource, statement, i == 0);
+    }
+    return status;
+}
+
 mr_status verify_statements(struct verifying *self)
 {
     const struct mr_application *application = self->application;
@@ -214,6 +257,9 @@ mr_status verify_statements(struct verifying *self)
         if (application->operations[i].node != NULL && application->operations[i].statement != NULL)
             status = verify_statement(self, application->operations[i].statement, &application->operations[i].fields,
                                       &application->operations[i].returns);
+    for (unsigned i = 0; i < application->resource_count && status == MR_OK; i++)
+        if (application->resources[i].node != NULL && application->resources[i].fields.count > 0)
+            status = verify_replacements(self, &application->resources[i]);
     for (unsigned i = 0; i < application->job_count && status == MR_OK; i++)
         status = verify_job(self, &application->jobs[i]);
     return status;
