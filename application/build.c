@@ -20,6 +20,42 @@ struct mr_built {
     struct mr_arena arena;
 };
 
+static unsigned fields_of(const struct mr_traits *traits)
+{
+    unsigned count = 0;
+
+    while (traits->fields != NULL && traits->fields[count].name != NULL)
+        count++;
+    return count;
+}
+
+/* Columns that make a row of the answer: those of an object in it, too. */
+static unsigned columns_of(const struct mr_result *result)
+{
+    unsigned count = 0;
+
+    for (const struct mr_member *m = result != NULL ? result->members : NULL; m != NULL && m->name != NULL; m++)
+        count += m->columns != NULL ? columns_of(m->columns) : 1;
+    return count;
+}
+
+/* Messages and rows have bounds, which a declaration of many fields may pass. `made`: operations that were there before it. */
+static void check_width(struct mr_making *self, unsigned made, const struct mr_yaml *node)
+{
+    for (; made < self->op_count; made++) {
+        const struct mr_op_info *op = &self->ops[made];
+        unsigned fields = fields_of(op->traits);
+        unsigned columns = columns_of(op->traits->returns);
+
+        if (fields > MR_FIELDS_MAX)
+            mr_problems_add(self->problems, mr_yaml_place(node), "%s takes %u fields, its own among them, expected at most %d",
+                            op->name, fields, MR_FIELDS_MAX);
+        if (columns > MR_ROW_COLUMNS)
+            mr_problems_add(self->problems, mr_yaml_place(node), "%s answers with %u columns, expected at most %d", op->name,
+                            columns, MR_ROW_COLUMNS);
+    }
+}
+
 static void make_resource(struct mr_making *self, const struct mr_app_resource *resource)
 {
     static void (*const makers[])(struct mr_making *, const struct mr_app_resource *) = {
@@ -27,9 +63,20 @@ static void make_resource(struct mr_making *self, const struct mr_app_resource *
         [MR_APP_UPDATE] = mr_make_update, [MR_APP_DELETE] = mr_make_delete, [MR_APP_IMPORT] = NULL,
     };
 
+    unsigned made = self->op_count;
+
     for (unsigned operation = 0; operation < sizeof makers / sizeof makers[0]; operation++)
         if (resource->operations & 1U << operation && makers[operation] != NULL)
             makers[operation](self, resource);
+    check_width(self, made, resource->node);
+}
+
+static void make_operation(struct mr_making *self, const struct mr_app_operation *operation)
+{
+    unsigned made = self->op_count;
+
+    mr_make_operation(self, operation);
+    check_width(self, made, operation->node);
 }
 
 /* What the documentation says of the operations under a path, "/v1/products": the resource that is there. */
@@ -54,7 +101,7 @@ static void make_all(struct mr_making *self)
     }
     mr_make_replacements(self);
     for (unsigned i = 0; i < application->operation_count; i++)
-        mr_make_operation(self, &application->operations[i]);
+        make_operation(self, &application->operations[i]);
     for (unsigned i = 0; i < application->job_count; i++)
         mr_make_job(self, &application->jobs[i]);
 }

@@ -510,7 +510,7 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     if (status == MR_OK)
         status = mr_mailbox_new(&self->mailbox, self->name);
     if (status == MR_OK) {
-        self->thread = mr_thread_start(self->name, loop, self);
+        self->thread = mr_thread_begin(self->name, loop, self);
         status = self->thread != NULL ? MR_OK : MR_NO_MEMORY;
     }
     if (status != MR_OK) {
@@ -519,6 +519,11 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     }
     *out = self;
     return MR_OK;
+}
+
+void mr_actor_await(struct mr_actor *self)
+{
+    mr_thread_await(self->thread);
 }
 
 bool mr_actor_pause(struct mr_actor *self, int ms)

@@ -198,7 +198,7 @@ struct mr_db_step {
     mr_status status;
     mr_rows *rows;            /* of MR_OK: what it answered, and that is committed; the caller's to free */
     struct mr_db_error error; /* otherwise. `undone`: it took no effect, though it is to blame for nothing, and may run again */
-    bool guarded;             /* a guard failed, so the statement did not run */
+    const char *guard;        /* that failed, so that the statement did not run; NULL: none */
 };
 
 /*
@@ -209,20 +209,34 @@ struct mr_db_step {
 mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*
- * Queues another prepared statement, without rows of interest, in front of the next run that is added: if it fails, that one does
- * not run. In front of the first of a window that is together it guards all of them.
+ * Queues another prepared statement, a guard without rows of interest, in front of the next run that is added: when it fails, that
+ * one does not run. Two of them at most.
  */
 void mr_db_window_guard(mr_db *self, const char *statement, const struct mr_params *params);
+
+/* The same in front of all runs of a window that is together, before anything is queued. */
+void mr_db_window_guard_all(mr_db *self, const char *statement, const struct mr_params *params);
 
 /* Queues the next run, one of MR_DB_WINDOW_MAX at most. */
 void mr_db_window_add(mr_db *self, const struct mr_params *params);
 
 /*
- * Runs what was queued and fills `steps`, one for each that was added. When the commit of a window that is together fails, or its
- * guard, all of its statements have failed with that. The connection is dropped when it broke, when it was silent past the
+ * Runs what was queued and fills `steps`, one for each that was added. When the commit of a window that is together fails, or a guard
+ * of all, all of them have failed with that. The connection is dropped when it broke, when it was silent past the
  * deadline, or when a statement had to be cancelled: the order to do so may still be on its way.
  */
 void mr_db_window_end(mr_db *self, struct mr_db_step *steps);
+
+/*
+ * The same in two round trips, of a window that is together: first the runs, then another prepared statement and the commit.
+ * `steps` of the first are what would hold; those of the second say what does, and the same array has to be given. `statement` NULL: only the
+ * commit.
+ */
+void mr_db_window_hold(mr_db *self, struct mr_db_step *steps);
+void mr_db_window_commit(mr_db *self, const char *statement, const struct mr_params *params, struct mr_db_step *steps);
+
+/* Instead of the latter: nothing is committed, and all steps have failed with `status`. */
+void mr_db_window_abandon(mr_db *self, mr_status status, struct mr_db_step *steps);
 
 /* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
