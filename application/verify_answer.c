@@ -206,14 +206,20 @@ mr_status verify_answer(struct verifying *self, const struct mr_app_statement *s
 
 /* ---- What the document tells ---- */
 
-static mr_status verify_member(const struct answer *answer, const char *group, const struct mr_member *member)
+enum mr_app_type verify_app_type(enum mr_type type)
 {
-    static const int app_types[] = {
+    static const enum mr_app_type types_of[] = {
         [MR_TEXT] = MR_APP_TEXT,   [MR_UUID] = MR_APP_UUID,  [MR_TIME] = MR_APP_TIMESTAMP,  [MR_BOOL] = MR_APP_BOOLEAN,
         [MR_INT] = MR_APP_INTEGER, [MR_BYTES] = MR_APP_TEXT, [MR_DECIMAL] = MR_APP_DECIMAL, [MR_NUMBER] = MR_APP_NUMBER,
         [MR_DATE] = MR_APP_DATE,   [MR_JSON] = MR_APP_JSON};
+
+    return types_of[type];
+}
+
+static mr_status verify_member(const struct answer *answer, const char *group, const struct mr_member *member)
+{
     struct mr_app_field field = {.many = member->many,
-                                 .type = {true, member->json != NULL ? MR_APP_JSON : app_types[member->type]}};
+                                 .type = {true, member->json != NULL ? (int)MR_APP_JSON : (int)verify_app_type(member->type)}};
     char name[160];
 
     snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "." : "", member->name);

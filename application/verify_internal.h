@@ -67,6 +67,9 @@ mr_status verify_result(struct verifying *self, const char *statement, struct mr
 /* OIDs of types, as pg_type.dat has them. */
 enum { VERIFY_TEXT = 25, VERIFY_TIMESTAMPTZ = 1184, VERIFY_UUID = 2950 };
 
+/* What a type of messages is declared as. */
+enum mr_app_type verify_app_type(enum mr_type type);
+
 /* The type of a declared field in SQL: its OID, and its name. */
 uint32_t verify_type_id(const struct mr_app_field *field);
 const char *verify_type_name(const struct mr_app_field *field);

@@ -354,12 +354,12 @@ static void test_verify__what_takes_its_place_is_prepared_and_answers_the_same(v
 {
     (void)state;
     write_thing("text", "fields: {a: {type: text}}\n");
-    folder_write(&folder, "queries/thing.sql", "-- name: thing_get\nSELECT *, colour FROM thing WHERE id = :id;\n");
+    folder_write(&folder, "queries/thing.sql", "-- name: thing_get\nSELECT *, colour FROM thing WHERE id = :thingId;\n");
     assert_true(finds(folder.path, "queries/thing.sql:2:11: column \"colour\" does not exist (SQLSTATE 42703), expected a statement that"
                                    " can be prepared\n"));
     sql_exec(database->db, "DROP TABLE thing; DROP TYPE mood");
     folder_write(&folder, "queries/thing.sql",
-                 "-- name: thing_get\nSELECT id, version AS a, created_at, updated_at FROM thing WHERE id = :id;\n");
+                 "-- name: thing_get\nSELECT id, version AS a, created_at, updated_at FROM thing WHERE id = :thingId;\n");
     assert_true(finds(folder.path,
                       "resources/thing.yaml:1:7: the statement thing_get (queries/thing.sql:1) answers no column \"version\", expected it\n"
                       "resources/thing.yaml:1:7: the column \"a\" of the statement thing_get (queries/thing.sql:1) is bigint, expected text\n"));
