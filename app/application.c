@@ -41,25 +41,43 @@ static void tell(const char *folder, mr_status status, struct mr_problems *probl
     mr_buf_fini(&text);
 }
 
+/* What comes of it is for the caller, also when it fails. */
+static bool read_folder(const char *folder, struct mr_application **out, struct mr_built **tables)
+{
+    struct mr_application_options options = {.lookup = mr_environment, .is_engine = is_engine};
+    struct mr_problems problems = {0};
+    mr_status status = mr_application_load(out, folder, &options, &problems);
+
+    if (status == MR_OK)
+        status = mr_application_build(tables, *out, &problems);
+    if (status != MR_OK)
+        tell(folder, status, &problems);
+    mr_problems_fini(&problems);
+    return status == MR_OK;
+}
+
 bool mr_application_use(int argc, char **argv)
 {
     const char *named = mr_environment("MILLRACE_APP");
     const char *folder = argc > 0 ? argv[0] : named != NULL ? named : "";
-    struct mr_application_options options = {.lookup = mr_environment, .is_engine = is_engine};
-    struct mr_problems problems = {0};
-    mr_status status;
 
     if (folder[0] == '\0')
         return true;
-    status = mr_application_load(&application, folder, &options, &problems);
-    if (status == MR_OK)
-        status = mr_application_build(&built, application, &problems);
-    if (status == MR_OK)
-        mr_built_install(built);
-    else
-        tell(folder, status, &problems);
-    mr_problems_fini(&problems);
-    return status == MR_OK;
+    if (!read_folder(folder, &application, &built))
+        return false;
+    mr_built_install(built);
+    return true;
+}
+
+struct mr_application *mr_application_try(const char *folder)
+{
+    struct mr_application *tried = NULL;
+    struct mr_built *tables = NULL;
+
+    if (!read_folder(folder, &tried, &tables))
+        mr_application_destroy(&tried);
+    mr_built_destroy(&tables);
+    return tried;
 }
 
 /* ---- What the database decides ---- */

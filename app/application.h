@@ -22,6 +22,12 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
 bool mr_application_use(int argc, char **argv);
 
 /*
+ * Reads the application of a folder just as mr_application_use does, but makes it nobody's: the caller destroys it. NULL: every
+ * problem has been printed.
+ */
+struct mr_application *mr_application_try(const char *folder);
+
+/*
  * Asks the database, which has been migrated, which statements of the application may answer a batch at once. Before anything is
  * served; when the database is not there soon, all run message by message until the next start, and the log says so.
  */

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "application/making.h"
+#include "runtime/app_ledger.h"
 #include "application/volatility.h"
 
 struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_app_steps steps;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
     struct mr_made *made; /* the same, and who writes them */
@@ -20,6 +22,42 @@ struct mr_built {
     struct mr_arena arena;
 };
 
+static unsigned fields_of(const struct mr_traits *traits)
+{
+    unsigned count = 0;
+
+    while (traits->fields != NULL && traits->fields[count].name != NULL)
+        count++;
+    return count;
+}
+
+/* Columns that make a row of the answer: those of an object in it, too. */
+static unsigned columns_of(const struct mr_result *result)
+{
+    unsigned count = 0;
+
+    for (const struct mr_member *m = result != NULL ? result->members : NULL; m != NULL && m->name != NULL; m++)
+        count += m->columns != NULL ? columns_of(m->columns) : 1;
+    return count;
+}
+
+/* Messages and rows have bounds, which a declaration of many fields may pass. `made`: operations that were there before it. */
+static void check_width(struct mr_making *self, unsigned made, const struct mr_yaml *node)
+{
+    for (; made < self->op_count; made++) {
+        const struct mr_op_info *op = &self->ops[made];
+        unsigned fields = fields_of(op->traits);
+        unsigned columns = columns_of(op->traits->returns);
+
+        if (fields > MR_FIELDS_MAX)
+            mr_problems_add(self->problems, mr_yaml_place(node), "%s takes %u fields, its own among them, expected at most %d",
+                            op->name, fields, MR_FIELDS_MAX);
+        if (columns > MR_ROW_COLUMNS)
+            mr_problems_add(self->problems, mr_yaml_place(node), "%s answers with %u columns, expected at most %d", op->name,
+                            columns, MR_ROW_COLUMNS);
+    }
+}
+
 static void make_resource(struct mr_making *self, const struct mr_app_resource *resource)
 {
     static void (*const makers[])(struct mr_making *, const struct mr_app_resource *) = {
@@ -27,9 +65,20 @@ static void make_resource(struct mr_making *self, const struct mr_app_resource *
         [MR_APP_UPDATE] = mr_make_update, [MR_APP_DELETE] = mr_make_delete, [MR_APP_IMPORT] = NULL,
     };
 
+    unsigned made = self->op_count;
+
     for (unsigned operation = 0; operation < sizeof makers / sizeof makers[0]; operation++)
         if (resource->operations & 1U << operation && makers[operation] != NULL)
             makers[operation](self, resource);
+    check_width(self, made, resource->node);
+}
+
+static void make_operation(struct mr_making *self, const struct mr_app_operation *operation)
+{
+    unsigned made = self->op_count;
+
+    mr_make_operation(self, operation);
+    check_width(self, made, operation->node);
 }
 
 /* What the documentation says of the operations under a path, "/v1/products": the resource that is there. */
@@ -53,7 +102,7 @@ static void make_all(struct mr_making *self)
         make_resource(self, &application->resources[i]);
     }
     for (unsigned i = 0; i < application->operation_count; i++)
-        mr_make_operation(self, &application->operations[i]);
+        make_operation(self, &application->operations[i]);
     for (unsigned i = 0; i < application->job_count; i++)
         mr_make_job(self, &application->jobs[i]);
 }
@@ -76,9 +125,23 @@ static void take_statements(struct mr_built *out, struct mr_making *self)
     out->statement_count = all != NULL ? self->statement_count : 0;
 }
 
+static void take_steps(struct mr_built *out, struct mr_making *self)
+{
+    const struct mr_application *application = self->application;
+    struct mr_app_step *steps = mr_arena_take(self->arena, (application->migration_count + 1) * sizeof *steps);
+
+    for (unsigned i = 0; steps != NULL && i < application->migration_count; i++) {
+        const struct mr_app_migration *migration = &application->migrations[i];
+
+        steps[i] = (struct mr_app_step){migration->name, migration->sql, migration->breaking};
+    }
+    out->steps = (struct mr_app_steps){steps, steps != NULL ? application->migration_count : 0};
+}
+
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
     take_statements(out, self);
+    take_steps(out, self);
     out->ops = self->ops;
     out->choices = self->choices;
     out->choice_count = self->choice_count;
@@ -213,6 +276,7 @@ void mr_built_install(const struct mr_built *self)
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
     mr_statements_write_with(self != NULL ? write_text : NULL, self);
+    mr_app_steps_install(self != NULL ? &self->steps : NULL);
 }
 
 const struct mr_op_table *mr_built_ops(const struct mr_built *self)

@@ -273,9 +273,6 @@ void list_make_fields(struct mr_making *self, struct list *list)
     add_words(self, list, &fields);
     add_sort(self, list, &fields);
     list->fields = fields.items;
-    if (fields.count > MR_FIELDS_MAX)
-        mr_problems_add(self->problems, mr_yaml_place(list->resource->list.node), "too many filters, expected at most %u",
-                        list->filter_count + MR_FIELDS_MAX - fields.count);
 }
 
 /* ---- How long rows can be ---- */

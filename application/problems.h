@@ -11,7 +11,7 @@
 
 #include "proto/buffer.h"
 
-enum { MR_PROBLEMS_KEPT = 1000, MR_PROBLEMS_TOLD = 100, MR_PROBLEM_TEXT = 400, MR_QUOTE_ROOM = 64 };
+enum { MR_PROBLEMS_KEPT = 1000, MR_PROBLEMS_TOLD = 100, MR_PROBLEM_TEXT = 1000, MR_QUOTE_ROOM = 64 };
 
 /* Where something stands in a file. Line and column count from 1, columns in characters; 0: the file as a whole. */
 struct mr_place {

@@ -38,20 +38,24 @@ static bool is_word(const struct cutting *self, const struct mr_token *token, co
     return token->kind == MR_TOKEN_NAME && length == strlen(word) && strncasecmp(self->text + token->begin, word, length) == 0;
 }
 
+static bool is_sign(const struct cutting *self, const struct mr_token *token, char sign)
+{
+    return token->kind == MR_TOKEN_SIGN && self->text[token->begin] == sign;
+}
+
 /* Whether the token is a semicolon between two statements. */
 static bool is_end(struct cutting *self, const struct mr_token *token)
 {
-    char sign = token->kind == MR_TOKEN_SIGN ? self->text[token->begin] : '\0';
     bool is_atomic = self->was_begin && is_word(self, token, "atomic");
 
     self->was_begin = is_word(self, token, "begin");
     self->is_atomic = self->is_atomic || is_atomic;
-    if (sign == '(' || is_atomic || (self->is_atomic && is_word(self, token, "case")))
+    if (is_sign(self, token, '(') || is_atomic || (self->is_atomic && is_word(self, token, "case")))
         self->depth++;
-    if (self->depth > 0 && (sign == ')' || (self->is_atomic && is_word(self, token, "end"))))
+    if (self->depth > 0 && (is_sign(self, token, ')') || (self->is_atomic && is_word(self, token, "end"))))
         self->depth--;
     self->is_atomic = self->is_atomic && self->depth > 0;
-    return sign == ';' && self->depth == 0;
+    return is_sign(self, token, ';') && self->depth == 0;
 }
 
 /* The first character of the statement behind `count` others; NULL when there is none, or the text cannot be cut. */

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "gateway/media.h"
 #include "http/target.h"
@@ -520,10 +521,25 @@ static mr_status read_fields(struct mr_request *out, const struct mr_route *rout
     return status;
 }
 
+/* Room for what is read of the op's fields, and no more: one block. */
+static mr_status make_room(struct mr_request *self, enum mr_op op)
+{
+    unsigned count = mr_field_count(op);
+
+    if (count == 0)
+        return MR_OK;
+    self->decoded = calloc(count, sizeof *self->decoded + sizeof *self->values);
+    if (self->decoded == NULL)
+        return MR_NO_MEMORY;
+    self->values = (struct mr_value *)(void *)(self->decoded + count);
+    self->count = count;
+    return MR_OK;
+}
+
 /* A value that is not whole is none: a guard would let pass what its last tag forbids. */
 static bool ran_out_of_memory(const struct mr_request *self)
 {
-    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+    for (unsigned i = 0; i < self->count; i++)
         if (self->decoded[i].failed)
             return true;
     return self->errors.failed;
@@ -534,7 +550,7 @@ mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *ro
 {
     const struct mr_field *fields = mr_op_info(route->op)->traits->fields;
     const struct mr_request_facts none = {.head = NULL};
-    mr_status status = MR_OK;
+    mr_status status = make_room(out, route->op);
 
     for (unsigned i = 0; status == MR_OK && fields[i].name != NULL; i++) {
         size_t before = out->errors.len;
@@ -554,12 +570,13 @@ mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *ro
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
                           struct mr_slice body, const struct mr_request_facts *facts, const char **detail)
 {
-    mr_status status = MR_OK;
     mr_status allowed = MR_OK;
+    mr_status status;
 
     *detail = NULL;
     memset(out, 0, sizeof *out);
-    if (wants_body(mr_op_info(route->op)->traits, body))
+    status = make_room(out, route->op);
+    if (status == MR_OK && wants_body(mr_op_info(route->op)->traits, body))
         status = read_json(out, mr_op_info(route->op)->traits->fields, http, body, detail);
     if (status == MR_OK)
         status = read_fields(out, route, http, facts, detail);
@@ -580,9 +597,13 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
 
 void mr_request_fini(struct mr_request *self)
 {
-    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+    for (unsigned i = 0; i < self->count; i++)
         if (self->decoded[i].data != NULL)
             mr_buf_fini(&self->decoded[i]);
+    free(self->decoded); /* the values are behind them */
+    self->decoded = NULL;
+    self->values = NULL;
+    self->count = 0;
     mr_buf_fini(&self->errors);
     json_decref(self->json);
 }

@@ -24,7 +24,8 @@ enum { MR_PLAN_MAX = 1024 }; /* messages in a batch, and in flight, at most */
 struct mr_message {
     struct mr_parcel parcel;
     struct mr_envelope envelope;
-    struct mr_value values[MR_FIELDS_MAX];
+    struct mr_value *values;          /* of its op's fields */
+    unsigned room;                    /* how many there is memory for */
     const struct mr_variant *variant; /* NULL: the op's own statement */
     uint64_t key;                     /* 0: independent of every other message */
     bool taken;                       /* is in the batch at hand */

@@ -1,5 +1,8 @@
 #include "runtime/params.h"
 
+#include <assert.h>
+#include <stdlib.h>
+
 #include "proto/json.h"
 
 enum { ARRAY_HEAD = 20, KEEP_BYTES = 64 * 1024 };
@@ -48,9 +51,27 @@ static void append_element(struct mr_buf *out, enum mr_type type, const struct m
         put_be(out->data + at, 4, out->len - at - 4);
 }
 
+static bool make_room(struct mr_params *self, unsigned count)
+{
+    struct mr_param *arrays;
+
+    if (count <= self->room)
+        return true;
+    arrays = realloc(self->arrays, count * sizeof *arrays);
+    if (arrays == NULL)
+        return false;
+    memset(arrays + self->room, 0, (count - self->room) * sizeof *arrays);
+    self->arrays = arrays;
+    self->room = count;
+    return true;
+}
+
 void mr_params_begin(struct mr_params *self, unsigned count)
 {
-    self->count = count;
+    assert(count <= MR_PARAMS_MAX);
+    self->failed = !make_room(self, count);
+    self->count = self->failed ? 0 : count;
+    count = self->count;
     for (unsigned i = 0; i < count; i++) {
         struct mr_param *array = &self->arrays[i];
 
@@ -61,6 +82,13 @@ void mr_params_begin(struct mr_params *self, unsigned count)
         array->has_null = false;
         array->is_value = false;
     }
+}
+
+/* NULL without memory, which mr_params_end tells. */
+static struct mr_param *param_of(struct mr_params *self, unsigned column)
+{
+    assert(self->failed || column < self->count);
+    return self->failed ? NULL : &self->arrays[column];
 }
 
 static void set_head(struct mr_param *array, enum mr_type type)
@@ -74,9 +102,12 @@ static void set_head(struct mr_param *array, enum mr_type type)
 
 void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value)
 {
-    struct mr_param *array = &self->arrays[column];
-    struct mr_buf *out = &array->bytes;
+    struct mr_param *array = param_of(self, column);
+    struct mr_buf *out;
 
+    if (array == NULL)
+        return;
+    out = &array->bytes;
     if (array->elements++ == 0 && !out->failed)
         set_head(array, type);
     if (!value->present) {
@@ -89,8 +120,10 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
 
 void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value)
 {
-    struct mr_param *param = &self->arrays[column];
+    struct mr_param *param = param_of(self, column);
 
+    if (param == NULL)
+        return;
     param->is_value = true;
     param->has_null = !value->present;
     if (param->bytes.failed) /* of room for an array's head, and told by mr_params_end */
@@ -136,6 +169,8 @@ void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type)
 
 mr_status mr_params_end(struct mr_params *self)
 {
+    if (self->failed)
+        return MR_NO_MEMORY;
     for (unsigned i = 0; i < self->count; i++) {
         struct mr_param *array = &self->arrays[i];
 
@@ -151,6 +186,8 @@ mr_status mr_params_end(struct mr_params *self)
 
 void mr_params_fini(struct mr_params *self)
 {
-    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+    for (unsigned i = 0; i < self->room; i++)
         mr_buf_fini(&self->arrays[i].bytes);
+    free(self->arrays);
+    *self = (struct mr_params){.arrays = NULL};
 }

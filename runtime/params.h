@@ -25,11 +25,13 @@ struct mr_param {
 
 /* A zeroed struct holds nothing; after mr_params_fini too. */
 struct mr_params {
-    struct mr_param arrays[MR_FIELDS_MAX];
+    struct mr_param *arrays;
+    unsigned room;
     unsigned count;
+    bool failed; /* there was no memory for them */
 };
 
-/* Begins `count` empty arrays, reusing memory. */
+/* Begins `count` empty arrays, at most MR_PARAMS_MAX, reusing memory. */
 void mr_params_begin(struct mr_params *self, unsigned count);
 
 /*

@@ -16,7 +16,7 @@
 #include "proto/envelope.h"
 #include "runtime/db.h"
 
-enum { MR_COLUMNS_MAX = 256, MR_LIST_BYTES = 1048576 };
+enum { MR_COLUMNS_MAX = MR_ROW_COLUMNS, MR_LIST_BYTES = 1048576 };
 
 /* A column that goes into the JSON. */
 struct mr_column {

@@ -463,6 +463,47 @@ static void test_types__a_scalar_is_an_element(void **state)
     }
 }
 
+/* As many as a message can have, then few, then many again: what was kept of one is not in the way of the next. */
+static void test_types__many_parameters(void **state)
+{
+    static const unsigned counts[] = {MR_PARAMS_MAX, 2, MR_PARAMS_MAX};
+    struct mr_params params = {0};
+
+    (void)state;
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        struct mr_statement statement = {.name = "wide"};
+        struct mr_buf text = {0};
+        mr_rows *rows = NULL;
+        mr_db *db;
+
+        mr_buf_text(&text, "SELECT 0");
+        for (unsigned i = 1; i <= counts[c]; i++)
+            mr_buf_printf(&text, " + ($%u::bigint[])[2] * %u", i, i);
+        mr_buf_char(&text, '\0');
+        statement.text = text.data;
+        db = connect_with(&statement);
+        mr_params_begin(&params, counts[c]);
+        for (unsigned i = 0; i < counts[c]; i++) {
+            mr_params_int(&params, i, -1);
+            mr_params_int(&params, i, i + 7);
+        }
+        assert_int_equal(mr_params_end(&params), MR_OK);
+        if (mr_db_run(db, "wide", &params, soon(), &rows) != MR_OK)
+            fail_test("%s", mr_db_last_error(db)->message);
+        {
+            int64_t expected = 0;
+
+            for (int64_t i = 1; i <= counts[c]; i++)
+                expected += i * (i + 6);
+            assert_int_equal(mr_rows_int(rows, 0, 0, 0), expected);
+        }
+        mr_rows_free(&rows);
+        mr_buf_fini(&text);
+        mr_db_destroy(&db);
+    }
+    mr_params_fini(&params);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -478,6 +519,7 @@ int main(void)
         TEST(test_types__rows_without_ordinal_or_with_too_many_columns),
         TEST(test_types__fields_are_parameters),
         TEST(test_types__a_scalar_is_an_element),
+        TEST(test_types__many_parameters),
     };
 
     return cmocka_run_group_tests(tests, database_server_start, database_server_stop);

@@ -47,7 +47,7 @@ static void write_file(const struct made *self, const char *name, const char *te
 
 static void remove_folder(const struct made *self)
 {
-    static const char *const names[] = {"resources/thing.yaml", "resources", "millrace.yaml", ""};
+    static const char *const names[] = {"resources/thing.yaml", "resources/other.yaml", "resources", "millrace.yaml", ""};
     char path[128];
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -56,28 +56,36 @@ static void remove_folder(const struct made *self)
     }
 }
 
-static int make(void **state)
+static struct made *load(const char *resource)
 {
     static const struct mr_application_options options = {.lookup = NULL};
     struct made *self = calloc(1, sizeof *self);
-    const struct mr_app_fields *fields;
     char path[128];
     mr_status status;
 
     assert_non_null(self);
-    *state = self;
     strcpy(self->folder, "/tmp/millrace-types-XXXXXX");
     assert_non_null(mkdtemp(self->folder));
     snprintf(path, sizeof path, "%s/resources", self->folder);
     assert_int_equal(mkdir(path, 0700), 0);
     write_file(self, "millrace.yaml", "title: Test\n");
-    write_file(self, "resources/thing.yaml", declared);
+    write_file(self, "resources/thing.yaml", resource);
+    write_file(self, "resources/other.yaml", "path: /v1/others\nfields: {code: {type: text}, a: {type: text}, b: {type: text}, c: {type: text}}\n");
     status = mr_application_load(&self->application, self->folder, &options, &self->problems);
     remove_folder(self);
     if (status != MR_OK)
         fail_test("%s", self->problems.count > 0 ? self->problems.items[0].text : "no memory");
+    return self;
+}
+
+static int make(void **state)
+{
+    struct made *self = load(declared);
+    const struct mr_app_fields *fields;
+
+    *state = self;
     self->making = (struct mr_making){.application = self->application, .arena = &self->arena, .problems = &self->problems};
-    fields = &self->application->resources[0].fields;
+    fields = &mr_app_resource(self->application, "thing")->fields;
     for (unsigned i = 0; i < fields->count; i++)
         mr_make_field(&self->making, &self->fields, mr_field_of(&self->making, &fields->items[i], MR_BODY));
     return self->arena.failed;
@@ -153,12 +161,59 @@ static void test_application_types__a_batch_has_columns_of_their_types(void **st
     mr_buf_fini(&sql);
 }
 
+/* How the building of a resource with so many fields ends: with the first problem, or without one. In static storage. */
+static const char *outcome_of(unsigned count, const char *field)
+{
+    static char text[512];
+    struct mr_buf yaml = {0};
+    struct mr_built *built = NULL;
+    struct made *self;
+    mr_status status;
+    void *made;
+
+    mr_buf_text(&yaml, "path: /v1/things\nfields:\n");
+    for (unsigned i = 0; i < count; i++) {
+        const char *embed = strstr(field, "EMBED");
+        int before = embed != NULL ? (int)(embed - field) : (int)strlen(field);
+
+        mr_buf_printf(&yaml, "  f%u: %.*s", i, before, field);
+        if (embed != NULL)
+            mr_buf_printf(&yaml, "e%u%s", i, embed + 5);
+        mr_buf_char(&yaml, '\n');
+    }
+    mr_buf_char(&yaml, '\0');
+    self = made = load(yaml.data);
+    status = mr_application_build(&built, self->application, &self->problems);
+    assert_int_equal(status == MR_OK, self->problems.count == 0);
+    snprintf(text, sizeof text, "%s", self->problems.count > 0 ? self->problems.items[0].text : "");
+    mr_built_destroy(&built);
+    destroy(&made);
+    mr_buf_fini(&yaml);
+    return text;
+}
+
+static void test_application_types__a_resource_may_have_a_hundred_fields(void **state)
+{
+    (void)state;
+    assert_string_equal(outcome_of(100, "{type: decimal, clearable: true, default: 1.5}"), "");
+    assert_string_equal(outcome_of(100, "{type: text, pattern: '[a-z]+'}"), "");
+}
+
+static void test_application_types__more_columns_than_a_row_holds_are_refused(void **state)
+{
+    (void)state;
+    assert_string_equal(outcome_of(80, "{type: text, references: other.code, embed: {as: EMBED, columns: [code, a, b, c]}}"),
+                        "thing_create answers with 403 columns, expected at most 240");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_application_types__rules_are_those_declared, make, destroy),
         cmocka_unit_test_setup_teardown(test_application_types__defaults_are_texts, make, destroy),
         cmocka_unit_test_setup_teardown(test_application_types__a_batch_has_columns_of_their_types, make, destroy),
+        cmocka_unit_test(test_application_types__a_resource_may_have_a_hundred_fields),
+        cmocka_unit_test(test_application_types__more_columns_than_a_row_holds_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

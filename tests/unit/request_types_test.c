@@ -383,6 +383,49 @@ static void test_request_types__a_link_repeats_what_is_many(void **state)
     mr_buf_fini(&link);
 }
 
+/* ---- Width ---- */
+
+static void test_request_types__as_many_fields_as_there_may_be(void **state)
+{
+    static char names[MR_FIELDS_MAX][8];
+    static struct mr_field fields[MR_FIELDS_MAX + 1];
+    static const struct mr_traits traits = {.summary = "x", .shape = MR_SHAPE_NONE, .fields = fields};
+    static const struct mr_op_info wide[] = {
+        {"wide_make", MR_VERB_POST, "/v1/wide", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 204, MR_BY_SQL, &traits}};
+    static const struct mr_way way[] = {{"wide_make", MR_VERB_POST, "/v1/wide", (enum mr_op)MR_OP_COUNT}};
+    static const struct mr_op_table wide_table = {.ops = wide, .op_count = 1, .ways = way, .way_count = 1};
+    struct mr_http_request http = {.verb = MR_VERB_POST, .path = MR_SLICE("/v1/wide")};
+    struct mr_value values[MR_FIELDS_MAX];
+    struct mr_request request;
+    struct mr_buf body = {0};
+    struct mr_buf payload = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < MR_FIELDS_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "f%u", i);
+        fields[i] = (struct mr_field){.name = names[i], .type = i % 2 == 0 ? MR_DECIMAL : MR_INT, .scale = -1, .from = MR_BODY, .about = "x"};
+        mr_buf_printf(&body, "%s\"f%u\":%u", i == 0 ? "{" : ",", i, i);
+    }
+    mr_buf_text(&body, "}");
+    mr_ops_install(&wide_table);
+    assert_int_equal(read_http(&request, &http, (struct mr_slice){body.data, body.len}), MR_OK);
+    mr_payload_encode(&payload, (enum mr_op)MR_OP_COUNT, request.values);
+    assert_int_equal(mr_payload_decode(values, (enum mr_op)MR_OP_COUNT, (struct mr_slice){payload.data, payload.len}), MR_OK);
+    for (unsigned i = 0; i < MR_FIELDS_MAX; i++) {
+        char text[8];
+
+        snprintf(text, sizeof text, "%u", i);
+        if (i % 2 == 0)
+            assert_slice_equal(values[i].text, text);
+        else
+            assert_int_equal(values[i].integer, i);
+    }
+    mr_request_fini(&request);
+    mr_buf_fini(&body);
+    mr_buf_fini(&payload);
+    mr_ops_install(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_request_types__queries),
         cmocka_unit_test(test_request_types__queries_that_are_refused),
         cmocka_unit_test(test_request_types__a_link_repeats_what_is_many),
+        cmocka_unit_test(test_request_types__as_many_fields_as_there_may_be),
     };
 
     return cmocka_run_group_tests(tests, install, uninstall);

@@ -30,6 +30,9 @@ CREATE INDEX ON product (price, id);
 CREATE INDEX ON product (created_at, id);
 CREATE INDEX ON product (category_code, id);
 CREATE INDEX ON product (released, id);
+CREATE INDEX ON product USING gin ((
+    to_tsvector('simple', translate(coalesce(name, ''), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)))
+    || to_tsvector('simple', coalesce(details, '{}'))));
 
 CREATE TABLE basket (
     id uuid PRIMARY KEY,
@@ -41,7 +44,7 @@ CREATE TABLE basket (
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
-CREATE INDEX ON basket (user_id, id);
+CREATE INDEX ON basket (user_id, created_at, id);
 
 CREATE TABLE purchase (
     id uuid PRIMARY KEY,
