@@ -20,6 +20,7 @@ enum { MR_EXIT_OK = 0, MR_EXIT_FAILED = 1, MR_EXIT_USAGE = 2 };
     CMD(config, "[--json|--markdown]", "every setting with its value, secrets masked") \
     CMD(routes, "[DIR]", "every operation of the API") \
     CMD(openapi, "[DIR]", "the OpenAPI document of the API; needs no database") \
+    CMD(sql, "[NAME]", "the statements that operations run, or those of one or of a resource") \
     CMD(check, "[DIR]", "every problem of an application's folder, held against a database") \
     CMD(dev, "[DIR]", "all, and again whenever a file of the application changes") \
     CMD(new, "WHAT", "the first files of an application; alone it lists which") \

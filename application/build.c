@@ -101,6 +101,7 @@ static void make_all(struct mr_making *self)
         make_group(self, &application->resources[i]);
         make_resource(self, &application->resources[i]);
     }
+    mr_make_replacements(self);
     for (unsigned i = 0; i < application->operation_count; i++)
         make_operation(self, &application->operations[i]);
     for (unsigned i = 0; i < application->job_count; i++)
