@@ -4,14 +4,15 @@
  * The server says so itself, by its plan for the empty table: which operator class, collation, order of NULLs and predicate of a
  * partial index serve a query is its knowledge, and not to be written down a second time. With everything else forbidden the plan
  * reads a table in full, sorts, or throws rows away only where there is no such index. One thing a plan does not tell: an index on
- * (a, b) is read from end to end for a condition on b. So the columns that are compared have to be the index's first.
+ * (a, b) is read from end to end for a condition on b. So the columns that are compared have to be the index's first; which also
+ * says no to two indexes that are put together. The queries are the parts of what application/list_sql.c writes.
  */
 #include "application/making.h"
 #include "application/verify_internal.h"
 
 #define PREPARE_SQL                                                                                                         \
-    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET enable_incremental_sort = off;"      \
-    "SET enable_indexscan = on; SET enable_indexonlyscan = on; SET jit = off;"                                              \
+    "SET enable_seqscan = off; SET enable_sort = off; SET enable_incremental_sort = off;"                                   \
+    "SET enable_indexscan = on; SET enable_indexonlyscan = on; SET enable_bitmapscan = on; SET jit = off;"                  \
     "CREATE OR REPLACE FUNCTION pg_temp.millrace_served(query text, compared name[]) RETURNS text LANGUAGE plpgsql AS $$\n" \
     "DECLARE plan jsonb; answer json;\n"                                                                                    \
     "BEGIN\n"                                                                                                               \
@@ -72,13 +73,13 @@ static void narrow(struct mr_buf *out, const struct query *query)
     }
 }
 
-static void ordered_sql(struct mr_buf *out, const struct query *query, bool descending)
+static void ordered_sql(struct mr_buf *out, const struct query *query, const char *condition, bool descending)
 {
     const char *direction = descending ? " DESC" : "";
 
     narrow(out, query);
     mr_sql_name(out, query->column->name);
-    mr_buf_text(out, " IS NOT NULL ORDER BY ");
+    mr_buf_printf(out, " %s ORDER BY ", condition);
     mr_sql_name(out, query->column->name);
     mr_buf_text(out, direction);
     if (!query->is_unique)
@@ -91,6 +92,15 @@ static void filtered_sql(struct mr_buf *out, const struct query *query, const ch
     compare(out, query->column, comparison);
 }
 
+static void searched_sql(struct mr_buf *out, const struct query *query)
+{
+    mr_buf_text(out, "SELECT id FROM ");
+    mr_sql_name(out, query->table->name);
+    mr_buf_text(out, " AS \"t\" WHERE ");
+    mr_sql_words(out, query->resource, "t");
+    mr_buf_text(out, " @@ (SELECT NULL::tsquery OFFSET 0)");
+}
+
 /* ---- Wishes ---- */
 
 /* "product (price, id)" */
@@ -99,10 +109,36 @@ static const char *index_for(struct wishes *wishes, const struct query *query)
     struct mr_buf text = {0};
     const char *out;
 
-    mr_buf_printf(&text, "%s (%s%s%s%s)", query->table->name, query->owner != NULL ? query->owner->name : "",
-                  query->owner != NULL ? ", " : "", query->column->name, strcmp(query->column->name, "id") != 0 ? ", id" : "");
+    mr_buf_printf(&text, "%s (%s%s%s%s)", query->table->quoted, query->owner != NULL ? query->owner->quoted : "",
+                  query->owner != NULL ? ", " : "", query->column->quoted,
+                  strcmp(query->column->name, "id") != 0 ? ", id" : "");
     out = mr_arena_text(&wishes->arena, (struct mr_slice){text.data, text.len});
     wishes->arena.failed = wishes->arena.failed || text.failed;
+    mr_buf_fini(&text);
+    return out;
+}
+
+/* "product USING gin ((to_tsvector('simple', ...)))": the words as they stand in the statement, without its alias. */
+static const char *index_for_words(struct wishes *wishes, const struct query *query)
+{
+    static const char alias[] = "\"t\".";
+    struct mr_buf words = {0};
+    struct mr_buf text = {0};
+    const char *out = "";
+
+    mr_sql_words(&words, query->resource, "t");
+    mr_buf_char(&words, '\0');
+    mr_buf_printf(&text, "%s USING gin (", query->table->quoted);
+    for (const char *at = words.failed ? "" : words.data; *at != '\0'; at++) {
+        if (strncmp(at, alias, strlen(alias)) == 0)
+            at += strlen(alias);
+        mr_buf_char(&text, *at);
+    }
+    mr_buf_char(&text, ')');
+    if (!text.failed)
+        out = mr_arena_text(&wishes->arena, (struct mr_slice){text.data, text.len});
+    wishes->arena.failed = wishes->arena.failed || words.failed || text.failed;
+    mr_buf_fini(&words);
     mr_buf_fini(&text);
     return out;
 }
@@ -112,7 +148,8 @@ static void add(struct wishes *wishes, const struct query *query, struct wish wi
 {
     struct wish *all = mr_arena_grow(&wishes->arena, wishes->items, wishes->count, sizeof *all);
 
-    wish.index = index_for(wishes, query);
+    if (wish.index == NULL)
+        wish.index = index_for(wishes, query);
     mr_buf_char(sql, '\0');
     mr_buf_printf(&wishes->sql, "%s(%u,", wishes->count > 0 ? "," : "", wishes->count);
     if (!sql->failed)
@@ -142,10 +179,11 @@ static const struct mr_sql_column *column_of(const struct mr_app_resource *resou
     return column != NULL ? mr_catalogue_column(table, column) : NULL;
 }
 
-static void wish_order(struct wishes *wishes, struct query query, const struct mr_app_sort *sort)
+static void wish_order(struct wishes *wishes, struct query query, const struct mr_app_sort *sort, struct mr_place place)
 {
+    const struct mr_app_field *field = mr_app_field(&query.resource->fields, sort->field);
     const struct mr_sql_column *columns[] = {NULL, query.owner};
-    struct wish wish = {.place = mr_yaml_place(sort->node), .what = "the order by", .name = sort->field};
+    struct wish wish = {.place = place, .what = "the order by", .name = sort->field};
     struct mr_buf sql = {0};
 
     query.column = column_of(query.resource, query.table, sort->field);
@@ -153,8 +191,46 @@ static void wish_order(struct wishes *wishes, struct query query, const struct m
         return;
     columns[0] = query.column;
     query.is_unique = mr_catalogue_is_unique(query.table, columns, 1) || mr_catalogue_is_unique(query.table, columns, 2);
-    ordered_sql(&sql, &query, sort->descending);
+    ordered_sql(&sql, &query, "IS NOT NULL", sort->descending);
     add(wishes, &query, wish, &sql, false);
+    if (query.column->is_not_null || field == NULL || field->required)
+        return;
+    sql = (struct mr_buf){0};
+    query.is_unique = false; /* any number of rows may have none; they come last, in the order of their ids */
+    ordered_sql(&sql, &query, "IS NULL", sort->descending);
+    add(wishes, &query, wish, &sql, true);
+}
+
+/* Without a declared order a list has the newest first. */
+static void wish_default_order(struct wishes *wishes, const struct query *query)
+{
+    static const struct mr_app_sort newest = {.field = "createdAt", .descending = true};
+
+    if (query->resource->list.sort.count == 0)
+        wish_order(wishes, *query, &newest, mr_yaml_place_of(query->resource->node, "list"));
+}
+
+static void wish_search(struct wishes *wishes, const struct query *query)
+{
+    const struct mr_app_names *search = &query->resource->list.search;
+    struct wish wish = {.what = "the search", .name = "q"};
+    struct query words = *query; /* the owner is one of them */
+    struct mr_buf sql = {0};
+
+    for (unsigned i = 0; i < search->count; i++) {
+        const struct mr_app_field *field = mr_app_field(&query->resource->fields, search->items[i].name);
+
+        if (field == NULL || !field->type.is_set || field->column == NULL ||
+            mr_catalogue_column(query->table, field->column) == NULL)
+            return; /* told */
+    }
+    if (search->count == 0)
+        return;
+    wish.place = mr_yaml_place(search->items[0].node);
+    wish.index = index_for_words(wishes, query);
+    searched_sql(&sql, query);
+    words.owner = NULL;
+    add(wishes, &words, wish, &sql, false);
 }
 
 /* What is unequal to a value is nearly everything, and no index finds that. */
@@ -190,9 +266,11 @@ static void wish_list(struct wishes *wishes, const struct mr_app_resource *resou
     if (resource->owner != NULL && query.owner == NULL)
         return;
     for (unsigned i = 0; i < resource->list.sort.count; i++)
-        wish_order(wishes, query, &resource->list.sort.items[i]);
+        wish_order(wishes, query, &resource->list.sort.items[i], mr_yaml_place(resource->list.sort.items[i].node));
+    wish_default_order(wishes, &query);
     for (unsigned i = 0; i < resource->list.filter.count; i++)
         wish_filter(wishes, query, &resource->list.filter.items[i]);
+    wish_search(wishes, &query);
 }
 
 /* ---- Answers ---- */

@@ -10,7 +10,11 @@
 #include "proto/ops.h"
 #include "proto/result.h"
 
-enum { MR_FIELDS_MAX = 16, MR_UPLOAD_PART = 256 * 1024 };
+/*
+ * A message has at most so many fields, and its statement so many parameters: a clearable field has two. What is kept of a message
+ * is as large as its own fields need (mr_field_count). A row that answers it has at most MR_ROW_COLUMNS for its JSON.
+ */
+enum { MR_FIELDS_MAX = 128, MR_PARAMS_MAX = 2 * MR_FIELDS_MAX, MR_ROW_COLUMNS = 240, MR_UPLOAD_PART = 256 * 1024 };
 
 /* What the JSON of a success looks like. */
 enum mr_shape {

@@ -95,6 +95,12 @@ static const struct broken {
      "migrations/0001_first.sql:4:10: type \"\xc3\xa4\xc3\xb6\" does not exist (SQLSTATE 42704), expected SQL that runs\n"},
     {"SELECT 1;\r\n\tSELEC 2;\r\n",
      "migrations/0001_first.sql:2:2: syntax error at or near \"SELEC\" (SQLSTATE 42601), expected SQL that runs\n"},
+    /* what fails while it runs has no position, but statements are counted */
+    {"CREATE TABLE a (x int); -- ;\n;;\n/* ; */ SELECT ';', $$;$$;\nCREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE"
+     " WHEN true THEN 2 END; END;\nCREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2);\n  CREATE TABLE a (y int);\n",
+     "migrations/0001_first.sql:6:3: relation \"a\" already exists (SQLSTATE 42P07), expected SQL that runs\n"},
+    {"SELECT 1;\nDO $$ BEGIN\n  PERFORM 1;\n  RAISE 'no';\nEND $$;\n",
+     "migrations/0001_first.sql:2:1: no (SQLSTATE P0001), expected SQL that runs\n"},
     /* said by the COMMIT */
     {"CREATE TABLE a (x int PRIMARY KEY); CREATE TABLE b (x int REFERENCES a DEFERRABLE INITIALLY DEFERRED);\n"
      "INSERT INTO b VALUES (1);\n",
@@ -105,7 +111,7 @@ static const struct broken {
      "migrations/0001_first.sql:3:19: exclusion constraints are not supported on partitioned tables (SQLSTATE 0A000), expected SQL"
      " that runs\n"},
     {"CREATE INDEX CONCURRENTLY ON app_user (id);",
-     "migrations/0001_first.sql: CREATE INDEX CONCURRENTLY cannot run inside a transaction block (SQLSTATE 25001), expected SQL"
+     "migrations/0001_first.sql:1:1: CREATE INDEX CONCURRENTLY cannot run inside a transaction block (SQLSTATE 25001), expected SQL"
      " that runs\n"},
 };
 
@@ -159,6 +165,10 @@ static void test_verify__a_server_that_goes_is_no_problem_of_the_application(voi
 #define A_FILTER(text)  "list:\n  sort: [id]\n  filter: {" text "}\n"
 #define A_SORT(text)    "list:\n  sort: [" text "]\n"
 
+#define SIGNS "'!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~'"
+#define WORDS(text) "to_tsvector('simple', translate(" text ", " SIGNS ", repeat(' ', 32)))"
+#define NO_SEARCH(text, owner) "resources/thing.yaml:4:17: no index serves the search q, expected CREATE INDEX ON thing USING gin ((" WORDS(text) owner "))\n"
+
 static const struct index {
     const char *sql;
     const char *list; /* from the fourth line on */
@@ -168,7 +178,11 @@ static const struct index {
     {"", A_SORT("-id"), ""},
     {"", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (a)", A_SORT("a"), NO_ORDER("a", "a, id")},
-    {"CREATE UNIQUE INDEX ON thing (a)", A_SORT("a"), ""},
+    {"CREATE UNIQUE INDEX ON thing (a)", A_SORT("a"), NO_ORDER("a", "a, id")}, /* many rows may have none */
+    {"ALTER TABLE thing ALTER a SET NOT NULL; CREATE UNIQUE INDEX ON thing (a)", A_SORT("a"), ""},
+    {"", "list: {search: [a]}\n", "resources/thing.yaml:4:7: no index serves the order by createdAt, expected CREATE INDEX ON thing (created_at, id)\n" NO_SEARCH("coalesce(\"a\", '')", "")},
+    {"CREATE INDEX ON thing (created_at, id); CREATE INDEX ON thing USING gin ((" WORDS("coalesce(a, '')") "))", "list: {search: [a]}\n", ""},
+    {"CREATE INDEX ON thing (created_at, id); CREATE INDEX ON thing USING gin (to_tsvector('simple', coalesce(a, '')))", "list: {search: [a]}\n", NO_SEARCH("coalesce(\"a\", '')", "")},
     {"CREATE INDEX ON thing (a, id)", A_SORT("a"), ""},
     {"CREATE INDEX ON thing (a, id)", A_SORT("-a"), ""},
     {"CREATE INDEX ON thing (a DESC, id DESC)", A_SORT("a"), ""},
@@ -180,7 +194,9 @@ static const struct index {
     {"CREATE INDEX ON thing (a text_pattern_ops, id)", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (a COLLATE \"C\", id)", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (a, id) WHERE b > 0", A_SORT("a"), NO_ORDER("a", "a, id")},
-    {"CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL", A_SORT("a"), ""},
+    {"CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL", A_SORT("a"), NO_ORDER("a", "a, id")}, /* rows without an a come last */
+    {"CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL; CREATE INDEX ON thing (a, id) WHERE a IS NULL", A_SORT("a"), ""},
+    {"ALTER TABLE thing ALTER a SET NOT NULL; CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL", A_SORT("a"), ""},
     {"CREATE INDEX ON thing (lower(a), id)", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (created_at, id)", A_SORT("-createdAt"), ""},
     {"", A_SORT("updatedAt"), NO_ORDER("updatedAt", "updated_at, id")},
@@ -202,7 +218,9 @@ static const struct index owned[] = {
     {"CREATE INDEX ON thing (user_id, id)", A_SORT("id"), ""},
     {"CREATE INDEX ON thing (user_id, id); CREATE INDEX ON thing (a, id)", A_SORT("a"), NO_ORDER("a", "user_id, a, id")},
     {"CREATE INDEX ON thing (user_id, a, id)", A_SORT("a"), ""},
-    {"CREATE UNIQUE INDEX ON thing (user_id, a)", A_SORT("a"), ""},
+    {"ALTER TABLE thing ALTER a SET NOT NULL; CREATE UNIQUE INDEX ON thing (user_id, a)", A_SORT("a"), ""},
+    {"CREATE INDEX ON thing (user_id, created_at, id); CREATE INDEX ON thing USING gin ((" WORDS("coalesce(a, '')") "))", "list: {search: [a]}\n", NO_SEARCH("coalesce(\"a\", '')", " || array_to_tsvector(ARRAY[\"user_id\"::text])")},
+    {"CREATE INDEX ON thing (user_id, created_at, id); CREATE INDEX ON thing USING gin ((" WORDS("coalesce(a, '')") " || array_to_tsvector(ARRAY[user_id::text])))", "list: {search: [a]}\n", ""},
     {"CREATE INDEX ON thing (user_id, id); CREATE INDEX ON thing (b)", A_FILTER("b: '='"), NO_FILTER("b", "user_id, b, id")},
     {"CREATE INDEX ON thing (user_id, id); CREATE UNIQUE INDEX ON thing (b)", A_FILTER("b: '='"), ""},
     {"CREATE INDEX ON thing (user_id, id); CREATE UNIQUE INDEX ON thing (b)", A_FILTER("b: '>'"), NO_FILTER("b", "user_id, b, id")},
@@ -221,7 +239,7 @@ static bool check_index(const struct index *index, const char *owner_column, con
     sql_exec(database->db, "DROP TABLE IF EXISTS thing");
     snprintf(text, sizeof text, "CREATE TABLE thing (" STANDARD ", a text, b integer%s);\n%s;\n", owner_column, index->sql);
     folder_write(&folder, "migrations/0001_first.sql", text);
-    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
+    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text, default: x}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
     folder_write(&folder, "resources/thing.yaml", text);
     good = finds(folder.path, index->problems);
     if (!good)
@@ -255,28 +273,31 @@ static const struct whole {
     /* names that have to be quoted */
     {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text, \"group\" integer[]); CREATE INDEX ON \"order\" (\"select\", id)",
      "table: order\nfields: {select: {type: text}, group: {type: integer, many: true, range: 0..9}}\nlist: {sort: [select], filter: {select: '='}}\n", ""},
+    {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text)", "table: order\nfields: {select: {type: text, unique: true}}\nlist: {sort: [select]}\n",
+     "resources/thing.yaml:3:39: no unique index is on the column \"select\", expected CREATE UNIQUE INDEX ON \"order\" (\"select\")\n"
+     "resources/thing.yaml:4:15: no index serves the order by select, expected CREATE INDEX ON \"order\" (\"select\", id)\n"},
     /* a trigger fills the rest in */
     {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL); CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS"
      " $$BEGIN NEW.b := 'b'; RETURN NEW; END$$; CREATE TRIGGER fill BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION fill()",
-     "fields: {a: {type: text}}\n", ""},
-    {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL)", "fields: {a: {type: text}}\noperations: [get, list, update]\n", ""},
-    {"CREATE TABLE thing (" STANDARD ", a text, b bigint GENERATED BY DEFAULT AS IDENTITY, c bigint GENERATED ALWAYS AS IDENTITY)",
-     "fields: {a: {type: text}, b: {type: integer}, c: {type: integer, readonly: true}}\n", ""},
+     "fields: {a: {type: text}}\noperations: [create, get]\n", ""},
+    {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL)", "fields: {a: {type: text}}\noperations: [get, update]\n", ""},
+    {"CREATE TABLE thing (" STANDARD ", a text, b bigint NOT NULL, c bigint GENERATED ALWAYS AS IDENTITY)",
+     "fields: {a: {type: text}, b: {type: integer, default: 0}, c: {type: integer, readonly: true}}\noperations: [create, get]\n", ""},
     /* domains of domains */
     {"CREATE DOMAIN short AS varchar(8); CREATE DOMAIN shorter AS short; CREATE TABLE thing (" STANDARD ", a shorter)",
-     "fields: {a: {type: text, length: 0..9}}\n",
+     "fields: {a: {type: text, length: 0..9}}\noperations: [create, get]\n",
      "resources/thing.yaml:2:34: the length goes to 9, and the column \"a\" is shorter, expected at most 8\n"},
     {"CREATE DOMAIN filled AS text NOT NULL; CREATE DOMAIN more AS filled; CREATE TABLE thing (" STANDARD ", a more)",
-     "fields: {a: {type: text, required: true}}\n",
+     "fields: {a: {type: text, required: true}}\noperations: [create, get]\n",
      "resources/thing.yaml:2:10: the column \"a\" is of the domain more, whose constraint names no column when it is broken, expected"
      " text with a CHECK of the table\n"},
     /* a constraint that waits for the COMMIT cannot be looked at before */
-    {"CREATE TABLE thing (" STANDARD ", a text UNIQUE DEFERRABLE)", "fields: {a: {type: text, unique: true}}\n",
+    {"CREATE TABLE thing (" STANDARD ", a text UNIQUE DEFERRABLE)", "fields: {a: {type: text, unique: true}}\noperations: [create, get]\n",
      "resources/thing.yaml:2:34: no unique index is on the column \"a\", expected CREATE UNIQUE INDEX ON thing (a)\n"},
-    {"CREATE SCHEMA other; CREATE TABLE other.thing (" STANDARD ", a text)", "fields: {a: {type: text}}\n",
+    {"CREATE SCHEMA other; CREATE TABLE other.thing (" STANDARD ", a text)", "fields: {a: {type: text}}\noperations: [create, get]\n",
      "resources/thing.yaml:1:1: there is no table \"thing\", expected one that migrations/ makes\n"},
     {"CREATE TABLE thing (" STANDARD ", user_id uuid NOT NULL, a text, FOREIGN KEY (user_id) REFERENCES account ON DELETE CASCADE)",
-     "owner: user_id\nfields: {a: {type: text}}\n", ""},
+     "owner: user_id\nfields: {a: {type: text}}\noperations: [create, get]\n", ""},
 };
 
 static void test_verify__what_else_a_database_may_hold(void **state)

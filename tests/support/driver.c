@@ -43,6 +43,7 @@ struct mr_actor *driver_start(struct driver *self, const struct mr_actor_spec *s
 
     assert_true(self->actor_count <= DRIVER_ACTORS);
     assert_int_equal(mr_actor_start(slot, spec, lane, instance, self->config, self->clock), MR_OK);
+    mr_actor_await(*slot);
     assert_int_equal(mr_mailbox_connect(self->mailbox, (*slot)->name), MR_OK);
     return *slot;
 }

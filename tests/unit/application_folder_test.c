@@ -328,7 +328,9 @@ static const struct change {
      AT_PLACE "1: there is no statement \"what\", expected -- name: what in a file of queries/\n"},
     {"operations/order.yaml", "order_place: {route: 'GET /v1/orders/{id}/{ids}/{id}', fields: {ids: {type: uuid, many: true}}}\n",
      AT_PLACE "22: there is no field \"id\", expected \"ids\"\n" AT_PLACE "22: the path has {id} twice, expected it once\n" AT_PLACE
-              "22: there is no field \"id\", expected \"ids\"\n" AT_PLACE "65: \"ids\" is an array, expected it in the body\n"},
+              "65: \"ids\" is an array, expected it in the query or the body\n"},
+    {"operations/order.yaml", "order_place: {route: 'GET /v1/orders', fields: {ids: {type: uuid, many: true}, filter: {type: json}}}\n",
+     AT_PLACE "80: \"filter\" is json, expected it in the body\n"},
     {"operations/order.yaml",
      "order_place: {route: 'GET /v1/orders/{id}', fields: {id: {type: uuid, from: query}, a: {type: text, from: path}, b: {type: text, from: body}}}\n",
      AT_PLACE "77: the path has {id}, expected from: path\n" AT_PLACE "107: the path has no {a}, expected it in the path, or from another place\n" AT_PLACE
