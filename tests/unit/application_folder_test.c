@@ -286,7 +286,7 @@ static const struct change {
     {PRODUCT("  kind: {type: text, column: name}"), "resources/product.yaml:4:30: the column \"name\" belongs to \"name\" already, expected another\n"},
     {PRODUCT("  created_at: {type: text}"), "resources/product.yaml:4:3: the column \"created_at\" is the engine's own, expected another\n"},
     {PRODUCT("  userId: {type: uuid}\nowner: user_id"),
-     "resources/product.yaml:4:3: the column \"user_id\" is the owner, which the engine fills in, expected another\n"},
+     "resources/product.yaml:4:3: the column \"user_id\" is the owner, which the engine fills in, expected another, or readonly\n"},
     {PRODUCT("owner: id"), "resources/product.yaml:4:8: the column \"id\" is the engine's own, expected one for the caller\n"},
     {PRODUCT("owner: user_id\naccess: {read: public, write: products:write}"),
      "resources/product.yaml:5:9: read is \"public\" beside an owner, expected user or admin: nobody else owns rows\n"
