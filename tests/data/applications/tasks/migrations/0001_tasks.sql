@@ -12,7 +12,7 @@ CREATE TABLE task_priority (
 CREATE TABLE task (
     id uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 1,
-    user_id uuid NOT NULL,
+    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
     summary text NOT NULL,
     description text,
     due_at timestamptz,
@@ -23,19 +23,6 @@ CREATE TABLE task (
 );
 
 CREATE INDEX ON task_priority (ordinal, id);
-
-CREATE TABLE task (
-    id uuid PRIMARY KEY,
-    version bigint NOT NULL DEFAULT 1,
-    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
-    summary text NOT NULL,
-    description text,
-    due_at timestamptz,
-    is_complete boolean NOT NULL DEFAULT false,
-    priority_code text NOT NULL REFERENCES task_priority (code),
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
 
 CREATE INDEX ON task (user_id, created_at, id);
 CREATE INDEX ON task (user_id, due_at, id);
