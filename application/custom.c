@@ -279,20 +279,20 @@ static void add_op(struct custom *self)
                  op, traits);
 }
 
-void mr_make_operation(struct mr_making *making, const struct mr_app_operation *operation)
+void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation)
 {
-    struct custom self = {
-        .making = making, .declared = operation, .source = mr_app_statement(making->application, operation->statement)};
-    unsigned before = making->problems->found;
+    struct custom custom = {
+        .making = self, .declared = operation, .source = mr_app_statement(self->application, operation->statement)};
+    unsigned before = self->problems->found;
 
-    if (self.source == NULL || !mr_sql_read(&self.sql, making->arena, self.source, making->problems))
+    if (custom.source == NULL || !mr_sql_read(&custom.sql, self->arena, custom.source, self->problems))
         return;
-    self.access = mr_access_of(making, operation->access, mr_yaml_get(operation->node, "access"));
-    take_answer(&self);
-    check_parameters(&self);
-    check_answer(&self);
-    check_idempotent(&self);
-    take_fields(&self);
-    if (making->problems->found == before)
-        add_op(&self);
+    custom.access = mr_access_of(self, operation->access, mr_yaml_get(operation->node, "access"));
+    take_answer(&custom);
+    check_parameters(&custom);
+    check_answer(&custom);
+    check_idempotent(&custom);
+    take_fields(&custom);
+    if (self->problems->found == before)
+        add_op(&custom);
 }
