@@ -24,6 +24,7 @@ struct reply {
     char text[256];     /* of an error */
     char next[512];     /* of a list */
     json_t *body;       /* of a success */
+    char *json;         /* the same as the text that a client reads */
     int64_t arrived_ms; /* monotonic */
 };
 
