@@ -100,7 +100,7 @@ static void settle(mr_db *db)
         status = mr_built_settle(built, db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS);
     if (status != MR_OK)
         mr_log(MR_LOG_WARN,
-               "what may be batched is not known: the application's own queries run one by one until the next start",
+               "queries run one by one until the next start",
                mr_log_text("reason", status == MR_NO_MEMORY ? "out of memory" : mr_db_last_error(db)->message));
 }
 

@@ -116,6 +116,7 @@ static void read_body(struct reply *out, struct mr_slice payload)
 
     assert_int_equal(mr_reply_decode(payload, &head, &body), MR_OK);
     copy_text(out->next, sizeof out->next, head.next);
+    out->version = head.version;
     assert_int_equal(mr_json_from_wire(&json, &body), MR_OK);
     out->body = json_loadb(json.data, json.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (out->body == NULL)
