@@ -11,6 +11,7 @@ static int start(void **state)
     if (database_server_start(state) != 0)
         return -1;
     served = served_new(APPLICATION("gauge"));
+    served_migrate(served);
     served_actors(served);
     return 0;
 }
