@@ -228,6 +228,9 @@ void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
+
+/* Puts statements of queries/ in the place of those that were generated for resources, where they have the name. */
+void mr_make_replacements(struct mr_making *self);
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
 #endif

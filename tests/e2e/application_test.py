@@ -93,6 +93,73 @@ class Application(unittest.TestCase):
         self.assertNotIn("nextAt", admin.get("/v1/jobs/report").json())
 
 
+class Migrations(unittest.TestCase):
+    """By `millrace migrate`, each on a database of its own."""
+
+    def setUp(self):
+        self.folder = support.Scratch()
+        self.addCleanup(self.folder.remove)
+        os.mkdir(self.folder.join("migrations"))
+        self.write("millrace.yaml", "title: Notes\n")
+        self.database = server.new_database()
+
+    def write(self, name, text):
+        with open(self.folder.join(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def migrate(self, what="up", status=0):
+        done = support.run("migrate", what, MILLRACE_APP=self.folder.path, DB_DATABASE=self.database, DB_USER="postgres",
+                           DB_HOST=os.path.join(server.state_dir, support.SERVER_DATABASE))
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout if status == 0 else done.stderr
+
+    def query(self, sql):
+        with server.database(self.database) as session:
+            return session.query(sql)
+
+    def test_migrations__run_once_behind_the_engine_s(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY); -- the first\n-- and a comment at the end")
+        self.migrate()
+        self.write("migrations/0002_text.sql", "ALTER TABLE note ADD COLUMN text text;\n")
+        self.assertIn("0002_text", [line.split()[1] for line in self.migrate("status").splitlines() if line.endswith("pending")])
+        self.assertIn("applied 1", self.migrate())
+        self.assertIn("nothing to apply", self.migrate())
+        self.assertEqual(len(self.query("SELECT text FROM note")), 0)
+
+    def test_migrations__one_that_fails_leaves_nothing(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\nSELECT nonsense;\n")
+        self.assertIn("nonsense", self.migrate(status=1))
+        self.assertIn("0001_note", self.migrate("status"))
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.migrate()
+
+    def test_migrations__what_has_run_stays_as_it_is(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.migrate()
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY, text text);\n")
+        self.assertIn("was applied with another text", self.migrate(status=1))
+
+    def test_migrations__a_database_of_another_application_is_refused(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.migrate()
+        os.rename(self.folder.join("migrations/0001_note.sql"), self.folder.join("migrations/0001_shop.sql"))
+        self.write("migrations/0001_shop.sql", "CREATE TABLE shop (id uuid PRIMARY KEY);\n")
+        self.assertIn("belongs to another application", self.migrate(status=1))
+
+    def test_migrations__an_older_folder_is_served_unless_one_is_breaking(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.write("migrations/0002_text.sql", "ALTER TABLE note ADD COLUMN text text;\n")
+        self.migrate()
+        os.remove(self.folder.join("migrations/0002_text.sql"))
+        self.assertIn("newer than this folder", self.migrate("status"))
+        self.migrate()
+        self.write("migrations/0002_text.sql", "ALTER TABLE note ADD COLUMN text text;\n")
+        self.write("migrations/0003_drop.sql", "-- breaking\nALTER TABLE note DROP COLUMN text;\n")
+        self.migrate()
+        os.remove(self.folder.join("migrations/0003_drop.sql"))
+        self.assertIn("breaking migration 0003_drop", self.migrate(status=1))
+
+
 class Refused(unittest.TestCase):
     def refuse(self, *arguments, **settings):
         done = support.run(*arguments, **settings)

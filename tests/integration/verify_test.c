@@ -3,6 +3,7 @@
  */
 #include "application/verify.h"
 
+#include "application/build.h"
 #include "tests/support/database.h"
 #include "tests/support/folder.h"
 #include "tests/support/test.h"
@@ -37,10 +38,17 @@ static bool never(void *argument)
 
 static mr_status verify(const char *path, bool (*is_over)(void *))
 {
-    struct mr_verify_options options = {.db = database->db, .is_over = is_over};
     struct mr_application *application = folder_load(path, &problems);
-    mr_status status = mr_verify(application, &options, &problems);
+    struct mr_verify_options options = {.db = database->db, .is_over = is_over};
+    struct mr_built *built = NULL;
+    mr_status status = MR_OK;
 
+    if (problems.found == 0)
+        status = mr_application_build(&built, application, &problems);
+    assert_true(status == MR_OK || status == MR_INVALID);
+    options.built = built;
+    status = mr_verify(application, &options, &problems);
+    mr_built_destroy(&built);
     mr_application_destroy(&application);
     return status;
 }
@@ -239,7 +247,7 @@ static bool check_index(const struct index *index, const char *owner_column, con
     sql_exec(database->db, "DROP TABLE IF EXISTS thing");
     snprintf(text, sizeof text, "CREATE TABLE thing (" STANDARD ", a text, b integer%s);\n%s;\n", owner_column, index->sql);
     folder_write(&folder, "migrations/0001_first.sql", text);
-    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text, default: x}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
+    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text, default: x, length: 1..40}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
     folder_write(&folder, "resources/thing.yaml", text);
     good = finds(folder.path, index->problems);
     if (!good)
@@ -269,12 +277,12 @@ static const struct whole {
     /* a table that is divided is one, and so is a foreign key with others */
     {"CREATE TABLE thing (" STANDARD ", a text) PARTITION BY HASH (id); CREATE TABLE thing_0 PARTITION OF thing"
      " FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE INDEX ON thing (a, id)",
-     "fields: {a: {type: text}}\nlist: {sort: [a]}\n", ""},
+     "fields: {a: {type: text, length: 1..40}}\nlist: {sort: [a]}\n", ""},
     /* names that have to be quoted */
     {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text, \"group\" integer[]); CREATE INDEX ON \"order\" (\"select\", id)",
-     "table: order\nfields: {select: {type: text}, group: {type: integer, many: true, range: 0..9}}\nlist: {sort: [select], filter: {select: '='}}\n", ""},
-    {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text)", "table: order\nfields: {select: {type: text, unique: true}}\nlist: {sort: [select]}\n",
-     "resources/thing.yaml:3:39: no unique index is on the column \"select\", expected CREATE UNIQUE INDEX ON \"order\" (\"select\")\n"
+     "table: order\nfields: {select: {type: text, length: 1..40}, group: {type: integer, many: true, range: 0..9}}\nlist: {sort: [select], filter: {select: '='}}\n", ""},
+    {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text)", "table: order\nfields: {select: {type: text, length: 1..40, unique: true}}\nlist: {sort: [select]}\n",
+     "resources/thing.yaml:3:54: no unique index is on the column \"select\", expected CREATE UNIQUE INDEX ON \"order\" (\"select\")\n"
      "resources/thing.yaml:4:15: no index serves the order by select, expected CREATE INDEX ON \"order\" (\"select\", id)\n"},
     /* a trigger fills the rest in */
     {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL); CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS"
@@ -317,6 +325,46 @@ static void test_verify__what_else_a_database_may_hold(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* ---- Statements that were made, and those in their place ---- */
+
+static void write_thing(const char *column, const char *resource)
+{
+    char text[1024];
+
+    snprintf(text, sizeof text, "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE thing (" STANDARD ", a %s);\n"
+                                "CREATE INDEX ON thing (a, id); CREATE INDEX ON thing (created_at, id);\n", column);
+    folder_write(&folder, "migrations/0001_first.sql", text);
+    snprintf(text, sizeof text, "path: /v1/things\n%s", resource);
+    folder_write(&folder, "resources/thing.yaml", text);
+}
+
+/* A type that reads as text and does not compare with it. */
+static void test_verify__what_was_made_is_prepared(void **state)
+{
+    (void)state;
+    write_thing("mood", "fields: {a: {type: text, readonly: true, length: 1..9}}\nlist: {sort: [a]}\noperations: [list]\n");
+    assert_true(finds(folder.path,
+                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/a cannot be prepared: operator does not"
+                      " exist: mood > text (SQLSTATE 42883)\n"
+                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/-a cannot be prepared: operator does not"
+                      " exist: mood < text (SQLSTATE 42883)\n"));
+}
+
+static void test_verify__what_takes_its_place_is_prepared_and_answers_the_same(void **state)
+{
+    (void)state;
+    write_thing("text", "fields: {a: {type: text}}\n");
+    folder_write(&folder, "queries/thing.sql", "-- name: thing_get\nSELECT *, colour FROM thing WHERE id = :thingId;\n");
+    assert_true(finds(folder.path, "queries/thing.sql:2:11: column \"colour\" does not exist (SQLSTATE 42703), expected a statement that"
+                                   " can be prepared\n"));
+    sql_exec(database->db, "DROP TABLE thing; DROP TYPE mood");
+    folder_write(&folder, "queries/thing.sql",
+                 "-- name: thing_get\nSELECT id, version AS a, created_at, updated_at FROM thing WHERE id = :thingId;\n");
+    assert_true(finds(folder.path,
+                      "resources/thing.yaml:1:7: the statement thing_get (queries/thing.sql:1) answers no column \"version\", expected it\n"
+                      "resources/thing.yaml:1:7: the column \"a\" of the statement thing_get (queries/thing.sql:1) is bigint, expected text\n"));
+}
+
 /* ---- Size ---- */
 
 enum { MANY = 200, BOUND_MS = 60000 };
@@ -332,7 +380,7 @@ static void write_one(struct mr_buf *migrations, unsigned i)
                   i, i, i, i);
     snprintf(name, sizeof name, "resources/thing_%u.yaml", i);
     snprintf(text, sizeof text,
-             "path: /v1/things%u\nfields:\n  a: {type: text, required: true, unique: true}\n"
+             "path: /v1/things%u\nfields:\n  a: {type: text, required: true, unique: true, length: 1..40}\n"
              "  b: {type: integer, range: 0..9}\n  c: {type: decimal, scale: 2, range: 0..9}\n  d: {type: date, clearable: true}\n"
              "list: {sort: [a, -b, c], filter: {b: '=', c: '<', d: '>='}}\n",
              i);
@@ -370,6 +418,8 @@ int main(void)
         TEST(test_verify__a_server_that_goes_is_no_problem_of_the_application),
         TEST(test_verify__an_index_serves_or_does_not),
         TEST(test_verify__what_else_a_database_may_hold),
+        TEST(test_verify__what_was_made_is_prepared),
+        TEST(test_verify__what_takes_its_place_is_prepared_and_answers_the_same),
         TEST(test_verify__two_hundred_resources_take_no_time),
     };
 
