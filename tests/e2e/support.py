@@ -94,6 +94,13 @@ class Scratch:
     def join(self, *names):
         return os.path.join(self.path, *names)
 
+    def write(self, files):
+        """Texts by their paths."""
+        for name, text in files.items():
+            os.makedirs(os.path.dirname(self.join(name)), exist_ok=True)
+            with open(self.join(name), "w", encoding="utf-8") as file:
+                file.write(text)
+
     def remove(self):
         shutil.rmtree(self.path, ignore_errors=True)
 

@@ -76,10 +76,24 @@ static bool finds(const char *path, const char *expected)
 
 /* ---- Whole folders ---- */
 
-static void test_verify__the_shop_is_good(void **state)
+static void test_verify__the_folders_are_good(void **state)
 {
     (void)state;
     assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/shop", ""));
+    sql_exec(database->db, "DROP TABLE product, category, basket, purchase, purchase_line, supply CASCADE");
+    assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/library", ""));
+    sql_exec(database->db, "DROP TABLE book, shelf, vault, loan, remark, complaint, seal");
+    assert_true(finds(MR_SOURCE_DIR "/examples/shop", ""));
+}
+
+/* Where the tables of the tasks that are compiled in are not in the way. */
+static void test_verify__the_tasks_are_good(void **state)
+{
+    (void)state;
+    sql_exec(database->db, "DO $$ DECLARE name regclass; BEGIN FOR name IN SELECT c.oid FROM pg_class c"
+                           " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname ~ '^task'"
+                           " LOOP EXECUTE format('DROP TABLE IF EXISTS %%s CASCADE', name); END LOOP; END $$");
+    assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/tasks", ""));
 }
 
 static void test_verify__every_mistake_is_told_at_once(void **state)
@@ -410,7 +424,8 @@ static void test_verify__two_hundred_resources_take_no_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_verify__the_shop_is_good),
+        TEST(test_verify__the_folders_are_good),
+        TEST(test_verify__the_tasks_are_good),
         TEST(test_verify__every_mistake_is_told_at_once),
         TEST(test_verify__a_broken_migration_has_its_place),
         TEST(test_verify__a_gap_in_the_migrations_is_all_that_is_told),
