@@ -183,6 +183,29 @@ class OnADatabaseOfThisRelease(unittest.TestCase):
                 database.wait_for_run(database.add_run(job))
         self.assert_clean(process)
 
+    def test_key_of_a_request_and_a_tick__are_claimed_through_the_views(self):
+        """What the previous release inserts ON CONFLICT, into rows and partial indexes; and both schedulers claim, never one number twice."""
+        settings = self.migrated("millrace")
+        api = self.start(Previous, settings).api().register(grant=lambda user: server.make_admin(user, settings["DB_DATABASE"]))
+        self.addCleanup(api.close)
+        key = [("Idempotency-Key", "once")]
+        for path, body in (("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}), ("/v1/jobs/report/runs", {})):
+            first, again = api.post(path, body, headers=key), api.post(path, body, headers=key)
+            self.assertIn(first.status, (201, 202), first)
+            self.assertEqual(again.json()["id"], first.json()["id"])
+            key = [("Idempotency-Key", "another")]
+        with server.database(settings["DB_DATABASE"]) as database:
+            for kind in (PreviousScheduler, Scheduler):
+                process = kind(server, settings["DB_DATABASE"], SCHEDULE_TASK_REPORT_CRON="* * * * * *")
+                self.addCleanup(process.kill)
+                process.ready()
+                since = database.value("SELECT clock_timestamp()")
+                support.wait_for(lambda: database.count("millrace.job_run", "trigger = 'cron' AND state = 'succeeded' "
+                                                        f"AND created_at > '{since}'") >= 2, 30, "ticks are worked on")
+                self.assert_clean(process)
+            self.assertEqual(database.query("SELECT claim FROM millrace.job_run WHERE claim IS NOT NULL GROUP BY claim HAVING count(*) > 1"), [])
+            self.assertEqual(database.query("SELECT DISTINCT abs(claim % 2) FROM millrace.job_run WHERE claim IS NOT NULL ORDER BY 1"), [["0"], ["1"]])
+
     def remove(self, api):
         self.assertEqual(api.request("DELETE", "/v1/users/profile").status, 204)
 
