@@ -109,7 +109,7 @@ int mr_command_sql(int argc, char **argv)
         return MR_EXIT_USAGE;
     }
     mr_load_dotenv();
-    if (!mr_application_use(0, NULL) || !ask_database())
+    if (!mr_application_use_here(0, NULL) || !ask_database())
         return MR_EXIT_USAGE;
     printed = mr_application_built() != NULL ? print_of_application(mr_application_built(), name) : print_built_in(name);
     if (printed > 0 || name == NULL)

@@ -72,6 +72,9 @@ static void make_resource(struct mr_making *self, const struct mr_app_resource *
     for (unsigned operation = 0; operation < sizeof makers / sizeof makers[0]; operation++)
         if (resource->operations & 1U << operation && makers[operation] != NULL)
             makers[operation](self, resource);
+    if (resource->operations & 1U << MR_APP_IMPORT)
+        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(resource->node, "operations")),
+                        "\"import\" is served for tasks only so far, expected it left out");
     check_width(self, made, resource->node);
 }
 

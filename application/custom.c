@@ -227,6 +227,14 @@ static const struct mr_result *result_of(struct custom *self)
     return mr_result_of_fields(self->making, self->declared->name, &self->declared->returns.fields);
 }
 
+/* What has a key, or may change something, waits behind what came before it; a list of what is there may take long. */
+static enum mr_lane lane_of(const struct custom *self)
+{
+    bool reads = self->sql.kind != MR_SQL_CALL && !self->sql.changes && self->declared->key == NULL;
+
+    return reads && self->shape == MR_SHAPE_MANY ? MR_LANE_SLOW : MR_LANE_QUICK;
+}
+
 /* Two operations that name one field their key keep its messages in order between them, whatever they are called. */
 static struct mr_traits traits_of(struct custom *self)
 {
@@ -235,7 +243,7 @@ static struct mr_traits traits_of(struct custom *self)
     return (struct mr_traits){
         .summary = declared->about != NULL ? declared->about : mr_make_text(self->making, "%s", declared->name),
         .shape = self->shape,
-        .lane = self->shape == MR_SHAPE_MANY ? MR_LANE_SLOW : MR_LANE_QUICK,
+        .lane = lane_of(self),
         .resource = declared->key,
         .key = declared->key,
         .location = location_of(self),

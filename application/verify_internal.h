@@ -6,6 +6,7 @@
  *   verify_tables.c      a resource and its table
  *   verify_column.c      a field and its column
  *   verify_indexes.c     what lists need
+ *   verify_plans.c       whether an index serves it
  *   verify_statements.c  statements of queries/
  *   verify_generated.c   those that were made
  *   verify_answer.c      what a statement answers

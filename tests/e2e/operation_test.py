@@ -41,19 +41,16 @@ def setUpModule():
     scratch = support.Scratch()
     folder = scratch.join("shop")
     shutil.copytree(SHOP, folder, ignore=shutil.ignore_patterns("jobs"))
-    for name, text in (("operations/more.yaml", MORE), ("queries/more.sql", STATEMENTS)):
+    for name, text in (("operations/more.yaml", MORE), ("queries/more.sql", STATEMENTS),
+                       ("migrations/0003_more.sql", "CREATE SEQUENCE ticket;\n")):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
     server = support.Everything().ready()
+    api = server.api_process(MILLRACE_APP=folder).ready()
     with server.database() as database:
-        for name in sorted(os.listdir(os.path.join(folder, "migrations"))):
-            with open(os.path.join(folder, "migrations", name), encoding="utf-8") as file:
-                database.query(file.read())
-        database.query("CREATE SEQUENCE ticket")
         database.query("INSERT INTO category (id, code, label) VALUES (gen_random_uuid(), 'A', 'All')")
         database.query("INSERT INTO product (id, sku, name, price, stock, category_code)"
                        " SELECT gen_random_uuid(), 'SKU-' || g, 'p' || g, g + 0.25, 3, 'A' FROM generate_series(1, 40) g")
-    api = server.api_process(MILLRACE_APP=folder).ready()
 
 
 def tearDownModule():

@@ -125,7 +125,7 @@ static void test_load__a_shop(void **state)
     assert_non_null(product);
     assert_string_equal(product->access.read, "public");
     assert_string_equal(product->access.write, "admin");
-    assert_int_equal(product->operations, 0x3f);
+    assert_int_equal(product->operations, 0x1f);
     assert_int_equal(product->cache_ms.value, 60000);
     assert_string_equal(product->list.sort.items[1].field, "price");
     assert_true(product->list.sort.items[1].descending);

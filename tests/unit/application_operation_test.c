@@ -159,6 +159,20 @@ static void test_operation__becomes_a_row_of_the_map(void **state)
     assert_true(mr_built_has_choices(built));
 }
 
+/* In two lanes messages of one key would pass each other. */
+static void test_operation__a_list_is_slow_unless_it_changes_something(void **state)
+{
+    (void)state;
+    assert_told("returns: [item]", "SELECT * FROM item", "");
+    assert_int_equal(op_of("it")->traits->lane, MR_LANE_SLOW);
+    assert_told("returns: [item]", "UPDATE item SET name = 'x' RETURNING *", "");
+    assert_int_equal(op_of("it")->traits->lane, MR_LANE_QUICK);
+    assert_told("returns: [item]", "WITH k AS ({{k}}), x AS (DELETE FROM item RETURNING *) SELECT k.\"$n\", x.* FROM k, x", "");
+    assert_int_equal(op_of("it")->traits->lane, MR_LANE_QUICK);
+    assert_told("key: a, fields: {a: {type: text}}, returns: [item]", "SELECT * FROM item_of(:a)", "");
+    assert_int_equal(op_of("it")->traits->lane, MR_LANE_QUICK);
+}
+
 /* One of no fields at all has to have something to be one of a batch by. */
 static void test_operation__has_a_field_at_least(void **state)
 {
@@ -178,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_operation__keys_that_cannot_be_kept),
         cmocka_unit_test(test_operation__statements_in_the_place_of_others),
         cmocka_unit_test(test_operation__becomes_a_row_of_the_map),
+        cmocka_unit_test(test_operation__a_list_is_slow_unless_it_changes_something),
         cmocka_unit_test(test_operation__has_a_field_at_least),
     };
 
