@@ -32,7 +32,7 @@ CREATE TABLE book (
     weight double precision,
     published date,
     tags text[] NOT NULL,
-    scores integer[],
+    scores bigint[],
     extra jsonb,
     is_out boolean GENERATED ALWAYS AS (copies = 0) STORED,
     created_at timestamptz NOT NULL DEFAULT now(),
