@@ -78,9 +78,7 @@ static bool takes_open_metrics(struct mr_slice item)
 
     if (item.len < sizeof type - 1 || strncasecmp(item.data, type, sizeof type - 1) != 0)
         return false;
-    if (is_parameter(item, "q=0") && !is_parameter(item, "q=0."))
-        return false;
-    return !is_parameter(item, "version=") || is_parameter(item, "version=1.0.0");
+    return !mr_http_is_unwanted(item) && (!is_parameter(item, "version=") || is_parameter(item, "version=1.0.0"));
 }
 
 static bool wants_open_metrics(const struct mr_http_request *request)

@@ -1,3 +1,4 @@
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/serve.h"
 #include "app/settings.h"
@@ -7,7 +8,8 @@ int mr_command_api(int argc, char **argv)
     struct mr_config config;
     int exit_status;
 
-    if (!mr_no_arguments("api", argc, argv) || !mr_load_settings(&config, MR_RUN_API))
+    if (!mr_application_arguments("api", argc, argv) || !mr_load_settings(&config, MR_RUN_API) ||
+        !mr_application_use(argc, argv))
         return MR_EXIT_USAGE;
     exit_status = mr_serve_api(&config, NULL);
     mr_serve_leave(exit_status);

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/settings.h"
 #include "openapi/openapi.h"
@@ -9,7 +10,8 @@ int mr_command_openapi(int argc, char **argv)
     struct mr_buf document = {0};
     bool good;
 
-    if (!mr_no_arguments("openapi", argc, argv))
+    mr_load_dotenv();
+    if (!mr_application_arguments("openapi", argc, argv) || !mr_application_use(argc, argv))
         return MR_EXIT_USAGE;
     good = mr_openapi_write(&document, MR_VERSION, true) == MR_OK &&
            fwrite(document.data, 1, document.len, stdout) == document.len && putchar('\n') != EOF && fflush(stdout) == 0;

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/settings.h"
 #include "proto/message.h"
@@ -17,12 +18,13 @@ static const char *access_name(enum mr_access access)
 
 int mr_command_routes(int argc, char **argv)
 {
-    if (!mr_no_arguments("routes", argc, argv))
+    mr_load_dotenv();
+    if (!mr_application_arguments("routes", argc, argv) || !mr_application_use(argc, argv))
         return MR_EXIT_USAGE;
-    for (int op = 0; op < MR_OP_COUNT; op++) {
+    for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
-        if (info->path != NULL)
+        if (info->path != NULL && mr_op_is_served((enum mr_op)op))
             printf("%-6s %-22s %-12s %-12s %-8s %s\n", mr_verb_name(info->verb), info->path, info->name,
                    mr_actor_info(info->actor)->name, access_name(info->access), info->traits->summary);
     }

@@ -1,3 +1,4 @@
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/serve.h"
 #include "app/settings.h"
@@ -8,7 +9,8 @@ int mr_command_scheduler(int argc, char **argv)
     struct mr_zone *zone = NULL;
     int exit_status = MR_EXIT_USAGE;
 
-    if (mr_no_arguments("scheduler", argc, argv) && mr_load_settings(&config, MR_RUN_SCHEDULER) && mr_load_zone(&zone, &config))
+    if (mr_application_arguments("scheduler", argc, argv) && mr_load_settings(&config, MR_RUN_SCHEDULER) &&
+        mr_application_use(argc, argv) && mr_load_zone(&zone, &config))
         exit_status = mr_serve_scheduler(&config, zone);
     mr_serve_leave(exit_status);
     mr_zone_destroy(&zone);

@@ -279,7 +279,8 @@ static mr_status make_cluster(const struct mr_embedded *self, struct mr_buf *pro
     char pgdata[128];
     /* clang-format off */
     const char *initdb[] = {"initdb",           pgdata,               "--username=postgres", "--auth=trust",
-                            "--encoding=UTF8", "--locale=C.UTF-8",   "--no-instructions",   NULL};
+                            "--encoding=UTF8", "--locale=C.UTF-8",   "--no-instructions",
+                            self->options.short_lived ? "--no-sync" : NULL, NULL};
     /* clang-format on */
 
     join(data, self->root, "data");

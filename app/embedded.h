@@ -21,6 +21,7 @@ struct mr_embedded_options {
     const char *bin_dir;  /* of initdb and postgres; "": searched for */
     const char *database; /* made when it is not there */
     const char *settings; /* more for the server, as "-c name=value ..."; NULL: none */
+    bool short_lived;     /* nothing of it has to survive a power failure */
 };
 
 /* Makes the cluster if need be and starts it; returns when it answers. `problem` gets the reason of a failure. */

@@ -56,10 +56,15 @@ static void clear_libpq_environment(void)
     }
 }
 
-bool mr_load_environment(enum mr_role_of_process role, struct mr_buf *problems)
+void mr_load_dotenv(void)
 {
     if (!is_production() && mr_config_load_dotenv(".env") != MR_OK)
         fputs("millrace: .env cannot be read\n", stderr);
+}
+
+bool mr_load_environment(enum mr_role_of_process role, struct mr_buf *problems)
+{
+    mr_load_dotenv();
     clear_libpq_environment();
     return mr_config_load_secrets(role, problems) == MR_OK;
 }

@@ -13,6 +13,9 @@ bool mr_no_arguments(const char *command, int argc, char **argv);
 /* The environment, as mr_config_read wants it. */
 const char *mr_environment(const char *name);
 
+/* Reads .env into the environment, unless NODE_ENV=production; for commands that need no other setting. */
+void mr_load_dotenv(void);
+
 /* Reads .env (unless NODE_ENV=production) and the files of secrets into the environment. False: `problems` has some. */
 bool mr_load_environment(enum mr_role_of_process role, struct mr_buf *problems);
 

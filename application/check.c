@@ -14,14 +14,6 @@ struct checking {
     struct mr_problems *problems;
 };
 
-/* The place of a key's value; of the map when it does not have the key. */
-static struct mr_place place_of(const struct mr_yaml *map, const char *key)
-{
-    const struct mr_yaml *value = mr_yaml_get(map, key);
-
-    return mr_yaml_place(value != NULL ? value : map);
-}
-
 #define complain(self, place, ...) mr_problems_add((self)->problems, place, __VA_ARGS__)
 
 /* ---- Fields that lists, embeds and references name ---- */
@@ -145,7 +137,7 @@ static void check_embed(struct checking *self, const struct mr_app_resource *res
 
     if (embed->as != NULL && (mr_app_field(&resource->fields, embed->as) != NULL ||
                               mr_word_is_in(MR_IMPLIED_NAMES "|" MR_RESERVED_NAMES, embed->as, NULL)))
-        complain(self, place_of(embed->node, "as"), "a field has the name \"%s\" already, expected another", embed->as);
+        complain(self, mr_yaml_place_of(embed->node, "as"), "a field has the name \"%s\" already, expected another", embed->as);
     for (unsigned i = 0; i < embed->columns.count; i++) {
         const struct mr_app_name *column = &embed->columns.items[i];
 
@@ -170,7 +162,7 @@ static void check_reference(struct checking *self, const struct mr_app_resource 
 
     if (field->references.resource == NULL)
         return;
-    place = place_of(field->node, "references");
+    place = mr_yaml_place_of(field->node, "references");
     target = mr_app_resource(self->application, field->references.resource);
     if (target == NULL) {
         complain(self, place, "there is no resource \"%s\", expected one of resources/", field->references.resource);
@@ -197,7 +189,8 @@ static void check_columns(struct checking *self, const struct mr_app_resource *r
 
         if (field->node == NULL || field->column == NULL)
             continue;
-        place = mr_yaml_get(field->node, "column") != NULL ? place_of(field->node, "column") : mr_yaml_place(field->node->key);
+        place = mr_yaml_get(field->node, "column") != NULL ? mr_yaml_place_of(field->node, "column")
+                                                           : mr_yaml_place(field->node->key);
         if (first != field)
             complain(self, place, "the column \"%s\" belongs to \"%s\" already, expected another", field->column, first->name);
         else if (resource->owner != NULL && strcmp(field->column, resource->owner) == 0)
@@ -215,13 +208,13 @@ static void check_owner(struct checking *self, const struct mr_app_resource *res
     if (resource->owner == NULL)
         return;
     if (mr_word_is_in("id|version|created_at|updated_at", resource->owner, NULL))
-        complain(self, place_of(resource->node, "owner"), "the column \"%s\" is the engine's own, expected one for the caller",
-                 resource->owner);
+        complain(self, mr_yaml_place_of(resource->node, "owner"),
+                 "the column \"%s\" is the engine's own, expected one for the caller", resource->owner);
     for (int write = 0; write < 2; write++) {
         const char *word = write != 0 ? resource->access.write : resource->access.read;
 
         if (word != NULL && rank_of(word) < 1)
-            complain(self, place_of(resource->node, "access"),
+            complain(self, mr_yaml_place_of(resource->node, "access"),
                      "%s is \"%s\" beside an owner, expected user or admin: nobody else owns rows",
                      write != 0 ? "write" : "read", word);
     }
@@ -242,8 +235,8 @@ static void check_resource(struct checking *self, const struct mr_app_resource *
     for (unsigned i = 0; i < resource->fields.count; i++)
         check_reference(self, resource, &resource->fields.items[i]);
     if (resource->cache_ms.is_set && resource->access.read != NULL && strcmp(resource->access.read, "public") != 0)
-        complain(self, place_of(resource->node, "cache"), "a cache where read access is \"%s\", expected it only with public",
-                 resource->access.read);
+        complain(self, mr_yaml_place_of(resource->node, "cache"),
+                 "a cache where read access is \"%s\", expected it only with public", resource->access.read);
     if (resource->list.node != NULL && resource->operations != 0 && !serves(resource, MR_APP_LIST))
         complain(self, mr_yaml_place(resource->list.node->key),
                  "\"list\" here, but \"operations\" has no list, expected both or neither");
@@ -274,7 +267,7 @@ static void check_input(struct checking *self, const struct mr_app_operation *op
 
     if (field->node == NULL || operation->route.path == NULL)
         return;
-    place = field->from.is_set ? place_of(field->node, "from") : mr_yaml_place(field->node->key);
+    place = field->from.is_set ? mr_yaml_place_of(field->node, "from") : mr_yaml_place(field->node->key);
     if (field->from.is_set && in_path != (field->from.index == MR_APP_FROM_PATH))
         complain(self, place, "the path %s {%s}, expected %s", in_path ? "has" : "has no", field->name,
                  in_path ? "from: path" : "it in the path, or from another place");
@@ -288,7 +281,8 @@ static void check_input(struct checking *self, const struct mr_app_operation *op
     if (field->from.index != MR_APP_FROM_BODY && (field->many || (field->type.is_set && field->type.index == MR_APP_JSON)))
         complain(self, place, "\"%s\" is %s, expected it in the body", field->name, field->many ? "an array" : "json");
     if (in_path && field->fallback != NULL)
-        complain(self, place_of(field->node, "default"), "a default of a field of the path, expected none: it is always there");
+        complain(self, mr_yaml_place_of(field->node, "default"),
+                 "a default of a field of the path, expected none: it is always there");
     field->required = field->required || in_path;
 }
 
@@ -296,7 +290,7 @@ static void check_input(struct checking *self, const struct mr_app_operation *op
 static void check_path(struct checking *self, const struct mr_app_operation *operation)
 {
     const char *at = operation->route.path;
-    struct mr_place place = place_of(operation->node, "route");
+    struct mr_place place = mr_yaml_place_of(operation->node, "route");
 
     while (at != NULL && (at = strchr(at, '{')) != NULL) {
         char name[MR_WORD_ROOM];
@@ -313,7 +307,7 @@ static void check_path(struct checking *self, const struct mr_app_operation *ope
 static void check_returns(struct checking *self, struct mr_app_operation *operation)
 {
     const struct mr_app_returns *returns = &operation->returns;
-    struct mr_place status = place_of(operation->node, "status");
+    struct mr_place status = mr_yaml_place_of(operation->node, "status");
 
     if (returns->resource != NULL && mr_app_resource(self->application, returns->resource) == NULL)
         complain(self, mr_yaml_place(returns->node), "there is no resource \"%s\", expected one of resources/",
@@ -351,7 +345,7 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
     if (operation->statement == NULL)
         operation->statement = operation->name;
     check_statement(self,
-                    mr_yaml_get(operation->node, "statement") != NULL ? place_of(operation->node, "statement")
+                    mr_yaml_get(operation->node, "statement") != NULL ? mr_yaml_place_of(operation->node, "statement")
                                                                       : mr_yaml_place(operation->node->key),
                     operation->statement);
     for (unsigned i = 0; i < operation->fields.count; i++)
@@ -363,14 +357,14 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
         const struct mr_app_field *key = mr_app_field(&operation->fields, operation->key);
 
         if (key == NULL)
-            no_field(self, place_of(operation->node, "key"), &operation->fields, operation->key);
+            no_field(self, mr_yaml_place_of(operation->node, "key"), &operation->fields, operation->key);
         else if (key->many || key->type.index == MR_APP_JSON)
-            complain(self, place_of(operation->node, "key"), "\"%s\" is %s, expected one value", key->name,
+            complain(self, mr_yaml_place_of(operation->node, "key"), "\"%s\" is %s, expected one value", key->name,
                      key->many ? "an array" : "json");
     }
     if (operation->idempotent && operation->route.path != NULL && operation->route.verb != MR_VERB_POST &&
         operation->route.verb != MR_VERB_PATCH)
-        complain(self, place_of(operation->node, "idempotent"),
+        complain(self, mr_yaml_place_of(operation->node, "idempotent"),
                  "\"idempotent\" on %s, expected it on POST or PATCH: others are anyway", mr_verb_name(operation->route.verb));
 }
 
@@ -496,7 +490,7 @@ static void claim_standard(const struct mr_app_resource *resource, enum mr_app_s
         [MR_APP_DELETE] = {"delete", MR_VERB_DELETE, MR_VERB_NONE, "/{id}"},
         [MR_APP_IMPORT] = {"import", MR_VERB_POST, MR_VERB_NONE, "/import"},
     };
-    struct mr_place place = place_of(resource->node, "path");
+    struct mr_place place = mr_yaml_place_of(resource->node, "path");
     struct mr_buf text = {0};
 
     mr_buf_printf(&text, "%s_%s", resource->name, standards[operation].name);
@@ -560,7 +554,7 @@ static void check_twice(struct checking *self)
             continue;
         claim(&names, mr_slice_of(operation->name), mr_yaml_place(operation->node->key), "an operation");
         if (operation->route.path != NULL)
-            claim_route(&routes, operation->route.verb, operation->route.path, place_of(operation->node, "route"),
+            claim_route(&routes, operation->route.verb, operation->route.path, mr_yaml_place_of(operation->node, "route"),
                         "an operation");
     }
     tell_twice(self, &names, "name");

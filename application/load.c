@@ -225,7 +225,7 @@ mr_status mr_application_load(struct mr_application **out, const char *folder, c
     if (self.application->arena.failed || problems->failed)
         goto out;
     status = problems->found > 0 ? MR_INVALID : MR_OK;
-    if (status != MR_OK)
+    if (status != MR_OK && !self.options->keep_broken)
         goto out;
 
     *out = self.application;

@@ -19,10 +19,13 @@ enum { MR_APPLICATION_MEMORY = 256 * 1024 * 1024, MR_VARIABLES_MAX = 500, MR_STA
 struct mr_application_options {
     const char *(*lookup)(const char *name); /* value of an environment variable, NULL when it is not set; NULL: none is set */
     bool (*is_engine)(enum mr_op op); /* whether an operation of the map is there beside this application; NULL: all are */
+    bool
+        keep_broken; /* `out` is filled with MR_INVALID, too: what has a problem is zeroed there, and nothing may serve from it */
 };
 
 /*
- * Loads a folder. MR_OK: `out` is the caller's, to destroy. MR_INVALID: `problems` has them. MR_NO_MEMORY: it takes more memory
+ * Loads a folder. MR_OK: `out` is the caller's, to destroy. MR_INVALID: `problems` has them, and `out` is
+ * as it was, unless `keep_broken` asks for what could be read. MR_NO_MEMORY: it takes more memory
  * than there is, or than MR_APPLICATION_MEMORY.
  */
 mr_status mr_application_load(struct mr_application **out, const char *folder, const struct mr_application_options *options,

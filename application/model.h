@@ -221,7 +221,8 @@ struct mr_app_job {
 struct mr_app_statement {
     const char *name;
     const char *sql;
-    struct mr_place place;
+    struct mr_place place; /* of the line with its name */
+    struct mr_place begin; /* of the first character of `sql` */
 };
 
 struct mr_app_migration {

@@ -75,12 +75,22 @@ static bool is_statement_name(struct mr_slice name)
     return true;
 }
 
-static void add_statement(struct mr_application *self, struct mr_slice name, struct mr_slice sql, struct mr_place place,
+/* Where a statement begins behind the line with its name; `text` is what follows on that line. */
+static struct mr_place begin_of(struct mr_place place, struct mr_slice text, struct mr_slice sql)
+{
+    for (const char *at = text.data; at < sql.data; at++) {
+        place.column = *at == '\n' ? 1 : place.column + 1;
+        place.line += *at == '\n';
+    }
+    return place;
+}
+
+static void add_statement(struct mr_application *self, struct mr_slice name, struct mr_slice text, struct mr_place place,
                           struct mr_problems *problems)
 {
     struct mr_app_statement *all;
+    struct mr_slice sql = trim_statement(text);
 
-    sql = trim_statement(sql);
     if (!is_statement_name(name)) {
         mr_problems_add(problems, place, "no name of a statement, expected -- name: and letters, digits, _, / or -");
         return;
@@ -97,8 +107,8 @@ static void add_statement(struct mr_application *self, struct mr_slice name, str
     if (all == NULL)
         return;
     self->statements = all;
-    all[self->statement_count++] =
-        (struct mr_app_statement){mr_arena_text(&self->arena, name), mr_arena_text(&self->arena, sql), place};
+    all[self->statement_count++] = (struct mr_app_statement){
+        mr_arena_text(&self->arena, name), mr_arena_text(&self->arena, sql), place, begin_of(place, text, sql)};
 }
 
 void mr_cut_statements(struct mr_application *self, const char *file, struct mr_slice text, struct mr_problems *problems)

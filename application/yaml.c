@@ -388,6 +388,13 @@ struct mr_place mr_yaml_place(const struct mr_yaml *node)
     return (struct mr_place){node->file, node->line, node->column};
 }
 
+struct mr_place mr_yaml_place_of(const struct mr_yaml *map, const char *key)
+{
+    const struct mr_yaml *value = mr_yaml_get(map, key);
+
+    return mr_yaml_place(value != NULL ? value : map);
+}
+
 const char *mr_yaml_told(enum mr_yaml_kind kind)
 {
     static const char *const told[] = {[MR_YAML_NULL] = "nothing",       [MR_YAML_BOOLEAN] = "true or false",

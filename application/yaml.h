@@ -41,6 +41,9 @@ const struct mr_yaml *mr_yaml_get(const struct mr_yaml *map, const char *key);
 
 struct mr_place mr_yaml_place(const struct mr_yaml *node);
 
+/* The place of a key's value; of the map when it does not have the key. */
+struct mr_place mr_yaml_place_of(const struct mr_yaml *map, const char *key);
+
 /* "a list", "text", ...; for messages. */
 const char *mr_yaml_told(enum mr_yaml_kind kind);
 

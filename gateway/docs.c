@@ -74,18 +74,6 @@ void docs_fini(struct gateway *gateway)
 
 /* ---- Answering ---- */
 
-static bool is_zero_weight(struct mr_slice parameters)
-{
-    const char *at = memmem(parameters.data, parameters.len, "q=", 2);
-
-    if (at == NULL)
-        return false;
-    for (at += 2; at < parameters.data + parameters.len; at++)
-        if (*at != '0' && *at != '.')
-            return false;
-    return true;
-}
-
 /* RFC 9110, 12.5.3. */
 static bool takes_gzip(const struct mr_http_request *request)
 {
@@ -100,7 +88,7 @@ static bool takes_gzip(const struct mr_http_request *request)
         while (name.len > 0 && (name.data[name.len - 1] == ' ' || name.data[name.len - 1] == '\t'))
             name.len--;
         if (mr_http_same_word(name, "gzip") || mr_http_same_word(name, "*"))
-            return !is_zero_weight((struct mr_slice){item.data + len, item.len - len});
+            return !mr_http_is_unwanted(item);
     }
     return false;
 }

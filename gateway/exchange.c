@@ -88,7 +88,7 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     if (self == NULL)
         return NULL;
     self->connection = connection;
-    self->op = MR_OP_COUNT;
+    self->op = MR_OP_NONE;
     self->route_status = MR_NOT_FOUND;
     self->has_user = false;
     self->asks_primary = false;

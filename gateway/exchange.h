@@ -18,7 +18,7 @@ struct exchange {
     struct mr_http_connection *connection; /* NULL: the client has gone */
     uint32_t index;                        /* in gateway.exchanges */
     uint32_t generation;                   /* tells this use of the index from the one before */
-    enum mr_op op;                         /* what the client asked for; MR_OP_COUNT while that is not known */
+    enum mr_op op;                         /* what the client asked for; MR_OP_NONE while that is not known */
     struct mr_route route;                 /* its parameters borrow the request: until that has been handed over */
     mr_status route_status;                /* MR_OK: `op` and `route` are set */
     struct parts *parts;                   /* of a body that travels ahead; NULL: it does not. Owned */

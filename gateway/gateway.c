@@ -195,6 +195,7 @@ static void destroy(struct gateway *gateway)
     mr_cache_drop(&gateway->cache);
     admit_fini(gateway);
     docs_fini(gateway);
+    mr_route_forget();
     exchange_fini_all(gateway);
     free(gateway->mailboxes);
     free(gateway->wrote_until_ms);
@@ -245,7 +246,7 @@ static struct gateway *create(const struct mr_gateway_options *options)
     gateway->tokens = mr_token_cache_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
     if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || docs_setup(gateway) != MR_OK ||
-        open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
+        mr_route_prepare() != MR_OK || open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
         destroy(gateway);
         return NULL;
     }

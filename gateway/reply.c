@@ -99,7 +99,7 @@ static void log_slow(enum mr_log_level level, const struct exchange *exchange, c
 
 static void log_outcome(const struct exchange *exchange, int http, int64_t took_us)
 {
-    const char *op = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->name : "none";
+    const char *op = exchange->op != MR_OP_NONE ? mr_op_info(exchange->op)->name : "none";
     bool slow = is_slow(exchange, took_us);
     enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || slow ? MR_LOG_WARN : MR_LOG_DEBUG;
 
@@ -113,7 +113,7 @@ static void log_outcome(const struct exchange *exchange, int http, int64_t took_
 
 static void end_span(struct exchange *exchange, int http, int64_t took_us)
 {
-    const char *route = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->path : NULL;
+    const char *route = exchange->op != MR_OP_NONE ? mr_op_info(exchange->op)->path : NULL;
 
     mr_trace_end(&exchange->span, route, http, exchange->started_us + took_us);
 }
@@ -303,7 +303,7 @@ static void add_member(struct mr_buf *out, const char *name, const char *value)
 
 static bool takes_gzip(const struct exchange *exchange)
 {
-    const struct mr_upload *upload = exchange->op != MR_OP_COUNT ? mr_op_info(exchange->op)->traits->upload : NULL;
+    const struct mr_upload *upload = exchange->op != MR_OP_NONE ? mr_op_info(exchange->op)->traits->upload : NULL;
 
     return upload != NULL && upload->takes_gzip;
 }
@@ -319,7 +319,7 @@ static const char *headers_of(mr_status status, const struct exchange *exchange)
         return "WWW-Authenticate: Bearer\r\n";
     if (status == MR_CODING)
         return takes_gzip(exchange) ? "Accept-Encoding: gzip, identity\r\n" : "Accept-Encoding: identity\r\n";
-    if (status == MR_MEDIA_TYPE && exchange->op != MR_OP_COUNT && mr_route_takes(exchange->op, MR_VERB_PATCH))
+    if (status == MR_MEDIA_TYPE && exchange->op != MR_OP_NONE && mr_route_takes(exchange->op, MR_VERB_PATCH))
         return accept_patch;
     if (http == 503)
         return exchange->gateway->draining ? "Retry-After: 5\r\n" : "Retry-After: 1\r\n";

@@ -382,6 +382,16 @@ static void compare_fields(struct mr_request *self, enum mr_op op)
     }
 }
 
+/* A cursor that somebody made up must not be an error of the statement. */
+static void check_cursor(struct mr_request *self, const struct mr_field *cursor, const struct mr_value *value,
+                         const struct mr_field *order, const struct mr_value *in)
+{
+    int choice = cursor->keys != NULL ? mr_field_choice(order, in->text) : -1;
+
+    if (choice >= 0 && !mr_cursor_is_good(value->text, cursor->keys[choice]))
+        add_error(self, cursor, "format", "must be a cursor taken from a Link header");
+}
+
 /* A cursor is a place in one order: in another it would be any place at all, and answer as if the list ended there. */
 static void compare_cursors(struct mr_request *self, enum mr_op op)
 {
@@ -395,8 +405,10 @@ static void compare_cursors(struct mr_request *self, enum mr_op op)
         if (other < 0 || !self->values[i].present || !self->values[other].present)
             continue;
         whole.len -= self->values[i].text.len + 1;
-        if (whole.len == self->values[other].text.len && memcmp(whole.data, self->values[other].text.data, whole.len) == 0)
+        if (whole.len == self->values[other].text.len && memcmp(whole.data, self->values[other].text.data, whole.len) == 0) {
+            check_cursor(self, &fields[i], &self->values[i], &fields[other], &self->values[other]);
             continue;
+        }
         snprintf(told, sizeof told, "belongs to a list with another %s", fields[other].name);
         add_error(self, &fields[i], "mismatch", told);
     }

@@ -1,5 +1,7 @@
 #include "gateway/route.h"
 
+#include <stdlib.h>
+
 /* Takes the segment after the slash at the front of `rest`; false when there is none. */
 static bool next_segment(struct mr_slice *rest, struct mr_slice *segment)
 {
@@ -35,6 +37,135 @@ static bool matches(const char *pattern, struct mr_slice path, struct mr_route *
     return path.len == 0;
 }
 
+/* ---- The index: an application may have a thousand ways, and a request has time for a few ---- */
+
+/*
+ * Ways by their head: the first two segments, which say the resource. Within a head, and among those whose head is no text, what
+ * is written out comes before what is a parameter. Made anew after the tables have changed.
+ */
+enum { BUCKETS = 1024, HEAD_SEGMENTS = 2 };
+
+struct entry {
+    const struct mr_way *way;
+    struct mr_slice head; /* empty: one of its segments is a parameter */
+    uint32_t hash;
+    int next; /* of the same bucket; -1: it is the last */
+};
+
+static struct {
+    struct entry *entries;
+    unsigned count;
+    int buckets[BUCKETS];
+    int loose; /* the first whose head is no text */
+    unsigned edition;
+    bool is_made;
+} ways = {.loose = -1};
+
+static struct mr_slice head_of(struct mr_slice path)
+{
+    struct mr_slice rest = path;
+    struct mr_slice segment;
+
+    for (int i = 0; i < HEAD_SEGMENTS && next_segment(&rest, &segment);)
+        i++;
+    return (struct mr_slice){path.data, path.len - rest.len};
+}
+
+static uint32_t hash_of(struct mr_slice text)
+{
+    uint32_t hash = 2166136261U;
+
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (uint8_t)text.data[i]) * 16777619U;
+    return hash;
+}
+
+/* At the first place where one has a parameter and the other has not, the other comes first. */
+static int by_parameters(const void *left, const void *right)
+{
+    const struct entry *a = left;
+    const struct entry *b = right;
+    struct mr_slice rest_a = mr_slice_of(a->way->path);
+    struct mr_slice rest_b = mr_slice_of(b->way->path);
+    struct mr_slice segment_a;
+    struct mr_slice segment_b;
+
+    while (next_segment(&rest_a, &segment_a) && next_segment(&rest_b, &segment_b)) {
+        int difference = (segment_a.len > 0 && segment_a.data[0] == ':') - (segment_b.len > 0 && segment_b.data[0] == ':');
+
+        if (difference != 0)
+            return difference;
+    }
+    return a->way < b->way ? -1 : a->way > b->way;
+}
+
+static void gather(void)
+{
+    unsigned i = 0;
+
+    for (const struct mr_way *way = mr_way(0); way != NULL; way = mr_way(++i)) {
+        struct mr_slice head;
+
+        if (way->path == NULL)
+            continue;
+        head = head_of(mr_slice_of(way->path));
+        if (memchr(head.data, ':', head.len) != NULL)
+            head.len = 0;
+        ways.entries[ways.count++] = (struct entry){way, head, hash_of(head), -1};
+    }
+}
+
+/* From the last to the first, so that each list begins with the first. */
+static void chain(void)
+{
+    for (int i = 0; i < BUCKETS; i++)
+        ways.buckets[i] = -1;
+    ways.loose = -1;
+    for (int i = (int)ways.count - 1; i >= 0; i--) {
+        struct entry *entry = &ways.entries[i];
+        int *list = entry->head.len > 0 ? &ways.buckets[entry->hash % BUCKETS] : &ways.loose;
+
+        entry->next = *list;
+        *list = i;
+    }
+}
+
+/* The gateway's thread alone comes here. False: no memory for it. */
+static bool make_index(void)
+{
+    unsigned count = 0;
+
+    if (ways.is_made && ways.edition == mr_ops_edition())
+        return true;
+    while (mr_way(count) != NULL)
+        count++;
+    free(ways.entries);
+    ways.entries = calloc(count + 1, sizeof *ways.entries);
+    ways.count = 0;
+    ways.is_made = ways.entries != NULL;
+    if (!ways.is_made)
+        return false;
+    gather();
+    qsort(ways.entries, ways.count, sizeof *ways.entries, by_parameters);
+    chain();
+    ways.edition = mr_ops_edition();
+    return true;
+}
+
+mr_status mr_route_prepare(void)
+{
+    return make_index() ? MR_OK : MR_NO_MEMORY;
+}
+
+void mr_route_forget(void)
+{
+    free(ways.entries);
+    ways.entries = NULL;
+    ways.is_made = false;
+}
+
+/* ---- Finding ---- */
+
 static void add_allowed(struct mr_buf *allow, enum mr_verb verb)
 {
     if (allow->len == 0)
@@ -42,13 +173,15 @@ static void add_allowed(struct mr_buf *allow, enum mr_verb verb)
     mr_buf_printf(allow, verb == MR_VERB_GET ? ", %s, HEAD" : ", %s", mr_verb_name(verb));
 }
 
-mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow)
+/* Looks through a list. MR_NOT_FOUND: no way of it has the path. */
+static mr_status look(int first, struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow)
 {
     bool known_path = false;
-    unsigned i = 0;
 
-    for (const struct mr_way *way = mr_way(0); way != NULL; way = mr_way(++i)) {
-        if (way->path == NULL || !matches(way->path, path, out))
+    for (int i = first; i >= 0; i = ways.entries[i].next) {
+        const struct mr_way *way = ways.entries[i].way;
+
+        if (!matches(way->path, path, out))
             continue;
         if (way->verb == verb) {
             out->op = way->op;
@@ -59,6 +192,20 @@ mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice
             add_allowed(allow, way->verb);
     }
     return known_path ? MR_METHOD : MR_NOT_FOUND;
+}
+
+mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow)
+{
+    mr_status exact;
+    mr_status loose;
+
+    if (!make_index())
+        return MR_NO_MEMORY;
+    exact = look(ways.buckets[hash_of(head_of(path)) % BUCKETS], out, verb, path, allow);
+    if (exact == MR_OK)
+        return exact;
+    loose = look(ways.loose, out, verb, path, allow);
+    return loose == MR_NOT_FOUND ? exact : loose;
 }
 
 static bool has_way(enum mr_verb verb, const char *path)

@@ -222,6 +222,25 @@ bool mr_http_list_has(struct mr_slice value, const char *word)
     return false;
 }
 
+bool mr_http_is_unwanted(struct mr_slice item)
+{
+    for (size_t i = 0; i < item.len; i++) {
+        size_t at = i + 1;
+
+        if (item.data[i] != ';')
+            continue;
+        while (at < item.len && (item.data[at] == ' ' || item.data[at] == '\t'))
+            at++;
+        if (at + 2 >= item.len || (item.data[at] | 0x20) != 'q' || item.data[at + 1] != '=')
+            continue;
+        at += 2;
+        while (at < item.len && (item.data[at] == '0' || item.data[at] == '.'))
+            at++;
+        return at == item.len || item.data[at] == ';' || item.data[at] == ' ' || item.data[at] == '\t';
+    }
+    return false;
+}
+
 bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line)
 {
     while (*next < request->header_count) {

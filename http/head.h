@@ -83,6 +83,11 @@ bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
 /* Whether the comma-separated list in `value` holds `word` (lower case), without regard to case. */
 bool mr_http_list_has(struct mr_slice value, const char *word);
 
+/*
+ * Whether an item of Accept or one of its siblings has a weight of nothing, "q=0" to "q=0.000": that is not wanted (RFC 9110, 12.4.2).
+ */
+bool mr_http_is_unwanted(struct mr_slice item);
+
 /* Takes the next line of a field, from header `*next` on; false when there is no more. */
 bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line);
 

@@ -60,7 +60,10 @@ static void put_cursor(struct doc *doc, json_t *schema, const struct mr_field *f
 {
     const char *before = field->belongs_to != NULL ? "[^.]+\\." : "";
 
-    put(doc, schema, "pattern", json_sprintf("^%s[0-9A-Fa-f]{%lld}$", before, (long long)field->max));
+    if (field->min == field->max)
+        put(doc, schema, "pattern", json_sprintf("^%s[0-9A-Fa-f]{%lld}$", before, (long long)field->max));
+    else
+        put(doc, schema, "pattern", json_sprintf("^%s[0-9a-f]{%lld,}$", before, (long long)field->min));
 }
 
 static void put_text_rules(struct doc *doc, json_t *schema, const struct mr_field *field)

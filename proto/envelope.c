@@ -105,7 +105,7 @@ mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t l
     int64_t correlation;
 
     if (!next_array(&wire, ENVELOPE_ITEMS) || !next_below(&wire, MR_ENVELOPE_VERSION + 1, &version) ||
-        version != MR_ENVELOPE_VERSION || !next_below(&wire, MR_KIND_COUNT, &kind) || !next_below(&wire, MR_OP_COUNT, &op) ||
+        version != MR_ENVELOPE_VERSION || !next_below(&wire, MR_KIND_COUNT, &kind) || !next_below(&wire, mr_op_count(), &op) ||
         !next_below(&wire, INT64_MAX, &correlation) || !next_below(&wire, INT64_MAX, &env.deadline_ms) ||
         !next_optional_text(&wire, &env.traceparent) || !next_principal(&wire, &env) ||
         !next_of_kind(&wire, MR_WIRE_BIN, &item) || !next_times(&wire, &env.times) || wire.at != wire.end)

@@ -138,12 +138,18 @@ static bool is_email(struct mr_slice text)
     return all_of(local, ".!#$%&'*+/=?^_`{|}~-", true, true) && is_domain((struct mr_slice){at + 1, text.len - local.len - 1});
 }
 
-static bool is_choice(const char *choices, struct mr_slice text)
+int mr_field_choice(const struct mr_field *field, struct mr_slice text)
 {
-    for (const char *at = choices; *at != '\0'; at += at[strcspn(at, "|")] == '|' ? strcspn(at, "|") + 1 : strcspn(at, "|"))
-        if (strcspn(at, "|") == text.len && memcmp(at, text.data, text.len) == 0)
-            return true;
-    return false;
+    const char *at = field->choices;
+
+    for (int place = 0; *at != '\0'; place++) {
+        size_t len = strcspn(at, "|");
+
+        if (len == text.len && memcmp(at, text.data, len) == 0)
+            return place;
+        at += len + (at[len] == '|');
+    }
+    return -1;
 }
 
 static bool is_username(struct mr_slice text, struct mr_problem *problem)
@@ -173,7 +179,7 @@ static bool check_format(const struct mr_field *field, struct mr_slice text, str
     switch (field->format) {
     case MR_FORMAT_CHOICE:
         mr_problem_set(problem, "choice", "must be one of %s", field->choices);
-        return is_choice(field->choices, text);
+        return mr_field_choice(field, text) >= 0;
     case MR_FORMAT_EMAIL: mr_problem_set(problem, "email", "must be a valid email address"); return is_email(text);
     case MR_FORMAT_WORDS: mr_problem_set(problem, "words", "must hold a word: a letter or a digit"); return has_word(text);
     case MR_FORMAT_USERNAME: return is_username(text, problem);

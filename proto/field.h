@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "proto/buffer.h"
+#include "proto/cursor.h"
 
 /*      name   SQL type        element OID   what a client is told */
 /* clang-format off */
@@ -74,9 +75,12 @@ struct mr_field {
                              more behind the field's own, which says whether the field was given at all */
     const char *belongs_to; /* MR_FORMAT_CURSOR: the field whose value a cursor is good for. The client sees that value and a
                                dot in front of the digits, the statement sees the digits; NULL: good for all */
-    const char *same_as;    /* has to equal that field of the message when it is given; NULL: no such rule */
-    const char *about;      /* one line for the documentation */
-    const char *example;    /* a good value as text, for the documentation; NULL: none */
+    const enum mr_cursor_key
+        *keys;           /* MR_FORMAT_CURSOR: what it holds behind the id for each of the choices of the field that it
+                                       belongs to; NULL: only the length is known */
+    const char *same_as; /* has to equal that field of the message when it is given; NULL: no such rule */
+    const char *about;   /* one line for the documentation */
+    const char *example; /* a good value as text, for the documentation; NULL: none */
 };
 
 /* A value of a field. Not present stands for left out and, unless the field is clearable, for null. */
@@ -108,6 +112,9 @@ const char *mr_type_told(enum mr_type type);
  * text, borrows `text`. False: `problem` says what is wrong.
  */
 bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem);
+
+/* Which of a field's choices `text` is, from 0 on; -1: none. */
+int mr_field_choice(const struct mr_field *field, struct mr_slice text);
 
 /* Holds an integer against the field's bounds. */
 bool mr_field_check_integer(const struct mr_field *field, int64_t value, struct mr_problem *problem);

@@ -39,9 +39,46 @@ static const char *const verbs[] = {
 #undef VERB
 };
 
+static const struct mr_op_table no_table;
+static const struct mr_op_table *installed = &no_table;
+static unsigned edition;
+/* The ways of the engine's own operations, while an application is installed beside them. */
+static const struct mr_way *engine_ways[sizeof ways / sizeof ways[0]];
+static unsigned engine_way_count;
+
+void mr_ops_install(const struct mr_op_table *table)
+{
+    installed = table != NULL ? table : &no_table;
+    edition++;
+    engine_way_count = 0;
+    for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++)
+        if (mr_op_is_served(ways[i].op))
+            engine_ways[engine_way_count++] = &ways[i];
+}
+
+unsigned mr_ops_edition(void)
+{
+    return edition;
+}
+
+const struct mr_op_table *mr_ops_installed(void)
+{
+    return installed;
+}
+
+unsigned mr_op_count(void)
+{
+    return MR_OP_COUNT + installed->op_count;
+}
+
+bool mr_op_is_served(enum mr_op op)
+{
+    return op >= MR_OP_COUNT || installed == &no_table || !ops[op].traits->built_in;
+}
+
 const struct mr_op_info *mr_op_info(enum mr_op op)
 {
-    return &ops[op];
+    return op < MR_OP_COUNT ? &ops[op] : &installed->ops[op - MR_OP_COUNT];
 }
 
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor)
@@ -51,12 +88,20 @@ const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor)
 
 const struct mr_way *mr_way(unsigned i)
 {
-    return i < sizeof ways / sizeof ways[0] ? &ways[i] : NULL;
+    if (installed == &no_table)
+        return i < sizeof ways / sizeof ways[0] ? &ways[i] : NULL;
+    if (i < engine_way_count)
+        return engine_ways[i];
+    return i - engine_way_count < installed->way_count ? &installed->ways[i - engine_way_count] : NULL;
 }
 
 const struct mr_group *mr_group(unsigned i)
 {
-    return i < sizeof groups / sizeof groups[0] ? &groups[i] : NULL;
+    const unsigned own = sizeof groups / sizeof groups[0];
+
+    if (i < own)
+        return &groups[i];
+    return i - own < installed->group_count ? &installed->groups[i - own] : NULL;
 }
 
 const char *mr_verb_name(enum mr_verb verb)
@@ -68,14 +113,14 @@ unsigned mr_field_count(enum mr_op op)
 {
     unsigned count = 0;
 
-    while (ops[op].traits->fields[count].name != NULL)
+    while (mr_op_info(op)->traits->fields[count].name != NULL)
         count++;
     return count;
 }
 
 unsigned mr_statement_params(enum mr_op op)
 {
-    const struct mr_field *fields = ops[op].traits->fields;
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
     unsigned count = 0;
 
     for (unsigned i = 0; fields[i].name != NULL; i++)
@@ -85,7 +130,7 @@ unsigned mr_statement_params(enum mr_op op)
 
 int mr_field_index(enum mr_op op, const char *name)
 {
-    const struct mr_field *fields = ops[op].traits->fields;
+    const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
     for (int i = 0; fields[i].name != NULL; i++)
         if (strcmp(fields[i].name, name) == 0)

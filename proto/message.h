@@ -34,6 +34,18 @@ struct mr_variant {
     const char *statement;
     enum mr_shape shape;
     struct mr_when when[4]; /* ended by a NULL field */
+    unsigned batch_max;     /* messages in one of its statements; 0: as many as the op's */
+};
+
+struct mr_traits;
+
+/*
+ * Who decides between variants that are too many to try one after the other; what it has to know stands behind this. Every value
+ * has to lead to a variant. Called by actors, each in its own thread.
+ */
+struct mr_pick {
+    const struct mr_variant *(*variant)(const struct mr_pick *self, const struct mr_traits *traits,
+                                        const struct mr_value *values);
 };
 
 /* A body that does not fit a message: it travels ahead, in parts, while it comes in. */
@@ -67,8 +79,10 @@ struct mr_traits {
     int unwell;          /* a status, listed or not, that has the body of a success; 0: none */
     bool versioned;      /* a success has an entity tag: the statement has a column "$version" */
     bool kept;           /* answered by the gateway from memory, with an entity tag: see gateway/docs.c */
-    bool continued;      /* a list may have a Link to its rest: the statement has a column "$next" */
+    bool continued; /* a list may have a Link to its rest: the statement has a column "$next", or "$take" (runtime/rows.h) */
+    bool built_in;  /* of the application that is compiled in, tasks: not served beside another */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
+    const struct mr_pick *pick;        /* decides between them; NULL: the first whose conditions hold */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };
 
@@ -108,10 +122,45 @@ struct mr_actor_info {
     enum mr_database database;
 };
 
+/* ---- Operations beside the map ---- */
+
+/* What an application adds: its operation `i` is the op MR_OP_COUNT + i, which its ways and traits use. All borrowed. */
+struct mr_op_table {
+    const struct mr_op_info *ops;
+    unsigned op_count;
+    const struct mr_way *ways;
+    unsigned way_count;
+    const struct mr_group *groups;
+    unsigned group_count;
+    const char *title;   /* the application's name, for people; NULL: none */
+    const char *version; /* of the application; NULL: that of the binary */
+    const char *about;   /* what it is for; NULL: nobody has said */
+};
+
+/*
+ * Makes the operations of an application those of this process, in place of the ones that are built in, and behind the engine's.
+ * `table` stays as it is until the process ends, or until another call; NULL brings the ones built in back. To be called before
+ * other threads exist.
+ */
+void mr_ops_install(const struct mr_op_table *table);
+
+/* Another number after each mr_ops_install, for who keeps something that was made of the tables. */
+unsigned mr_ops_edition(void);
+
+/* What was installed; a table of nothing when it is the application that is built in. */
+const struct mr_op_table *mr_ops_installed(void);
+
+/* One more than the greatest op there is. */
+unsigned mr_op_count(void);
+
+/* Whether this process serves it; one that is built in gives way to an application. */
+bool mr_op_is_served(enum mr_op op);
+
+/* The op's row; `op` is below mr_op_count(). */
 const struct mr_op_info *mr_op_info(enum mr_op op);
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor);
 
-/* The ways, `i` from 0 on; NULL behind the last. Those of the map come first, in its order. */
+/* The ways that are served, `i` from 0 on; NULL behind the last. Those of the map come first, in its order. */
 const struct mr_way *mr_way(unsigned i);
 
 /* The groups that are described, `i` from 0 on; NULL behind the last. */

@@ -87,7 +87,8 @@ enum mr_op {
 #define OP(verb, path, message, actor, access, ok, handler) MR_OP_##message,
     MR_OPS(OP)
 #undef OP
-        MR_OP_COUNT
+        MR_OP_COUNT, /* those of an application that was installed follow: proto/message.h */
+    MR_OP_NONE = 65535
 };
 
 enum mr_actor_id {

@@ -27,7 +27,7 @@ bool mr_actor_has_database(const struct mr_actor *self)
 
 bool mr_actor_has_lane(enum mr_actor_id id, enum mr_lane lane)
 {
-    for (int op = 0; op < MR_OP_COUNT; op++)
+    for (unsigned op = 0; op < mr_op_count(); op++)
         if (mr_op_info((enum mr_op)op)->actor == id && mr_op_info((enum mr_op)op)->traits->lane == lane)
             return true;
     return false;
@@ -136,8 +136,11 @@ static bool all_hold(const struct mr_variant *variant, enum mr_op op, const stru
 
 const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values)
 {
-    const struct mr_variant *variant = mr_op_info(op)->traits->variants;
+    const struct mr_traits *traits = mr_op_info(op)->traits;
+    const struct mr_variant *variant = traits->variants;
 
+    if (traits->pick != NULL)
+        return traits->pick->variant(traits->pick, traits, values);
     for (; variant != NULL && variant->statement != NULL; variant++)
         if (all_hold(variant, op, values))
             return variant;
@@ -186,6 +189,16 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
     mr_answer_note(self, messages, count);
 }
 
+/* How many messages like this one may share a statement. */
+static unsigned at_once(const struct mr_message *message)
+{
+    unsigned most = message->variant != NULL ? message->variant->batch_max : 0;
+
+    if (most == 0)
+        most = mr_op_info(message->envelope.op)->traits->batch_max;
+    return most != 0 ? most : MR_PLAN_MAX;
+}
+
 static void answer_next_batch(struct mr_actor *self, unsigned most)
 {
     struct mr_message *batch[MR_PLAN_MAX];
@@ -193,8 +206,7 @@ static void answer_next_batch(struct mr_actor *self, unsigned most)
 
     self->held = count == 0;
     for (unsigned done = 0; done < count;) {
-        unsigned at_once = mr_op_info(batch[done]->envelope.op)->traits->batch_max;
-        unsigned group = mr_plan_group(batch + done, count - done, at_once != 0 ? at_once : MR_PLAN_MAX);
+        unsigned group = mr_plan_group(batch + done, count - done, at_once(batch[done]));
 
         answer_group(self, batch + done, group);
         done += group;
@@ -368,11 +380,12 @@ static bool belongs(const struct mr_actor *self, const char *statement)
 
     if (own != NULL && strncmp(statement, own, strlen(own)) == 0 && strncmp(statement + strlen(own), "__", 2) == 0)
         return true;
-    for (int op = 0; op < MR_OP_COUNT; op++) {
+    for (unsigned op = 0; op < MR_OP_COUNT; op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
         size_t len = strlen(info->name);
 
-        if (info->actor == self->spec->id && info->traits->lane == self->lane && strncmp(statement, info->name, len) == 0 &&
+        if (mr_op_is_served((enum mr_op)op) && info->actor == self->spec->id && info->traits->lane == self->lane &&
+            strncmp(statement, info->name, len) == 0 &&
             (statement[len] == '\0' || statement[len] == '/' || strncmp(statement + len, "__", 2) == 0))
             return true;
     }
@@ -398,7 +411,7 @@ static mr_status select_statements(struct mr_actor *self)
 /* Only what a statement answers can be in flight. */
 static bool is_answered_by_sql(const struct mr_actor *self)
 {
-    for (int op = 0; op < MR_OP_COUNT; op++) {
+    for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
         if (info->actor == self->spec->id && info->traits->lane == self->lane && info->handler == MR_BY_SQL)
@@ -427,6 +440,7 @@ static mr_status open_db(struct mr_actor *self)
         .set_wise = true,
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
+        .application = true,
     };
     mr_status status = mr_db_new(&self->primary, &options, self->statements);
 

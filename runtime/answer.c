@@ -205,6 +205,7 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
                        unsigned from, unsigned to)
 {
     enum mr_shape shape = message->variant != NULL ? message->variant->shape : mr_op_info(message->envelope.op)->traits->shape;
+    struct mr_buf next = {0};
     struct mr_row row;
 
     mr_row_read(&row, plan, rows, to - 1);
@@ -212,8 +213,13 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
         answer_with_status(self, message, &row);
         return;
     }
+    to = mr_rows_fit(plan, rows, from, to, &next);
+    if (next.len > 0)
+        row.head.next = (struct mr_slice){next.data, next.len};
     mr_buf_clear(&self->body, SIZE_MAX);
     mr_reply_begin(&self->body, &row.head);
+    self->body.failed |= next.failed;
+    mr_buf_fini(&next);
     if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
         mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name),
                        mr_log_trace(message->envelope.traceparent));

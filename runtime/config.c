@@ -55,6 +55,7 @@ static bool is_for(const struct setting *setting, enum mr_role_of_process role)
     case MR_RUN_API: return strchr(setting->roles, 'A') != NULL;
     case MR_RUN_SCHEDULER: return strchr(setting->roles, 'S') != NULL;
     case MR_RUN_MIGRATE: return strchr(setting->roles, 'M') != NULL;
+    case MR_RUN_CHECK: return strpbrk(setting->roles, "MC") != NULL;
     case MR_RUN_HEALTH: return strchr(setting->roles, 'H') != NULL;
     }
     return false;
@@ -217,8 +218,10 @@ static void check_secrets(struct mr_config *config, enum mr_role_of_process role
 /* Rules that look at more than one setting. */
 static void check_whole(struct mr_config *config, enum mr_role_of_process role, enum stage stage, struct mr_buf *problems)
 {
-    if (role != MR_RUN_ALL && role != MR_RUN_HEALTH && config->db_host[0] == '\0')
-        mr_buf_text(problems, "DB_HOST: expected a host name or a socket directory; only `millrace all` can do without\n");
+    if (role != MR_RUN_ALL && role != MR_RUN_CHECK && role != MR_RUN_HEALTH && config->db_host[0] == '\0')
+        mr_buf_text(problems,
+                    "DB_HOST: expected a host name or a socket directory; only `millrace all` and `millrace check` can"
+                    " do without\n");
     if (role == MR_RUN_ALL || role == MR_RUN_API)
         check_secrets(config, role, stage, problems);
 }

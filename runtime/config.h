@@ -12,7 +12,7 @@
 #include "runtime/settings.h"
 
 /* What a process does; decides which settings it reads. */
-enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRATE, MR_RUN_HEALTH };
+enum mr_role_of_process { MR_RUN_ALL, MR_RUN_API, MR_RUN_SCHEDULER, MR_RUN_MIGRATE, MR_RUN_CHECK, MR_RUN_HEALTH };
 
 /* The secret that documents and examples show: good enough to try things, refused unless NODE_ENV=development is said. */
 #define MR_EXAMPLE_JWT_SECRET "development-only-secret-do-not-use-in-production"

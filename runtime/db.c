@@ -19,6 +19,16 @@ mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const stru
         return MR_NO_MEMORY;
     self->options = *options;
     self->statements = statements;
+    if (options->application) {
+        unsigned count;
+
+        (void)mr_statements_installed(&count);
+        self->prepared = calloc(count + 1, sizeof *self->prepared);
+    }
+    if (options->application && self->prepared == NULL) {
+        free(self);
+        return MR_NO_MEMORY;
+    }
     *out = self;
     return MR_OK;
 }
@@ -28,6 +38,7 @@ void mr_db_destroy(mr_db **self)
     if (*self == NULL)
         return;
     db_drop(*self);
+    free((*self)->prepared);
     free(*self);
     *self = NULL;
 }
@@ -237,31 +248,27 @@ int64_t db_timeout_to_set(const mr_db *self, int64_t left)
     return wanted;
 }
 
-/* The text of a statement of ours, for a session that has not prepared it. */
-static const char *text_of(const mr_db *self, const char *statement)
-{
-    const struct mr_statement *const *s = self->statements;
-
-    while (strcmp((*s)->name, statement) != 0)
-        s++;
-    return (*s)->text;
-}
-
 bool db_send_run(mr_db *self, const char *statement, const struct mr_params *params)
 {
     const char *values[MR_FIELDS_MAX];
     int lengths[MR_FIELDS_MAX];
     int formats[MR_FIELDS_MAX];
+    char name[16];
+    char *text;
+    bool sent;
 
     for (unsigned i = 0; i < params->count; i++) {
         values[i] = params->arrays[i].bytes.data;
         lengths[i] = (int)params->arrays[i].bytes.len;
         formats[i] = 1;
     }
-    if (self->shared)
-        return PQsendQueryParams(self->conn, text_of(self, statement), (int)params->count, NULL, values, lengths, formats, 1) ==
-               1;
-    return PQsendQueryPrepared(self->conn, statement, (int)params->count, values, lengths, formats, 1) == 1;
+    if (!self->shared)
+        return PQsendQueryPrepared(self->conn, db_prepared_name(self, statement, name), (int)params->count, values, lengths,
+                                   formats, 1) == 1;
+    text = db_statement_text(self, statement);
+    sent = text != NULL && PQsendQueryParams(self->conn, text, (int)params->count, NULL, values, lengths, formats, 1) == 1;
+    free(text);
+    return sent;
 }
 
 bool db_send_limits(mr_db *self, int64_t timeout_ms)
@@ -296,6 +303,8 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
     int64_t timeout_ms;
 
     assert(self->pipeline.count == 0);
+    if (status == MR_OK)
+        status = db_prepare(self, statement, deadline_ms);
     if (status != MR_OK)
         return status;
     timeout_ms = db_timeout_to_set(self, db_left_ms(self, deadline_ms));

@@ -1,7 +1,7 @@
 /*
  * db: one connection to PostgreSQL. Its files alone know libpq.
  *
- * Every statement is prepared at connect, in one round trip. Waits have a limit; a connection that broke,
+ * Every statement is prepared at connect, in one round trip; those of an application when they are first needed. Waits have a limit; a connection that broke,
  * or whose answer did not come in time, is dropped and made anew, with growing pauses between attempts.
  *
  * Thread: a connection belongs to one thread.
@@ -29,6 +29,7 @@ struct mr_db_options {
                                        a request */
     int64_t lock_timeout;      /* of a set-wise connection, milliseconds; 0: DB_LOCK_TIMEOUT */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
+    bool application;          /* knows the statements of the application, too: each is prepared when it is first needed */
 };
 
 /*
@@ -68,6 +69,8 @@ struct mr_db_error {
     bool undone;                /* nothing of the statement took effect, though it was to blame for nothing: it may run again */
     bool rerun;                 /* halving the batch can find the message to blame */
     enum mr_db_trouble trouble; /* of a failure to connect; NONE of others */
+    unsigned position;          /* of the text that was sent, in characters from 1, where the server said one; 0: it did not */
+    unsigned statements;        /* of that text which had ended well before; each counts that has an answer of its own */
     char sqlstate[6];
     char message[256];
 };
@@ -154,6 +157,9 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
  */
 bool mr_db_overlaps(const mr_db *self);
 
+/* Whether the statement can be sent at once: it is prepared, or does not have to be. */
+bool mr_db_is_prepared(const mr_db *self, const char *statement);
+
 /* How many were sent and not taken. While there are any, nothing but mr_db_send and mr_db_take may use the connection. */
 unsigned mr_db_in_flight(const mr_db *self);
 
@@ -216,6 +222,9 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
 
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
+
+/* Appends the cursor of a row (proto/cursor.h): its id, and what it is sorted by; `key` -1: by the id alone. */
+void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);
 
 void mr_rows_free(mr_rows **self);
 

@@ -4,6 +4,7 @@
  *   db.c          life of a connection, and statements
  *   db_connect.c  from a host name to a connection that may serve
  *   db_session.c  what the session is set to
+ *   db_prepare.c  the statements of an application, prepared when they are first needed
  *   db_pooler.c   whether a pooler shares it
  *   db_pipeline.c statements in flight
  *   db_io.c       waiting, results, cancelling, failing
@@ -48,7 +49,8 @@ struct db_pipeline {
 struct mr_db {
     struct mr_db_options options;
     const struct mr_statement *const *statements;
-    PGconn *conn; /* NULL: down */
+    uint64_t *prepared; /* of the application's statements: the serial of the connection that it was prepared on */
+    PGconn *conn;       /* NULL: down */
     int64_t backoff_ms;
     int64_t next_attempt_ms;
     int64_t timeout_ms;                /* statement_timeout as the server has it; 0: none */
@@ -139,6 +141,17 @@ void db_pooler_note(const mr_db *self, const char *sqlstate);
 
 /* What the server allows a statement unless its deadline is nearer, milliseconds; 0: no limit. */
 int64_t db_usual_timeout(const struct mr_db_options *options);
+
+/* db_prepare.c */
+
+/* Prepares it unless that is done: a round trip of its own. Nothing may be in flight. */
+mr_status db_prepare(mr_db *self, const char *statement, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/* What the server knows it by: short, since it travels with each call. Returns `room`, or `statement`. */
+const char *db_prepared_name(const mr_db *self, const char *statement, char room[16]);
+
+/* The text of a statement, for a session that is not to prepare it; the caller's to free. NULL: out of memory. */
+char *db_statement_text(const mr_db *self, const char *statement);
 
 /* db_io.c */
 

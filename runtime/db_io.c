@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -252,6 +253,13 @@ static mr_status fail_stale(mr_db *self, const char *sqlstate, bool undone, cons
     return MR_UNAVAILABLE;
 }
 
+static unsigned position_of(const PGresult *result)
+{
+    const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+
+    return position != NULL ? (unsigned)strtoul(position, NULL, 10) : 0;
+}
+
 static mr_status fail_result(mr_db *self, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -264,10 +272,14 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
     if (sqlstate == NULL)
         return db_fail(self, MR_UNAVAILABLE, true, "08006", PQresultErrorMessage(result));
     for (size_t i = 0; i < sizeof stale_signs / sizeof stale_signs[0]; i++)
-        if (strcmp(sqlstate, stale_signs[i].sqlstate) == 0 && !(self->asking && strcmp(sqlstate, "0A000") == 0))
-            return fail_stale(self, sqlstate, stale_signs[i].undone, message != NULL ? message : "");
+        if (strcmp(sqlstate, stale_signs[i].sqlstate) == 0 && !(self->asking && strcmp(sqlstate, "0A000") == 0)) {
+            status = fail_stale(self, sqlstate, stale_signs[i].undone, message != NULL ? message : "");
+            self->error.position = position_of(result);
+            return status;
+        }
     status = db_fail(self, mr_status_from_sqlstate(sqlstate, &rerun), false, sqlstate, message != NULL ? message : "");
     self->error.rerun = rerun;
+    self->error.position = position_of(result);
     return status;
 }
 
@@ -297,6 +309,7 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
     bool pipeline = PQpipelineStatus(self->conn) != PQ_PIPELINE_OFF;
     PGresult *kept = NULL;
     mr_status status = MR_OK;
+    unsigned ended = 0;
 
     for (bool synced = false; !synced && PQstatus(self->conn) == CONNECTION_OK;) {
         PGresult *result;
@@ -307,9 +320,13 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
         }
         result = PQgetResult(self->conn);
         synced = pipeline ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : result == NULL;
-        if (result != NULL)
-            status = db_weigh(self, status, result, &kept);
+        if (result == NULL)
+            continue;
+        status = db_weigh(self, status, result, &kept);
+        ended += status == MR_OK;
     }
+    if (status != MR_OK)
+        self->error.statements = ended;
     if (PQstatus(self->conn) == CONNECTION_BAD && status == MR_OK)
         status = db_fail(self, MR_UNAVAILABLE, true, "08006", PQerrorMessage(self->conn));
     if (PQstatus(self->conn) == CONNECTION_BAD || self->stale) {

@@ -1,6 +1,7 @@
 /*
  * What a statement answered, read by row and column.
  */
+#include "proto/uuid.h"
 #include "runtime/db_internal.h"
 
 /* Object identifiers of the result types that are understood (pg_type.dat). */
@@ -85,6 +86,49 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
         return MR_OK;
     default: return MR_INTERNAL;
     }
+}
+
+/* As proto/cursor.h has it. What is of another type is text, as SQL made it. */
+static void append_key(struct mr_buf *out, Oid type, struct mr_slice bytes)
+{
+    char text[MR_UUID_TEXT];
+    int64_t micros;
+
+    switch (type) {
+    case OID_BOOL: mr_buf_char(out, bytes.data[0] != 0 ? '1' : '0'); return;
+    case OID_INT2:
+    case OID_INT4:
+    case OID_INT8: mr_buf_int(out, big_endian(bytes)); return;
+    case OID_UUID:
+        mr_uuid_format(text, (const uint8_t *)bytes.data);
+        mr_buf_append(out, text, sizeof text);
+        return;
+    case OID_TIMESTAMPTZ:
+        micros = big_endian(bytes);
+        if (micros != INT64_MAX && micros != INT64_MIN) /* infinity, and -infinity */
+            micros += MR_POSTGRES_EPOCH_MICROS;
+        mr_buf_int(out, micros);
+        return;
+    default: mr_buf_slice(out, bytes); return;
+    }
+}
+
+void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key)
+{
+    struct mr_slice place;
+    struct mr_slice bytes;
+    struct mr_buf text = {0};
+    bool has_key = key >= 0 && mr_rows_get(self, row, (unsigned)key, &bytes);
+
+    if (!mr_rows_get(self, row, id, &place) || place.len != 16) {
+        out->failed = true;
+        return;
+    }
+    if (has_key)
+        append_key(&text, PQftype(result_of(self), key), bytes);
+    out->failed |= text.failed;
+    mr_cursor_write(out, (const uint8_t *)place.data, has_key ? &(struct mr_slice){text.data, text.len} : NULL);
+    mr_buf_fini(&text);
 }
 
 void mr_rows_free(mr_rows **self)

@@ -85,7 +85,7 @@ static bool begin(const struct page *page, int family)
 
 static void put(const struct page *page, int family, const char *label, const char *value, uint64_t number, uint64_t unit)
 {
-    char labels[96] = "";
+    char labels[160] = "";
 
     if (label != NULL)
         snprintf(labels, sizeof labels, "%s=\"%s\"", label, value);
@@ -152,9 +152,20 @@ static void write_singles(const struct page *page)
 
 /* ---- Requests, batches, statements ---- */
 
-static const char *op_name(unsigned op)
+/* The i-th operation whose requests are told; the last is none. */
+static enum mr_op op_at(unsigned i)
 {
-    return op < MR_OP_COUNT ? mr_op_info((enum mr_op)op)->name : "none";
+    return i < mr_op_count() ? (enum mr_op)i : MR_OP_NONE;
+}
+
+static const char *op_name(enum mr_op op)
+{
+    return op != MR_OP_NONE ? mr_op_info(op)->name : "none";
+}
+
+static bool is_told(enum mr_op op)
+{
+    return op == MR_OP_NONE || (mr_op_is_served(op) && mr_op_info(op)->access != MR_ACCESS_INTERNAL);
 }
 
 static void write_requests(const struct page *page)
@@ -163,20 +174,19 @@ static void write_requests(const struct page *page)
 
     if (!begin(page, FAMILY_http_requests))
         return;
-    for (unsigned op = 0; op <= MR_OP_COUNT; op++)
-        for (unsigned c = 0; c < MR_STATUS_CLASSES; c++) {
-            char labels[96];
+    for (unsigned i = 0; i <= mr_op_count(); i++)
+        for (unsigned c = 0; c < MR_STATUS_CLASSES && is_told(op_at(i)); c++) {
+            char labels[160];
 
-            if (op < MR_OP_COUNT && mr_op_info((enum mr_op)op)->access == MR_ACCESS_INTERNAL)
-                continue;
-            snprintf(labels, sizeof labels, "op=\"%s\",class=\"%s\"", op_name(op), classes[c]);
+            snprintf(labels, sizeof labels, "op=\"%s\",class=\"%s\"", op_name(op_at(i)), classes[c]);
             write_sample(page, families[FAMILY_http_requests].name, "_total", labels,
-                         atomic_load_explicit(&mr_families.requests[op][c], memory_order_relaxed), 1);
+                         atomic_load_explicit(&mr_op_family(op_at(i))->requests[c], memory_order_relaxed), 1);
         }
     begin(page, FAMILY_http_duration);
-    for (unsigned op = 0; op <= MR_OP_COUNT; op++)
-        if (!is_empty(&mr_families.request_us[op]))
-            put_histogram(page, FAMILY_http_duration, "op", op_name(op), &mr_families.request_us[op], &mr_request_bounds);
+    for (unsigned i = 0; i <= mr_op_count(); i++)
+        if (!is_empty(&mr_op_family(op_at(i))->request_us))
+            put_histogram(page, FAMILY_http_duration, "op", op_name(op_at(i)), &mr_op_family(op_at(i))->request_us,
+                          &mr_request_bounds);
 }
 
 static void write_actors(const struct page *page, int family, const struct mr_histogram *histograms,

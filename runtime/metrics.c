@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "proto/json.h"
+#include "proto/message.h"
 
 enum { PERIOD_MS = 60000 };
 
@@ -75,8 +77,16 @@ static void observe(struct mr_histogram *self, const struct mr_bounds *kind, int
     atomic_fetch_add_explicit(&self->sum, value > 0 ? (uint64_t)value : 0, memory_order_relaxed);
 }
 
+struct mr_op_family *mr_op_family(enum mr_op op)
+{
+    if (op < MR_OP_COUNT)
+        return &mr_families.ops[op];
+    return op != MR_OP_NONE && mr_families.more != NULL ? &mr_families.more[op - MR_OP_COUNT] : &mr_families.ops[MR_OP_COUNT];
+}
+
 void mr_metric_request(enum mr_op op, int http, int64_t took_us)
 {
+    struct mr_op_family *family = mr_op_family(op);
     int class = http / 100 - 2;
     uint64_t took_ms = took_us > 0 ? (uint64_t)took_us / 1000 : 0;
 
@@ -88,8 +98,8 @@ void mr_metric_request(enum mr_op op, int http, int64_t took_us)
         mr_metric_show(MR_METRIC_request_ms_most, took_ms);
     }
     if (class >= 0 && class < MR_STATUS_CLASSES)
-        atomic_fetch_add_explicit(&mr_families.requests[op][class], 1, memory_order_relaxed);
-    observe(&mr_families.request_us[op], &mr_request_bounds, took_us);
+        atomic_fetch_add_explicit(&family->requests[class], 1, memory_order_relaxed);
+    observe(&family->request_us, &mr_request_bounds, took_us);
 }
 
 void mr_metric_batch(enum mr_actor_id actor, unsigned messages)
@@ -147,6 +157,8 @@ void mr_metrics_setup(const char *roles, const char *role, bool emf)
     shown_roles = roles;
     shown_role = role;
     is_wanted = emf;
+    free(mr_families.more);
+    mr_families.more = mr_op_count() > MR_OP_COUNT ? calloc(mr_op_count() - MR_OP_COUNT, sizeof *mr_families.more) : NULL;
 }
 
 bool mr_metrics_are_of(const char *roles)

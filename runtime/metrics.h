@@ -139,10 +139,16 @@ extern const struct mr_bounds mr_database_bounds; /* microseconds */
 extern const struct mr_bounds mr_batch_bounds;    /* messages */
 extern const struct mr_bounds mr_run_bounds;      /* milliseconds */
 
-/* What the families are made of. Requests of no operation stand at MR_OP_COUNT. */
+/* The requests of an operation. */
+struct mr_op_family {
+    _Atomic uint64_t requests[MR_STATUS_CLASSES]; /* 2xx to 5xx */
+    struct mr_histogram request_us;
+};
+
+/* What the families are made of. Those of the map stand first, then the requests of no operation: mr_op_family. */
 struct mr_families {
-    _Atomic uint64_t requests[MR_OP_COUNT + 1][MR_STATUS_CLASSES]; /* 2xx to 5xx */
-    struct mr_histogram request_us[MR_OP_COUNT + 1];
+    struct mr_op_family ops[MR_OP_COUNT + 1];
+    struct mr_op_family *more; /* of an application, by mr_metrics_setup; NULL: there is none, or no memory */
     struct mr_histogram batch[MR_ACTOR_COUNT];
     struct mr_histogram database_us[MR_ACTOR_COUNT];
     struct mr_histogram run_ms[MR_JOB_COUNT];
@@ -153,7 +159,10 @@ struct mr_families {
 
 extern struct mr_families mr_families;
 
-/* A request was answered. `op` is MR_OP_COUNT when it named none. */
+/* Where requests of `op` are counted: of MR_OP_NONE, and of those that there was no memory for, together. */
+struct mr_op_family *mr_op_family(enum mr_op op);
+
+/* A request was answered. `op` is MR_OP_NONE when it named none. */
 void mr_metric_request(enum mr_op op, int http, int64_t took_us);
 
 /* An actor answered so many messages together. */

@@ -7,9 +7,11 @@ static int *reserved(struct mr_row_plan *plan, const char *name)
     const struct {
         const char *name;
         int *index;
-    } table[] = {{"$status", &plan->status},      {"$field", &plan->field},           {"$next", &plan->next},
-                 {"$message", &plan->message},    {"$version", &plan->version},       {"$page", &plan->page},
-                 {"$pageSize", &plan->page_size}, {"$totalItems", &plan->total_items}};
+    } table[] = {{"$status", &plan->status},      {"$field", &plan->field},
+                 {"$next", &plan->next},          {"$message", &plan->message},
+                 {"$version", &plan->version},    {"$page", &plan->page},
+                 {"$pageSize", &plan->page_size}, {"$totalItems", &plan->total_items},
+                 {"$take", &plan->take},          {"$key", &plan->key}};
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(name, table[i].name) == 0)
@@ -33,7 +35,11 @@ static void add_column(struct mr_row_plan *plan, unsigned index, const char *nam
 void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
 {
     unsigned columns = mr_rows_columns(rows);
+    const char *ordinal = "n";
 
+    for (unsigned i = 0; i < columns; i++)
+        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
+            ordinal = "$n";
     *out = (struct mr_row_plan){.status = -1,
                                 .field = -1,
                                 .message = -1,
@@ -42,14 +48,16 @@ void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
                                 .id = -1,
                                 .page = -1,
                                 .page_size = -1,
-                                .total_items = -1};
+                                .total_items = -1,
+                                .take = -1,
+                                .key = -1};
     for (unsigned i = 0; i < columns; i++) {
         const char *name = mr_rows_name(rows, i);
         int *index = reserved(out, name);
 
         if (index != NULL)
             *index = (int)i;
-        else if (strcmp(name, "n") == 0)
+        else if (strcmp(name, ordinal) == 0)
             out->ordinal = i;
         else
             add_column(out, i, name);
@@ -78,6 +86,37 @@ void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_ro
     out->head.next = text_or_empty(rows, row, plan->next);
     out->head.version = int_or_zero(rows, row, plan->version);
     out->head.id = text_or_empty(rows, row, plan->id);
+}
+
+/* What a row takes in an answer, about: its values, and something for their names. */
+static size_t row_bytes(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+{
+    struct mr_slice value;
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < plan->count; i++)
+        if (mr_rows_get(rows, row, plan->columns[i].index, &value))
+            bytes += value.len + plan->columns[i].name.len;
+    return bytes;
+}
+
+unsigned mr_rows_fit(const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to, struct mr_buf *next)
+{
+    int64_t take = plan->take >= 0 ? mr_rows_int(rows, from, (unsigned)plan->take, 0) : 0;
+    unsigned end = from + 1;
+    size_t bytes;
+
+    if (take <= 0 || plan->id < 0)
+        return to;
+    bytes = row_bytes(plan, rows, from);
+    for (; end < to && end - from < take; end++) {
+        bytes += row_bytes(plan, rows, end);
+        if (bytes > MR_LIST_BYTES)
+            break;
+    }
+    if (end < to)
+        mr_rows_cursor(next, rows, end - 1, (unsigned)plan->id, plan->key);
+    return end;
 }
 
 static bool is_present(const struct mr_column *column, const mr_rows *rows, unsigned row)

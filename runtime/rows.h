@@ -3,7 +3,11 @@
  *
  * A column's name is its JSON name; a dotted name ("taskPriority.code") nests, its columns standing side by
  * side; a NULL is left out. Reserved: n (the ordinal), "$status", "$field", "$message", "$next", "$version", "$page",
- * "$pageSize", "$totalItems".
+ * "$pageSize", "$totalItems", "$take", "$key".
+ *
+ * A list whose statement has the column "$take" goes on in a Link without a column "$next": its rows are one more than "$take" when
+ * there is a rest, and the cursor is made here, from the id and the "$key" of the last row that belongs to the answer. "$key" is
+ * what the rows are in the order of; a time, an integer, a boolean, an id or text. NULL, or no such column: there is none.
  */
 #ifndef MR_RUNTIME_ROWS_H
 #define MR_RUNTIME_ROWS_H
@@ -11,7 +15,7 @@
 #include "proto/envelope.h"
 #include "runtime/db.h"
 
-enum { MR_COLUMNS_MAX = 48 };
+enum { MR_COLUMNS_MAX = 48, MR_LIST_BYTES = 1048576 };
 
 /* A column that goes into the JSON. */
 struct mr_column {
@@ -24,7 +28,7 @@ struct mr_row_plan {
     struct mr_column columns[MR_COLUMNS_MAX];
     unsigned count;
     unsigned ordinal;
-    int status, field, message, next, version, id, page, page_size, total_items; /* column index, -1: none */
+    int status, field, message, next, version, id, page, page_size, total_items, take, key; /* column index, -1: none */
 };
 
 /* The reserved columns of a row that concern its message as a whole. */
@@ -38,6 +42,12 @@ struct mr_row {
 void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows);
 
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
+
+/*
+ * The rows [from, the result) belong to the answer: at most "$take", and of at most MR_LIST_BYTES together, but one at least. When
+ * that leaves some out, `next` gets the cursor of the last. Without a column "$take": all of them.
+ */
+unsigned mr_rows_fit(const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to, struct mr_buf *next);
 
 /*
  * Appends the body made of the rows [from, to) in the given shape. A row whose columns are all NULL is no item

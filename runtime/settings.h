@@ -23,6 +23,7 @@
 #define MR_SETTINGS(SET) \
     /*  member                   name                              alias          type      default               rule                              roles   about */ \
     SET(node_env,                "NODE_ENV",                       NULL,          CHOICE,   "development",        "development|test|production",    "ASMH", "production refuses weak secrets; only development, said explicitly, does without one; all but production read a .env file") \
+    SET(app_folder,              "MILLRACE_APP",                   NULL,          TEXT,     "",                   "",                               "ASM",  "folder of the application that is served; unset: the one that is built in, tasks") \
     SET(app_port,                "APP_PORT",                       NULL,          INTEGER,  "3000",               "1..65535",                       "AH",   "port of the API") \
     SET(app_host,                "APP_HOST",                       NULL,          TEXT,     "::",                 "",                               "AH",   "address to listen on; :: is every IPv6 and IPv4 address") \
     SET(app_version,             "APP_VERSION",                    NULL,          TEXT,     "",                   "",                               "A",    "version that health tells when it is a semantic version; else the build's") \
@@ -99,7 +100,7 @@
     SET(otel_sampler,            "OTEL_TRACES_SAMPLER",           NULL,          CHOICE,   "parentbased_always_on","always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio","AS",   "which traces are recorded; parentbased does as the caller's traceparent says, if there is one") \
     SET(otel_sampler_arg,        "OTEL_TRACES_SAMPLER_ARG",       NULL,          TEXT,     "1",                  "ratio",                          "AS",   "share of the traces that traceidratio records, 0 to 1") \
     SET(state_dir,               "MILLRACE_STATE_DIR",             NULL,          TEXT,     ".millrace",          "",                               "A",    "where `all` keeps its embedded PostgreSQL and its secret") \
-    SET(pg_bin_dir,              "MILLRACE_PG_BIN",                NULL,          TEXT,     "",                   "",                               "A",    "directory of initdb and postgres for the embedded server; unset: searched for")
+    SET(pg_bin_dir,              "MILLRACE_PG_BIN",                NULL,          TEXT,     "",                   "",                               "AC",   "directory of initdb and postgres for the embedded server; unset: searched for")
 /* clang-format on */
 
 #endif

@@ -6,7 +6,10 @@
 
 #include <stddef.h>
 
-/* A named statement: the text that follows `-- name: NAME` in a query file, with its {{parts}} filled in. */
+/*
+ * A named statement: the text that follows `-- name: NAME` in a query file, with its {{parts}} filled in. One of an application
+ * may have none: it is one of very many, and is written when it is asked for (mr_statement_text).
+ */
 struct mr_statement {
     const char *name;
     const char *text;
@@ -29,7 +32,28 @@ extern const struct mr_statement mr_statements[];
 /* Ended by a NULL name; versions rise by one from 1. */
 extern const struct mr_migration mr_migrations[];
 
-/* The statement of that name, NULL when there is none. */
+/*
+ * Makes the statements of an application known beside these; they are prepared when they are first needed. Sorted by name, as
+ * strcmp has it; borrowed until the process ends, or until another call. To be called before other threads exist.
+ */
+void mr_statements_install(const struct mr_statement *statements, unsigned count);
+
+/*
+ * Writes the installed statement at that place, which has no text. The result is the caller's to free; NULL: out of memory. Any
+ * thread may call it.
+ */
+typedef char *mr_statement_writer(const void *context, unsigned place);
+
+/* Who writes those that were installed without a text; until the next mr_statements_install. */
+void mr_statements_write_with(mr_statement_writer *write, const void *context);
+
+/* A copy of the text, written now if there is none; the caller's to free. NULL: out of memory. */
+char *mr_statement_text(const struct mr_statement *self);
+
+/* Those, `count` of them. */
+const struct mr_statement *mr_statements_installed(unsigned *count);
+
+/* The statement of that name, of an application first; NULL when there is none. */
 const struct mr_statement *mr_statement_find(const char *name);
 
 #endif

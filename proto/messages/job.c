@@ -121,6 +121,7 @@ MR_MESSAGE(job_run_cancel) {
 };
 
 MR_MESSAGE(task_import) {
+    .built_in = true,
     .summary = "Import tasks: NDJSON, or CSV with a header row; a run says how far it is and which lines are wrong",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
@@ -143,6 +144,7 @@ MR_MESSAGE(task_import) {
 };
 
 MR_MESSAGE(import_part) {
+    .built_in = true,
     .summary = "A part of an upload; sent by the gateway while the rest is on its way",
     .shape = MR_SHAPE_NONE,
     .lane = MR_LANE_SLOW,
@@ -157,6 +159,7 @@ MR_MESSAGE(import_part) {
 };
 
 MR_MESSAGE(import_drop) {
+    .built_in = true,
     .summary = "An upload broke off: what came of it goes",
     .shape = MR_SHAPE_NONE,
     .lane = MR_LANE_SLOW,
@@ -167,6 +170,7 @@ MR_MESSAGE(import_drop) {
 };
 
 MR_MESSAGE(import_beat) {
+    .built_in = true,
     .summary = "An upload is still under way: what came of it stays",
     .shape = MR_SHAPE_NONE,
     .lane = MR_LANE_SLOW,

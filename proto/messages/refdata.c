@@ -11,6 +11,7 @@ const struct mr_result mr_result_priority = {
 };
 
 MR_MESSAGE(task_priority_list) {
+    .built_in = true,
     .summary = "The priorities a task can have, by ordinal and code",
     .shape = MR_SHAPE_MANY,
     .rerun_safe = true,
@@ -20,6 +21,7 @@ MR_MESSAGE(task_priority_list) {
 };
 
 MR_MESSAGE(task_priority_get) {
+    .built_in = true,
     .summary = "One task priority",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,

@@ -50,6 +50,7 @@ static const struct mr_result report = {
 };
 
 MR_MESSAGE(task_stats) {
+    .built_in = true,
     .summary = "Tasks created, completed and overdue by day (UTC), as the job `aggregate` has added them up",
     .shape = MR_SHAPE_MANY,
     .lane = MR_LANE_SLOW,
@@ -63,6 +64,7 @@ MR_MESSAGE(task_stats) {
 };
 
 MR_MESSAGE(report_list) {
+    .built_in = true,
     .summary = "The caller's weekly reports, newest first",
     .shape = MR_SHAPE_MANY,
     .lane = MR_LANE_SLOW,
@@ -73,6 +75,7 @@ MR_MESSAGE(report_list) {
 };
 
 MR_MESSAGE(report_get) {
+    .built_in = true,
     .summary = "One report of the caller",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,

@@ -17,6 +17,7 @@ static const struct mr_result task = {
 };
 
 MR_MESSAGE(task_create) {
+    .built_in = true,
     .summary = "Create a task",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
@@ -40,6 +41,7 @@ MR_MESSAGE(task_create) {
 };
 
 MR_MESSAGE(task_get) {
+    .built_in = true,
     .summary = "One task of the caller",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
@@ -52,6 +54,7 @@ MR_MESSAGE(task_get) {
 };
 
 MR_MESSAGE(task_update) {
+    .built_in = true,
     .summary = "Change a task: fields left out stay as they are, null clears description and dueAt",
     .shape = MR_SHAPE_ONE,
     .resource = "task",
@@ -73,6 +76,7 @@ MR_MESSAGE(task_update) {
 };
 
 MR_MESSAGE(task_delete) {
+    .built_in = true,
     .summary = "Delete a task",
     .shape = MR_SHAPE_NONE,
     .resource = "task",
@@ -87,13 +91,14 @@ MR_MESSAGE(task_delete) {
 
 /* An order of the list, when its conditions hold: walked or by pages, of all tasks or of those with some words. */
 #define ORDER(sort, ...)                                                                    \
-    {"task_list/page/" sort "/some", MR_SHAPE_PAGE, {{"page", NULL}, {"q", NULL}, __VA_ARGS__}}, \
-    {"task_list/page/" sort "/all", MR_SHAPE_PAGE, {{"page", NULL}, __VA_ARGS__}},               \
-    {"task_list/walk/" sort "/some", MR_SHAPE_MANY, {{"q", NULL}, __VA_ARGS__}},                 \
-    {"task_list/walk/" sort "/all", MR_SHAPE_MANY, {__VA_ARGS__}}
+    {"task_list/page/" sort "/some", MR_SHAPE_PAGE, .when = {{"page", NULL}, {"q", NULL}, __VA_ARGS__}}, \
+    {"task_list/page/" sort "/all", MR_SHAPE_PAGE, .when = {{"page", NULL}, __VA_ARGS__}},               \
+    {"task_list/walk/" sort "/some", MR_SHAPE_MANY, .when = {{"q", NULL}, __VA_ARGS__}},                 \
+    {"task_list/walk/" sort "/all", MR_SHAPE_MANY, .when = {__VA_ARGS__}}
 #define SORTED(sort) ORDER(sort, {"sort", sort})
 
 MR_MESSAGE(task_list) {
+    .built_in = true,
     .summary = "The caller's tasks: a plain array, a walk by limit and cursor, or a page",
     .shape = MR_SHAPE_MANY,
     .lane = MR_LANE_SLOW,

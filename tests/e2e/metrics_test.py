@@ -34,6 +34,7 @@ class Format(unittest.TestCase):
     def test_metrics__are_text_unless_open_metrics_is_asked_for(self):
         for accept, kind in ((None, "text/plain; version=0.0.4"), ("*/*", "text/plain; version=0.0.4"),
                              ("application/openmetrics-text; version=1.0.0; q=0, text/plain", "text/plain; version=0.0.4"),
+                             ("application/openmetrics-text; version=1.0.0;Q=0.00", "text/plain; version=0.0.4"),
                              ("application/openmetrics-text; version=0.0.1", "text/plain; version=0.0.4"),
                              ("application/openmetrics-text", metrics.OPEN_METRICS),
                              ("text/plain;q=0.5, application/openmetrics-text;version=1.0.0;q=0.8", metrics.OPEN_METRICS)):

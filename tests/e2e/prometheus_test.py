@@ -72,7 +72,10 @@ class Prometheus:
         return self.fired
 
     def wait_for(self, *names):
-        support.wait_for(lambda: self.firing().issuperset(names), 30, f"{names} fire")
+        try:
+            support.wait_for(lambda: self.firing().issuperset(names), 30, "alerts fire")
+        except AssertionError as error:
+            raise AssertionError(f"did not fire: {set(names) - self.fired}") from error
 
     def scraped(self, times):
         """Until each target was scraped so often."""
@@ -127,9 +130,10 @@ class Scraped(unittest.TestCase):
         self.stack = contextlib.ExitStack()
         self.addCleanup(self.stack.close)
         self.api_database, self.job_database, late = (module.server.job_database() for _ in range(3))
+        port = support.free_port()
         self.api = self.start(module.server.api_process(
-            self.api_database, ADMIN_PORT=support.free_port(), MAILBOX_MAX_MESSAGES=4, GATEWAY_MAX_CONNECTIONS=20, RATE_LIMIT_PER_MINUTE=100,
-            GATEWAY_REQUEST_TIMEOUT="60s", DB_LOCK_TIMEOUT="60s"))
+            self.api_database, ADMIN_PORT=port, MAILBOX_MAX_MESSAGES=4, GATEWAY_MAX_CONNECTIONS=20, RATE_LIMIT_PER_MINUTE=100,
+            GATEWAY_REQUEST_TIMEOUT="60s", DB_LOCK_TIMEOUT="60s", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}"))  # which is no collector
         self.database = self.stack.enter_context(module.server.database(self.api_database))
         self.jobs = self.stack.enter_context(module.server.database(self.job_database))
         targets = {"millrace-api": self.api.settings["ADMIN_PORT"]}

@@ -143,21 +143,58 @@ static void test_db__a_statement_that_does_not_prepare_is_told(void **state)
     mr_db_destroy(&db);
 }
 
-/* Runs `sleeper` for so many seconds. */
-static mr_status sleep_for(mr_db *db, int64_t seconds, int64_t deadline_ms)
+static mr_status run_with(mr_db *db, const char *statement, int64_t number, int64_t deadline_ms)
 {
     struct mr_params params = {0};
     mr_rows *rows = NULL;
     mr_status status;
 
     mr_params_begin(&params, 1);
-    mr_params_int(&params, 0, seconds);
+    mr_params_int(&params, 0, number);
     assert_int_equal(mr_params_end(&params), MR_OK);
-    status = mr_db_run(db, "sleeper", &params, deadline_ms, &rows);
+    status = mr_db_run(db, statement, &params, deadline_ms, &rows);
     if (status == MR_OK)
         mr_rows_free(&rows);
     mr_params_fini(&params);
     return status;
+}
+
+/* Runs `sleeper` for so many seconds. */
+static mr_status sleep_for(mr_db *db, int64_t seconds, int64_t deadline_ms)
+{
+    return run_with(db, "sleeper", seconds, deadline_ms);
+}
+
+/* A connection stands whatever is wrong with a statement of the application's, and prepares each when it is needed first. */
+static void test_db__statements_of_an_application_are_prepared_when_they_are_needed(void **state)
+{
+    static const struct mr_statement own[] = {{"a/broken", "SELECT nonsense FROM nowhere"},
+                                              {"b/echo", "SELECT k.i FROM unnest($1::bigint[]) AS k (i)"}};
+    struct mr_db_options options = {.config = &database->config,
+                                    .clock = &mr_system_clock,
+                                    .host = database->config.db_host,
+                                    .application_name = "db_test",
+                                    .set_wise = true,
+                                    .application = true};
+    mr_db *db = NULL;
+
+    (void)state;
+    mr_statements_install(own, 2);
+    assert_int_equal(mr_db_new(&db, &options, NULL), MR_OK);
+    for (int connection = 0; connection < 2; connection++) {
+        assert_int_equal(mr_db_connect(db), MR_OK);
+        assert_false(mr_db_is_prepared(db, "b/echo"));
+        assert_int_not_equal(run_with(db, "a/broken", 1, in_ms(5000)), MR_OK);
+        assert_string_equal(mr_db_last_error(db)->sqlstate, "42P01");
+        assert_true(mr_db_is_up(db));
+        assert_int_equal(run_with(db, "b/echo", 1, in_ms(5000)), MR_OK);
+        assert_true(mr_db_is_prepared(db, "b/echo"));
+        assert_int_equal(run_with(db, "b/echo", 1, in_ms(5000)), MR_OK);
+        assert_int_equal(sql_number(db, "SELECT count(*) FROM pg_prepared_statements"), 1);
+        mr_db_release(db);
+    }
+    mr_db_destroy(&db);
+    mr_statements_install(NULL, 0);
 }
 
 static mr_db *connect_sleeper(void)
@@ -665,6 +702,7 @@ int main(void)
         TEST(test_db__binary_arrays_are_what_the_server_takes),
         TEST(test_db__an_error_of_the_server_keeps_the_connection),
         TEST(test_db__a_statement_that_does_not_prepare_is_told),
+        TEST(test_db__statements_of_an_application_are_prepared_when_they_are_needed),
         TEST(test_db__the_server_ends_a_statement_at_its_deadline_and_the_connection_stays),
         TEST(test_db__one_in_flight_that_fails_takes_no_other_with_it),
         TEST(test_db__one_in_flight_that_began_late_is_cancelled_and_the_connection_stays),

@@ -1,0 +1,34 @@
+/*
+ * build: an application as the tables that everything behind the loader works with.
+ *
+ * Its resources and operations become rows beside the map's (proto/message.h) and statements beside the embedded ones
+ * (sql/sql.h). Nothing that reads those tables knows where a row came from.
+ *
+ * Thread: building and installing belong to the start, before other threads exist; what was installed is only read.
+ */
+#ifndef MR_APPLICATION_BUILD_H
+#define MR_APPLICATION_BUILD_H
+
+#include "application/load.h"
+#include "sql/sql.h"
+
+/* What an application becomes. */
+struct mr_built;
+
+/*
+ * Builds the tables. MR_OK: `out` is the caller's, to destroy, and borrows `application`. MR_INVALID: `problems` has what cannot
+ * be served. MR_NO_MEMORY.
+ */
+mr_status mr_application_build(struct mr_built **out, const struct mr_application *application,
+                               struct mr_problems *problems) MR_WARN_UNUSED;
+
+/* Makes them this process's. They have to stay until the process ends, or until this is called again; NULL: there are none. */
+void mr_built_install(const struct mr_built *self);
+
+/* What was built, borrowed. The statements are sorted by name. */
+const struct mr_op_table *mr_built_ops(const struct mr_built *self);
+const struct mr_statement *mr_built_statements(const struct mr_built *self, unsigned *count);
+
+void mr_built_destroy(struct mr_built **self);
+
+#endif

@@ -1,0 +1,7 @@
+#include "application/making.h"
+
+void mr_make_create(struct mr_making *self, const struct mr_app_resource *resource)
+{
+    (void)self;
+    (void)resource;
+}

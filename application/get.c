@@ -1,0 +1,68 @@
+/*
+ * GET of one row: 404 for what is not there, and for what is somebody else's.
+ */
+#include "application/making.h"
+
+static void statement(struct mr_making *self, const struct mr_app_resource *resource, const char *name,
+                      const struct mr_field *fields, bool by_user)
+{
+    struct mr_buf out = {0};
+
+    mr_buf_text(&out, "SELECT " MR_BATCH ".\"$n\", CASE ");
+    if (by_user)
+        mr_buf_text(&out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 ");
+    mr_buf_text(&out, "WHEN \"t\".\"id\" IS NULL THEN 404 END AS \"$status\", \"t\".\"version\" AS \"$version\", ");
+    mr_sql_members(&out, self, resource, "t");
+    mr_buf_text(&out, " FROM (");
+    mr_sql_batch(&out, fields);
+    mr_buf_text(&out, ") AS " MR_BATCH " LEFT JOIN ");
+    mr_sql_name(&out, resource->table);
+    mr_buf_text(&out, " AS \"t\" ON \"t\".\"id\" = " MR_BATCH ".\"id\"");
+    if (resource->owner != NULL) {
+        mr_buf_text(&out, " AND ");
+        mr_sql_column(&out, "t", resource->owner);
+        mr_buf_text(&out, " = " MR_BATCH ".\"$caller\"");
+    }
+    mr_sql_embeds(&out, self, resource, "t", by_user ? MR_BATCH ".\"$caller\"" : NULL);
+    mr_make_statement(self, name, &out);
+}
+
+void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
+{
+    const char *name = mr_make_text(self, "%s_get", resource->name);
+    enum mr_access access = mr_access_of(self, resource->access.read, mr_yaml_get(resource->node, "access"));
+    bool by_user = access != MR_ACCESS_PUBLIC;
+    struct mr_making_fields fields = {0};
+
+    mr_make_field(self, &fields,
+                  (struct mr_field){.name = "id",
+                                    .type = MR_UUID,
+                                    .from = MR_PATH,
+                                    .required = true,
+                                    .about = mr_make_text(self, "the %s", resource->name)});
+    if (by_user)
+        mr_make_field(self, &fields, mr_caller_field());
+    if (fields.items == NULL)
+        return;
+    mr_make_op(self, &(struct mr_op_info){
+                         .name = name,
+                         .verb = MR_VERB_GET,
+                         .path = mr_make_text(self, "%s/:id", resource->path),
+                         .actor = MR_ACTOR_DATA_READER,
+                         .access = access,
+                         .http = 200,
+                         .handler = MR_BY_SQL,
+                         .traits = mr_make_traits(self,
+                                                  &(struct mr_traits){
+                                                      .summary = mr_make_text(self, "One %s", resource->name),
+                                                      .shape = MR_SHAPE_ONE,
+                                                      .rerun_safe = true,
+                                                      .cache_s = (unsigned)(resource->cache_ms.value / 1000),
+                                                      .returns = mr_result_of(self, resource),
+                                                      .answers = "404",
+                                                      .versioned = true,
+                                                      .fields = fields.items,
+                                                  }),
+                     });
+    statement(self, resource, name, fields.items, by_user);
+}

@@ -1,0 +1,332 @@
+#include "application/making.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- Adding ---- */
+
+const char *mr_make_text(struct mr_making *self, const char *format, ...)
+{
+    struct mr_buf text = {0};
+    char line[512];
+    const char *out;
+    va_list arguments;
+    int len;
+
+    va_start(arguments, format);
+    len = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (len >= 0 && (size_t)len < sizeof line) {
+        out = mr_arena_text(self->arena, (struct mr_slice){line, (size_t)len});
+        return out != NULL ? out : "";
+    }
+    if (len >= 0 && mr_buf_reserve(&text, (size_t)len + 1) != NULL) {
+        va_start(arguments, format);
+        vsnprintf(text.data, (size_t)len + 1, format, arguments);
+        va_end(arguments);
+        text.len = (size_t)len;
+    }
+    out = text.len > 0 ? mr_arena_text(self->arena, (struct mr_slice){text.data, text.len}) : NULL;
+    self->arena->failed |= out == NULL;
+    mr_buf_fini(&text);
+    return out != NULL ? out : "";
+}
+
+void mr_make_op(struct mr_making *self, const struct mr_op_info *info)
+{
+    struct mr_op_info *ops = mr_arena_grow(self->arena, self->ops, self->op_count, sizeof *ops);
+
+    if (ops == NULL)
+        return;
+    self->ops = ops;
+    ops[self->op_count++] = *info;
+    mr_make_way(self, info->name, info->verb, info->path);
+}
+
+void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, const char *path)
+{
+    struct mr_way *ways = mr_arena_grow(self->arena, self->ways, self->way_count, sizeof *ways);
+
+    if (ways == NULL)
+        return;
+    self->ways = ways;
+    ways[self->way_count++] = (struct mr_way){name, verb, path, (enum mr_op)(MR_OP_COUNT + self->op_count - 1)};
+}
+
+void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text)
+{
+    struct mr_statement *all = mr_arena_grow(self->arena, self->statements, self->statement_count, sizeof *all);
+
+    self->arena->failed |= text->failed;
+    if (all != NULL && text->len > 0) {
+        self->statements = all;
+        all[self->statement_count++] =
+            (struct mr_statement){name, mr_arena_text(self->arena, (struct mr_slice){text->data, text->len})};
+    }
+    mr_buf_fini(text);
+}
+
+const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits)
+{
+    static const struct mr_traits none;
+    struct mr_traits *copy = mr_arena_take(self->arena, sizeof *copy);
+
+    if (copy == NULL)
+        return &none;
+    *copy = *traits;
+    return copy;
+}
+
+/* One more than the last is there always, and is zeroed: it ends the table. */
+void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field)
+{
+    struct mr_field *items = fields->items;
+
+    if (fields->count == 0)
+        items = mr_arena_grow(self->arena, items, 0, sizeof *items);
+    if (items != NULL)
+        items[fields->count] = field;
+    if (items != NULL)
+        items = mr_arena_grow(self->arena, items, fields->count + 1, sizeof *items);
+    if (items == NULL)
+        return;
+    fields->items = items;
+    fields->count++;
+}
+
+/* ---- What declarations mean ---- */
+
+enum mr_access mr_access_of(struct mr_making *self, const char *word, const struct mr_yaml *node)
+{
+    if (strcmp(word, "public") == 0)
+        return MR_ACCESS_PUBLIC;
+    if (strcmp(word, "admin") == 0)
+        return MR_ACCESS_ADMIN;
+    if (strcmp(word, "user") != 0)
+        mr_problems_add(self->problems, mr_yaml_place(node),
+                        "\"%s\" is a scope of API keys, which there are none of yet, expected public, user or admin", word);
+    return MR_ACCESS_USER;
+}
+
+const char *mr_path_of(struct mr_making *self, const char *path)
+{
+    char *out = mr_arena_text(self->arena, mr_slice_of(path));
+    char *to = out;
+
+    if (out == NULL)
+        return "";
+    for (const char *from = path; *from != '\0'; from++)
+        if (*from == '{')
+            *to++ = ':';
+        else if (*from != '}')
+            *to++ = *from;
+    *to = '\0';
+    return out;
+}
+
+static enum mr_type type_of(struct mr_making *self, const struct mr_app_field *field)
+{
+    static const int types[] = {
+        [MR_APP_TEXT] = MR_TEXT, [MR_APP_UUID] = MR_UUID,      [MR_APP_INTEGER] = MR_INT,
+        [MR_APP_DECIMAL] = -1,   [MR_APP_NUMBER] = -1,         [MR_APP_BOOLEAN] = MR_BOOL,
+        [MR_APP_DATE] = -1,      [MR_APP_TIMESTAMP] = MR_TIME, [MR_APP_JSON] = -1,
+    };
+    int type = types[field->type.index];
+
+    if (type < 0 || field->many)
+        mr_problems_add(self->problems, mr_yaml_place(field->node), "this type is not served yet, expected another");
+    return type >= 0 ? (enum mr_type)type : MR_TEXT;
+}
+
+static void set_bounds(struct mr_field *out, const struct mr_app_field *field)
+{
+    if (field->length.is_set) {
+        out->min = field->length.min;
+        out->max = field->length.max;
+    }
+    if (out->type != MR_INT || !field->range.is_set)
+        return;
+    out->min = field->range.min != NULL ? strtoll(field->range.min, NULL, 10) : INT64_MIN;
+    out->max = field->range.max != NULL ? strtoll(field->range.max, NULL, 10) : INT64_MAX;
+}
+
+struct mr_field mr_field_of(struct mr_making *self, const struct mr_app_field *field, enum mr_source from)
+{
+    struct mr_field out = {
+        .name = field->name,
+        .type = type_of(self, field),
+        .from = from,
+        .required = field->required,
+        .clearable = field->clearable,
+        .fallback = field->fallback != NULL ? field->fallback->text : NULL,
+        .about = field->about != NULL ? field->about : mr_make_text(self, "its %s", field->name),
+    };
+
+    set_bounds(&out, field);
+    return out;
+}
+
+struct mr_field mr_caller_field(void)
+{
+    return (struct mr_field){.name = "caller", .type = MR_UUID, .from = MR_TOKEN_USER, .required = true, .about = "who calls"};
+}
+
+/* ---- Results ---- */
+
+struct members {
+    struct mr_member *items; /* ended by a NULL name */
+    unsigned count;
+};
+
+static void add_member(struct mr_making *self, struct members *members, struct mr_member member)
+{
+    struct mr_member *items = members->items;
+
+    if (members->count == 0)
+        items = mr_arena_grow(self->arena, items, 0, sizeof *items);
+    if (items != NULL)
+        items[members->count] = member;
+    if (items != NULL)
+        items = mr_arena_grow(self->arena, items, members->count + 1, sizeof *items);
+    if (items == NULL)
+        return;
+    members->items = items;
+    members->count++;
+}
+
+/* A name of the application's words: "order_item" becomes "OrderItem". */
+static const char *title_of(struct mr_making *self, const char *word)
+{
+    char *out = mr_arena_text(self->arena, mr_slice_of(word));
+    char *to = out;
+    bool upper = true;
+
+    if (out == NULL)
+        return "";
+    for (const char *from = word; *from != '\0'; from++) {
+        if (*from == '_') {
+            upper = true;
+            continue;
+        }
+        *to++ = (char)(upper && *from >= 'a' && *from <= 'z' ? *from - 'a' + 'A' : *from);
+        upper = false;
+    }
+    *to = '\0';
+    return out;
+}
+
+static const char *about_of(struct mr_making *self, const struct mr_app_field *field)
+{
+    return field->about != NULL ? field->about : mr_make_text(self, "its %s", field->name);
+}
+
+static struct mr_member member_of(struct mr_making *self, const struct mr_app_field *field)
+{
+    return (struct mr_member){.name = field->name,
+                              .type = type_of(self, field),
+                              .optional = !field->required && field->fallback == NULL,
+                              .many = field->many,
+                              .about = about_of(self, field)};
+}
+
+const struct mr_app_field *mr_field_of_column(const struct mr_app_resource *resource, const char *column)
+{
+    for (unsigned i = 0; i < resource->fields.count; i++)
+        if (strcmp(resource->fields.items[i].column, column) == 0)
+            return &resource->fields.items[i];
+    return NULL;
+}
+
+/* What stands embedded: those columns of the other resource that were asked for, as it would show them itself. */
+static const struct mr_result *embedded_of(struct mr_making *self, const struct mr_app_field *field)
+{
+    const struct mr_app_resource *other = mr_app_resource(self->application, field->references.resource);
+    struct mr_result *out = mr_arena_take(self->arena, sizeof *out);
+    struct members members = {0};
+
+    if (out == NULL || other == NULL)
+        return &mr_result_anything;
+    for (unsigned i = 0; i < field->embed.columns.count; i++) {
+        const char *column = field->embed.columns.items[i].name;
+        const struct mr_app_field *shown = mr_field_of_column(other, column);
+
+        add_member(self, &members,
+                   shown != NULL ? member_of(self, shown)
+                                 : (struct mr_member){.name = mr_embed_name(self, other, column),
+                                                      .type = MR_TEXT,
+                                                      .optional = true,
+                                                      .about = mr_make_text(self, "its %s", column)});
+    }
+    out->name = mr_make_text(self, "%s%s", title_of(self, other->name), title_of(self, field->embed.as));
+    out->about = mr_make_text(self, "a %s, as it stands in others", other->name);
+    out->members = members.items;
+    return out;
+}
+
+const char *mr_embed_name(struct mr_making *self, const struct mr_app_resource *other, const char *column)
+{
+    const struct mr_app_field *field = mr_field_of_column(other, column);
+    const char *title;
+    char *out;
+
+    if (field != NULL)
+        return field->name;
+    title = title_of(self, column);
+    out = mr_arena_text(self->arena, mr_slice_of(title));
+    if (out != NULL && out[0] >= 'A' && out[0] <= 'Z')
+        out[0] = (char)(out[0] - 'A' + 'a');
+    return out != NULL ? out : "";
+}
+
+static const struct mr_result *make_result(struct mr_making *self, const struct mr_app_resource *resource)
+{
+    struct mr_result *out = mr_arena_take(self->arena, sizeof *out);
+    struct members members = {0};
+
+    if (out == NULL)
+        return &mr_result_anything;
+    add_member(self, &members, (struct mr_member){.name = "id", .type = MR_UUID, .about = "its id"});
+    for (unsigned i = 0; i < resource->fields.count; i++) {
+        const struct mr_app_field *field = &resource->fields.items[i];
+
+        add_member(self, &members, member_of(self, field));
+        if (field->embed.node != NULL)
+            add_member(self, &members,
+                       (struct mr_member){.name = field->embed.as,
+                                          .optional = true,
+                                          .columns = embedded_of(self, field),
+                                          .about = mr_make_text(self, "what %s names", field->name)});
+    }
+    add_member(self, &members, (struct mr_member){.name = "createdAt", .type = MR_TIME, .about = "when it was created"});
+    add_member(self, &members, (struct mr_member){.name = "updatedAt", .type = MR_TIME, .about = "when it last changed"});
+    *out = (struct mr_result){
+        .name = title_of(self, resource->name),
+        .about = resource->about != NULL ? resource->about : mr_make_text(self, "a %s", resource->name),
+        .members = members.items,
+    };
+    return out;
+}
+
+const struct mr_result *mr_result_of(struct mr_making *self, const struct mr_app_resource *resource)
+{
+    const struct mr_result **known = &self->results[resource - self->application->resources];
+
+    if (*known == NULL)
+        *known = make_result(self, resource);
+    return *known;
+}
+
+const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *name, const struct mr_app_fields *fields)
+{
+    struct mr_result *out = mr_arena_take(self->arena, sizeof *out);
+    struct members members = {0};
+
+    if (out == NULL)
+        return &mr_result_anything;
+    for (unsigned i = 0; i < fields->count; i++)
+        add_member(self, &members, member_of(self, &fields->items[i]));
+    *out = (struct mr_result){
+        .name = title_of(self, name), .about = mr_make_text(self, "what %s answers", name), .members = members.items};
+    return out;
+}

@@ -1,0 +1,172 @@
+#include "application/making.h"
+
+#include <stdio.h>
+
+static void quoted(struct mr_buf *out, char quote, const char *text)
+{
+    mr_buf_char(out, quote);
+    for (; *text != '\0'; text++) {
+        if (*text == quote)
+            mr_buf_char(out, quote);
+        mr_buf_char(out, *text);
+    }
+    mr_buf_char(out, quote);
+}
+
+void mr_sql_name(struct mr_buf *out, const char *name)
+{
+    quoted(out, '"', name);
+}
+
+/* standard_conforming_strings is on in every session of ours: a backslash is a backslash. */
+void mr_sql_literal(struct mr_buf *out, const char *text)
+{
+    quoted(out, '\'', text);
+}
+
+void mr_sql_column(struct mr_buf *out, const char *alias, const char *name)
+{
+    mr_sql_name(out, alias);
+    mr_buf_char(out, '.');
+    mr_sql_name(out, name);
+}
+
+static void given_name(struct mr_buf *out, const char *field)
+{
+    struct mr_buf name = {0};
+
+    mr_buf_printf(&name, "%s?", field);
+    mr_buf_char(&name, '\0');
+    out->failed |= name.failed;
+    if (!name.failed)
+        mr_sql_name(out, name.data);
+    mr_buf_fini(&name);
+}
+
+/* The arrays, in the order of runtime/answer.c. */
+static void parameters(struct mr_buf *out, const struct mr_field *fields)
+{
+    unsigned number = 1;
+
+    for (const struct mr_field *field = fields; field->name != NULL; field++) {
+        mr_buf_printf(out, "%s$%u::%s[]", number > 1 ? ", " : "", number, mr_type_sql(field->type));
+        number++;
+        if (field->clearable)
+            mr_buf_printf(out, ", $%u::boolean[]", number++);
+    }
+}
+
+static void parameter_names(struct mr_buf *out, const struct mr_field *fields)
+{
+    for (const struct mr_field *field = fields; field->name != NULL; field++) {
+        mr_sql_name(out, field->name);
+        mr_buf_text(out, ", ");
+        if (!field->clearable)
+            continue;
+        given_name(out, field->name);
+        mr_buf_text(out, ", ");
+    }
+    mr_buf_text(out, "\"$n\"");
+}
+
+static const struct mr_field *caller_of(const struct mr_field *fields)
+{
+    while (fields->name != NULL && fields->from != MR_TOKEN_USER)
+        fields++;
+    return fields->name != NULL ? fields : NULL;
+}
+
+void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields)
+{
+    const struct mr_field *caller = caller_of(fields);
+
+    mr_buf_text(out, "SELECT \"$b\".*");
+    if (caller != NULL)
+        mr_buf_text(out, ", \"$u\".id AS \"$caller\"");
+    mr_buf_text(out, " FROM unnest(");
+    parameters(out, fields);
+    mr_buf_text(out, ") WITH ORDINALITY AS \"$b\" (");
+    parameter_names(out, fields);
+    mr_buf_char(out, ')');
+    if (caller == NULL)
+        return;
+    mr_buf_text(out, " LEFT JOIN " MR_USERS " AS \"$u\" ON \"$u\".id = ");
+    mr_sql_column(out, "$b", caller->name);
+}
+
+/* ---- Rows of a resource ---- */
+
+static void member(struct mr_buf *out, const char *alias, const char *column, const char *name)
+{
+    mr_buf_text(out, ", ");
+    mr_sql_column(out, alias, column);
+    mr_buf_text(out, " AS ");
+    mr_sql_name(out, name);
+}
+
+/* The alias of a field's embedded row. */
+static void embed_alias(char room[16], unsigned place)
+{
+    snprintf(room, 16, "$e%u", place);
+}
+
+static void embedded_members(struct mr_buf *out, struct mr_making *self, const struct mr_app_field *field, unsigned place)
+{
+    const struct mr_app_resource *other = mr_app_resource(self->application, field->references.resource);
+    char alias[16];
+
+    embed_alias(alias, place);
+    for (unsigned i = 0; other != NULL && i < field->embed.columns.count; i++) {
+        const char *column = field->embed.columns.items[i].name;
+
+        member(out, alias, column, mr_make_text(self, "%s.%s", field->embed.as, mr_embed_name(self, other, column)));
+    }
+}
+
+void mr_sql_members(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias)
+{
+    mr_sql_column(out, alias, "id");
+    mr_buf_text(out, " AS \"id\"");
+    for (unsigned i = 0; i < resource->fields.count; i++) {
+        const struct mr_app_field *field = &resource->fields.items[i];
+
+        member(out, alias, field->column, field->name);
+        if (field->embed.node != NULL)
+            embedded_members(out, self, field, i);
+    }
+    member(out, alias, "created_at", "createdAt");
+    member(out, alias, "updated_at", "updatedAt");
+}
+
+static void embed(struct mr_buf *out, struct mr_making *self, const struct mr_app_field *field, unsigned place,
+                  const char *alias, const char *caller)
+{
+    const struct mr_app_resource *other = mr_app_resource(self->application, field->references.resource);
+    const struct mr_app_field *key = other != NULL ? mr_app_field(&other->fields, field->references.field) : NULL;
+    char own[16];
+
+    if (other == NULL)
+        return;
+    embed_alias(own, place);
+    mr_buf_text(out, " LEFT JOIN ");
+    mr_sql_name(out, other->table);
+    mr_buf_text(out, " AS ");
+    mr_sql_name(out, own);
+    mr_buf_text(out, " ON ");
+    mr_sql_column(out, own, key != NULL ? key->column : "id");
+    mr_buf_text(out, " = ");
+    mr_sql_column(out, alias, field->column);
+    if (other->owner == NULL)
+        return;
+    mr_buf_text(out, " AND ");
+    mr_sql_column(out, own, other->owner);
+    mr_buf_printf(out, " = %s", caller != NULL ? caller : "NULL");
+}
+
+void mr_sql_embeds(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias,
+                   const char *caller)
+{
+    for (unsigned i = 0; i < resource->fields.count; i++)
+        if (resource->fields.items[i].embed.node != NULL)
+            embed(out, self, &resource->fields.items[i], i, alias, caller);
+}

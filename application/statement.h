@@ -1,0 +1,75 @@
+/*
+ * statement: what a statement of queries/ says: its named parameters, what kind it is, and what it calls and reads.
+ *
+ * Nothing here needs a database. Whether what a statement calls may run once for a batch does: application/volatility.h.
+ */
+#ifndef MR_APPLICATION_STATEMENT_H
+#define MR_APPLICATION_STATEMENT_H
+
+#include "application/model.h"
+
+enum mr_sql_kind {
+    MR_SQL_READ,     /* a query that changes and locks nothing, as far as its own text says */
+    MR_SQL_SET_WISE, /* it begins with WITH k AS ({{k}}), and answers a batch as it is */
+    MR_SQL_CHANGE,   /* it changes or locks rows, or samples them: INSERT, FOR UPDATE, ... */
+    MR_SQL_CALL      /* CALL */
+};
+
+/* `:name`. */
+struct mr_sql_parameter {
+    const char *name;
+    size_t begin; /* bytes of the text, the colon included */
+    size_t end;
+    struct mr_place place;
+};
+
+/* A function, an operator, a relation, a column of the answer. */
+struct mr_sql_name {
+    const char *schema; /* NULL: it was not said */
+    const char *name;
+    bool of_parameters; /* a function whose arguments come from parameters alone */
+};
+
+struct mr_sql_names {
+    struct mr_sql_name *items;
+    unsigned count;
+};
+
+struct mr_sql {
+    const char *text; /* without a semicolon */
+    struct mr_place place;
+    enum mr_sql_kind kind;
+    struct mr_sql_parameter *parameters; /* in the order of the text; a name may be there twice */
+    unsigned parameter_count;
+    size_t rows_at; /* of SET_WISE: where `{{k}}` stands, five bytes */
+    bool has_with;
+    size_t main_at;                /* where the statement itself begins, behind its WITH list; 0 without one */
+    struct mr_sql_names functions; /* called anywhere in it, each once */
+    struct mr_sql_names operators;
+    struct mr_sql_names relations; /* read or written; the names of its own WITH lists are in `parts` */
+    struct mr_sql_names parts;
+    struct mr_sql_names columns; /* that the answer names; one without a name, and what `*` stands for, is not among them */
+};
+
+/*
+ * Reads a statement into the arena. False: at least one problem was added, each with its place in the file, or the arena has
+ * failed. Refused are: what does not parse, more than one statement, and everything but SELECT, VALUES, TABLE, INSERT, UPDATE,
+ * DELETE, MERGE and CALL; SELECT INTO; numbered parameters; `:name` in a set-wise statement, which takes its fields from k; and
+ * names in quotation marks that begin with $, which are the engine's, but for those of an answer ("$status" and so on).
+ */
+bool mr_sql_read(struct mr_sql *out, struct mr_arena *arena, const struct mr_app_statement *statement,
+                 struct mr_problems *problems);
+
+/* Collects the functions, operators and relations of a text that PostgreSQL wrote itself (a view's). False: it does not parse. */
+bool mr_sql_collect(struct mr_sql *out, struct mr_arena *arena, const char *text);
+
+/* Whether a name is among them. */
+bool mr_sql_has(const struct mr_sql_names *self, const char *name);
+
+/*
+ * Appends the text from byte `from` on up to `to`; `write` appends what stands for each parameter.
+ */
+void mr_sql_write(const struct mr_sql *self, size_t from, size_t to, struct mr_buf *out,
+                  void (*write)(struct mr_buf *out, const char *name, void *argument), void *argument);
+
+#endif

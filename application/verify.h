@@ -1,0 +1,34 @@
+/*
+ * verify: an application held against a database that its migrations have made.
+ *
+ * What the loader cannot know: whether each table and column is there and of a type that takes every value the declaration
+ * allows, whether what is said to be unique has an index for it, and whether lists have theirs. Bounds are proven and not tried:
+ * a value that a column refuses (22001, 22003, 22P02, a domain's CHECK) comes back without the column's name, and nobody could
+ * tell the client which field it was.
+ *
+ * The database is one that nobody else uses (app/scratch.h): migrations are applied to it.
+ */
+#ifndef MR_APPLICATION_VERIFY_H
+#define MR_APPLICATION_VERIFY_H
+
+#include "application/catalogue.h"
+#include "application/model.h"
+
+struct mr_verify_options {
+    mr_db *db;                       /* set up as actors' connections are; borrowed */
+    bool (*is_over)(void *argument); /* asked some times a second: whether to give up */
+    void *argument;
+};
+
+/*
+ * Applies the application's migrations and holds the application against the result; every problem is added. What the loader
+ * had problems with (struct mr_application_options, keep_broken) is passed over. Not MR_OK: the database failed, which is no
+ * problem of the application, and mr_db_last_error() says how; MR_TIMEOUT also when `is_over` said so.
+ */
+mr_status mr_verify(const struct mr_application *application, const struct mr_verify_options *options,
+                    struct mr_problems *problems) MR_WARN_UNUSED;
+
+/* The rules for one field of a resource and its column: what it is made of, and whether all that the field allows fits. */
+void mr_verify_column(const struct mr_app_field *field, const struct mr_sql_column *column, struct mr_problems *problems);
+
+#endif
