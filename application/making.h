@@ -15,7 +15,7 @@
 #define MR_BATCH "\"$k\""
 
 /* The engine's table of users, as statements of an application name it. */
-#define MR_USERS "app_user"
+#define MR_USERS "millrace.app_user"
 
 struct mr_making {
     const struct mr_application *application;

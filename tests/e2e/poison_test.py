@@ -240,10 +240,10 @@ class Remove(PoisonTest):
         self.assertEqual(queued, user)
         process = self.scheduler()
         result = self.run_job(process, "removal", account=user)
-        # What is skipped of a session's tokens keeps the session as well; and the account is refused with the last of its figures.
+        # What is skipped of a session's tokens keeps the session as well; and all of it keeps the account, with the last of its figures.
         self.assertEqual({(unit["of"], unit["id"]) for unit in result["skipped"]["units"]} - {("sessions", user)},
                          {("runs", run), ("tasks", task), ("refreshTokens", token), ("sessions", session), ("idempotencyKeys", f"{user}/{key[1]}"),
-                          ("days", f"{user}/{day}"), ("reports", report), ("figures", change), ("figures", f"{user}/{place}"), ("accounts", user)})
+                          ("days", f"{user}/{day}"), ("reports", report), ("figures", change), ("figures", f"{user}/{place}")})
         self.assertEqual([self.database.count(table, where) for table, where in (
             ("millrace.job_run", f"owner = '{user}'"), ("task", mine), ("millrace.refresh_token", f"session_id = '{user}'"), ("millrace.session", mine), ("millrace.idempotency_key", mine),
             ("task_stat", mine), ("report", mine), ("task_change", mine), ("task_count", mine), ("millrace.account", f"id = '{user}'"))],

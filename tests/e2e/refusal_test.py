@@ -191,7 +191,7 @@ class WithoutMigrations(RefusalTest):
         self.addCleanup(self.server.query, "GRANT USAGE ON SCHEMA public TO public")
         server = self.start(("The user lacks a right to the database.", "noRight"), DB_USER="weak")
         self.server.query("GRANT USAGE ON SCHEMA millrace TO weak; GRANT SELECT ON ALL TABLES IN SCHEMA public, millrace TO weak")
-        wait_for(lambda: self.ready_problem(server) == (LACKS, "schema"), 15, "the engine's tables are there")
+        wait_for(lambda: self.ready_problem(server) == LACKS, 15, "the engine's tables are there")
         self.server.query("GRANT USAGE ON SCHEMA public TO weak")
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
 
