@@ -10,13 +10,14 @@
 
 enum { STATEMENT_MS = 30000, IDLE_MS = 10000 };
 
-#define JOB(name, ...) "job/" #name,
-static const char *const instances[] = {MR_JOBS(JOB) NULL};
-#undef JOB
+static const char *name_of(unsigned instance)
+{
+    return mr_job_info((enum mr_job)instance)->name;
+}
 
 bool mr_job_is_on(enum mr_job job, const struct mr_config *config)
 {
-    return job != MR_JOB_noop || config->job_noop;
+    return mr_job_is_served(job) && (job != MR_JOB_noop || config->job_noop);
 }
 
 /* Who has a run: unique to this thread, so that a restarted process never takes the runs of its forerunner for its own. */
@@ -164,7 +165,7 @@ static mr_code_handler *const handlers[MR_OP_COUNT] = {[MR_OP_run_due] = on_run_
 const struct mr_actor_spec mr_job_spec = {
     .id = MR_ACTOR_JOB,
     .handlers = handlers,
-    .instances = instances,
+    .instance_name = name_of,
     .statement_timeout = STATEMENT_MS,
     .idle_timeout = IDLE_MS,
 };

@@ -37,7 +37,7 @@ static const struct mr_job_code *const code[] = {MR_JOBS(JOB)};
 
 const struct mr_job_code *mr_job_code_of(enum mr_job job)
 {
-    return code[job];
+    return job < MR_JOB_COUNT ? code[job] : NULL;
 }
 
 enum mr_job mr_job_of(const struct mr_actor *self)
@@ -334,36 +334,52 @@ static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct
     return MR_OK;
 }
 
+static const char *statement_of_application(const struct mr_job_info *info, int64_t phase)
+{
+    const struct mr_job_statement *statement = info->statements;
+
+    while (statement->name != NULL && phase-- > 0)
+        statement++;
+    return statement->name;
+}
+
 /* The job's statement number `phase`, NULL behind the last. */
 static const char *statement_of(const struct mr_actor *self, int64_t phase)
 {
-    const char *name = mr_job_info(mr_job_of(self))->name;
+    const struct mr_job_info *info = mr_job_info(mr_job_of(self));
+    const char *name = info->name;
 
+    if (info->statements != NULL)
+        return statement_of_application(info, phase);
     for (const struct mr_statement *const *s = self->statements; *s != NULL; s++)
         if (strncmp((*s)->name, name, strlen(name)) == 0 && strncmp((*s)->name + strlen(name), "__", 2) == 0 && phase-- == 0)
             return (*s)->name;
     return NULL;
 }
 
-/* "tasks" of "cleanup__tasks/completed". */
+/* "tasks" of "cleanup__tasks/completed"; of a name without "__" all of it. */
 static void counter_of(char out[64], const char *statement)
 {
-    const char *from = strstr(statement, "__") + 2;
+    const char *separator = strstr(statement, "__");
+    const char *from = separator != NULL ? separator + 2 : statement;
 
     snprintf(out, 64, "%.*s", (int)strcspn(from, "/"), from);
 }
 
-static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
+/* Whether statement number `phase` says where it goes on; one that does not runs once. */
+static bool is_in_chunks(const struct mr_actor *self, int64_t phase)
 {
-    const char *statement = statement_of(self, run->phase);
-    static _Thread_local char counter[64];
-    struct mr_slice value;
+    const struct mr_job_info *info = mr_job_info(mr_job_of(self));
+
+    return info->statements == NULL || info->statements[phase].in_chunks;
+}
+
+/* The parameters of a chunk: $1 to $7 of {{chunk}}. */
+static mr_status ask_for_chunk(struct mr_actor *self, const struct mr_run *run, const char *statement, mr_rows **out)
+{
     struct mr_buf settings = {0};
-    mr_rows *rows = NULL;
     mr_status status;
 
-    if (statement == NULL)
-        return MR_OK;
     mr_config_values_json(&settings, self->config);
     mr_buf_char(&settings, '\0');
     mr_params_begin(&self->params, 7);
@@ -377,19 +393,49 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
     mr_params_text(&self->params, 4, run->args.data);
     mr_params_bool(&self->params, 5, run->skip.now);
     mr_params_int(&self->params, 6, run->skip.count);
-    status = settings.failed ? MR_NO_MEMORY : mr_job_query(self, statement, &rows);
+    status = settings.failed ? MR_NO_MEMORY : mr_job_query(self, statement, out);
     mr_buf_fini(&settings);
-    if (status != MR_OK)
-        return status;
-    counter_of(counter, statement);
-    out->counter = counter;
-    out->of = counter;
+    return status;
+}
+
+static mr_status ask_once(struct mr_actor *self, const char *statement, mr_rows **out)
+{
+    mr_params_begin(&self->params, 0);
+    return mr_job_query(self, statement, out);
+}
+
+static void take_chunk(const struct mr_run *run, const mr_rows *rows, struct mr_chunk *out)
+{
+    struct mr_slice value;
+
     out->rows = mr_rows_int(rows, 0, 0, 0);
     out->more = mr_rows_int(rows, 0, 2, 0) != 0;
     if (out->more && mr_rows_get(rows, 0, 1, &value))
         mr_buf_slice(&out->cursor, value);
     if (run->skip.now && mr_rows_get(rows, 0, 3, &value))
         mr_buf_slice(&out->unit, value);
+}
+
+static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
+{
+    const char *statement = statement_of(self, run->phase);
+    bool in_chunks = statement != NULL && is_in_chunks(self, run->phase);
+    static _Thread_local char counter[64];
+    mr_rows *rows = NULL;
+    mr_status status;
+
+    if (statement == NULL)
+        return MR_OK;
+    status = in_chunks ? ask_for_chunk(self, run, statement, &rows) : ask_once(self, statement, &rows);
+    if (status != MR_OK)
+        return status;
+    counter_of(counter, statement);
+    out->counter = counter;
+    out->of = counter;
+    if (in_chunks)
+        take_chunk(run, rows, out);
+    else
+        out->rows = mr_rows_affected(rows);
     out->phase = out->more ? run->phase : run->phase + 1;
     out->more = out->more || statement_of(self, run->phase + 1) != NULL;
     mr_rows_free(&rows);

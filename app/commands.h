@@ -20,6 +20,7 @@ enum { MR_EXIT_OK = 0, MR_EXIT_FAILED = 1, MR_EXIT_USAGE = 2 };
     CMD(routes, "[DIR]", "every operation of the API")                                           \
     CMD(openapi, "[DIR]", "the OpenAPI document of the API; needs no database")                  \
     CMD(check, "[DIR]", "every problem of an application's folder, held against a database")     \
+    CMD(new, "WHAT", "the first files of an application; alone it lists which")                  \
     CMD(schema, "[FILE-KIND]", "the JSON Schema of an application's files, for editors")         \
     CMD(health, "", "ask the API or the scheduler here; exit status 0 when it is well")
 

@@ -33,7 +33,7 @@ mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *confi
 {
     mr_status status = MR_OK;
 
-    for (unsigned job = 0; job < MR_JOB_COUNT && status == MR_OK; job++)
+    for (unsigned job = 0; job < mr_job_count() && status == MR_OK; job++)
         if (mr_job_is_on((enum mr_job)job, config))
             status = start(self, &mr_job_spec, MR_LANE_QUICK, job, config);
     return status;

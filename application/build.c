@@ -6,6 +6,8 @@
 
 struct mr_built {
     struct mr_op_table table;
+    const struct mr_job_info *jobs;
+    unsigned job_count;
     const struct mr_statement *statements;
     unsigned statement_count;
     struct mr_arena arena;
@@ -45,6 +47,8 @@ static void make_all(struct mr_making *self)
     }
     for (unsigned i = 0; i < application->operation_count; i++)
         mr_make_operation(self, &application->operations[i]);
+    for (unsigned i = 0; i < application->job_count; i++)
+        mr_make_job(self, &application->jobs[i]);
 }
 
 static int by_name(const void *left, const void *right)
@@ -58,6 +62,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
         qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
     out->statements = self->statements;
     out->statement_count = self->statement_count;
+    out->jobs = self->jobs;
+    out->job_count = self->job_count;
     out->table = (struct mr_op_table){.ops = self->ops,
                                       .op_count = self->op_count,
                                       .ways = self->ways,
@@ -96,6 +102,9 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
 
 void mr_built_install(const struct mr_built *self)
 {
+    static const struct mr_job_info none;
+
+    mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
 }

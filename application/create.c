@@ -1,7 +1,228 @@
+/*
+ * POST of a resource: one statement makes the rows of a batch.
+ *
+ * An Idempotency-Key is kept with the row that was stored, triggers and all, in the statement that stores it. A key that another
+ * transaction has taken meanwhile breaks the rule that a fingerprint is not null: the statement is undone, and run again it finds
+ * that one's answer. Rows are written in the order of their unique fields and keys in their own, so that two batches never wait
+ * for each other in a circle.
+ */
 #include "application/making.h"
+
+/* ---- Its message ---- */
+
+static void key_fields(struct mr_making *self, struct mr_making_fields *fields)
+{
+    mr_make_field(self, fields,
+                  (struct mr_field){.name = "Idempotency-Key",
+                                    .type = MR_TEXT,
+                                    .from = MR_HEADER,
+                                    .min = 1,
+                                    .max = 255,
+                                    .about = "the same key for a day: the first answer again",
+                                    .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""});
+    mr_make_field(self, fields,
+                  (struct mr_field){.name = "$fingerprint",
+                                    .type = MR_TEXT,
+                                    .from = MR_FINGERPRINT,
+                                    .about = "tells whether the payload is the same, too"});
+}
+
+static const struct mr_field *make_fields(struct mr_making *self, const struct mr_writes *writes)
+{
+    const struct mr_app_resource *resource = writes->resource;
+    struct mr_making_fields fields = {0};
+
+    mr_make_field(self, &fields,
+                  (struct mr_field){.name = "id",
+                                    .type = MR_UUID,
+                                    .from = MR_NEW_ID,
+                                    .required = true,
+                                    .about = mr_make_text(self, "the new %s", resource->name)});
+    mr_writes_callers(self, writes, &fields);
+    for (unsigned i = 0; i < resource->fields.count; i++) {
+        struct mr_field field = mr_field_of(self, &resource->fields.items[i], MR_BODY);
+
+        field.clearable = false; /* null is as if it were left out */
+        if (mr_is_written(&resource->fields.items[i]))
+            mr_make_field(self, &fields, field);
+    }
+    if (writes->by_user)
+        key_fields(self, &fields);
+    return fields.items;
+}
+
+/* ---- Its statement ---- */
+
+/* The batch, with what is wrong with each message, and the answer that its key has already. */
+static void put_batch(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const struct mr_field *fields)
+{
+    mr_buf_text(out, "SELECT \"$b\".*, ");
+    mr_sql_wrong(out, writes, "$b");
+    mr_buf_text(out, " AS \"$wrong\"");
+    if (writes->by_user)
+        mr_buf_text(out, ", \"$f\".fingerprint AS \"$first\", \"$f\".answer AS \"$answer\"");
+    mr_buf_text(out, " FROM (");
+    mr_sql_batch(out, fields);
+    mr_buf_text(out, ") AS \"$b\"");
+    mr_sql_references(out, self, writes, "$b");
+    if (writes->by_user)
+        mr_buf_text(out, " LEFT JOIN " MR_KEYS " AS \"$f\" ON \"$f\".user_id = \"$b\".\"$caller\""
+                         " AND \"$f\".key = \"$b\".\"Idempotency-Key\" AND \"$f\".created_at >= now() - interval '1 day'");
+}
+
+/* What a field that was left out is worth: an array is empty rather than nothing, unless null is a value of it. */
+static void put_value(struct mr_buf *out, const struct mr_app_field *field)
+{
+    if (field->many && !field->clearable)
+        mr_sql_put(out, ", coalesce(" MR_BATCH ".%I, '{}')", field->name);
+    else
+        mr_sql_put(out, ", " MR_BATCH ".%I", field->name);
+}
+
+static void put_insert(struct mr_buf *out, const struct mr_writes *writes)
+{
+    const struct mr_app_resource *resource = writes->resource;
+
+    mr_sql_put(out, "INSERT INTO %I (\"id\", \"version\", \"created_at\", \"updated_at\"", resource->table);
+    if (resource->owner != NULL)
+        mr_sql_put(out, ", %I", resource->owner);
+    for (unsigned i = 0; i < resource->fields.count; i++)
+        if (mr_is_written(&resource->fields.items[i]))
+            mr_sql_put(out, ", %I", resource->fields.items[i].column);
+    mr_buf_text(out, ") SELECT " MR_BATCH ".\"id\", 1, now(), now()");
+    if (resource->owner != NULL)
+        mr_buf_text(out, ", " MR_BATCH ".\"$caller\"");
+    for (unsigned i = 0; i < resource->fields.count; i++)
+        if (mr_is_written(&resource->fields.items[i]))
+            put_value(out, &resource->fields.items[i]);
+    mr_buf_text(out, " FROM " MR_BATCH " WHERE " MR_BATCH ".\"$wrong\" IS NULL");
+    if (writes->by_user)
+        mr_buf_text(out, " AND " MR_BATCH ".\"$caller\" IS NOT NULL AND " MR_BATCH ".\"$first\" IS NULL");
+    mr_buf_text(out, " ORDER BY ");
+    for (unsigned i = 0; i < resource->fields.count; i++)
+        if (mr_is_unique(&resource->fields.items[i]))
+            mr_sql_put(out, MR_BATCH ".%I, ", resource->fields.items[i].name);
+    mr_buf_text(out, MR_BATCH ".\"$n\" ON CONFLICT DO NOTHING RETURNING *");
+}
+
+static void put_keys(struct mr_buf *out)
+{
+    mr_buf_text(out, "INSERT INTO " MR_KEYS " AS \"$i\" (user_id, key, fingerprint, answer)"
+                     " SELECT " MR_BATCH ".\"$caller\", " MR_BATCH ".\"Idempotency-Key\", " MR_BATCH
+                     ".\"$fingerprint\", to_jsonb(\"$made\")"
+                     " FROM \"$made\" JOIN " MR_BATCH " ON " MR_BATCH ".\"id\" = \"$made\".\"id\""
+                     " WHERE " MR_BATCH ".\"Idempotency-Key\" IS NOT NULL ORDER BY 1, 2"
+                     " ON CONFLICT (user_id, key) DO UPDATE SET fingerprint ="
+                     " CASE WHEN \"$i\".created_at < now() - interval '1 day' THEN excluded.fingerprint END,"
+                     " answer = excluded.answer, created_at = excluded.created_at");
+}
+
+/*
+ * The row that answers: the new one; that of a run before this one, whose answer was lost; or the first of the key. This statement
+ * does not see its own rows in the table.
+ */
+static void put_row(struct mr_buf *out, const struct mr_writes *writes)
+{
+    const struct mr_app_resource *resource = writes->resource;
+
+    mr_sql_put(out,
+               " LEFT JOIN LATERAL (SELECT \"$made\".* FROM \"$made\" WHERE \"$made\".\"id\" = " MR_BATCH ".\"id\""
+               " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
+               resource->table);
+    mr_sql_owned(out, resource, "$o", "$k");
+    if (writes->by_user)
+        mr_sql_put(
+            out,
+            " AND " MR_BATCH ".\"$caller\" IS NOT NULL AND " MR_BATCH ".\"Idempotency-Key\" IS NULL"
+            " UNION ALL SELECT \"$a\".* FROM jsonb_populate_record((SELECT \"$o\" FROM %I AS \"$o\" WHERE false), " MR_BATCH
+            ".\"$answer\") AS \"$a\" WHERE " MR_BATCH ".\"$first\" = " MR_BATCH ".\"$fingerprint\"",
+            resource->table);
+    mr_buf_text(out, ") AS \"t\" ON true");
+}
+
+static void put_status(struct mr_buf *out, const struct mr_writes *writes)
+{
+    mr_buf_text(out, "CASE ");
+    if (writes->by_user)
+        mr_buf_text(out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 WHEN " MR_BATCH ".\"$first\" <> " MR_BATCH
+                         ".\"$fingerprint\" THEN 422 ");
+    mr_buf_text(out, "WHEN \"t\".\"id\" IS NOT NULL THEN NULL WHEN " MR_BATCH ".\"$wrong\" IS NOT NULL THEN 400"
+                     " WHEN \"$taken\".\"field\" IS NOT NULL THEN 409 END AS \"$status\", CASE WHEN ");
+    if (writes->by_user)
+        mr_buf_text(out, MR_BATCH ".\"$caller\" IS NOT NULL AND " MR_BATCH ".\"$first\" IS NULL AND ");
+    mr_buf_text(out, "\"t\".\"id\" IS NULL THEN coalesce(" MR_BATCH ".\"$wrong\", \"$taken\".\"field\") END AS \"$field\"");
+}
+
+/*
+ * A row that was not made although nothing is known against it lost a race, or to a message before it in the batch: left
+ * unanswered, it is asked for once more, and the next statement sees the winner.
+ */
+static void put_answered(struct mr_buf *out, const struct mr_writes *writes)
+{
+    mr_buf_text(out,
+                " WHERE \"t\".\"id\" IS NOT NULL OR " MR_BATCH ".\"$wrong\" IS NOT NULL OR \"$taken\".\"field\" IS NOT NULL");
+    if (writes->by_user)
+        mr_buf_text(out, " OR " MR_BATCH ".\"$caller\" IS NULL OR " MR_BATCH ".\"$first\" <> " MR_BATCH ".\"$fingerprint\"");
+}
+
+static void make_statement(struct mr_making *self, const struct mr_writes *writes, const char *name,
+                           const struct mr_field *fields)
+{
+    struct mr_buf out = {0};
+
+    mr_buf_text(&out, "WITH " MR_BATCH " AS (");
+    put_batch(&out, self, writes, fields);
+    mr_buf_text(&out, "), \"$made\" AS (");
+    put_insert(&out, writes);
+    if (writes->by_user) {
+        mr_buf_text(&out, "), \"$kept\" AS (");
+        put_keys(&out);
+    }
+    mr_buf_text(&out, ") SELECT " MR_BATCH ".\"$n\", ");
+    put_status(&out, writes);
+    mr_buf_text(&out, ", \"t\".\"version\" AS \"$version\", ");
+    mr_sql_shown(&out, self, writes);
+    mr_buf_text(&out, " FROM " MR_BATCH);
+    put_row(&out, writes);
+    mr_buf_text(&out, " LEFT JOIN LATERAL (SELECT ");
+    mr_sql_taken(&out, writes->resource, "$k", NULL);
+    mr_buf_text(&out, " AS \"field\" WHERE \"t\".\"id\" IS NULL) AS \"$taken\" ON true");
+    mr_sql_shown_joins(&out, self, writes);
+    put_answered(&out, writes);
+    mr_make_statement(self, name, &out);
+}
 
 void mr_make_create(struct mr_making *self, const struct mr_app_resource *resource)
 {
-    (void)self;
-    (void)resource;
+    struct mr_writes writes = mr_writes_of(self, resource);
+    const char *name = mr_make_text(self, "%s_create", resource->name);
+    const struct mr_field *fields = make_fields(self, &writes);
+
+    if (fields == NULL)
+        return;
+    mr_make_op(self, &(struct mr_op_info){
+                         .name = name,
+                         .verb = MR_VERB_POST,
+                         .path = resource->path,
+                         .actor = MR_ACTOR_DATA_WRITER,
+                         .access = writes.access,
+                         .http = 201,
+                         .handler = MR_BY_SQL,
+                         .traits = mr_make_traits(self,
+                                                  &(struct mr_traits){
+                                                      .summary = mr_make_text(self, "Create a %s", resource->name),
+                                                      .shape = MR_SHAPE_ONE,
+                                                      .rerun_safe = true,
+                                                      .resource = resource->name,
+                                                      .key = "id",
+                                                      .location = mr_make_text(self, "%s/:id", resource->path),
+                                                      .idempotent = writes.by_user,
+                                                      .conflicts = true,
+                                                      .returns = mr_writes_result(self, &writes),
+                                                      .answers = writes.by_user ? "409|422" : "409",
+                                                      .versioned = true,
+                                                      .fields = fields,
+                                                  }),
+                     });
+    make_statement(self, &writes, name, fields);
 }

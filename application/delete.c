@@ -1,7 +1,78 @@
+/*
+ * DELETE of a row. One that others reference stays, and the answer is 409, unless the application's table says otherwise.
+ */
 #include "application/making.h"
+
+static const struct mr_field *make_fields(struct mr_making *self, const struct mr_writes *writes, const char *id)
+{
+    struct mr_making_fields fields = {0};
+
+    mr_make_field(self, &fields,
+                  (struct mr_field){.name = id,
+                                    .type = MR_UUID,
+                                    .from = MR_PATH,
+                                    .required = true,
+                                    .about = mr_make_text(self, "the %s", writes->resource->name)});
+    if (writes->by_user)
+        mr_make_field(self, &fields, mr_caller_field());
+    mr_writes_conditions(self, &fields);
+    return fields.items;
+}
+
+/* What was locked, matches and is there still was kept by a trigger of the application's: it is left unanswered, twice. */
+static void make_statement(struct mr_making *self, const struct mr_writes *writes, const char *name, const char *id,
+                           const struct mr_field *fields)
+{
+    struct mr_buf out = {0};
+
+    mr_buf_text(&out, "WITH " MR_BATCH " AS (");
+    mr_sql_batch(&out, fields);
+    mr_buf_text(&out, "), \"$locked\" AS (");
+    mr_sql_lock(&out, writes, id, "UPDATE");
+    mr_sql_put(&out,
+               "), \"$gone\" AS (DELETE FROM %I AS \"$t\" USING \"$locked\""
+               " WHERE \"$t\".\"id\" = \"$locked\".\"id\" AND \"$locked\".\"matches\" RETURNING \"$t\".\"id\")"
+               " SELECT " MR_BATCH ".\"$n\", CASE WHEN \"$gone\".\"id\" IS NOT NULL THEN NULL ",
+               writes->resource->table);
+    if (writes->by_user)
+        mr_buf_text(&out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 ");
+    mr_sql_put(
+        &out,
+        "WHEN \"$locked\".\"id\" IS NULL THEN 404 WHEN NOT \"$locked\".\"matches\" THEN 412 END AS \"$status\" FROM " MR_BATCH
+        " LEFT JOIN \"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I"
+        " LEFT JOIN \"$gone\" ON \"$gone\".\"id\" = " MR_BATCH ".%I"
+        " WHERE \"$gone\".\"id\" IS NOT NULL OR \"$locked\".\"id\" IS NULL OR NOT \"$locked\".\"matches\"",
+        id, id);
+    mr_make_statement(self, name, &out);
+}
 
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource)
 {
-    (void)self;
-    (void)resource;
+    struct mr_writes writes = mr_writes_of(self, resource);
+    const char *name = mr_make_text(self, "%s_delete", resource->name);
+    const char *id = mr_id_name(self, resource);
+    const struct mr_field *fields = make_fields(self, &writes, id);
+
+    if (fields == NULL)
+        return;
+    mr_make_op(self, &(struct mr_op_info){
+                         .name = name,
+                         .verb = MR_VERB_DELETE,
+                         .path = mr_row_path(self, resource),
+                         .actor = MR_ACTOR_DATA_WRITER,
+                         .access = writes.access,
+                         .http = 204,
+                         .handler = MR_BY_SQL,
+                         .traits = mr_make_traits(self,
+                                                  &(struct mr_traits){
+                                                      .summary = mr_make_text(self, "Delete a %s", resource->name),
+                                                      .shape = MR_SHAPE_NONE,
+                                                      .resource = resource->name,
+                                                      .key = id,
+                                                      .conflicts = true,
+                                                      .answers = "404|409|412",
+                                                      .fields = fields,
+                                                  }),
+                     });
+    make_statement(self, &writes, name, id, fields);
 }

@@ -17,7 +17,8 @@ static void statement(struct mr_making *self, const struct mr_app_resource *reso
     mr_sql_batch(&out, fields);
     mr_buf_text(&out, ") AS " MR_BATCH " LEFT JOIN ");
     mr_sql_name(&out, resource->table);
-    mr_buf_text(&out, " AS \"t\" ON \"t\".\"id\" = " MR_BATCH ".\"id\"");
+    mr_buf_text(&out, " AS \"t\" ON \"t\".\"id\" = ");
+    mr_sql_column(&out, "$k", fields[0].name);
     if (resource->owner != NULL) {
         mr_buf_text(&out, " AND ");
         mr_sql_column(&out, "t", resource->owner);
@@ -35,7 +36,7 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
     struct mr_making_fields fields = {0};
 
     mr_make_field(self, &fields,
-                  (struct mr_field){.name = "id",
+                  (struct mr_field){.name = mr_id_name(self, resource),
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
@@ -47,7 +48,7 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
     mr_make_op(self, &(struct mr_op_info){
                          .name = name,
                          .verb = MR_VERB_GET,
-                         .path = mr_make_text(self, "%s/:id", resource->path),
+                         .path = mr_row_path(self, resource),
                          .actor = MR_ACTOR_DATA_READER,
                          .access = access,
                          .http = 200,

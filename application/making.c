@@ -67,6 +67,14 @@ void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *
     mr_buf_fini(text);
 }
 
+bool mr_has_statement(const struct mr_making *self, const char *name)
+{
+    for (unsigned i = 0; i < self->statement_count; i++)
+        if (strcmp(self->statements[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits)
 {
     static const struct mr_traits none;
@@ -165,6 +173,33 @@ struct mr_field mr_field_of(struct mr_making *self, const struct mr_app_field *f
 
     set_bounds(&out, field);
     return out;
+}
+
+/* "order_item" becomes "orderItem". */
+static const char *camel_of(struct mr_making *self, const char *word)
+{
+    char *out = mr_arena_text(self->arena, mr_slice_of(word));
+    char *to = out;
+
+    if (out == NULL)
+        return "";
+    for (const char *from = word; *from != '\0'; from++)
+        if (from[0] == '_' && from[1] >= 'a' && from[1] <= 'z')
+            *to++ = (char)(*++from - 'a' + 'A');
+        else if (*from != '_')
+            *to++ = *from;
+    *to = '\0';
+    return out;
+}
+
+const char *mr_id_name(struct mr_making *self, const struct mr_app_resource *resource)
+{
+    return mr_make_text(self, "%sId", camel_of(self, resource->name));
+}
+
+const char *mr_row_path(struct mr_making *self, const struct mr_app_resource *resource)
+{
+    return mr_make_text(self, "%s/:%s", resource->path, mr_id_name(self, resource));
 }
 
 struct mr_field mr_caller_field(void)
@@ -267,16 +302,8 @@ static const struct mr_result *embedded_of(struct mr_making *self, const struct 
 const char *mr_embed_name(struct mr_making *self, const struct mr_app_resource *other, const char *column)
 {
     const struct mr_app_field *field = mr_field_of_column(other, column);
-    const char *title;
-    char *out;
 
-    if (field != NULL)
-        return field->name;
-    title = title_of(self, column);
-    out = mr_arena_text(self->arena, mr_slice_of(title));
-    if (out != NULL && out[0] >= 'A' && out[0] <= 'Z')
-        out[0] = (char)(out[0] - 'A' + 'a');
-    return out != NULL ? out : "";
+    return field != NULL ? field->name : camel_of(self, column);
 }
 
 static const struct mr_result *make_result(struct mr_making *self, const struct mr_app_resource *resource)

@@ -8,14 +8,16 @@
 #define MR_APPLICATION_MAKING_H
 
 #include "application/model.h"
+#include "proto/jobs.h"
 #include "proto/message.h"
 #include "sql/sql.h"
 
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
 #define MR_BATCH "\"$k\""
 
-/* The engine's table of users, as statements of an application name it. */
+/* The engine's tables, as statements of an application name them: users, and the first answers to an Idempotency-Key. */
 #define MR_USERS "millrace.app_user"
+#define MR_KEYS  "millrace.idempotency_key"
 
 struct mr_making {
     const struct mr_application *application;
@@ -29,6 +31,8 @@ struct mr_making {
     unsigned group_count;
     struct mr_statement *statements;
     unsigned statement_count;
+    struct mr_job_info *jobs;
+    unsigned job_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 
@@ -52,6 +56,9 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
 /* Adds a statement and empties `text`. One in queries/ that has the name takes its place. */
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text);
 
+/* Whether there is a statement of that name already. */
+bool mr_has_statement(const struct mr_making *self, const char *name);
+
 /* A copy of traits in the arena. */
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits);
 
@@ -69,6 +76,12 @@ const char *mr_path_of(struct mr_making *self, const char *path);
 /* A declared field as one of a message, from `from`. Its name, its rules and its documentation; whether it is required is said as
    it was declared. */
 struct mr_field mr_field_of(struct mr_making *self, const struct mr_app_field *field, enum mr_source from);
+
+/* The id of a row in the path of its operations, "orderItemId" of an order_item. */
+const char *mr_id_name(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* The path of one row: "/v1/products/:productId". */
+const char *mr_row_path(struct mr_making *self, const struct mr_app_resource *resource);
 
 /* The reserved field `caller`: the id of who calls, of an operation that needs a token. */
 struct mr_field mr_caller_field(void);
@@ -91,8 +104,14 @@ const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *
 void mr_sql_name(struct mr_buf *out, const char *name);
 void mr_sql_literal(struct mr_buf *out, const char *text);
 
+/* Text with what follows in it: %I an identifier, %L a literal, %s text as it is. */
+void mr_sql_put(struct mr_buf *out, const char *format, ...);
+
 /* `alias`."name"; both are quoted. */
 void mr_sql_column(struct mr_buf *out, const char *alias, const char *name);
+
+/* The column of a batch that says whether a clearable field was given. */
+void mr_sql_given(struct mr_buf *out, const char *field);
 
 /*
  * The SELECT that makes the rows of a batch from the parameters, one row a message: a column for each field, of its SQL type and
@@ -111,6 +130,61 @@ void mr_sql_members(struct mr_buf *out, struct mr_making *self, const struct mr_
 void mr_sql_embeds(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias,
                    const char *caller);
 
+/* ---- Writes (application/writes.c) ---- */
+
+/* How a resource is written: by whom, and what they see of it. */
+struct mr_writes {
+    const struct mr_app_resource *resource;
+    enum mr_access access;
+    bool by_user;  /* there is a caller: the message has the field `caller`, the batch the column "$caller" */
+    bool by_role;  /* a field references what administrators only see: the message has the field "$admin" */
+    bool is_shown; /* who writes a row may also read it; others are told its id */
+};
+
+/* What is declared of it. A reference that nobody who writes may ever see is a problem. */
+struct mr_writes mr_writes_of(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Whether a message that writes has the field: the database's own are not in it. */
+bool mr_is_written(const struct mr_app_field *field);
+
+/* Adds `caller` and "$admin" where the resource has them. */
+void mr_writes_callers(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields);
+
+/* Adds If-Match and If-None-Match. */
+void mr_writes_conditions(struct mr_making *self, struct mr_making_fields *fields);
+
+/* What a write answers with, and its select list from a row under the alias "t" with its joins: see mr_sql_members, mr_sql_embeds. */
+const struct mr_result *mr_writes_result(struct mr_making *self, const struct mr_writes *writes);
+void mr_sql_shown(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes);
+void mr_sql_shown_joins(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes);
+
+/*
+ * References of a batch's row under `alias`: the joins that look them up, and an expression for the name of the first field that
+ * names nothing the caller may name, NULL when there is none.
+ */
+void mr_sql_references(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *alias);
+void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char *alias);
+
+/* " AND ..." that `alias`, a row of the resource, is the caller's, who stands in the batch's row; nothing where rows are everybody's. */
+void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
+
+/* Whether a field is unique and can be written, and whether the resource has such a field. */
+bool mr_is_unique(const struct mr_app_field *field);
+bool mr_has_unique(const struct mr_app_resource *resource);
+
+/*
+ * An expression for the name of the first unique field whose value in the batch's row `alias` a stored row has; NULL when there is
+ * none. `self_id`, a column of the batch's row, is the id of a row that does not count; NULL: all do. Where rows have an owner, the
+ * caller's are looked at: others are not there.
+ */
+void mr_sql_taken(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *self_id);
+
+/*
+ * The SELECT that locks the batch's rows in the order of their ids: "id", and "matches", whether If-Match and If-None-Match hold.
+ * `id` is the field that names the row; `strength` is UPDATE or NO KEY UPDATE.
+ */
+void mr_sql_lock(struct mr_buf *out, const struct mr_writes *writes, const char *id, const char *strength);
+
 /* ---- The makers ---- */
 
 void mr_make_create(struct mr_making *self, const struct mr_app_resource *resource);
@@ -119,5 +193,6 @@ void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
+void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
 #endif

@@ -1,5 +1,7 @@
 #include "application/making.h"
 
+#include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 static void quoted(struct mr_buf *out, char quote, const char *text)
@@ -24,6 +26,26 @@ void mr_sql_literal(struct mr_buf *out, const char *text)
     quoted(out, '\'', text);
 }
 
+void mr_sql_put(struct mr_buf *out, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    for (const char *at = format; *at != '\0'; at++) {
+        if (*at != '%') {
+            mr_buf_char(out, *at);
+            continue;
+        }
+        at++;
+        assert(*at == 'I' || *at == 'L' || *at == 's');
+        if (*at == 's')
+            mr_buf_text(out, va_arg(arguments, const char *));
+        else
+            quoted(out, *at == 'I' ? '"' : '\'', va_arg(arguments, const char *));
+    }
+    va_end(arguments);
+}
+
 void mr_sql_column(struct mr_buf *out, const char *alias, const char *name)
 {
     mr_sql_name(out, alias);
@@ -31,7 +53,7 @@ void mr_sql_column(struct mr_buf *out, const char *alias, const char *name)
     mr_sql_name(out, name);
 }
 
-static void given_name(struct mr_buf *out, const char *field)
+void mr_sql_given(struct mr_buf *out, const char *field)
 {
     struct mr_buf name = {0};
 
@@ -63,7 +85,7 @@ static void parameter_names(struct mr_buf *out, const struct mr_field *fields)
         mr_buf_text(out, ", ");
         if (!field->clearable)
             continue;
-        given_name(out, field->name);
+        mr_sql_given(out, field->name);
         mr_buf_text(out, ", ");
     }
     mr_buf_text(out, "\"$n\"");

@@ -107,6 +107,13 @@ foreach(block IN LISTS all_blocks)
         emit_statement("${header}" "${body}")
     endif()
 endforeach()
+string(APPEND c "    {NULL, NULL},\n};\n\n")
+
+# What statements of an application may use, too.
+string(APPEND c "const struct mr_statement mr_parts[] = {\n")
+foreach(part chunk unless_skipped least_id greatest_id skipped_ids ids_with_this this_id exact_instant)
+    emit_statement("${part}" "${part_${part}}")
+endforeach()
 string(APPEND c "    {NULL, NULL},\n};\n\nconst struct mr_migration mr_migrations[] = {\n")
 
 # The K of `-- runs with: K`, the first line of a migration from 8 on: see sql/sql.h. Earlier ones have none.

@@ -22,6 +22,17 @@ static bool grow(struct mr_buf *self, size_t need)
     return true;
 }
 
+void mr_slice_copy(char *out, size_t room, struct mr_slice text)
+{
+    size_t len = text.len < room ? text.len : room - 1;
+
+    while (len > 0 && len < text.len && (text.data[len] & 0xC0) == 0x80) /* the rest of a character in UTF-8 */
+        len--;
+    if (len > 0)
+        memcpy(out, text.data, len);
+    out[len] = '\0';
+}
+
 char *mr_buf_reserve(struct mr_buf *self, size_t more)
 {
     if (self->failed)

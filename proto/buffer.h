@@ -29,6 +29,9 @@ static inline bool mr_slice_is(struct mr_slice slice, const char *text)
     return slice.len == strlen(text) && memcmp(slice.data, text, slice.len) == 0;
 }
 
+/* Copies text, cut before the character that does not fit, and ends it with a NUL. `room` is at least 1. */
+void mr_slice_copy(char *out, size_t room, struct mr_slice text);
+
 struct mr_buf {
     char *data;
     size_t len;

@@ -83,7 +83,7 @@ mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, s
 
 struct mr_fault {
     mr_status status;
-    struct mr_slice field;   /* empty: the request as a whole */
+    struct mr_slice field;   /* "one|or|more"; empty: the request as a whole */
     struct mr_slice code;    /* stable word for programs */
     struct mr_slice message; /* for people */
 };

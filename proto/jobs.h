@@ -24,11 +24,14 @@
     JOB(noop,        NULL,                             4000,   false, ADMIN,     SQL,  "nothing, to be measured")
 /* clang-format on */
 
+/* Jobs there may be in all, those of an application included: each has an actor, with a connection. */
+enum { MR_JOBS_MAX = 64 };
+
 enum mr_job {
 #define JOB(name, cron, at_once, alone, starter, work, about) MR_JOB_##name,
     MR_JOBS(JOB)
 #undef JOB
-        MR_JOB_COUNT
+        MR_JOB_COUNT /* those of an application follow: mr_jobs_install */
 };
 
 /* Who starts runs of a job, beside its schedule: an administrator, or a user by an operation of its own. */
@@ -42,8 +45,35 @@ struct mr_job_info {
     enum mr_job_starter starter;
     bool by_code;      /* a C function does a chunk, not statements */
     const char *about; /* one line for the documentation */
+
+    /* Of an application's. */
+    const struct mr_job_statement
+        *statements;      /* in their order, ended by a NULL name; NULL: those that begin with the job's name */
+    const char *schedule; /* cron expression; NULL: as the setting says, if there is one */
+    const char *timezone; /* of the schedule; NULL: SCHEDULE_TIMEZONE */
+    const char *missed;   /* "once", "skip" or "all"; NULL: SCHEDULE_MISSED */
 };
 
+/* A statement of a job. One in chunks has {{chunk}} and says where it goes on; any other runs once, and its rows are counted. */
+struct mr_job_statement {
+    const char *name;
+    bool in_chunks;
+};
+
+/*
+ * Makes the jobs of an application this process's, in place of those that are built in with tasks: number `i` is the job
+ * MR_JOB_COUNT + i; together with the engine's they are at most MR_JOBS_MAX. Borrowed until the process ends, or until another call. To
+ * be called before other threads exist. `jobs` NULL: there is no application but the one that is built in.
+ */
+void mr_jobs_install(const struct mr_job_info *jobs, unsigned count);
+
+/* One more than the greatest job there is. */
+unsigned mr_job_count(void);
+
+/* Whether this process has it; one that belongs to tasks gives way to an application. */
+bool mr_job_is_served(enum mr_job job);
+
+/* The job's row; `job` is below mr_job_count(). */
 const struct mr_job_info *mr_job_info(enum mr_job job);
 
 #endif

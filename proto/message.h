@@ -63,6 +63,8 @@ struct mr_traits {
     enum mr_shape shape;
     enum mr_lane lane;
     unsigned batch_max;              /* messages in one statement; 0: as many as wait */
+    bool conflicts;                  /* what its statement leaves unanswered twice conflicts with what is stored: 409; else
+                                          that is a fault of the statement */
     bool rerun_safe;                 /* a lost connection may run the statement again: it reads, or finds what it wrote */
     const char *resource;            /* messages of one resource and one key keep their order */
     const char *key;                 /* the field that is that key; NULL: messages are independent */
@@ -79,8 +81,10 @@ struct mr_traits {
     int unwell;          /* a status, listed or not, that has the body of a success; 0: none */
     bool versioned;      /* a success has an entity tag: the statement has a column "$version" */
     bool kept;           /* answered by the gateway from memory, with an entity tag: see gateway/docs.c */
-    bool continued; /* a list may have a Link to its rest: the statement has a column "$next", or "$take" (runtime/rows.h) */
-    bool built_in;  /* of the application that is compiled in, tasks: not served beside another */
+    bool continued;   /* a list may have a Link to its rest: the statement has a column "$next", or "$take" (runtime/rows.h) */
+    bool row_wise;    /* its statement answers one message, not a batch, and takes values, not arrays: runtime/rowwise.h */
+    bool constraints; /* a constraint that its statement breaks is an answer: runtime/constraints.h */
+    bool built_in;    /* of the application that is compiled in, tasks: not served beside another */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_pick *pick;        /* decides between them; NULL: the first whose conditions hold */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */

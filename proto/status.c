@@ -1,5 +1,6 @@
 #include "proto/status.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -52,6 +53,7 @@ const char *mr_http_reason(int http)
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
     case 409: return "Conflict";
+    case 410: return "Gone";
     case 411: return "Length Required";
     case 412: return "Precondition Failed";
     case 413: return "Content Too Large";
@@ -75,6 +77,27 @@ mr_status mr_status_from_http(int http)
         if (statuses[status].http == http)
             return (mr_status)status;
     return MR_INTERNAL;
+}
+
+bool mr_status_can_be_raised(int http)
+{
+    switch (http) {
+    case 400:
+    case 403:
+    case 404:
+    case 409:
+    case 410:
+    case 412:
+    case 422: return true;
+    default: return false;
+    }
+}
+
+mr_status mr_status_raised(const char *sqlstate)
+{
+    int http = strncmp(sqlstate, "MR", 2) == 0 && strlen(sqlstate) == 5 ? (int)strtol(sqlstate + 2, NULL, 10) : 0;
+
+    return mr_status_can_be_raised(http) ? mr_status_from_http(http) : MR_OK;
 }
 
 mr_status mr_status_from_sqlstate(const char *sqlstate, bool *rerun)

@@ -23,6 +23,7 @@
     ST(METHOD,           405, "The resource does not take this method; Allow lists those it takes.")        \
     ST(REQUEST_TIMEOUT,  408, "The body did not come in time.")                                             \
     ST(CONFLICT,         409, "The request conflicts with what is stored.")                                 \
+    ST(GONE,             410, "The resource was here, and is gone for good.")                               \
     ST(LENGTH_REQUIRED,  411, "A body needs a Content-Length or, in HTTP/1.1, the chunked transfer coding.") \
     ST(PRECONDITION,     412, "A condition of the request, such as If-Match, does not hold.")               \
     ST(TOO_LARGE,        413, "The body is larger than this operation takes.")                              \
@@ -58,6 +59,7 @@ typedef enum mr_status {
 #define MR_SQLSTATES(S)                                                     \
     S("22",      INVALID,     true)  /* data exception */                   \
     S("23505",   CONFLICT,    true)  /* unique violation */                 \
+    S("23P01",   CONFLICT,    true)  /* exclusion violation */              \
     S("23",      INVALID,     true)  /* other integrity violation */        \
     S("40",      OVERLOADED,  true)  /* deadlock, serialization failure */  \
     S("55P03",   OVERLOADED,  true)  /* lock not available */               \
@@ -86,6 +88,15 @@ const char *mr_status_name(mr_status status);
 
 /* The status that a statement's "$status" column stands for; MR_INTERNAL for a code no row of the table has. */
 mr_status mr_status_from_http(int http);
+
+/*
+ * The status that an application's SQL refuses a message with: RAISE SQLSTATE 'MR409'. 400, 403, 404, 409, 410, 412 and 422 can be
+ * said so; MR_OK for every other SQLSTATE. Who a caller is (401) and how much they may ask for (429) is decided in front of SQL.
+ */
+mr_status mr_status_raised(const char *sqlstate);
+
+/* Whether that status can be said so. */
+bool mr_status_can_be_raised(int http);
 
 /* The status for a five-letter SQLSTATE; `rerun` (may be NULL) is set as the table says. */
 mr_status mr_status_from_sqlstate(const char *sqlstate, bool *rerun);

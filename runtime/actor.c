@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "runtime/answer.h"
+#include "runtime/constraints.h"
 #include "runtime/flight.h"
 #include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
 #include "runtime/replica.h"
+#include "runtime/rowwise.h"
 #include "runtime/shutdown.h"
 #include "runtime/trace.h"
 
@@ -88,13 +90,18 @@ static uint64_t hash_value(uint64_t seed, enum mr_type type, const struct mr_val
     return hash(seed, &value->integer, sizeof value->integer);
 }
 
-/* The fields that are the message's key: the one its traits name, or the user and their Idempotency-Key. */
+/*
+ * The fields that are the message's key: the user and their Idempotency-Key, or the one its traits name. Row by row that one goes
+ * first: it is there for what the statement does, and a key that comes twice is found in any case.
+ */
 static unsigned key_fields(enum mr_op op, const struct mr_value *values, int out[2])
 {
     const struct mr_traits *traits = mr_op_info(op)->traits;
     unsigned count = 0;
 
-    for (int i = 0; traits->idempotent && count < 2 && traits->fields[i].name != NULL; i++)
+    bool by_header = traits->idempotent && !(traits->row_wise && traits->key != NULL);
+
+    for (int i = 0; by_header && count < 2 && traits->fields[i].name != NULL; i++)
         if (traits->fields[i].from == MR_TOKEN_USER || (traits->fields[i].from == MR_HEADER && values[i].present))
             out[count++] = i;
     if (count == 2)
@@ -184,6 +191,8 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
     }
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
+    else if (info->traits->row_wise)
+        mr_rowwise_answer(self, messages, count);
     else
         mr_answer_by_sql(self, messages, count);
     mr_answer_note(self, messages, count);
@@ -376,7 +385,7 @@ static void loop(mr_thread *thread, void *argument)
    and "/" or "__". */
 static bool belongs(const struct mr_actor *self, const char *statement)
 {
-    const char *own = self->spec->instances != NULL ? strchr(self->name, '/') + 1 : NULL;
+    const char *own = self->spec->instance_name != NULL ? strchr(self->name, '/') + 1 : NULL;
 
     if (own != NULL && strncmp(statement, own, strlen(own)) == 0 && strncmp(statement + strlen(own), "__", 2) == 0)
         return true;
@@ -392,18 +401,24 @@ static bool belongs(const struct mr_actor *self, const char *statement)
     return false;
 }
 
+/* What the runtime asks beside the statements of an application's operations. */
+static bool is_common(const char *statement)
+{
+    return mr_op_count() > MR_OP_COUNT && strncmp(statement, "row_wise__", strlen("row_wise__")) == 0;
+}
+
 static mr_status select_statements(struct mr_actor *self)
 {
     size_t count = 0;
 
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        count += belongs(self, s->name);
+        count += belongs(self, s->name) || is_common(s->name);
     self->statements = calloc(count + 1, sizeof *self->statements);
     if (self->statements == NULL)
         return MR_NO_MEMORY;
     count = 0;
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        if (belongs(self, s->name))
+        if (belongs(self, s->name) || is_common(s->name))
             self->statements[count++] = s;
     return MR_OK;
 }
@@ -462,6 +477,8 @@ static void destroy(struct mr_actor *self)
     mr_db_destroy(&self->primary);
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);
+    mr_params_fini(&self->other_params);
+    mr_constraints_destroy(&self->constraints);
     mr_buf_fini(&self->body);
     mr_buf_fini(&self->frame);
     free(self->flights);
@@ -485,8 +502,8 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->instance = instance;
     self->on_replica = reads_replica(config, spec->id) && instance < instances_each(config, spec->id, lane);
     self->last = &self->first;
-    if (spec->instances != NULL)
-        snprintf(self->name, sizeof self->name, "%s", spec->instances[instance]);
+    if (spec->instance_name != NULL)
+        snprintf(self->name, sizeof self->name, "%s/%s", mr_actor_info(spec->id)->name, spec->instance_name(instance));
     else
         mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);

@@ -32,6 +32,7 @@ struct mr_message {
     bool answered;
     int64_t mailbox_us;      /* from its sending to the beginning of its batch */
     unsigned batch;          /* messages of that batch; 0: it has not come to one */
+    unsigned runs;           /* how often a statement of its own was sent for it (runtime/rowwise.h) */
     bool lost_race;          /* broke an integrity rule that its statement had seen kept */
     struct mr_message *next; /* in the order of arrival */
 };
@@ -82,6 +83,7 @@ struct mr_actor_stats {
 
 struct mr_actor;
 struct mr_replica;
+struct mr_constraints;
 
 /* A C handler: answers every one of `count` messages of one op. */
 typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
@@ -90,12 +92,13 @@ typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *me
 struct mr_actor_spec {
     enum mr_actor_id id;
     mr_code_handler *const *handlers; /* by op, for the ops whose handler is CODE; NULL: none */
-    const char *const *instances; /* names of its instances, "job/cleanup"; statements of the name behind the slash are theirs.
+    const char *(*instance_name)(
+        unsigned instance);    /* "cleanup" of "job/cleanup"; statements that begin with it are that instance's.
                                          NULL: they are counted */
-    int64_t statement_timeout;    /* milliseconds; 0: the deadline of a request */
-    int64_t idle_timeout;         /* for a transaction that is left open, milliseconds; 0: a minute */
-    const char *channel;          /* the first instance listens to it; NULL: none */
-    enum mr_op tells;             /* the message without fields that the gateway gets when the channel was notified */
+    int64_t statement_timeout; /* milliseconds; 0: the deadline of a request */
+    int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
+    const char *channel;       /* the first instance listens to it; NULL: none */
+    enum mr_op tells;          /* the message without fields that the gateway gets when the channel was notified */
 };
 
 struct mr_actor {
@@ -134,6 +137,8 @@ struct mr_actor {
     unsigned in_hand_count;
     int64_t waking_until_ms; /* monotonic; until then messages wait for a database that resumes; 0: it does not */
     struct mr_params params;
+    struct mr_params other_params;      /* of a statement beside the one at hand */
+    struct mr_constraints *constraints; /* what is known of those that were broken */
     struct mr_buf body;
     struct mr_buf frame;
 };

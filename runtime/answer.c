@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "runtime/constraints.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/plan.h"
@@ -186,12 +187,12 @@ static void answer_with_status(struct mr_actor *self, struct mr_message *message
 {
     mr_status status = mr_status_from_http((int)row->status);
     char field[64];
-    char text[120];
+    char text[256];
 
-    snprintf(field, sizeof field, "%.*s", (int)row->field.len, row->field.data);
-    snprintf(text, sizeof text, "%.*s", (int)row->message.len, row->message.data);
+    mr_slice_copy(field, sizeof field, row->field);
+    mr_slice_copy(text, sizeof text, row->message);
     if (field[0] == '\0')
-        mr_answer_error(self, message, status, NULL, NULL, NULL);
+        mr_answer_error(self, message, status, NULL, NULL, text);
     else if (text[0] != '\0')
         mr_answer_error(self, message, status, field, status == MR_CONFLICT ? "state" : "range", text);
     else if (status == MR_CONFLICT)
@@ -200,11 +201,16 @@ static void answer_with_status(struct mr_actor *self, struct mr_message *message
         mr_answer_error(self, message, status, field, "unknown", "must name something that exists");
 }
 
+static enum mr_shape shape_of(const struct mr_message *message)
+{
+    return message->variant != NULL ? message->variant->shape : mr_op_info(message->envelope.op)->traits->shape;
+}
+
 /* A run of rows with one ordinal is the answer to one message. */
 static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan, const mr_rows *rows,
                        unsigned from, unsigned to)
 {
-    enum mr_shape shape = message->variant != NULL ? message->variant->shape : mr_op_info(message->envelope.op)->traits->shape;
+    enum mr_shape shape = shape_of(message);
     struct mr_buf next = {0};
     struct mr_row row;
 
@@ -227,6 +233,39 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
         return;
     }
     send_reply(self, message, MR_REPLY, &self->body);
+}
+
+/* No row: nothing, or none. */
+static void answer_empty(struct mr_actor *self, struct mr_message *message, enum mr_shape shape)
+{
+    mr_buf_clear(&self->body, SIZE_MAX);
+    mr_reply_begin(&self->body, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
+    if (shape == MR_SHAPE_NONE)
+        mr_wire_nil(&self->body);
+    else
+        mr_wire_array(&self->body, 0);
+    send_reply(self, message, MR_REPLY, &self->body);
+}
+
+void mr_answer_single(struct mr_actor *self, struct mr_message *message, const mr_rows *rows)
+{
+    enum mr_shape shape = shape_of(message);
+    unsigned count = mr_rows_count(rows);
+    struct mr_row_plan plan;
+
+    if (mr_rows_columns(rows) > MR_COLUMNS_MAX) {
+        mr_log_bounded(MR_LOG_ERROR, "rows have too many columns", mr_log_text("op", mr_op_info(message->envelope.op)->name),
+                       mr_log_trace(message->envelope.traceparent));
+        mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
+        return;
+    }
+    mr_row_plan_init_single(&plan, rows);
+    if (count > 0)
+        answer_run(self, message, &plan, rows, 0, count);
+    else if (shape == MR_SHAPE_ONE)
+        mr_answer_error(self, message, MR_NOT_FOUND, NULL, NULL, NULL);
+    else
+        answer_empty(self, message, shape);
 }
 
 static void answer_rows(struct mr_actor *self, struct mr_message *const *messages, unsigned count, const mr_rows *rows)
@@ -252,16 +291,35 @@ const char *mr_answer_statement(const struct mr_message *message)
 
 static void answer_batch(struct mr_actor *self, struct mr_message **messages, unsigned count);
 
+/* No other was faster where the row itself is wrong. */
+static bool is_own_fault(const struct mr_db_error *error, const struct mr_message *message)
+{
+    return mr_op_info(message->envelope.op)->traits->constraints &&
+           (strcmp(error->sqlstate, "23514") == 0 || strcmp(error->sqlstate, "23502") == 0);
+}
+
 /*
  * A statement looks before it writes, so a broken integrity rule (class 23) means that somebody else was faster: the
  * user was removed, the name taken. Left unanswered, the message is asked for once more and sees what they did.
  */
 static bool is_lost_race(const struct mr_db_error *error, struct mr_message *message)
 {
-    bool lost = strncmp(error->sqlstate, "23", 2) == 0 && !message->lost_race;
+    bool lost = strncmp(error->sqlstate, "23", 2) == 0 && !message->lost_race && !is_own_fault(error, message);
 
     message->lost_race = true;
     return lost;
+}
+
+void mr_answer_failure(struct mr_actor *self, struct mr_message *message, mr_status status, const struct mr_db_error *error)
+{
+    struct mr_refusal refusal;
+
+    if (mr_constraints_explain(self, message->envelope.op, error, &refusal)) {
+        mr_answer_error(self, message, refusal.status, refusal.fields, refusal.code, refusal.text);
+        return;
+    }
+    log_error(self, mr_answer_statement(message), status, 1, error);
+    mr_answer_error(self, message, status, NULL, NULL, NULL);
 }
 
 /* The server refused the batch: find the message to blame, or blame them all when that cannot help. */
@@ -270,7 +328,11 @@ static void answer_refused(struct mr_actor *self, struct mr_message **messages, 
 {
     if (count == 1 && is_lost_race(error, messages[0]))
         return;
-    if (count == 1 || error->lost || !error->rerun) {
+    if (count == 1) {
+        mr_answer_failure(self, messages[0], status, error);
+        return;
+    }
+    if (error->lost || !error->rerun) {
         log_error(self, mr_answer_statement(messages[0]), status, count, error);
         answer_all(self, messages, count, status);
         return;
@@ -320,7 +382,7 @@ static unsigned unanswered(struct mr_message *const *messages, unsigned count, s
 /*
  * A statement that lost a race for a key (it neither wrote the row nor could see the winner's) leaves the
  * ordinal out; a second statement has a snapshot in which the winner is there. One that still says nothing
- * is a fault of the statement.
+ * is a fault of the statement, unless its traits say that only a conflict can be the reason.
  */
 static void answer_left(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
@@ -331,7 +393,9 @@ static void answer_left(struct mr_actor *self, struct mr_message *const *message
         return;
     answer_batch(self, rest, left);
     left = unanswered(messages, count, rest);
-    if (left > 0) {
+    if (left > 0 && mr_op_info(rest[0]->envelope.op)->traits->conflicts) {
+        answer_all(self, rest, left, MR_CONFLICT);
+    } else if (left > 0) {
         mr_log_bounded(MR_LOG_ERROR, "statement left messages unanswered",
                        mr_log_text("statement", mr_answer_statement(rest[0])), mr_log_int("messages", left));
         answer_all(self, rest, left, MR_INTERNAL);
@@ -362,7 +426,7 @@ static bool take_rows(struct mr_actor *self, struct mr_message *const *messages,
     return left == 0;
 }
 
-/* No other statement could change anything about it. */
+/* No other statement could change anything about it: nor does what it broke (class 23) have to be asked for. */
 static bool is_final(const struct mr_outcome *outcome, unsigned count)
 {
     const struct mr_db_error *error = &outcome->error;
@@ -378,6 +442,10 @@ bool mr_answer_at_once(struct mr_actor *self, struct mr_message *const *messages
         return take_rows(self, messages, count, outcome);
     if (!is_final(outcome, count))
         return false;
+    if (count == 1) {
+        mr_answer_failure(self, messages[0], outcome->status, &outcome->error);
+        return true;
+    }
     log_error(self, mr_answer_statement(messages[0]), outcome->status, count, &outcome->error);
     answer_all(self, messages, count, outcome->status);
     return true;

@@ -53,7 +53,16 @@ mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rer
 /* The latest deadline among the messages, as a moment of the monotonic clock. */
 int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* Logs what the database said when `status` is nothing a client brought about. */
+/* Answers a message with all rows of a statement that answers nobody else, and so has no ordinal. No row: 404 to who wants one. */
+void mr_answer_single(struct mr_actor *self, struct mr_message *message, const mr_rows *rows);
+
+/*
+ * Answers a message with the error that stands against it alone: a refusal that the client can understand, or its status, which is
+ * logged when it is nothing a client brought about. Nothing may be in flight, unless the error is not of class 23.
+ */
+void mr_answer_failure(struct mr_actor *self, struct mr_message *message, mr_status status, const struct mr_db_error *error);
+
+/* Logs what the database said last when `status` is nothing a client brought about. */
 void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count);
 
 #endif

@@ -8,7 +8,7 @@
 #include "runtime/shutdown.h"
 
 /* SLACK_MS: a limit of the server's that is later by no more is left as it is. */
-enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, LOOK_MS = 100, CANCEL_MS = 2000, SLACK_MS = 250 };
+enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, CANCEL_MS = 2000, SLACK_MS = 250 };
 enum { TELL_LEAST_MS = 10000, TELL_MOST_MS = 300000, POLL_MS = 5000 };
 
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
@@ -258,7 +258,7 @@ bool db_send_run(mr_db *self, const char *statement, const struct mr_params *par
     bool sent;
 
     for (unsigned i = 0; i < params->count; i++) {
-        values[i] = params->arrays[i].bytes.data;
+        values[i] = params->arrays[i].is_value && params->arrays[i].has_null ? NULL : params->arrays[i].bytes.data;
         lengths[i] = (int)params->arrays[i].bytes.len;
         formats[i] = 1;
     }
@@ -382,15 +382,7 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
     self->warning[0] = '\0';
     if (!PQsendQuery(self->conn, sql))
         return db_fail_lost(self, PQerrorMessage(self->conn));
-    while (!db_await_result(self, db_now_ms(self) + LOOK_MS)) {
-        if (PQstatus(self->conn) == CONNECTION_BAD)
-            return db_fail_lost(self, PQerrorMessage(self->conn));
-        if (is_over(argument)) {
-            db_cancel(self);
-            break;
-        }
-    }
-    return db_take_results(self, db_now_ms(self) + CANCEL_MS, NULL);
+    return db_take_results_unless(self, is_over, argument);
 }
 
 mr_status mr_db_blockers(const mr_db *self, mr_rows **out)

@@ -62,6 +62,9 @@ enum mr_db_trouble {
 const char *mr_db_trouble_word(enum mr_db_trouble trouble);
 const char *mr_db_trouble_text(enum mr_db_trouble trouble);
 
+/* Names in PostgreSQL are shorter than 64 bytes. */
+enum { MR_DB_NAME = 64 };
+
 /* What went wrong last, for the log and for the decision what to do about it. */
 struct mr_db_error {
     mr_status status;
@@ -73,6 +76,10 @@ struct mr_db_error {
     unsigned statements;        /* of that text which had ended well before; each counts that has an answer of its own */
     char sqlstate[6];
     char message[256];
+    char schema[MR_DB_NAME]; /* of the table that the error names; these are empty where it names none */
+    char table[MR_DB_NAME];
+    char column[MR_DB_NAME];
+    char constraint[MR_DB_NAME];
 };
 
 /* Makes the object and opens nothing. `statements` are kept, borrowed, ended by NULL. */
@@ -182,6 +189,41 @@ bool mr_db_take(mr_db *self, bool wait, mr_status *status, mr_rows **out) MR_WAR
 /* In how many milliseconds mr_db_take is to be called whatever arrives: the oldest gets late then; -1: nothing is in flight. */
 int64_t mr_db_look_in_ms(const mr_db *self);
 
+/* ---- A window: statements that share a round trip, each with an outcome of its own (docs/decisions/0045-row-wise.md) ---- */
+
+enum { MR_DB_WINDOW_MAX = 16 };
+
+/* What became of one of its runs. */
+struct mr_db_step {
+    mr_status status;
+    mr_rows *rows;            /* of MR_OK: what it answered, and that is committed; the caller's to free */
+    struct mr_db_error error; /* otherwise. `undone`: it took no effect, though it is to blame for nothing, and may run again */
+    bool guarded;             /* a guard failed, so the statement did not run */
+};
+
+/*
+ * Begins a window of runs of one prepared statement, `statement`, that ends at `deadline_ms` (monotonic). `together`: they are one
+ * transaction, each in a savepoint, so that one which fails takes back only what it did; otherwise each is a transaction of its own.
+ * Not MR_OK: there is no window. While there is one, only the functions below may use the connection.
+ */
+mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/*
+ * Queues another prepared statement, without rows of interest, in front of the next run that is added: if it fails, that one does
+ * not run. In front of the first of a window that is together it guards all of them.
+ */
+void mr_db_window_guard(mr_db *self, const char *statement, const struct mr_params *params);
+
+/* Queues the next run, one of MR_DB_WINDOW_MAX at most. */
+void mr_db_window_add(mr_db *self, const struct mr_params *params);
+
+/*
+ * Runs what was queued and fills `steps`, one for each that was added. When the commit of a window that is together fails, or its
+ * guard, all of its statements have failed with that. The connection is dropped when it broke, when it was silent past the
+ * deadline, or when a statement had to be cancelled: the order to do so may still be on its way.
+ */
+void mr_db_window_end(mr_db *self, struct mr_db_step *steps);
+
 /* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
@@ -217,11 +259,17 @@ const char *mr_rows_name(const mr_rows *self, unsigned column);
 /* The column's value; false when it is NULL. Borrowed until mr_rows_free. */
 bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out);
 
+/* Whether the column is one of UUIDs, 16 bytes each. */
+bool mr_rows_is_uuid(const mr_rows *self, unsigned column);
+
 /* Appends the column's value in the wire's form; nil when NULL. MR_INTERNAL for a type Millrace does not know. */
 mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struct mr_buf *out) MR_WARN_UNUSED;
 
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
+
+/* How many rows the statement wrote; of one that only reads, how many it gave. */
+int64_t mr_rows_affected(const mr_rows *self);
 
 /* Appends the cursor of a row (proto/cursor.h): its id, and what it is sorted by; `key` -1: by the id alone. */
 void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);

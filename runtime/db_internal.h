@@ -7,6 +7,7 @@
  *   db_prepare.c  the statements of an application, prepared when they are first needed
  *   db_pooler.c   whether a pooler shares it
  *   db_pipeline.c statements in flight
+ *   db_window.c   statements that share a round trip
  *   db_io.c       waiting, results, cancelling, failing
  *   db_rows.c     rows
  *   db_tls.c      why TLS cannot be had; without libpq
@@ -46,6 +47,29 @@ struct db_pipeline {
     struct mr_db_error error;
 };
 
+/* What stands between two synchronization points of a window: first what is the window's own, the guards, then the statement. */
+struct db_segment {
+    unsigned before;   /* commands of the window's own in front */
+    unsigned guards;   /* statements that have to succeed first */
+    unsigned commands; /* in all */
+};
+
+/* `head` is its own segment in front of the steps; without commands there is none. */
+struct db_window {
+    const char *statement; /* of each of its steps */
+    bool together;
+    bool usable; /* all could be queued so far */
+    bool cancelled;
+    bool limited; /* the limit was set */
+    int64_t timeout_ms;
+    int64_t begun_ms;
+    int64_t deadline_ms;
+    int64_t look_ms; /* when what is at work is to be cancelled */
+    struct db_segment head;
+    struct db_segment steps[MR_DB_WINDOW_MAX];
+    unsigned count;
+};
+
 struct mr_db {
     struct mr_db_options options;
     const struct mr_statement *const *statements;
@@ -74,6 +98,7 @@ struct mr_db {
     int64_t next_tell_ms;
     struct mr_pace pace;
     struct db_pipeline pipeline;
+    struct db_window window;
 };
 
 static inline int64_t db_now_ms(const mr_db *self)
@@ -186,6 +211,9 @@ bool db_await_result(mr_db *self, int64_t deadline_ms);
  * the last good one, the caller's to clear.
  */
 mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;
+
+/* The same without a deadline: once `is_over` (asked some times a second) says so, what is at work is cancelled. */
+mr_status db_take_results_unless(mr_db *self, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;
 
 /* Ends what was sent in pipeline mode, takes its results as above and leaves that mode. */
 mr_status db_end_pipeline(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;

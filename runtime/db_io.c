@@ -16,7 +16,7 @@
 #include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 
-enum { MEANWHILE_MS = 100, CANCELS_MOST = 256 };
+enum { MEANWHILE_MS = 100, CANCELS_MOST = 256, LOOK_MS = 100, CANCEL_MS = 2000 };
 
 void db_drop(mr_db *self)
 {
@@ -33,10 +33,25 @@ mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate
 {
     self->error = (struct mr_db_error){.status = status, .lost = lost};
     snprintf(self->error.sqlstate, sizeof self->error.sqlstate, "%s", sqlstate);
-    snprintf(self->error.message, sizeof self->error.message, "%s", message);
-    self->error.message[strcspn(self->error.message, "\n")] = '\0';
+    mr_slice_copy(self->error.message, sizeof self->error.message, (struct mr_slice){message, strcspn(message, "\n")});
     mr_metric_sqlstate(sqlstate);
     return status;
+}
+
+static void copy_name(char out[MR_DB_NAME], const PGresult *result, int field)
+{
+    const char *name = PQresultErrorField(result, field);
+
+    snprintf(out, MR_DB_NAME, "%s", name != NULL ? name : "");
+}
+
+/* What the server names as concerned. */
+static void note_names(mr_db *self, const PGresult *result)
+{
+    copy_name(self->error.schema, result, PG_DIAG_SCHEMA_NAME);
+    copy_name(self->error.table, result, PG_DIAG_TABLE_NAME);
+    copy_name(self->error.column, result, PG_DIAG_COLUMN_NAME);
+    copy_name(self->error.constraint, result, PG_DIAG_CONSTRAINT_NAME);
 }
 
 mr_status db_fail_lost(mr_db *self, const char *message)
@@ -280,6 +295,7 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
     status = db_fail(self, mr_status_from_sqlstate(sqlstate, &rerun), false, sqlstate, message != NULL ? message : "");
     self->error.rerun = rerun;
     self->error.position = position_of(result);
+    note_names(self, result);
     return status;
 }
 
@@ -299,12 +315,35 @@ mr_status db_weigh(mr_db *self, mr_status status, PGresult *result, PGresult **k
     return status;
 }
 
+/* How long results are waited for: until the deadline, or until somebody says that it is over, and then CANCEL_MS more. */
+struct patience {
+    int64_t deadline_ms;
+    bool (*is_over)(void *argument); /* NULL: the deadline decides */
+    void *argument;
+};
+
+/* Each result of a text of many statements, and not only the first, may take its time. */
+static bool await_patiently(mr_db *self, struct patience *patience)
+{
+    while (patience->is_over != NULL) {
+        if (db_await_result(self, db_now_ms(self) + LOOK_MS))
+            return true;
+        if (PQstatus(self->conn) == CONNECTION_BAD)
+            return false;
+        if (patience->is_over(patience->argument)) {
+            db_cancel(self);
+            *patience = (struct patience){.deadline_ms = db_now_ms(self) + CANCEL_MS};
+        }
+    }
+    return db_await_result(self, patience->deadline_ms);
+}
+
 /*
  * Takes every result of what was sent. In pipeline mode each statement's results end with a NULL, and the whole with the
  * synchronization point. A connection that went down meanwhile, or is stale, is dropped; the error then says `lost`,
  * whatever the server's last words were.
  */
-mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
+static mr_status take_results(mr_db *self, struct patience *patience, PGresult **out)
 {
     bool pipeline = PQpipelineStatus(self->conn) != PQ_PIPELINE_OFF;
     PGresult *kept = NULL;
@@ -314,9 +353,9 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
     for (bool synced = false; !synced && PQstatus(self->conn) == CONNECTION_OK;) {
         PGresult *result;
 
-        if (!db_await_result(self, deadline_ms)) {
+        if (!await_patiently(self, patience)) {
             PQclear(kept);
-            return db_fail_wait(self, deadline_ms);
+            return db_fail_wait(self, patience->deadline_ms);
         }
         result = PQgetResult(self->conn);
         synced = pipeline ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : result == NULL;
@@ -325,10 +364,10 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
         status = db_weigh(self, status, result, &kept);
         ended += status == MR_OK;
     }
-    if (status != MR_OK)
-        self->error.statements = ended;
     if (PQstatus(self->conn) == CONNECTION_BAD && status == MR_OK)
         status = db_fail(self, MR_UNAVAILABLE, true, "08006", PQerrorMessage(self->conn));
+    if (status != MR_OK)
+        self->error.statements = ended;
     if (PQstatus(self->conn) == CONNECTION_BAD || self->stale) {
         self->error.lost = true;
         db_drop(self);
@@ -339,6 +378,16 @@ mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
     }
     *out = kept;
     return MR_OK;
+}
+
+mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out)
+{
+    return take_results(self, &(struct patience){.deadline_ms = deadline_ms}, out);
+}
+
+mr_status db_take_results_unless(mr_db *self, bool (*is_over)(void *argument), void *argument)
+{
+    return take_results(self, &(struct patience){.deadline_ms = INT64_MAX, .is_over = is_over, .argument = argument}, NULL);
 }
 
 /* Takes what a pipeline has to say and leaves pipeline mode. */

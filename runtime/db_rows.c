@@ -1,6 +1,8 @@
 /*
  * What a statement answered, read by row and column.
  */
+#include <stdlib.h>
+
 #include "proto/uuid.h"
 #include "runtime/db_internal.h"
 
@@ -39,6 +41,11 @@ bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_s
         return false;
     *out = (struct mr_slice){PQgetvalue(result, (int)row, (int)column), (size_t)PQgetlength(result, (int)row, (int)column)};
     return true;
+}
+
+bool mr_rows_is_uuid(const mr_rows *self, unsigned column)
+{
+    return PQftype(result_of(self), (int)column) == OID_UUID;
 }
 
 static int64_t big_endian(struct mr_slice bytes)
@@ -86,6 +93,11 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
         return MR_OK;
     default: return MR_INTERNAL;
     }
+}
+
+int64_t mr_rows_affected(const mr_rows *self)
+{
+    return strtoll(PQcmdTuples((PGresult *)(uintptr_t)(const void *)self), NULL, 10);
 }
 
 /* As proto/cursor.h has it. What is of another type is text, as SQL made it. */

@@ -297,7 +297,7 @@ static void write_jobs(const struct page *page)
             atomic_load(&actor->stats.claim) != 0, 1);
     }
     begin(page, FAMILY_job_duration);
-    for (int job = 0; job < MR_JOB_COUNT; job++)
+    for (unsigned job = 0; job < mr_job_count(); job++)
         if (!is_empty(&mr_families.run_ms[job]))
             put_histogram(page, FAMILY_job_duration, "job_name", mr_job_info((enum mr_job)job)->name, &mr_families.run_ms[job],
                           &mr_run_bounds);

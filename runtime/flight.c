@@ -14,7 +14,9 @@ static struct mr_flight *at(struct mr_actor *self, unsigned place)
 
 bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *message)
 {
-    return self->flights_most > 1 && mr_op_info(message->envelope.op)->handler == MR_BY_SQL && mr_db_overlaps(self->db) &&
+    const struct mr_op_info *info = mr_op_info(message->envelope.op);
+
+    return self->flights_most > 1 && info->handler == MR_BY_SQL && !info->traits->row_wise && mr_db_overlaps(self->db) &&
            self->flight_count < self->flights_most && mr_db_send_due_in_ms(self->db) >= 0 &&
            mr_db_is_prepared(self->db, mr_answer_statement(message));
 }

@@ -151,10 +151,10 @@ struct mr_families {
     struct mr_op_family *more; /* of an application, by mr_metrics_setup; NULL: there is none, or no memory */
     struct mr_histogram batch[MR_ACTOR_COUNT];
     struct mr_histogram database_us[MR_ACTOR_COUNT];
-    struct mr_histogram run_ms[MR_JOB_COUNT];
+    struct mr_histogram run_ms[MR_JOBS_MAX];
     _Atomic uint64_t database_errors[MR_SQLSTATE_CLASSES]; /* by the two characters of the class, each 0-9A-Z */
-    _Atomic uint64_t jobs_waiting[MR_JOB_COUNT];
-    _Atomic uint64_t jobs_oldest_ms[MR_JOB_COUNT];
+    _Atomic uint64_t jobs_waiting[MR_JOBS_MAX];
+    _Atomic uint64_t jobs_oldest_ms[MR_JOBS_MAX];
 };
 
 extern struct mr_families mr_families;

@@ -18,16 +18,28 @@ static void append_be(struct mr_buf *out, size_t bytes, uint64_t value)
     mr_buf_append(out, text, bytes);
 }
 
-static void element(struct mr_buf *out, const void *data, size_t len)
+/* The value as the type's receive function reads it. */
+static void append_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
-    append_be(out, 4, len);
-    mr_buf_append(out, data, len);
+    switch (type) {
+    case MR_TEXT:
+    case MR_BYTES: mr_buf_append(out, value->text.data, value->text.len); break;
+    case MR_UUID: mr_buf_append(out, value->uuid, 16); break;
+    case MR_TIME: append_be(out, 8, (uint64_t)(value->integer - MR_POSTGRES_EPOCH_MICROS)); break;
+    case MR_INT: append_be(out, 8, (uint64_t)value->integer); break;
+    case MR_BOOL: mr_buf_char(out, value->boolean ? 1 : 0); break;
+    }
 }
 
-static void element_int64(struct mr_buf *out, int64_t value)
+/* The same behind its length. */
+static void append_element(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
-    append_be(out, 4, 8);
-    append_be(out, 8, (uint64_t)value);
+    size_t at = out->len;
+
+    append_be(out, 4, 0);
+    append_value(out, type, value);
+    if (!out->failed)
+        put_be(out->data + at, 4, out->len - at - 4);
 }
 
 void mr_params_begin(struct mr_params *self, unsigned count)
@@ -41,6 +53,7 @@ void mr_params_begin(struct mr_params *self, unsigned count)
             array->bytes.len = ARRAY_HEAD;
         array->elements = 0;
         array->has_null = false;
+        array->is_value = false;
     }
 }
 
@@ -65,14 +78,20 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
         append_be(out, 4, UINT32_MAX);
         return;
     }
-    switch (type) {
-    case MR_TEXT:
-    case MR_BYTES: element(out, value->text.data, value->text.len); break;
-    case MR_UUID: element(out, value->uuid, 16); break;
-    case MR_TIME: element_int64(out, value->integer - MR_POSTGRES_EPOCH_MICROS); break;
-    case MR_INT: element_int64(out, value->integer); break;
-    case MR_BOOL: element(out, &(char){value->boolean ? 1 : 0}, 1); break;
-    }
+    append_element(out, type, value);
+}
+
+void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value)
+{
+    struct mr_param *param = &self->arrays[column];
+
+    param->is_value = true;
+    param->has_null = !value->present;
+    if (param->bytes.failed) /* of room for an array's head, and told by mr_params_end */
+        return;
+    param->bytes.len = 0;
+    if (value->present)
+        append_value(&param->bytes, type, value);
 }
 
 void mr_params_text(struct mr_params *self, unsigned column, const char *text)
@@ -116,6 +135,8 @@ mr_status mr_params_end(struct mr_params *self)
 
         if (array->bytes.failed)
             return MR_NO_MEMORY;
+        if (array->is_value)
+            continue;
         put_be(array->bytes.data + 4, 4, array->has_null);
         put_be(array->bytes.data + 12, 4, array->elements);
     }

@@ -1,5 +1,6 @@
 /*
- * params: the parameters of a set-wise statement, one PostgreSQL array a field, in the binary form.
+ * params: the parameters of a statement in the binary form: of a set-wise one, one PostgreSQL array a field; of one that
+ * answers a single message, its values.
  *
  * Binary needs no quoting and no parsing: a UUID is its 16 bytes, an instant one integer (PostgreSQL's
  * array_recv in src/backend/utils/adt/arrayfuncs.c decides the layout).
@@ -14,11 +15,12 @@
 /* PostgreSQL counts microseconds from 2000-01-01, the wire from 1970-01-01. */
 #define MR_POSTGRES_EPOCH_MICROS INT64_C(946684800000000)
 
-/* One array being built. */
+/* One array being built, or a value. */
 struct mr_param {
     struct mr_buf bytes;
     uint32_t elements;
-    bool has_null;
+    bool has_null; /* an element is NULL; of a value: it is */
+    bool is_value; /* it is no array */
 };
 
 /* A zeroed struct holds nothing; after mr_params_fini too. */
@@ -40,6 +42,9 @@ void mr_params_time(struct mr_params *self, unsigned column, int64_t micros);
 void mr_params_bool(struct mr_params *self, unsigned column, bool boolean);
 void mr_params_id(struct mr_params *self, unsigned column, const uint8_t id[16]);
 void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type);
+
+/* Makes parameter `column` a value instead of an array: NULL when it is not present. Between mr_params_begin and mr_params_end. */
+void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
 /* Completes the heads of the arrays. MR_NO_MEMORY when an append failed. */
 mr_status mr_params_end(struct mr_params *self) MR_WARN_UNUSED;

@@ -108,6 +108,7 @@ static void receive(struct mr_actor *self, struct mr_message *message)
     message->flying = false;
     message->answered = false;
     message->lost_race = false;
+    message->runs = 0;
     message->batch = 0;
     if (!read_request(self, message)) {
         atomic_fetch_add(&self->stats.malformed, 1);

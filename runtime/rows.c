@@ -26,20 +26,15 @@ static void add_column(struct mr_row_plan *plan, unsigned index, const char *nam
 
     assert(plan->count <= MR_COLUMNS_MAX);
     column->index = index;
-    if (strcmp(name, "id") == 0)
-        plan->id = (int)index;
     column->group = dot != NULL ? (struct mr_slice){name, (size_t)(dot - name)} : (struct mr_slice){name, 0};
     column->name = mr_slice_of(dot != NULL ? dot + 1 : name);
 }
 
-void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+/* `ordinal` NULL: there is none. */
+static void plan_columns(struct mr_row_plan *out, const mr_rows *rows, const char *ordinal)
 {
     unsigned columns = mr_rows_columns(rows);
-    const char *ordinal = "n";
 
-    for (unsigned i = 0; i < columns; i++)
-        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
-            ordinal = "$n";
     *out = (struct mr_row_plan){.status = -1,
                                 .field = -1,
                                 .message = -1,
@@ -57,11 +52,28 @@ void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
 
         if (index != NULL)
             *index = (int)i;
-        else if (strcmp(name, ordinal) == 0)
+        else if (ordinal != NULL && strcmp(name, ordinal) == 0)
             out->ordinal = i;
         else
             add_column(out, i, name);
+        if (strcmp(name, "id") == 0 && mr_rows_is_uuid(rows, i))
+            out->id = (int)i;
     }
+}
+
+void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+{
+    const char *ordinal = "n";
+
+    for (unsigned i = 0; i < mr_rows_columns(rows); i++)
+        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
+            ordinal = "$n";
+    plan_columns(out, rows, ordinal);
+}
+
+void mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows)
+{
+    plan_columns(out, rows, NULL);
 }
 
 static struct mr_slice text_or_empty(const mr_rows *rows, unsigned row, int column)

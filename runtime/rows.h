@@ -36,10 +36,13 @@ struct mr_row {
     int64_t status; /* HTTP code; 0: success */
     struct mr_slice field;
     struct mr_slice message;   /* what is wrong with the field; empty: the usual for the status */
-    struct mr_reply_head head; /* the id is that of a column of that name */
+    struct mr_reply_head head; /* the id is that of a column of that name and of type uuid */
 };
 
 void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows);
+
+/* The same of rows without an ordinal: they answer one message, and n is a column like any other. */
+void mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows);
 
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
 

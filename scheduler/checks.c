@@ -30,9 +30,10 @@ static bool is_zone(const char *value, struct mr_buf *reason)
 bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems)
 {
     size_t before = problems->len;
+    mr_status opened = mr_job_zones_open(problems);
     int64_t now_ms = mr_wall_ms(&mr_system_clock); /* a tick of the past, before the zone had its rules of today, is none */
 
-    for (int job = 0; job < MR_JOB_COUNT; job++) {
+    for (unsigned job = 0; job < mr_job_count(); job++) {
         const char *setting = mr_job_info((enum mr_job)job)->cron;
         const char *text = setting != NULL ? mr_config_text(config, setting) : "";
         struct mr_cron_problem ignored;
@@ -43,7 +44,7 @@ bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zo
             mr_buf_printf(problems, "%s=%s: expected a tick that can come in the zone %s\n", setting, text,
                           config->schedule_timezone);
     }
-    return problems->len == before;
+    return opened == MR_OK && problems->len == before;
 }
 
 const struct mr_config_check mr_scheduler_checks[] = {{"cron", is_cron}, {"timezone", is_zone}, {NULL, NULL}};

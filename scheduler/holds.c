@@ -28,19 +28,26 @@ static const char *schedule_of(const struct mr_scheduler *self, enum mr_job job)
     return *cron != '\0' ? cron : NULL;
 }
 
+static const char *zone_name(const struct mr_scheduler *self, enum mr_job job)
+{
+    const char *own = mr_job_info(job)->timezone;
+
+    return own != NULL ? own : self->config->schedule_timezone;
+}
+
 void holds_bind(struct mr_scheduler *self, enum mr_job job, unsigned first_column)
 {
     const char *schedule = schedule_of(self, job);
 
     mr_params_text(&self->params, first_column, schedule);
-    mr_params_text(&self->params, first_column + 1, schedule != NULL ? self->config->schedule_timezone : NULL);
+    mr_params_text(&self->params, first_column + 1, schedule != NULL ? zone_name(self, job) : NULL);
 }
 
 static const char *ours(const struct mr_scheduler *self, struct mr_slice name)
 {
     const char *schedule = NULL;
 
-    for (int job = 0; job < MR_JOB_COUNT; job++)
+    for (unsigned job = 0; job < mr_job_count(); job++)
         if (mr_slice_is(name, mr_job_info((enum mr_job)job)->name))
             schedule = schedule_of(self, (enum mr_job)job);
     return schedule != NULL ? schedule : "";
@@ -106,7 +113,7 @@ void holds_keep(struct mr_scheduler *self)
     if (self->looking || scheduler_now_ms(self) < self->hold_ms || scheduler_pause_ms(self, STEP_HOLD) > 0)
         return;
     mr_params_begin(&self->params, 4);
-    for (int job = 0; job < MR_JOB_COUNT; job++)
+    for (unsigned job = 0; job < mr_job_count(); job++)
         if (self->is_on[job]) {
             mr_params_text(&self->params, 0, mr_job_info((enum mr_job)job)->name);
             holds_bind(self, (enum mr_job)job, 1);

@@ -33,7 +33,7 @@ enum step {
     STEP_UPLOADS,
     STEP_COUNT_WAITING,
     STEP_TICK,
-    STEP_COUNT = STEP_TICK + MR_JOB_COUNT
+    STEP_COUNT = STEP_TICK + MR_JOBS_MAX
 };
 
 struct trouble {
@@ -45,11 +45,9 @@ struct mr_scheduler {
     const struct mr_scheduler_options *options;
     const struct mr_config *config;
     const struct mr_clock *clock;
-    const struct mr_zone *zone;
-    enum mr_missed missed;
-    struct mr_schedule schedules[MR_JOB_COUNT];
+    struct mr_schedule schedules[MR_JOBS_MAX];
     unsigned schedule_count;
-    bool is_on[MR_JOB_COUNT];
+    bool is_on[MR_JOBS_MAX];
     _Atomic bool refused;
     _Atomic bool connected;
     _Atomic int64_t turned_ms;
@@ -65,27 +63,27 @@ struct mr_scheduler {
     struct mr_buf frame;
     struct trouble troubles[STEP_COUNT];
     bool was_up;
-    bool synced;                             /* the table of jobs knows our schedules */
-    bool waits;                              /* for another scheduler to go, whose schedules differ */
-    bool has_unfinished;                     /* there are runs that are not; or nobody has looked yet */
-    bool looking;                            /* woken from a rest only to see whether somebody was killed */
-    bool clock_differs;                      /* from the database's, and the log says so */
-    bool catching_up;                        /* ticks are long due, and what others have seen to is known */
-    bool resting;                            /* the connection was let go for want of work */
-    int64_t up_since_ms;                     /* monotonic, as all below unless they say otherwise */
-    int64_t answered_ms;                     /* when the database did, last */
-    int64_t busy_ms;                         /* when there was something to do, last */
-    int64_t poll_ms;                         /* when to look next */
-    int64_t beat_ms;                         /* when to beat next */
-    int64_t hold_ms;                         /* when to say next that we are there */
-    int64_t look_ms;                         /* while resting: when to look whether another was killed */
-    int64_t waits_since_ms;                  /* while `waits` */
-    int64_t uploads_ms;                      /* when to look for broken uploads next, */
-    uint8_t uploads_after[16];               /* and behind which one */
-    int64_t count_ms;                        /* when to count next what waits */
-    int64_t wall_ms;                         /* wall clock: as it was in the last round */
-    int64_t prompted_until_ms[MR_JOB_COUNT]; /* a prompt is on its way, or waits for its actor; 0: none */
-    char holder[128];                        /* this process, as others see it in the table of jobs */
+    bool synced;                            /* the table of jobs knows our schedules */
+    bool waits;                             /* for another scheduler to go, whose schedules differ */
+    bool has_unfinished;                    /* there are runs that are not; or nobody has looked yet */
+    bool looking;                           /* woken from a rest only to see whether somebody was killed */
+    bool clock_differs;                     /* from the database's, and the log says so */
+    bool catching_up;                       /* ticks are long due, and what others have seen to is known */
+    bool resting;                           /* the connection was let go for want of work */
+    int64_t up_since_ms;                    /* monotonic, as all below unless they say otherwise */
+    int64_t answered_ms;                    /* when the database did, last */
+    int64_t busy_ms;                        /* when there was something to do, last */
+    int64_t poll_ms;                        /* when to look next */
+    int64_t beat_ms;                        /* when to beat next */
+    int64_t hold_ms;                        /* when to say next that we are there */
+    int64_t look_ms;                        /* while resting: when to look whether another was killed */
+    int64_t waits_since_ms;                 /* while `waits` */
+    int64_t uploads_ms;                     /* when to look for broken uploads next, */
+    uint8_t uploads_after[16];              /* and behind which one */
+    int64_t count_ms;                       /* when to count next what waits */
+    int64_t wall_ms;                        /* wall clock: as it was in the last round */
+    int64_t prompted_until_ms[MR_JOBS_MAX]; /* a prompt is on its way, or waits for its actor; 0: none */
+    char holder[128];                       /* this process, as others see it in the table of jobs */
 };
 
 /* query.c */

@@ -41,7 +41,7 @@ void runs_take_mail(struct mr_scheduler *self)
 
     while (mr_mailbox_take(self->mailbox, &parcel)) {
         if (mr_envelope_decode(&reply, parcel.data, parcel.len) == MR_OK && reply.kind != MR_REQUEST &&
-            reply.correlation < MR_JOB_COUNT)
+            reply.correlation < mr_job_count())
             self->prompted_until_ms[reply.correlation] = 0;
         mr_parcel_release(&parcel);
     }
@@ -49,13 +49,13 @@ void runs_take_mail(struct mr_scheduler *self)
 
 void runs_poll(struct mr_scheduler *self)
 {
-    enum mr_job jobs[MR_JOB_COUNT];
+    enum mr_job jobs[MR_JOBS_MAX];
     unsigned count = 0;
     int64_t oldest_ms = 0;
     mr_rows *rows = NULL;
 
     mr_params_begin(&self->params, 2);
-    for (int job = 0; job < MR_JOB_COUNT; job++)
+    for (unsigned job = 0; job < mr_job_count(); job++)
         if (self->is_on[job]) {
             jobs[count++] = (enum mr_job)job;
             mr_params_text(&self->params, 0, mr_job_info((enum mr_job)job)->name);
@@ -83,13 +83,13 @@ void runs_poll(struct mr_scheduler *self)
 
 void runs_count(struct mr_scheduler *self)
 {
-    enum mr_job jobs[MR_JOB_COUNT];
+    enum mr_job jobs[MR_JOBS_MAX];
     unsigned count = 0;
     uint64_t total = 0;
     mr_rows *rows = NULL;
 
     mr_params_begin(&self->params, 1);
-    for (int job = 0; job < MR_JOB_COUNT; job++)
+    for (unsigned job = 0; job < mr_job_count(); job++)
         if (self->is_on[job]) {
             jobs[count++] = (enum mr_job)job;
             mr_params_text(&self->params, 0, mr_job_info((enum mr_job)job)->name);

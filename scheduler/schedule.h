@@ -22,6 +22,8 @@ struct mr_schedule {
     enum mr_job job;
     const char *text; /* as set; borrowed */
     struct mr_cron cron;
+    const struct mr_zone *zone; /* of its expression; borrowed */
+    enum mr_missed missed;
     int64_t seen_to_ms; /* every tick up to this one has been seen to */
     int64_t next_ms;    /* the first after that; INT64_MAX: none */
 };

@@ -9,6 +9,7 @@
 #include "runtime/metrics.h"
 #include "runtime/shutdown.h"
 #include "scheduler/internal.h"
+#include "scheduler/zone.h"
 #include "scheduler/pulse.h"
 
 /*
@@ -293,13 +294,23 @@ static void loop(mr_thread *thread, void *argument)
 
 /* ---- Life ---- */
 
+static enum mr_missed missed_of(const struct mr_config *config, enum mr_job job)
+{
+    const char *own = mr_job_info(job)->missed;
+
+    return mr_missed_of(own != NULL ? own : config->schedule_missed);
+}
+
 static void read_schedules(struct mr_scheduler *self)
 {
-    for (int job = 0; job < MR_JOB_COUNT; job++) {
+    for (unsigned job = 0; job < mr_job_count(); job++) {
         struct mr_schedule *schedule = &self->schedules[self->schedule_count];
         struct mr_cron_problem problem;
 
-        *schedule = (struct mr_schedule){.job = (enum mr_job)job, .next_ms = INT64_MAX};
+        *schedule = (struct mr_schedule){.job = (enum mr_job)job,
+                                         .next_ms = INT64_MAX,
+                                         .zone = mr_job_zone((enum mr_job)job, self->options->zone),
+                                         .missed = missed_of(self->config, (enum mr_job)job)};
         if (!self->is_on[job])
             continue;
         schedule->text = ticks_expression(self->config, (enum mr_job)job);
@@ -367,8 +378,6 @@ mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_schedule
     self->options = options;
     self->config = options->config;
     self->clock = options->clock;
-    self->zone = options->zone;
-    self->missed = mr_missed_of(options->config->schedule_missed);
     self->wall_ms = mr_wall_ms(options->clock);
     holds_begin(self);
     self->turned_ms = mr_mono_ms(options->clock);

@@ -17,6 +17,8 @@ const char *ticks_expression(const struct mr_config *config, enum mr_job job)
 {
     const char *setting = mr_job_info(job)->cron;
 
+    if (mr_job_info(job)->schedule != NULL)
+        return mr_job_info(job)->schedule;
     if (job == MR_JOB_housekeeping)
         return config->housekeeping ? HOUSEKEEPING_TICK : "";
     return setting != NULL ? mr_config_text(config, setting) : "";
@@ -77,7 +79,7 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
     mr_rows *rows = NULL;
     unsigned made;
 
-    mr_schedule_move(&moved, self->zone, ticks->seen_to_ms);
+    mr_schedule_move(&moved, moved.zone, ticks->seen_to_ms);
     mr_params_begin(&self->params, 6);
     for (unsigned i = 0; i < ticks->count; i++)
         add_tick(self, schedule, &ticks->tick_ms[i], ticks->seen_to_ms, moved.next_ms);
@@ -111,7 +113,7 @@ static bool catch_up(struct mr_scheduler *self, int64_t wall_ms)
 static void follow_the_clock(struct mr_scheduler *self, int64_t wall_ms)
 {
     for (unsigned i = 0; i < self->schedule_count && wall_ms < self->wall_ms - BACKWARDS_MS; i++)
-        mr_schedule_rewind(&self->schedules[i], self->zone, wall_ms);
+        mr_schedule_rewind(&self->schedules[i], self->schedules[i].zone, wall_ms);
     self->wall_ms = wall_ms;
 }
 
@@ -128,7 +130,7 @@ void ticks_fire(struct mr_scheduler *self)
         struct mr_schedule *schedule = &self->schedules[i];
 
         if (scheduler_pause_ms(self, STEP_TICK + schedule->job) == 0 &&
-            mr_schedule_due(schedule, self->zone, wall_ms, self->missed, &ticks)) {
+            mr_schedule_due(schedule, schedule->zone, wall_ms, schedule->missed, &ticks)) {
             self->busy_ms = scheduler_now_ms(self);
             fire(self, schedule, &ticks);
         }
@@ -194,7 +196,7 @@ static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
     unsigned count = 0;
 
     mr_params_begin(&self->params, 7);
-    for (int job = 0; job < MR_JOB_COUNT; job++) {
+    for (unsigned job = 0; job < mr_job_count(); job++) {
         const struct mr_job_info *info = mr_job_info((enum mr_job)job);
 
         if (!self->is_on[job])
@@ -239,7 +241,7 @@ static void take_mark(struct mr_scheduler *self, const mr_rows *rows, unsigned r
         seen_to_ms = wall_ms;
     for (unsigned i = 0; i < self->schedule_count; i++)
         if (mr_slice_is(name, mr_job_info(self->schedules[i].job)->name))
-            mr_schedule_move(&self->schedules[i], self->zone, seen_to_ms);
+            mr_schedule_move(&self->schedules[i], self->schedules[i].zone, seen_to_ms);
 }
 
 mr_status ticks_sync(struct mr_scheduler *self)

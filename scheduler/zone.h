@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#include "proto/buffer.h"
+#include "proto/jobs.h"
 #include "proto/status.h"
 
 struct mr_zone;
@@ -31,6 +33,15 @@ struct mr_zone_span {
  */
 mr_status mr_zone_new(struct mr_zone **out, const char *name) __attribute__((warn_unused_result));
 void mr_zone_destroy(struct mr_zone **self);
+
+/*
+ * Opens the zones that jobs of an application name for themselves, for as long as the process lasts. MR_INVALID: there is no such zone;
+ * `problems` has a line for each. MR_NO_MEMORY.
+ */
+mr_status mr_job_zones_open(struct mr_buf *problems) __attribute__((warn_unused_result));
+
+/* The zone of a job's schedule: the one that was opened for it, else `usual`. */
+const struct mr_zone *mr_job_zone(enum mr_job job, const struct mr_zone *usual);
 
 /*
  * The span that a moment (Unix time, seconds) is in. Before 1970 the first offset of that year holds; after the database's

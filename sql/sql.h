@@ -26,6 +26,9 @@ struct mr_migration {
     const char *text;
 };
 
+/* Texts that jobs of an application may have for {{NAME}}: {{chunk}}, the rows of a chunk, and what goes with it. Ended by a NULL name. */
+extern const struct mr_statement mr_parts[];
+
 /* Ended by a NULL name; in the order of files and of the text in them. */
 extern const struct mr_statement mr_statements[];
 

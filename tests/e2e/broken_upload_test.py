@@ -76,10 +76,9 @@ class Parts(BrokenTest):
             holder.query("BEGIN; LOCK TABLE millrace.idempotency_key")
             connection.send(LINE[:1] * PART)
             backend = int(wait_for(lambda: self.database.query(waiting), 20, "the last message waits")[0][0])
-            os.kill(backend, signal.SIGSTOP)
-            self.assertEqual(connection.response().status, 504)
-            time.sleep(1)
-            os.kill(backend, signal.SIGCONT)
+            with support.Frozen([backend]):
+                self.assertEqual(connection.response().status, 504)
+                time.sleep(1)
             wait_for(lambda: not self.database.query(waiting), 20, "it is given up")
 
         _, killed_id = self.begin(doomed, 16 * PART, 3)

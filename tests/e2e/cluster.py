@@ -76,16 +76,21 @@ class TcpDatabase(support.JobDatabase):
 
 
 class Server:
-    """A cluster with a port. `settings` is more for its postgresql.conf; `port` and `host` may be said."""
+    """A cluster with a port. `settings` is more for its postgresql.conf; `port` and `host` may be said. It is new, a replica of
+    `source`, or a copy of `template`, which has stopped."""
 
-    def __init__(self, settings="", source=None, host="127.0.0.1", port=None):
+    made = None  # what migrated() copies
+
+    def __init__(self, settings="", source=None, host="127.0.0.1", port=None, template=None):
         self.scratch = Scratch()
         os.chown(self.scratch.path, *server_user())
         self.data = self.scratch.join("data")
         self.host = host
         self.port = port or free_port()
         self.child = None
-        if source is None:
+        if template is not None:
+            subprocess.run(["cp", "-a", template.data, self.data], check=True, timeout=patience(60))
+        elif source is None:
             self._run("initdb", "-D", self.data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
                       "--no-sync")
         else:
@@ -97,6 +102,15 @@ class Server:
             with open(os.path.join(self.data, "pg_hba.conf"), "a") as file:
                 file.write("host all all 127.0.0.0/8 trust\n")
         atexit.register(self.kill)
+
+    @classmethod
+    def migrated(cls, settings=""):
+        """A new one, started, with a migrated database `millrace`. A program makes the first and copies it for the others."""
+        if cls.made is None:
+            first = cls().start().create()
+            first.stop()
+            cls.made = first
+        return cls(settings, template=cls.made).start()
 
     def _run(self, program, *arguments):
         done = subprocess.run([os.path.join(programs(), program), *arguments], text=True, capture_output=True, cwd="/",

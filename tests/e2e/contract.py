@@ -60,11 +60,11 @@ class Document:
 
 
 @functools.cache
-def of(binary):
-    """The document of a binary; None where it has none to tell (a release of before there was one)."""
+def of(binary, application=None):
+    """The document of a binary, of the application in a folder; None where it has none to tell (a release of before there was one)."""
     import support
 
-    done = support.run("openapi")
+    done = support.run("openapi", **({"MILLRACE_APP": application} if application else {}))
     return Document(done.stdout) if done.returncode == 0 else None
 
 

@@ -1,7 +1,5 @@
 """The contract: every operation of the OpenAPI document is called, and does what is written there. Statuses, headers, bodies."""
 
-import os
-import signal
 import unittest
 import uuid
 
@@ -466,15 +464,9 @@ class Trouble(ContractTest):
         frozen = server.api_process(LOGGING_LEVEL="error", GATEWAY_REQUEST_TIMEOUT="300ms")
         self.addCleanup(frozen.kill)
         frozen.ready()
-        stopped = support.postgres_pids(server)
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with support.Frozen.server(server):
             seen = [self.through(frozen, operation, 503, 504) for operation in self.each(when=passed_on)]
             self.assertIn(504, seen)
-        finally:
-            for pid in stopped:
-                os.kill(pid, signal.SIGCONT)
         server.stop()
         client = frozen.api()
         self.addCleanup(client.close)

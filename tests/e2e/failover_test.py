@@ -13,7 +13,7 @@ BACK = 5  # seconds from the promotion
 
 class FailoverTest(unittest.TestCase):
     def setUp(self):
-        self.old = Server().start().create()
+        self.old = Server.migrated()
         self.addCleanup(self.old.close)
         self.new = self.old.replica().start()
         self.addCleanup(self.new.close)
@@ -152,7 +152,7 @@ class Migrated(unittest.TestCase):
 
 class Environment(unittest.TestCase):
     def test_what_libpq_reads_from_its_surroundings__leads_nowhere(self):
-        server = Server().start().create()
+        server = Server.migrated()
         self.addCleanup(server.close)
         home = support.Scratch()
         service = home.join("service.conf")
@@ -168,7 +168,7 @@ class Environment(unittest.TestCase):
 
     def test_start_up__asks_for_nothing_that_a_pooler_refuses(self):
         """PgBouncer knows user, database, application_name, client_encoding and a few more, and refuses `options`."""
-        server = Server().start().create()
+        server = Server.migrated()
         self.addCleanup(server.close)
         proxy = Proxy(server.port)
         self.addCleanup(proxy.close)
@@ -184,7 +184,7 @@ class Environment(unittest.TestCase):
 class Silence(unittest.TestCase):
     def test_host_that_is_gone_without_a_word__is_noticed_within_the_limit(self):
         """Idle connections, and one with a statement at work whose question was still taken."""
-        server = Server().start().create()
+        server = Server.migrated()
         self.addCleanup(server.close)
         proxy = Proxy(server.port)
         self.addCleanup(proxy.close)

@@ -163,10 +163,7 @@ class Hung(WithServer):
 
     def test_hung_database__every_request_is_answered_by_its_deadline_and_all_is_well_soon_after(self):
         load = self.start_load(clients=8)
-        pids = support.postgres_pids(self.server)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with support.Frozen.server(self.server):
             hung = time.monotonic()
             wait_for(lambda: load.count(503) + load.count(504) >= 16, 30, f"requests are answered: {load.statuses}")
             api = self.server.api()
@@ -176,9 +173,6 @@ class Hung(WithServer):
             self.assertEqual(health.json()["error"], {"database": {"status": "down"}})
             api.close()
             self.assertGreater(time.monotonic() - hung, 1)
-        finally:
-            for pid in reversed(pids):
-                os.kill(pid, signal.SIGCONT)
         back = time.monotonic()
         load.flows(1)
         self.assertLess(time.monotonic() - back, patience(3))

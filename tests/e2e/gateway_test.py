@@ -1,15 +1,13 @@
 """The gateway at its edges, by raw sockets: framing, limits, timers, pipelining, overload, deadlines."""
 
 import json
-import os
-import signal
 import socket
 import threading
 import time
 import unittest
 import uuid
 
-from support import (Connection, ModuleServer, NoAnswer, TaskLock, make_request, new_user, patience, wait_for)
+from support import (Connection, Frozen, ModuleServer, NoAnswer, TaskLock, make_request, new_user, patience, wait_for)
 
 module = ModuleServer()
 server = None
@@ -1174,9 +1172,7 @@ class Overload(GatewayTest):
         connection = self.connect(process)
         with server.database() as database:
             frozen = [server.postmaster(), *self.backends(database, process)]
-            for pid in frozen:
-                os.kill(pid, signal.SIGSTOP)
-            try:
+            with Frozen(frozen):
                 for _ in range(3):
                     started = time.monotonic()
                     connection.send(make_request("GET", f"/v1/tasks/{uuid.uuid4()}", [authorization()]))
@@ -1184,9 +1180,6 @@ class Overload(GatewayTest):
                     self.assertEqual(response.status, 504, response)
                     self.assertFalse(response.closes)
                     self.assert_deadline(started, span)
-            finally:
-                for pid in frozen:
-                    os.kill(pid, signal.SIGCONT)
         wait_for(process.is_ready, 10, "ready again")
         for _ in range(20):
             summary = unique("mine")
@@ -1241,9 +1234,7 @@ class Overload(GatewayTest):
         connection = self.connect(process)
         with server.database() as database:
             backends = self.backends(database, process)
-            for pid in backends:
-                os.kill(pid, signal.SIGSTOP)
-            try:
+            with Frozen(backends):
                 started = time.monotonic()
                 response = connection.get("/v1/health")
                 self.assertLess(time.monotonic() - started, 1 + patience(0.7))
@@ -1251,9 +1242,6 @@ class Overload(GatewayTest):
                 self.assertEqual(response.json()["status"], "error")
                 self.assertEqual(response.json()["error"]["database"]["status"], "down")
                 self.assertEqual(connection.get("/livez").status, 200)
-            finally:
-                for pid in backends:
-                    os.kill(pid, signal.SIGCONT)
         wait_for(lambda: connection.get("/v1/health").status == 200, 10, "well again")
         process.kill()
 

@@ -1,8 +1,6 @@
 """What the log tells, and what it never tells."""
 
 import json
-import os
-import signal
 import threading
 import unittest
 from concurrent import futures
@@ -77,11 +75,8 @@ class Log(unittest.TestCase):
         self.user.create_task()
         with module.server.database() as database:
             pid = int(database.value("SELECT pid FROM pg_stat_activity WHERE application_name = 'data-writer/0'"))
-        os.kill(pid, signal.SIGSTOP)  # otherwise the server may end the statement just in time
-        try:
+        with support.Frozen([pid]):  # otherwise the server may end the statement just in time
             answer = self.user.post("/v1/tasks", {"summary": "waits", "taskPriorityCode": "LOW"})
-        finally:
-            os.kill(pid, signal.SIGCONT)
         self.assertEqual(answer.status, 504)
         line = self.slow_line(answer)
         self.assertLess(line["gatewayMs"], line["durationMs"])

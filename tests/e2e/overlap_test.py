@@ -87,7 +87,7 @@ class Distance(unittest.TestCase):
     most_median = TRIP + 0.010
 
     def setUp(self):
-        self.server = Server().start().create()
+        self.server = Server.migrated()
         self.addCleanup(self.server.close)
         self.proxy = Proxy(self.target())
         self.addCleanup(self.proxy.close)

@@ -12,7 +12,7 @@ PASSWORD = "a first password"
 
 class RefusedTest(unittest.TestCase):
     def server(self, settings=""):
-        server = Server(settings).start().create()
+        server = Server.migrated(settings)
         self.addCleanup(server.close)
         return server
 

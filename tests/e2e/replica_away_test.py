@@ -1,8 +1,6 @@
 """A replica that comes and goes, against a streaming one: reads go on, and nothing of it is a failure of the process."""
 
 import os
-import signal
-import subprocess
 import time
 import unittest
 
@@ -17,7 +15,7 @@ class ReplicaTest(unittest.TestCase):
     replica_settings = ""
 
     def setUp(self):
-        self.primary = Server().start().create()
+        self.primary = Server.migrated()
         self.addCleanup(self.primary.close)
         self.replica = self.primary.replica(self.replica_settings, host=ELSEWHERE, port=self.primary.port)
         self.addCleanup(self.replica.close)
@@ -120,23 +118,13 @@ class Away(ReplicaTest):
         process = self.start(GATEWAY_REQUEST_TIMEOUT="2s").ready()
         user = self.user_of(process)
         self.assert_reads_from_the_replica(user)
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.replica.child.pid)], text=True, capture_output=True).stdout
-        pids = [self.replica.child.pid, *map(int, children.split())]
-        for pid in list(pids):
-            try:
-                os.kill(pid, signal.SIGSTOP)
-            except ProcessLookupError:  # the back end of a query of ours, which is over
-                pids.remove(pid)
-        try:
+        with support.Frozen.tree(self.replica.child.pid):
             self.assertIn(user.get("/v1/users/profile").status, (200, 504))
             wait_for(lambda: user.get("/v1/users/profile").status == 200, 3, "the next are answered")
             begun = time.monotonic()
             for _ in range(50):
                 self.reads(user)
             self.assertLess(time.monotonic() - begun, patience(2))
-        finally:
-            for pid in reversed(pids):
-                os.kill(pid, signal.SIGCONT)
         self.assert_reads_from_the_replica()
 
     def test_shutdown__while_the_replica_is_away_is_quick(self):

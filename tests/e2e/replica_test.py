@@ -136,7 +136,7 @@ class Resume(unittest.TestCase):
     """A database that resumes takes connections and says nothing for a while."""
 
     def test_requests__wait_for_it_as_long_as_their_own_deadline_allows(self):
-        server = Server().start().create()
+        server = Server.migrated()
         self.addCleanup(server.close)
         proxy = Proxy(server.port)
         self.addCleanup(proxy.close)

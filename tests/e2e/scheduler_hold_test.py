@@ -1,14 +1,13 @@
-"""Two schedulers of one database: whose schedules differ, and one that rests while the other is killed."""
+"""Two schedulers of one database, whose schedules differ."""
 
 import json
 import signal
 import unittest
 
 import support
-from support import TaskLock, patience, wait_for
+from support import patience, wait_for
 
 module = support.ModuleServer()
-server = None
 
 EVERY_SECOND = "* * * * * *"
 OTHER_SECOND = "*/2 * * * * *"
@@ -20,8 +19,7 @@ REPLACED = "another scheduler has replaced the schedule"
 
 
 def setUpModule():
-    global server
-    server = module.start()
+    module.start()
 
 
 def tearDownModule():
@@ -120,46 +118,6 @@ class Differing(HoldTest):
         (line,) = process.logs(REPLACED)
         self.assertEqual((line["level"], line["job"], line["schedule"], line["otherSchedule"]), ("error", "cleanup", EVERY_SECOND, "0 0 1 1 *"))
         self.assertEqual((self.schedule(), self.holders()), ("0 0 1 1 *", set()))
-
-
-class Resting(HoldTest):
-    def connections(self):
-        return self.database.count("pg_stat_activity", "application_name = 'scheduler' AND datname = current_database()")
-
-    def rests(self, process):
-        """How often it has begun to rest."""
-        return len([line for line in process.logs("database connection let go") if line["actor"] == "scheduler"])
-
-    def resting(self):
-        """One that rests while another is there, which does not."""
-        process = self.scheduler(DB_IDLE_RELEASE="1s", LOGGING_LEVEL="debug")
-        wait_for(lambda: self.rests(process), 30, "it rests")
-        return process
-
-    def test_run__whose_owner_is_killed_is_rescued_by_one_that_rests(self):
-        owner = self.scheduler()
-        rester = self.resting()
-        holder = server.database(self.name)
-        self.addCleanup(holder.close)
-        with TaskLock(holder) as lock:
-            run_id = self.database.add_run("cleanup")
-            self.database.wait_for_run(run_id, 30, state="running")
-            lock.wait_for_waiters()
-            owner.kill()
-            self.assertTrue(rester.pulse()["database"].get("idle"))
-        row = self.database.wait_for_run(run_id, HOLD_S + 35 + 20)
-        self.assertEqual(row["attempt"], 2)
-        self.assertEqual([outcome for outcome, _ in rester.outcomes(run_id)], ["rescued", "succeeded"])
-
-    def test_look__finds_nothing_and_the_last_one_lets_the_database_sleep(self):
-        other = self.scheduler()
-        rester = self.resting()
-        wait_for(lambda: self.rests(rester) >= 2, HOLD_S + 30, "it has looked, and rests again")
-        self.assertEqual(self.holders(), {other.pid})  # whoever only looks is in nobody's way
-        self.assertEqual(other.stop(), 0)
-        wait_for(lambda: self.rests(rester) >= 3 and self.connections() == 0, HOLD_S + 30, "its last look")
-        self.assertTrue(rester.pulse()["database"].get("idle"))
-        self.assertEqual(self.holders(), set())
 
 
 if __name__ == "__main__":

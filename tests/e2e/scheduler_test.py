@@ -1,4 +1,4 @@
-"""`millrace scheduler`: ticks, how it starts and stops, what it answers, and when it lets the database sleep."""
+"""`millrace scheduler`: missed ticks, how it starts and stops, what it answers, and when it lets the database sleep."""
 
 import glob
 import json
@@ -7,7 +7,6 @@ import signal
 import statistics
 import time
 import unittest
-import uuid
 
 import support
 from support import Scheduler, patience, run, wait_for
@@ -38,40 +37,6 @@ class SchedulerTest(support.SchedulersTest):
 
     def assert_stops(self, process):
         self.assertEqual(process.stop(), 0, process.text()[-3000:])
-
-
-class Ticks(SchedulerTest):
-    def test_ticks__two_schedulers_at_a_tick_a_second_run_each_once_miss_none_and_are_punctual(self):
-        seconds = 20 if support.SANITIZE else 60
-        two = [self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND) for _ in range(2)]
-        wait_for(lambda: len(self.ticks()) >= seconds, seconds + 10, "so many ticks")
-        for process in two:
-            self.assert_stops(process)
-        ticks = self.ticks()
-        self.assertEqual(ticks, list(range(ticks[0], ticks[-1] + 1)))
-        self.assertGreaterEqual(len(ticks), seconds)
-        runs = self.database.query("SELECT state, attempt FROM millrace.job_run ORDER BY scheduled_for")
-        self.assertEqual({tuple(row) for row in runs[:-1]}, {("succeeded", "1")})
-        self.assertIn(runs[-1][0], ("succeeded", "queued"))  # one that the signal has met
-        late = sorted(float(row[0]) for row in self.database.query(
-            "SELECT extract(epoch FROM started_at - scheduled_for) * 1000 FROM millrace.job_run WHERE started_at IS NOT NULL"))
-        p95 = late[int(len(late) * 0.95)]
-        print(f"start after the tick: median {statistics.median(late):.1f} ms, p95 {p95:.1f} ms, most {late[-1]:.1f} ms")
-        self.assertGreaterEqual(late[0], 0)
-        self.assertLess(p95, patience(100))
-        worked = [len([line for line in process.logs("job run") if line["outcome"] == "succeeded"]) for process in two]
-        self.assertEqual(sum(worked), sum(row[0] == "succeeded" for row in runs))
-        self.assertFalse([line for process in two for line in process.logs() if line["level"] in ("warn", "error")])
-
-    def test_tick__of_a_job_that_is_still_at_work_waits_for_it(self):
-        user, _ = self.database.add_user()
-        self.database.add_tasks(user, 20000, days_old=60, complete=True)
-        process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND, JOB_CHUNK_ROWS=100)
-        wait_for(lambda: len(self.ticks()) >= 3, 20, "three ticks")
-        self.assert_stops(process)
-        overlapping = self.database.count("job_run a JOIN millrace.job_run b ON a.id < b.id AND a.started_at < b.finished_at "
-                                          "AND b.started_at < a.finished_at")
-        self.assertEqual(overlapping, 0)
 
 
 class Missed(SchedulerTest):
@@ -364,14 +329,8 @@ class Health(SchedulerTest):
         self.addCleanup(owner.close)
         process = Scheduler(owner, owner.job_database()).ready()
         self.addCleanup(process.kill)
-        pids = support.postgres_pids(owner)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:  # a server that hangs
+        with support.Frozen.server(owner):  # a server that hangs
             wait_for(lambda: self.health(process).returncode == 1, 15, "not well")
-        finally:
-            for pid in reversed(pids):
-                os.kill(pid, signal.SIGCONT)
         wait_for(lambda: self.health(process).returncode == 0, 15, "well again")
         self.assertEqual(owner.stop(), 0)  # one that is gone
         wait_for(lambda: self.health(process).returncode == 1, 15, "not well")

@@ -1,13 +1,12 @@
 """SHUTDOWN_GRACE bounds the end of the process, whatever a statement, a lock or a server that hangs does."""
 
-import os
 import signal
 import subprocess
 import time
 import unittest
 
 import support
-from support import Everything, Scheduler, TaskLock, make_request, patience, postgres_pids, wait_for
+from support import Everything, Frozen, Scheduler, TaskLock, make_request, patience, postgres_pids, wait_for
 
 GRACE = 3 * support.SLOWNESS
 LATER = 0.3 * support.SLOWNESS  # what a test needs to notice
@@ -53,19 +52,9 @@ class ShutdownTest(unittest.TestCase):
 
     def stop_server(self):
         """The database server hangs from here on."""
-        pids = postgres_pids(self.server)
-
-        def go_on():
-            for pid in reversed(pids):
-                try:
-                    os.kill(pid, signal.SIGCONT)
-                except ProcessLookupError:
-                    pass
-
-        self.addCleanup(go_on)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        return pids
+        frozen = Frozen.server(self.server)
+        self.addCleanup(frozen.thaw)
+        return list(frozen.pids)
 
     def assert_given_back(self, run_id):
         with self.server.database(self.name) as database:

@@ -107,6 +107,10 @@ def run(*arguments, cwd="/", seconds=30, **settings):
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(seconds))
 
 
+# Which folder the process of a port serves; None: the application that is built in.
+applications = {}
+
+
 class Process:
     """A running `millrace all` or `millrace api`."""
 
@@ -118,6 +122,7 @@ class Process:
         settings = {"APP_PORT": self.port, "APP_HOST": "127.0.0.1", "JWT_SECRET": SECRET, "RATE_LIMIT_AUTH_PER_MINUTE": 0,
                     **settings}
         self.settings = settings
+        applications[self.port] = settings.get("MILLRACE_APP")
         self.lines = []
         self.child = subprocess.Popen([self.program(), command], env=environment(**settings), cwd=cwd, text=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -285,11 +290,63 @@ class Scheduler(Process):
         return [(line["outcome"], line["attempt"]) for line in self.logs("job run") if run_id in (None, line["runId"])]
 
 
-def postgres_pids(server):
-    """The embedded server of an Everything, and its children."""
-    top = server.postmaster()
+def process_tree(top):
+    """A process and its children."""
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(top)], text=True, capture_output=True).stdout.split()
     return [top, *map(int, children)]
+
+
+def postgres_pids(server):
+    """The embedded server of an Everything, and its children."""
+    return process_tree(server.postmaster())
+
+
+def try_signal(pid, number):
+    """False when the process has ended: a back end may do so between the moment it was listed and this."""
+    assert pid > 0, "that would be a group of processes, our own among them"
+    try:
+        os.kill(pid, number)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+class Frozen:
+    """Processes that stand still until the end of the block, or thaw(); those that have ended already are left out."""
+
+    def __init__(self, pids):
+        self.pids = []
+        try:
+            for pid in pids:
+                if try_signal(pid, signal.SIGSTOP):
+                    self.pids.append(pid)
+        except BaseException:
+            self.thaw()
+            raise
+
+    @classmethod
+    def tree(cls, top):
+        """A process and its children; it stops first, so that it has no more of them afterwards."""
+        self = cls([top])
+        for pid in process_tree(top)[1:]:
+            if try_signal(pid, signal.SIGSTOP):
+                self.pids.append(pid)
+        return self
+
+    @classmethod
+    def server(cls, server):
+        """The embedded server of an Everything hangs."""
+        return cls.tree(server.postmaster())
+
+    def thaw(self):
+        while self.pids:
+            try_signal(self.pids.pop(), signal.SIGCONT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.thaw()
 
 
 class ModuleServer:
@@ -410,7 +467,7 @@ class Connection:
     def _check(self, response):
         """No test meets an answer that the API does not document."""
         if response.status >= 200 and self.asked:
-            document = contract.of(binary())
+            document = contract.of(binary(), applications.get(self.port))
             if document:
                 document.check(*self.asked.pop(0), response)
 

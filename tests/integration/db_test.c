@@ -281,6 +281,24 @@ static void test_db__a_statement_without_a_limit_leaves_the_limit_of_the_next(vo
     mr_db_destroy(&db);
 }
 
+static bool never(void *argument)
+{
+    (void)argument;
+    return false;
+}
+
+/* Of a long text the first results arrive while later statements are at work, and these may take as long as they like. */
+static void test_db__every_statement_of_a_text_has_its_time(void **state)
+{
+    mr_db *db = connect_sleeper();
+
+    (void)state;
+    assert_int_equal(mr_db_exec_unless(db, "SELECT 1; SELECT repeat('x', 20000); SELECT pg_sleep(2.3); SELECT 1", never, NULL), MR_OK);
+    assert_int_equal(mr_db_exec_unless(db, "SELECT 1; SELECT repeat('x', 20000); SELECT pg_sleep(30)", at_once, NULL), MR_TIMEOUT);
+    assert_true(mr_db_is_up(db));
+    mr_db_destroy(&db);
+}
+
 /* To cancel takes a connection of its own, and that may hang: nobody waits for it beyond the statement's own end. */
 static void test_db__a_cancellation_that_hangs_is_not_waited_for(void **state)
 {
@@ -710,6 +728,7 @@ int main(void)
         TEST(test_db__what_is_late_already_is_not_sent),
         TEST(test_db__a_hung_server_loses_the_connection_shortly_after_the_deadline),
         TEST(test_db__a_statement_without_a_limit_leaves_the_limit_of_the_next),
+        TEST(test_db__every_statement_of_a_text_has_its_time),
         TEST(test_db__a_cancellation_that_hangs_is_not_waited_for),
         TEST(test_db__the_server_ends_what_takes_too_long),
         TEST(test_db__a_silent_host_costs_no_more_than_the_connect_timeout),

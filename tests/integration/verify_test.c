@@ -298,7 +298,7 @@ static void test_verify__what_else_a_database_may_hold(void **state)
 
 /* ---- Size ---- */
 
-enum { MANY = 200, BOUND_MS = 10000 };
+enum { MANY = 200, BOUND_MS = 60000 };
 
 static void write_one(struct mr_buf *migrations, unsigned i)
 {
@@ -318,7 +318,7 @@ static void write_one(struct mr_buf *migrations, unsigned i)
     folder_write(&folder, name, text);
 }
 
-/* A bound that catches what grows with the square of it, not a measurement: that takes a quarter of a second. */
+/* A bound that catches what grows with the square of it, not a measurement: it takes a second. */
 static void test_verify__two_hundred_resources_take_no_time(void **state)
 {
     struct mr_buf migrations = {0};

@@ -143,6 +143,8 @@ static void deliver(struct driver *self, const struct mr_parcel *parcel)
         assert_int_equal(mr_fault_decode(&fault, envelope.payload), MR_OK);
         reply->status = fault.status;
         copy_text(reply->field, sizeof reply->field, fault.field);
+        copy_text(reply->code, sizeof reply->code, fault.code);
+        copy_text(reply->text, sizeof reply->text, fault.message);
     }
 }
 

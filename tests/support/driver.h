@@ -20,6 +20,8 @@ struct reply {
     enum mr_kind kind;
     mr_status status;   /* of an error; MR_OK */
     char field[64];     /* of an error */
+    char code[32];      /* of an error */
+    char text[256];     /* of an error */
     char next[64];      /* of a list */
     json_t *body;       /* of a success */
     int64_t arrived_ms; /* monotonic */

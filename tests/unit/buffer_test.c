@@ -106,6 +106,25 @@ static void test_buffer__a_slice_equals_text_of_its_length_only(void **state)
     assert_true(mr_slice_is((struct mr_slice){"", 0}, ""));
 }
 
+static void test_buffer__a_copy_ends_before_the_character_that_does_not_fit(void **state)
+{
+    char out[5];
+
+    (void)state;
+    mr_slice_copy(out, sizeof out, MR_SLICE("abcd"));
+    assert_string_equal(out, "abcd");
+    mr_slice_copy(out, sizeof out, MR_SLICE("abcde"));
+    assert_string_equal(out, "abcd");
+    mr_slice_copy(out, sizeof out, MR_SLICE("ab\xe2\x82\xac"));
+    assert_string_equal(out, "ab");
+    mr_slice_copy(out, sizeof out, MR_SLICE("a\xe2\x82\xac"));
+    assert_string_equal(out, "a\xe2\x82\xac");
+    mr_slice_copy(out, 1, MR_SLICE("ab"));
+    assert_string_equal(out, "");
+    mr_slice_copy(out, sizeof out, (struct mr_slice){NULL, 0});
+    assert_string_equal(out, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +135,7 @@ int main(void)
         cmocka_unit_test(test_buffer__a_failure_is_remembered_until_cleared),
         cmocka_unit_test(test_buffer__clearing_keeps_small_memory_and_frees_large),
         cmocka_unit_test(test_buffer__a_slice_equals_text_of_its_length_only),
+        cmocka_unit_test(test_buffer__a_copy_ends_before_the_character_that_does_not_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,23 @@ static void test_status__details_are_sentences(void **state)
     assert_string_equal(mr_http_reason(999), "Unknown");
 }
 
+/* Who somebody is and how much they may ask for is not for SQL to say. */
+static void test_status__an_application_may_raise_some(void **state)
+{
+    static const char *const others[] = {"MR401", "MR429", "MR500", "MR200", "MR4xx", "MR9", "MR", "23505", "P0001", ""};
+
+    (void)state;
+    assert_int_equal(mr_status_raised("MR400"), MR_INVALID);
+    assert_int_equal(mr_status_raised("MR403"), MR_FORBIDDEN);
+    assert_int_equal(mr_status_raised("MR404"), MR_NOT_FOUND);
+    assert_int_equal(mr_status_raised("MR409"), MR_CONFLICT);
+    assert_int_equal(mr_status_raised("MR410"), MR_GONE);
+    assert_int_equal(mr_status_raised("MR412"), MR_PRECONDITION);
+    assert_int_equal(mr_status_raised("MR422"), MR_UNPROCESSABLE);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_int_equal(mr_status_raised(others[i]), MR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +98,7 @@ int main(void)
         cmocka_unit_test(test_status__http_codes_come_back_as_themselves),
         cmocka_unit_test(test_status__statements_speak_of_these),
         cmocka_unit_test(test_status__details_are_sentences),
+        cmocka_unit_test(test_status__an_application_may_raise_some),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

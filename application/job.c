@@ -1,0 +1,82 @@
+/*
+ * Jobs whose work is statements: in chunks, as the engine's own, or each once.
+ */
+#include "application/making.h"
+
+/* Its text, with {{parts}} filled in; NULL when one is not known, which is a problem then. */
+static bool fill(struct mr_making *self, const struct mr_app_statement *statement, struct mr_buf *out)
+{
+    const char *at = statement->sql;
+    const char *open;
+
+    while ((open = strstr(at, "{{")) != NULL) {
+        const char *close = strstr(open, "}}");
+        const struct mr_statement *part = mr_parts;
+        size_t len = close != NULL ? (size_t)(close - open) - 2 : 0;
+
+        while (part->name != NULL && (strlen(part->name) != len || memcmp(part->name, open + 2, len) != 0))
+            part++;
+        if (close == NULL || part->name == NULL) {
+            mr_problems_add(self->problems, statement->place,
+                            "unknown {{%.*s}} in a job's statement, expected {{chunk}} or its like", (int)(len < 40 ? len : 40),
+                            open + 2);
+            return false;
+        }
+        mr_buf_append(out, at, (size_t)(open - at));
+        mr_buf_text(out, part->text);
+        at = close + 2;
+    }
+    mr_buf_text(out, at);
+    return true;
+}
+
+static const struct mr_job_statement *statements_of(struct mr_making *self, const struct mr_app_job *job)
+{
+    struct mr_job_statement *out = mr_arena_take(self->arena, (job->statements.count + 1) * sizeof *out);
+    unsigned count = 0;
+
+    for (unsigned i = 0; out != NULL && i < job->statements.count; i++) {
+        const struct mr_app_statement *statement = mr_app_statement(self->application, job->statements.items[i].name);
+        struct mr_buf text = {0};
+
+        if (statement == NULL)
+            continue;
+        out[count++] = (struct mr_job_statement){statement->name, strstr(statement->sql, "{{chunk}}") != NULL};
+        if (!mr_has_statement(self, statement->name) && fill(self, statement, &text))
+            mr_make_statement(self, statement->name, &text);
+        mr_buf_fini(&text);
+    }
+    return out;
+}
+
+void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
+{
+    static const char *const missed[] = {"once", "skip", "all"};
+    struct mr_job_info *jobs;
+
+    if (job->work.index != MR_APP_BY_SQL) {
+        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(job->node, "work")),
+                        "nobody does such work yet, expected \"sql\"");
+        return;
+    }
+    if (MR_JOB_COUNT + self->job_count >= MR_JOBS_MAX) {
+        mr_problems_add(self->problems, mr_yaml_place(job->node->key), "one job too many, expected at most %d",
+                        MR_JOBS_MAX - MR_JOB_COUNT);
+        return;
+    }
+    jobs = mr_arena_grow(self->arena, self->jobs, self->job_count, sizeof *jobs);
+    if (jobs == NULL)
+        return;
+    self->jobs = jobs;
+    jobs[self->job_count++] = (struct mr_job_info){
+        .name = job->name,
+        .at_once = 1,
+        .alone = job->exclusive,
+        .starter = MR_STARTED_BY_ADMIN,
+        .about = job->about != NULL ? job->about : job->name,
+        .statements = statements_of(self, job),
+        .schedule = job->cron,
+        .timezone = job->timezone,
+        .missed = job->missed.is_set ? missed[job->missed.index] : NULL,
+    };
+}

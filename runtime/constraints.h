@@ -1,0 +1,45 @@
+/*
+ * constraints: what a client is told when SQL of an application refuses their message.
+ *
+ * An error is an answer when the application meant it as one: it was raised with an SQLSTATE of class MR, or it says that a
+ * constraint was broken and the operation has the trait `constraints`. PostgreSQL names the constraint; its columns are asked for
+ * once and kept; their names in JSON are in the table that whoever installs the application fills. Nothing of what the server says
+ * in words about values or rows reaches the client, except the message that the application raised.
+ */
+#ifndef MR_RUNTIME_CONSTRAINTS_H
+#define MR_RUNTIME_CONSTRAINTS_H
+
+#include "runtime/actor.h"
+
+/* That column's name in JSON. */
+struct mr_column_names {
+    const char *table;
+    const char *column;
+    const char *field;
+};
+
+/*
+ * The names of all columns that clients know, ended by a NULL table; borrowed, and stays as it is. NULL: none. A column that is not
+ * among them is called by its name, in camel case, if the message has a field of that name that comes from the client. To be called before
+ * other threads exist.
+ */
+void mr_constraints_install(const struct mr_column_names *names);
+
+/* What a client is told. */
+struct mr_refusal {
+    mr_status status;
+    char fields[256]; /* "one|or|more"; empty: the request as a whole */
+    const char *code; /* for programs, of the fields */
+    char text[256];   /* for people; empty: the usual for the status */
+};
+
+/*
+ * Whether the error is an answer to a message of that op, and which. It may ask the database, so nothing may be in flight; when
+ * that fails, no field is named.
+ */
+bool mr_constraints_explain(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error, struct mr_refusal *out);
+
+/* Frees what an actor knows; NULL is fine. */
+void mr_constraints_destroy(struct mr_constraints **self);
+
+#endif

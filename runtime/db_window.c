@@ -1,0 +1,394 @@
+/*
+ * A window: up to sixteen statements that are sent together, each with an outcome of its own.
+ *
+ * After an error the server skips everything up to the next synchronization point, so each statement stands in a segment of its
+ * own, which ends with one. Outside a transaction that is all: a segment is a transaction. In one transaction a savepoint has to
+ * undo what failed, and nobody can wait to see whether it did:
+ *
+ *     head    BEGIN; SAVEPOINT s
+ *     step    [ROLLBACK TO s;] statement; RELEASE s; SAVEPOINT s
+ *     tail    ROLLBACK TO s
+ *             COMMIT
+ *
+ * A statement that succeeds moves the savepoint behind itself, and ROLLBACK TO s has nothing to undo; after one that fails, s is
+ * still where it was in front of it. So the same sequence is right in either case, and all of it is one round trip.
+ */
+#include <assert.h>
+#include <stdio.h>
+
+#include "runtime/db_internal.h"
+#include "runtime/pace.h"
+
+/*
+ * When the deadline has passed for longer than the server's own limit explains, what is at work is cancelled; and then the next,
+ * for nobody waits for any of them.
+ */
+enum { CANCEL_AFTER_MS = DB_LATE_MS / 4, CANCEL_EVERY_MS = 20 };
+
+/* ---- Sending ---- */
+
+static struct db_segment *current(struct db_window *window)
+{
+    return &window->steps[window->count];
+}
+
+static void queue(mr_db *self, struct db_segment *segment, const char *sql)
+{
+    segment->commands++;
+    self->window.usable = self->window.usable && PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+static void queue_own(mr_db *self, struct db_segment *segment, const char *sql)
+{
+    segment->before++;
+    queue(self, segment, sql);
+}
+
+static void queue_statement(mr_db *self, struct db_segment *segment, const char *statement, const struct mr_params *params)
+{
+    segment->commands++;
+    self->window.usable = self->window.usable && db_send_run(self, statement, params);
+}
+
+static void queue_sync(mr_db *self)
+{
+    self->window.usable = self->window.usable && PQpipelineSync(self->conn) == 1;
+}
+
+/* In a session that is shared, the settings and the limit of a transaction: two commands; else the limit alone. */
+static void queue_limits(mr_db *self, struct db_segment *segment)
+{
+    unsigned commands = self->shared ? 2 : 1;
+
+    segment->before += commands;
+    segment->commands += commands;
+    self->window.usable = self->window.usable && db_send_limits(self, self->window.timeout_ms);
+}
+
+mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, int64_t deadline_ms)
+{
+    struct db_window *window = &self->window;
+    mr_status status = db_begin(self, deadline_ms);
+
+    assert(self->pipeline.count == 0);
+    if (status == MR_OK)
+        status = db_prepare(self, statement, deadline_ms);
+    if (status != MR_OK)
+        return status;
+    *window = (struct db_window){.statement = statement,
+                                 .together = together,
+                                 .usable = PQenterPipelineMode(self->conn) == 1,
+                                 .begun_ms = db_now_ms(self),
+                                 .deadline_ms = deadline_ms,
+                                 .look_ms = deadline_ms + CANCEL_AFTER_MS};
+    window->timeout_ms = db_timeout_to_set(self, db_left_ms(self, deadline_ms));
+    window->limited = window->timeout_ms >= 0;
+    if (together)
+        queue_own(self, &window->head, "BEGIN");
+    if (window->limited && (together || !self->shared))
+        queue_limits(self, &window->head);
+    if (!together && window->head.commands > 0)
+        queue_sync(self);
+    return MR_OK;
+}
+
+/* What is in front of the first guard, or of the statement: in one transaction it undoes what the one before may have left. */
+static void begin_segment(mr_db *self)
+{
+    struct db_window *window = &self->window;
+    struct db_segment *segment = current(window);
+
+    if (segment->commands > 0)
+        return;
+    if (!window->together && self->shared && window->limited)
+        queue_limits(self, segment);
+    if (window->together && window->count > 0)
+        queue_own(self, segment, "ROLLBACK TO SAVEPOINT s");
+}
+
+/* Ends the head, once the first of its statements comes. */
+static void end_head(mr_db *self)
+{
+    queue(self, &self->window.head, "SAVEPOINT s");
+    queue_sync(self);
+}
+
+void mr_db_window_guard(mr_db *self, const char *statement, const struct mr_params *params)
+{
+    struct db_window *window = &self->window;
+    bool of_all = window->together && window->count == 0;
+    struct db_segment *segment = of_all ? &window->head : current(window);
+
+    if (!of_all)
+        begin_segment(self);
+    segment->guards++;
+    queue_statement(self, segment, statement, params);
+}
+
+void mr_db_window_add(mr_db *self, const struct mr_params *params)
+{
+    struct db_window *window = &self->window;
+    struct db_segment *segment = current(window);
+
+    assert(window->count < MR_DB_WINDOW_MAX);
+    if (window->together && window->count == 0)
+        end_head(self);
+    begin_segment(self);
+    queue_statement(self, segment, window->statement, params);
+    if (window->together) {
+        queue(self, segment, "RELEASE SAVEPOINT s");
+        queue(self, segment, "SAVEPOINT s");
+    }
+    queue_sync(self);
+    window->count++;
+}
+
+/* COMMIT is a segment of its own: it has to end the transaction also when there is no savepoint any more. */
+static void queue_tail(mr_db *self, struct db_segment *undo, struct db_segment *commit)
+{
+    queue_own(self, undo, "ROLLBACK TO SAVEPOINT s");
+    queue_sync(self);
+    queue(self, commit, "COMMIT");
+    queue_sync(self);
+}
+
+/* ---- Results ---- */
+
+/* Waits for the next result; false: the connection is of no more use. */
+static bool await(mr_db *self)
+{
+    struct db_window *window = &self->window;
+    int64_t last_ms = window->deadline_ms + DB_LATE_MS;
+
+    while (!db_await_result(self, window->look_ms < last_ms ? window->look_ms : last_ms)) {
+        int64_t now_ms = db_now_ms(self);
+
+        if (PQstatus(self->conn) != CONNECTION_OK || now_ms >= last_ms || now_ms < window->look_ms)
+            return false;
+        db_cancel(self);
+        window->cancelled = true;
+        window->look_ms = now_ms + CANCEL_EVERY_MS;
+    }
+    return true;
+}
+
+/* Of a segment: the command that failed first (`commands`: none did, but its end, a commit), and what its statement answered. */
+struct outcome {
+    mr_status status;
+    unsigned failed_at;
+    PGresult *kept;
+};
+
+/* False: the connection broke on the way; what it said before is kept. */
+static bool take_segment(mr_db *self, const struct db_segment *segment, struct outcome *out)
+{
+    unsigned statement = segment->before + segment->guards;
+
+    *out = (struct outcome){.status = MR_OK};
+    for (unsigned command = 0; PQstatus(self->conn) == CONNECTION_OK && await(self);) {
+        PGresult *result = PQgetResult(self->conn);
+        mr_status before = out->status;
+        PGresult *passed = NULL;
+
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            return true;
+        }
+        if (result == NULL) {
+            command++;
+            continue;
+        }
+        out->status = db_weigh(self, out->status, result, command == statement ? &out->kept : &passed);
+        PQclear(passed);
+        if (before == MR_OK && out->status != MR_OK)
+            out->failed_at = command;
+    }
+    return false;
+}
+
+static void set_failed(struct mr_db_step *step, const struct mr_db_error *error)
+{
+    mr_rows_free(&step->rows);
+    *step = (struct mr_db_step){.status = error->status, .error = *error};
+}
+
+/* Behind a statement that ended the window's transaction: nothing holds. */
+static void fail_broken(mr_db *self)
+{
+    db_fail(self, MR_INTERNAL, false, "25000", "a statement has ended the transaction that it runs in");
+}
+
+static void note_step(mr_db *self, const struct db_segment *segment, struct outcome *outcome, struct mr_db_step *step)
+{
+    unsigned statement = segment->before + segment->guards;
+
+    *step = (struct mr_db_step){.status = outcome->status};
+    if (outcome->status == MR_OK) {
+        step->rows = (mr_rows *)(void *)outcome->kept;
+        return;
+    }
+    PQclear(outcome->kept);
+    step->guarded = outcome->failed_at >= segment->before && outcome->failed_at < statement;
+    if (self->window.together && (outcome->failed_at < segment->before || outcome->failed_at > statement) && !self->error.lost)
+        fail_broken(self);
+    step->status = self->error.status;
+    step->error = self->error;
+}
+
+/*
+ * The connection broke while segment `at` was being read. What the server said last, good-bye, tells that it did not come to what
+ * is behind that; `said` is how far it was then. In one transaction nothing of it holds before the commit is confirmed.
+ */
+static void lose(mr_db *self, struct mr_db_step *steps, unsigned at, const struct db_segment *segment,
+                 const struct outcome *said)
+{
+    struct db_window *window = &self->window;
+    bool bade = said->status != MR_OK && self->error.lost;
+    bool early = bade && (window->together || said->failed_at < segment->commands);
+    struct mr_db_error error;
+
+    if (!bade)
+        (void)db_fail_wait(self, window->deadline_ms + DB_LATE_MS);
+    error = self->error;
+    error.lost = true;
+    for (unsigned i = window->together ? 0 : at; i < window->count; i++) {
+        error.undone = early || (bade && i > at);
+        set_failed(&steps[i], &error);
+    }
+    db_drop(self);
+}
+
+/* What holds for all: nothing of them took effect, and only who is to blame is not known. */
+static void fail_all(mr_db *self, struct mr_db_step *steps, bool guarded)
+{
+    struct mr_db_error error = self->error;
+
+    error.undone = true;
+    for (unsigned i = 0; i < self->window.count; i++) {
+        set_failed(&steps[i], &error);
+        steps[i].guarded = guarded;
+    }
+}
+
+/* The segments behind one that failed for all say nothing of interest, and would be counted as errors. */
+static bool skip(mr_db *self, unsigned segments)
+{
+    while (segments > 0 && PQstatus(self->conn) == CONNECTION_OK && await(self)) {
+        PGresult *result = PQgetResult(self->conn);
+
+        segments -= PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        PQclear(result);
+    }
+    return segments == 0;
+}
+
+/* COMMIT succeeds also when there is nothing left that it could commit. */
+static bool is_committed(const struct outcome *outcome)
+{
+    return outcome->status == MR_OK && outcome->kept != NULL && strcmp(PQcmdStatus(outcome->kept), "COMMIT") == 0;
+}
+
+static void take_commit(mr_db *self, struct mr_db_step *steps, const struct db_segment *commit)
+{
+    struct outcome outcome;
+
+    if (!take_segment(self, commit, &outcome)) {
+        outcome.status = MR_OK; /* a good-bye does not tell whether it came before the commit or after it */
+        lose(self, steps, self->window.count, commit, &outcome);
+    } else if (is_committed(&outcome)) {
+        if (self->window.limited)
+            self->timeout_ms = self->window.timeout_ms;
+    } else {
+        if (outcome.status == MR_OK)
+            fail_broken(self);
+        fail_all(self, steps, false);
+    }
+    PQclear(outcome.kept);
+}
+
+/* The transaction's end. */
+static void take_tail(mr_db *self, struct mr_db_step *steps, const struct db_segment *undo, const struct db_segment *commit)
+{
+    struct outcome outcome;
+
+    if (take_segment(self, undo, &outcome))
+        take_commit(self, steps, commit);
+    else
+        lose(self, steps, self->window.count, undo, &outcome);
+}
+
+/* The window's own head. False: it failed, or the connection is lost, and the steps are told. */
+static bool take_head(mr_db *self, struct mr_db_step *steps)
+{
+    struct db_window *window = &self->window;
+    struct outcome outcome;
+    bool whole;
+
+    if (window->head.commands == 0)
+        return true;
+    whole = take_segment(self, &window->head, &outcome);
+    PQclear(outcome.kept);
+    if (!whole) {
+        lose(self, steps, 0, &window->head, &outcome);
+        return false;
+    }
+    if (outcome.status == MR_OK && !window->together)
+        self->timeout_ms = window->timeout_ms;
+    if (outcome.status == MR_OK || !window->together)
+        return true;
+    fail_all(self, steps, outcome.failed_at >= window->head.before);
+    if (!skip(self, window->count + 2))
+        (void)db_fail_wait(self, window->deadline_ms + DB_LATE_MS);
+    return false;
+}
+
+static void take_all(mr_db *self, struct mr_db_step *steps, const struct db_segment *undo, const struct db_segment *commit)
+{
+    struct db_window *window = &self->window;
+    struct outcome outcome;
+
+    if (!take_head(self, steps))
+        return;
+    for (unsigned i = 0; i < window->count; i++) {
+        if (!take_segment(self, &window->steps[i], &outcome)) {
+            PQclear(outcome.kept);
+            lose(self, steps, i, &window->steps[i], &outcome);
+            return;
+        }
+        note_step(self, &window->steps[i], &outcome, &steps[i]);
+    }
+    if (window->together)
+        take_tail(self, steps, undo, commit);
+}
+
+/* The connection goes on to serve, unless something may still come of this. */
+static void leave(mr_db *self)
+{
+    struct db_window *window = &self->window;
+
+    mr_pace_note_alone(&self->pace, db_now_ms(self) - window->begun_ms);
+    if (self->conn == NULL)
+        return;
+    if (self->stale || window->cancelled || PQexitPipelineMode(self->conn) != 1 ||
+        PQtransactionStatus(self->conn) != PQTRANS_IDLE)
+        db_drop(self);
+}
+
+void mr_db_window_end(mr_db *self, struct mr_db_step *steps)
+{
+    struct db_window *window = &self->window;
+    struct db_segment undo = {0};
+    struct db_segment commit = {0};
+
+    assert(window->count > 0);
+    memset(steps, 0, window->count * sizeof *steps);
+    if (window->together)
+        queue_tail(self, &undo, &commit);
+    if (window->limited)
+        self->timeout_ms = 0; /* not known, should it be rolled back */
+    if (window->usable)
+        take_all(self, steps, &undo, &commit);
+    else
+        lose(self, steps, 0, &window->head, &(struct outcome){.status = MR_OK});
+    leave(self);
+}

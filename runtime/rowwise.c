@@ -1,0 +1,297 @@
+#include "runtime/rowwise.h"
+
+#include <stdlib.h>
+
+#include "runtime/answer.h"
+#include "runtime/metrics.h"
+#include "runtime/queue.h"
+#include "runtime/shutdown.h"
+#include "runtime/trace.h"
+
+/* RUNS_MOST: of a message that meets another deadlock each time. */
+enum { RUNS_MOST = 3 };
+
+#define CALLERS "row_wise__callers"
+
+/* A round over messages of one op. */
+struct round {
+    struct mr_actor *actor;
+    enum mr_op op;
+    bool together; /* a window is one transaction */
+    bool lost;     /* the connection was lost in it, and nobody has tried to make another */
+};
+
+static const struct mr_traits *traits_of(const struct round *self)
+{
+    return mr_op_info(self->op)->traits;
+}
+
+/* ---- Order ---- */
+
+static int compare_bytes(struct mr_slice a, struct mr_slice b)
+{
+    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_values(enum mr_type type, const struct mr_value *a, const struct mr_value *b)
+{
+    if (a->present != b->present)
+        return a->present ? 1 : -1;
+    if (!a->present)
+        return 0;
+    if (type == MR_UUID)
+        return memcmp(a->uuid, b->uuid, sizeof a->uuid);
+    if (type == MR_INT || type == MR_TIME)
+        return (a->integer > b->integer) - (a->integer < b->integer);
+    if (type == MR_BOOL)
+        return (int)a->boolean - (int)b->boolean;
+    return compare_bytes(a->text, b->text);
+}
+
+/*
+ * All processes take the rows of their keys in the same order, as set-wise statements do, so that they do not wait for each other in
+ * a circle. Equal ones keep their order.
+ */
+static void sort_by_key(struct mr_message **messages, unsigned count)
+{
+    const struct mr_traits *traits = mr_op_info(messages[0]->envelope.op)->traits;
+    int field = mr_field_index(messages[0]->envelope.op, traits->key);
+
+    for (unsigned i = 1; i < count; i++) {
+        struct mr_message *message = messages[i];
+        unsigned at = i;
+
+        for (; at > 0 &&
+               compare_values(traits->fields[field].type, &messages[at - 1]->values[field], &message->values[field]) > 0;
+             at--)
+            messages[at] = messages[at - 1];
+        messages[at] = message;
+    }
+}
+
+/* ---- Sending ---- */
+
+static mr_status bind_message(struct mr_params *params, const struct mr_message *message)
+{
+    const struct mr_field *fields = mr_op_info(message->envelope.op)->traits->fields;
+    unsigned column = 0;
+
+    mr_params_begin(params, mr_statement_params(message->envelope.op));
+    for (unsigned f = 0; fields[f].name != NULL; f++) {
+        const struct mr_value *value = &message->values[f];
+        struct mr_value given = {.present = true, .boolean = value->present || value->cleared};
+
+        mr_params_value(params, column++, fields[f].type, value);
+        if (fields[f].clearable)
+            mr_params_value(params, column++, MR_BOOL, &given);
+    }
+    return mr_params_end(params);
+}
+
+static bool has_caller(const struct mr_message *message)
+{
+    return message->envelope.has_principal && mr_op_info(message->envelope.op)->access != MR_ACCESS_PUBLIC;
+}
+
+/* Looks up the callers in front of what is added next. */
+static mr_status guard(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    struct mr_params *params = &self->other_params;
+    mr_status status;
+    unsigned callers = 0;
+
+    mr_params_begin(params, 1);
+    for (unsigned i = 0; i < count; i++)
+        if (has_caller(messages[i])) {
+            mr_params_id(params, 0, messages[i]->envelope.principal.user_id);
+            callers++;
+        }
+    status = mr_params_end(params);
+    if (status == MR_OK && callers > 0)
+        mr_db_window_guard(self->db, CALLERS, params);
+    return status;
+}
+
+static mr_status add(struct round *self, struct mr_message *message)
+{
+    struct mr_actor *actor = self->actor;
+    mr_status status = bind_message(&actor->params, message);
+
+    if (status == MR_OK && !self->together)
+        status = guard(actor, &message, 1);
+    if (status == MR_OK)
+        mr_db_window_add(actor->db, &actor->params);
+    return status;
+}
+
+/* ---- Answers ---- */
+
+static void answer_failed(struct mr_actor *self, struct mr_message *message, const struct mr_db_step *step)
+{
+    if (step->guarded && strcmp(step->error.sqlstate, "22012") == 0)
+        mr_answer_error(self, message, MR_INVALID_TOKEN, NULL, NULL, NULL);
+    else
+        mr_answer_failure(self, message, step->status, &step->error);
+}
+
+/* What is sure to have taken no effect runs again; what may have, only when that does no harm. */
+static bool may_run_again(const struct mr_message *message, const struct mr_db_error *error)
+{
+    if (message->runs >= RUNS_MOST)
+        return false;
+    if (error->undone)
+        return true;
+    if (error->lost)
+        return mr_op_info(message->envelope.op)->traits->rerun_safe && message->runs < 2;
+    return strncmp(error->sqlstate, "40", 2) == 0;
+}
+
+static void answer_step(struct round *self, struct mr_message *message, struct mr_db_step *step)
+{
+    if (step->status == MR_OK)
+        mr_answer_single(self->actor, message, step->rows);
+    else if (!may_run_again(message, &step->error))
+        answer_failed(self->actor, message, step);
+    mr_rows_free(&step->rows);
+}
+
+static void answer_all(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_status status)
+{
+    for (unsigned i = 0; i < count; i++)
+        mr_answer_error(self, messages[i], status, NULL, NULL, NULL);
+}
+
+/* ---- A window ---- */
+
+/* One attempt at a connection for all who lost theirs together; after that its pauses are kept. */
+static mr_status connect(struct round *self)
+{
+    mr_status status = self->lost ? mr_db_reconnect(self->actor->db) : mr_db_connect(self->actor->db);
+
+    self->lost = false;
+    return status;
+}
+
+static mr_status queue(struct round *self, struct mr_message **messages, unsigned count)
+{
+    struct mr_actor *actor = self->actor;
+    mr_status status = MR_OK;
+
+    if (self->together)
+        status = guard(actor, messages, count);
+    for (unsigned i = 0; status == MR_OK && i < count; i++)
+        status = add(self, messages[i]);
+    return status;
+}
+
+static void note_statement(struct mr_actor *self, const char *statement, int64_t begun_us, mr_status status)
+{
+    int64_t took_us = mr_mono_us(self->clock) - begun_us;
+
+    self->database_us += took_us;
+    mr_metric_statement(self->spec->id, took_us);
+    mr_trace_statement(self, statement, begun_us, status);
+}
+
+/* The first that failed tells the span; what is no fault of the server's is not told there. */
+static mr_status status_of(const struct mr_db_step *steps, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (steps[i].status != MR_OK && mr_status_http(steps[i].status) >= 500)
+            return steps[i].status;
+    return MR_OK;
+}
+
+/* Nothing was sent. */
+static void answer_not_begun(struct round *self, struct mr_message *const *messages, unsigned count, mr_status status)
+{
+    struct mr_db_error error = *mr_db_last_error(self->actor->db);
+
+    self->lost = !mr_db_is_up(self->actor->db);
+    error.undone = error.lost;
+    for (unsigned i = 0; i < count; i++) {
+        struct mr_db_step step = {.status = status, .error = error};
+
+        messages[i]->runs++;
+        answer_step(self, messages[i], &step);
+    }
+}
+
+static void run_window(struct round *self, struct mr_message **messages, unsigned count)
+{
+    struct mr_actor *actor = self->actor;
+    const char *statement = mr_answer_statement(messages[0]);
+    struct mr_db_step steps[MR_DB_WINDOW_MAX];
+    int64_t begun_us;
+    mr_status status = connect(self);
+
+    if (status != MR_OK) {
+        mr_answer_log(actor, statement, status, count);
+        answer_all(actor, messages, count, status);
+        return;
+    }
+    status = mr_db_window_begin(actor->db, statement, self->together, mr_answer_deadline(actor, messages, count));
+    if (status != MR_OK) {
+        answer_not_begun(self, messages, count, status);
+        return;
+    }
+    begun_us = mr_mono_us(actor->clock);
+    status = queue(self, messages, count);
+    if (status != MR_OK) {
+        mr_db_release(actor->db); /* nothing was sent that a commit follows */
+        answer_all(actor, messages, count, status);
+        return;
+    }
+    mr_db_window_end(actor->db, steps);
+    self->lost = !mr_db_is_up(actor->db);
+    note_statement(actor, statement, begun_us, status_of(steps, count));
+    for (unsigned i = 0; i < count; i++) {
+        messages[i]->runs++;
+        answer_step(self, messages[i], &steps[i]);
+    }
+}
+
+/* ---- All ---- */
+
+static unsigned unanswered(struct mr_message *const *messages, unsigned count, struct mr_message **out)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (!messages[i]->answered)
+            out[left++] = messages[i];
+    return left;
+}
+
+/* Late ones are dropped from window to window, so that nobody waits behind what nobody waits for. */
+static void run_round(struct round *self, struct mr_message **messages, unsigned count)
+{
+    for (unsigned at = 0; at < count && !mr_shutdown_is_cut();) {
+        unsigned size = count - at < MR_DB_WINDOW_MAX ? count - at : MR_DB_WINDOW_MAX;
+        unsigned in_time = mr_queue_drop_late(self->actor, messages + at, size);
+
+        if (self->together && in_time > 1)
+            sort_by_key(messages + at, in_time);
+        self->actor->in_hand = messages + at;
+        self->actor->in_hand_count = in_time;
+        if (in_time > 0)
+            run_window(self, messages + at, in_time);
+        at += size;
+    }
+}
+
+void mr_rowwise_answer(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    struct mr_message *left[MR_PLAN_MAX];
+    struct round round = {.actor = self, .op = messages[0]->envelope.op};
+    unsigned waiting;
+
+    round.together = traits_of(&round)->key != NULL && count > 1;
+    while ((waiting = unanswered(messages, count, left)) > 0 && !mr_shutdown_is_cut()) {
+        run_round(&round, left, waiting);
+        round.together = false; /* who runs again does so alone, and can spoil nothing for others */
+    }
+    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+}

@@ -1,0 +1,117 @@
+#include "tests/support/served.h"
+
+#include "gateway/request.h"
+#include "proto/uuid.h"
+#include "tests/support/test.h"
+
+static bool is_engine(enum mr_op op)
+{
+    return !mr_op_info(op)->traits->built_in;
+}
+
+static void load(struct served *self, const char *folder)
+{
+    struct mr_application_options options = {.is_engine = is_engine};
+    struct mr_problems problems = {0};
+    struct mr_buf text = {0};
+
+    if (mr_application_load(&self->application, folder, &options, &problems) != MR_OK ||
+        mr_application_build(&self->built, self->application, &problems) != MR_OK) {
+        mr_problems_print(&problems, &text);
+        fail_test("%s: %.*s", folder, (int)text.len, text.len > 0 ? text.data : "no memory");
+    }
+    mr_problems_fini(&problems);
+}
+
+struct served *served_new(const char *folder)
+{
+    struct served *self = calloc(1, sizeof *self);
+
+    assert_non_null(self);
+    load(self, folder);
+    mr_built_install(self->built);
+    self->database = database_new();
+    for (unsigned i = 0; i < self->application->migration_count; i++)
+        sql_exec(self->database->db, "%s", self->application->migrations[i].sql);
+    for (unsigned i = 0; i < SERVED_USERS; i++)
+        make_user(self->database->db, i + 1, self->users[i]);
+    return self;
+}
+
+void served_actors(struct served *self)
+{
+    self->driver = driver_with_data(&self->database->config);
+}
+
+void served_destroy(struct served **self)
+{
+    struct served *served = *self;
+
+    driver_destroy(&served->driver);
+    database_destroy(&served->database);
+    mr_built_install(NULL);
+    mr_built_destroy(&served->built);
+    mr_application_destroy(&served->application);
+    free(served);
+    *self = NULL;
+}
+
+enum mr_op served_op(const char *name)
+{
+    for (unsigned op = MR_OP_COUNT; op < mr_op_count(); op++)
+        if (strcmp(mr_op_info((enum mr_op)op)->name, name) == 0)
+            return (enum mr_op)op;
+    fail_test("there is no operation %s", name);
+    return MR_OP_COUNT;
+}
+
+static void next_id(uint8_t out[16])
+{
+    static uint64_t made;
+
+    make_id(out, 9, ++made);
+}
+
+unsigned served_send(struct served *self, enum mr_verb verb, const char *path, enum caller caller, headers given, const char *body)
+{
+    struct mr_http_request http = {.verb = verb, .path = mr_slice_of(path), .query = {"", 0}};
+    struct mr_principal principal = {.role = caller == ADMIN ? MR_ROLE_ADMIN : MR_ROLE_USER};
+    struct mr_preconditions conditions = {.if_unmodified_since = false};
+    uint8_t id[16];
+    struct mr_request_facts facts = {.conditions = &conditions, .new_id = id, .traceparent = ""};
+    struct mr_request request;
+    struct mr_route route;
+    const char *detail = "";
+    unsigned sent;
+
+    next_id(id);
+    if (caller != NOBODY) {
+        memcpy(principal.user_id, self->users[caller], 16);
+        facts.principal = &principal;
+    }
+    for (unsigned i = 0; given != NULL && given[i] != NULL; i += 2)
+        http.headers[http.header_count++] = (struct mr_http_header){mr_slice_of(given[i]), mr_slice_of(given[i + 1])};
+    if (mr_route_find(&route, verb, http.path, NULL) != MR_OK)
+        fail_test("there is no %s %s", mr_verb_name(verb), path);
+    assert_int_equal(mr_preconditions_read(&conditions, &http), MR_OK);
+    if (mr_request_read(&request, &route, &http, mr_slice_of(body), &facts, &detail) != MR_OK)
+        fail_test("%s %s: %s %.*s", mr_verb_name(verb), path, detail != NULL ? detail : "", (int)request.errors.len,
+                  request.errors.len > 0 ? request.errors.data : "");
+    sent = driver_send(self->driver, route.op, request.values, caller != NOBODY ? principal.user_id : NULL);
+    mr_request_fini(&request);
+    mr_preconditions_fini(&conditions);
+    return sent;
+}
+
+const struct reply *served_call(struct served *self, enum mr_verb verb, const char *path, enum caller caller, headers given,
+                                const char *body)
+{
+    return driver_await(self->driver, served_send(self, verb, path, caller, given, body));
+}
+
+int reply_http(const struct reply *reply, const char *field)
+{
+    if (reply->kind == MR_REPLY)
+        return 200;
+    return strcmp(reply->field, field != NULL ? field : "") == 0 ? mr_status_http(reply->status) : 0;
+}

@@ -1,0 +1,51 @@
+/*
+ * served: a folder of tests/data/applications as a process serves it: loaded, built and installed, its tables in a fresh
+ * database, two users, and the actors of its data under a driver. Requests are read as the gateway reads them.
+ *
+ * Thread: the test's. One at a time: the operations that are installed are those of the process.
+ */
+#ifndef MR_TESTS_SUPPORT_SERVED_H
+#define MR_TESTS_SUPPORT_SERVED_H
+
+#include "application/build.h"
+#include "tests/support/driver.h"
+
+enum { SERVED_USERS = 3 };
+
+struct served {
+    struct database *database;
+    struct driver *driver; /* NULL until served_actors */
+    struct mr_application *application;
+    struct mr_built *built;
+    uint8_t users[SERVED_USERS][16]; /* the last is an administrator */
+};
+
+/* Who calls: one of the users, or nobody. */
+enum caller { ANN, BOB, ADMIN, NOBODY };
+
+/* Headers of a request, `name: value` by turns, ended by NULL; at most four. NULL: none. */
+typedef const char *const headers[9];
+
+#define APPLICATION(name) MR_SOURCE_DIR "/tests/data/applications/" name
+
+/* Loads `folder`, APPLICATION("name"), and makes its tables; fails the test with the problems. Without actors yet. */
+struct served *served_new(const char *folder);
+
+/* Starts data-reader and data-writer. */
+void served_actors(struct served *self);
+void served_destroy(struct served **self);
+
+/* The operation of that name; fails when there is none. */
+enum mr_op served_op(const char *name);
+
+/* Sends a request to the actor of its operation; returns its number for driver_await. It has to be one that the gateway takes. */
+unsigned served_send(struct served *self, enum mr_verb verb, const char *path, enum caller caller, headers given, const char *body);
+
+/* The same, and waits for the answer. */
+const struct reply *served_call(struct served *self, enum mr_verb verb, const char *path, enum caller caller, headers given,
+                                const char *body);
+
+/* What an answer says of itself: 200 for every success, else the status; 0 when `field` (NULL: none) is not the one it names. */
+int reply_http(const struct reply *reply, const char *field);
+
+#endif
