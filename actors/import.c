@@ -225,7 +225,7 @@ static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_
     memcpy(record->values[1].uuid, run->owner, sizeof run->owner);
     record->values[0].present = record->values[1].present = true;
     for (unsigned i = 0; i < 7; i++)
-        mr_params_add(&self->params, i, fields[i].type, &record->values[i]);
+        mr_params_add(&self->params, i, mr_field_carried(&fields[i]), &record->values[i]);
 }
 
 static mr_status read_record(struct mr_actor *self, const struct mr_run *run, struct harvest *out, struct mr_slice text)

@@ -3,6 +3,7 @@
 #include <csv.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "proto/json.h"
@@ -119,17 +120,66 @@ void mr_record_problem(struct mr_record *self, int64_t line, const char *field, 
     mr_buf_char(out, '}');
 }
 
+/* Where the literal of field `i` is made, which is `many`; NULL without memory. */
+static struct mr_buf *room_of(struct mr_record *self, enum mr_op op, unsigned i)
+{
+    if (self->rooms == NULL) {
+        self->room_count = mr_field_count(op);
+        self->rooms = calloc(self->room_count, sizeof *self->rooms);
+    }
+    self->errors.failed |= self->rooms == NULL;
+    return self->rooms != NULL ? &self->rooms[i] : NULL;
+}
+
+/* Whose array is looked at. */
+struct listening {
+    struct mr_record *record;
+    int64_t line;
+};
+
+static void note(void *context, const struct mr_field *field, int index, const struct mr_problem *problem)
+{
+    const struct listening *self = context;
+    char name[MR_ITEM_NAME];
+
+    mr_object_item_name(name, field, index);
+    mr_record_problem(self->record, self->line, name, problem->message);
+}
+
+/* An array: of JSON, or without it of a cell, which holds one as text. */
+static bool read_array(struct mr_record *self, enum mr_op op, unsigned i, const json_t *json, struct mr_slice text,
+                       int64_t line)
+{
+    const struct mr_field *field = &mr_op_info(op)->traits->fields[i];
+    struct listening context = {self, line};
+    const struct mr_listener listener = {note, &context};
+    struct mr_buf *room = room_of(self, op, i);
+
+    if (room == NULL)
+        return false;
+    return json != NULL ? mr_object_array(field, json, text, room, &self->values[i], &listener)
+                        : mr_object_array_text(field, text, room, &self->values[i], &listener);
+}
+
+static void use_fallback(struct mr_record *self, enum mr_op op, unsigned i)
+{
+    const struct mr_field *field = &mr_op_info(op)->traits->fields[i];
+    struct mr_buf *room = field->many ? room_of(self, op, i) : NULL;
+
+    if (room != NULL || !field->many)
+        mr_object_fallback(field, room, &self->values[i]);
+}
+
 /* What was left out: the usual value, or a problem. Fields in trouble already are in no need of another. */
 static void complete(struct mr_record *self, enum mr_op op, int64_t line, const bool *in_trouble)
 {
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
-    struct mr_problem ignored;
 
     for (unsigned i = 0; fields[i].name != NULL; i++) {
         if (fields[i].from != MR_BODY || self->values[i].present || in_trouble[i])
             continue;
         if (fields[i].fallback != NULL)
-            (void)mr_field_parse(&fields[i], mr_slice_of(fields[i].fallback), &self->values[i], &ignored);
+            use_fallback(self, op, i);
         else if (fields[i].required)
             mr_record_problem(self, line, fields[i].name, "is required");
     }
@@ -137,19 +187,33 @@ static void complete(struct mr_record *self, enum mr_op op, int64_t line, const 
 
 /* ---- JSON ---- */
 
-static void read_members(struct mr_record *self, enum mr_op op, int64_t line, bool *in_trouble)
+/* Whether the member is good. Until here the value held its text, for the fields that are read from that. */
+static bool read_member(struct mr_record *self, enum mr_op op, unsigned i, const json_t *member, int64_t line)
+{
+    const struct mr_field *field = &mr_op_info(op)->traits->fields[i];
+    struct mr_slice text = self->values[i].text;
+    struct mr_problem problem;
+
+    self->values[i] = (struct mr_value){.present = false};
+    if (member == NULL || json_is_null(member))
+        return true;
+    if (field->many)
+        return read_array(self, op, i, member, text, line);
+    if (mr_object_value(field, member, text, &self->values[i], &problem))
+        return true;
+    self->values[i].present = false;
+    mr_record_problem(self, line, field->name, problem.message);
+    return false;
+}
+
+static void read_members(struct mr_record *self, struct mr_slice text, enum mr_op op, int64_t line, bool *in_trouble)
 {
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
-    for (unsigned i = 0; fields[i].name != NULL; i++) {
-        const json_t *member = fields[i].from == MR_BODY ? json_object_get(self->json, fields[i].name) : NULL;
-        struct mr_problem problem;
-
-        if (member == NULL || json_is_null(member) || mr_object_value(&fields[i], member, &self->values[i], &problem))
-            continue;
-        in_trouble[i] = true;
-        mr_record_problem(self, line, fields[i].name, problem.message);
-    }
+    mr_object_find(text, fields, self->values);
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        if (fields[i].from == MR_BODY)
+            in_trouble[i] = !read_member(self, op, i, json_object_get(self->json, fields[i].name), line);
 }
 
 static void read_json(struct mr_record *self, struct mr_slice text, enum mr_op op, int64_t line)
@@ -161,7 +225,7 @@ static void read_json(struct mr_record *self, struct mr_slice text, enum mr_op o
         mr_record_problem(self, line, "", "is not a valid JSON object (RFC 8259, UTF-8)");
         return;
     }
-    read_members(self, op, line, in_trouble);
+    read_members(self, text, op, line, in_trouble);
     complete(self, op, line, in_trouble);
 }
 
@@ -395,7 +459,13 @@ static void read_cells(struct mr_record *self, const struct cells *cells, enum m
         struct mr_problem problem;
         int i = columns[c];
 
-        if (i < 0 || text.len == 0 || parse_cell(&fields[i], text, &self->values[i], &problem))
+        if (i < 0 || text.len == 0)
+            continue;
+        if (fields[i].many) {
+            in_trouble[i] = !read_array(self, op, (unsigned)i, NULL, text, line);
+            continue;
+        }
+        if (parse_cell(&fields[i], text, &self->values[i], &problem))
             continue;
         in_trouble[i] = true;
         mr_record_problem(self, line, fields[i].name, problem.message);
@@ -443,5 +513,8 @@ void mr_record_fini(struct mr_record *self)
 {
     mr_buf_fini(&self->errors);
     mr_buf_fini(&self->cells);
+    for (unsigned i = 0; i < self->room_count && self->rooms != NULL; i++)
+        mr_buf_fini(&self->rooms[i]);
+    free(self->rooms);
     json_decref(self->json);
 }

@@ -17,7 +17,9 @@ struct mr_record {
     struct mr_buf errors; /* members of a JSON array, comma-separated: {line, field, message} */
     unsigned error_count;
     struct json_t *json;
-    struct mr_buf cells; /* of CSV; the values borrow from it or from the JSON */
+    struct mr_buf cells;  /* of CSV; the values borrow from it, from the JSON or its text, */
+    struct mr_buf *rooms; /* or from these: one for each field, when some of them are `many`; NULL: none is */
+    unsigned room_count;
 };
 
 /* How a CSV is written, by its header. */

@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "app/activation.h"
 #include "http/connection.h"
 #include "http/solo.h"
 #include "proto/json.h"
@@ -222,7 +223,8 @@ bool mr_admin_listen(const struct mr_config *config, int *fd)
     *fd = -1;
     if (config->admin_port == 0)
         return true;
-    good = mr_http_listen(fd, config->admin_host, (int)config->admin_port, &problem) == MR_OK;
+    *fd = mr_activation_take("admin");
+    good = *fd >= 0 || mr_http_listen(fd, config->admin_host, (int)config->admin_port, &problem) == MR_OK;
     if (!good)
         mr_log(MR_LOG_ERROR, "no port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})),
                mr_log_text("setting", "ADMIN_PORT"));

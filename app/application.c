@@ -1,10 +1,15 @@
 #include "app/application.h"
 
 #include <stdio.h>
+#include <unistd.h>
+#include <time.h>
 
 #include "app/settings.h"
 #include "application/build.h"
 #include "proto/message.h"
+#include "runtime/log.h"
+
+enum { SETTLE_PATIENCE_MS = 10000, SETTLE_PAUSE_MS = 100 };
 
 /* Until the process ends: everything that was installed borrows them. */
 static struct mr_application *application;
@@ -37,25 +42,99 @@ static void tell(const char *folder, mr_status status, struct mr_problems *probl
     mr_buf_fini(&text);
 }
 
-bool mr_application_use(int argc, char **argv)
+/* What comes of it is for the caller, also when it fails. */
+static bool read_folder(const char *folder, struct mr_application **out, struct mr_built **tables)
 {
-    const char *named = mr_environment("MILLRACE_APP");
-    const char *folder = argc > 0 ? argv[0] : named != NULL ? named : "";
     struct mr_application_options options = {.lookup = mr_environment, .is_engine = is_engine};
     struct mr_problems problems = {0};
-    mr_status status;
+    mr_status status = mr_application_load(out, folder, &options, &problems);
 
-    if (folder[0] == '\0')
-        return true;
-    status = mr_application_load(&application, folder, &options, &problems);
     if (status == MR_OK)
-        status = mr_application_build(&built, application, &problems);
-    if (status == MR_OK)
-        mr_built_install(built);
-    else
+        status = mr_application_build(tables, *out, &problems);
+    if (status != MR_OK)
         tell(folder, status, &problems);
     mr_problems_fini(&problems);
     return status == MR_OK;
+}
+
+static const char *folder_named(int argc, char **argv)
+{
+    const char *named = mr_environment("MILLRACE_APP");
+
+    return argc > 0 ? argv[0] : named != NULL ? named : "";
+}
+
+static bool use(const char *folder)
+{
+    if (folder[0] == '\0')
+        return true;
+    if (!read_folder(folder, &application, &built))
+        return false;
+    mr_built_install(built);
+    return true;
+}
+
+bool mr_application_use(int argc, char **argv)
+{
+    return use(folder_named(argc, argv));
+}
+
+bool mr_application_use_here(int argc, char **argv)
+{
+    const char *folder = folder_named(argc, argv);
+
+    return use(folder[0] == '\0' && access("millrace.yaml", F_OK) == 0 ? "." : folder);
+}
+
+struct mr_application *mr_application_try(const char *folder)
+{
+    struct mr_application *tried = NULL;
+    struct mr_built *tables = NULL;
+
+    if (!read_folder(folder, &tried, &tables))
+        mr_application_destroy(&tried);
+    mr_built_destroy(&tables);
+    return tried;
+}
+
+/* ---- What the database decides ---- */
+
+static mr_status connect(mr_db *db)
+{
+    int64_t give_up_ms = mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS;
+    mr_status status;
+
+    while ((status = mr_db_connect(db)) != MR_OK && !mr_db_is_hopeless(db) && mr_mono_ms(&mr_system_clock) < give_up_ms)
+        nanosleep(&(struct timespec){.tv_nsec = SETTLE_PAUSE_MS * 1000000L}, NULL);
+    return status;
+}
+
+static void settle(mr_db *db)
+{
+    mr_status status = connect(db);
+
+    if (status == MR_OK)
+        status = mr_built_settle(built, db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS);
+    if (status != MR_OK)
+        mr_log(MR_LOG_WARN, "queries run one by one until the next start",
+               mr_log_text("reason", status == MR_NO_MEMORY ? "out of memory" : mr_db_last_error(db)->message));
+}
+
+void mr_application_settle(const struct mr_config *config)
+{
+    struct mr_db_options options = {
+        .config = config, .clock = &mr_system_clock, .host = config->db_host, .application_name = "millrace start"};
+    mr_db *db = NULL;
+
+    if (built == NULL || !mr_built_has_choices(built) || mr_db_new(&db, &options, NULL) != MR_OK)
+        return;
+    settle(db);
+    mr_db_destroy(&db);
+}
+
+const struct mr_built *mr_application_built(void)
+{
+    return built;
 }
 
 const struct mr_application *mr_application_used(void)

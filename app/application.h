@@ -6,7 +6,10 @@
 
 #include <stdbool.h>
 
+#include "runtime/config.h"
+
 struct mr_application;
+struct mr_built;
 
 /* Refuses arguments that are not the folder of one application: prints so and returns false. */
 bool mr_application_arguments(const char *command, int argc, char **argv);
@@ -17,6 +20,24 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
  * threads exist. False: every problem has been printed, and the exit status is MR_EXIT_USAGE.
  */
 bool mr_application_use(int argc, char **argv);
+
+/* The same, for commands of whoever writes an application: without either it is the folder here, if that has a millrace.yaml. */
+bool mr_application_use_here(int argc, char **argv);
+
+/*
+ * Reads the application of a folder just as mr_application_use does, but makes it nobody's: the caller destroys it. NULL: every
+ * problem has been printed.
+ */
+struct mr_application *mr_application_try(const char *folder);
+
+/*
+ * Asks the database, which has been migrated, which statements of the application may answer a batch at once. Before anything is
+ * served; when the database is not there soon, all run message by message until the next start, and the log says so.
+ */
+void mr_application_settle(const struct mr_config *config);
+
+/* What mr_application_use has built; NULL: nothing. */
+const struct mr_built *mr_application_built(void);
 
 /* What mr_application_use has read; NULL: it is the one that is built in. */
 const struct mr_application *mr_application_used(void);

@@ -14,6 +14,13 @@ static mr_status start(struct mr_crew *self, const struct mr_actor_spec *spec, e
     return status;
 }
 
+/* Those that were started get ready side by side; also when others could not be started. */
+static void await_all(const struct mr_crew *self)
+{
+    for (unsigned i = 0; i < self->count; i++)
+        mr_actor_await(self->actors[i]);
+}
+
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config)
 {
     static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec};
@@ -26,6 +33,7 @@ mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config
             for (unsigned instance = 0; instance < instances && status == MR_OK; instance++)
                 status = start(self, specs[i], (enum mr_lane)lane, instance, config);
         }
+    await_all(self);
     return status == MR_OK ? mr_usernames_start(&self->usernames, config, &mr_system_clock) : status;
 }
 
@@ -36,6 +44,7 @@ mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *confi
     for (unsigned job = 0; job < mr_job_count() && status == MR_OK; job++)
         if (mr_job_is_on((enum mr_job)job, config))
             status = start(self, &mr_job_spec, MR_LANE_QUICK, job, config);
+    await_all(self);
     return status;
 }
 

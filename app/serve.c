@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/activation.h"
 #include "app/admin.h"
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/signals.h"
 #include "app/tier.h"
@@ -38,8 +40,10 @@ static bool migrate(const struct mr_config *config)
 static bool open_port(const struct mr_config *config, int *out)
 {
     struct mr_buf problem = {0};
-    bool good = mr_http_listen(out, config->app_host, (int)config->app_port, &problem) == MR_OK;
+    bool good;
 
+    *out = mr_activation_take("api");
+    good = *out >= 0 || mr_http_listen(out, config->app_host, (int)config->app_port, &problem) == MR_OK;
     if (!good)
         mr_log(MR_LOG_ERROR, "no port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
     mr_buf_fini(&problem);
@@ -64,6 +68,7 @@ static void on_listening(void *argument)
 
     mr_signals_listen(ask_tier_to_stop, &tier);
     mr_log(MR_LOG_INFO, "listening", mr_log_int("port", config->app_port), mr_log_text("version", MR_VERSION));
+    mr_activation_ready();
 }
 
 /* ---- The end: see runtime/shutdown.h ---- */
@@ -192,6 +197,8 @@ static bool set_up(const struct mr_config *config, const char *role)
     mr_mailbox_setup();
     if (!migrate(config))
         return false;
+    if (strcmp(role, "scheduler") != 0)
+        mr_application_settle(config);
     mr_signals_hold(config->shutdown_grace);
     return mr_tracer_start(config, role, MR_VERSION) == MR_OK;
 }
@@ -239,6 +246,7 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
         mr_signals_listen(ask_tier_to_stop, &tier);
         mr_log(MR_LOG_INFO, "scheduling", mr_log_text("timezone", config->schedule_timezone),
                mr_log_text("version", MR_VERSION));
+        mr_activation_ready();
         mr_signals_await();
         mr_log(MR_LOG_INFO, "draining");
     }

@@ -3,15 +3,60 @@
 #include <stdlib.h>
 
 #include "application/making.h"
+#include "runtime/app_ledger.h"
+#include "application/volatility.h"
 
 struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
-    const struct mr_statement *statements;
+    struct mr_app_steps steps;
+    struct mr_op_info *ops; /* those of the table */
+    struct mr_statement *statements;
+    struct mr_made *made; /* the same, and who writes them */
     unsigned statement_count;
+    struct mr_choice *choices;
+    unsigned choice_count;
+    struct mr_pattern **patterns;
+    unsigned pattern_count;
     struct mr_arena arena;
 };
+
+static unsigned fields_of(const struct mr_traits *traits)
+{
+    unsigned count = 0;
+
+    while (traits->fields != NULL && traits->fields[count].name != NULL)
+        count++;
+    return count;
+}
+
+/* Columns that make a row of the answer: those of an object in it, too. */
+static unsigned columns_of(const struct mr_result *result)
+{
+    unsigned count = 0;
+
+    for (const struct mr_member *m = result != NULL ? result->members : NULL; m != NULL && m->name != NULL; m++)
+        count += m->columns != NULL ? columns_of(m->columns) : 1;
+    return count;
+}
+
+/* Messages and rows have bounds, which a declaration of many fields may pass. `made`: operations that were there before it. */
+static void check_width(struct mr_making *self, unsigned made, const struct mr_yaml *node)
+{
+    for (; made < self->op_count; made++) {
+        const struct mr_op_info *op = &self->ops[made];
+        unsigned fields = fields_of(op->traits);
+        unsigned columns = columns_of(op->traits->returns);
+
+        if (fields > MR_FIELDS_MAX)
+            mr_problems_add(self->problems, mr_yaml_place(node), "%s takes %u fields, its own among them, expected at most %d",
+                            op->name, fields, MR_FIELDS_MAX);
+        if (columns > MR_ROW_COLUMNS)
+            mr_problems_add(self->problems, mr_yaml_place(node), "%s answers with %u columns, expected at most %d", op->name,
+                            columns, MR_ROW_COLUMNS);
+    }
+}
 
 static void make_resource(struct mr_making *self, const struct mr_app_resource *resource)
 {
@@ -20,9 +65,23 @@ static void make_resource(struct mr_making *self, const struct mr_app_resource *
         [MR_APP_UPDATE] = mr_make_update, [MR_APP_DELETE] = mr_make_delete, [MR_APP_IMPORT] = NULL,
     };
 
+    unsigned made = self->op_count;
+
     for (unsigned operation = 0; operation < sizeof makers / sizeof makers[0]; operation++)
         if (resource->operations & 1U << operation && makers[operation] != NULL)
             makers[operation](self, resource);
+    if (resource->operations & 1U << MR_APP_IMPORT)
+        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(resource->node, "operations")),
+                        "\"import\" is served for tasks only so far, expected it left out");
+    check_width(self, made, resource->node);
+}
+
+static void make_operation(struct mr_making *self, const struct mr_app_operation *operation)
+{
+    unsigned made = self->op_count;
+
+    mr_make_operation(self, operation);
+    check_width(self, made, operation->node);
 }
 
 /* What the documentation says of the operations under a path, "/v1/products": the resource that is there. */
@@ -45,23 +104,53 @@ static void make_all(struct mr_making *self)
         make_group(self, &application->resources[i]);
         make_resource(self, &application->resources[i]);
     }
+    mr_make_replacements(self);
     for (unsigned i = 0; i < application->operation_count; i++)
-        mr_make_operation(self, &application->operations[i]);
+        make_operation(self, &application->operations[i]);
     for (unsigned i = 0; i < application->job_count; i++)
         mr_make_job(self, &application->jobs[i]);
 }
 
 static int by_name(const void *left, const void *right)
 {
-    return strcmp(((const struct mr_statement *)left)->name, ((const struct mr_statement *)right)->name);
+    return strcmp(((const struct mr_made *)left)->statement.name, ((const struct mr_made *)right)->statement.name);
+}
+
+static void take_statements(struct mr_built *out, struct mr_making *self)
+{
+    struct mr_statement *all = mr_arena_take(self->arena, (self->statement_count + 1) * sizeof *all);
+
+    if (self->statement_count > 0)
+        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
+    for (unsigned i = 0; all != NULL && i < self->statement_count; i++)
+        all[i] = self->statements[i].statement;
+    out->statements = all;
+    out->made = self->statements;
+    out->statement_count = all != NULL ? self->statement_count : 0;
+}
+
+static void take_steps(struct mr_built *out, struct mr_making *self)
+{
+    const struct mr_application *application = self->application;
+    struct mr_app_step *steps = mr_arena_take(self->arena, (application->migration_count + 1) * sizeof *steps);
+
+    for (unsigned i = 0; steps != NULL && i < application->migration_count; i++) {
+        const struct mr_app_migration *migration = &application->migrations[i];
+
+        steps[i] = (struct mr_app_step){migration->name, migration->sql, migration->breaking};
+    }
+    out->steps = (struct mr_app_steps){steps, steps != NULL ? application->migration_count : 0};
 }
 
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
-    if (self->statement_count > 0)
-        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
-    out->statements = self->statements;
-    out->statement_count = self->statement_count;
+    take_statements(out, self);
+    take_steps(out, self);
+    out->ops = self->ops;
+    out->choices = self->choices;
+    out->choice_count = self->choice_count;
+    out->patterns = self->patterns;
+    out->pattern_count = self->pattern_count;
     out->jobs = self->jobs;
     out->job_count = self->job_count;
     out->table = (struct mr_op_table){.ops = self->ops,
@@ -89,15 +178,98 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
     self.results = mr_arena_take(self.arena, (application->resource_count + 1) * sizeof(const struct mr_result *));
     if (self.results != NULL)
         make_all(&self);
+    take_over(built, &self);
     if (self.arena->failed || problems->failed)
         status = MR_NO_MEMORY;
     else if (problems->found > before)
         status = MR_INVALID;
-    take_over(built, &self);
     if (status != MR_OK)
         mr_built_destroy(&built);
     *out = built;
     return status;
+}
+
+/* ---- What a database decides ---- */
+
+static struct mr_op_info *op_of(struct mr_built *self, const char *name)
+{
+    for (unsigned i = 0; i < self->table.op_count; i++)
+        if (strcmp(self->ops[i].name, name) == 0)
+            return &self->ops[i];
+    return NULL;
+}
+
+/* Where the statement of that name stands; the count of them when there is none. */
+static unsigned place_of(const struct mr_built *self, const char *name)
+{
+    struct mr_made wanted = {.statement.name = name};
+    const struct mr_made *found = bsearch(&wanted, self->made, self->statement_count, sizeof wanted, by_name);
+
+    return found != NULL ? (unsigned)(found - self->made) : self->statement_count;
+}
+
+/* What only reads may go to a replica. */
+static void take_set_wise(struct mr_built *self, struct mr_choice *choice)
+{
+    struct mr_op_info *op = op_of(self, choice->name);
+    unsigned place = place_of(self, choice->name);
+
+    if (op == NULL || place == self->statement_count)
+        return;
+    *choice->traits = choice->for_batches;
+    op->actor = MR_ACTOR_DATA_READER;
+    self->made[place].statement.text = choice->set_wise;
+    self->statements[place].text = choice->set_wise;
+    choice->is_set_wise = true;
+}
+
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms)
+{
+    struct mr_volatility volatility = {.arena = &self->arena};
+    mr_status status;
+
+    for (unsigned i = 0; i < self->choice_count; i++)
+        mr_volatility_add(&volatility, &self->choices[i].sql);
+    status = mr_volatility_ask(&volatility, db, deadline_ms);
+    for (unsigned i = 0; status == MR_OK && i < self->choice_count; i++)
+        if (mr_volatility_allows(&volatility, &self->choices[i].sql, &self->choices[i].why))
+            take_set_wise(self, &self->choices[i]);
+    return status;
+}
+
+bool mr_built_has_choices(const struct mr_built *self)
+{
+    return self->choice_count > 0;
+}
+
+const struct mr_choice *mr_built_choice(const struct mr_built *self, const char *name)
+{
+    for (unsigned i = 0; i < self->choice_count; i++)
+        if (strcmp(self->choices[i].name, name) == 0)
+            return &self->choices[i];
+    return NULL;
+}
+
+/* ---- What was built ---- */
+
+char *mr_built_text(const struct mr_built *self, unsigned place)
+{
+    const struct mr_made *made = &self->made[place];
+    struct mr_buf text = {0};
+
+    if (made->writing != NULL)
+        made->writing->write(made->writing, made->which, &text);
+    else
+        mr_buf_text(&text, made->statement.text);
+    mr_buf_char(&text, '\0');
+    if (text.failed)
+        mr_buf_fini(&text);
+    return text.data;
+}
+
+static char *write_text(const void *built, unsigned place)
+{
+    return mr_built_text(built, place);
 }
 
 void mr_built_install(const struct mr_built *self)
@@ -107,6 +279,8 @@ void mr_built_install(const struct mr_built *self)
     mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
+    mr_statements_write_with(self != NULL ? write_text : NULL, self);
+    mr_app_steps_install(self != NULL ? &self->steps : NULL);
 }
 
 const struct mr_op_table *mr_built_ops(const struct mr_built *self)
@@ -124,6 +298,8 @@ void mr_built_destroy(struct mr_built **self)
 {
     if (*self == NULL)
         return;
+    for (unsigned i = 0; i < (*self)->pattern_count; i++)
+        mr_pattern_destroy(&(*self)->patterns[i]);
     mr_arena_fini(&(*self)->arena);
     free(*self);
     *self = NULL;

@@ -9,7 +9,9 @@
 #ifndef MR_APPLICATION_BUILD_H
 #define MR_APPLICATION_BUILD_H
 
+#include "application/choice.h"
 #include "application/load.h"
+#include "runtime/db.h"
 #include "sql/sql.h"
 
 /* What an application becomes. */
@@ -22,12 +24,27 @@ struct mr_built;
 mr_status mr_application_build(struct mr_built **out, const struct mr_application *application,
                                struct mr_problems *problems) MR_WARN_UNUSED;
 
+/*
+ * Asks a database that has been migrated which of the statements may answer a batch at once (application/volatility.h); until then
+ * each runs message by message. To be called before the operations are used. Not MR_OK: it stays so; mr_db_last_error(db) tells more.
+ */
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/* Whether there is anything to ask. */
+bool mr_built_has_choices(const struct mr_built *self);
+
+/* The choice that an operation's statement has, NULL when it has none. Borrowed. */
+const struct mr_choice *mr_built_choice(const struct mr_built *self, const char *name);
+
 /* Makes them this process's. They have to stay until the process ends, or until this is called again; NULL: there are none. */
 void mr_built_install(const struct mr_built *self);
 
-/* What was built, borrowed. The statements are sorted by name. */
+/* What was built, borrowed. The statements are sorted by name; those of lists have no text before it is asked for. */
 const struct mr_op_table *mr_built_ops(const struct mr_built *self);
 const struct mr_statement *mr_built_statements(const struct mr_built *self, unsigned *count);
+
+/* The text of the statement at that place; the caller's to free. NULL: out of memory. */
+char *mr_built_text(const struct mr_built *self, unsigned place);
 
 void mr_built_destroy(struct mr_built **self);
 

@@ -10,7 +10,7 @@
 
 static const char tables_sql[] =
     "SELECT c.oid, c.relname, c.relkind, EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid"
-    " AND NOT t.tgisinternal AND t.tgtype & 7 = 7)" /* FOR EACH ROW, BEFORE, INSERT */
+    " AND NOT t.tgisinternal AND t.tgtype & 7 = 7), pg_catalog.quote_ident(c.relname)" /* FOR EACH ROW, BEFORE, INSERT */
     " FROM " OURS " ORDER BY c.relname COLLATE \"C\"";
 
 /*
@@ -28,7 +28,8 @@ static const char columns_sql[] =
     " SELECT c.oid, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),"
     " CASE WHEN n.nspname = 'pg_catalog' OR e.typname = 'citext' THEN '' ELSE n.nspname || '.' END || e.typname,"
     " CASE WHEN b.domain IS NULL THEN a.atttypmod ELSE b.modifier END, b.domain, b.checked, e.oid <> t.oid, e.typtype = 'e',"
-    " a.attnotnull, a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a'"
+    " a.attnotnull, a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a', "
+    "pg_catalog.quote_ident(a.attname)"
     " FROM " OURS " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     " JOIN base b ON b.oid = a.atttypid"
     " JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd'"
@@ -111,7 +112,8 @@ static void add_table(struct mr_catalogue *self, const mr_rows *rows, unsigned r
     all[self->table_count++] = (struct mr_sql_table){.id = (unsigned)number_at(rows, row, 0),
                                                      .name = text_at(&self->arena, rows, row, 1),
                                                      .kind = letter_at(rows, row, 2),
-                                                     .has_insert_trigger = flag_at(rows, row, 3)};
+                                                     .has_insert_trigger = flag_at(rows, row, 3),
+                                                     .quoted = text_at(&self->arena, rows, row, 4)};
 }
 
 static void add_column(struct mr_arena *arena, struct mr_sql_table *table, const mr_rows *rows, unsigned row)
@@ -132,7 +134,9 @@ static void add_column(struct mr_arena *arena, struct mr_sql_table *table, const
                                                         .is_enum = flag_at(rows, row, 9),
                                                         .is_not_null = flag_at(rows, row, 10),
                                                         .has_default = flag_at(rows, row, 11),
-                                                        .is_generated = flag_at(rows, row, 12)};
+                                                        .is_generated = flag_at(rows, row, 12),
+                                                        .may_be_filled = table->has_insert_trigger,
+                                                        .quoted = text_at(arena, rows, row, 13)};
 }
 
 static void add_unique(struct mr_arena *arena, struct mr_sql_table *table, const mr_rows *rows, unsigned row)

@@ -13,7 +13,8 @@
 struct mr_sql_column {
     int number; /* pg_attribute.attnum */
     const char *name;
-    const char *told; /* its type as PostgreSQL writes it: "character varying(32)", "numeric(7,2)[]" */
+    const char *quoted; /* as SQL has to write it */
+    const char *told;   /* its type as PostgreSQL writes it: "character varying(32)", "numeric(7,2)[]" */
     const char *
         type; /* of a domain what it is made of, of an array its element: "varchar"; with its schema when that is no system type */
     int modifier;           /* pg_attribute.atttypmod of that; -1: none */
@@ -22,8 +23,9 @@ struct mr_sql_column {
     bool is_many;           /* an array */
     bool is_enum;
     bool is_not_null;
-    bool has_default;  /* an identity's included */
-    bool is_generated; /* and never written: GENERATED ALWAYS */
+    bool has_default;   /* an identity's included */
+    bool may_be_filled; /* by a trigger of the table's, in place of NULL */
+    bool is_generated;  /* and never written: GENERATED ALWAYS */
 };
 
 /* A valid index, or a constraint, that lets a combination of columns be there once: not partial, and without expressions. */
@@ -44,8 +46,9 @@ struct mr_sql_reference {
 struct mr_sql_table {
     unsigned id; /* pg_class.oid */
     const char *name;
+    const char *quoted;      /* as SQL has to write it */
     char kind;               /* pg_class.relkind: r table, p partitioned table, v view, m materialized view, f foreign table */
-    bool has_insert_trigger; /* BEFORE INSERT, of each row: it may fill columns in */
+    bool has_insert_trigger; /* BEFORE INSERT, of each row */
     struct mr_sql_column *columns;
     unsigned column_count;
     struct mr_sql_unique *uniques;

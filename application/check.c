@@ -193,8 +193,9 @@ static void check_columns(struct checking *self, const struct mr_app_resource *r
                                                            : mr_yaml_place(field->node->key);
         if (first != field)
             complain(self, place, "the column \"%s\" belongs to \"%s\" already, expected another", field->column, first->name);
-        else if (resource->owner != NULL && strcmp(field->column, resource->owner) == 0)
-            complain(self, place, "the column \"%s\" is the owner, which the engine fills in, expected another", field->column);
+        else if (resource->owner != NULL && strcmp(field->column, resource->owner) == 0 && !field->readonly)
+            complain(self, place, "the column \"%s\" is the owner, which the engine fills in, expected another, or readonly",
+                     field->column);
         else if (mr_word_is_in("id|version|created_at|updated_at", field->column, NULL))
             complain(self, place, "the column \"%s\" is the engine's own, expected another", field->column);
         else if (strlen(field->column) > 63)
@@ -278,8 +279,10 @@ static void check_input(struct checking *self, const struct mr_app_operation *op
     if (field->from.index == MR_APP_FROM_BODY && !has_body(operation->route.verb))
         complain(self, place, "\"%s\" is in the body, but %s has none, expected from: query", field->name,
                  mr_verb_name(operation->route.verb));
-    if (field->from.index != MR_APP_FROM_BODY && (field->many || (field->type.is_set && field->type.index == MR_APP_JSON)))
-        complain(self, place, "\"%s\" is %s, expected it in the body", field->name, field->many ? "an array" : "json");
+    if (field->from.index == MR_APP_FROM_PATH && field->many)
+        complain(self, place, "\"%s\" is an array, expected it in the query or the body", field->name);
+    if (field->from.index != MR_APP_FROM_BODY && field->type.is_set && field->type.index == MR_APP_JSON)
+        complain(self, place, "\"%s\" is json, expected it in the body", field->name);
     if (in_path && field->fallback != NULL)
         complain(self, mr_yaml_place_of(field->node, "default"),
                  "a default of a field of the path, expected none: it is always there");

@@ -66,7 +66,7 @@ static void put_batch(struct mr_buf *out, struct mr_making *self, const struct m
     mr_buf_text(out, ") AS \"$b\"");
     mr_sql_references(out, self, writes, "$b");
     if (writes->by_user)
-        mr_buf_text(out, " LEFT JOIN " MR_KEYS " AS \"$f\" ON \"$f\".user_id = \"$b\".\"$caller\""
+        mr_buf_text(out, " LEFT JOIN " MR_IDEMPOTENCY " AS \"$f\" ON \"$f\".user_id = \"$b\".\"$caller\""
                          " AND \"$f\".key = \"$b\".\"Idempotency-Key\" AND \"$f\".created_at >= now() - interval '1 day'");
 }
 
@@ -107,7 +107,7 @@ static void put_insert(struct mr_buf *out, const struct mr_writes *writes)
 
 static void put_keys(struct mr_buf *out)
 {
-    mr_buf_text(out, "INSERT INTO " MR_KEYS " AS \"$i\" (user_id, key, fingerprint, answer)"
+    mr_buf_text(out, "INSERT INTO " MR_IDEMPOTENCY " AS \"$i\" (user_id, key, fingerprint, answer)"
                      " SELECT " MR_BATCH ".\"$caller\", " MR_BATCH ".\"Idempotency-Key\", " MR_BATCH
                      ".\"$fingerprint\", to_jsonb(\"$made\")"
                      " FROM \"$made\" JOIN " MR_BATCH " ON " MR_BATCH ".\"id\" = \"$made\".\"id\""

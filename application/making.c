@@ -54,23 +54,34 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
     ways[self->way_count++] = (struct mr_way){name, verb, path, (enum mr_op)(MR_OP_COUNT + self->op_count - 1)};
 }
 
+static void add_statement(struct mr_making *self, struct mr_made made)
+{
+    struct mr_made *all = mr_arena_grow(self->arena, self->statements, self->statement_count, sizeof *all);
+
+    if (all == NULL)
+        return;
+    self->statements = all;
+    all[self->statement_count++] = made;
+}
+
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text)
 {
-    struct mr_statement *all = mr_arena_grow(self->arena, self->statements, self->statement_count, sizeof *all);
-
     self->arena->failed |= text->failed;
-    if (all != NULL && text->len > 0) {
-        self->statements = all;
-        all[self->statement_count++] =
-            (struct mr_statement){name, mr_arena_text(self->arena, (struct mr_slice){text->data, text->len})};
-    }
+    if (text->len > 0)
+        add_statement(
+            self, (struct mr_made){.statement = {name, mr_arena_text(self->arena, (struct mr_slice){text->data, text->len})}});
     mr_buf_fini(text);
+}
+
+void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which)
+{
+    add_statement(self, (struct mr_made){{name, NULL}, writing, which});
 }
 
 bool mr_has_statement(const struct mr_making *self, const char *name)
 {
     for (unsigned i = 0; i < self->statement_count; i++)
-        if (strcmp(self->statements[i].name, name) == 0)
+        if (strcmp(self->statements[i].statement.name, name) == 0)
             return true;
     return false;
 }
@@ -133,18 +144,44 @@ const char *mr_path_of(struct mr_making *self, const char *path)
     return out;
 }
 
-static enum mr_type type_of(struct mr_making *self, const struct mr_app_field *field)
+static enum mr_type type_of(const struct mr_app_field *field)
 {
-    static const int types[] = {
-        [MR_APP_TEXT] = MR_TEXT, [MR_APP_UUID] = MR_UUID,      [MR_APP_INTEGER] = MR_INT,
-        [MR_APP_DECIMAL] = -1,   [MR_APP_NUMBER] = -1,         [MR_APP_BOOLEAN] = MR_BOOL,
-        [MR_APP_DATE] = -1,      [MR_APP_TIMESTAMP] = MR_TIME, [MR_APP_JSON] = -1,
+    static const enum mr_type types[] = {
+        [MR_APP_TEXT] = MR_TEXT,       [MR_APP_UUID] = MR_UUID,      [MR_APP_INTEGER] = MR_INT,
+        [MR_APP_DECIMAL] = MR_DECIMAL, [MR_APP_NUMBER] = MR_NUMBER,  [MR_APP_BOOLEAN] = MR_BOOL,
+        [MR_APP_DATE] = MR_DATE,       [MR_APP_TIMESTAMP] = MR_TIME, [MR_APP_JSON] = MR_JSON,
     };
-    int type = types[field->type.index];
 
-    if (type < 0 || field->many)
-        mr_problems_add(self->problems, mr_yaml_place(field->node), "this type is not served yet, expected another");
-    return type >= 0 ? (enum mr_type)type : MR_TEXT;
+    return types[field->type.index];
+}
+
+/* The loader has compiled it, too, so that only memory can be missing. */
+static const struct mr_pattern *pattern_of(struct mr_making *self, const char *text)
+{
+    struct mr_pattern **all;
+    struct mr_pattern *pattern = NULL;
+
+    if (text == NULL)
+        return NULL;
+    all = mr_arena_grow(self->arena, self->patterns, self->pattern_count, sizeof *all);
+    if (all == NULL || mr_pattern_new(&pattern, text) != MR_OK) {
+        self->arena->failed = true;
+        return NULL;
+    }
+    self->patterns = all;
+    all[self->pattern_count++] = pattern;
+    return pattern;
+}
+
+static void set_range(struct mr_field *out, const struct mr_app_range *range)
+{
+    if (out->type != MR_INT) {
+        out->least = range->min;
+        out->most = range->max;
+        return;
+    }
+    out->min = range->min != NULL ? strtoll(range->min, NULL, 10) : INT64_MIN;
+    out->max = range->max != NULL ? strtoll(range->max, NULL, 10) : INT64_MAX;
 }
 
 static void set_bounds(struct mr_field *out, const struct mr_app_field *field)
@@ -153,21 +190,42 @@ static void set_bounds(struct mr_field *out, const struct mr_app_field *field)
         out->min = field->length.min;
         out->max = field->length.max;
     }
-    if (out->type != MR_INT || !field->range.is_set)
-        return;
-    out->min = field->range.min != NULL ? strtoll(field->range.min, NULL, 10) : INT64_MIN;
-    out->max = field->range.max != NULL ? strtoll(field->range.max, NULL, 10) : INT64_MAX;
+    if (field->range.is_set)
+        set_range(out, &field->range);
+    out->scale = field->scale.is_set ? (int)field->scale.value : -1;
+    out->many = field->many;
+    if (field->items.is_set) {
+        out->items_min = field->items.min;
+        out->items_max = field->items.max;
+    }
+}
+
+/* As struct mr_field has it: the value's text, of arrays and of JSON that of JSON. */
+static const char *fallback_of(struct mr_making *self, const struct mr_app_field *field)
+{
+    struct mr_buf json = {0};
+    const char *out = NULL;
+
+    if (field->fallback == NULL || (!field->many && field->type.index != MR_APP_JSON && field->type.index != MR_APP_DECIMAL &&
+                                    field->type.index != MR_APP_NUMBER))
+        return field->fallback != NULL ? field->fallback->text : NULL;
+    if (mr_yaml_json(field->fallback, &json))
+        out = mr_arena_text(self->arena, (struct mr_slice){json.data, json.len});
+    self->arena->failed |= out == NULL;
+    mr_buf_fini(&json);
+    return out;
 }
 
 struct mr_field mr_field_of(struct mr_making *self, const struct mr_app_field *field, enum mr_source from)
 {
     struct mr_field out = {
         .name = field->name,
-        .type = type_of(self, field),
+        .type = type_of(field),
         .from = from,
         .required = field->required,
         .clearable = field->clearable,
-        .fallback = field->fallback != NULL ? field->fallback->text : NULL,
+        .fallback = fallback_of(self, field),
+        .pattern = pattern_of(self, field->pattern),
         .about = field->about != NULL ? field->about : mr_make_text(self, "its %s", field->name),
     };
 
@@ -259,7 +317,7 @@ static const char *about_of(struct mr_making *self, const struct mr_app_field *f
 static struct mr_member member_of(struct mr_making *self, const struct mr_app_field *field)
 {
     return (struct mr_member){.name = field->name,
-                              .type = type_of(self, field),
+                              .type = type_of(field),
                               .optional = !field->required && field->fallback == NULL,
                               .many = field->many,
                               .about = about_of(self, field)};

@@ -10,14 +10,29 @@
 #include "application/model.h"
 #include "proto/jobs.h"
 #include "proto/message.h"
+#include "proto/pattern.h"
 #include "sql/sql.h"
 
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
 #define MR_BATCH "\"$k\""
 
 /* The engine's tables, as statements of an application name them: users, and the first answers to an Idempotency-Key. */
-#define MR_USERS "millrace.app_user"
-#define MR_KEYS  "millrace.idempotency_key"
+#define MR_USERS       "millrace.app_user"
+#define MR_IDEMPOTENCY "millrace.idempotency_key"
+
+struct mr_choice;
+
+/* Who writes a statement that is one of very many, each time it is asked for; what it needs stands behind this. Any thread. */
+struct mr_writing {
+    void (*write)(const struct mr_writing *self, unsigned which, struct mr_buf *out);
+};
+
+/* A statement, with its text or with who writes it. */
+struct mr_made {
+    struct mr_statement statement;
+    const struct mr_writing *writing;
+    unsigned which;
+};
 
 struct mr_making {
     const struct mr_application *application;
@@ -29,8 +44,12 @@ struct mr_making {
     unsigned way_count;
     struct mr_group *groups;
     unsigned group_count;
-    struct mr_statement *statements;
+    struct mr_made *statements;
     unsigned statement_count;
+    struct mr_choice *choices; /* application/choice.h */
+    unsigned choice_count;
+    struct mr_pattern **patterns; /* those of fields; each is to be destroyed */
+    unsigned pattern_count;
     struct mr_job_info *jobs;
     unsigned job_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
@@ -55,6 +74,9 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
 
 /* Adds a statement and empties `text`. One in queries/ that has the name takes its place. */
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text);
+
+/* Adds a statement that `writing` writes, as its `which`, when somebody asks for its text. `writing` lives in the arena. */
+void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which);
 
 /* Whether there is a statement of that name already. */
 bool mr_has_statement(const struct mr_making *self, const char *name);
@@ -119,6 +141,19 @@ void mr_sql_given(struct mr_buf *out, const char *field);
  * field `caller`, "$caller": their id if they are still there, NULL if not.
  */
 void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields);
+
+/* ASCII's punctuation, which parts words. */
+#define MR_SQL_SIGNS "'!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~'"
+
+/*
+ * The words of a row that stands under `alias`, as a tsvector: of the texts that a list searches, of the strings in its json, and
+ * the owner as one more, so that the words of one owner are found without looking at the others' rows. Nothing but functions of
+ * PostgreSQL's own that are immutable: an index of the application's is made of this, and outlives releases of the engine.
+ */
+void mr_sql_words(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias);
+
+/* The alias of what the field at that place embeds. */
+void mr_sql_embed_alias(char room[16], unsigned place);
 
 /* The select list of a row of the resource that stands under `alias`: "t"."id" AS "id", ... Embeds are those of mr_sql_embeds. */
 void mr_sql_members(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias);
@@ -193,6 +228,9 @@ void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
+
+/* Puts statements of queries/ in the place of those that were generated for resources, where they have the name. */
+void mr_make_replacements(struct mr_making *self);
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
 #endif

@@ -66,23 +66,46 @@ static int compare(const void *left, const void *right)
     return order != 0 ? order : compare_numbers(a->order, b->order);
 }
 
+/* Whether one in the same place says the same; they are sorted by place. */
+static bool is_told(const struct mr_problems *self, unsigned i)
+{
+    const struct mr_app_problem *problem = &self->items[i];
+
+    while (i-- > 0) {
+        const struct mr_app_problem *earlier = &self->items[i];
+
+        if (strcmp(earlier->place.file, problem->place.file) != 0 || earlier->place.line != problem->place.line ||
+            earlier->place.column != problem->place.column)
+            return false;
+        if (strcmp(earlier->text, problem->text) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void print(const struct mr_app_problem *problem, struct mr_buf *out)
+{
+    if (problem->place.line > 0)
+        mr_buf_printf(out, "%s:%u:%u: %s\n", problem->place.file, problem->place.line, problem->place.column, problem->text);
+    else
+        mr_buf_printf(out, "%s: %s\n", problem->place.file, problem->text);
+}
+
 void mr_problems_print(struct mr_problems *self, struct mr_buf *out)
 {
-    unsigned told = self->count < MR_PROBLEMS_TOLD ? self->count : MR_PROBLEMS_TOLD;
+    unsigned left = self->found;
+    unsigned told = 0;
 
     if (self->count > 0)
         qsort(self->items, self->count, sizeof *self->items, compare);
-    for (unsigned i = 0; i < told; i++) {
-        const struct mr_app_problem *problem = &self->items[i];
-
-        if (problem->place.line > 0)
-            mr_buf_printf(out, "%s:%u:%u: %s\n", problem->place.file, problem->place.line, problem->place.column,
-                          problem->text);
-        else
-            mr_buf_printf(out, "%s: %s\n", problem->place.file, problem->text);
+    for (unsigned i = 0; i < self->count && told < MR_PROBLEMS_TOLD; i++, left--) {
+        if (is_told(self, i))
+            continue;
+        print(&self->items[i], out);
+        told++;
     }
-    if (self->found > told)
-        mr_buf_printf(out, "and %u more\n", self->found - told);
+    if (left > 0)
+        mr_buf_printf(out, "and %u more\n", left);
 }
 
 void mr_problems_fini(struct mr_problems *self)

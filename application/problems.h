@@ -11,7 +11,7 @@
 
 #include "proto/buffer.h"
 
-enum { MR_PROBLEMS_KEPT = 1000, MR_PROBLEMS_TOLD = 100, MR_PROBLEM_TEXT = 400, MR_QUOTE_ROOM = 64 };
+enum { MR_PROBLEMS_KEPT = 1000, MR_PROBLEMS_TOLD = 100, MR_PROBLEM_TEXT = 1000, MR_QUOTE_ROOM = 64 };
 
 /* Where something stands in a file. Line and column count from 1, columns in characters; 0: the file as a whole. */
 struct mr_place {
@@ -39,8 +39,8 @@ void mr_problems_add(struct mr_problems *self, struct mr_place place, const char
     __attribute__((format(printf, 3, 4)));
 
 /*
- * Appends a line for each problem, by file, line and column, MR_PROBLEMS_TOLD at most, and how many there are beside those.
- * Sorts them on the way.
+ * Appends a line for each problem, by file, line and column, MR_PROBLEMS_TOLD at most, and how many there are beside those. What two
+ * have found is told once. Sorts them on the way.
  */
 void mr_problems_print(struct mr_problems *self, struct mr_buf *out);
 

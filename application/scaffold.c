@@ -229,7 +229,7 @@ static void title_of(char out[MR_WORD_ROOM], const char *folder)
         out[0] = (char)(out[0] - 'a' + 'A');
     out[kept] = '\0';
     if (kept == 0)
-        strcpy(out, "Application");
+        snprintf(out, MR_WORD_ROOM, "Application");
 }
 
 mr_status mr_scaffold_application(struct mr_scaffold *self)

@@ -71,7 +71,7 @@ static void parameters(struct mr_buf *out, const struct mr_field *fields)
     unsigned number = 1;
 
     for (const struct mr_field *field = fields; field->name != NULL; field++) {
-        mr_buf_printf(out, "%s$%u::%s[]", number > 1 ? ", " : "", number, mr_type_sql(field->type));
+        mr_buf_printf(out, "%s$%u::%s[]", number > 1 ? ", " : "", number, mr_field_sql(field));
         number++;
         if (field->clearable)
             mr_buf_printf(out, ", $%u::boolean[]", number++);
@@ -91,6 +91,25 @@ static void parameter_names(struct mr_buf *out, const struct mr_field *fields)
     mr_buf_text(out, "\"$n\"");
 }
 
+/* Each of its own type, whatever it was sent as. */
+static void columns(struct mr_buf *out, const struct mr_field *fields)
+{
+    for (const struct mr_field *field = fields; field->name != NULL; field++) {
+        mr_sql_column(out, "$b", field->name);
+        if (strcmp(mr_field_sql(field), mr_field_cast(field)) != 0) {
+            mr_buf_printf(out, "::%s AS ", mr_field_cast(field));
+            mr_sql_name(out, field->name);
+        }
+        mr_buf_text(out, ", ");
+        if (!field->clearable)
+            continue;
+        mr_buf_text(out, "\"$b\".");
+        mr_sql_given(out, field->name);
+        mr_buf_text(out, ", ");
+    }
+    mr_buf_text(out, "\"$b\".\"$n\"");
+}
+
 static const struct mr_field *caller_of(const struct mr_field *fields)
 {
     while (fields->name != NULL && fields->from != MR_TOKEN_USER)
@@ -102,7 +121,8 @@ void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields)
 {
     const struct mr_field *caller = caller_of(fields);
 
-    mr_buf_text(out, "SELECT \"$b\".*");
+    mr_buf_text(out, "SELECT ");
+    columns(out, fields);
     if (caller != NULL)
         mr_buf_text(out, ", \"$u\".id AS \"$caller\"");
     mr_buf_text(out, " FROM unnest(");
@@ -126,8 +146,7 @@ static void member(struct mr_buf *out, const char *alias, const char *column, co
     mr_sql_name(out, name);
 }
 
-/* The alias of a field's embedded row. */
-static void embed_alias(char room[16], unsigned place)
+void mr_sql_embed_alias(char room[16], unsigned place)
 {
     snprintf(room, 16, "$e%u", place);
 }
@@ -137,7 +156,7 @@ static void embedded_members(struct mr_buf *out, struct mr_making *self, const s
     const struct mr_app_resource *other = mr_app_resource(self->application, field->references.resource);
     char alias[16];
 
-    embed_alias(alias, place);
+    mr_sql_embed_alias(alias, place);
     for (unsigned i = 0; other != NULL && i < field->embed.columns.count; i++) {
         const char *column = field->embed.columns.items[i].name;
 
@@ -169,7 +188,7 @@ static void embed(struct mr_buf *out, struct mr_making *self, const struct mr_ap
 
     if (other == NULL)
         return;
-    embed_alias(own, place);
+    mr_sql_embed_alias(own, place);
     mr_buf_text(out, " LEFT JOIN ");
     mr_sql_name(out, other->table);
     mr_buf_text(out, " AS ");
@@ -191,4 +210,49 @@ void mr_sql_embeds(struct mr_buf *out, struct mr_making *self, const struct mr_a
     for (unsigned i = 0; i < resource->fields.count; i++)
         if (resource->fields.items[i].embed.node != NULL)
             embed(out, self, &resource->fields.items[i], i, alias, caller);
+}
+
+/* ---- Words ---- */
+
+static bool words_of_texts(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < resource->list.search.count; i++) {
+        const struct mr_app_field *field = mr_app_field(&resource->fields, resource->list.search.items[i].name);
+
+        if (field == NULL || field->type.index != MR_APP_TEXT)
+            continue;
+        mr_buf_text(out, any ? " || ' ' || coalesce(" : "to_tsvector('simple', translate(coalesce(");
+        mr_sql_column(out, alias, field->column);
+        mr_buf_text(out, ", '')");
+        any = true;
+    }
+    if (any)
+        mr_buf_text(out, ", " MR_SQL_SIGNS ", repeat(' ', 32)))");
+    return any;
+}
+
+void mr_sql_words(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias)
+{
+    bool any;
+
+    mr_buf_char(out, '(');
+    any = words_of_texts(out, resource, alias);
+    for (unsigned i = 0; i < resource->list.search.count; i++) {
+        const struct mr_app_field *field = mr_app_field(&resource->fields, resource->list.search.items[i].name);
+
+        if (field == NULL || field->type.index != MR_APP_JSON)
+            continue;
+        mr_buf_text(out, any ? " || to_tsvector('simple', coalesce(" : "to_tsvector('simple', coalesce(");
+        mr_sql_column(out, alias, field->column);
+        mr_buf_text(out, ", '{}'))");
+        any = true;
+    }
+    if (resource->owner != NULL) {
+        mr_buf_text(out, " || array_to_tsvector(ARRAY[");
+        mr_sql_column(out, alias, resource->owner);
+        mr_buf_text(out, "::text])");
+    }
+    mr_buf_char(out, ')');
 }

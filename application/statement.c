@@ -6,7 +6,9 @@
 static const char rows_mark[] = "{{k}}";
 static const char rows_stand_in[] = "SELECT"; /* what the parser sees in place of the mark */
 
-enum { MARK = sizeof rows_mark - 1, STAND_IN = sizeof rows_stand_in - 1 };
+enum { MARK = MR_ROWS_MARK, STAND_IN = sizeof rows_stand_in - 1 };
+
+_Static_assert(sizeof rows_mark - 1 == MARK, "the mark is as long as it is said to be");
 
 struct reading {
     struct mr_sql *out;
@@ -366,22 +368,37 @@ static bool check_kind(struct reading *self, const struct mr_tree *tree)
     return !self->refused;
 }
 
+static bool take_list(struct reading *self)
+{
+    struct mr_sql *out = self->out;
+    size_t main_at;
+
+    out->has_with = is_word(self, 0, "with");
+    if (!out->has_with)
+        return true;
+    out->is_recursive = is_word(self, 1, "recursive");
+    out->list_at = source_of(self, self->tokens.items[out->is_recursive ? 2 : 1].begin);
+    main_at = find_main(self);
+    if (main_at == 0) {
+        refuse(self, 0, "a WITH list whose end is not found, expected SELECT, INSERT, UPDATE, DELETE or VALUES behind it");
+        return false;
+    }
+    out->main_at = source_of(self, main_at);
+    return true;
+}
+
 static bool take_tree(struct reading *self)
 {
     struct mr_parse_error error;
     json_t *root = mr_parse(self->text, &error);
     struct mr_tree tree = {.arena = self->arena, .out = self->out};
-    bool done;
 
     if (root == NULL)
         return complain(self, &error);
     mr_tree_walk(&tree, root);
     json_decref(root);
-    done = check_kind(self, &tree);
-    self->out->has_with = is_word(self, 0, "with");
-    if (self->out->has_with)
-        self->out->main_at = source_of(self, find_main(self));
-    return done;
+    self->out->changes = tree.found != MR_TREE_READ;
+    return check_kind(self, &tree) && take_list(self);
 }
 
 /* The text of the source up to the semicolon; parameters' places become those of the source. */

@@ -8,6 +8,8 @@
 
 #include "application/model.h"
 
+enum { MR_ROWS_MARK = 5 };
+
 enum mr_sql_kind {
     MR_SQL_READ,     /* a query that changes and locks nothing, as far as its own text says */
     MR_SQL_SET_WISE, /* it begins with WITH k AS ({{k}}), and answers a batch as it is */
@@ -41,9 +43,14 @@ struct mr_sql {
     enum mr_sql_kind kind;
     struct mr_sql_parameter *parameters; /* in the order of the text; a name may be there twice */
     unsigned parameter_count;
-    size_t rows_at; /* of SET_WISE: where `{{k}}` stands, five bytes */
-    bool has_with;
-    size_t main_at;                /* where the statement itself begins, behind its WITH list; 0 without one */
+    bool changes;                  /* rows, or locks them; of SET_WISE too */
+    bool answers;                  /* with rows: a query, or RETURNING */
+    bool has_star;                 /* some of the answer's columns have no name here */
+    bool has_with;                 /* it begins with a WITH list, */
+    bool is_recursive;             /* which is WITH RECURSIVE */
+    size_t list_at;                /* where the first name of the list stands, */
+    size_t main_at;                /* and where the statement itself begins; both 0 without a list */
+    size_t rows_at;                /* of SET_WISE: where `{{k}}` stands, MR_ROWS_MARK bytes */
     struct mr_sql_names functions; /* called anywhere in it, each once */
     struct mr_sql_names operators;
     struct mr_sql_names relations; /* read or written; the names of its own WITH lists are in `parts` */

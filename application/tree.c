@@ -205,7 +205,10 @@ static void add_columns(struct mr_tree *self, json_t *targets)
 
         if (name != NULL)
             add(self, &self->out->columns, NULL, name, false);
+        else
+            self->out->has_star = true;
     }
+    self->out->answers = self->out->answers || json_array_size(targets) > 0;
 }
 
 static bool takes_returning(const char *kind)
@@ -217,6 +220,8 @@ static void on_statement(struct mr_tree *self, const char *kind, json_t *body)
 {
     if (strcmp(kind, "SelectStmt") == 0) {
         add_columns(self, targets_of(body));
+        self->out->answers = true; /* VALUES has no targets */
+        self->out->has_star = self->out->has_star || json_array_size(targets_of(body)) == 0;
     } else if (takes_returning(kind)) {
         add_columns(self, json_object_get(body, "returningList"));
     } else if (strcmp(kind, "CallStmt") == 0) {

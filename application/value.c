@@ -9,68 +9,6 @@
 #include "proto/timestamp.h"
 #include "proto/uuid.h"
 
-/* ---- Numbers ---- */
-
-/* A number of digits in its parts, without zeros that do not count. */
-struct decimal {
-    bool negative;
-    const char *whole;
-    size_t whole_len;
-    const char *part;
-    size_t part_len;
-};
-
-static struct decimal parse_decimal(const char *text)
-{
-    struct decimal out = {.negative = *text == '-'};
-
-    text += *text == '-' || *text == '+';
-    text += strspn(text, "0");
-    out.whole = text;
-    out.whole_len = strspn(text, "0123456789");
-    text += out.whole_len;
-    out.part = *text == '.' ? text + 1 : "";
-    out.part_len = strspn(out.part, "0123456789");
-    while (out.part_len > 0 && out.part[out.part_len - 1] == '0')
-        out.part_len--;
-    if (out.whole_len == 0 && out.part_len == 0)
-        out.negative = false;
-    return out;
-}
-
-static int sign_of(int order)
-{
-    return (order > 0) - (order < 0);
-}
-
-static int compare_size(const struct decimal *a, const struct decimal *b)
-{
-    size_t shared = a->part_len < b->part_len ? a->part_len : b->part_len;
-    int order;
-
-    if (a->whole_len != b->whole_len)
-        return a->whole_len > b->whole_len ? 1 : -1;
-    order = memcmp(a->whole, b->whole, a->whole_len);
-    if (order == 0)
-        order = memcmp(a->part, b->part, shared);
-    return order != 0 ? sign_of(order) : (a->part_len > b->part_len) - (a->part_len < b->part_len);
-}
-
-int mr_decimal_compare(const char *a, const char *b)
-{
-    struct decimal left = parse_decimal(a);
-    struct decimal right = parse_decimal(b);
-
-    if (left.negative != right.negative)
-        return left.negative ? -1 : 1;
-    return left.negative ? compare_size(&right, &left) : compare_size(&left, &right);
-}
-
-int64_t mr_decimal_scale(const char *text)
-{
-    return (int64_t)parse_decimal(text).part_len;
-}
-
 int64_t mr_duration_ms(const char *text)
 {
     static const struct unit {
@@ -233,9 +171,9 @@ static bool is_number(const struct mr_yaml *node)
 
 static bool is_date(const char *text)
 {
-    int64_t micros;
+    int64_t days;
 
-    return strlen(text) == 10 && text[4] == '-' && text[7] == '-' && mr_timestamp_parse(&micros, text, strlen(text));
+    return mr_date_parse(&days, text, strlen(text));
 }
 
 static bool is_timestamp(const char *text)

@@ -5,14 +5,9 @@
 #define MR_APPLICATION_VALUE_H
 
 #include "application/model.h"
+#include "proto/decimal.h"
 
 enum { MR_REGEX_BYTES = 500, MR_REGEX_DEPTH = 20, MR_REGEX_SIZE = 10000 };
-
-/* Compares two numbers of digits with a point: -1, 0 or 1. Exact, however long they are. */
-int mr_decimal_compare(const char *a, const char *b);
-
-/* Digits behind the point that count: 2 for "0.50" is 1. */
-int64_t mr_decimal_scale(const char *text);
 
 /*
  * Whether a regular expression (POSIX, extended) compiles, and is none that the C library needs much memory or time for:

@@ -43,6 +43,10 @@ mr_status mr_verify(const struct mr_application *application, const struct mr_ve
         status = mr_catalogue_read(&self.catalogue, options->db, verify_deadline());
     if (status == MR_OK)
         status = verify_tables(&self);
+    if (status == MR_OK)
+        status = verify_statements(&self);
+    if (status == MR_OK)
+        status = verify_generated(&self);
     mr_catalogue_fini(&self.catalogue);
     return status == MR_INVALID ? MR_OK : status;
 }

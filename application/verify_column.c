@@ -173,9 +173,10 @@ static void check_decimal(const struct pair *self)
 
 /* ---- NULL ---- */
 
+/* Whether a new row has a value there that is not NULL; an array that was left out is empty. A DEFAULT of the column's is not used. */
 static bool has_value(const struct mr_app_field *field)
 {
-    return field->required || field->fallback != NULL;
+    return field->required || field->fallback != NULL || (field->many && !field->clearable);
 }
 
 static void check_null(const struct pair *self)
@@ -186,11 +187,12 @@ static void check_null(const struct pair *self)
         complain(self, place_of(self, "clearable"),
                  "null clears it, and the column \"%s\" is NOT NULL, expected a column that takes NULL, or no \"clearable\"",
                  column->name);
-    else if (!has_value(self->field) && column->is_not_null && !column->has_default)
-        complain(self, verify_field_place(self->field),
-                 "a new row need not say it, and the column \"%s\" is NOT NULL without a DEFAULT, expected required: true or a"
-                 " default",
-                 column->name);
+    else if (!has_value(self->field) && column->is_not_null && !column->may_be_filled)
+        complain(
+            self, verify_field_place(self->field),
+            "a new row that does not say it has NULL there, and the column \"%s\" is NOT NULL, expected required: true or a"
+            " default",
+            column->name);
 }
 
 /* ---- Everything that is written ---- */

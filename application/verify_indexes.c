@@ -1,47 +1,9 @@
 /*
- * What lists need: each order an index that has it, each filter one that finds its rows.
- *
- * The server says so itself, by its plan for the empty table: which operator class, collation, order of NULLs and predicate of a
- * partial index serve a query is its knowledge, and not to be written down a second time. With everything else forbidden the plan
- * reads a table in full, sorts, or throws rows away only where there is no such index. One thing a plan does not tell: an index on
- * (a, b) is read from end to end for a condition on b. So the columns that are compared have to be the index's first.
+ * What lists need: each order an index that has it, each filter one that finds its rows, and words one of words. The queries are the
+ * parts of what application/list_sql.c writes.
  */
 #include "application/making.h"
-#include "application/verify_internal.h"
-
-#define PREPARE_SQL                                                                                                         \
-    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET enable_incremental_sort = off;"      \
-    "SET enable_indexscan = on; SET enable_indexonlyscan = on; SET jit = off;"                                              \
-    "CREATE OR REPLACE FUNCTION pg_temp.millrace_served(query text, compared name[]) RETURNS text LANGUAGE plpgsql AS $$\n" \
-    "DECLARE plan jsonb; answer json;\n"                                                                                    \
-    "BEGIN\n"                                                                                                               \
-    "EXECUTE 'EXPLAIN (FORMAT JSON, COSTS off) ' || query INTO answer;\n"                                                   \
-    "plan := answer;\n"                                                                                                     \
-    "IF jsonb_path_exists(plan, '$.**.\"Node Type\" ? (@ == \"Seq Scan\" || @ == \"Sort\")')\n"                             \
-    "OR jsonb_path_exists(plan, '$.**.Filter') THEN RETURN 'no'; END IF;\n"                                                 \
-    "RETURN CASE WHEN EXISTS (SELECT FROM jsonb_path_query(plan, '$.**.\"Index Name\"') AS p (name)\n"                      \
-    "JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(p.name #>> '{}'))\n"                                         \
-    "CROSS JOIN generate_series(0, cardinality(compared) - 1) AS k (place)\n"                                               \
-    "LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.place]\n"                                \
-    "WHERE (a.attname = ANY (compared)) IS NOT TRUE) THEN 'no' ELSE 'yes' END;\n"                                           \
-    "EXCEPTION WHEN OTHERS THEN RETURN SQLERRM;\n"                                                                          \
-    "END $$"
-
-/* Something that a list can be asked for. */
-struct wish {
-    struct mr_place place;
-    const char *what;
-    const char *name;
-    const char *index; /* that would do, as CREATE INDEX takes it */
-};
-
-struct wishes {
-    struct verifying *self;
-    struct mr_arena arena;
-    struct wish *items;
-    unsigned count;
-    struct mr_buf sql; /* asks for all of them */
-};
+#include "application/verify_plans.h"
 
 /* A list's table, and the columns that narrow and order it. */
 struct query {
@@ -72,13 +34,13 @@ static void narrow(struct mr_buf *out, const struct query *query)
     }
 }
 
-static void ordered_sql(struct mr_buf *out, const struct query *query, bool descending)
+static void ordered_sql(struct mr_buf *out, const struct query *query, const char *condition, bool descending)
 {
     const char *direction = descending ? " DESC" : "";
 
     narrow(out, query);
     mr_sql_name(out, query->column->name);
-    mr_buf_text(out, " IS NOT NULL ORDER BY ");
+    mr_buf_printf(out, " %s ORDER BY ", condition);
     mr_sql_name(out, query->column->name);
     mr_buf_text(out, direction);
     if (!query->is_unique)
@@ -91,6 +53,15 @@ static void filtered_sql(struct mr_buf *out, const struct query *query, const ch
     compare(out, query->column, comparison);
 }
 
+static void searched_sql(struct mr_buf *out, const struct query *query)
+{
+    mr_buf_text(out, "SELECT id FROM ");
+    mr_sql_name(out, query->table->name);
+    mr_buf_text(out, " AS \"t\" WHERE ");
+    mr_sql_words(out, query->resource, "t");
+    mr_buf_text(out, " @@ (SELECT NULL::tsquery OFFSET 0)");
+}
+
 /* ---- Wishes ---- */
 
 /* "product (price, id)" */
@@ -99,38 +70,38 @@ static const char *index_for(struct wishes *wishes, const struct query *query)
     struct mr_buf text = {0};
     const char *out;
 
-    mr_buf_printf(&text, "%s (%s%s%s%s)", query->table->name, query->owner != NULL ? query->owner->name : "",
-                  query->owner != NULL ? ", " : "", query->column->name, strcmp(query->column->name, "id") != 0 ? ", id" : "");
+    mr_buf_printf(&text, "%s (%s%s%s%s)", query->table->quoted, query->owner != NULL ? query->owner->quoted : "",
+                  query->owner != NULL ? ", " : "", query->column->quoted,
+                  strcmp(query->column->name, "id") != 0 ? ", id" : "");
     out = mr_arena_text(&wishes->arena, (struct mr_slice){text.data, text.len});
     wishes->arena.failed = wishes->arena.failed || text.failed;
     mr_buf_fini(&text);
     return out;
 }
 
-/* Adds one, and its query as a row of literals; takes `sql` over. `is_compared`: the column, and not only its order. */
-static void add(struct wishes *wishes, const struct query *query, struct wish wish, struct mr_buf *sql, bool is_compared)
+/* "product USING gin ((to_tsvector('simple', ...)))": the words as they stand in the statement, without its alias. */
+static const char *index_for_words(struct wishes *wishes, const struct query *query)
 {
-    struct wish *all = mr_arena_grow(&wishes->arena, wishes->items, wishes->count, sizeof *all);
+    static const char alias[] = "\"t\".";
+    struct mr_buf words = {0};
+    struct mr_buf text = {0};
+    const char *out = "";
 
-    wish.index = index_for(wishes, query);
-    mr_buf_char(sql, '\0');
-    mr_buf_printf(&wishes->sql, "%s(%u,", wishes->count > 0 ? "," : "", wishes->count);
-    if (!sql->failed)
-        mr_sql_literal(&wishes->sql, sql->data);
-    mr_buf_text(&wishes->sql, ",ARRAY[");
-    if (query->owner != NULL)
-        mr_sql_literal(&wishes->sql, query->owner->name);
-    if (query->owner != NULL && is_compared)
-        mr_buf_char(&wishes->sql, ',');
-    if (is_compared)
-        mr_sql_literal(&wishes->sql, query->column->name);
-    mr_buf_text(&wishes->sql, "]::name[])");
-    wishes->sql.failed = wishes->sql.failed || sql->failed;
-    mr_buf_fini(sql);
-    if (all == NULL)
-        return;
-    wishes->items = all;
-    all[wishes->count++] = wish;
+    mr_sql_words(&words, query->resource, "t");
+    mr_buf_char(&words, '\0');
+    mr_buf_printf(&text, "%s USING gin (", query->table->quoted);
+    for (const char *at = words.failed ? "" : words.data; *at != '\0'; at++) {
+        if (strncmp(at, alias, strlen(alias)) == 0)
+            at += strlen(alias);
+        mr_buf_char(&text, *at);
+    }
+    mr_buf_char(&text, ')');
+    if (!text.failed)
+        out = mr_arena_text(&wishes->arena, (struct mr_slice){text.data, text.len});
+    wishes->arena.failed = wishes->arena.failed || words.failed || text.failed;
+    mr_buf_fini(&words);
+    mr_buf_fini(&text);
+    return out;
 }
 
 /* The column of a field by its name, also of those that every resource has. */
@@ -142,10 +113,11 @@ static const struct mr_sql_column *column_of(const struct mr_app_resource *resou
     return column != NULL ? mr_catalogue_column(table, column) : NULL;
 }
 
-static void wish_order(struct wishes *wishes, struct query query, const struct mr_app_sort *sort)
+static void wish_order(struct wishes *wishes, struct query query, const struct mr_app_sort *sort, struct mr_place place)
 {
+    const struct mr_app_field *field = mr_app_field(&query.resource->fields, sort->field);
     const struct mr_sql_column *columns[] = {NULL, query.owner};
-    struct wish wish = {.place = mr_yaml_place(sort->node), .what = "the order by", .name = sort->field};
+    struct wish wish = {.place = place, .what = "the order by", .name = sort->field};
     struct mr_buf sql = {0};
 
     query.column = column_of(query.resource, query.table, sort->field);
@@ -153,8 +125,46 @@ static void wish_order(struct wishes *wishes, struct query query, const struct m
         return;
     columns[0] = query.column;
     query.is_unique = mr_catalogue_is_unique(query.table, columns, 1) || mr_catalogue_is_unique(query.table, columns, 2);
-    ordered_sql(&sql, &query, sort->descending);
-    add(wishes, &query, wish, &sql, false);
+    wish.index = index_for(wishes, &query);
+    ordered_sql(&sql, &query, "IS NOT NULL", sort->descending);
+    wishes_add(wishes, wish, &sql, &query.owner, 1);
+    if (query.column->is_not_null || field == NULL || field->required)
+        return;
+    sql = (struct mr_buf){0};
+    query.is_unique = false; /* any number of rows may have none; they come last, in the order of their ids */
+    ordered_sql(&sql, &query, "IS NULL", sort->descending);
+    columns[1] = query.owner;
+    wishes_add(wishes, wish, &sql, columns, 2);
+}
+
+/* Without a declared order a list has the newest first. */
+static void wish_default_order(struct wishes *wishes, const struct query *query)
+{
+    static const struct mr_app_sort newest = {.field = "createdAt", .descending = true};
+
+    if (query->resource->list.sort.count == 0)
+        wish_order(wishes, *query, &newest, mr_yaml_place_of(query->resource->node, "list"));
+}
+
+static void wish_search(struct wishes *wishes, const struct query *query)
+{
+    const struct mr_app_names *search = &query->resource->list.search;
+    struct wish wish = {.what = "the search", .name = "q"};
+    struct mr_buf sql = {0};
+
+    for (unsigned i = 0; i < search->count; i++) {
+        const struct mr_app_field *field = mr_app_field(&query->resource->fields, search->items[i].name);
+
+        if (field == NULL || !field->type.is_set || field->column == NULL ||
+            mr_catalogue_column(query->table, field->column) == NULL)
+            return; /* told */
+    }
+    if (search->count == 0)
+        return;
+    wish.place = mr_yaml_place(search->items[0].node);
+    wish.index = index_for_words(wishes, query);
+    searched_sql(&sql, query);
+    wishes_add(wishes, wish, &sql, NULL, 0);
 }
 
 /* What is unequal to a value is nearly everything, and no index finds that. */
@@ -166,6 +176,7 @@ static void wish_filter(struct wishes *wishes, struct query query, const struct 
                                               [MR_APP_GREATER] = ">",
                                               [MR_APP_GREATER_EQUAL] = ">="};
     struct wish wish = {.place = mr_yaml_place(filter->node), .what = "the filter", .name = filter->parameter};
+    const struct mr_sql_column *compared[2];
     struct mr_buf sql = {0};
 
     query.column = column_of(query.resource, query.table, filter->field);
@@ -173,8 +184,11 @@ static void wish_filter(struct wishes *wishes, struct query query, const struct 
         return;
     if (filter->comparison == MR_APP_EQUAL && mr_catalogue_is_unique(query.table, &query.column, 1))
         query.owner = NULL; /* of the one row that is found, the owner may be looked at */
+    compared[0] = query.column;
+    compared[1] = query.owner;
+    wish.index = index_for(wishes, &query);
     filtered_sql(&sql, &query, comparisons[filter->comparison]);
-    add(wishes, &query, wish, &sql, true);
+    wishes_add(wishes, wish, &sql, compared, 2);
 }
 
 static void wish_list(struct wishes *wishes, const struct mr_app_resource *resource)
@@ -190,58 +204,21 @@ static void wish_list(struct wishes *wishes, const struct mr_app_resource *resou
     if (resource->owner != NULL && query.owner == NULL)
         return;
     for (unsigned i = 0; i < resource->list.sort.count; i++)
-        wish_order(wishes, query, &resource->list.sort.items[i]);
+        wish_order(wishes, query, &resource->list.sort.items[i], mr_yaml_place(resource->list.sort.items[i].node));
+    wish_default_order(wishes, &query);
     for (unsigned i = 0; i < resource->list.filter.count; i++)
         wish_filter(wishes, query, &resource->list.filter.items[i]);
-}
-
-/* ---- Answers ---- */
-
-static void take_answers(struct wishes *wishes, const mr_rows *rows)
-{
-    for (unsigned i = 0; i < wishes->count && i < mr_rows_count(rows); i++) {
-        const struct wish *wish = &wishes->items[i];
-        struct mr_slice answer = {"", 0};
-
-        mr_rows_get(rows, i, 0, &answer);
-        if (mr_slice_is(answer, "no"))
-            complain(wishes->self, wish->place, "no index serves %s %s, expected CREATE INDEX ON %s", wish->what, wish->name,
-                     wish->index);
-        else if (!mr_slice_is(answer, "yes"))
-            complain(wishes->self, wish->place, "%s %s cannot be planned: %.*s", wish->what, wish->name, (int)answer.len,
-                     answer.data);
-    }
-}
-
-static mr_status ask(struct wishes *wishes)
-{
-    mr_db *db = wishes->self->options->db;
-    mr_rows *rows = NULL;
-    mr_status status = mr_db_exec(db, PREPARE_SQL, verify_deadline(), NULL);
-
-    mr_buf_text(&wishes->sql, ") AS q (n, query, compared) ORDER BY n");
-    mr_buf_char(&wishes->sql, '\0');
-    if (status == MR_OK && (wishes->sql.failed || wishes->arena.failed))
-        status = MR_NO_MEMORY;
-    if (status == MR_OK)
-        status = mr_db_exec(db, wishes->sql.data, verify_deadline(), &rows);
-    if (status == MR_OK)
-        take_answers(wishes, rows);
-    mr_rows_free(&rows);
-    return status;
+    wish_search(wishes, &query);
 }
 
 mr_status verify_indexes(struct verifying *self)
 {
     struct wishes wishes = {.self = self};
-    mr_status status = MR_OK;
+    mr_status status;
 
-    mr_buf_text(&wishes.sql, "SELECT pg_temp.millrace_served(query, compared) FROM (VALUES ");
     for (unsigned i = 0; i < self->application->resource_count; i++)
         wish_list(&wishes, &self->application->resources[i]);
-    if (wishes.count > 0)
-        status = ask(&wishes);
-    mr_buf_fini(&wishes.sql);
-    mr_arena_fini(&wishes.arena);
+    status = wishes_ask(&wishes);
+    wishes_fini(&wishes);
     return status;
 }

@@ -141,22 +141,26 @@ static void check_owner(struct pair *pair)
 
 /* ---- Unique fields, and references ---- */
 
+static const struct mr_sql_column *owner_of(const struct pair *pair)
+{
+    return pair->resource->owner != NULL ? mr_catalogue_column(pair->table, pair->resource->owner) : NULL;
+}
+
 static bool is_unique(const struct pair *pair, const struct mr_sql_column *column)
 {
-    const struct mr_sql_column *columns[] = {
-        column, pair->resource->owner != NULL ? mr_catalogue_column(pair->table, pair->resource->owner) : NULL};
+    const struct mr_sql_column *columns[] = {column, owner_of(pair)};
 
     return mr_catalogue_is_unique(pair->table, columns, 2) || mr_catalogue_is_unique(pair->table, columns, 1);
 }
 
 static void check_unique(const struct pair *pair, const struct mr_app_field *field, const struct mr_sql_column *column)
 {
-    const char *owner = pair->resource->owner;
+    const struct mr_sql_column *owner = owner_of(pair);
 
     if (field->unique && !is_unique(pair, column))
         complain(pair->self, mr_yaml_place_of(field->node, "unique"),
                  "no unique index is on the column \"%s\", expected CREATE UNIQUE INDEX ON %s (%s%s%s)", column->name,
-                 pair->table->name, owner != NULL ? owner : "", owner != NULL ? ", " : "", column->name);
+                 pair->table->quoted, owner != NULL ? owner->quoted : "", owner != NULL ? ", " : "", column->quoted);
 }
 
 static bool refers_to(const struct mr_sql_reference *reference, unsigned at, const struct mr_sql_table *table,
@@ -226,12 +230,13 @@ static void check_rest(const struct pair *pair)
 {
     unsigned makes = 1U << MR_APP_CREATE | 1U << MR_APP_IMPORT;
 
-    if ((pair->resource->operations & makes) == 0 || pair->table->has_insert_trigger || pair->is_misspelt)
+    if ((pair->resource->operations & makes) == 0 || pair->is_misspelt)
         return;
     for (unsigned i = 0; i < pair->table->column_count; i++) {
         const struct mr_sql_column *column = &pair->table->columns[i];
 
-        if (column->is_not_null && !column->has_default && !column->is_generated && !is_written(pair->resource, column->name))
+        if (column->is_not_null && !column->has_default && !column->is_generated && !column->may_be_filled &&
+            !is_written(pair->resource, column->name))
             complain(pair->self, pair->place,
                      "the column \"%s\" of \"%s\" is NOT NULL without a DEFAULT, and a new row has no value for it, expected a"
                      " field that is written, or a DEFAULT",

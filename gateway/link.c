@@ -1,5 +1,7 @@
 #include "gateway/link.h"
 
+#include "proto/literal.h"
+
 static struct mr_slice text_of(const struct mr_buf *buf)
 {
     return (struct mr_slice){buf->len > 0 ? buf->data : "", buf->len};
@@ -49,6 +51,27 @@ static void add_path(const struct mr_request *self, enum mr_op op, struct mr_buf
     }
 }
 
+static void add_pair(const struct mr_field *field, struct mr_slice text, struct mr_buf *out)
+{
+    mr_buf_text(out, field->name);
+    mr_buf_char(out, '=');
+    add_escaped(out, text);
+    mr_buf_char(out, '&');
+}
+
+/* What is `many` is given once for each element. */
+static void add_items(const struct mr_field *field, struct mr_slice literal, struct mr_buf *out)
+{
+    struct mr_buf item = {0};
+
+    while (mr_literal_next(&literal, &item)) {
+        add_pair(field, text_of(&item), out);
+        mr_buf_clear(&item, SIZE_MAX);
+    }
+    out->failed |= item.failed;
+    mr_buf_fini(&item);
+}
+
 void mr_link_begin(const struct mr_request *self, enum mr_op op, struct mr_buf *out)
 {
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
@@ -59,12 +82,10 @@ void mr_link_begin(const struct mr_request *self, enum mr_op op, struct mr_buf *
     for (unsigned i = 0; fields[i].name != NULL; i++) {
         if (fields[i].format == MR_FORMAT_CURSOR)
             belongs_to = fields[i].belongs_to;
-        else if (fields[i].from == MR_QUERY && self->decoded[i].len > 0) {
-            mr_buf_text(out, fields[i].name);
-            mr_buf_char(out, '=');
-            add_escaped(out, text_of(&self->decoded[i]));
-            mr_buf_char(out, '&');
-        }
+        else if (fields[i].from == MR_QUERY && fields[i].many && self->values[i].present)
+            add_items(&fields[i], self->values[i].text, out);
+        else if (fields[i].from == MR_QUERY && self->decoded[i].len > 0)
+            add_pair(&fields[i], text_of(&self->decoded[i]), out);
     }
     mr_buf_text(out, "cursor=");
     if (belongs_to != NULL) {

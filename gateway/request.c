@@ -3,10 +3,12 @@
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "gateway/media.h"
 #include "http/target.h"
 #include "proto/json.h"
+#include "proto/literal.h"
 #include "proto/object.h"
 #include "proto/uuid.h"
 
@@ -51,8 +53,8 @@ static const char json_only[] = "application/json";
 static const char patch_types[] = "application/json|application/merge-patch+json";
 
 /* No Content-Type at all is taken for JSON. */
-static mr_status read_json(struct mr_request *self, const struct mr_http_request *http, struct mr_slice body,
-                           const char **detail)
+static mr_status read_json(struct mr_request *self, const struct mr_field *fields, const struct mr_http_request *http,
+                           struct mr_slice body, const char **detail)
 {
     const char *types = http->verb == MR_VERB_PATCH ? patch_types : json_only;
     enum mr_coding coding;
@@ -65,23 +67,39 @@ static mr_status read_json(struct mr_request *self, const struct mr_http_request
         if (status != MR_OK && *detail == NULL && http->verb == MR_VERB_PATCH)
             *detail = "The body has to be application/json or application/merge-patch+json.";
     }
-    return status == MR_OK ? mr_object_load(&self->json, body, detail) : status;
+    if (status == MR_OK)
+        status = mr_object_load(&self->json, body, detail);
+    if (status == MR_OK)
+        mr_object_find(body, fields, self->values);
+    return status;
 }
 
+static void tell(void *context, const struct mr_field *field, int index, const struct mr_problem *problem)
+{
+    char name[MR_ITEM_NAME];
+
+    mr_object_item_name(name, field, index);
+    add_error_of(context, name, problem->code, problem->message);
+}
+
+/* Until here the value held the member's text, for the fields that are read from that. */
 static void read_body_field(struct mr_request *self, unsigned i, const struct mr_field *field)
 {
     const json_t *json = json_object_get(self->json, field->name);
+    const struct mr_listener listener = {tell, self};
+    struct mr_slice text = self->values[i].text;
+    struct mr_value value = {.cleared = json_is_null(json) && field->clearable};
     struct mr_problem problem;
 
-    self->values[i].cleared = json_is_null(json) && field->clearable;
     if (self->is_merge_patch && json_is_null(json) && !field->clearable)
         add_error(self, field, "null", "cannot be removed");
-    if (json == NULL || json_is_null(json))
-        return;
-    if (!mr_object_value(field, json, &self->values[i], &problem)) {
-        self->values[i].present = false;
-        add_error(self, field, problem.code, problem.message);
+    if (json != NULL && !json_is_null(json)) {
+        if (field->many)
+            (void)mr_object_array(field, json, text, &self->decoded[i], &value, &listener);
+        else if (!mr_object_value(field, json, text, &value, &problem))
+            add_error(self, field, problem.code, problem.message);
     }
+    self->values[i] = value;
 }
 
 /* ---- Path and query ---- */
@@ -126,6 +144,53 @@ static bool path_param(const struct mr_route *route, const char *name, struct mr
             return true;
         }
     return false;
+}
+
+/* An element of what is `many`, which is given as often as there are elements. */
+static mr_status add_query_item(struct mr_request *self, unsigned i, const struct mr_field *field, int index,
+                                struct mr_slice raw, unsigned *problems)
+{
+    struct mr_buf decoded = {0};
+    mr_status status = mr_http_decode(&decoded, raw, true);
+    struct mr_problem problem;
+    struct mr_value value;
+
+    if (status == MR_OK && mr_field_parse(field, slice_of(&decoded), &value, &problem))
+        mr_literal_add(&self->decoded[i], field->type, &value);
+    else if (status == MR_OK && (*problems)++ < MR_ITEM_PROBLEMS)
+        tell(self, field, index, &problem);
+    self->decoded[i].failed |= decoded.failed;
+    mr_buf_fini(&decoded);
+    return status;
+}
+
+static mr_status read_query_items(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice query)
+{
+    struct mr_problem problem;
+    struct mr_slice name;
+    struct mr_slice value;
+    unsigned problems = 0;
+    int items = 0;
+
+    mr_literal_begin(&self->decoded[i]);
+    while (mr_http_query_next(&query, &name, &value)) {
+        mr_status status = MR_OK;
+
+        if (mr_slice_is(name, field->name))
+            status = add_query_item(self, i, field, items++, value, &problems);
+        if (status != MR_OK)
+            return status;
+    }
+    mr_literal_end(&self->decoded[i]);
+    if (items == 0)
+        mr_buf_clear(&self->decoded[i], SIZE_MAX);
+    if (items == 0 || problems > 0)
+        return MR_OK;
+    if (mr_field_check_items(field, (size_t)items, &problem))
+        set_text(&self->values[i], slice_of(&self->decoded[i]));
+    else
+        tell(self, field, -1, &problem);
+    return MR_OK;
 }
 
 static mr_status read_query_field(struct mr_request *self, unsigned i, const struct mr_field *field, struct mr_slice query)
@@ -278,6 +343,8 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op, 
     for (unsigned f = 0; fields[f].name != NULL; f++)
         if (fields[f].from == MR_BODY || fields[f].from == MR_PATH || fields[f].from == MR_UPLOAD_TYPE)
             body[f] = self->values[f];
+    if (op >= MR_OP_COUNT) /* many operations of an application take the same fields */
+        mr_buf_text(&bytes, mr_op_info(op)->name);
     mr_payload_encode(&bytes, op, body);
     mr_buf_slice(&bytes, content);
     if (op >=
@@ -342,7 +409,8 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     switch (field->from) {
     case MR_BODY: read_body_field(self, i, field); break;
     case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
-    case MR_QUERY: return read_query_field(self, i, field, http->query);
+    case MR_QUERY:
+        return field->many ? read_query_items(self, i, field, http->query) : read_query_field(self, i, field, http->query);
     case MR_TOKEN_USER:
     case MR_TOKEN_ADMIN:
     case MR_TOKEN_SESSION: read_token_field(&self->values[i], field, facts->principal); break;
@@ -363,13 +431,12 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     return MR_OK;
 }
 
-static bool is_same(enum mr_type type, const struct mr_value *a, const struct mr_value *b)
+static bool is_same(enum mr_type carried, const struct mr_value *a, const struct mr_value *b)
 {
-    if (type == MR_UUID)
-        return memcmp(a->uuid, b->uuid, sizeof a->uuid) == 0;
-    if (type == MR_TEXT)
-        return a->text.len == b->text.len && memcmp(a->text.data, b->text.data, a->text.len) == 0;
-    return a->integer == b->integer;
+    struct mr_slice left = mr_value_bytes(carried, a);
+    struct mr_slice right = mr_value_bytes(carried, b);
+
+    return left.len == right.len && memcmp(left.data, right.data, left.len) == 0;
 }
 
 static void compare_fields(struct mr_request *self, enum mr_op op)
@@ -380,7 +447,7 @@ static void compare_fields(struct mr_request *self, enum mr_op op)
         int other = fields[i].same_as != NULL ? mr_field_index(op, fields[i].same_as) : -1;
 
         if (other >= 0 && self->values[i].present && self->values[other].present &&
-            !is_same(fields[i].type, &self->values[i], &self->values[other]))
+            !is_same(mr_field_carried(&fields[i]), &self->values[i], &self->values[other]))
             add_error(self, &fields[i], "mismatch", "must be the same as in the path");
     }
 }
@@ -419,14 +486,20 @@ static void compare_cursors(struct mr_request *self, enum mr_op op)
 
 static const char broken_target[] = "The request target has a broken percent-escape or an escaped U+0000.";
 
+/* What is `many` may have begun a literal of no elements. */
+static void use_fallback(struct mr_request *self, unsigned i, const struct mr_field *field)
+{
+    if (field->many)
+        mr_buf_clear(&self->decoded[i], SIZE_MAX);
+    mr_object_fallback(field, &self->decoded[i], &self->values[i]);
+}
+
 static void complete_field(struct mr_request *self, unsigned i, const struct mr_field *field, size_t errors_before)
 {
-    struct mr_problem ignored;
-
     if (self->values[i].present || self->errors.len != errors_before)
         return;
     if (field->fallback != NULL)
-        (void)mr_field_parse(field, mr_slice_of(field->fallback), &self->values[i], &ignored);
+        use_fallback(self, i, field);
     else if (field->required)
         add_error(self, field, "required", "is required");
 }
@@ -448,10 +521,25 @@ static mr_status read_fields(struct mr_request *out, const struct mr_route *rout
     return status;
 }
 
+/* Room for what is read of the op's fields, and no more: one block. */
+static mr_status make_room(struct mr_request *self, enum mr_op op)
+{
+    unsigned count = mr_field_count(op);
+
+    if (count == 0)
+        return MR_OK;
+    self->decoded = calloc(count, sizeof *self->decoded + sizeof *self->values);
+    if (self->decoded == NULL)
+        return MR_NO_MEMORY;
+    self->values = (struct mr_value *)(void *)(self->decoded + count);
+    self->count = count;
+    return MR_OK;
+}
+
 /* A value that is not whole is none: a guard would let pass what its last tag forbids. */
 static bool ran_out_of_memory(const struct mr_request *self)
 {
-    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+    for (unsigned i = 0; i < self->count; i++)
         if (self->decoded[i].failed)
             return true;
     return self->errors.failed;
@@ -462,7 +550,7 @@ mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *ro
 {
     const struct mr_field *fields = mr_op_info(route->op)->traits->fields;
     const struct mr_request_facts none = {.head = NULL};
-    mr_status status = MR_OK;
+    mr_status status = make_room(out, route->op);
 
     for (unsigned i = 0; status == MR_OK && fields[i].name != NULL; i++) {
         size_t before = out->errors.len;
@@ -482,13 +570,14 @@ mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *ro
 mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, const struct mr_http_request *http,
                           struct mr_slice body, const struct mr_request_facts *facts, const char **detail)
 {
-    mr_status status = MR_OK;
     mr_status allowed = MR_OK;
+    mr_status status;
 
     *detail = NULL;
     memset(out, 0, sizeof *out);
-    if (wants_body(mr_op_info(route->op)->traits, body))
-        status = read_json(out, http, body, detail);
+    status = make_room(out, route->op);
+    if (status == MR_OK && wants_body(mr_op_info(route->op)->traits, body))
+        status = read_json(out, mr_op_info(route->op)->traits->fields, http, body, detail);
     if (status == MR_OK)
         status = read_fields(out, route, http, facts, detail);
     if (status == MR_OK) {
@@ -508,9 +597,13 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
 
 void mr_request_fini(struct mr_request *self)
 {
-    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+    for (unsigned i = 0; i < self->count; i++)
         if (self->decoded[i].data != NULL)
             mr_buf_fini(&self->decoded[i]);
+    free(self->decoded); /* the values are behind them */
+    self->decoded = NULL;
+    self->values = NULL;
+    self->count = 0;
     mr_buf_fini(&self->errors);
     json_decref(self->json);
 }

@@ -14,11 +14,12 @@ struct json_t;
 
 /* The values, and what they borrow from; mr_request_fini frees it. */
 struct mr_request {
-    struct mr_value values[MR_FIELDS_MAX];
-    struct mr_buf decoded[MR_FIELDS_MAX]; /* path segments and query parameters */
-    struct mr_buf errors;                 /* members of a JSON array, comma-separated; empty: none */
-    struct json_t *json;                  /* the parsed body */
-    bool is_merge_patch;                  /* by its type: null removes a member (RFC 7396) */
+    struct mr_value *values; /* one for each field of the op */
+    struct mr_buf *decoded;  /* of each: a path segment, a query parameter, an array */
+    unsigned count;          /* of these; 0: nothing was read */
+    struct mr_buf errors;    /* members of a JSON array, comma-separated; empty: none */
+    struct json_t *json;     /* the parsed body */
+    bool is_merge_patch;     /* by its type: null removes a member (RFC 7396) */
 };
 
 /* What is known of a request beside its bytes; borrowed. */

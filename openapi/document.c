@@ -58,7 +58,7 @@ mr_status mr_openapi_write(struct mr_buf *out, const char *version, bool indent)
     for (const struct mr_way *way = mr_way(0); way != NULL; way = mr_way(++i))
         put_way(&doc, way);
     if (!doc.failed)
-        text = json_dumps(root, indent ? JSON_INDENT(2) : JSON_COMPACT);
+        text = json_dumps(root, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(DOC_DIGITS));
     json_decref(root);
     if (text == NULL)
         return MR_NO_MEMORY;

@@ -8,7 +8,8 @@
 
 #include "openapi/openapi.h"
 
-enum { STATUS_FIRST = 200, STATUS_END = 600 };
+/* A number of that many digits comes back as it was written, from whoever reads it as a double. */
+enum { STATUS_FIRST = 200, STATUS_END = 600, DOC_DIGITS = 15 };
 
 /* The document while it is made. Whatever there was no memory for sets `failed`, and nothing is done about it before the end. */
 struct doc {

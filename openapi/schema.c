@@ -11,28 +11,51 @@
 #include <string.h>
 
 #include "openapi/internal.h"
+#include "proto/pattern.h"
 
-enum { NAME_MAX_LEN = 96, CHOICE_MAX = 64 };
+enum { NAME_MAX_LEN = 96, CHOICE_MAX = 64, NUMBER_DIGITS = DOC_DIGITS };
 
 /* ---- Values ---- */
 
+/* NULL: of any. */
 static const char *type_name(enum mr_type type)
 {
     switch (type) {
     case MR_BOOL: return "boolean";
     case MR_INT: return "integer";
+    case MR_DECIMAL:
+    case MR_NUMBER: return "number";
+    case MR_JSON: return NULL;
     default: return "string";
     }
 }
 
-/* `text` as a value of the type. */
+/* By which a reader knows what a string or a number is; NULL: there is none. */
+static const char *format_name(enum mr_type type)
+{
+    switch (type) {
+    case MR_INT: return "int64";
+    case MR_UUID: return "uuid";
+    case MR_DATE: return "date";
+    case MR_DECIMAL: return "decimal";
+    case MR_NUMBER: return "double";
+    default: return NULL;
+    }
+}
+
+/* `text` as a value of the type. A number is written in as many digits as a reader of the document keeps of it. */
 static json_t *typed(enum mr_type type, const char *text)
 {
-    if (type == MR_INT)
-        return json_integer(strtoll(text, NULL, 10));
-    if (type == MR_BOOL)
-        return json_boolean(strcmp(text, "true") == 0);
-    return json_string(text);
+    switch (type) {
+    case MR_INT: return json_integer(strtoll(text, NULL, 10));
+    case MR_BOOL: return json_boolean(strcmp(text, "true") == 0);
+    case MR_DECIMAL:
+    case MR_NUMBER:
+        return strpbrk(text, ".eE") == NULL && strlen(text) <= NUMBER_DIGITS ? json_integer(strtoll(text, NULL, 10))
+                                                                             : json_real(strtod(text, NULL));
+    case MR_JSON: return json_loads(text, JSON_DECODE_ANY, NULL);
+    default: return json_string(text);
+    }
 }
 
 static void put_choices(struct doc *doc, json_t *schema, const char *choices)
@@ -66,6 +89,24 @@ static void put_cursor(struct doc *doc, json_t *schema, const struct mr_field *f
         put(doc, schema, "pattern", json_sprintf("^%s[0-9a-f]{%lld,}$", before, (long long)field->min));
 }
 
+/* Whether ECMA-262, by which readers of the document go, has no other meaning for what is between brackets. */
+static bool reads_alike(const char *pattern)
+{
+    static const char *const own[] = {"[:", "[.", "[=", "[]", "[^]"};
+    const char *bracket = strchr(pattern, '[');
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strstr(pattern, own[i]) != NULL)
+            return false;
+    return bracket == NULL || strchr(bracket, '\\') == NULL;
+}
+
+static void put_pattern(struct doc *doc, json_t *schema, const char *pattern)
+{
+    if (reads_alike(pattern))
+        put(doc, schema, "pattern", json_sprintf("^(?:%s)$", pattern));
+}
+
 static void put_text_rules(struct doc *doc, json_t *schema, const struct mr_field *field)
 {
     if (field->format == MR_FORMAT_CURSOR) {
@@ -78,6 +119,8 @@ static void put_text_rules(struct doc *doc, json_t *schema, const struct mr_fiel
         put_text(doc, schema, "pattern", "^[A-Z0-9_-]*$");
     if (field->format == MR_FORMAT_EMAIL)
         put_text(doc, schema, "format", "email");
+    if (field->pattern != NULL)
+        put_pattern(doc, schema, mr_pattern_text(field->pattern));
     if (field->min > 0)
         put(doc, schema, "minLength", json_integer(field->min));
     if (field->max > 0)
@@ -86,45 +129,81 @@ static void put_text_rules(struct doc *doc, json_t *schema, const struct mr_fiel
 
 static void put_bounds(struct doc *doc, json_t *schema, const struct mr_field *field)
 {
-    put_text(doc, schema, "format", "int64");
     if (field->min == 0 && field->max == 0)
         return;
     put(doc, schema, "minimum", json_integer(field->min));
     put(doc, schema, "maximum", json_integer(field->max));
 }
 
-static void put_type(struct doc *doc, json_t *schema, const struct mr_field *field)
+/* One that would be rounded is left out: the answer of the gateway has it. */
+static void put_bound(struct doc *doc, json_t *schema, const char *name, const char *bound)
 {
-    if (field->clearable)
-        put(doc, schema, "type", json_pack("[s, s]", type_name(field->type), "null"));
-    else
-        put_text(doc, schema, "type", type_name(field->type));
+    if (bound != NULL && strlen(bound) <= NUMBER_DIGITS)
+        put(doc, schema, name, typed(MR_NUMBER, bound));
+}
+
+/* `type` NULL: of any, null among them. */
+static void put_type(struct doc *doc, json_t *schema, const char *type, bool nullable)
+{
+    if (type != NULL && nullable)
+        put(doc, schema, "type", json_pack("[s, s]", type, "null"));
+    else if (type != NULL)
+        put_text(doc, schema, "type", type);
+}
+
+/* What each value has to be like. */
+static void put_rules(struct doc *doc, json_t *schema, const struct mr_field *field)
+{
+    if (format_name(field->type) != NULL)
+        put_text(doc, schema, "format", format_name(field->type));
+    if (field->type == MR_TEXT)
+        put_text_rules(doc, schema, field);
+    else if (field->type == MR_INT)
+        put_bounds(doc, schema, field);
+    put_bound(doc, schema, "minimum", field->least);
+    put_bound(doc, schema, "maximum", field->most);
+}
+
+static void put_items(struct doc *doc, json_t *schema, const struct mr_field *field)
+{
+    json_t *items = put_object(doc, schema, "items");
+
+    put_type(doc, items, type_name(field->type), false);
+    put_rules(doc, items, field);
+    if (field->items_min > 0)
+        put(doc, schema, "minItems", json_integer(field->items_min));
+    if (field->items_max > 0)
+        put(doc, schema, "maxItems", json_integer(field->items_max));
+}
+
+/* Of the field: what is `many` is given as JSON. */
+static json_t *typed_of(const struct mr_field *field, const char *text)
+{
+    return typed(field->many ? MR_JSON : field->type, text);
 }
 
 json_t *field_schema(struct doc *doc, const struct mr_field *field)
 {
     json_t *self = json_object();
 
-    put_type(doc, self, field);
+    put_type(doc, self, field->many ? "array" : type_name(field->type), field->clearable);
     if (field->from == MR_BODY)
         put(doc, self, "description",
             field->type == MR_TIME ? json_sprintf("%s; a %s", field->about, mr_type_told(MR_TIME)) : json_string(field->about));
-    if (field->type == MR_TEXT)
-        put_text_rules(doc, self, field);
-    else if (field->type == MR_INT)
-        put_bounds(doc, self, field);
-    else if (field->type == MR_UUID)
-        put_text(doc, self, "format", "uuid");
+    if (field->many)
+        put_items(doc, self, field);
+    else
+        put_rules(doc, self, field);
     if (field->fallback != NULL)
-        put(doc, self, "default", typed(field->type, field->fallback));
+        put(doc, self, "default", typed_of(field, field->fallback));
     if (field->example != NULL)
-        put(doc, self, "examples", json_pack("[o]", typed(field->type, field->example)));
+        put(doc, self, "examples", json_pack("[o]", typed_of(field, field->example)));
     return self;
 }
 
 json_t *field_example(struct doc *doc, const struct mr_field *field)
 {
-    json_t *self = field->example != NULL ? typed(field->type, field->example) : NULL;
+    json_t *self = field->example != NULL ? typed_of(field, field->example) : NULL;
 
     if (field->example != NULL && self == NULL)
         doc->failed = true;
@@ -204,11 +283,9 @@ static json_t *value_schema(struct doc *doc, const struct mr_member *member)
 {
     json_t *self = json_object();
 
-    put_text(doc, self, "type", type_name(member->type));
-    if (member->type == MR_INT)
-        put_text(doc, self, "format", "int64");
-    else if (member->type == MR_UUID)
-        put_text(doc, self, "format", "uuid");
+    put_type(doc, self, type_name(member->type), false);
+    if (format_name(member->type) != NULL)
+        put_text(doc, self, "format", format_name(member->type));
     else if (member->type == MR_TIME)
         put_text(doc, self, "format", "date-time");
     else if (member->format != NULL)

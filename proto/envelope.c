@@ -1,5 +1,7 @@
 #include "proto/envelope.h"
 
+#include <math.h>
+
 enum { ENVELOPE_ITEMS = 9, TIMES_ITEMS = 4, REPLY_ITEMS = 4, FAULT_ITEMS = 4 };
 
 static void optional_text(struct mr_buf *out, struct mr_slice text)
@@ -125,7 +127,11 @@ static void encode_value(struct mr_buf *out, enum mr_type type, const struct mr_
         return;
     }
     switch (type) {
-    case MR_TEXT: mr_wire_text(out, value->text); break;
+    case MR_TEXT:
+    case MR_DECIMAL:
+    case MR_DATE: mr_wire_text(out, value->text); break;
+    case MR_JSON: mr_wire_json(out, value->text); break;
+    case MR_NUMBER: mr_wire_double(out, value->number); break;
     case MR_UUID: mr_wire_uuid(out, value->uuid); break;
     case MR_TIME: mr_wire_time(out, value->integer); break;
     case MR_INT: mr_wire_int(out, value->integer); break;
@@ -141,7 +147,15 @@ void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value 
 
     mr_wire_array(out, count);
     for (unsigned i = 0; i < count; i++)
-        encode_value(out, fields[i].type, &values[i]);
+        encode_value(out, mr_field_carried(&fields[i]), &values[i]);
+}
+
+static bool take_bytes(const struct mr_wire_item *item, enum mr_wire_kind kind, struct mr_value *out)
+{
+    if (item->kind != kind)
+        return false;
+    out->text = item->bytes;
+    return true;
 }
 
 /* nil: left out; an empty array: cleared. */
@@ -153,10 +167,14 @@ static bool decode_value(const struct mr_wire_item *item, enum mr_type type, str
         return true;
     switch (type) {
     case MR_TEXT:
-    case MR_BYTES:
-        if (item->kind != (type == MR_TEXT ? MR_WIRE_TEXT : MR_WIRE_BIN))
+    case MR_DECIMAL:
+    case MR_DATE: return take_bytes(item, MR_WIRE_TEXT, out);
+    case MR_BYTES: return take_bytes(item, MR_WIRE_BIN, out);
+    case MR_JSON: return item->kind == MR_WIRE_EXT && item->ext == MR_WIRE_JSON && take_bytes(item, MR_WIRE_EXT, out);
+    case MR_NUMBER:
+        if (item->kind != MR_WIRE_DOUBLE || !isfinite(item->number))
             return false;
-        out->text = item->bytes;
+        out->number = item->number;
         return true;
     case MR_UUID:
         if (item->kind != MR_WIRE_BIN || item->bytes.len != 16)
@@ -188,7 +206,7 @@ mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_sl
     if (!next_array(&wire, count))
         return MR_INVALID;
     for (unsigned i = 0; i < count; i++) {
-        if (mr_wire_next(&wire, &item) != MR_OK || !decode_value(&item, fields[i].type, &values[i]))
+        if (mr_wire_next(&wire, &item) != MR_OK || !decode_value(&item, mr_field_carried(&fields[i]), &values[i]))
             return MR_INVALID;
         if ((fields[i].required && !values[i].present) || (values[i].cleared && !fields[i].clearable))
             return MR_INVALID;

@@ -1,38 +1,72 @@
 #include "proto/field.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unictype.h>
 #include <unistr.h>
 
+#include "proto/decimal.h"
+#include "proto/jsontext.h"
+#include "proto/pattern.h"
 #include "proto/timestamp.h"
 #include "proto/username.h"
 #include "proto/uuid.h"
 
 static const struct {
-    const char *sql;
+    const char *sent;
     uint32_t oid;
+    const char *column;
+    const char *columns; /* an array of such */
     const char *told;
 } types[] = {
-#define T(name, sql, oid, told) [MR_##name] = {sql, oid, told},
+#define T(name, sent, oid, column, told) [MR_##name] = {sent, oid, column, column "[]", told},
     MR_TYPES(T)
 #undef T
 };
 
-const char *mr_type_sql(enum mr_type type)
+enum mr_type mr_field_carried(const struct mr_field *field)
 {
-    return types[type].sql;
+    return field->many ? MR_TEXT : field->type;
 }
 
-uint32_t mr_type_oid(enum mr_type type)
+const char *mr_field_sql(const struct mr_field *field)
 {
-    return types[type].oid;
+    return types[mr_field_carried(field)].sent;
+}
+
+uint32_t mr_field_oid(const struct mr_field *field)
+{
+    return types[mr_field_carried(field)].oid;
+}
+
+const char *mr_field_cast(const struct mr_field *field)
+{
+    return field->many ? types[field->type].columns : types[field->type].column;
 }
 
 const char *mr_type_told(enum mr_type type)
 {
     return types[type].told;
+}
+
+struct mr_slice mr_value_bytes(enum mr_type carried, const struct mr_value *value)
+{
+    switch (carried) {
+    case MR_UUID: return (struct mr_slice){(const char *)value->uuid, sizeof value->uuid};
+    case MR_TIME:
+    case MR_INT: return (struct mr_slice){(const char *)&value->integer, sizeof value->integer};
+    case MR_BOOL: return (struct mr_slice){(const char *)&value->boolean, sizeof value->boolean};
+    case MR_NUMBER: return (struct mr_slice){(const char *)&value->number, sizeof value->number};
+    case MR_TEXT:
+    case MR_BYTES:
+    case MR_DECIMAL:
+    case MR_DATE:
+    case MR_JSON: break;
+    }
+    return value->text;
 }
 
 void mr_problem_set(struct mr_problem *problem, const char *code, const char *format, ...)
@@ -207,6 +241,10 @@ static bool parse_text(const struct mr_field *field, struct mr_slice text, struc
                        field->max, points);
         return false;
     }
+    if (field->pattern != NULL && !mr_pattern_matches(field->pattern, text)) {
+        mr_problem_set(problem, "pattern", "must match %s", mr_pattern_text(field->pattern));
+        return false;
+    }
     if (!check_format(field, text, problem))
         return false;
     out->text = text;
@@ -215,7 +253,7 @@ static bool parse_text(const struct mr_field *field, struct mr_slice text, struc
 
 bool mr_field_check_integer(const struct mr_field *field, int64_t value, struct mr_problem *problem)
 {
-    if (field->max != 0 && (value < field->min || value > field->max)) {
+    if ((field->min != 0 || field->max != 0) && (value < field->min || value > field->max)) {
         mr_problem_set(problem, "range", "must be from %" PRId64 " to %" PRId64, field->min, field->max);
         return false;
     }
@@ -225,21 +263,115 @@ bool mr_field_check_integer(const struct mr_field *field, int64_t value, struct 
 static bool parse_integer(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
 {
     bool negative = text.len > 0 && text.data[0] == '-';
+    bool fits = true;
     int64_t value = 0;
 
-    if (text.len == (size_t)negative || text.len > 18) {
-        mr_problem_set(problem, "type", "must be an integer");
+    mr_problem_set(problem, "type", "must be an integer");
+    if (text.len == (size_t)negative)
+        return false;
+    for (size_t i = negative; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        fits = fits && !__builtin_mul_overflow(value, 10, &value) &&
+               !__builtin_sub_overflow(value, text.data[i] - '0', &value); /* below zero there is room for one more */
+    }
+    mr_problem_set(problem, "range", "is out of range");
+    if (!fits || (!negative && value == INT64_MIN))
+        return false;
+    out->integer = negative ? value : -value;
+    return mr_field_check_integer(field, out->integer, problem);
+}
+
+/* ---- Numbers ---- */
+
+/* Zeros at the end of a fraction, and with them the point, say nothing. */
+static struct mr_slice shortest(struct mr_slice text, const struct mr_decimal *number)
+{
+    if (number->digits == number->end)
+        return MR_SLICE("0");
+    if (memchr(text.data, '.', text.len) == NULL || memchr(text.data, 'e', text.len) != NULL ||
+        memchr(text.data, 'E', text.len) != NULL)
+        return text;
+    while (text.data[text.len - 1] == '0')
+        text.len--;
+    text.len -= text.data[text.len - 1] == '.';
+    return text;
+}
+
+static bool check_range(const struct mr_field *field, const struct mr_decimal *number, struct mr_problem *problem)
+{
+    const struct mr_decimal least = mr_decimal_of(field->least != NULL ? field->least : "");
+    const struct mr_decimal most = mr_decimal_of(field->most != NULL ? field->most : "");
+
+    if (field->least != NULL && field->most != NULL)
+        mr_problem_set(problem, "range", "must be from %s to %s", field->least, field->most);
+    else if (field->least != NULL || field->most != NULL)
+        mr_problem_set(problem, "range", "must be at %s %s", field->least != NULL ? "least" : "most",
+                       field->least != NULL ? field->least : field->most);
+    return (field->least == NULL || mr_decimal_order(number, &least) >= 0) &&
+           (field->most == NULL || mr_decimal_order(number, &most) <= 0);
+}
+
+/* Bounded also when written out, for an exponent is short and what it stands for is not. */
+static bool parse_decimal(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
+{
+    struct mr_decimal number;
+
+    if (!mr_decimal_parse(&number, text))
+        return false;
+    if (text.len > MR_DECIMAL_DIGITS || number.scale > MR_DECIMAL_DIGITS || number.power > MR_DECIMAL_DIGITS) {
+        mr_problem_set(problem, "range", "must have at most %d digits", MR_DECIMAL_DIGITS);
         return false;
     }
-    for (size_t i = negative; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            mr_problem_set(problem, "type", "must be an integer");
-            return false;
-        }
-        value = value * 10 + (text.data[i] - '0');
+    if (field->scale >= 0 && number.scale > field->scale) {
+        mr_problem_set(problem, "scale", "must have at most %d digits behind the point", field->scale);
+        return false;
     }
-    out->integer = negative ? -value : value;
-    return mr_field_check_integer(field, out->integer, problem);
+    out->text = shortest(text, &number);
+    return check_range(field, &number, problem);
+}
+
+static bool parse_number(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
+{
+    char copy[MR_DECIMAL_DIGITS + 1];
+    struct mr_decimal number;
+
+    if (!mr_decimal_parse(&number, text))
+        return false;
+    if (text.len > MR_DECIMAL_DIGITS) {
+        mr_problem_set(problem, "range", "must have at most %d digits", MR_DECIMAL_DIGITS);
+        return false;
+    }
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    out->number = strtod(copy, NULL);
+    mr_problem_set(problem, "range", "is out of range");
+    return isfinite(out->number) && check_range(field, &number, problem);
+}
+
+/* ---- The whole ---- */
+
+static bool parse_date(struct mr_slice text, struct mr_value *out)
+{
+    int64_t ignored;
+
+    out->text = text;
+    return mr_date_parse(&ignored, text.data, text.len);
+}
+
+static bool parse_json(struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
+{
+    out->text = text;
+    return mr_json_check(text, problem);
+}
+
+bool mr_field_check_items(const struct mr_field *field, size_t items, struct mr_problem *problem)
+{
+    if (field->items_max == 0 && field->items_min == 0)
+        return true;
+    mr_problem_set(problem, "items", "must have %" PRId64 " to %" PRId64 " items, has %zu", field->items_min, field->items_max,
+                   items);
+    return items <= INT64_MAX && (int64_t)items >= field->items_min && (int64_t)items <= field->items_max;
 }
 
 bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
@@ -257,6 +389,10 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
         value.boolean = mr_slice_is(text, "true");
         good = value.boolean || mr_slice_is(text, "false");
         break;
+    case MR_DECIMAL: good = parse_decimal(field, text, &value, problem); break;
+    case MR_NUMBER: good = parse_number(field, text, &value, problem); break;
+    case MR_DATE: good = parse_date(text, &value); break;
+    case MR_JSON: good = parse_json(text, &value, problem); break;
     case MR_BYTES: break; /* nobody writes bytes as text */
     }
     if (good)

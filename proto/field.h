@@ -13,19 +13,27 @@
 #include "proto/buffer.h"
 #include "proto/cursor.h"
 
-/*      name   SQL type        element OID   what a client is told */
+/*
+ * `sent`: the SQL type of a parameter, and its OID: the binary form is that type's (runtime/params.h). `column`: the SQL type that
+ * the statement makes of it; the same, or one that is cast to.
+ *
+ *    name      sent           OID   column              what a client is told */
 /* clang-format off */
-#define MR_TYPES(T)                                                    \
-    T(TEXT,  "text",         25,   "string")                           \
-    T(UUID,  "uuid",         2950, "UUID")                             \
-    T(TIME,  "timestamptz",  1184, "date or date-time (RFC 3339, ISO 8601)") \
-    T(BOOL,  "boolean",      16,   "boolean")                          \
-    T(INT,   "bigint",       20,   "integer")                          \
-    T(BYTES, "bytea",        17,   "bytes")
+#define MR_TYPES(T)                                                                     \
+    T(TEXT,    "text",        25,   "text",             "string")                       \
+    T(UUID,    "uuid",        2950, "uuid",             "UUID")                         \
+    T(TIME,    "timestamptz", 1184, "timestamptz",      "date or date-time (RFC 3339, ISO 8601)") \
+    T(BOOL,    "boolean",     16,   "boolean",          "boolean")                      \
+    T(INT,     "bigint",      20,   "bigint",           "integer")                      \
+    T(BYTES,   "bytea",       17,   "bytea",            "bytes")                        \
+    T(DECIMAL, "text",        25,   "numeric",          "number")                       \
+    T(NUMBER,  "text",        25,   "double precision", "number")                       \
+    T(DATE,    "text",        25,   "date",             "date (RFC 3339), as 2027-01-31") \
+    T(JSON,    "text",        25,   "jsonb",            "JSON value")
 /* clang-format on */
 
 enum mr_type {
-#define T(name, sql, oid, told) MR_##name,
+#define T(name, sent, oid, column, told) MR_##name,
     MR_TYPES(T)
 #undef T
 };
@@ -61,6 +69,8 @@ enum mr_format {
     MR_FORMAT_CURSOR,   /* hexadecimal digits, as a list's Link carries them; see also `belongs_to` */
 };
 
+struct mr_pattern;
+
 struct mr_field {
     const char *name; /* JSON name */
     enum mr_type type;
@@ -81,6 +91,13 @@ struct mr_field {
     const char *same_as; /* has to equal that field of the message when it is given; NULL: no such rule */
     const char *about;   /* one line for the documentation */
     const char *example; /* a good value as text, for the documentation; NULL: none */
+    int scale;           /* DECIMAL: digits behind the point, at most; -1: any number of them */
+    const char *least;   /* DECIMAL, NUMBER: the bounds, as proto/decimal.h reads them; NULL: none */
+    const char *most;
+    const struct mr_pattern *pattern; /* TEXT: what the whole value matches; borrowed; NULL: anything (proto/pattern.h) */
+    bool many;         /* an array of such values: each is held to the rules above. `fallback` and `example` are JSON then */
+    int64_t items_min; /* how many there are in it; 0 and 0: unbounded */
+    int64_t items_max;
 };
 
 /* A value of a field. Not present stands for left out and, unless the field is clearable, for null. */
@@ -88,8 +105,9 @@ struct mr_value {
     bool present;
     bool cleared; /* null was given for a clearable field; not present then */
     union {
-        struct mr_slice text; /* borrowed; MR_BYTES too */
+        struct mr_slice text; /* borrowed. BYTES, DECIMAL, DATE and JSON too; what is `many`: the literal of an array */
         uint8_t uuid[16];
+        double number;   /* MR_NUMBER; finite */
         int64_t integer; /* MR_INT; MR_TIME in microseconds since 1970 */
         bool boolean;
     };
@@ -101,15 +119,28 @@ struct mr_problem {
     char message[120];
 };
 
-/* SQL type of the field's column, e.g. "uuid", and the OID of that type (pg_type.dat). */
-const char *mr_type_sql(enum mr_type type);
-uint32_t mr_type_oid(enum mr_type type);
+/*
+ * How a value of the field travels to the database: the SQL type of the parameter (of an element, where a batch sends an array of
+ * them), and its OID (pg_type.dat). What is `many` goes as one text, an array literal: see mr_field_cast.
+ */
+const char *mr_field_sql(const struct mr_field *field);
+uint32_t mr_field_oid(const struct mr_field *field);
+
+/* The type that its values are carried as, from one thread to another and to the database: of what is `many`, text. */
+enum mr_type mr_field_carried(const struct mr_field *field);
+
+/* The SQL type that the statement makes of the parameter, e.g. "numeric", "text[]"; mr_field_sql where that is the same. */
+const char *mr_field_cast(const struct mr_field *field);
+
 /* What a client is told the type is, e.g. "string". */
 const char *mr_type_told(enum mr_type type);
 
+/* The bytes that a present value is made of, as it is carried: two are the same when these are. Borrows the value. */
+struct mr_slice mr_value_bytes(enum mr_type carried, const struct mr_value *value);
+
 /*
- * Reads `text` as the field's type and holds it against the field's rules. True: `out` is set and, for
- * text, borrows `text`. False: `problem` says what is wrong.
+ * Reads `text` as the field's type and holds it against the field's rules; of what is `many`, as one element. True: `out` is set
+ * and, where a value is text, borrows `text`. False: `problem` says what is wrong.
  */
 bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem);
 
@@ -118,6 +149,9 @@ int mr_field_choice(const struct mr_field *field, struct mr_slice text);
 
 /* Holds an integer against the field's bounds. */
 bool mr_field_check_integer(const struct mr_field *field, int64_t value, struct mr_problem *problem);
+
+/* Holds the number of elements of what is `many` against the field's bounds. */
+bool mr_field_check_items(const struct mr_field *field, size_t items, struct mr_problem *problem);
 
 /* Fills `problem`; for callers that find a fault of their own (a JSON value of the wrong type, a missing field). */
 void mr_problem_set(struct mr_problem *problem, const char *code, const char *format, ...)

@@ -1,6 +1,8 @@
 #include "proto/json.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "proto/timestamp.h"
 #include "proto/uuid.h"
@@ -93,11 +95,36 @@ static mr_status instant(struct mr_buf *out, const struct mr_wire_item *item)
     return MR_OK;
 }
 
+/* A double is told apart by 17 digits and often by fewer, a single by 9. */
+void mr_json_number(struct mr_buf *out, double value)
+{
+    char text[32];
+
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    mr_buf_text(out, text);
+}
+
+void mr_json_number_single(struct mr_buf *out, float value)
+{
+    char text[32];
+
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    mr_buf_text(out, text);
+}
+
 static mr_status number(struct mr_buf *out, double value)
 {
     if (!isfinite(value))
         return MR_INVALID;
-    mr_buf_printf(out, "%.17g", value);
+    mr_json_number(out, value);
     return MR_OK;
 }
 

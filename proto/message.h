@@ -10,7 +10,11 @@
 #include "proto/ops.h"
 #include "proto/result.h"
 
-enum { MR_FIELDS_MAX = 16, MR_UPLOAD_PART = 256 * 1024 };
+/*
+ * A message has at most so many fields, and its statement so many parameters: a clearable field has two. What is kept of a message
+ * is as large as its own fields need (mr_field_count). A row that answers it has at most MR_ROW_COLUMNS for its JSON.
+ */
+enum { MR_FIELDS_MAX = 128, MR_PARAMS_MAX = 2 * MR_FIELDS_MAX, MR_ROW_COLUMNS = 240, MR_UPLOAD_PART = 256 * 1024 };
 
 /* What the JSON of a success looks like. */
 enum mr_shape {
@@ -66,7 +70,7 @@ struct mr_traits {
     bool conflicts;                  /* what its statement leaves unanswered twice conflicts with what is stored: 409; else
                                           that is a fault of the statement */
     bool rerun_safe;                 /* a lost connection may run the statement again: it reads, or finds what it wrote */
-    const char *resource;            /* messages of one resource and one key keep their order */
+    const char *resource;            /* messages of one resource and one key keep their order; NULL: those of this op */
     const char *key;                 /* the field that is that key; NULL: messages are independent */
     unsigned cache_s;                /* how long the gateway and the client may keep a success; 0: not at all */
     const char *location;            /* path of what was made, with `:field`; NULL: no Location header */

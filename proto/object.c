@@ -1,11 +1,14 @@
 #include "proto/object.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 16, POWER_OVER = 308 };
+#include "proto/decimal.h"
+#include "proto/jsontext.h"
+#include "proto/literal.h"
 
-#define EXPONENT_MOST INT64_C(1000000000000)
+enum { DEPTH_MAX = 16, POWER_OVER = 308 };
 
 /* What stands for an integer that is out of range. */
 #define MOST  "9223372036854775807"
@@ -32,15 +35,6 @@ static bool too_deep(const json_t *value, unsigned depth)
 
 /* ---- Numbers that jansson has no room for: it calls them a mistake, in whatever member they stand ---- */
 
-static size_t digits_at(struct mr_slice text, size_t at)
-{
-    size_t count = 0;
-
-    while (at + count < text.len && text.data[at + count] >= '0' && text.data[at + count] <= '9')
-        count++;
-    return count;
-}
-
 /* Behind all that a number can be made of: what begins inside of that is none. */
 static size_t skip_number(struct mr_slice text, size_t at)
 {
@@ -49,111 +43,21 @@ static size_t skip_number(struct mr_slice text, size_t at)
     return at;
 }
 
-struct number {
-    size_t len; /* 0: it is none */
-    bool is_integer;
-    int64_t power; /* of ten: of the first digit that is not 0 */
-};
-
-static bool is_any(struct mr_slice text, size_t at, char one, char other)
+static bool fits(struct mr_slice text, const struct mr_decimal *number)
 {
-    return at < text.len && (text.data[at] == one || text.data[at] == other);
-}
-
-static size_t zeros_at(struct mr_slice text, size_t at)
-{
-    size_t count = 0;
-
-    while (is_any(text, at + count, '0', '0'))
-        count++;
-    return count;
-}
-
-/* Behind the decimal point, if there is one; false when no digit is behind it. */
-static bool read_fraction(struct mr_slice text, size_t *at, struct number *out)
-{
-    bool is_below_one = is_any(text, *at - 1, '0', '0') && out->power == 0;
-    size_t digits;
-
-    if (!is_any(text, *at, '.', '.'))
-        return true;
-    digits = digits_at(text, *at + 1);
-    if (is_below_one)
-        out->power = -1 - (int64_t)zeros_at(text, *at + 1);
-    out->is_integer = false;
-    *at += 1 + digits;
-    return digits > 0;
-}
-
-static bool read_exponent(struct mr_slice text, size_t *at, struct number *out)
-{
-    int64_t exponent = 0;
-    size_t digits;
-    bool negative;
-
-    if (!is_any(text, *at, 'e', 'E'))
-        return true;
-    negative = is_any(text, ++*at, '-', '-');
-    *at += is_any(text, *at, '+', '-');
-    digits = digits_at(text, *at);
-    for (size_t i = 0; i < digits; i++)
-        if (exponent < EXPONENT_MOST)
-            exponent = exponent * 10 + (text.data[*at + i] - '0');
-    out->power += negative ? -exponent : exponent;
-    out->is_integer = false;
-    *at += digits;
-    return digits > 0;
-}
-
-static bool is_zero(struct mr_slice text, size_t at, size_t end)
-{
-    while (at < end && strchr("-0.", text.data[at]) != NULL)
-        at++;
-    return at == end;
-}
-
-/* The number that begins at `start`, by the grammar of RFC 8259, 6. */
-static struct number number_at(struct mr_slice text, size_t start)
-{
-    static const struct number none;
-    struct number out = {.is_integer = true};
-    size_t at = start + is_any(text, start, '-', '-');
-    size_t digits = digits_at(text, at);
-    bool zero;
-
-    if (digits == 0 || (digits > 1 && text.data[at] == '0'))
-        return none;
-    at += digits;
-    out.power = (int64_t)digits - 1;
-    if (!read_fraction(text, &at, &out))
-        return none;
-    zero = is_zero(text, start, at);
-    if (!read_exponent(text, &at, &out))
-        return none;
-    if (zero)
-        out.power = 0; /* whatever the exponent */
-    if (at != skip_number(text, start))
-        return none; /* what stands for it must not become one with what is behind it */
-    out.len = at - start;
-    return out;
-}
-
-static bool fits(const char *text, const struct number *number)
-{
-    const char *bound = *text == '-' ? LEAST : MOST;
+    const char *bound = number->negative ? LEAST : MOST;
 
     if (!number->is_integer)
         return number->power < POWER_OVER;
-    return number->len < strlen(bound) || (number->len == strlen(bound) && memcmp(text, bound, number->len) <= 0);
+    return text.len < strlen(bound) || (text.len == strlen(bound) && memcmp(text.data, bound, text.len) <= 0);
 }
 
 /* By one that is as large as can be: an integer stays one, which its field refuses. */
-static void replace(char *text, const struct number *number)
+static void replace(char *text, size_t len, const struct mr_decimal *number)
 {
-    bool negative = *text == '-';
-    const char *by = number->is_integer ? (negative ? LEAST : MOST) : (negative ? "-9e307" : "9e307");
+    const char *by = number->is_integer ? (number->negative ? LEAST : MOST) : (number->negative ? "-9e307" : "9e307");
 
-    for (size_t i = 0; i < number->len; i++) {
+    for (size_t i = 0; i < len; i++) {
         text[i] = ' ';
         if (*by != '\0')
             text[i] = *by++;
@@ -168,8 +72,8 @@ static size_t skip_string(struct mr_slice text, size_t at)
     return at + 1;
 }
 
-/* The next number from `*at` on that does not fit; false when there is none. */
-static bool next_too_large(struct mr_slice text, size_t *at, struct number *out)
+/* The next number from `*at` on that does not fit, and its length; false when there is none. */
+static bool next_too_large(struct mr_slice text, size_t *at, size_t *len, struct mr_decimal *out)
 {
     while (*at < text.len) {
         char c = text.data[*at];
@@ -177,10 +81,12 @@ static bool next_too_large(struct mr_slice text, size_t *at, struct number *out)
         if (c == '"') {
             *at = skip_string(text, *at);
         } else if (c == '-' || (c >= '0' && c <= '9')) {
-            *out = number_at(text, *at);
-            if (out->len > 0 && !fits(text.data + *at, out))
+            struct mr_slice number = {text.data + *at, skip_number(text, *at) - *at};
+
+            *len = number.len;
+            if (mr_decimal_parse(out, number) && !fits(number, out))
                 return true;
-            *at = skip_number(text, *at);
+            *at += number.len;
         } else {
             ++*at;
         }
@@ -191,23 +97,24 @@ static bool next_too_large(struct mr_slice text, size_t *at, struct number *out)
 /* `text`, or a copy of it in `*copy` with numbers that fit. False when memory is short. */
 static bool with_room(struct mr_slice *text, char **copy)
 {
-    struct number number;
+    struct mr_decimal number;
     size_t at = 0;
+    size_t len;
 
-    while (next_too_large(*text, &at, &number)) {
+    while (next_too_large(*text, &at, &len, &number)) {
         if (*copy == NULL && (*copy = malloc(text->len)) == NULL)
             return false;
         if (text->data != *copy)
             memcpy(*copy, text->data, text->len);
         text->data = *copy;
-        replace(*copy + at, &number);
-        at += number.len;
+        replace(*copy + at, len, &number);
+        at += len;
     }
     return true;
 }
 
 /* jansson skips a NUL behind a number or a literal, and then takes what follows for the rest. JSON has none. */
-static json_t *load(struct mr_slice text, const char **detail)
+static json_t *load(struct mr_slice text, size_t flags, const char **detail)
 {
     json_error_t error;
     char *copy = NULL;
@@ -218,7 +125,7 @@ static json_t *load(struct mr_slice text, const char **detail)
         return NULL;
     *detail = "The body is too large to be read.";
     if (with_room(&text, &copy)) {
-        json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+        json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | flags, &error);
         if (json == NULL && json_error_code(&error) == json_error_duplicate_key)
             *detail = "The body has the same key twice in one object.";
         else if (json == NULL && json_error_code(&error) == json_error_stack_overflow)
@@ -232,7 +139,7 @@ static json_t *load(struct mr_slice text, const char **detail)
 
 mr_status mr_object_load(json_t **out, struct mr_slice text, const char **detail)
 {
-    json_t *json = load(text, detail);
+    json_t *json = load(text, 0, detail);
 
     if (json == NULL)
         return MR_INVALID;
@@ -268,11 +175,43 @@ static bool is_in_range(int64_t value, struct mr_problem *problem)
     return false;
 }
 
-bool mr_object_value(const struct mr_field *field, const json_t *json, struct mr_value *out, struct mr_problem *problem)
+bool mr_object_wants_text(const struct mr_field *field)
+{
+    return field->type == MR_DECIMAL || field->type == MR_NUMBER || field->type == MR_JSON;
+}
+
+static bool is_wanted(const struct mr_field *field)
+{
+    return field->from == MR_BODY && mr_object_wants_text(field);
+}
+
+void mr_object_find(struct mr_slice text, const struct mr_field *fields, struct mr_value *values)
+{
+    struct mr_json_walk walk;
+    struct mr_slice name;
+    struct mr_slice member;
+    unsigned wanted = 0;
+
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        wanted += is_wanted(&fields[i]);
+    if (wanted == 0)
+        return;
+    walk = mr_json_walk_of(text);
+    while (mr_json_member_next(&walk, &name, &member))
+        for (unsigned i = 0; fields[i].name != NULL; i++)
+            if (is_wanted(&fields[i]) && mr_json_name_is(name, fields[i].name)) {
+                values[i].text = member;
+                break;
+            }
+}
+
+bool mr_object_value(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_value *out,
+                     struct mr_problem *problem)
 {
     switch (field->type) {
     case MR_TEXT:
     case MR_UUID:
+    case MR_DATE:
     case MR_TIME: return from_string(field, json, out, problem);
     case MR_BOOL:
         mr_problem_set(problem, "type", "must be a boolean");
@@ -283,7 +222,111 @@ bool mr_object_value(const struct mr_field *field, const json_t *json, struct mr
         *out = (struct mr_value){.present = true, .integer = json_integer_value(json)};
         return json_is_integer(json) && is_in_range(out->integer, problem) &&
                mr_field_check_integer(field, out->integer, problem);
-    case MR_BYTES: break; /* JSON has none */
+    case MR_DECIMAL:
+    case MR_NUMBER:
+        mr_problem_set(problem, "type", "must be a number");
+        return json_is_number(json) && mr_field_parse(field, text, out, problem);
+    case MR_JSON: return mr_field_parse(field, text, out, problem);
+    case MR_BYTES: mr_problem_set(problem, "type", "must be left out"); break; /* JSON has none */
     }
     return false;
+}
+
+/* ---- Arrays ---- */
+
+/* Whether there are as many as there may be. */
+static bool check_items(const struct mr_field *field, size_t items, const struct mr_listener *listener)
+{
+    struct mr_problem problem;
+
+    if (mr_field_check_items(field, items, &problem))
+        return true;
+    listener->tell(listener->context, field, -1, &problem);
+    return false;
+}
+
+static bool add_items(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_buf *room,
+                      const struct mr_listener *listener)
+{
+    struct mr_json_walk walk = mr_json_walk_of(text);
+    struct mr_field one = *field;
+    unsigned problems = 0;
+    size_t index;
+    const json_t *item;
+
+    one.many = false;
+    json_array_foreach(json, index, item) {
+        struct mr_slice part = {"", 0};
+        struct mr_problem problem;
+        struct mr_value value;
+
+        if (mr_object_wants_text(field))
+            (void)mr_json_element_next(&walk, &part);
+        if (mr_object_value(&one, item, part, &value, &problem)) {
+            mr_literal_add(room, field->type, &value);
+            continue;
+        }
+        listener->tell(listener->context, field, (int)index, &problem);
+        if (++problems == MR_ITEM_PROBLEMS)
+            break;
+    }
+    return problems == 0;
+}
+
+bool mr_object_array(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_buf *room,
+                     struct mr_value *out, const struct mr_listener *listener)
+{
+    struct mr_problem problem;
+
+    if (!json_is_array(json)) {
+        mr_problem_set(&problem, "type", "must be an array");
+        listener->tell(listener->context, field, -1, &problem);
+        return false;
+    }
+    if (!check_items(field, json_array_size(json), listener))
+        return false;
+    mr_literal_begin(room);
+    if (!add_items(field, json, text, room, listener))
+        return false;
+    mr_literal_end(room);
+    *out = (struct mr_value){.present = !room->failed, .text = {room->data, room->len}};
+    return true;
+}
+
+bool mr_object_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
+                          const struct mr_listener *listener)
+{
+    const char *detail;
+    json_t *json = load(text, JSON_DECODE_ANY, &detail);
+    bool good = mr_object_array(field, json, text, room, out, listener);
+
+    json_decref(json);
+    return good;
+}
+
+static void ignore(void *context, const struct mr_field *field, int index, const struct mr_problem *problem)
+{
+    (void)context;
+    (void)field;
+    (void)index;
+    (void)problem;
+}
+
+void mr_object_fallback(const struct mr_field *field, struct mr_buf *room, struct mr_value *out)
+{
+    static const struct mr_listener nobody = {ignore, NULL};
+    struct mr_problem ignored;
+
+    if (field->many) /* it is a good one, so that only memory can be missing */
+        room->failed |= !mr_object_array_text(field, mr_slice_of(field->fallback), room, out, &nobody);
+    else
+        (void)mr_field_parse(field, mr_slice_of(field->fallback), out, &ignored);
+}
+
+void mr_object_item_name(char out[MR_ITEM_NAME], const struct mr_field *field, int index)
+{
+    if (index < 0)
+        snprintf(out, MR_ITEM_NAME, "%s", field->name);
+    else
+        snprintf(out, MR_ITEM_NAME, "%s[%d]", field->name, index);
 }

@@ -17,9 +17,50 @@ struct json_t;
 mr_status mr_object_load(struct json_t **out, struct mr_slice text, const char **detail) MR_WARN_UNUSED;
 
 /*
- * Reads a member, which is not null, as the field's type and holds it against the field's rules. True: `out` is set and
- * borrows from `json`. False: `problem` says what is wrong.
+ * Whether the field's values are read from the text of the body, for they lose what jansson does not keep: the digits of a number.
  */
-bool mr_object_value(const struct mr_field *field, const struct json_t *json, struct mr_value *out, struct mr_problem *problem);
+bool mr_object_wants_text(const struct mr_field *field);
+
+/*
+ * Finds the members of a body that was loaded, as they stand in its text, for the fields that want it: `values[i].text` is where
+ * that of field i stands, and untouched where there is none. Borrows `text`.
+ */
+void mr_object_find(struct mr_slice text, const struct mr_field *fields, struct mr_value *values);
+
+/*
+ * Reads a member, which is not null, as the field's type and holds it against the field's rules; of what is `many`, an element.
+ * `text` is the member as mr_object_find gives it, and is looked at for fields that want it only. True: `out` is set and
+ * borrows from `json` and `text`. False: `problem` says what is wrong.
+ */
+bool mr_object_value(const struct mr_field *field, const struct json_t *json, struct mr_slice text, struct mr_value *out,
+                     struct mr_problem *problem);
+
+/* ---- What is `many` ---- */
+
+enum { MR_ITEM_PROBLEMS = 10, MR_ITEM_NAME = 128 };
+
+/* Who is told of the problems of an array: of the element `index`, or with -1 of the whole. */
+struct mr_listener {
+    void (*tell)(void *context, const struct mr_field *field, int index, const struct mr_problem *problem);
+    void *context;
+};
+
+/*
+ * Reads a member, which is not null, as an array of the field's values. True: `out` is set to the array's literal, which is in
+ * `room` (empty before; without memory `failed` is set, and the value is not present). False: the listener has heard of every
+ * element that is wrong, up to MR_ITEM_PROBLEMS of them.
+ */
+bool mr_object_array(const struct mr_field *field, const struct json_t *json, struct mr_slice text, struct mr_buf *room,
+                     struct mr_value *out, const struct mr_listener *listener);
+
+/* The same of a text that is to be a JSON array: a default, or a cell of a CSV. */
+bool mr_object_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
+                          const struct mr_listener *listener);
+
+/* The field's `fallback` as its value; `room` is used by what is `many`. Not present: there was no memory. */
+void mr_object_fallback(const struct mr_field *field, struct mr_buf *room, struct mr_value *out);
+
+/* "tags[2]", as an error names an element; "tags" for -1. */
+void mr_object_item_name(char out[MR_ITEM_NAME], const struct mr_field *field, int index);
 
 #endif

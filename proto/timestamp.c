@@ -255,26 +255,76 @@ static void put(char *out, int digits, int64_t value)
     }
 }
 
-void mr_timestamp_format(char *out, int64_t micros)
+bool mr_timestamp_is_sayable(int64_t micros)
+{
+    return micros >= FIRST_INSTANT && micros < PAST_INSTANTS;
+}
+
+bool mr_date_parse(int64_t *out, const char *text, size_t len)
+{
+    struct cursor c = {text, text + len};
+    int64_t year;
+    int64_t month;
+    int64_t day;
+
+    if (len != MR_DATE_TEXT || !number(&c, 4, 1, 9999, &year) || !take(&c, '-') || !number(&c, 2, 1, 12, &month) ||
+        !take(&c, '-') || !number(&c, 2, 1, month_length(year, month), &day))
+        return false;
+    *out = days_from_civil(year, month, day);
+    return true;
+}
+
+static void put_date(char *out, int64_t days)
+{
+    int64_t year;
+    int64_t month;
+    int64_t day;
+
+    civil_from_days(days, &year, &month, &day);
+    memcpy(out, "0000-00-00", MR_DATE_TEXT);
+    put(out, 4, year);
+    put(out + 5, 2, month);
+    put(out + 8, 2, day);
+}
+
+bool mr_date_format(char *out, int64_t days)
+{
+    if (days < FIRST_INSTANT / MICROS_PER_SECOND / SECONDS_PER_DAY ||
+        days >= PAST_INSTANTS / MICROS_PER_SECOND / SECONDS_PER_DAY)
+        return false;
+    put_date(out, days);
+    return true;
+}
+
+/* With 3 or 6 decimals of a second. */
+static void put_instant(char *out, int64_t micros, int decimals)
 {
     int64_t per_day = SECONDS_PER_DAY * MICROS_PER_SECOND;
     int64_t of_day = micros % per_day;
     int64_t days = micros / per_day;
-    int64_t year;
-    int64_t month;
-    int64_t day;
 
     if (of_day < 0) {
         of_day += per_day;
         days--;
     }
-    civil_from_days(days, &year, &month, &day);
-    memcpy(out, "0000-00-00T00:00:00.000Z", MR_TIMESTAMP_TEXT);
-    put(out, 4, year);
-    put(out + 5, 2, month);
-    put(out + 8, 2, day);
+    put_date(out, days);
+    out[10] = 'T';
+    out[13] = ':';
+    out[16] = ':';
+    out[19] = '.';
     put(out + 11, 2, of_day / (3600 * MICROS_PER_SECOND));
     put(out + 14, 2, of_day / (60 * MICROS_PER_SECOND) % 60);
     put(out + 17, 2, of_day / MICROS_PER_SECOND % 60);
-    put(out + 20, 3, of_day / 1000 % 1000);
+    put(out + 20, decimals, of_day % MICROS_PER_SECOND / (decimals == 3 ? 1000 : 1));
+    out[20 + decimals] = 'Z';
+}
+
+void mr_timestamp_format(char *out, int64_t micros)
+{
+    put_instant(out, micros, 3);
+}
+
+void mr_timestamp_format_micros(char *out, int64_t micros)
+{
+    put_instant(out, micros, 6);
 }

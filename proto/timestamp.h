@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MR_TIMESTAMP_TEXT = 24 };
+enum { MR_TIMESTAMP_TEXT = 24, MR_TIMESTAMP_MICROS_TEXT = 27, MR_DATE_TEXT = 10 };
 
 /*
  * Reads a date or date-time of RFC 3339 or ISO 8601: calendar, ordinal (2027-001) and week (2027-W01-1)
@@ -20,5 +20,17 @@ bool mr_timestamp_parse(int64_t *out, const char *text, size_t len);
 
 /* Writes MR_TIMESTAMP_TEXT characters, 2027-01-01T00:00:00.000Z, no terminator. Years 0001 to 9999. */
 void mr_timestamp_format(char *out, int64_t micros);
+
+/* The same with microseconds: MR_TIMESTAMP_MICROS_TEXT characters. */
+void mr_timestamp_format_micros(char *out, int64_t micros);
+
+/* Whether the two above can say it. */
+bool mr_timestamp_is_sayable(int64_t micros);
+
+/* Reads a calendar date, YYYY-MM-DD, 0001-01-01 to 9999-12-31: days since 1970-01-01. `out` is untouched on failure. */
+bool mr_date_parse(int64_t *out, const char *text, size_t len);
+
+/* Writes MR_DATE_TEXT characters, no terminator. False, and nothing is written: it is outside of those years. */
+bool mr_date_format(char *out, int64_t days);
 
 #endif

@@ -76,11 +76,16 @@ void mr_wire_time(struct mr_buf *out, int64_t micros)
     mr_buf_append(out, bytes, sizeof bytes);
 }
 
-void mr_wire_json(struct mr_buf *out, struct mr_slice text)
+void mr_wire_json_head(struct mr_buf *out, size_t len)
 {
     msgpack_packer pk = packer(out);
 
-    msgpack_pack_ext(&pk, text.len, MR_WIRE_JSON);
+    msgpack_pack_ext(&pk, len, MR_WIRE_JSON);
+}
+
+void mr_wire_json(struct mr_buf *out, struct mr_slice text)
+{
+    mr_wire_json_head(out, text.len);
     mr_buf_slice(out, text);
 }
 

@@ -29,6 +29,8 @@ void mr_wire_uuid(struct mr_buf *out, const uint8_t uuid[16]);
 void mr_wire_time(struct mr_buf *out, int64_t micros);
 /* `text` is one JSON value; who writes it vouches for that. */
 void mr_wire_json(struct mr_buf *out, struct mr_slice text);
+/* Its head alone: `len` bytes of text have to follow. */
+void mr_wire_json_head(struct mr_buf *out, size_t len);
 void mr_wire_array(struct mr_buf *out, uint32_t count);
 void mr_wire_map(struct mr_buf *out, uint32_t pairs);
 

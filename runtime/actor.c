@@ -81,15 +81,6 @@ static uint64_t hash(uint64_t seed, const void *data, size_t len)
     return seed;
 }
 
-static uint64_t hash_value(uint64_t seed, enum mr_type type, const struct mr_value *value)
-{
-    if (type == MR_UUID)
-        return hash(seed, value->uuid, sizeof value->uuid);
-    if (type == MR_TEXT)
-        return hash(seed, value->text.data, value->text.len);
-    return hash(seed, &value->integer, sizeof value->integer);
-}
-
 /*
  * The fields that are the message's key: the user and their Idempotency-Key, or the one its traits name. Row by row that one goes
  * first: it is there for what the statement does, and a key that comes twice is found in any case.
@@ -114,14 +105,21 @@ uint64_t mr_message_key(enum mr_op op, const struct mr_value *values)
 {
     const struct mr_traits *traits = mr_op_info(op)->traits;
     uint64_t key = UINT64_C(14695981039346656037);
+    const char *resource;
     int fields[2];
     unsigned count = key_fields(op, values, fields);
 
     if (count == 0)
         return 0;
-    key = hash(key, traits->resource, strlen(traits->resource));
-    for (unsigned i = 0; i < count; i++)
-        key = hash_value(key, traits->fields[fields[i]].type, &values[fields[i]]);
+    resource = traits->resource != NULL ? traits->resource : mr_op_info(op)->name;
+    key = hash(key, resource, strlen(resource));
+    for (unsigned i = 0; i < count; i++) {
+        struct mr_slice bytes = {"", 0};
+
+        if (values[fields[i]].present)
+            bytes = mr_value_bytes(mr_field_carried(&traits->fields[fields[i]]), &values[fields[i]]);
+        key = hash(key, bytes.data, bytes.len);
+    }
     return key != 0 ? key : 1;
 }
 
@@ -514,7 +512,7 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     if (status == MR_OK)
         status = mr_mailbox_new(&self->mailbox, self->name);
     if (status == MR_OK) {
-        self->thread = mr_thread_start(self->name, loop, self);
+        self->thread = mr_thread_begin(self->name, loop, self);
         status = self->thread != NULL ? MR_OK : MR_NO_MEMORY;
     }
     if (status != MR_OK) {
@@ -523,6 +521,11 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     }
     *out = self;
     return MR_OK;
+}
+
+void mr_actor_await(struct mr_actor *self)
+{
+    mr_thread_await(self->thread);
 }
 
 bool mr_actor_pause(struct mr_actor *self, int ms)

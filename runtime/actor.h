@@ -24,7 +24,8 @@ enum { MR_PLAN_MAX = 1024 }; /* messages in a batch, and in flight, at most */
 struct mr_message {
     struct mr_parcel parcel;
     struct mr_envelope envelope;
-    struct mr_value values[MR_FIELDS_MAX];
+    struct mr_value *values;          /* of its op's fields */
+    unsigned room;                    /* how many there is memory for */
     const struct mr_variant *variant; /* NULL: the op's own statement */
     uint64_t key;                     /* 0: independent of every other message */
     bool taken;                       /* is in the batch at hand */
@@ -143,9 +144,16 @@ struct mr_actor {
     struct mr_buf frame;
 };
 
-/* Starts an actor; returns when it takes messages. Its database may still be away. `config` and `clock` are borrowed. */
+/*
+ * Starts an actor, which connects by itself, beside others: mr_actor_await waits for that, and comes before anything else is done
+ * with it. `config` and `clock` are borrowed.
+ */
 mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
                          const struct mr_config *config, const struct mr_clock *clock) MR_WARN_UNUSED;
+
+/* Returns when it takes messages. Its database may still be away. */
+void mr_actor_await(struct mr_actor *self);
+
 
 /* Asks the thread to end after the batch at hand, without waiting for that. Async-signal-safe. */
 void mr_actor_ask_to_stop(struct mr_actor *self);

@@ -168,7 +168,7 @@ mr_status mr_answer_bind(struct mr_actor *self, struct mr_message *const *messag
     mr_params_begin(&self->params, mr_statement_params(op));
     for (unsigned f = 0; fields[f].name != NULL; f++) {
         for (unsigned i = 0; i < count; i++)
-            mr_params_add(&self->params, column, fields[f].type, &messages[i]->values[f]);
+            mr_params_add(&self->params, column, mr_field_carried(&fields[f]), &messages[i]->values[f]);
         column++;
         if (!fields[f].clearable)
             continue;
@@ -206,78 +206,128 @@ static enum mr_shape shape_of(const struct mr_message *message)
     return message->variant != NULL ? message->variant->shape : mr_op_info(message->envelope.op)->traits->shape;
 }
 
-/* A run of rows with one ordinal is the answer to one message. */
-static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan, const mr_rows *rows,
-                       unsigned from, unsigned to)
+/* Puts a success into `self->body`; false: the rows do not fit one. */
+static bool make_reply(struct mr_actor *self, const struct mr_message *message, struct mr_row *row, struct mr_row_plan *plan,
+                       const mr_rows *rows, unsigned from, unsigned to)
 {
-    enum mr_shape shape = shape_of(message);
     struct mr_buf next = {0};
-    struct mr_row row;
 
-    mr_row_read(&row, plan, rows, to - 1);
-    if (row.status != 0) {
-        answer_with_status(self, message, &row);
-        return;
-    }
     to = mr_rows_fit(plan, rows, from, to, &next);
     if (next.len > 0)
-        row.head.next = (struct mr_slice){next.data, next.len};
+        row->head.next = (struct mr_slice){next.data, next.len};
     mr_buf_clear(&self->body, SIZE_MAX);
-    mr_reply_begin(&self->body, &row.head);
+    mr_reply_begin(&self->body, &row->head);
     self->body.failed |= next.failed;
     mr_buf_fini(&next);
-    if (mr_rows_body(&self->body, shape, plan, rows, from, to) != MR_OK) {
-        mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name),
+    return mr_rows_body(&self->body, shape_of(message), plan, rows, from, to) == MR_OK;
+}
+
+static void answer_unfit(struct mr_actor *self, struct mr_message *message)
+{
+    mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name),
+                   mr_log_trace(message->envelope.traceparent));
+    mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
+}
+
+static void answer_too_wide(struct mr_actor *self, struct mr_message *message)
+{
+    mr_log_bounded(MR_LOG_ERROR, "rows have too many columns", mr_log_text("op", mr_op_info(message->envelope.op)->name),
+                   mr_log_trace(message->envelope.traceparent));
+    mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
+}
+
+static void send_made(struct mr_actor *self, struct mr_message *message, struct mr_row_plan *plan)
+{
+    if (plan->unsaid != NULL)
+        mr_log_bounded(MR_LOG_WARN, "a value that JSON has no form for was left out",
+                       mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_text("column", plan->unsaid),
                        mr_log_trace(message->envelope.traceparent));
-        mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
-        return;
-    }
+    plan->unsaid = NULL;
     send_reply(self, message, MR_REPLY, &self->body);
 }
 
-/* No row: nothing, or none. */
-static void answer_empty(struct mr_actor *self, struct mr_message *message, enum mr_shape shape)
+/* A run of rows with one ordinal is the answer to one message. */
+static void answer_run(struct mr_actor *self, struct mr_message *message, struct mr_row_plan *plan, const mr_rows *rows,
+                       unsigned from, unsigned to)
+{
+    struct mr_row row;
+
+    mr_row_read(&row, plan, rows, to - 1);
+    if (row.status != 0)
+        answer_with_status(self, message, &row);
+    else if (make_reply(self, message, &row, plan, rows, from, to))
+        send_made(self, message, plan);
+    else
+        answer_unfit(self, message);
+}
+
+/* No row is nothing, or none; but not one. */
+static bool make_empty(struct mr_actor *self, const struct mr_message *message)
 {
     mr_buf_clear(&self->body, SIZE_MAX);
     mr_reply_begin(&self->body, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
-    if (shape == MR_SHAPE_NONE)
+    if (shape_of(message) == MR_SHAPE_NONE)
         mr_wire_nil(&self->body);
     else
         mr_wire_array(&self->body, 0);
-    send_reply(self, message, MR_REPLY, &self->body);
+    return shape_of(message) != MR_SHAPE_ONE;
+}
+
+bool mr_answer_make(struct mr_actor *self, const struct mr_message *message, const mr_rows *rows)
+{
+    unsigned count = mr_rows_count(rows);
+    struct mr_row_plan plan;
+    struct mr_row row;
+
+    if (mr_row_plan_init_single(&plan, rows) != MR_OK)
+        return false;
+    if (count == 0)
+        return make_empty(self, message);
+    mr_row_read(&row, &plan, rows, count - 1);
+    return row.status == 0 && make_reply(self, message, &row, &plan, rows, 0, count);
 }
 
 void mr_answer_single(struct mr_actor *self, struct mr_message *message, const mr_rows *rows)
 {
-    enum mr_shape shape = shape_of(message);
     unsigned count = mr_rows_count(rows);
     struct mr_row_plan plan;
 
-    if (mr_rows_columns(rows) > MR_COLUMNS_MAX) {
-        mr_log_bounded(MR_LOG_ERROR, "rows have too many columns", mr_log_text("op", mr_op_info(message->envelope.op)->name),
-                       mr_log_trace(message->envelope.traceparent));
-        mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
-        return;
-    }
-    mr_row_plan_init_single(&plan, rows);
-    if (count > 0)
+    if (mr_row_plan_init_single(&plan, rows) != MR_OK) {
+        answer_too_wide(self, message);
+    } else if (count > 0) {
         answer_run(self, message, &plan, rows, 0, count);
-    else if (shape == MR_SHAPE_ONE)
+    } else if (make_empty(self, message)) {
+        send_reply(self, message, MR_REPLY, &self->body);
+    } else {
         mr_answer_error(self, message, MR_NOT_FOUND, NULL, NULL, NULL);
-    else
-        answer_empty(self, message, shape);
+    }
+}
+
+void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json)
+{
+    mr_buf_clear(&self->body, SIZE_MAX);
+    mr_reply_begin(&self->body, head);
+    mr_wire_json(&self->body, json);
+    send_reply(self, message, MR_REPLY, &self->body);
 }
 
 static void answer_rows(struct mr_actor *self, struct mr_message *const *messages, unsigned count, const mr_rows *rows)
 {
     unsigned total = mr_rows_count(rows);
     struct mr_row_plan plan;
+    unsigned n;
 
-    mr_row_plan_init(&plan, rows);
+    if (mr_row_plan_init(&plan, rows) != MR_OK) {
+        mr_log_bounded(MR_LOG_ERROR, "rows have no ordinal, or too many columns",
+                       mr_log_text("op", mr_op_info(messages[0]->envelope.op)->name));
+        answer_all(self, messages, count, MR_INTERNAL);
+        return;
+    }
+    n = (unsigned)plan.ordinal;
     for (unsigned from = 0, to; from < total; from = to) {
-        int64_t ordinal = mr_rows_int(rows, from, plan.ordinal, 0);
+        int64_t ordinal = mr_rows_int(rows, from, n, 0);
 
-        for (to = from + 1; to < total && mr_rows_int(rows, to, plan.ordinal, 0) == ordinal;)
+        for (to = from + 1; to < total && mr_rows_int(rows, to, n, 0) == ordinal;)
             to++;
         if (ordinal >= 1 && ordinal <= count && !messages[ordinal - 1]->answered)
             answer_run(self, messages[ordinal - 1], &plan, rows, from, to);

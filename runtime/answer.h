@@ -56,6 +56,12 @@ int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const
 /* Answers a message with all rows of a statement that answers nobody else, and so has no ordinal. No row: 404 to who wants one. */
 void mr_answer_single(struct mr_actor *self, struct mr_message *message, const mr_rows *rows);
 
+/* Puts the payload of that answer into `self->body` and sends nothing; false: it is no success, and the body is of no use. */
+bool mr_answer_make(struct mr_actor *self, const struct mr_message *message, const mr_rows *rows) MR_WARN_UNUSED;
+
+/* Answers a message with a success whose body is JSON already. */
+void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json);
+
 /*
  * Answers a message with the error that stands against it alone: a refusal that the client can understand, or its status, which is
  * logged when it is nothing a client brought about. Nothing may be in flight, unless the error is not of class 23.

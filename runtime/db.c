@@ -250,9 +250,9 @@ int64_t db_timeout_to_set(const mr_db *self, int64_t left)
 
 bool db_send_run(mr_db *self, const char *statement, const struct mr_params *params)
 {
-    const char *values[MR_FIELDS_MAX];
-    int lengths[MR_FIELDS_MAX];
-    int formats[MR_FIELDS_MAX];
+    const char *values[MR_PARAMS_MAX];
+    int lengths[MR_PARAMS_MAX];
+    int formats[MR_PARAMS_MAX];
     char name[16];
     char *text;
     bool sent;

@@ -198,7 +198,7 @@ struct mr_db_step {
     mr_status status;
     mr_rows *rows;            /* of MR_OK: what it answered, and that is committed; the caller's to free */
     struct mr_db_error error; /* otherwise. `undone`: it took no effect, though it is to blame for nothing, and may run again */
-    bool guarded;             /* a guard failed, so the statement did not run */
+    const char *guard;        /* that failed, so that the statement did not run; NULL: none */
 };
 
 /*
@@ -209,26 +209,47 @@ struct mr_db_step {
 mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*
- * Queues another prepared statement, without rows of interest, in front of the next run that is added: if it fails, that one does
- * not run. In front of the first of a window that is together it guards all of them.
+ * Queues another prepared statement, a guard without rows of interest, in front of the next run that is added: when it fails, that
+ * one does not run. Two of them at most.
  */
 void mr_db_window_guard(mr_db *self, const char *statement, const struct mr_params *params);
+
+/* The same in front of all runs of a window that is together, before anything is queued. */
+void mr_db_window_guard_all(mr_db *self, const char *statement, const struct mr_params *params);
 
 /* Queues the next run, one of MR_DB_WINDOW_MAX at most. */
 void mr_db_window_add(mr_db *self, const struct mr_params *params);
 
 /*
- * Runs what was queued and fills `steps`, one for each that was added. When the commit of a window that is together fails, or its
- * guard, all of its statements have failed with that. The connection is dropped when it broke, when it was silent past the
+ * Runs what was queued and fills `steps`, one for each that was added. When the commit of a window that is together fails, or a guard
+ * of all, all of them have failed with that. The connection is dropped when it broke, when it was silent past the
  * deadline, or when a statement had to be cancelled: the order to do so may still be on its way.
  */
 void mr_db_window_end(mr_db *self, struct mr_db_step *steps);
+
+/*
+ * The same in two round trips, of a window that is together: first the runs, then another prepared statement and the commit.
+ * `steps` of the first are what would hold; those of the second say what does, and the same array has to be given. `statement` NULL: only the
+ * commit.
+ */
+void mr_db_window_hold(mr_db *self, struct mr_db_step *steps);
+void mr_db_window_commit(mr_db *self, const char *statement, const struct mr_params *params, struct mr_db_step *steps);
+
+/* Instead of the latter: nothing is committed, and all steps have failed with `status`. */
+void mr_db_window_abandon(mr_db *self, mr_status status, struct mr_db_step *steps);
 
 /* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
 /* As mr_db_exec, of what the server may not know: a feature that it lacks (0A000) says nothing of the connection then. */
 mr_status mr_db_ask(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
+
+/*
+ * What a statement would answer: `out` has its columns and no row. `types` are the OIDs of its first `count` parameters (pg_type.dat);
+ * the server finds out those of the others, and one that is 0. Nothing runs, and nothing stays prepared.
+ */
+mr_status mr_db_describe(mr_db *self, const char *sql, const uint32_t *types, unsigned count, int64_t deadline_ms,
+                         mr_rows **out) MR_WARN_UNUSED;
 
 /*
  * As mr_db_exec without rows and without a deadline (the server's limit is lifted), but cancels the statement once `is_over` (asked some times a second)
@@ -256,13 +277,28 @@ unsigned mr_rows_count(const mr_rows *self);
 unsigned mr_rows_columns(const mr_rows *self);
 const char *mr_rows_name(const mr_rows *self, unsigned column);
 
+/* OID of the column's type (pg_type.dat); of a domain that of its base. */
+uint32_t mr_rows_type(const mr_rows *self, unsigned column);
+
 /* The column's value; false when it is NULL. Borrowed until mr_rows_free. */
 bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out);
 
 /* Whether the column is one of UUIDs, 16 bytes each. */
 bool mr_rows_is_uuid(const mr_rows *self, unsigned column);
 
-/* Appends the column's value in the wire's form; nil when NULL. MR_INTERNAL for a type Millrace does not know. */
+/*
+ * Whether JSON has a form for the column's value: not for NaN and the infinities, nor for a day or an instant outside of the years
+ * 0001 to 9999. True of NULL.
+ */
+bool mr_rows_says(const mr_rows *self, unsigned row, unsigned column);
+
+/* Whether the type has values of which mr_rows_says is false. */
+bool mr_type_may_be_unsaid(uint32_t type);
+
+/*
+ * Appends the column's value in the wire's form; nil when NULL. A number is exact. Arrays become arrays, and elements that JSON has
+ * no form for nil. MR_INTERNAL for a type Millrace does not know, and for a value of which mr_rows_says is false.
+ */
 mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struct mr_buf *out) MR_WARN_UNUSED;
 
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
@@ -275,5 +311,22 @@ int64_t mr_rows_affected(const mr_rows *self);
 void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);
 
 void mr_rows_free(mr_rows **self);
+
+/* ---- Types of columns ---- */
+
+enum { MR_TYPE_OWN_FIRST = 16384 }; /* OIDs from here on are a database's own (src/include/access/transam.h) */
+
+/*
+ * Whether mr_rows_wire knows a type that PostgreSQL comes with: bool, the integers, float4, float8, numeric, text and its kin, uuid,
+ * json, jsonb, date, timestamptz, and arrays of these. Of others a statement can say what they are in one of these, e.g. `::text`.
+ */
+bool mr_type_known(uint32_t type);
+
+/*
+ * The same for any type of the database: enums and citext are known too, domains over what is known, and arrays, of domains
+ * only of such over text. MR_OK: `out` is the answer.
+ * By text, so at any time outside of a pipeline.
+ */
+mr_status mr_db_type_known(mr_db *db, uint32_t type, int64_t deadline_ms, bool *out) MR_WARN_UNUSED;
 
 #endif

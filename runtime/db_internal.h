@@ -10,6 +10,7 @@
  *   db_window.c   statements that share a round trip
  *   db_io.c       waiting, results, cancelling, failing
  *   db_rows.c     rows
+ *   db_describe.c what a statement would answer
  *   db_tls.c      why TLS cannot be had; without libpq
  */
 #ifndef MR_RUNTIME_DB_INTERNAL_H
@@ -47,14 +48,17 @@ struct db_pipeline {
     struct mr_db_error error;
 };
 
+enum { DB_GUARDS_MAX = 2 };
+
 /* What stands between two synchronization points of a window: first what is the window's own, the guards, then the statement. */
 struct db_segment {
-    unsigned before;   /* commands of the window's own in front */
-    unsigned guards;   /* statements that have to succeed first */
+    unsigned before;                   /* commands of the window's own in front */
+    const char *guards[DB_GUARDS_MAX]; /* statements that have to succeed first */
+    unsigned guard_count;
     unsigned commands; /* in all */
 };
 
-/* `head` is its own segment in front of the steps; without commands there is none. */
+/* Its own segments stand around the steps; without commands there is none. */
 struct db_window {
     const char *statement; /* of each of its steps */
     bool together;
@@ -65,9 +69,13 @@ struct db_window {
     int64_t begun_ms;
     int64_t deadline_ms;
     int64_t look_ms; /* when what is at work is to be cancelled */
+    bool holds;      /* its steps have come to their end, and wait for the commit */
     struct db_segment head;
     struct db_segment steps[MR_DB_WINDOW_MAX];
     unsigned count;
+    struct db_segment undo;
+    struct db_segment last; /* a statement in front of the commit */
+    struct db_segment commit;
 };
 
 struct mr_db {

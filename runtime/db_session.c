@@ -78,10 +78,14 @@ static const struct {
 
 enum { SESSION_SETTINGS = sizeof session_settings / sizeof session_settings[0] };
 
-/* Settings that end a session of ours; a server that does not know one has nothing to be turned off. */
-#define NO_OTHER_TIMEOUT                                                                              \
-    ", (SELECT count(set_config(name, '0', false)) FROM pg_catalog.pg_settings WHERE setting <> '0' " \
-    "AND name IN ('idle_session_timeout', 'transaction_timeout'))"
+/*
+ * Settings that end a session of ours, by the first version that has them. Looking them up in pg_settings would cost a connection
+ * more than all the rest of its set-up.
+ */
+static const struct {
+    const char *name;
+    int version;
+} other_timeouts[] = {{"idle_session_timeout", 140000}, {"transaction_timeout", 170000}};
 
 static int64_t lock_timeout(const struct mr_db_options *options)
 {
@@ -98,10 +102,12 @@ void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeo
     mr_buf_printf(out,
                   "SELECT set_config('statement_timeout', '%lld', %s), set_config('lock_timeout', '%lld', %s),"
                   " set_config('idle_in_transaction_session_timeout', '%lld', %s), set_config('search_path', " SEARCH_PATH
-                  ", %s)%s",
+                  ", %s)",
                   (long long)timeout_ms, local, (long long)lock_timeout(options), local,
-                  options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local, local,
-                  self->shared ? "" : NO_OTHER_TIMEOUT);
+                  options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local, local);
+    for (size_t i = 0; i < sizeof other_timeouts / sizeof other_timeouts[0] && !self->shared; i++)
+        if (PQserverVersion(self->conn) >= other_timeouts[i].version)
+            mr_buf_printf(out, ", set_config('%s', '0', false)", other_timeouts[i].name);
     for (size_t i = 0; i < SESSION_SETTINGS; i++)
         if (options->set_wise || !session_settings[i].set_wise)
             mr_buf_printf(out, ", set_config('%s', '%s', %s)", session_settings[i].name, session_settings[i].value, local);

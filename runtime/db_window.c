@@ -92,7 +92,7 @@ mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, 
     return MR_OK;
 }
 
-/* What is in front of the first guard, or of the statement: in one transaction it undoes what the one before may have left. */
+/* What is in front of the first guard, or of the run: in one transaction it undoes what the one before may have left. */
 static void begin_segment(mr_db *self)
 {
     struct db_window *window = &self->window;
@@ -100,29 +100,33 @@ static void begin_segment(mr_db *self)
 
     if (segment->commands > 0)
         return;
-    if (!window->together && self->shared && window->limited)
-        queue_limits(self, segment);
-    if (window->together && window->count > 0)
+    if (window->together && window->count == 0) {
+        queue(self, &window->head, "SAVEPOINT s");
+        queue_sync(self);
+    } else if (window->together) {
         queue_own(self, segment, "ROLLBACK TO SAVEPOINT s");
+    } else if (self->shared && window->limited) {
+        queue_limits(self, segment);
+    }
 }
 
-/* Ends the head, once the first of its statements comes. */
-static void end_head(mr_db *self)
+static void queue_guard(mr_db *self, struct db_segment *segment, const char *statement, const struct mr_params *params)
 {
-    queue(self, &self->window.head, "SAVEPOINT s");
-    queue_sync(self);
+    assert(segment->guard_count < DB_GUARDS_MAX);
+    segment->guards[segment->guard_count++] = statement;
+    queue_statement(self, segment, statement, params);
+}
+
+void mr_db_window_guard_all(mr_db *self, const char *statement, const struct mr_params *params)
+{
+    assert(self->window.together && current(&self->window)->commands == 0);
+    queue_guard(self, &self->window.head, statement, params);
 }
 
 void mr_db_window_guard(mr_db *self, const char *statement, const struct mr_params *params)
 {
-    struct db_window *window = &self->window;
-    bool of_all = window->together && window->count == 0;
-    struct db_segment *segment = of_all ? &window->head : current(window);
-
-    if (!of_all)
-        begin_segment(self);
-    segment->guards++;
-    queue_statement(self, segment, statement, params);
+    begin_segment(self);
+    queue_guard(self, current(&self->window), statement, params);
 }
 
 void mr_db_window_add(mr_db *self, const struct mr_params *params)
@@ -131,8 +135,6 @@ void mr_db_window_add(mr_db *self, const struct mr_params *params)
     struct db_segment *segment = current(window);
 
     assert(window->count < MR_DB_WINDOW_MAX);
-    if (window->together && window->count == 0)
-        end_head(self);
     begin_segment(self);
     queue_statement(self, segment, window->statement, params);
     if (window->together) {
@@ -143,12 +145,17 @@ void mr_db_window_add(mr_db *self, const struct mr_params *params)
     window->count++;
 }
 
-/* COMMIT is a segment of its own: it has to end the transaction also when there is no savepoint any more. */
-static void queue_tail(mr_db *self, struct db_segment *undo, struct db_segment *commit)
+/* Undoes what the last may have left. */
+static void queue_undo(mr_db *self)
 {
-    queue_own(self, undo, "ROLLBACK TO SAVEPOINT s");
+    queue_own(self, &self->window.undo, "ROLLBACK TO SAVEPOINT s");
     queue_sync(self);
-    queue(self, commit, "COMMIT");
+}
+
+/* A segment of its own: it has to end the transaction also when there is no savepoint any more. */
+static void queue_commit(mr_db *self)
+{
+    queue(self, &self->window.commit, "COMMIT");
     queue_sync(self);
 }
 
@@ -182,7 +189,7 @@ struct outcome {
 /* False: the connection broke on the way; what it said before is kept. */
 static bool take_segment(mr_db *self, const struct db_segment *segment, struct outcome *out)
 {
-    unsigned statement = segment->before + segment->guards;
+    unsigned statement = segment->before + segment->guard_count;
 
     *out = (struct outcome){.status = MR_OK};
     for (unsigned command = 0; PQstatus(self->conn) == CONNECTION_OK && await(self);) {
@@ -218,9 +225,17 @@ static void fail_broken(mr_db *self)
     db_fail(self, MR_INTERNAL, false, "25000", "a statement has ended the transaction that it runs in");
 }
 
+/* The guard that is that command; NULL: it is none. */
+static const char *guard_at(const struct db_segment *segment, unsigned command)
+{
+    bool is_guard = command >= segment->before && command < segment->before + segment->guard_count;
+
+    return is_guard ? segment->guards[command - segment->before] : NULL;
+}
+
 static void note_step(mr_db *self, const struct db_segment *segment, struct outcome *outcome, struct mr_db_step *step)
 {
-    unsigned statement = segment->before + segment->guards;
+    unsigned statement = segment->before + segment->guard_count;
 
     *step = (struct mr_db_step){.status = outcome->status};
     if (outcome->status == MR_OK) {
@@ -228,7 +243,7 @@ static void note_step(mr_db *self, const struct db_segment *segment, struct outc
         return;
     }
     PQclear(outcome->kept);
-    step->guarded = outcome->failed_at >= segment->before && outcome->failed_at < statement;
+    step->guard = guard_at(segment, outcome->failed_at);
     if (self->window.together && (outcome->failed_at < segment->before || outcome->failed_at > statement) && !self->error.lost)
         fail_broken(self);
     step->status = self->error.status;
@@ -259,14 +274,14 @@ static void lose(mr_db *self, struct mr_db_step *steps, unsigned at, const struc
 }
 
 /* What holds for all: nothing of them took effect, and only who is to blame is not known. */
-static void fail_all(mr_db *self, struct mr_db_step *steps, bool guarded)
+static void fail_all(mr_db *self, struct mr_db_step *steps, const char *guard)
 {
     struct mr_db_error error = self->error;
 
     error.undone = true;
     for (unsigned i = 0; i < self->window.count; i++) {
         set_failed(&steps[i], &error);
-        steps[i].guarded = guarded;
+        steps[i].guard = guard;
     }
 }
 
@@ -288,8 +303,9 @@ static bool is_committed(const struct outcome *outcome)
     return outcome->status == MR_OK && outcome->kept != NULL && strcmp(PQcmdStatus(outcome->kept), "COMMIT") == 0;
 }
 
-static void take_commit(mr_db *self, struct mr_db_step *steps, const struct db_segment *commit)
+static void take_commit(mr_db *self, struct mr_db_step *steps)
 {
+    const struct db_segment *commit = &self->window.commit;
     struct outcome outcome;
 
     if (!take_segment(self, commit, &outcome)) {
@@ -301,20 +317,9 @@ static void take_commit(mr_db *self, struct mr_db_step *steps, const struct db_s
     } else {
         if (outcome.status == MR_OK)
             fail_broken(self);
-        fail_all(self, steps, false);
+        fail_all(self, steps, NULL);
     }
     PQclear(outcome.kept);
-}
-
-/* The transaction's end. */
-static void take_tail(mr_db *self, struct mr_db_step *steps, const struct db_segment *undo, const struct db_segment *commit)
-{
-    struct outcome outcome;
-
-    if (take_segment(self, undo, &outcome))
-        take_commit(self, steps, commit);
-    else
-        lose(self, steps, self->window.count, undo, &outcome);
 }
 
 /* The window's own head. False: it failed, or the connection is lost, and the steps are told. */
@@ -336,29 +341,48 @@ static bool take_head(mr_db *self, struct mr_db_step *steps)
         self->timeout_ms = window->timeout_ms;
     if (outcome.status == MR_OK || !window->together)
         return true;
-    fail_all(self, steps, outcome.failed_at >= window->head.before);
-    if (!skip(self, window->count + 2))
+    fail_all(self, steps, guard_at(&window->head, outcome.failed_at));
+    if (!skip(self, window->count + 1))
         (void)db_fail_wait(self, window->deadline_ms + DB_LATE_MS);
     return false;
 }
 
-static void take_all(mr_db *self, struct mr_db_step *steps, const struct db_segment *undo, const struct db_segment *commit)
+static bool take_undo(mr_db *self, struct mr_db_step *steps)
+{
+    struct db_window *window = &self->window;
+    struct outcome outcome;
+    bool whole = take_segment(self, &window->undo, &outcome);
+
+    PQclear(outcome.kept);
+    if (!whole)
+        lose(self, steps, window->count, &window->undo, &outcome);
+    return whole;
+}
+
+/* All but the commit. False: that is of no interest any more, for nothing holds, or the connection is lost. */
+static bool take_steps(mr_db *self, struct mr_db_step *steps)
 {
     struct db_window *window = &self->window;
     struct outcome outcome;
 
+    memset(steps, 0, window->count * sizeof *steps);
+    if (window->limited)
+        self->timeout_ms = 0; /* not known, should it be rolled back */
+    if (!window->usable) {
+        lose(self, steps, 0, &window->head, &(struct outcome){.status = MR_OK});
+        return false;
+    }
     if (!take_head(self, steps))
-        return;
+        return false;
     for (unsigned i = 0; i < window->count; i++) {
         if (!take_segment(self, &window->steps[i], &outcome)) {
             PQclear(outcome.kept);
             lose(self, steps, i, &window->steps[i], &outcome);
-            return;
+            return false;
         }
         note_step(self, &window->steps[i], &outcome, &steps[i]);
     }
-    if (window->together)
-        take_tail(self, steps, undo, commit);
+    return !window->together || take_undo(self, steps);
 }
 
 /* The connection goes on to serve, unless something may still come of this. */
@@ -377,18 +401,68 @@ static void leave(mr_db *self)
 void mr_db_window_end(mr_db *self, struct mr_db_step *steps)
 {
     struct db_window *window = &self->window;
-    struct db_segment undo = {0};
-    struct db_segment commit = {0};
 
     assert(window->count > 0);
-    memset(steps, 0, window->count * sizeof *steps);
-    if (window->together)
-        queue_tail(self, &undo, &commit);
-    if (window->limited)
-        self->timeout_ms = 0; /* not known, should it be rolled back */
-    if (window->usable)
-        take_all(self, steps, &undo, &commit);
-    else
-        lose(self, steps, 0, &window->head, &(struct outcome){.status = MR_OK});
+    if (window->together) {
+        queue_undo(self);
+        queue_commit(self);
+    }
+    window->holds = take_steps(self, steps);
+    if (window->together && window->holds)
+        take_commit(self, steps);
+    else if (window->together && self->conn != NULL && !skip(self, 1))
+        db_drop(self);
     leave(self);
+}
+
+void mr_db_window_hold(mr_db *self, struct mr_db_step *steps)
+{
+    assert(self->window.count > 0 && self->window.together);
+    queue_undo(self);
+    self->window.holds = take_steps(self, steps);
+}
+
+/* The statement in front of the commit. False: nothing holds, and the steps are told. */
+static bool take_last(mr_db *self, struct mr_db_step *steps)
+{
+    struct outcome outcome;
+    bool whole = take_segment(self, &self->window.last, &outcome);
+
+    PQclear(outcome.kept);
+    if (!whole)
+        lose(self, steps, self->window.count, &self->window.last, &outcome);
+    else if (outcome.status != MR_OK)
+        fail_all(self, steps, NULL);
+    return whole && outcome.status == MR_OK;
+}
+
+void mr_db_window_commit(mr_db *self, const char *statement, const struct mr_params *params, struct mr_db_step *steps)
+{
+    struct db_window *window = &self->window;
+    bool holds = window->holds;
+
+    if (self->conn != NULL && holds && statement != NULL) {
+        queue_statement(self, &window->last, statement, params);
+        queue_sync(self);
+    }
+    if (self->conn != NULL)
+        queue_commit(self);
+    if (self->conn != NULL && !window->usable)
+        lose(self, steps, window->count, &window->commit, &(struct outcome){.status = MR_OK});
+    if (self->conn != NULL && holds && statement != NULL)
+        holds = take_last(self, steps);
+    if (self->conn != NULL && holds)
+        take_commit(self, steps);
+    else if (self->conn != NULL && !skip(self, 1))
+        db_drop(self);
+    leave(self);
+}
+
+/* The server rolls back what it has of a connection that is gone. */
+void mr_db_window_abandon(mr_db *self, mr_status status, struct mr_db_step *steps)
+{
+    db_fail(self, status, false, "", mr_status_detail(status));
+    for (unsigned i = 0; i < self->window.count; i++)
+        set_failed(&steps[i], &self->error);
+    db_drop(self);
 }

@@ -1,5 +1,10 @@
 #include "runtime/params.h"
 
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/json.h"
+
 enum { ARRAY_HEAD = 20, KEEP_BYTES = 64 * 1024 };
 
 static void put_be(char *out, size_t bytes, uint64_t value)
@@ -18,12 +23,16 @@ static void append_be(struct mr_buf *out, size_t bytes, uint64_t value)
     mr_buf_append(out, text, bytes);
 }
 
-/* The value as the type's receive function reads it. */
+/* The value as the receive function of the type reads it that it is sent as (MR_TYPES); that of text takes it as it is. */
 static void append_value(struct mr_buf *out, enum mr_type type, const struct mr_value *value)
 {
     switch (type) {
     case MR_TEXT:
+    case MR_DECIMAL:
+    case MR_DATE:
+    case MR_JSON:
     case MR_BYTES: mr_buf_append(out, value->text.data, value->text.len); break;
+    case MR_NUMBER: mr_json_number(out, value->number); break;
     case MR_UUID: mr_buf_append(out, value->uuid, 16); break;
     case MR_TIME: append_be(out, 8, (uint64_t)(value->integer - MR_POSTGRES_EPOCH_MICROS)); break;
     case MR_INT: append_be(out, 8, (uint64_t)value->integer); break;
@@ -42,9 +51,27 @@ static void append_element(struct mr_buf *out, enum mr_type type, const struct m
         put_be(out->data + at, 4, out->len - at - 4);
 }
 
+static bool make_room(struct mr_params *self, unsigned count)
+{
+    struct mr_param *arrays;
+
+    if (count <= self->room)
+        return true;
+    arrays = realloc(self->arrays, count * sizeof *arrays);
+    if (arrays == NULL)
+        return false;
+    memset(arrays + self->room, 0, (count - self->room) * sizeof *arrays);
+    self->arrays = arrays;
+    self->room = count;
+    return true;
+}
+
 void mr_params_begin(struct mr_params *self, unsigned count)
 {
-    self->count = count;
+    assert(count <= MR_PARAMS_MAX);
+    self->failed = !make_room(self, count);
+    self->count = self->failed ? 0 : count;
+    count = self->count;
     for (unsigned i = 0; i < count; i++) {
         struct mr_param *array = &self->arrays[i];
 
@@ -57,20 +84,30 @@ void mr_params_begin(struct mr_params *self, unsigned count)
     }
 }
 
+/* NULL without memory, which mr_params_end tells. */
+static struct mr_param *param_of(struct mr_params *self, unsigned column)
+{
+    assert(self->failed || column < self->count);
+    return self->failed ? NULL : &self->arrays[column];
+}
+
 static void set_head(struct mr_param *array, enum mr_type type)
 {
     char *head = array->bytes.data;
 
     put_be(head, 4, 1); /* dimensions */
-    put_be(head + 8, 4, mr_type_oid(type));
+    put_be(head + 8, 4, mr_field_oid(&(struct mr_field){.type = type}));
     put_be(head + 16, 4, 1); /* lower bound */
 }
 
 void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value)
 {
-    struct mr_param *array = &self->arrays[column];
-    struct mr_buf *out = &array->bytes;
+    struct mr_param *array = param_of(self, column);
+    struct mr_buf *out;
 
+    if (array == NULL)
+        return;
+    out = &array->bytes;
     if (array->elements++ == 0 && !out->failed)
         set_head(array, type);
     if (!value->present) {
@@ -83,8 +120,10 @@ void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, c
 
 void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value)
 {
-    struct mr_param *param = &self->arrays[column];
+    struct mr_param *param = param_of(self, column);
 
+    if (param == NULL)
+        return;
     param->is_value = true;
     param->has_null = !value->present;
     if (param->bytes.failed) /* of room for an array's head, and told by mr_params_end */
@@ -130,6 +169,8 @@ void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type)
 
 mr_status mr_params_end(struct mr_params *self)
 {
+    if (self->failed)
+        return MR_NO_MEMORY;
     for (unsigned i = 0; i < self->count; i++) {
         struct mr_param *array = &self->arrays[i];
 
@@ -145,6 +186,8 @@ mr_status mr_params_end(struct mr_params *self)
 
 void mr_params_fini(struct mr_params *self)
 {
-    for (unsigned i = 0; i < MR_FIELDS_MAX; i++)
+    for (unsigned i = 0; i < self->room; i++)
         mr_buf_fini(&self->arrays[i].bytes);
+    free(self->arrays);
+    *self = (struct mr_params){.arrays = NULL};
 }

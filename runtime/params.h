@@ -25,14 +25,19 @@ struct mr_param {
 
 /* A zeroed struct holds nothing; after mr_params_fini too. */
 struct mr_params {
-    struct mr_param arrays[MR_FIELDS_MAX];
+    struct mr_param *arrays;
+    unsigned room;
     unsigned count;
+    bool failed; /* there was no memory for them */
 };
 
-/* Begins `count` empty arrays, reusing memory. */
+/* Begins `count` empty arrays, at most MR_PARAMS_MAX, reusing memory. */
 void mr_params_begin(struct mr_params *self, unsigned count);
 
-/* Appends a value of `type` to array `column`; NULL when it is not present. Every call for a column has the same type. */
+/*
+ * Appends a value of `type` to array `column`; NULL when it is not present. Every call for a column has the same type, which for a
+ * field is mr_field_carried. The elements are of the SQL type mr_field_sql, and it is up to the statement to cast them.
+ */
 void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
 /* The same for code that has no field's value at hand. `text` NULL: NULL. `micros`: since 1970. */

@@ -11,9 +11,15 @@ static struct mr_message *message_new(struct mr_actor *self)
 {
     struct mr_message *message = self->spare;
 
-    if (message == NULL)
-        return malloc(sizeof *message);
-    self->spare = message->next;
+    if (message != NULL) {
+        self->spare = message->next;
+        return message;
+    }
+    message = malloc(sizeof *message);
+    if (message != NULL) {
+        message->values = NULL;
+        message->room = 0;
+    }
     return message;
 }
 
@@ -102,6 +108,22 @@ static bool read_request(struct mr_actor *self, struct mr_message *message)
     return info->actor == self->spec->id && info->traits->lane == self->lane;
 }
 
+/* Room for the values of its op, kept for the next message that uses this memory. */
+static bool make_room(struct mr_message *message)
+{
+    unsigned count = mr_field_count(message->envelope.op);
+    struct mr_value *values;
+
+    if (count <= message->room)
+        return true;
+    values = realloc(message->values, count * sizeof *values);
+    if (values == NULL)
+        return false;
+    message->values = values;
+    message->room = count;
+    return true;
+}
+
 static void receive(struct mr_actor *self, struct mr_message *message)
 {
     message->taken = false;
@@ -114,6 +136,11 @@ static void receive(struct mr_actor *self, struct mr_message *message)
         atomic_fetch_add(&self->stats.malformed, 1);
         mr_log_bounded(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", self->name),
                        mr_log_text("from", message->parcel.from));
+        message_free(self, message);
+        return;
+    }
+    if (!make_room(message)) {
+        mr_answer_error(self, message, MR_NO_MEMORY, NULL, NULL, NULL);
         message_free(self, message);
         return;
     }
@@ -159,6 +186,7 @@ void mr_queue_free(struct mr_actor *self)
         struct mr_message *message = self->spare;
 
         self->spare = message->next;
+        free(message->values);
         free(message);
     }
 }

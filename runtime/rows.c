@@ -1,7 +1,5 @@
 #include "runtime/rows.h"
 
-#include <assert.h>
-
 static int *reserved(struct mr_row_plan *plan, const char *name)
 {
     const struct {
@@ -19,33 +17,33 @@ static int *reserved(struct mr_row_plan *plan, const char *name)
     return NULL;
 }
 
-static void add_column(struct mr_row_plan *plan, unsigned index, const char *name)
+static void add_column(struct mr_row_plan *plan, unsigned index, const char *name, bool may_be_unsaid)
 {
     const char *dot = strchr(name, '.');
     struct mr_column *column = &plan->columns[plan->count++];
 
-    assert(plan->count <= MR_COLUMNS_MAX);
     column->index = index;
+    column->may_be_unsaid = may_be_unsaid;
     column->group = dot != NULL ? (struct mr_slice){name, (size_t)(dot - name)} : (struct mr_slice){name, 0};
     column->name = mr_slice_of(dot != NULL ? dot + 1 : name);
 }
 
+/* All but the columns, which are many and are told by their count. */
+static void clear(struct mr_row_plan *out)
+{
+    out->count = 0;
+    out->ordinal = -1;
+    out->status = out->field = out->message = out->next = out->version = out->id = -1;
+    out->page = out->page_size = out->total_items = out->take = out->key = -1;
+    out->unsaid = NULL;
+}
+
 /* `ordinal` NULL: there is none. */
-static void plan_columns(struct mr_row_plan *out, const mr_rows *rows, const char *ordinal)
+static mr_status plan_columns(struct mr_row_plan *out, const mr_rows *rows, const char *ordinal)
 {
     unsigned columns = mr_rows_columns(rows);
 
-    *out = (struct mr_row_plan){.status = -1,
-                                .field = -1,
-                                .message = -1,
-                                .next = -1,
-                                .version = -1,
-                                .id = -1,
-                                .page = -1,
-                                .page_size = -1,
-                                .total_items = -1,
-                                .take = -1,
-                                .key = -1};
+    clear(out);
     for (unsigned i = 0; i < columns; i++) {
         const char *name = mr_rows_name(rows, i);
         int *index = reserved(out, name);
@@ -53,27 +51,30 @@ static void plan_columns(struct mr_row_plan *out, const mr_rows *rows, const cha
         if (index != NULL)
             *index = (int)i;
         else if (ordinal != NULL && strcmp(name, ordinal) == 0)
-            out->ordinal = i;
+            out->ordinal = (int)i;
+        else if (out->count == MR_COLUMNS_MAX)
+            return MR_INTERNAL;
         else
-            add_column(out, i, name);
+            add_column(out, i, name, mr_type_may_be_unsaid(mr_rows_type(rows, i)));
         if (strcmp(name, "id") == 0 && mr_rows_is_uuid(rows, i))
             out->id = (int)i;
     }
+    return ordinal == NULL || out->ordinal >= 0 ? MR_OK : MR_INTERNAL;
 }
 
-void mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
 {
     const char *ordinal = "n";
 
     for (unsigned i = 0; i < mr_rows_columns(rows); i++)
         if (strcmp(mr_rows_name(rows, i), "$n") == 0)
             ordinal = "$n";
-    plan_columns(out, rows, ordinal);
+    return plan_columns(out, rows, ordinal);
 }
 
-void mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows)
+mr_status mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows)
 {
-    plan_columns(out, rows, NULL);
+    return plan_columns(out, rows, NULL);
 }
 
 static struct mr_slice text_or_empty(const mr_rows *rows, unsigned row, int column)
@@ -131,15 +132,21 @@ unsigned mr_rows_fit(const struct mr_row_plan *plan, const mr_rows *rows, unsign
     return end;
 }
 
-static bool is_present(const struct mr_column *column, const mr_rows *rows, unsigned row)
+static bool is_present(struct mr_row_plan *plan, unsigned column, const mr_rows *rows, unsigned row)
 {
+    unsigned index = plan->columns[column].index;
     struct mr_slice ignored;
 
-    return mr_rows_get(rows, row, column->index, &ignored);
+    if (!mr_rows_get(rows, row, index, &ignored))
+        return false;
+    if (!plan->columns[column].may_be_unsaid || mr_rows_says(rows, row, index))
+        return true;
+    plan->unsaid = mr_rows_name(rows, index);
+    return false;
 }
 
 /* The columns from `at` on that nest under one name, and how many of them are present. */
-static unsigned group_end(const struct mr_row_plan *plan, unsigned at, const mr_rows *rows, unsigned row, uint32_t *present)
+static unsigned group_end(struct mr_row_plan *plan, unsigned at, const mr_rows *rows, unsigned row, uint32_t *present)
 {
     struct mr_slice group = plan->columns[at].group;
     unsigned end = at;
@@ -148,15 +155,15 @@ static unsigned group_end(const struct mr_row_plan *plan, unsigned at, const mr_
     for (; end < plan->count && plan->columns[end].group.len == group.len &&
            memcmp(plan->columns[end].group.data, group.data, group.len) == 0;
          end++)
-        *present += is_present(&plan->columns[end], rows, row);
+        *present += is_present(plan, end, rows, row);
     return end;
 }
 
-static mr_status write_members(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row,
-                               unsigned from, unsigned to)
+static mr_status write_members(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned row, unsigned from,
+                               unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
-        if (!is_present(&plan->columns[i], rows, row))
+        if (!is_present(plan, i, rows, row))
             continue;
         mr_wire_text(out, plan->columns[i].name);
         if (mr_rows_wire(rows, row, plan->columns[i].index, out) != MR_OK)
@@ -166,7 +173,7 @@ static mr_status write_members(struct mr_buf *out, const struct mr_row_plan *pla
 }
 
 /* Members of the object a row becomes: its top-level columns, and each nested object once. */
-static uint32_t count_members(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+static uint32_t count_members(struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
     uint32_t members = 0;
     uint32_t present;
@@ -180,7 +187,7 @@ static uint32_t count_members(const struct mr_row_plan *plan, const mr_rows *row
     return members;
 }
 
-static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+static mr_status write_object(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
     uint32_t present;
 
@@ -199,8 +206,7 @@ static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan
     return MR_OK;
 }
 
-static mr_status write_array(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
-                             unsigned to)
+static mr_status write_array(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
 {
     uint32_t items = 0;
 
@@ -230,7 +236,7 @@ static void write_pagination(struct mr_buf *out, int64_t page, int64_t page_size
     }
 }
 
-static mr_status write_page(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+static mr_status write_page(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
 {
     mr_status status;
 
@@ -243,8 +249,8 @@ static mr_status write_page(struct mr_buf *out, const struct mr_row_plan *plan, 
     return status;
 }
 
-mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
-                       unsigned from, unsigned to)
+mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
+                       unsigned to)
 {
     switch (shape) {
     case MR_SHAPE_NONE: mr_wire_nil(out); return MR_OK;

@@ -60,7 +60,7 @@ static bool create(mr_thread *self)
     return created;
 }
 
-mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument)
+mr_thread *mr_thread_begin(const char *name, mr_thread_main *body, void *argument)
 {
     mr_thread *self = calloc(1, sizeof *self);
 
@@ -76,8 +76,21 @@ mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argumen
         destroy(self);
         return NULL;
     }
+    return self;
+}
+
+void mr_thread_await(mr_thread *self)
+{
     while (sem_wait(&self->ready) != 0 && errno == EINTR) {
     }
+}
+
+mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument)
+{
+    mr_thread *self = mr_thread_begin(name, body, argument);
+
+    if (self != NULL)
+        mr_thread_await(self);
     return self;
 }
 

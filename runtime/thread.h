@@ -21,6 +21,10 @@ typedef void mr_thread_main(mr_thread *self, void *argument);
  */
 mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument);
 
+/* The same in two steps, so that several threads get ready side by side. Until mr_thread_await has returned, nothing else may be done with it. */
+mr_thread *mr_thread_begin(const char *name, mr_thread_main *body, void *argument);
+void mr_thread_await(mr_thread *self);
+
 void mr_thread_ready(mr_thread *self);
 
 /* Waits until the thread is asked to end, `timeout_ms` at most (-1: no limit); whether it was. For the thread itself. */

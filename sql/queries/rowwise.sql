@@ -27,3 +27,34 @@ SELECT a.attname::text AS column
           AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid) b
   JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = b.number AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY b.place;
+
+-- name: row_wise__claim
+-- In front of a statement, as the look-up of callers is: it fails (division by zero) when the key is there already and less than a
+-- day old. Whoever has claimed it and has not committed yet is waited for.
+WITH claimed AS (
+    INSERT INTO millrace.idempotency_key AS i (user_id, key, fingerprint, answer)
+    SELECT k.user_id, k.key, k.fingerprint, 'null'
+      FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (user_id, key, fingerprint)
+        ON CONFLICT (user_id, key) DO UPDATE
+       SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
+     WHERE i.created_at < now() - interval '1 day'
+    RETURNING i.key
+)
+SELECT 1 / count(*)::int AS claimed FROM claimed;
+
+-- name: row_wise__keep
+-- The answers to keys that were claimed in this transaction; NULL: none that is worth keeping.
+WITH k AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (user_id, key, answer)
+), given_back AS (
+    DELETE FROM millrace.idempotency_key i USING k WHERE i.user_id = k.user_id AND i.key = k.key AND k.answer IS NULL
+)
+UPDATE millrace.idempotency_key i
+   SET answer = k.answer::jsonb
+  FROM k
+ WHERE i.user_id = k.user_id AND i.key = k.key AND k.answer IS NOT NULL;
+
+-- name: row_wise__first
+SELECT i.fingerprint, i.answer ->> '$body' AS body, (i.answer ->> '$version')::bigint AS version, (i.answer ->> '$id')::uuid AS id
+  FROM unnest($1::uuid[], $2::text[]) AS k (user_id, key)
+  JOIN millrace.idempotency_key i ON i.user_id = k.user_id AND i.key = k.key;

@@ -29,6 +29,14 @@ class New(unittest.TestCase):
         self.assertEqual(self.files(), [".gitignore", "jobs/nightly.yaml", "migrations/0001_product.sql", "migrations/0002_more.sql",
                                         "millrace.yaml", "queries/nightly.sql", "resources/product.yaml"])
 
+    def test_new__writes_what_check_has_nothing_to_say_of(self):
+        types = ("text", "uuid", "integer", "decimal", "number", "boolean", "date", "timestamp", "json")
+        fields = [f"{word}{name}:{name}{flag}" for word, flag in (("a", ""), ("many", ":many"), ("no", ":clearable")) for name in types]
+        self.assertEqual(self.new("resource", "order", *fields, "user:text:unique").returncode, 0)
+        self.assertEqual(self.new("job", "nightly").returncode, 0)
+        done = support.run("check", self.folder, cwd=self.scratch.path, seconds=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+
     def test_new__writes_to_the_application_that_is_named(self):
         done = self.new("job", "nightly", cwd="/", MILLRACE_APP=self.folder)
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -590,7 +590,7 @@ static void test_db__notices_of_its_channel(void **state)
 
 static void test_db__types_it_does_not_know_are_an_error_not_a_crash(void **state)
 {
-    static const struct mr_statement odd = {"odd", "SELECT '{1,2}'::int[], 1::numeric, '1 s'::interval, 2::smallint, 3::int, 0.5::float8,"
+    static const struct mr_statement odd = {"odd", "SELECT '{\"1 s\"}'::interval[], '{1}'::bytea, '1 s'::interval, 2::smallint, 3::int, 0.5::float8,"
                                                    " 'v'::varchar, 'u', NULL FROM unnest($1::bigint[])"};
     static const struct mr_statement *const statements[] = {&odd, NULL};
     mr_db *db = make_db(&database->config, &mr_system_clock, statements);

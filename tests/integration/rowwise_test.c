@@ -34,7 +34,8 @@ static const char schema[] =
     "  IF quantity > 100 THEN RAISE SQLSTATE 'MR409' USING MESSAGE = 'out of stock', COLUMN = 'quantity'; END IF;"
     "  \"noteGiven\" := note_given; n := note; END $$;"
     "CREATE FUNCTION take_turns(first int, second int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN"
-    "  PERFORM FROM gate g WHERE g.id = first FOR UPDATE; PERFORM FROM gate g WHERE g.id = second FOR UPDATE; END $$;";
+    "  PERFORM FROM gate g WHERE g.id = first FOR UPDATE; PERFORM FROM gate g WHERE g.id = 8 FOR SHARE;"
+    "  PERFORM FROM gate g WHERE g.id = second FOR UPDATE; END $$;";
 
 enum op {
     ORDER_PLACE,   /* by the key of its basket */
@@ -49,6 +50,8 @@ enum op {
     VOUCHER_SPEND, /* and by itself */
     TURN_TAKE,     /* locks two rows */
     BATCH_CHECK,   /* set-wise, and raises */
+    ORDER_ONCE,    /* by the key of its basket, and honours an Idempotency-Key */
+    ORDER_SINGLE,  /* the same, without a key */
     OPS
 };
 
@@ -58,6 +61,10 @@ enum op {
 #define BASKET                     IN("basketId", MR_UUID)
 #define ORDER_FIELDS                                                                                                      \
     MR_FIELDS(BASKET, IN("quantity", MR_INT), {"note", MR_TEXT, MR_BODY, .clearable = true}, IN("gate", MR_INT))
+
+#define ONCE_FIELDS                                                                                                       \
+    MR_FIELDS(BASKET, IN("quantity", MR_INT), {"note", MR_TEXT, MR_BODY, .clearable = true}, IN("gate", MR_INT),           \
+              {"Idempotency-Key", MR_TEXT, MR_HEADER, .about = "the key"}, {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "of the payload"})
 
 static const struct mr_traits traits[OPS] = {
     [ORDER_PLACE] = {.shape = MR_SHAPE_ONE, .row_wise = true, .constraints = true, .resource = "basket", .key = "basketId", .fields = ORDER_FIELDS},
@@ -75,6 +82,9 @@ static const struct mr_traits traits[OPS] = {
     [VOUCHER_SPEND] = {.shape = MR_SHAPE_NONE, .row_wise = true, .constraints = true, .fields = MR_FIELDS(IN("code", MR_TEXT))},
     [TURN_TAKE] = {.shape = MR_SHAPE_NONE, .row_wise = true, .resource = "turn", .key = "first",
                    .fields = MR_FIELDS(IN("first", MR_INT), IN("second", MR_INT))},
+    [ORDER_ONCE] = {.shape = MR_SHAPE_ONE, .row_wise = true, .constraints = true, .idempotent = true, .resource = "basket", .key = "basketId",
+                    .fields = ONCE_FIELDS},
+    [ORDER_SINGLE] = {.shape = MR_SHAPE_ONE, .row_wise = true, .idempotent = true, .resource = "basket", .fields = ONCE_FIELDS},
     [BATCH_CHECK] = {.shape = MR_SHAPE_ONE, .fields = MR_FIELDS(IN("number", MR_INT))},
 };
 
@@ -87,9 +97,12 @@ static const struct mr_op_info ops[OPS] = {
     OP_OF("product_add", PRODUCT_ADD, POST),   OP_OF("shelf_drop", SHELF_DROP, DELETE),
     OP_OF("voucher_add", VOUCHER_ADD, POST),   OP_OF("voucher_spend", VOUCHER_SPEND, POST),
     OP_OF("turn_take", TURN_TAKE, POST),       OP_OF("batch_check", BATCH_CHECK, POST),
+    OP_OF("order_once", ORDER_ONCE, POST),     OP_OF("order_single", ORDER_SINGLE, POST),
 };
 
 #define PLACE "SELECT * FROM place_order($1, $2::bigint, $3::text, $4::boolean, $5::bigint::int)"
+
+#define PLACE_ONCE "WITH unused AS (SELECT $6::text, $7::text) SELECT id, \"noteGiven\", 7 AS \"$version\" FROM place_order($1, $2::bigint, $3::text, $4::boolean, $5::bigint::int) WHERE id > 0 AND $2 <> 99"
 
 static const struct mr_statement statements[] = {
     {"batch_check", "SELECT k.n, (1 / (k.number - 7))::bigint AS good, raised.* FROM unnest($1::bigint[]) WITH ORDINALITY AS k (number, n)"
@@ -98,8 +111,10 @@ static const struct mr_statement statements[] = {
     {"order_cancel", "DELETE FROM purchase WHERE basket_id = $1 RETURNING place"},
     {"order_find", "SELECT place AS id, quantity FROM purchase WHERE basket_id = $1"},
     {"order_list", "UPDATE purchase SET note = 'listed' WHERE basket_id = $1 RETURNING place AS id, note, quantity AS \"amount.quantity\""},
+    {"order_once", PLACE_ONCE},
     {"order_place", PLACE},
     {"order_repeat", PLACE},
+    {"order_single", PLACE_ONCE},
     {"product_add", "INSERT INTO product (id, sku, shelf_code, price, during) VALUES ($1, $2, $3, $4::bigint, int8range($5::bigint, $5::bigint + 9))"},
     {"shelf_drop", "DELETE FROM shelf WHERE code = $1"},
     {"turn_take", "SELECT take_turns($1::bigint::int, $2::bigint::int)"},
@@ -371,24 +386,25 @@ static void test_rowwise__what_runs_out_of_time_takes_no_other_along(void **stat
     unplug(gate);
 }
 
-/* A window whose statements all wait is given up at its deadline, not at the sum of theirs. */
+/*
+ * A window whose statements wait ends with its deadline, not after fifteen limits of 1.5 s: what is at work is cancelled, one after
+ * the other, and what was done before holds. Without that the connection would go, and the window with it.
+ */
 static void test_rowwise__a_window_ends_with_its_deadline(void **state)
 {
     struct shop *self = *state;
     mr_db *gate = hold_gate(self, 1);
     mr_db *holder = plug(self);
-    int64_t begun_ms;
     unsigned last = 0;
 
-    for (unsigned i = 1; i <= 8; i++)
-        last = send_order_until(self, ORDER_PLACE, i, 1, 1, 1200);
-    begun_ms = mr_mono_ms(&mr_system_clock);
+    for (unsigned i = 1; i <= 16; i++)
+        last = send_order_until(self, ORDER_PLACE, i, 1, i > 1 ? 1 : 0, 1500);
     unplug(holder);
-    driver_await(self->driver, last);
-    assert_in_range(mr_mono_ms(&mr_system_clock) - begun_ms, 1, 5000); /* eight times 1.2 s otherwise */
+    assert_int_equal(driver_await(self->driver, last)->status, MR_TIMEOUT);
+    assert_int_equal(orders(self, "true"), 1);
     unplug(gate);
     assert_int_equal(driver_await(self->driver, send_order(self, ORDER_PLACE, 20, 1, 0))->kind, MR_REPLY);
-    assert_int_equal(orders(self, "true"), 1);
+    assert_int_equal(orders(self, "true"), 2);
 }
 
 static void test_rowwise__what_became_late_is_not_run(void **state)
@@ -405,6 +421,29 @@ static void test_rowwise__what_became_late_is_not_run(void **state)
     eventually(writer->stats.expired == 1);
     driver_await_all(self->driver, 1);
     assert_int_equal(orders(self, "true"), 1);
+}
+
+/* Late ones are looked for from window to window: the second of a batch waits for the first. */
+static void test_rowwise__what_became_late_behind_a_window_is_not_run(void **state)
+{
+    struct shop *self = *state;
+    struct mr_actor *writer = driver_actor(self->driver, op_of(ORDER_PLACE));
+    mr_db *gate = hold_gate(self, 1);
+    mr_db *holder = plug(self);
+    int64_t deadline_ms;
+
+    for (unsigned i = 1; i <= 16; i++)
+        send_order(self, ORDER_PLACE, i, 1, i == 1 ? 1 : 0);
+    deadline_ms = mr_wall_ms(&mr_system_clock) + 1500;
+    send_order_until(self, ORDER_PLACE, 17, 1, 0, 1500);
+    unplug(holder);
+    driver_await(self->driver, 1);
+    await_waiting(self);
+    eventually(mr_wall_ms(&mr_system_clock) > deadline_ms);
+    unplug(gate);
+    driver_await_all(self->driver, 1);
+    eventually(writer->stats.expired == 1);
+    assert_int_equal(orders(self, "true"), 16);
 }
 
 /* ---- Callers ---- */
@@ -474,7 +513,10 @@ static void test_rowwise__a_commit_of_its_own_that_fails_is_an_answer(void **sta
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM voucher"), 1);
 }
 
-/* Another session has row 2 and wants row 1, which the window has: one of them is the victim. Both are done in the end. */
+/*
+ * Another session has row 2 and wants row 1, which the window has: one of them is the victim. Both are done in the end. The other
+ * comes to want it in the moment in which it lets the window go on, so that it waits already when the window looks.
+ */
 static void test_rowwise__the_victim_of_a_deadlock_runs_again(void **state)
 {
     struct shop *self = *state;
@@ -485,7 +527,7 @@ static void test_rowwise__the_victim_of_a_deadlock_runs_again(void **state)
     unsigned beside;
 
     sql_exec(other, "SET deadlock_timeout = '1min'"); /* it is the writer who looks, and so the victim */
-    sql_exec(other, "BEGIN; SELECT FROM gate WHERE id = 2 FOR UPDATE");
+    sql_exec(other, "BEGIN; SELECT FROM gate WHERE id = 2 FOR UPDATE; SAVEPOINT s; SELECT FROM gate WHERE id = 8 FOR UPDATE");
     set_int(&values[0], 1);
     set_int(&values[1], 2);
     sent = driver_send(self->driver, op_of(TURN_TAKE), values, self->user);
@@ -493,8 +535,9 @@ static void test_rowwise__the_victim_of_a_deadlock_runs_again(void **state)
     set_int(&values[1], 4);
     beside = driver_send(self->driver, op_of(TURN_TAKE), values, self->user);
     unplug(holder);
+    driver_await(self->driver, 1);
     await_waiting(self);
-    sql_exec(other, "SELECT FROM gate WHERE id = 1 FOR UPDATE"); /* comes once the victim has let go */
+    sql_exec(other, "ROLLBACK TO s; SELECT FROM gate WHERE id = 1 FOR UPDATE"); /* comes once the victim has let go */
     sql_exec(other, "COMMIT");
     assert_int_equal(driver_await(self->driver, sent)->kind, MR_REPLY);
     assert_int_equal(driver_await(self->driver, beside)->kind, MR_REPLY);
@@ -579,6 +622,157 @@ static void test_rowwise__without_a_database_everybody_is_told_at_once(void **st
     assert_int_equal(orders(self, "true"), 0);
 }
 
+/* ---- Keys of the caller's ---- */
+
+static unsigned send_keyed(struct shop *self, enum op op, unsigned basket, int64_t quantity, int64_t gate, const char *key, const char *fingerprint)
+{
+    struct mr_value values[MR_FIELDS_MAX] = {0};
+
+    set_id(&values[0], self->baskets[basket]);
+    set_int(&values[1], quantity);
+    if (gate != 0)
+        set_int(&values[3], gate);
+    set_text(&values[4], key);
+    set_text(&values[5], fingerprint);
+    return driver_send(self->driver, op_of(op), values, self->user);
+}
+
+static int64_t id_of(struct shop *self, unsigned sent)
+{
+    const struct reply *reply = driver_await(self->driver, sent);
+
+    assert_int_equal(reply->status, MR_OK);
+    return json_integer_value(json_object_get(reply->body, "id"));
+}
+
+static void check_repeated(struct shop *self, enum op op)
+{
+    mr_db *holder = plug(self);
+    unsigned first = send_keyed(self, op, 1, 1, 0, "K1", "same");
+    unsigned beside = send_order(self, ORDER_PLACE, 2, 2, 0);
+    unsigned other = send_keyed(self, op, 3, 3, 0, "K3", "another");
+    unsigned again = send_keyed(self, op, 1, 1, 0, "K1", "same");
+    unsigned differs = send_keyed(self, op, 4, 4, 0, "K1", "differs");
+
+    unplug(holder);
+    assert_true(id_of(self, first) != id_of(self, other));
+    assert_int_equal(id_of(self, again), id_of(self, first));
+    assert_int_equal(driver_await(self->driver, differs)->status, MR_UNPROCESSABLE);
+    assert_int_equal(driver_await(self->driver, beside)->kind, MR_REPLY);
+    again = send_keyed(self, op, 1, 1, 0, "K1", "same");
+    assert_int_equal(id_of(self, again), id_of(self, first));
+    assert_true(json_equal(driver_await(self->driver, again)->body, driver_await(self->driver, first)->body));
+    assert_int_equal(orders(self, "true"), 3);
+    sql_exec(self->database->db, "UPDATE millrace.idempotency_key SET created_at = now() - interval '25 hours'");
+    assert_true(id_of(self, send_keyed(self, op, 1, 1, 0, "K1", "same")) != id_of(self, first));
+    assert_int_equal(orders(self, "true"), 4);
+}
+
+static void test_rowwise__a_key_that_comes_again_gets_the_first_answer(void **state)
+{
+    check_repeated(*state, ORDER_ONCE);
+}
+
+static void test_rowwise__so_it_does_where_each_is_a_transaction(void **state)
+{
+    check_repeated(*state, ORDER_SINGLE);
+}
+
+/* An exception, a row that says so, none at all: the key is free again. */
+static void test_rowwise__what_fails_is_not_kept(void **state)
+{
+    struct shop *self = *state;
+    mr_db *holder = plug(self);
+    unsigned sent[3] = {send_keyed(self, ORDER_ONCE, 1, 404, 0, "K1", "a"), send_keyed(self, ORDER_ONCE, 2, 99, 0, "K2", "b"),
+                        send_keyed(self, ORDER_ONCE, 3, 1, 0, "K3", "c")};
+
+    unplug(holder);
+    assert_int_equal(driver_await(self->driver, sent[0])->status, MR_NOT_FOUND);
+    assert_int_equal(driver_await(self->driver, sent[1])->status, MR_NOT_FOUND);
+    id_of(self, sent[2]);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.idempotency_key"), 1);
+    id_of(self, send_keyed(self, ORDER_ONCE, 1, 1, 0, "K1", "d"));
+    id_of(self, send_keyed(self, ORDER_ONCE, 2, 1, 0, "K2", "e"));
+}
+
+/* Another process is at work on the same request: its end decides. */
+static void test_rowwise__a_claim_that_is_not_committed_is_waited_for(void **state)
+{
+    struct shop *self = *state;
+    mr_db *other = database_connect(self->database);
+    unsigned sent;
+
+    for (unsigned commits = 0; commits < 2; commits++) {
+        sql_exec(other, "BEGIN; INSERT INTO millrace.idempotency_key SELECT id, 'K1', 'same', '{\"$body\": \"{\\\"id\\\":4711}\"}' FROM millrace.app_user WHERE username = 'user1'");
+        sent = send_keyed(self, ORDER_ONCE, 1, 1, 0, "K1", "same");
+        await_waiting(self);
+        sql_exec(other, commits ? "COMMIT" : "ROLLBACK");
+        assert_int_equal(id_of(self, sent) == 4711, commits);
+        if (!commits)
+            sql_exec(self->database->db, "DELETE FROM millrace.idempotency_key");
+    }
+    assert_int_equal(orders(self, "true"), 1);
+    mr_db_destroy(&other);
+}
+
+/* What was kept by another operation, or by another release, is no answer. */
+static void test_rowwise__what_was_kept_in_another_form_is_422(void **state)
+{
+    struct shop *self = *state;
+
+    sql_exec(self->database->db, "INSERT INTO millrace.idempotency_key SELECT id, 'K1', 'same', '{\"id\": 1}' FROM millrace.app_user WHERE username = 'user1'");
+    assert_int_equal(driver_await(self->driver, send_keyed(self, ORDER_ONCE, 1, 1, 0, "K1", "same"))->status, MR_UNPROCESSABLE);
+}
+
+static void test_rowwise__who_is_gone_claims_no_key(void **state)
+{
+    struct shop *self = *state;
+    int64_t pid = backend_pid(self->database->db, self->writer, false);
+    struct mr_value values[MR_FIELDS_MAX] = {0};
+    mr_db *holder = plug(self);
+    uint8_t nobody[16];
+    unsigned gone;
+
+    make_id(nobody, 1, 4711);
+    set_id(&values[0], self->baskets[1]);
+    set_int(&values[1], 1);
+    set_text(&values[4], "K1");
+    set_text(&values[5], "a");
+    gone = driver_send(self->driver, op_of(ORDER_ONCE), values, nobody);
+    send_keyed(self, ORDER_ONCE, 2, 1, 0, "K2", "b");
+    unplug(holder);
+    driver_await_all(self->driver, 0);
+    assert_int_equal(driver_await(self->driver, gone)->status, MR_INVALID_TOKEN);
+    assert_int_equal(orders(self, "true"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.idempotency_key"), 1);
+    assert_int_equal(backend_pid(self->database->db, self->writer, false), pid);
+}
+
+/* A key makes it safe to run again: it finds what the first did. */
+static void test_rowwise__a_key_survives_a_lost_confirmation(void **state)
+{
+    struct shop *self = *state;
+    mr_db *gate = hold_gate(self, 1);
+    mr_db *holder = plug(self);
+    unsigned sent[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        char key[8];
+
+        snprintf(key, sizeof key, "K%u", i);
+        sent[i] = send_keyed(self, ORDER_ONCE, i + 1, 1, i == 0 ? 1 : 0, key, key);
+    }
+    unplug(holder);
+    driver_await(self->driver, 1);
+    await_waiting(self);
+    distance_cut(self->distance); /* before the commit is sent */
+    await_waiting(self);
+    unplug(gate);
+    for (unsigned i = 0; i < 4; i++)
+        id_of(self, sent[i]);
+    assert_int_equal(orders(self, "true"), 4);
+}
+
 /* ---- What is told ---- */
 
 static void test_rowwise__what_an_application_raises_is_told_and_nothing_else(void **state)
@@ -642,6 +836,9 @@ static void test_rowwise__a_broken_constraint_names_its_fields(void **state)
     reply = driver_await(self->driver, send_order(self, ORDER_PLACE, 1, -1, 0)); /* by its own name, in camel case */
     assert_int_equal(reply->status, MR_INVALID);
     assert_string_equal(reply->field, "quantity");
+    reply = driver_await(self->driver, send_order(self, ORDER_REPEAT, 1, -1, 0)); /* an op that does not ask for it */
+    assert_int_equal(reply->status, MR_INVALID);
+    assert_string_equal(reply->field, "");
 }
 
 static void test_rowwise__a_set_wise_statement_may_raise_too(void **state)
@@ -678,6 +875,7 @@ int main(void)
         NEAR(test_rowwise__what_runs_out_of_time_takes_no_other_along),
         NEAR(test_rowwise__a_window_ends_with_its_deadline),
         NEAR(test_rowwise__what_became_late_is_not_run),
+        NEAR(test_rowwise__what_became_late_behind_a_window_is_not_run),
         NEAR(test_rowwise__who_is_gone_is_told_so_and_nothing_is_done),
         NEAR(test_rowwise__a_commit_that_fails_is_its_culprit_s_answer),
         NEAR(test_rowwise__a_commit_of_its_own_that_fails_is_an_answer),
@@ -686,6 +884,13 @@ int main(void)
         FAR(test_rowwise__a_lost_confirmation_is_503_and_nothing_runs_twice),
         FAR(test_rowwise__what_may_run_twice_does_after_a_lost_confirmation),
         FAR(test_rowwise__without_a_database_everybody_is_told_at_once),
+        NEAR(test_rowwise__a_key_that_comes_again_gets_the_first_answer),
+        NEAR(test_rowwise__so_it_does_where_each_is_a_transaction),
+        NEAR(test_rowwise__what_fails_is_not_kept),
+        NEAR(test_rowwise__a_claim_that_is_not_committed_is_waited_for),
+        NEAR(test_rowwise__what_was_kept_in_another_form_is_422),
+        NEAR(test_rowwise__who_is_gone_claims_no_key),
+        FAR(test_rowwise__a_key_survives_a_lost_confirmation),
         NEAR(test_rowwise__what_an_application_raises_is_told_and_nothing_else),
         NEAR(test_rowwise__a_broken_constraint_names_its_fields),
         NEAR(test_rowwise__a_set_wise_statement_may_raise_too),

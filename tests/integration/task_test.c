@@ -34,7 +34,7 @@ static const struct reply *list(struct fixture *self, int64_t limit, const char 
 /* Follows the list to its end; every task once, newest first. */
 static unsigned walk(struct fixture *self, int64_t limit, unsigned count, size_t most_items)
 {
-    char cursor[64] = "";
+    char cursor[512] = "";
     unsigned expected = count;
     unsigned answers = 0;
 

@@ -3,6 +3,7 @@
  */
 #include "application/verify.h"
 
+#include "application/build.h"
 #include "tests/support/database.h"
 #include "tests/support/folder.h"
 #include "tests/support/test.h"
@@ -37,10 +38,17 @@ static bool never(void *argument)
 
 static mr_status verify(const char *path, bool (*is_over)(void *))
 {
-    struct mr_verify_options options = {.db = database->db, .is_over = is_over};
     struct mr_application *application = folder_load(path, &problems);
-    mr_status status = mr_verify(application, &options, &problems);
+    struct mr_verify_options options = {.db = database->db, .is_over = is_over};
+    struct mr_built *built = NULL;
+    mr_status status = MR_OK;
 
+    if (problems.found == 0)
+        status = mr_application_build(&built, application, &problems);
+    assert_true(status == MR_OK || status == MR_INVALID);
+    options.built = built;
+    status = mr_verify(application, &options, &problems);
+    mr_built_destroy(&built);
     mr_application_destroy(&application);
     return status;
 }
@@ -68,10 +76,24 @@ static bool finds(const char *path, const char *expected)
 
 /* ---- Whole folders ---- */
 
-static void test_verify__the_shop_is_good(void **state)
+static void test_verify__the_folders_are_good(void **state)
 {
     (void)state;
     assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/shop", ""));
+    sql_exec(database->db, "DROP TABLE product, category, basket, purchase, purchase_line, supply CASCADE");
+    assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/library", ""));
+    sql_exec(database->db, "DROP TABLE book, shelf, vault, loan, remark, complaint, seal");
+    assert_true(finds(MR_SOURCE_DIR "/examples/shop", ""));
+}
+
+/* Where the tables of the tasks that are compiled in are not in the way. */
+static void test_verify__the_tasks_are_good(void **state)
+{
+    (void)state;
+    sql_exec(database->db, "DO $$ DECLARE name regclass; BEGIN FOR name IN SELECT c.oid FROM pg_class c"
+                           " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname ~ '^task'"
+                           " LOOP EXECUTE format('DROP TABLE IF EXISTS %%s CASCADE', name); END LOOP; END $$");
+    assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/tasks", ""));
 }
 
 static void test_verify__every_mistake_is_told_at_once(void **state)
@@ -95,6 +117,12 @@ static const struct broken {
      "migrations/0001_first.sql:4:10: type \"\xc3\xa4\xc3\xb6\" does not exist (SQLSTATE 42704), expected SQL that runs\n"},
     {"SELECT 1;\r\n\tSELEC 2;\r\n",
      "migrations/0001_first.sql:2:2: syntax error at or near \"SELEC\" (SQLSTATE 42601), expected SQL that runs\n"},
+    /* what fails while it runs has no position, but statements are counted */
+    {"CREATE TABLE a (x int); -- ;\n;;\n/* ; */ SELECT ';', $$;$$;\nCREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE"
+     " WHEN true THEN 2 END; END;\nCREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2);\n  CREATE TABLE a (y int);\n",
+     "migrations/0001_first.sql:6:3: relation \"a\" already exists (SQLSTATE 42P07), expected SQL that runs\n"},
+    {"SELECT 1;\nDO $$ BEGIN\n  PERFORM 1;\n  RAISE 'no';\nEND $$;\n",
+     "migrations/0001_first.sql:2:1: no (SQLSTATE P0001), expected SQL that runs\n"},
     /* said by the COMMIT */
     {"CREATE TABLE a (x int PRIMARY KEY); CREATE TABLE b (x int REFERENCES a DEFERRABLE INITIALLY DEFERRED);\n"
      "INSERT INTO b VALUES (1);\n",
@@ -105,7 +133,7 @@ static const struct broken {
      "migrations/0001_first.sql:3:19: exclusion constraints are not supported on partitioned tables (SQLSTATE 0A000), expected SQL"
      " that runs\n"},
     {"CREATE INDEX CONCURRENTLY ON millrace.app_user (id);",
-     "migrations/0001_first.sql: CREATE INDEX CONCURRENTLY cannot run inside a transaction block (SQLSTATE 25001), expected SQL"
+     "migrations/0001_first.sql:1:1: CREATE INDEX CONCURRENTLY cannot run inside a transaction block (SQLSTATE 25001), expected SQL"
      " that runs\n"},
 };
 
@@ -159,6 +187,10 @@ static void test_verify__a_server_that_goes_is_no_problem_of_the_application(voi
 #define A_FILTER(text)  "list:\n  sort: [id]\n  filter: {" text "}\n"
 #define A_SORT(text)    "list:\n  sort: [" text "]\n"
 
+#define SIGNS "'!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~'"
+#define WORDS(text) "to_tsvector('simple', translate(" text ", " SIGNS ", repeat(' ', 32)))"
+#define NO_SEARCH(text, owner) "resources/thing.yaml:4:17: no index serves the search q, expected CREATE INDEX ON thing USING gin ((" WORDS(text) owner "))\n"
+
 static const struct index {
     const char *sql;
     const char *list; /* from the fourth line on */
@@ -168,7 +200,11 @@ static const struct index {
     {"", A_SORT("-id"), ""},
     {"", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (a)", A_SORT("a"), NO_ORDER("a", "a, id")},
-    {"CREATE UNIQUE INDEX ON thing (a)", A_SORT("a"), ""},
+    {"CREATE UNIQUE INDEX ON thing (a)", A_SORT("a"), NO_ORDER("a", "a, id")}, /* many rows may have none */
+    {"ALTER TABLE thing ALTER a SET NOT NULL; CREATE UNIQUE INDEX ON thing (a)", A_SORT("a"), ""},
+    {"", "list: {search: [a]}\n", "resources/thing.yaml:4:7: no index serves the order by createdAt, expected CREATE INDEX ON thing (created_at, id)\n" NO_SEARCH("coalesce(\"a\", '')", "")},
+    {"CREATE INDEX ON thing (created_at, id); CREATE INDEX ON thing USING gin ((" WORDS("coalesce(a, '')") "))", "list: {search: [a]}\n", ""},
+    {"CREATE INDEX ON thing (created_at, id); CREATE INDEX ON thing USING gin (to_tsvector('simple', coalesce(a, '')))", "list: {search: [a]}\n", NO_SEARCH("coalesce(\"a\", '')", "")},
     {"CREATE INDEX ON thing (a, id)", A_SORT("a"), ""},
     {"CREATE INDEX ON thing (a, id)", A_SORT("-a"), ""},
     {"CREATE INDEX ON thing (a DESC, id DESC)", A_SORT("a"), ""},
@@ -180,7 +216,9 @@ static const struct index {
     {"CREATE INDEX ON thing (a text_pattern_ops, id)", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (a COLLATE \"C\", id)", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (a, id) WHERE b > 0", A_SORT("a"), NO_ORDER("a", "a, id")},
-    {"CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL", A_SORT("a"), ""},
+    {"CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL", A_SORT("a"), NO_ORDER("a", "a, id")}, /* rows without an a come last */
+    {"CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL; CREATE INDEX ON thing (a, id) WHERE a IS NULL", A_SORT("a"), ""},
+    {"ALTER TABLE thing ALTER a SET NOT NULL; CREATE INDEX ON thing (a, id) WHERE a IS NOT NULL", A_SORT("a"), ""},
     {"CREATE INDEX ON thing (lower(a), id)", A_SORT("a"), NO_ORDER("a", "a, id")},
     {"CREATE INDEX ON thing (created_at, id)", A_SORT("-createdAt"), ""},
     {"", A_SORT("updatedAt"), NO_ORDER("updatedAt", "updated_at, id")},
@@ -202,7 +240,9 @@ static const struct index owned[] = {
     {"CREATE INDEX ON thing (user_id, id)", A_SORT("id"), ""},
     {"CREATE INDEX ON thing (user_id, id); CREATE INDEX ON thing (a, id)", A_SORT("a"), NO_ORDER("a", "user_id, a, id")},
     {"CREATE INDEX ON thing (user_id, a, id)", A_SORT("a"), ""},
-    {"CREATE UNIQUE INDEX ON thing (user_id, a)", A_SORT("a"), ""},
+    {"ALTER TABLE thing ALTER a SET NOT NULL; CREATE UNIQUE INDEX ON thing (user_id, a)", A_SORT("a"), ""},
+    {"CREATE INDEX ON thing (user_id, created_at, id); CREATE INDEX ON thing USING gin ((" WORDS("coalesce(a, '')") "))", "list: {search: [a]}\n", NO_SEARCH("coalesce(\"a\", '')", " || array_to_tsvector(ARRAY[\"user_id\"::text])")},
+    {"CREATE INDEX ON thing (user_id, created_at, id); CREATE INDEX ON thing USING gin ((" WORDS("coalesce(a, '')") " || array_to_tsvector(ARRAY[user_id::text])))", "list: {search: [a]}\n", ""},
     {"CREATE INDEX ON thing (user_id, id); CREATE INDEX ON thing (b)", A_FILTER("b: '='"), NO_FILTER("b", "user_id, b, id")},
     {"CREATE INDEX ON thing (user_id, id); CREATE UNIQUE INDEX ON thing (b)", A_FILTER("b: '='"), ""},
     {"CREATE INDEX ON thing (user_id, id); CREATE UNIQUE INDEX ON thing (b)", A_FILTER("b: '>'"), NO_FILTER("b", "user_id, b, id")},
@@ -221,7 +261,7 @@ static bool check_index(const struct index *index, const char *owner_column, con
     sql_exec(database->db, "DROP TABLE IF EXISTS thing");
     snprintf(text, sizeof text, "CREATE TABLE thing (" STANDARD ", a text, b integer%s);\n%s;\n", owner_column, index->sql);
     folder_write(&folder, "migrations/0001_first.sql", text);
-    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
+    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text, default: x, length: 1..40}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
     folder_write(&folder, "resources/thing.yaml", text);
     good = finds(folder.path, index->problems);
     if (!good)
@@ -251,32 +291,35 @@ static const struct whole {
     /* a table that is divided is one, and so is a foreign key with others */
     {"CREATE TABLE thing (" STANDARD ", a text) PARTITION BY HASH (id); CREATE TABLE thing_0 PARTITION OF thing"
      " FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE INDEX ON thing (a, id)",
-     "fields: {a: {type: text}}\nlist: {sort: [a]}\n", ""},
+     "fields: {a: {type: text, length: 1..40}}\nlist: {sort: [a]}\n", ""},
     /* names that have to be quoted */
     {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text, \"group\" integer[]); CREATE INDEX ON \"order\" (\"select\", id)",
-     "table: order\nfields: {select: {type: text}, group: {type: integer, many: true, range: 0..9}}\nlist: {sort: [select], filter: {select: '='}}\n", ""},
+     "table: order\nfields: {select: {type: text, length: 1..40}, group: {type: integer, many: true, range: 0..9}}\nlist: {sort: [select], filter: {select: '='}}\n", ""},
+    {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text)", "table: order\nfields: {select: {type: text, length: 1..40, unique: true}}\nlist: {sort: [select]}\n",
+     "resources/thing.yaml:3:54: no unique index is on the column \"select\", expected CREATE UNIQUE INDEX ON \"order\" (\"select\")\n"
+     "resources/thing.yaml:4:15: no index serves the order by select, expected CREATE INDEX ON \"order\" (\"select\", id)\n"},
     /* a trigger fills the rest in */
     {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL); CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS"
      " $$BEGIN NEW.b := 'b'; RETURN NEW; END$$; CREATE TRIGGER fill BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION fill()",
-     "fields: {a: {type: text}}\n", ""},
-    {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL)", "fields: {a: {type: text}}\noperations: [get, list, update]\n", ""},
-    {"CREATE TABLE thing (" STANDARD ", a text, b bigint GENERATED BY DEFAULT AS IDENTITY, c bigint GENERATED ALWAYS AS IDENTITY)",
-     "fields: {a: {type: text}, b: {type: integer}, c: {type: integer, readonly: true}}\n", ""},
+     "fields: {a: {type: text}}\noperations: [create, get]\n", ""},
+    {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL)", "fields: {a: {type: text}}\noperations: [get, update]\n", ""},
+    {"CREATE TABLE thing (" STANDARD ", a text, b bigint NOT NULL, c bigint GENERATED ALWAYS AS IDENTITY)",
+     "fields: {a: {type: text}, b: {type: integer, default: 0}, c: {type: integer, readonly: true}}\noperations: [create, get]\n", ""},
     /* domains of domains */
     {"CREATE DOMAIN short AS varchar(8); CREATE DOMAIN shorter AS short; CREATE TABLE thing (" STANDARD ", a shorter)",
-     "fields: {a: {type: text, length: 0..9}}\n",
+     "fields: {a: {type: text, length: 0..9}}\noperations: [create, get]\n",
      "resources/thing.yaml:2:34: the length goes to 9, and the column \"a\" is shorter, expected at most 8\n"},
     {"CREATE DOMAIN filled AS text NOT NULL; CREATE DOMAIN more AS filled; CREATE TABLE thing (" STANDARD ", a more)",
-     "fields: {a: {type: text, required: true}}\n",
+     "fields: {a: {type: text, required: true}}\noperations: [create, get]\n",
      "resources/thing.yaml:2:10: the column \"a\" is of the domain more, whose constraint names no column when it is broken, expected"
      " text with a CHECK of the table\n"},
     /* a constraint that waits for the COMMIT cannot be looked at before */
-    {"CREATE TABLE thing (" STANDARD ", a text UNIQUE DEFERRABLE)", "fields: {a: {type: text, unique: true}}\n",
+    {"CREATE TABLE thing (" STANDARD ", a text UNIQUE DEFERRABLE)", "fields: {a: {type: text, unique: true}}\noperations: [create, get]\n",
      "resources/thing.yaml:2:34: no unique index is on the column \"a\", expected CREATE UNIQUE INDEX ON thing (a)\n"},
-    {"CREATE SCHEMA other; CREATE TABLE other.thing (" STANDARD ", a text)", "fields: {a: {type: text}}\n",
+    {"CREATE SCHEMA other; CREATE TABLE other.thing (" STANDARD ", a text)", "fields: {a: {type: text}}\noperations: [create, get]\n",
      "resources/thing.yaml:1:1: there is no table \"thing\", expected one that migrations/ makes\n"},
     {"CREATE TABLE thing (" STANDARD ", user_id uuid NOT NULL, a text, FOREIGN KEY (user_id) REFERENCES millrace.account ON DELETE CASCADE)",
-     "owner: user_id\nfields: {a: {type: text}}\n", ""},
+     "owner: user_id\nfields: {a: {type: text}}\noperations: [create, get]\n", ""},
 };
 
 static void test_verify__what_else_a_database_may_hold(void **state)
@@ -296,6 +339,46 @@ static void test_verify__what_else_a_database_may_hold(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* ---- Statements that were made, and those in their place ---- */
+
+static void write_thing(const char *column, const char *resource)
+{
+    char text[1024];
+
+    snprintf(text, sizeof text, "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE thing (" STANDARD ", a %s);\n"
+                                "CREATE INDEX ON thing (a, id); CREATE INDEX ON thing (created_at, id);\n", column);
+    folder_write(&folder, "migrations/0001_first.sql", text);
+    snprintf(text, sizeof text, "path: /v1/things\n%s", resource);
+    folder_write(&folder, "resources/thing.yaml", text);
+}
+
+/* A type that reads as text and does not compare with it. */
+static void test_verify__what_was_made_is_prepared(void **state)
+{
+    (void)state;
+    write_thing("mood", "fields: {a: {type: text, readonly: true, length: 1..9}}\nlist: {sort: [a]}\noperations: [list]\n");
+    assert_true(finds(folder.path,
+                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/a cannot be prepared: operator does not"
+                      " exist: mood > text (SQLSTATE 42883)\n"
+                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/-a cannot be prepared: operator does not"
+                      " exist: mood < text (SQLSTATE 42883)\n"));
+}
+
+static void test_verify__what_takes_its_place_is_prepared_and_answers_the_same(void **state)
+{
+    (void)state;
+    write_thing("text", "fields: {a: {type: text}}\n");
+    folder_write(&folder, "queries/thing.sql", "-- name: thing_get\nSELECT *, colour FROM thing WHERE id = :thingId;\n");
+    assert_true(finds(folder.path, "queries/thing.sql:2:11: column \"colour\" does not exist (SQLSTATE 42703), expected a statement that"
+                                   " can be prepared\n"));
+    sql_exec(database->db, "DROP TABLE thing; DROP TYPE mood");
+    folder_write(&folder, "queries/thing.sql",
+                 "-- name: thing_get\nSELECT id, version AS a, created_at, updated_at FROM thing WHERE id = :thingId;\n");
+    assert_true(finds(folder.path,
+                      "resources/thing.yaml:1:7: the statement thing_get (queries/thing.sql:1) answers no column \"version\", expected it\n"
+                      "resources/thing.yaml:1:7: the column \"a\" of the statement thing_get (queries/thing.sql:1) is bigint, expected text\n"));
+}
+
 /* ---- Size ---- */
 
 enum { MANY = 200, BOUND_MS = 60000 };
@@ -311,7 +394,7 @@ static void write_one(struct mr_buf *migrations, unsigned i)
                   i, i, i, i);
     snprintf(name, sizeof name, "resources/thing_%u.yaml", i);
     snprintf(text, sizeof text,
-             "path: /v1/things%u\nfields:\n  a: {type: text, required: true, unique: true}\n"
+             "path: /v1/things%u\nfields:\n  a: {type: text, required: true, unique: true, length: 1..40}\n"
              "  b: {type: integer, range: 0..9}\n  c: {type: decimal, scale: 2, range: 0..9}\n  d: {type: date, clearable: true}\n"
              "list: {sort: [a, -b, c], filter: {b: '=', c: '<', d: '>='}}\n",
              i);
@@ -341,7 +424,8 @@ static void test_verify__two_hundred_resources_take_no_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_verify__the_shop_is_good),
+        TEST(test_verify__the_folders_are_good),
+        TEST(test_verify__the_tasks_are_good),
         TEST(test_verify__every_mistake_is_told_at_once),
         TEST(test_verify__a_broken_migration_has_its_place),
         TEST(test_verify__a_gap_in_the_migrations_is_all_that_is_told),
@@ -349,6 +433,8 @@ int main(void)
         TEST(test_verify__a_server_that_goes_is_no_problem_of_the_application),
         TEST(test_verify__an_index_serves_or_does_not),
         TEST(test_verify__what_else_a_database_may_hold),
+        TEST(test_verify__what_was_made_is_prepared),
+        TEST(test_verify__what_takes_its_place_is_prepared_and_answers_the_same),
         TEST(test_verify__two_hundred_resources_take_no_time),
     };
 

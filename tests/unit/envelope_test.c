@@ -188,6 +188,10 @@ static void fill(struct mr_value *values, enum mr_op op)
         case MR_TIME: values[i].integer = INT64_C(-1000001) * (i + 1); break;
         case MR_INT: values[i].integer = i + 1; break;
         case MR_BOOL: values[i].boolean = true; break;
+        case MR_DECIMAL: values[i].text = MR_SLICE("-12345678901234567890.5"); break;
+        case MR_NUMBER: values[i].number = 0.1; break;
+        case MR_DATE: values[i].text = MR_SLICE("2027-01-31"); break;
+        case MR_JSON: values[i].text = MR_SLICE("{\"a\":[1.10]}"); break;
         }
     }
 }
@@ -200,11 +204,15 @@ static void compare(const struct mr_value *a, const struct mr_value *b, enum mr_
         return;
     switch (type) {
     case MR_TEXT:
+    case MR_DECIMAL:
+    case MR_DATE:
+    case MR_JSON:
     case MR_BYTES: assert_int_equal(a->text.len, b->text.len); assert_memory_equal(a->text.data, b->text.data, a->text.len); break;
     case MR_UUID: assert_memory_equal(a->uuid, b->uuid, 16); break;
     case MR_TIME:
     case MR_INT: assert_int_equal(a->integer, b->integer); break;
     case MR_BOOL: assert_int_equal(a->boolean, b->boolean); break;
+    case MR_NUMBER: assert_true(a->number == b->number); break;
     }
 }
 

@@ -1,4 +1,5 @@
 #include "proto/field.h"
+#include "proto/pattern.h"
 
 #include "tests/support/test.h"
 
@@ -165,11 +166,23 @@ static void test_field__integers(void **state)
     assert_refuses(&bounded, "0", "range");
     assert_refuses(&bounded, "101", "range");
     assert_refuses(&bounded, "-1", "range");
-    for (const char *const *bad = (const char *const[]){"", "-", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "a", "--1", "99999999999999999999", NULL}; *bad != NULL; bad++)
+    for (const char *const *bad = (const char *const[]){"", "-", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "a", "--1", NULL}; *bad != NULL; bad++)
         assert_refuses(&free_one, *bad, "type");
     assert_true(parse(&free_one, MR_SLICE("-12345678901234567"), &value, NULL));
     assert_int_equal(value.integer, INT64_C(-12345678901234567));
     assert_true(value.present);
+    {
+        static const struct mr_field any = {.name = "n", .type = MR_INT};
+
+        assert_true(parse(&any, MR_SLICE("-9223372036854775808"), &value, NULL));
+        assert_true(value.integer == INT64_MIN);
+        assert_true(parse(&any, MR_SLICE("9223372036854775807"), &value, NULL));
+        assert_true(value.integer == INT64_MAX);
+        assert_refuses(&any, "9223372036854775808", "range");
+        assert_refuses(&any, "-9223372036854775809", "range");
+        assert_refuses(&any, "99999999999999999999999999999", "range");
+        assert_refuses(&any, "99999999999999999999999999999x", "type");
+    }
 }
 
 static void test_field__booleans_ids_and_times(void **state)
@@ -216,16 +229,186 @@ static void test_field__a_long_problem_is_cut_not_overrun(void **state)
     assert_int_equal(strlen(problem.message), sizeof problem.message - 1);
 }
 
+/* ---- Exact numbers, doubles, dates, JSON ---- */
+
+/* A value and what becomes of it: the text that is sent, or the code of what is wrong. */
+struct outcome {
+    const char *text, *sent, *code;
+};
+
+static void check_outcomes(const struct mr_field *field, const struct outcome *outcomes)
+{
+    for (; outcomes->text != NULL; outcomes++) {
+        struct mr_value value = {0};
+
+        if (parse(field, mr_slice_of(outcomes->text), &value, outcomes->code) != (outcomes->sent != NULL))
+            fail_test("%s was %s", outcomes->text, outcomes->sent != NULL ? "refused" : "taken");
+        if (outcomes->sent != NULL && !mr_slice_is(value.text, outcomes->sent))
+            fail_test("%s became %.*s", outcomes->text, (int)value.text.len, value.text.data);
+    }
+}
+
+static void test_field__decimals_are_exact(void **state)
+{
+    static const struct mr_field price = {.name = "price", .type = MR_DECIMAL, .scale = 2, .least = "-1.5", .most = "99999999999999999999.99"};
+    static const struct mr_field any = {.name = "any", .type = MR_DECIMAL, .scale = -1};
+    static const struct mr_field whole = {.name = "whole", .type = MR_DECIMAL};
+    static const struct outcome prices[] = {
+        {"0", "0", NULL},         {"-0.00", "0", NULL},      {"0e999999999999", "0", NULL}, {"1.50", "1.5", NULL},   {"1.500", "1.5", NULL},
+        {"1.00", "1", NULL},      {"100", "100", NULL},      {"12e-1", "12e-1", NULL},      {"1E+2", "1E+2", NULL},  {"1.5e1", "1.5e1", NULL},
+        {"99999999999999999999.99", "99999999999999999999.99", NULL}, {"99999999999999999999.991", NULL, "scale"},
+        {"100000000000000000000", NULL, "range"}, {"-1.5", "-1.5", NULL}, {"-1.51", NULL, "range"}, {"1e20", NULL, "range"},
+        {"1e-3", NULL, "scale"},  {"1.005", NULL, "scale"},  {"1e999999999999999999999", NULL, "range"}, {"1e-999999999999999999999", NULL, "range"},
+        {"", NULL, "type"},       {"-", NULL, "type"},       {"+1", NULL, "type"},          {"01", NULL, "type"},    {".5", NULL, "type"},
+        {"5.", NULL, "type"},     {"1e", NULL, "type"},      {"1e+", NULL, "type"},         {"0x1", NULL, "type"},   {"NaN", NULL, "type"},
+        {"Infinity", NULL, "type"}, {" 1", NULL, "type"},    {"1 ", NULL, "type"},          {"1,5", NULL, "type"},   {"1_000", NULL, "type"},
+        {NULL, NULL, NULL}};
+    static const struct outcome anys[] = {{"0.1234567890123456789012345678901234567890", "0.123456789012345678901234567890123456789", NULL},
+                                          {"1e999", "1e999", NULL}, {"1e1001", NULL, "range"}, {"1e-1000", "1e-1000", NULL}, {"1e-1001", NULL, "range"},
+                                          {NULL, NULL, NULL}};
+    static const struct outcome wholes[] = {{"7", "7", NULL}, {"7.0", "7", NULL}, {"7.1", NULL, "scale"}, {NULL, NULL, NULL}};
+    char digits[1100];
+
+    (void)state;
+    check_outcomes(&price, prices);
+    check_outcomes(&any, anys);
+    check_outcomes(&whole, wholes);
+    memset(digits, '7', sizeof digits);
+    digits[1000] = '\0';
+    assert_takes(&any, digits);
+    digits[1000] = '7';
+    digits[1001] = '\0';
+    assert_refuses(&any, digits, "range");
+}
+
+static void test_field__an_open_range_says_its_side(void **state)
+{
+    static const struct mr_field least = {.name = "f", .type = MR_DECIMAL, .scale = -1, .least = "0.1"};
+    static const struct mr_field most = {.name = "f", .type = MR_NUMBER, .most = "-2.5"};
+    struct mr_problem problem;
+    struct mr_value value;
+
+    (void)state;
+    assert_false(mr_field_parse(&least, MR_SLICE("0.09999999999999999999999"), &value, &problem));
+    assert_string_equal(problem.message, "must be at least 0.1");
+    assert_takes(&least, "1e300");
+    assert_false(mr_field_parse(&most, MR_SLICE("-2.4"), &value, &problem));
+    assert_string_equal(problem.message, "must be at most -2.5");
+    assert_takes(&most, "-2.5");
+}
+
+static void test_field__numbers_are_finite_doubles(void **state)
+{
+    static const struct mr_field any = {.name = "n", .type = MR_NUMBER};
+    static const struct mr_field share = {.name = "n", .type = MR_NUMBER, .least = "0", .most = "1"};
+    static const char *const bad[] = {"NaN", "inf", "0x10", "1e", "", "1.", "--1"};
+    struct mr_value value;
+
+    (void)state;
+    assert_true(parse(&any, MR_SLICE("0.1"), &value, NULL));
+    assert_true(value.number == 0.1);
+    assert_true(parse(&any, MR_SLICE("-1.7976931348623157e308"), &value, NULL));
+    assert_true(parse(&any, MR_SLICE("1e-400"), &value, NULL));
+    assert_true(value.number == 0);
+    assert_refuses(&any, "1e309", "range");
+    assert_refuses(&any, "-1e309", "range");
+    assert_takes(&share, "1");
+    assert_refuses(&share, "1.0000000000000000000001", "range");
+    assert_refuses(&share, "-0.0000001", "range");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_refuses(&any, bad[i], "type");
+}
+
+static void test_field__dates_are_days_of_the_calendar(void **state)
+{
+    static const struct mr_field date = {.name = "d", .type = MR_DATE};
+    static const char *const good[] = {"0001-01-01", "9999-12-31", "2000-02-29", "2027-01-31"};
+    static const char *const bad[] = {"0000-01-01", "2027-02-29", "1900-02-29", "2027-13-01", "2027-00-01", "2027-04-31", "2027-01-00", "2027-1-1",
+                                      "20270131",   "2027-01-31T00:00:00Z", "2027-W01-1", "2027-001", "", " 2027-01-31", "2027-01-31 ", "today",
+                                      "10000-01-01", "-001-01-01", "2027/01/31"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        check_outcomes(&date, (struct outcome[]){{good[i], good[i], NULL}, {NULL, NULL, NULL}});
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_refuses(&date, bad[i], "type");
+}
+
+static void test_field__patterns_cover_the_whole(void **state)
+{
+    struct mr_pattern *pattern = NULL;
+    struct mr_field field = {.name = "sku", .type = MR_TEXT};
+    struct mr_problem problem;
+
+    (void)state;
+    assert_int_equal(mr_pattern_new(&pattern, "[A-Z]+|[0-9]{2}"), MR_OK);
+    field.pattern = pattern;
+    assert_takes(&field, "ABC");
+    assert_takes(&field, "42");
+    assert_refuses(&field, "421", "pattern");
+    assert_refuses(&field, "ABC1", "pattern");
+    assert_refuses(&field, "xABC", "pattern");
+    assert_refuses(&field, "ABC\n", "pattern");
+    assert_refuses(&field, "", "pattern");
+    assert_false(mr_field_parse(&field, (struct mr_slice){"4", 1}, &(struct mr_value){0}, &problem));
+    assert_string_equal(problem.message, "must match [A-Z]+|[0-9]{2}");
+    assert_true(mr_pattern_matches(pattern, (struct mr_slice){"12345", 2})); /* and not what is behind the text */
+    mr_pattern_destroy(&pattern);
+    assert_null(pattern);
+    assert_int_equal(mr_pattern_new(&pattern, "("), MR_INVALID);
+}
+
+static void test_field__the_number_of_items(void **state)
+{
+    static const struct mr_field some = {.name = "f", .many = true, .items_min = 1, .items_max = 3};
+    static const struct mr_field any = {.name = "f", .many = true};
+    struct mr_problem problem;
+
+    (void)state;
+    assert_false(mr_field_check_items(&some, 0, &problem));
+    assert_string_equal(problem.code, "items");
+    assert_true(mr_field_check_items(&some, 1, &problem) && mr_field_check_items(&some, 3, &problem));
+    assert_false(mr_field_check_items(&some, 4, &problem));
+    assert_true(mr_field_check_items(&any, 0, &problem) && mr_field_check_items(&any, 100000, &problem));
+}
+
+static void test_field__a_bound_of_zero_is_one(void **state)
+{
+    static const struct mr_field debt = {.name = "f", .type = MR_INT, .min = -5, .max = 0};
+
+    (void)state;
+    assert_takes(&debt, "0");
+    assert_refuses(&debt, "1", "range");
+    assert_refuses(&debt, "-6", "range");
+}
+
 /* pg_type.dat */
 static void test_field__types_are_those_of_the_server(void **state)
 {
+    static const struct {
+        struct mr_field field;
+        uint32_t oid;
+        const char *sent, *cast;
+    } types[] = {
+        {{.type = MR_UUID}, 2950, "uuid", "uuid"},
+        {{.type = MR_TEXT}, 25, "text", "text"},
+        {{.type = MR_TIME}, 1184, "timestamptz", "timestamptz"},
+        {{.type = MR_BOOL}, 16, "boolean", "boolean"},
+        {{.type = MR_INT}, 20, "bigint", "bigint"},
+        {{.type = MR_DECIMAL}, 25, "text", "numeric"},
+        {{.type = MR_NUMBER}, 25, "text", "double precision"},
+        {{.type = MR_DATE}, 25, "text", "date"},
+        {{.type = MR_JSON}, 25, "text", "jsonb"},
+        {{.type = MR_UUID, .many = true}, 25, "text", "uuid[]"},
+        {{.type = MR_NUMBER, .many = true}, 25, "text", "double precision[]"},
+    };
+
     (void)state;
-    assert_int_equal(mr_type_oid(MR_UUID), 2950);
-    assert_int_equal(mr_type_oid(MR_TEXT), 25);
-    assert_int_equal(mr_type_oid(MR_TIME), 1184);
-    assert_int_equal(mr_type_oid(MR_BOOL), 16);
-    assert_int_equal(mr_type_oid(MR_INT), 20);
-    assert_string_equal(mr_type_sql(MR_TIME), "timestamptz");
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        assert_int_equal(mr_field_oid(&types[i].field), types[i].oid);
+        assert_string_equal(mr_field_sql(&types[i].field), types[i].sent);
+        assert_string_equal(mr_field_cast(&types[i].field), types[i].cast);
+    }
     assert_string_equal(mr_type_told(MR_TEXT), "string");
 }
 
@@ -244,6 +427,13 @@ int main(void)
         cmocka_unit_test(test_field__booleans_ids_and_times),
         cmocka_unit_test(test_field__a_refused_value_leaves_the_result_alone),
         cmocka_unit_test(test_field__a_long_problem_is_cut_not_overrun),
+        cmocka_unit_test(test_field__decimals_are_exact),
+        cmocka_unit_test(test_field__an_open_range_says_its_side),
+        cmocka_unit_test(test_field__numbers_are_finite_doubles),
+        cmocka_unit_test(test_field__dates_are_days_of_the_calendar),
+        cmocka_unit_test(test_field__patterns_cover_the_whole),
+        cmocka_unit_test(test_field__the_number_of_items),
+        cmocka_unit_test(test_field__a_bound_of_zero_is_one),
         cmocka_unit_test(test_field__types_are_those_of_the_server),
     };
 

@@ -118,7 +118,7 @@ static void test_map__fields_fit_and_are_unique(void **state)
     FOR_EACH_OP(info)
     {
         assert_true(mr_field_count(op_of(info)) <= MR_FIELDS_MAX);
-        assert_true(mr_statement_params(op_of(info)) <= MR_FIELDS_MAX);
+        assert_true(mr_statement_params(op_of(info)) <= MR_PARAMS_MAX);
         for (const struct mr_field *f = info->traits->fields; f->name != NULL; f++) {
             assert_true(f->min <= f->max || f->max == 0);
             assert_false(f->required && (f->fallback != NULL || f->clearable));

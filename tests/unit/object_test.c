@@ -295,7 +295,7 @@ static const char *wrong_with(const struct mr_field *field, const char *text, in
 
     mr_buf_printf(&whole, "{\"v\":%s,\"other\":1e999}", text);
     assert_int_equal(mr_object_load(&json, (struct mr_slice){whole.data, whole.len}, &detail), MR_OK);
-    good = mr_object_value(field, json_object_get(json, "v"), &value, &problem);
+    good = mr_object_value(field, json_object_get(json, "v"), (struct mr_slice){text, strlen(text)}, &value, &problem);
     *out = value.integer;
     json_decref(json);
     mr_buf_fini(&whole);

@@ -199,6 +199,8 @@ static void test_plan__keys_of_messages(void **state)
     uint64_t key;
 
     (void)state;
+    create[mr_field_index(MR_OP_task_create, "id")].present = true;
+    update[mr_field_index(MR_OP_task_update, "taskId")].present = true;
     memset(create[mr_field_index(MR_OP_task_create, "id")].uuid, 5, 16);
     memset(update[mr_field_index(MR_OP_task_update, "taskId")].uuid, 5, 16);
     key = mr_message_key(MR_OP_task_create, create);

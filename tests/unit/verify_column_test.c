@@ -108,10 +108,13 @@ static const struct pair pairs[] = {
     {"{type: text, clearable: true}", TEXT(.is_not_null = true, .has_default = true),
      "1:25: null clears it, and the column \"x\" is NOT NULL, expected a column that takes NULL, or no \"clearable\""},
     {"{type: text}", TEXT(.is_not_null = true),
-     "1:1: a new row need not say it, and the column \"x\" is NOT NULL without a DEFAULT, expected required: true or a default"},
+     "1:1: a new row that does not say it has NULL there, and the column \"x\" is NOT NULL, expected required: true or a default"},
     {"{type: text, required: true}", TEXT(.is_not_null = true), NULL},
     {"{type: text, default: a}", TEXT(.is_not_null = true), NULL},
-    {"{type: text}", TEXT(.is_not_null = true, .has_default = true), NULL},
+    {"{type: text}", TEXT(.is_not_null = true, .has_default = true),
+     "1:1: a new row that does not say it has NULL there, and the column \"x\" is NOT NULL, expected required: true or a default"},
+    {"{type: text}", TEXT(.is_not_null = true, .may_be_filled = true), NULL},
+    {"{type: text, many: true}", TEXT(.is_many = true, .is_not_null = true), NULL},
     {"{type: text, readonly: true}", TEXT(.is_not_null = true), NULL},
     {"{type: text}", TEXT(.is_generated = true), "1:1: the column \"x\" is GENERATED ALWAYS, expected readonly: true"},
     {"{type: text, readonly: true}", TEXT(.is_generated = true), NULL},
@@ -176,10 +179,27 @@ static void test_verify__a_field_without_a_type_is_passed_over(void **state)
     assert_int_equal(problems.found, 0);
 }
 
+/* The loader and the check may look at the same. */
+static void test_problems__what_two_have_found_is_told_once(void **state)
+{
+    struct mr_buf told = {0};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        mr_problems_add(&problems, (struct mr_place){"a", 1, 1}, "one");
+        mr_problems_add(&problems, (struct mr_place){"a", 1, 1}, "other");
+        mr_problems_add(&problems, (struct mr_place){"a", 2, 1}, "one");
+    }
+    mr_problems_print(&problems, &told);
+    assert_slice_equal(buf_slice(&told), "a:1:1: one\na:1:1: other\na:2:1: one\n");
+    mr_buf_fini(&told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_verify__fields_and_their_columns, teardown),
+        cmocka_unit_test_teardown(test_problems__what_two_have_found_is_told_once, teardown),
         cmocka_unit_test_teardown(test_verify__a_field_without_a_type_is_passed_over, teardown),
     };
 

@@ -203,7 +203,11 @@ static void write_value(struct mr_buf *out, const struct mr_field *field, bool q
     case MR_UUID: mr_buf_printf(out, "%s%s%s", quote, some_id, quote); return;
     case MR_TIME: mr_buf_printf(out, "%s2027-01-01T00:00:00Z%s", quote, quote); return;
     case MR_BOOL: mr_buf_text(out, "true"); return;
-    case MR_INT: mr_buf_text(out, "1"); return;
+    case MR_INT:
+    case MR_DECIMAL:
+    case MR_NUMBER:
+    case MR_JSON: mr_buf_text(out, "1"); return;
+    case MR_DATE: mr_buf_printf(out, "%s2027-01-31%s", quote, quote); return;
     case MR_BYTES: mr_buf_printf(out, "%sx%s", quote, quote); return;
     case MR_TEXT: break;
     }

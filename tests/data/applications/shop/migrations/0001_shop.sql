@@ -30,6 +30,9 @@ CREATE INDEX ON product (price, id);
 CREATE INDEX ON product (created_at, id);
 CREATE INDEX ON product (category_code, id);
 CREATE INDEX ON product (released, id);
+CREATE INDEX ON product USING gin ((
+    to_tsvector('simple', translate(coalesce(name, ''), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)))
+    || to_tsvector('simple', coalesce(details, '{}'))));
 
 CREATE TABLE basket (
     id uuid PRIMARY KEY,
@@ -41,7 +44,7 @@ CREATE TABLE basket (
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
-CREATE INDEX ON basket (user_id, id);
+CREATE INDEX ON basket (user_id, created_at, id);
 
 CREATE TABLE purchase (
     id uuid PRIMARY KEY,
@@ -68,7 +71,7 @@ CREATE INDEX ON purchase_line (product_id, created_at);
 
 -- Turns a row of the basket into an order, or says what is in the way.
 CREATE FUNCTION place_order(caller uuid, basket uuid, remark text)
-RETURNS TABLE (id uuid, total numeric, note text, "createdAt" timestamptz, "updatedAt" timestamptz)
+RETURNS SETOF purchase
 LANGUAGE plpgsql AS $$
 DECLARE
     wanted basket%ROWTYPE;
@@ -88,7 +91,7 @@ BEGIN
     VALUES (gen_random_uuid(), caller, wanted.quantity * sold.price, remark) RETURNING * INTO placed;
     INSERT INTO purchase_line (purchase_id, product_id, quantity, price)
     VALUES (placed.id, wanted.product_id, wanted.quantity, sold.price);
-    RETURN QUERY SELECT placed.id, placed.total, placed.note, placed.created_at, placed.updated_at;
+    RETURN NEXT placed;
 END
 $$;
 

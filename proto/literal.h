@@ -1,0 +1,26 @@
+/*
+ * literal: values as PostgreSQL reads them from text.
+ *
+ * A field that is `many` travels as one text, the literal of an array: `{"a","b"}`. Every element stands in quotes, so that none
+ * can be taken for a delimiter, for NULL or for an array, whatever it holds (arrays.sgml, "Array Input and Output Syntax").
+ */
+#ifndef MR_PROTO_LITERAL_H
+#define MR_PROTO_LITERAL_H
+
+#include "proto/field.h"
+
+/* Appends a value that is present, without quotes: an instant in full, with microseconds. Not for MR_BYTES. */
+void mr_literal_text(struct mr_buf *out, enum mr_type type, const struct mr_value *value);
+
+/* The array: begin, one add for each element, end. */
+void mr_literal_begin(struct mr_buf *out);
+void mr_literal_add(struct mr_buf *out, enum mr_type type, const struct mr_value *value);
+void mr_literal_end(struct mr_buf *out);
+
+/*
+ * The elements of such an array, as the text that they were: `rest` is the literal, and then what is left of it; the element is
+ * appended to `out`. False: there is none left.
+ */
+bool mr_literal_next(struct mr_slice *rest, struct mr_buf *out);
+
+#endif

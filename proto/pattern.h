@@ -1,0 +1,25 @@
+/*
+ * pattern: a regular expression (POSIX, extended) that the whole of a text has to match.
+ *
+ * Who makes one vouches that it cannot take long: what comes from an application was weighed by its loader. Immutable after it is
+ * made; any thread may match.
+ */
+#ifndef MR_PROTO_PATTERN_H
+#define MR_PROTO_PATTERN_H
+
+#include "proto/buffer.h"
+#include "proto/status.h"
+
+struct mr_pattern;
+
+/* Compiles it. MR_INVALID: it is no such expression. mr_pattern_destroy frees it. */
+mr_status mr_pattern_new(struct mr_pattern **out, const char *text) MR_WARN_UNUSED;
+void mr_pattern_destroy(struct mr_pattern **self);
+
+/* Whether it matches all of `text`, which holds no NUL. */
+bool mr_pattern_matches(const struct mr_pattern *self, struct mr_slice text);
+
+/* As it was given; borrowed. */
+const char *mr_pattern_text(const struct mr_pattern *self);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * repeat: a request with an Idempotency-Key that was carried out gets its first answer again, where messages are answered one by one
+ * (runtime/rowwise.h).
+ *
+ * In the transaction of its message, the key is claimed in front of the statement and kept with the answer behind it; only a success is
+ * kept. A key that is there already keeps the statement from running: its message gets the answer that was kept, or 422 when it
+ * has another payload. Whoever meets a claim that is not committed waits for that (docs/decisions/0009-idempotency.md).
+ *
+ * Thread: the actor's.
+ */
+#ifndef MR_RUNTIME_REPEAT_H
+#define MR_RUNTIME_REPEAT_H
+
+#include "runtime/actor.h"
+
+/* Whether the message has a key of its caller's. */
+bool mr_repeat_is_keyed(const struct mr_message *message);
+
+/* Claims its key in front of the run that is added next to the window. */
+mr_status mr_repeat_claim(struct mr_actor *self, const struct mr_message *message) MR_WARN_UNUSED;
+
+/*
+ * Ends a window that was held: keeps the answers of its keyed messages and commits. `steps` as of mr_db_window_hold, and of
+ * mr_db_window_commit afterwards.
+ */
+void mr_repeat_commit(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_db_step *steps);
+
+/* Whether the key had been claimed before. */
+bool mr_repeat_was_there(const struct mr_db_step *step);
+
+/* Answers such a message; no window may be open. False: the key is gone since, and the message may run again. */
+bool mr_repeat_answer(struct mr_actor *self, struct mr_message *message) MR_WARN_UNUSED;
+
+#endif
