@@ -66,6 +66,9 @@ struct mr_making_fields {
 /* Text in the arena; "" when memory ran out. */
 const char *mr_make_text(struct mr_making *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A name as people read it: "basket_item" is "basket item". */
+const char *mr_words_of(struct mr_making *self, const char *name);
+
 /* Adds an operation, copied, and the way to it. Its traits and everything they name live in the arena. */
 void mr_make_op(struct mr_making *self, const struct mr_op_info *info);
 

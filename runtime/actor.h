@@ -154,7 +154,6 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
 /* Returns when it takes messages. Its database may still be away. */
 void mr_actor_await(struct mr_actor *self);
 
-
 /* Asks the thread to end after the batch at hand, without waiting for that. Async-signal-safe. */
 void mr_actor_ask_to_stop(struct mr_actor *self);
 

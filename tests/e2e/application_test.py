@@ -5,17 +5,9 @@ import unittest
 
 import support
 
-FILES = {
-    "millrace.yaml": "title: Census\nversion: 1.2.3\nabout: Counts those who are here.\n",
-    "jobs/census.yaml": """\
-census:
-  work: sql
-  statements: [census_touch, census_walk]
-  cron: 30 4 * * *
-  timezone: Europe/Berlin
-  exclusive: true
-  about: Counts users
-""",
+# Statements that run message by message.
+SEATS = {
+    "millrace.yaml": "title: Seats\n",
     "migrations/0001_seat.sql": """\
 CREATE TABLE seat (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), row_name text NOT NULL, number bigint NOT NULL CHECK (number > 0),
                    UNIQUE (row_name, number));
@@ -57,6 +49,20 @@ seat_swap:
     number: {type: integer, required: true}
 """,
     "queries/seats.sql": "-- name: seat_take\nSELECT id, number FROM take_seat(:rowName, :number)\n",
+}
+
+FILES = {
+    **SEATS,
+    "millrace.yaml": "title: Census\nversion: 1.2.3\nabout: Counts those who are here.\n",
+    "jobs/census.yaml": """\
+census:
+  work: sql
+  statements: [census_touch, census_walk]
+  cron: 30 4 * * *
+  timezone: Europe/Berlin
+  exclusive: true
+  about: Counts users
+""",
     "queries/census.sql": """\
 -- name: census_touch
 UPDATE millrace.app_user SET updated_at = updated_at;
@@ -79,18 +85,10 @@ scratch = None
 server = None
 
 
-def write(files):
-    for name, text in files.items():
-        path = scratch.join(name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-
-
 def setUpModule():
     global scratch, server
     scratch = support.Scratch()
-    write(FILES)
+    scratch.write(FILES)
     server = support.Everything(MILLRACE_APP=scratch.path).ready()
 
 

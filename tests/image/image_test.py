@@ -187,6 +187,18 @@ class Build(unittest.TestCase):
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn(told, answer.stdout + answer.stderr)
 
+    def test_application__is_two_lines(self):
+        tag = f"millrace-shop:{run_id}"
+        with tempfile.TemporaryDirectory() as context:
+            shutil.copytree(ROOT / "examples" / "shop", Path(context, "shop"))
+            Path(context, "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY shop /app\n")
+            docker("build", "--tag", tag, context)
+        try:
+            self.assertIn("/v1/basket-items", docker("run", "--rm", tag, "routes"))
+            self.assertNotIn("/v1/basket-items", docker("run", "--rm", IMAGE, "routes"))
+        finally:
+            docker("rmi", tag)
+
     def test_bundle_with_another_checksum__is_refused(self):
         self.refused("did NOT match", *bundle("0" * 64))
 

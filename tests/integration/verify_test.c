@@ -158,18 +158,37 @@ static void test_verify__a_gap_in_the_migrations_is_all_that_is_told(void **stat
     assert_true(finds(folder.path, "migrations/0002_second.sql: a gap in front of the number 0002, expected 0001\n"));
 }
 
+/* Once before the first step, and then while the migration is at work. */
+static unsigned asked;
+
+static bool later(void *argument)
+{
+    (void)argument;
+    return ++asked > 2;
+}
+
+static void test_verify__a_migration_at_work_is_cancelled(void **state)
+{
+    (void)state;
+    asked = 0;
+    folder_write(&folder, "migrations/0001_first.sql", "SELECT pg_sleep(3600);");
+    assert_int_equal(verify(folder.path, later), MR_TIMEOUT);
+    assert_string_equal(mr_db_last_error(database->db)->sqlstate, "57014");
+    assert_int_equal(problems.found, 0);
+}
+
 static bool at_once(void *argument)
 {
     (void)argument;
     return true;
 }
 
-static void test_verify__a_migration_at_work_is_cancelled(void **state)
+static void test_verify__nothing_begins_once_it_is_over(void **state)
 {
     (void)state;
-    folder_write(&folder, "migrations/0001_first.sql", "SELECT pg_sleep(3600);");
-    assert_int_not_equal(verify(folder.path, at_once), MR_OK);
-    assert_int_equal(problems.found, 0);
+    folder_write(&folder, "migrations/0001_first.sql", "CREATE TABLE thing (x int);");
+    assert_int_equal(verify(folder.path, at_once), MR_TIMEOUT);
+    assert_string_equal(sql_text(database->db, "SELECT to_regclass('thing')"), "");
 }
 
 static void test_verify__a_server_that_goes_is_no_problem_of_the_application(void **state)
@@ -430,6 +449,7 @@ int main(void)
         TEST(test_verify__a_broken_migration_has_its_place),
         TEST(test_verify__a_gap_in_the_migrations_is_all_that_is_told),
         TEST(test_verify__a_migration_at_work_is_cancelled),
+        TEST(test_verify__nothing_begins_once_it_is_over),
         TEST(test_verify__a_server_that_goes_is_no_problem_of_the_application),
         TEST(test_verify__an_index_serves_or_does_not),
         TEST(test_verify__what_else_a_database_may_hold),
