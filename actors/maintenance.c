@@ -1,13 +1,26 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "actors/run.h"
 #include "proto/json.h"
 
+#define ENGINE "millrace."
+
 /* A table is a phase: what is hot, because it is written all the time. */
-static const char *const tables[] = {"task",        "app_user",  "session", "refresh_token", "idempotency_key", "task_count",
-                                     "task_change", "task_stat", "job_run", "import_part",   "report"};
+static const char *const tables[] = {
+    "task",       ENGINE "app_user", ENGINE "session", ENGINE "refresh_token", ENGINE "idempotency_key",
+    "task_count", "task_change",     "task_stat",      ENGINE "job_run",       ENGINE "import_part",
+    "report"};
 
 enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };
+
+/* What the result calls it. */
+static const char *name_of(const char *table)
+{
+    const char *dot = strchr(table, '.');
+
+    return dot != NULL ? dot + 1 : table;
+}
 
 static bool is_asked_to_stop(void *argument)
 {
@@ -22,7 +35,7 @@ static mr_status exec(struct mr_actor *self, const char *sql)
 /* {"task": {"skipped": "...", figures}}; what VACUUM left out is no failure, and no success either. */
 static void put_figures(struct mr_buf *out, const char *table, struct mr_slice figures, const char *skipped)
 {
-    mr_buf_printf(out, "{\"%s\":{", table);
+    mr_buf_printf(out, "{\"%s\":{", name_of(table));
     if (skipped[0] != '\0') {
         mr_buf_text(out, "\"skipped\":");
         mr_json_string(out, mr_slice_of(skipped));
@@ -109,7 +122,7 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     out->more = out->phase < TABLE_COUNT;
     if (run->skip.now) {
         out->of = "tables";
-        mr_buf_text(&out->unit, table);
+        mr_buf_text(&out->unit, name_of(table));
         return MR_OK;
     }
     status = vacuum(self, table, skipped);

@@ -17,7 +17,7 @@ enum { STATEMENT_MS = 10000 };
 
 /* A row when that changed anything. */
 static const struct mr_statement grant_admin = {
-    "user_grant_admin", "UPDATE app_user SET role = 'admin' WHERE id = ($1::uuid[])[1] AND role <> 'admin' RETURNING id"};
+    "user_grant_admin", "UPDATE millrace.app_user SET role = 'admin' WHERE id = ($1::uuid[])[1] AND role <> 'admin' RETURNING id"};
 
 static mr_status run(mr_db *db, const char *statement, struct mr_params *params, mr_rows **out)
 {

@@ -44,10 +44,12 @@ static const char uniques_sql[] =
     " FROM " OURS " JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate"
     " AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY c.relname COLLATE \"C\"";
 
-static const char references_sql[] =
-    "SELECT c.oid, array_to_string(k.conkey, ' '), array_to_string(k.confkey, ' '), f.relname, f.oid, k.confdeltype"
-    " FROM " OURS " JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f'"
-    " JOIN pg_catalog.pg_class f ON f.oid = k.confrelid ORDER BY c.relname COLLATE \"C\"";
+/* A table of the engine with its schema: the application may have one of the same name. */
+static const char references_sql[] = "SELECT c.oid, array_to_string(k.conkey, ' '), array_to_string(k.confkey, ' '),"
+                                     " CASE WHEN f.relnamespace = to_regnamespace('millrace') THEN 'millrace.' || f.relname "
+                                     "ELSE f.relname END, f.oid, k.confdeltype"
+                                     " FROM " OURS " JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f'"
+                                     " JOIN pg_catalog.pg_class f ON f.oid = k.confrelid ORDER BY c.relname COLLATE \"C\"";
 
 /* ---- Values of rows, all of them text ---- */
 

@@ -17,8 +17,8 @@
 #define MR_BATCH "\"$k\""
 
 /* The engine's tables, as statements of an application name them: users, and the first answers to an Idempotency-Key. */
-#define MR_USERS       "app_user"
-#define MR_IDEMPOTENCY "idempotency_key"
+#define MR_USERS       "millrace.app_user"
+#define MR_IDEMPOTENCY "millrace.idempotency_key"
 
 struct mr_choice;
 

@@ -107,7 +107,7 @@ static const struct mr_sql_reference *reference_of(const struct mr_sql_table *ta
 
 static bool is_of_callers(const struct mr_sql_reference *reference)
 {
-    return strcmp(reference->table, "app_user") == 0 || strcmp(reference->table, "account") == 0;
+    return strcmp(reference->table, "millrace.app_user") == 0 || strcmp(reference->table, "millrace.account") == 0;
 }
 
 /* What belongs to a user goes when they do; a foreign key that forbids it keeps them from leaving. */
@@ -131,7 +131,8 @@ static void check_owner(struct pair *pair)
     }
     if (reference == NULL)
         complain(pair->self, place,
-                 "the owner's column \"%s\" refers to no user, expected REFERENCES app_user ON DELETE CASCADE", column->name);
+                 "the owner's column \"%s\" refers to no user, expected REFERENCES millrace.app_user ON DELETE CASCADE",
+                 column->name);
     else if (reference->on_delete == 'a' || reference->on_delete == 'r')
         complain(pair->self, place,
                  "a user who has rows here could not be removed, expected the column \"%s\" with ON DELETE CASCADE",

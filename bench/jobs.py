@@ -171,8 +171,8 @@ class Contender:
 
 
 class Millrace(Contender):
-    name, table, unfinished, claimed = "millrace", "job_run", "finished_at IS NULL", "started_at"
-    finished = "SELECT count(*) FROM job_run WHERE state = 'succeeded'"
+    name, table, unfinished, claimed = "millrace", "millrace.job_run", "finished_at IS NULL", "started_at"
+    finished = "SELECT count(*) FROM millrace.job_run WHERE state = 'succeeded'"
     configurations = [{}, {"processes": 2}]
 
     def __init__(self, binary, *rest):
@@ -184,8 +184,8 @@ class Millrace(Contender):
     def fill(self):
         subprocess.run([self.binary, "migrate"], env=self.env, capture_output=True, check=True)
         began = time.monotonic()
-        self.server.query(f"""INSERT INTO job (name, exclusive, manual) VALUES ('noop', false, true);
-            INSERT INTO job_run (id, job, trigger, exclusive)
+        self.server.query(f"""INSERT INTO millrace.job (name, exclusive, manual) VALUES ('noop', false, true);
+            INSERT INTO millrace.job_run (id, job, trigger, exclusive)
             SELECT {UUIDV7}, 'noop', 'manual', false FROM generate_series(1, {JOBS}) n""", self.name)
         return time.monotonic() - began
 

@@ -64,7 +64,7 @@ class Wrk:
 
 
 def add_users(server):
-    server.query(f"""INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)
+    server.query(f"""INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)
         SELECT gen_random_uuid(), 'user' || n, 'user' || n || '@example.com', 'F', 'L', '' FROM generate_series(1, {USERS}) n""",
                  "millrace")
 
@@ -75,7 +75,7 @@ def fill(server, rows, users):
         server.query(f"""INSERT INTO task (id, user_id, summary, priority_code, is_complete, created_at, updated_at)
             SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW', true, at, at
               FROM generate_series({first}, {min(first + 99_999, rows)}) n
-              JOIN (SELECT id, row_number() OVER () - 1 AS place FROM app_user WHERE username LIKE 'user%') u ON u.place = n % {users},
+              JOIN (SELECT id, row_number() OVER () - 1 AS place FROM millrace.app_user WHERE username LIKE 'user%') u ON u.place = n % {users},
                    (SELECT now() - interval '60 days' AS at) t""", "millrace")
     server.query("VACUUM ANALYZE", "millrace")
     server.query("CHECKPOINT")
@@ -92,13 +92,13 @@ def sign_up(server):
     """A user with tasks that stay; the token, and the ids."""
     token = register("bench")
     rows = server.query(f"""INSERT INTO task (id, user_id, summary, priority_code)
-        SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW' FROM app_user u, generate_series(1, {KEPT}) n WHERE u.username = 'bench'
+        SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW' FROM millrace.app_user u, generate_series(1, {KEPT}) n WHERE u.username = 'bench'
         RETURNING id""", "millrace")
     return token, [row[0] for row in rows]
 
 
 def start_cleanup(server):
-    server.query("INSERT INTO job_run (id, job, trigger) VALUES (gen_random_uuid(), 'cleanup', 'manual')", "millrace")
+    server.query("INSERT INTO millrace.job_run (id, job, trigger) VALUES (gen_random_uuid(), 'cleanup', 'manual')", "millrace")
 
 
 def remove(token):
@@ -114,11 +114,11 @@ def remove(token):
 def wait_for_the_run(server, began):
     """The seconds it took, and how many rows it deleted."""
     with Database(server.home, "millrace") as session:
-        while not session.query("SELECT 1 FROM job_run WHERE finished_at IS NOT NULL"):
+        while not session.query("SELECT 1 FROM millrace.job_run WHERE finished_at IS NOT NULL"):
             if time.monotonic() - began > JOB_SECONDS:
                 raise SystemExit("the run does not end")
             time.sleep(POLL_SECONDS)
-        state, done = session.query("SELECT state, done FROM job_run")[0]
+        state, done = session.query("SELECT state, done FROM millrace.job_run")[0]
     if state != "succeeded":
         raise SystemExit(f"the run is {state}")
     return time.monotonic() - began, int(done)
@@ -126,8 +126,8 @@ def wait_for_the_run(server, began):
 
 def check_removed(server):
     """Every task that is left is of the user who reads."""
-    left = server.query("""SELECT count(*) FROM account WHERE closed_at IS NOT NULL UNION ALL
-        SELECT count(*) FROM task t WHERE NOT EXISTS (SELECT FROM app_user u WHERE u.id = t.user_id)""", "millrace")
+    left = server.query("""SELECT count(*) FROM millrace.account WHERE closed_at IS NOT NULL UNION ALL
+        SELECT count(*) FROM task t WHERE NOT EXISTS (SELECT FROM millrace.app_user u WHERE u.id = t.user_id)""", "millrace")
     if left != [["0"], ["0"]]:
         raise SystemExit(f"accounts and tasks are left: {left}")
 

@@ -34,11 +34,20 @@ enum mr_db_trouble db_trouble_of(const char *sqlstate)
 
 /* ---- What the session is set to ---- */
 
-/* Our tables are in public, or where a release that searched by "$user" has put them: in the schema of the role's name. */
+/*
+ * Where the application's tables are: in public, or where a release that searched by "$user" has put everything, in the schema
+ * of the role's name. There schema_migration is, a table until migration 13 and a view since. The engine's own tables are in
+ * `millrace`, and its SQL says so; a role of that name may have all of them there.
+ */
 #define HOME_SCHEMA                                                      \
     "coalesce((SELECT quote_ident(n.nspname) FROM pg_catalog.pg_class c" \
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"          \
-    " WHERE c.relname = 'schema_migration' AND c.relkind = 'r' AND n.nspname = current_user), 'public')"
+    " WHERE c.relname = 'schema_migration' AND c.relkind IN ('r', 'v')"  \
+    " AND n.nspname IN (current_user, 'public')"                         \
+    " ORDER BY (n.nspname = 'millrace'), (n.nspname = 'public') LIMIT 1), 'public')"
+
+/* What is temporary comes last: else a table of that kind would stand in for one of the application's. */
+#define SEARCH_PATH HOME_SCHEMA " || ', pg_temp'"
 
 /* What our SQL depends on, whatever role, database or server say. `set_wise`: only where set-wise statements run. */
 static const struct {
@@ -92,7 +101,7 @@ void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeo
 
     mr_buf_printf(out,
                   "SELECT set_config('statement_timeout', '%lld', %s), set_config('lock_timeout', '%lld', %s),"
-                  " set_config('idle_in_transaction_session_timeout', '%lld', %s), set_config('search_path', " HOME_SCHEMA
+                  " set_config('idle_in_transaction_session_timeout', '%lld', %s), set_config('search_path', " SEARCH_PATH
                   ", %s)",
                   (long long)timeout_ms, local, (long long)lock_timeout(options), local,
                   options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local, local);

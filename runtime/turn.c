@@ -63,6 +63,12 @@ static bool look(void *argument)
     return now_ms >= self->deadline_ms;
 }
 
+/* A lock was not had in time, or the server ended a circle of waits by ending this one. */
+static bool is_in_the_way(const struct mr_db_error *failure)
+{
+    return strcmp(failure->sqlstate, "55P03") == 0 || strcmp(failure->sqlstate, "40P01") == 0;
+}
+
 static void note_wait(const struct attempt *attempt, const char *what)
 {
     mr_log(MR_LOG_WARN, "waiting for a lock", mr_log_text("for", what), mr_log_text("holder", attempt->name),
@@ -80,7 +86,7 @@ mr_status mr_turn_exec(mr_db *db, const char *sql, const char *what, int64_t dea
         *failure = *mr_db_last_error(db);
         if (mr_db_is_up(db))
             (void)!mr_db_exec(db, "ROLLBACK", deadline_ms, NULL);
-        if (strcmp(failure->sqlstate, "55P03") != 0 || !mr_db_is_up(db))
+        if (!is_in_the_way(failure) || !mr_db_is_up(db))
             return status;
         note_wait(&attempt, what);
         nanosleep(&(struct timespec){.tv_sec = PAUSE_MS / 1000, .tv_nsec = PAUSE_MS % 1000 * 1000000L}, NULL);

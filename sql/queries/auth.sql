@@ -8,7 +8,7 @@ WITH k AS (
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
            WITH ORDINALITY AS k (id, first_name, last_name, email, username, password, password_hash, username_folded, n)
 ), made AS (
-    INSERT INTO app_user (id, first_name, last_name, email, username, password_hash, username_folded)
+    INSERT INTO millrace.app_user (id, first_name, last_name, email, username, password_hash, username_folded)
     SELECT k.id, k.first_name, k.last_name, k.email, k.username, k.password_hash, k.username_folded
       FROM k
         ON CONFLICT DO NOTHING
@@ -22,12 +22,12 @@ SELECT k.n,
   -- A run after a lost connection finds the row of the first.
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
                      UNION ALL
-                     SELECT * FROM app_user WHERE app_user.id = k.id) u ON true
+                     SELECT * FROM millrace.app_user WHERE app_user.id = k.id) u ON true
  -- A name whose row is neither made here nor seen was taken this moment, perhaps by a first run of the same message:
  -- left unanswered, it is asked for once more.
  WHERE u.id IS NOT NULL
-    OR EXISTS (SELECT FROM app_user WHERE app_user.username_folded = k.username_folded)
-    OR EXISTS (SELECT FROM app_user WHERE lower(app_user.username) = lower(k.username));
+    OR EXISTS (SELECT FROM millrace.app_user WHERE app_user.username_folded = k.username_folded)
+    OR EXISTS (SELECT FROM millrace.app_user WHERE lower(app_user.username) = lower(k.username));
 
 -- name: sign_in__find
 -- The user of that very spelling, so that one whose name collides with an older one can sign in; else the one of that
@@ -36,9 +36,9 @@ SELECT k.n, u.id, u.username, u.role, u.password_hash, u.password_version, (u.us
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (username, username_folded, n)
  CROSS JOIN LATERAL (
     SELECT f.*
-      FROM (SELECT * FROM app_user WHERE app_user.username_folded = k.username_folded
+      FROM (SELECT * FROM millrace.app_user WHERE app_user.username_folded = k.username_folded
             UNION ALL
-            SELECT * FROM app_user
+            SELECT * FROM millrace.app_user
              WHERE lower(app_user.username) = lower(k.username)
                AND (app_user.username = k.username OR app_user.username_folded IS NULL)) f
      ORDER BY (f.username = k.username) DESC, (f.username_folded IS NULL)
@@ -47,7 +47,7 @@ SELECT k.n, u.id, u.username, u.role, u.password_hash, u.password_version, (u.us
 -- name: register__unfolded
 -- The next users behind an id whose folded name is not stored.
 SELECT u.id, u.username
-  FROM app_user u
+  FROM millrace.app_user u
  WHERE u.id > ($1::uuid[])[1] AND u.username_folded IS NULL
  ORDER BY u.id
  LIMIT 500;
@@ -59,7 +59,7 @@ WITH k AS (
     SELECT * FROM unnest($1::uuid[], $2::text[]) AS k (id, username_folded)
 ), locked AS (
     SELECT u.id, u.username, k.username_folded
-      FROM app_user u
+      FROM millrace.app_user u
       JOIN k ON k.id = u.id
      WHERE u.username_folded IS NULL AND k.username_folded IS NOT NULL
      ORDER BY u.id
@@ -67,11 +67,11 @@ WITH k AS (
 ), first AS (
     SELECT DISTINCT ON (username_folded) id, username_folded FROM locked ORDER BY username_folded, id
 ), stored AS (
-    UPDATE app_user u
+    UPDATE millrace.app_user u
        SET username_folded = first.username_folded
       FROM first
      WHERE u.id = first.id
-       AND NOT EXISTS (SELECT FROM app_user other WHERE other.username_folded = first.username_folded)
+       AND NOT EXISTS (SELECT FROM millrace.app_user other WHERE other.username_folded = first.username_folded)
     RETURNING u.id
 )
 SELECT locked.id, locked.username FROM locked WHERE NOT EXISTS (SELECT FROM stored WHERE stored.id = locked.id);
@@ -85,25 +85,25 @@ WITH k AS (
            WITH ORDINALITY AS k (id, user_id, password_version, token_hash, expires_at, password_hash, n)
 ), outdated AS (
     SELECT u.id, u.password_version
-      FROM app_user u
+      FROM millrace.app_user u
       JOIN (SELECT DISTINCT user_id FROM k WHERE password_hash IS NOT NULL) d ON u.id = d.user_id
      ORDER BY u.id
        FOR NO KEY UPDATE OF u
 ), rehashed AS (
-    UPDATE app_user u
+    UPDATE millrace.app_user u
        SET password_hash = k.password_hash
       FROM outdated
       JOIN k ON k.user_id = outdated.id AND k.password_version = outdated.password_version
      WHERE u.id = outdated.id AND k.password_hash IS NOT NULL
 ), made AS (
-    INSERT INTO session (id, user_id, password_version)
+    INSERT INTO millrace.session (id, user_id, password_version)
     SELECT k.id, u.id, u.password_version
       FROM k
-      JOIN app_user u ON u.id = k.user_id AND u.password_version = k.password_version
+      JOIN millrace.app_user u ON u.id = k.user_id AND u.password_version = k.password_version
      ORDER BY u.id
     RETURNING id
 ), kept AS (
-    INSERT INTO refresh_token (id, session_id, token_hash, expires_at)
+    INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)
     SELECT k.id, made.id, decode(k.token_hash, 'hex'), k.expires_at
       FROM k
       JOIN made ON made.id = k.id
@@ -138,18 +138,18 @@ WITH k AS (
                 ELSE 'reuse'
            END AS worth
       FROM k
-      JOIN refresh_token t ON t.token_hash = k.hash
-      JOIN session s ON s.id = t.session_id
-      JOIN app_user u ON u.id = s.user_id
-      LEFT JOIN refresh_token heir ON heir.id = t.next_id
+      JOIN millrace.refresh_token t ON t.token_hash = k.hash
+      JOIN millrace.session s ON s.id = t.session_id
+      JOIN millrace.app_user u ON u.id = s.user_id
+      LEFT JOIN millrace.refresh_token heir ON heir.id = t.next_id
 ), locked AS (
     SELECT s.id, s.user_id
-      FROM session s
+      FROM millrace.session s
       JOIN (SELECT DISTINCT session_id FROM named) d ON s.id = d.session_id
      ORDER BY s.id
        FOR UPDATE OF s
 ), spent AS (
-    UPDATE refresh_token t
+    UPDATE millrace.refresh_token t
        SET next_id = named.id
       FROM named
       JOIN locked ON locked.id = named.session_id
@@ -162,9 +162,9 @@ WITH k AS (
      WHERE named.worth = 'reuse'
      GROUP BY named.session_id
 ), ended AS (
-    DELETE FROM session s USING reused WHERE s.id = reused.session_id
+    DELETE FROM millrace.session s USING reused WHERE s.id = reused.session_id
 ), made AS (
-    INSERT INTO refresh_token (id, session_id, token_hash, expires_at)
+    INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)
     SELECT spent.id, spent.session_id, decode(spent.new_hash, 'hex'), spent.expires_at
       FROM spent
      WHERE NOT EXISTS (SELECT FROM reused WHERE reused.session_id = spent.session_id)
@@ -174,7 +174,7 @@ SELECT k.n, u.id, u.username, u.role, locked.id AS session_id,
   FROM k
   JOIN named ON named.n = k.n
   JOIN locked ON locked.id = named.session_id
-  JOIN app_user u ON u.id = locked.user_id
+  JOIN millrace.app_user u ON u.id = locked.user_id
   LEFT JOIN spent ON spent.n = k.n
  WHERE named.worth IN ('live', 'own', 'grace')
    -- In the order of arrival: what came behind the reuse finds the session ended.
@@ -183,7 +183,7 @@ SELECT k.n, u.id, u.username, u.role, locked.id AS session_id,
 -- name: password_change__find
 SELECT k.n, u.password_hash, u.password_version
   FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
-  JOIN app_user u ON u.id = k.user_id;
+  JOIN millrace.app_user u ON u.id = k.user_id;
 
 -- name: password_change__store
 -- Only over the password that was checked, and of several messages of one user only by the first: the others have
@@ -193,21 +193,21 @@ WITH k AS (
       FROM unnest($1::uuid[], $2::bigint[], $3::text[]) WITH ORDINALITY AS k (user_id, password_version, password_hash, n)
 ), locked AS (
     SELECT u.id, u.password_version
-      FROM app_user u
+      FROM millrace.app_user u
       JOIN (SELECT DISTINCT user_id FROM k) d ON u.id = d.user_id
      ORDER BY u.id
        FOR NO KEY UPDATE OF u
 ), changed AS (
-    UPDATE app_user u
+    UPDATE millrace.app_user u
        SET password_hash = k.password_hash, password_version = u.password_version + 1, updated_at = now()
       FROM locked
       JOIN k ON k.user_id = locked.id AND k.turn = 1
      WHERE u.id = locked.id AND u.password_version = k.password_version
     RETURNING u.id, k.n
 ), sessions AS (
-    SELECT s.id FROM session s JOIN changed ON s.user_id = changed.id ORDER BY s.id FOR UPDATE OF s
+    SELECT s.id FROM millrace.session s JOIN changed ON s.user_id = changed.id ORDER BY s.id FOR UPDATE OF s
 ), ended AS (
-    DELETE FROM session s USING sessions WHERE s.id = sessions.id
+    DELETE FROM millrace.session s USING sessions WHERE s.id = sessions.id
 )
 SELECT n FROM changed;
 
@@ -218,16 +218,16 @@ SELECT n FROM changed;
 WITH k AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k (user_id, session_id, token_hash, n)
 ), meant AS (
-    SELECT s.id FROM k JOIN session s ON s.id = k.session_id AND s.user_id = k.user_id
+    SELECT s.id FROM k JOIN millrace.session s ON s.id = k.session_id AND s.user_id = k.user_id
      UNION
-    SELECT s.id FROM k JOIN session s ON s.user_id = k.user_id AND k.session_id IS NULL
+    SELECT s.id FROM k JOIN millrace.session s ON s.user_id = k.user_id AND k.session_id IS NULL
      UNION
-    SELECT t.session_id FROM k JOIN refresh_token t ON t.token_hash = decode(k.token_hash, 'hex')
+    SELECT t.session_id FROM k JOIN millrace.refresh_token t ON t.token_hash = decode(k.token_hash, 'hex')
 ), locked AS (
-    SELECT s.id FROM session s JOIN meant ON meant.id = s.id ORDER BY s.id FOR UPDATE OF s
+    SELECT s.id FROM millrace.session s JOIN meant ON meant.id = s.id ORDER BY s.id FOR UPDATE OF s
 ), ended AS (
-    DELETE FROM session s USING locked WHERE s.id = locked.id
+    DELETE FROM millrace.session s USING locked WHERE s.id = locked.id
 )
 SELECT k.n, CASE WHEN u.id IS NULL AND k.token_hash IS NULL THEN 401 END AS "$status"
   FROM k
-  LEFT JOIN app_user u ON u.id = k.user_id;
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id;

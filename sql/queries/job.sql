@@ -21,7 +21,7 @@ LEFT JOIN LATERAL (
                  'startedAt', to_char(r.started_at AT TIME ZONE 'UTC', {{instant}}),
                  'finishedAt', to_char(r.finished_at AT TIME ZONE 'UTC', {{instant}}),
                  'progress', json_build_object('done', r.done, 'total', r.total), 'error', r.error)) AS run
-        FROM job_run r
+        FROM millrace.job_run r
        WHERE r.job = j.name
        ORDER BY r.id DESC
        LIMIT 1) last ON true
@@ -29,16 +29,16 @@ LEFT JOIN LATERAL (
 -- name: job_list
 SELECT k.n, CASE WHEN u.id IS NULL THEN 401 END AS "$status", {{job}}
   FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
-  LEFT JOIN job j ON u.id IS NOT NULL
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.job j ON u.id IS NOT NULL
   {{last_run}}
  ORDER BY k.n, j.name;
 
 -- name: job_get
 SELECT k.n, CASE WHEN u.id IS NULL THEN 401 WHEN j.name IS NULL THEN 404 END AS "$status", {{job}}
   FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (user_id, job, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
-  LEFT JOIN job j ON j.name = k.job
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.job j ON j.name = k.job
   {{last_run}};
 
 -- name: job_run_list
@@ -48,12 +48,12 @@ SELECT k.n,
        CASE WHEN r.more THEN replace(r.id::text, '-', '') END AS "$next",
        {{run}}
   FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) WITH ORDINALITY AS k (user_id, job, max_rows, cursor, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
-  LEFT JOIN job j ON j.name = k.job AND u.id IS NOT NULL
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.job j ON j.name = k.job AND u.id IS NOT NULL
   LEFT JOIN LATERAL (
       SELECT page.*, row_number() OVER (ORDER BY page.id DESC) AS place, lead(true) OVER (ORDER BY page.id DESC) AS more
         FROM (SELECT *
-                FROM job_run
+                FROM millrace.job_run
                WHERE job = j.name AND id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                ORDER BY id DESC
                LIMIT k.max_rows + 1) page
@@ -66,10 +66,10 @@ WITH k AS (
     SELECT k.*, j.name AS known, j.manual, j.exclusive, u.id AS caller, j.manual AND u.id IS NOT NULL AS good
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
            WITH ORDINALITY AS k (id, user_id, job, traceparent, key, fingerprint, n)
-      LEFT JOIN job j ON j.name = k.job
-      LEFT JOIN app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.job j ON j.name = k.job
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), claimed AS (
-    INSERT INTO idempotency_key AS i (user_id, key, fingerprint, answer)
+    INSERT INTO millrace.idempotency_key AS i (user_id, key, fingerprint, answer)
     SELECT k.user_id, k.key, k.fingerprint,
            jsonb_build_object('id', k.id, 'job', k.job, 'trigger', 'manual', 'state', 'queued', 'attempt', 0, 'max_attempts', 5,
                               'created_at', now(), 'done', 0, 'result', '{}'::jsonb)
@@ -78,7 +78,7 @@ WITH k AS (
      ORDER BY k.user_id, k.key
     {{renew_key}}
 ), made AS (
-    INSERT INTO job_run (id, job, trigger, exclusive, traceparent)
+    INSERT INTO millrace.job_run (id, job, trigger, exclusive, traceparent)
     SELECT k.id, k.job, 'manual', k.exclusive, k.traceparent
       FROM k
       LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
@@ -94,34 +94,34 @@ SELECT k.n,
        {{run}}
   FROM k
   LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
-  LEFT JOIN idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
+  LEFT JOIN millrace.idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
                      UNION ALL
-                     SELECT * FROM job_run WHERE job_run.id = k.id AND k.key IS NULL
+                     SELECT * FROM millrace.job_run WHERE job_run.id = k.id AND k.key IS NULL
                      UNION ALL
-                     SELECT (jsonb_populate_record(NULL::job_run, first.answer)).* WHERE first.fingerprint = k.fingerprint) r ON true
+                     SELECT (jsonb_populate_record(NULL::millrace.job_run, first.answer)).* WHERE first.fingerprint = k.fingerprint) r ON true
  WHERE r.id IS NOT NULL OR k.good IS NOT TRUE OR first.fingerprint <> k.fingerprint;
 
 -- name: job_run_get
 SELECT k.n, CASE WHEN u.id IS NULL THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status", {{run}}
   FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS k (run_id, user_id, is_admin, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
-  LEFT JOIN job_run r ON r.id = k.run_id AND u.id IS NOT NULL AND (k.is_admin OR r.owner = u.id);
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.job_run r ON r.id = k.run_id AND u.id IS NOT NULL AND (k.is_admin OR r.owner = u.id);
 
 -- name: job_run_cancel
 -- One that is not at work is cancelled at once; one that is, by its owner after the chunk in hand.
 WITH k AS (
     SELECT k.*, u.id AS caller
       FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS k (run_id, user_id, is_admin, n)
-      LEFT JOIN app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), locked AS (
     SELECT r.id, r.state IN ('queued', 'failed', 'running') AS live
-      FROM job_run r
+      FROM millrace.job_run r
       JOIN k ON r.id = k.run_id AND k.caller IS NOT NULL AND (k.is_admin OR r.owner = k.caller)
      ORDER BY r.id
        FOR NO KEY UPDATE OF r
 ), changed AS (
-    UPDATE job_run r
+    UPDATE millrace.job_run r
        SET cancel_requested = true,
            state            = CASE WHEN r.state = 'running' THEN r.state ELSE 'cancelled' END,
            finished_at      = CASE WHEN r.state <> 'running' THEN now() END
@@ -147,15 +147,15 @@ SELECT k.n,
 WITH held AS (
     SELECT p.run_id
       FROM (SELECT i.id FROM unnest($1::uuid[]) AS i (id) ORDER BY i.id) i
-     CROSS JOIN LATERAL (SELECT p.run_id FROM import_part p WHERE p.run_id = i.id AND p.part = 0 FOR UPDATE) p
+     CROSS JOIN LATERAL (SELECT p.run_id FROM millrace.import_part p WHERE p.run_id = i.id AND p.part = 0 FOR UPDATE) p
 ), k AS (
     SELECT k.*, u.id AS caller,
-           (SELECT count(*) FROM import_part p WHERE p.run_id = k.id) = k.parts AND (k.parts = 0 OR k.id IN (SELECT h.run_id FROM held h)) AS whole
+           (SELECT count(*) FROM millrace.import_part p WHERE p.run_id = k.id) = k.parts AND (k.parts = 0 OR k.id IN (SELECT h.run_id FROM held h)) AS whole
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[])
            WITH ORDINALITY AS k (id, user_id, format, parts, lines, traceparent, key, fingerprint, n)
-      LEFT JOIN app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), claimed AS (
-    INSERT INTO idempotency_key AS i (user_id, key, fingerprint, answer)
+    INSERT INTO millrace.idempotency_key AS i (user_id, key, fingerprint, answer)
     SELECT k.user_id, k.key, k.fingerprint,
            jsonb_build_object('id', k.id, 'job', 'import', 'trigger', 'user', 'state', 'queued', 'attempt', 0, 'max_attempts', 5,
                               'created_at', now(), 'done', 0, 'total', k.lines, 'result', '{}'::jsonb)
@@ -164,7 +164,7 @@ WITH held AS (
      ORDER BY k.user_id, k.key
     {{renew_key}}
 ), made AS (
-    INSERT INTO job_run (id, job, trigger, exclusive, owner, total, args, traceparent)
+    INSERT INTO millrace.job_run (id, job, trigger, exclusive, owner, total, args, traceparent)
     SELECT k.id, 'import', 'user', false, k.user_id, k.lines, jsonb_build_object('format', k.format, 'parts', k.parts), k.traceparent
       FROM k
       LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
@@ -175,9 +175,9 @@ WITH held AS (
     SELECT k.*, first.fingerprint = k.fingerprint AS again, first.answer
       FROM k
       LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
-      LEFT JOIN idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
+      LEFT JOIN millrace.idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
 ), dropped AS (
-    DELETE FROM import_part p USING asked a WHERE p.run_id = a.id AND a.answer ->> 'id' <> a.id::text
+    DELETE FROM millrace.import_part p USING asked a WHERE p.run_id = a.id AND a.answer ->> 'id' <> a.id::text
 )
 SELECT a.n,
        CASE WHEN a.caller IS NULL THEN 401 WHEN NOT a.again THEN 422 WHEN r.id IS NULL THEN 503 END AS "$status",
@@ -185,16 +185,16 @@ SELECT a.n,
   FROM asked a
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = a.id
                      UNION ALL
-                     SELECT * FROM job_run WHERE job_run.id = a.id AND a.key IS NULL
+                     SELECT * FROM millrace.job_run WHERE job_run.id = a.id AND a.key IS NULL
                      UNION ALL
-                     SELECT (jsonb_populate_record(NULL::job_run, a.answer)).* WHERE a.again) r ON true
+                     SELECT (jsonb_populate_record(NULL::millrace.job_run, a.answer)).* WHERE a.again) r ON true
  WHERE r.id IS NOT NULL OR a.caller IS NULL OR NOT a.whole OR NOT a.again;
 
 -- name: import_part
 WITH k AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS k (run_id, part, bytes, n)
 ), kept AS (
-    INSERT INTO import_part (run_id, part, bytes) SELECT run_id, part, bytes FROM k ON CONFLICT DO NOTHING
+    INSERT INTO millrace.import_part (run_id, part, bytes) SELECT run_id, part, bytes FROM k ON CONFLICT DO NOTHING
 )
 SELECT k.n FROM k;
 
@@ -203,7 +203,7 @@ SELECT k.n FROM k;
 WITH k AS (
     SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (run_id, n)
 ), beaten AS (
-    UPDATE import_part p SET created_at = now() FROM k WHERE p.run_id = k.run_id AND p.part = 0
+    UPDATE millrace.import_part p SET created_at = now() FROM k WHERE p.run_id = k.run_id AND p.part = 0
 )
 SELECT k.n FROM k;
 
@@ -212,6 +212,6 @@ SELECT k.n FROM k;
 WITH k AS (
     SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (run_id, n)
 ), gone AS (
-    DELETE FROM import_part p USING k WHERE p.run_id = k.run_id AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = k.run_id)
+    DELETE FROM millrace.import_part p USING k WHERE p.run_id = k.run_id AND NOT EXISTS (SELECT FROM millrace.job_run r WHERE r.id = k.run_id)
 )
 SELECT k.n FROM k;

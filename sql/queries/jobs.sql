@@ -84,7 +84,7 @@ WITH {{chunk}}, old AS (
     SELECT t.id, t.expires_at
       FROM k
      CROSS JOIN LATERAL (SELECT t.id, t.expires_at
-                           FROM refresh_token t
+                           FROM millrace.refresh_token t
                           WHERE t.expires_at < now()
                             AND (t.expires_at, t.id) > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
                                                         coalesce(split_part(k.cursor, '/', 2)::uuid, {{least_id}}))
@@ -92,7 +92,7 @@ WITH {{chunk}}, old AS (
                           LIMIT k.most
                             FOR UPDATE SKIP LOCKED) t
 ), gone AS (
-    DELETE FROM refresh_token t USING old WHERE t.id = old.id AND {{unless_skipped}} RETURNING t.id
+    DELETE FROM millrace.refresh_token t USING old WHERE t.id = old.id AND {{unless_skipped}} RETURNING t.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT to_char(old.expires_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || old.id
@@ -106,17 +106,17 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 WITH {{chunk}}, seen AS (
     SELECT s.id
       FROM k
-     CROSS JOIN LATERAL (SELECT s.id FROM session s WHERE s.id > coalesce(k.cursor::uuid, {{least_id}}) ORDER BY s.id LIMIT k.most) s
+     CROSS JOIN LATERAL (SELECT s.id FROM millrace.session s WHERE s.id > coalesce(k.cursor::uuid, {{least_id}}) ORDER BY s.id LIMIT k.most) s
 ), over AS (
     SELECT s.id
       FROM seen
-      JOIN session s ON s.id = seen.id
+      JOIN millrace.session s ON s.id = seen.id
      WHERE s.created_at < now() - interval '1 hour'
-       AND NOT EXISTS (SELECT FROM refresh_token t WHERE t.session_id = s.id)
+       AND NOT EXISTS (SELECT FROM millrace.refresh_token t WHERE t.session_id = s.id)
      ORDER BY s.id
        FOR UPDATE OF s SKIP LOCKED
 ), gone AS (
-    DELETE FROM session s USING over WHERE s.id = over.id AND {{unless_skipped}} RETURNING s.id
+    DELETE FROM millrace.session s USING over WHERE s.id = over.id AND {{unless_skipped}} RETURNING s.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT seen.id::text FROM seen ORDER BY seen.id DESC LIMIT 1) AS cursor,
@@ -130,7 +130,7 @@ WITH {{chunk}}, old AS (
     SELECT i.user_id, i.key, i.created_at
       FROM k
      CROSS JOIN LATERAL (SELECT i.user_id, i.key, i.created_at
-                           FROM idempotency_key i
+                           FROM millrace.idempotency_key i
                           WHERE i.created_at < now() - interval '1 day'
                             AND (i.created_at, i.user_id, i.key)
                                 > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
@@ -140,7 +140,7 @@ WITH {{chunk}}, old AS (
                           LIMIT k.most
                             FOR UPDATE SKIP LOCKED) i
 ), gone AS (
-    DELETE FROM idempotency_key i USING old WHERE i.user_id = old.user_id AND i.key = old.key AND {{unless_skipped}} RETURNING i.key
+    DELETE FROM millrace.idempotency_key i USING old WHERE i.user_id = old.user_id AND i.key = old.key AND {{unless_skipped}} RETURNING i.key
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT to_char(old.created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || old.user_id || '/' || old.key
@@ -156,12 +156,12 @@ WITH {{chunk}}, seen AS (
     SELECT r.id, r.finished_at
       FROM k
      CROSS JOIN LATERAL (SELECT r.id, r.finished_at
-                           FROM job_run r
+                           FROM millrace.job_run r
                           WHERE r.id > coalesce(k.cursor::uuid, {{least_id}})
                           ORDER BY r.id
                           LIMIT k.most) r
 ), gone AS (
-    DELETE FROM job_run r
+    DELETE FROM millrace.job_run r
      USING k, seen
      WHERE r.id = seen.id
        AND seen.finished_at < now() - (k.settings ->> 'JOB_RUN_RETENTION')::bigint * interval '1 millisecond'
@@ -181,7 +181,7 @@ WITH {{chunk}}, seen AS (
     SELECT p.run_id, p.part, p.created_at
       FROM k
      CROSS JOIN LATERAL (SELECT p.run_id, p.part, p.created_at
-                           FROM import_part p
+                           FROM millrace.import_part p
                           WHERE p.created_at < now() - interval '1 hour'
                             AND (p.created_at, p.run_id, p.part) > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
                                                                     coalesce(split_part(k.cursor, '/', 2)::uuid, {{least_id}}),
@@ -189,11 +189,11 @@ WITH {{chunk}}, seen AS (
                           ORDER BY p.created_at, p.run_id, p.part
                           LIMIT least(k.most, 64)) p
 ), gone AS (
-    DELETE FROM import_part p
+    DELETE FROM millrace.import_part p
      USING seen
      WHERE p.run_id = seen.run_id AND p.part = seen.part
-       AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = seen.run_id AND r.state IN ('queued', 'running', 'failed'))
-       AND NOT EXISTS (SELECT FROM import_part h WHERE h.run_id = seen.run_id AND h.part = 0 AND h.created_at >= now() - interval '1 hour')
+       AND NOT EXISTS (SELECT FROM millrace.job_run r WHERE r.id = seen.run_id AND r.state IN ('queued', 'running', 'failed'))
+       AND NOT EXISTS (SELECT FROM millrace.import_part h WHERE h.run_id = seen.run_id AND h.part = 0 AND h.created_at >= now() - interval '1 hour')
        AND {{unless_skipped}}
     RETURNING p.part
 )
@@ -219,8 +219,8 @@ WITH {{chunk}}, next AS (
     DELETE FROM task_change c USING next WHERE c.id = next.id AND {{unless_skipped}} RETURNING c.*
 ), users AS (
     SELECT u.id
-      FROM app_user u
-      JOIN account a ON a.id = u.id
+      FROM millrace.app_user u
+      JOIN millrace.account a ON a.id = u.id
       JOIN (SELECT DISTINCT user_id FROM taken) d ON u.id = d.user_id
      ORDER BY u.id
        FOR KEY SHARE OF a
@@ -271,13 +271,13 @@ WITH {{chunk}}, zoned AS (
 ), users AS (
     SELECT u.id
       FROM period p
-     CROSS JOIN LATERAL (SELECT u.id FROM app_user u JOIN account a ON a.id = u.id
+     CROSS JOIN LATERAL (SELECT u.id FROM millrace.app_user u JOIN millrace.account a ON a.id = u.id
                           WHERE p.is_inside IS NOT TRUE AND u.id > coalesce(p.user_id, {{least_id}})
                           ORDER BY u.id LIMIT greatest(p.most / 50, 1) FOR KEY SHARE OF a) u
 ), inside AS (
     SELECT u.id
       FROM period p
-     CROSS JOIN LATERAL (SELECT u.id FROM app_user u JOIN account a ON a.id = u.id WHERE p.is_inside AND u.id = p.user_id
+     CROSS JOIN LATERAL (SELECT u.id FROM millrace.app_user u JOIN millrace.account a ON a.id = u.id WHERE p.is_inside AND u.id = p.user_id
                             FOR KEY SHARE OF a) u
 ), seen AS (
     SELECT t.*
@@ -377,7 +377,7 @@ SELECT json_build_object(
 -- name: import__parts
 SELECT p.bytes
   FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (run_id, first, last)
-  JOIN import_part p ON p.run_id = k.run_id AND p.part BETWEEN k.first AND k.last
+  JOIN millrace.import_part p ON p.run_id = k.run_id AND p.part BETWEEN k.first AND k.last
  ORDER BY p.part;
 
 -- name: import__tasks

@@ -7,7 +7,7 @@
 closed AS (
     SELECT k.most, k.cursor, a.id
       FROM k
-      JOIN account a ON a.id = (k.args ->> 'account')::uuid AND a.closed_at IS NOT NULL
+      JOIN millrace.account a ON a.id = (k.args ->> 'account')::uuid AND a.closed_at IS NOT NULL
 )
 
 -- name: removal__runs
@@ -15,12 +15,12 @@ closed AS (
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT r.id
       FROM closed c
-     CROSS JOIN LATERAL (SELECT r.id FROM job_run r WHERE r.owner = c.id AND r.id <> ALL ({{skipped_ids}})
+     CROSS JOIN LATERAL (SELECT r.id FROM millrace.job_run r WHERE r.owner = c.id AND r.id <> ALL ({{skipped_ids}})
                           LIMIT greatest(c.most / 200, 1) FOR UPDATE) r
 ), parts AS (
-    DELETE FROM import_part p USING mine WHERE p.run_id = mine.id AND {{unless_skipped}}
+    DELETE FROM millrace.import_part p USING mine WHERE p.run_id = mine.id AND {{unless_skipped}}
 ), gone AS (
-    DELETE FROM job_run r USING mine WHERE r.id = mine.id AND {{unless_skipped}} RETURNING r.id
+    DELETE FROM millrace.job_run r USING mine WHERE r.id = mine.id AND {{unless_skipped}} RETURNING r.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        {{ids_with_this}} AS cursor,
@@ -56,13 +56,13 @@ WITH {{chunk}}, {{closed}}, mine AS (
     SELECT t.id
       FROM closed c
      CROSS JOIN LATERAL (SELECT t.id
-                           FROM session s
-                           JOIN refresh_token t ON t.session_id = s.id
+                           FROM millrace.session s
+                           JOIN millrace.refresh_token t ON t.session_id = s.id
                           WHERE s.user_id = c.id AND t.id <> ALL ({{skipped_ids}})
                           LIMIT c.most
                             FOR UPDATE OF t SKIP LOCKED) t
 ), gone AS (
-    DELETE FROM refresh_token t USING mine WHERE t.id = mine.id AND {{unless_skipped}} RETURNING t.id
+    DELETE FROM millrace.refresh_token t USING mine WHERE t.id = mine.id AND {{unless_skipped}} RETURNING t.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        {{ids_with_this}} AS cursor,
@@ -74,10 +74,10 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT s.id
       FROM closed c
-     CROSS JOIN LATERAL (SELECT s.id FROM session s WHERE s.user_id = c.id AND s.id <> ALL ({{skipped_ids}}) LIMIT c.most
+     CROSS JOIN LATERAL (SELECT s.id FROM millrace.session s WHERE s.user_id = c.id AND s.id <> ALL ({{skipped_ids}}) LIMIT c.most
                             FOR UPDATE SKIP LOCKED) s
 ), gone AS (
-    DELETE FROM session s USING mine WHERE s.id = mine.id AND {{unless_skipped}} RETURNING s.id
+    DELETE FROM millrace.session s USING mine WHERE s.id = mine.id AND {{unless_skipped}} RETURNING s.id
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        {{ids_with_this}} AS cursor,
@@ -90,13 +90,13 @@ WITH {{chunk}}, {{closed}}, mine AS (
     SELECT i.user_id, i.key, i.created_at
       FROM closed c
      CROSS JOIN LATERAL (SELECT i.user_id, i.key, i.created_at
-                           FROM idempotency_key i
+                           FROM millrace.idempotency_key i
                           WHERE i.user_id = c.id AND i.key > coalesce(c.cursor, '')
                           ORDER BY i.key
                           LIMIT c.most
                             FOR UPDATE SKIP LOCKED) i
 ), gone AS (
-    DELETE FROM idempotency_key i USING mine WHERE i.user_id = mine.user_id AND i.key = mine.key AND {{unless_skipped}} RETURNING i.key
+    DELETE FROM millrace.idempotency_key i USING mine WHERE i.user_id = mine.user_id AND i.key = mine.key AND {{unless_skipped}} RETURNING i.key
 )
 SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT mine.key FROM mine ORDER BY mine.key DESC LIMIT 1) AS cursor,
@@ -185,10 +185,10 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 -- Last of all. What a request that was under way has left behind is for another run. What this run skipped is not: that would be
 -- refused again, so that the daily `overdue` asks for it.
 WITH {{chunk}}, {{closed}}, gone AS (
-    SELECT c.id, forget_account(c.id) AS is_forgotten FROM closed c WHERE {{unless_skipped}}
+    SELECT c.id, millrace.forget_account(c.id) AS is_forgotten FROM closed c WHERE {{unless_skipped}}
 ), again AS (
-    INSERT INTO job_run (id, job, trigger, exclusive, run_after, args)
-    SELECT uuid_v7(), 'removal', 'user', false, now() + interval '1 second', jsonb_build_object('account', gone.id)
+    INSERT INTO millrace.job_run (id, job, trigger, exclusive, run_after, args)
+    SELECT millrace.uuid_v7(), 'removal', 'user', false, now() + interval '1 second', jsonb_build_object('account', gone.id)
       FROM gone
      WHERE NOT gone.is_forgotten AND (SELECT k.skipped FROM k) = 0
 )
@@ -202,7 +202,7 @@ WITH {{chunk}}, left_behind AS (
     SELECT a.id, a.closed_at
       FROM k
      CROSS JOIN LATERAL (SELECT a.id, a.closed_at
-                           FROM account a
+                           FROM millrace.account a
                           WHERE a.closed_at IS NOT NULL
                             AND (a.closed_at, a.id) > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
                                                        coalesce(split_part(k.cursor, '/', 2)::uuid, {{least_id}}))
@@ -210,11 +210,11 @@ WITH {{chunk}}, left_behind AS (
                           LIMIT k.most) a
      WHERE k.args -> 'account' IS NULL
 ), queued AS (
-    INSERT INTO job_run (id, job, trigger, exclusive, args)
-    SELECT uuid_v7(), 'removal', 'user', false, jsonb_build_object('account', l.id)
+    INSERT INTO millrace.job_run (id, job, trigger, exclusive, args)
+    SELECT millrace.uuid_v7(), 'removal', 'user', false, jsonb_build_object('account', l.id)
       FROM left_behind l
      WHERE {{unless_skipped}}
-       AND l.id::text <> ALL (ARRAY(SELECT r.args ->> 'account' FROM job_run r
+       AND l.id::text <> ALL (ARRAY(SELECT r.args ->> 'account' FROM millrace.job_run r
                                      WHERE r.job = 'removal' AND r.finished_at IS NULL AND r.args ? 'account'))
     RETURNING id
 )

@@ -20,7 +20,7 @@ SELECT k.n,
                      AND coalesce(t.completed_at, 'infinity') > t.due_at)
             WHEN d.day IS NOT NULL THEN 0 END AS overdue
   FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS k (user_id, from_at, to_at, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
  CROSS JOIN LATERAL (SELECT utc_day(coalesce(k.from_at, coalesce(k.to_at, now()) - interval '29 days')) AS first,
                             utc_day(coalesce(k.to_at, now())) - utc_day(coalesce(k.from_at, coalesce(k.to_at, now()) - interval '29 days'))
                             AS span) days
@@ -36,12 +36,12 @@ r.id, r.period_from AS "period.from", r.period_to AS "period.to", r.created_at A
 -- name: report_list
 SELECT k.n, CASE WHEN u.id IS NULL THEN 401 END AS "$status", {{report}}
   FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
   LEFT JOIN LATERAL (SELECT * FROM report WHERE report.user_id = u.id ORDER BY report.period_from DESC LIMIT 520) r ON true
  ORDER BY k.n, r.period_from DESC;
 
 -- name: report_get
 SELECT k.n, CASE WHEN u.id IS NULL THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status", {{report}}
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (report_id, user_id, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
   LEFT JOIN report r ON r.id = k.report_id AND r.user_id = u.id;

@@ -5,7 +5,7 @@
 -- fail (division by zero), so that the server does not come to the statements behind it.
 SELECT 1 / (count(*) = count(u.id))::int AS there
   FROM unnest($1::uuid[]) AS k (id)
-  LEFT JOIN app_user u ON u.id = k.id;
+  LEFT JOIN millrace.app_user u ON u.id = k.id;
 
 -- name: row_wise__columns
 -- The columns that a constraint is about, in its order; of one that is only an index, also those in its expressions.
@@ -32,7 +32,7 @@ SELECT a.attname::text AS column
 -- In front of a statement, as the look-up of callers is: it fails (division by zero) when the key is there already and less than a
 -- day old. Whoever has claimed it and has not committed yet is waited for.
 WITH claimed AS (
-    INSERT INTO idempotency_key AS i (user_id, key, fingerprint, answer)
+    INSERT INTO millrace.idempotency_key AS i (user_id, key, fingerprint, answer)
     SELECT k.user_id, k.key, k.fingerprint, 'null'
       FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (user_id, key, fingerprint)
         ON CONFLICT (user_id, key) DO UPDATE
@@ -47,9 +47,9 @@ SELECT 1 / count(*)::int AS claimed FROM claimed;
 WITH k AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (user_id, key, answer)
 ), given_back AS (
-    DELETE FROM idempotency_key i USING k WHERE i.user_id = k.user_id AND i.key = k.key AND k.answer IS NULL
+    DELETE FROM millrace.idempotency_key i USING k WHERE i.user_id = k.user_id AND i.key = k.key AND k.answer IS NULL
 )
-UPDATE idempotency_key i
+UPDATE millrace.idempotency_key i
    SET answer = k.answer::jsonb
   FROM k
  WHERE i.user_id = k.user_id AND i.key = k.key AND k.answer IS NOT NULL;
@@ -57,4 +57,4 @@ UPDATE idempotency_key i
 -- name: row_wise__first
 SELECT i.fingerprint, i.answer ->> '$body' AS body, (i.answer ->> '$version')::bigint AS version, (i.answer ->> '$id')::uuid AS id
   FROM unnest($1::uuid[], $2::text[]) AS k (user_id, key)
-  JOIN idempotency_key i ON i.user_id = k.user_id AND i.key = k.key;
+  JOIN millrace.idempotency_key i ON i.user_id = k.user_id AND i.key = k.key;

@@ -4,7 +4,7 @@
 -- What a claimed run becomes, and tells; which statement chose it makes no difference.
 
 -- part: as_claimed
-claim        = nextval('job_claim'),
+claim        = nextval('millrace.job_claim'),
        claimed_by   = k.worker,
        heartbeat_at = now(),
        started_at   = coalesce(r.started_at, now())
@@ -17,13 +17,13 @@ RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.tr
 -- Changes no column that an index looks at, but for the slot of a job that has one. Whether that is free is asked once: a million
 -- runs may wait for it.
 WITH k AS (
-    SELECT k.*, k.alone AND EXISTS (SELECT FROM job_run o WHERE o.slot = k.job) AS taken
+    SELECT k.*, k.alone AND EXISTS (SELECT FROM millrace.job_run o WHERE o.slot = k.job) AS taken
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS k (job, worker, most, alone)
 ), due AS (
     SELECT r.id
       FROM k
      CROSS JOIN LATERAL (SELECT r.id
-                           FROM job_run r
+                           FROM millrace.job_run r
                           WHERE NOT k.taken
                             AND r.job = k.job
                             AND r.finished_at IS NULL
@@ -33,7 +33,7 @@ WITH k AS (
                           LIMIT k.most
                             FOR NO KEY UPDATE SKIP LOCKED) r
 )
-UPDATE job_run r
+UPDATE millrace.job_run r
    SET state        = 'running',
        attempt      = r.attempt + 1,
        slot         = CASE WHEN r.exclusive THEN r.job END,
@@ -48,36 +48,36 @@ WITH k AS (
     SELECT next.id
       FROM k
      CROSS JOIN LATERAL (
-           SELECT * FROM (SELECT r.id FROM job_run r
+           SELECT * FROM (SELECT r.id FROM millrace.job_run r
                            WHERE r.job = k.job AND r.finished_at IS NULL AND r.owner > k.served
                              AND r.state IN ('queued', 'failed') AND r.run_after <= now()
                            ORDER BY r.owner, r.run_after, r.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) behind
             UNION ALL
-           SELECT * FROM (SELECT r.id FROM job_run r
+           SELECT * FROM (SELECT r.id FROM millrace.job_run r
                            WHERE r.job = k.job AND r.finished_at IS NULL AND r.owner <= k.served
                              AND r.state IN ('queued', 'failed') AND r.run_after <= now()
                            ORDER BY r.owner, r.run_after, r.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) before
             UNION ALL
-           SELECT * FROM (SELECT r.id FROM job_run r
+           SELECT * FROM (SELECT r.id FROM millrace.job_run r
                            WHERE r.job = k.job AND r.finished_at IS NULL AND r.owner IS NULL
                              AND r.state IN ('queued', 'failed') AND r.run_after <= now()
                            ORDER BY r.run_after, r.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) nobody
             LIMIT 1) next
 )
-UPDATE job_run r
+UPDATE millrace.job_run r
    SET state        = 'running',
        attempt      = r.attempt + 1,
        {{as_claimed}};
 
 -- name: run_due__waits
 -- Whether another run of the job could start.
-SELECT EXISTS (SELECT FROM job_run r
+SELECT EXISTS (SELECT FROM millrace.job_run r
                 WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()) AS waits
   FROM unnest($1::text[]) AS k (job);
 
 -- name: run_due__disown
 -- A claim whose answer was lost with the connection was nobody's.
-UPDATE job_run r
+UPDATE millrace.job_run r
    SET state = 'queued', slot = NULL, attempt = r.attempt - 1
   FROM unnest($1::text[], $2::text[]) AS k (job, worker)
  WHERE r.job = k.job AND r.finished_at IS NULL AND r.state = 'running' AND r.claimed_by = k.worker
@@ -86,11 +86,11 @@ RETURNING r.id;
 -- name: run_due__hold
 SELECT r.phase, r.cursor, r.done, r.result::text, r.cancel_requested, coalesce((r.result #>> '{skipped,count}')::bigint, 0) AS skipped
   FROM unnest($1::uuid[], $2::bigint[]) AS k (id, claim)
-  JOIN job_run r ON r.id = k.id AND r.claim = k.claim AND r.state = 'running'
+  JOIN millrace.job_run r ON r.id = k.id AND r.claim = k.claim AND r.state = 'running'
    FOR NO KEY UPDATE OF r;
 
 -- name: run_due__wait
-UPDATE job_run r
+UPDATE millrace.job_run r
    SET error = k.error
   FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS k (id, claim, error)
  WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
@@ -99,7 +99,7 @@ RETURNING r.id;
 -- name: run_due__progress
 -- The heart beats when the chunk commits: now() is when it began, which may be long ago. A unit that was skipped is counted in the
 -- result, and named there as long as there are not a hundred.
-UPDATE job_run r
+UPDATE millrace.job_run r
    SET phase        = k.phase,
        cursor       = k.cursor,
        done         = r.done + k.rows,
@@ -130,7 +130,7 @@ WITH k AS (
     SELECT k.*, 'running' AS held
       FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY AS k (id, claim, state, error, n)
 ), changed AS (
-    UPDATE job_run r
+    UPDATE millrace.job_run r
        SET state       = CASE WHEN k.state = 'failed' AND r.attempt >= r.max_attempts THEN 'dead' ELSE k.state END,
            slot        = NULL,
            attempt     = CASE WHEN k.state = 'queued' THEN r.attempt - 1 ELSE r.attempt END,
@@ -149,7 +149,7 @@ SELECT n, state FROM changed
  UNION ALL
 SELECT k.n, r.state
   FROM k
-  JOIN job_run r ON r.id = k.id AND r.claim = k.claim AND r.state <> 'running'
+  JOIN millrace.job_run r ON r.id = k.id AND r.claim = k.claim AND r.state <> 'running'
  WHERE (SELECT count(*) FROM changed) < (SELECT count(*) FROM k);
 
 -- ---- What the scheduler does ----
@@ -193,7 +193,7 @@ WITH k AS (
 ), held AS (
     SELECT j.name, j.schedule, j.timezone, j.holders, j.ticked_at,
            j.ticked_at > greatest(now(), k.now) + interval '10 seconds' AS ahead
-      FROM job j
+      FROM millrace.job j
       JOIN k ON k.name = j.name
      ORDER BY j.name
        FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -204,15 +204,15 @@ WITH k AS (
       {{last_other}}
      WHERE last.holder IS NOT NULL AND (held.schedule, held.timezone) IS DISTINCT FROM (k.schedule, k.timezone)
 ), made AS (
-    INSERT INTO job (name, exclusive, manual, schedule, timezone, ticked_at, holders)
+    INSERT INTO millrace.job (name, exclusive, manual, schedule, timezone, ticked_at, holders)
     SELECT k.name, k.exclusive, k.manual, k.schedule, k.timezone, CASE WHEN k.schedule IS NOT NULL THEN k.now END, {{hold}}
       FROM k
-     WHERE NOT EXISTS (SELECT FROM refused) AND NOT EXISTS (SELECT FROM job j WHERE j.name = k.name)
+     WHERE NOT EXISTS (SELECT FROM refused) AND NOT EXISTS (SELECT FROM millrace.job j WHERE j.name = k.name)
      ORDER BY k.name
         ON CONFLICT DO NOTHING
     RETURNING name, ticked_at
 ), changed AS (
-    UPDATE job j
+    UPDATE millrace.job j
        SET exclusive = k.exclusive,
            manual    = k.manual,
            schedule  = k.schedule,
@@ -241,12 +241,12 @@ WITH k AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (name, schedule, timezone, holder)
 ), held AS (
     SELECT j.name, j.schedule, j.timezone, j.holders
-      FROM job j
+      FROM millrace.job j
       JOIN k ON k.name = j.name
      ORDER BY j.name
        FOR NO KEY UPDATE OF j SKIP LOCKED
 ), kept AS (
-    UPDATE job j
+    UPDATE millrace.job j
        SET holders = {{held_with_others}}
       FROM held
       JOIN k ON k.name = held.name
@@ -263,13 +263,13 @@ SELECT held.name, held.schedule, held.timezone, last.holder, last.until
 WITH k AS (
     SELECT * FROM unnest($1::text[]) AS k (holder)
 ), mine AS (
-    SELECT j.name, j.holders FROM job j JOIN k ON j.holders ? k.holder ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
+    SELECT j.name, j.holders FROM millrace.job j JOIN k ON j.holders ? k.holder ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
 ), left_behind AS (
-    UPDATE job j SET holders = mine.holders - k.holder FROM mine, k WHERE j.name = mine.name
+    UPDATE millrace.job j SET holders = mine.holders - k.holder FROM mine, k WHERE j.name = mine.name
 )
 SELECT coalesce(max(extract(epoch FROM o.until - now()) * 1000), 0)::bigint AS others_ms
   FROM k
- CROSS JOIN job held
+ CROSS JOIN millrace.job held
  CROSS JOIN LATERAL ({{others}}) o;
 
 -- name: schedule__tick
@@ -278,16 +278,16 @@ WITH k AS (
     SELECT k.*, j.name AS known, j.exclusive
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
            WITH ORDINALITY AS k (id, job, schedule, tick, seen_to, next_at, n)
-      JOIN job j ON j.name = k.job
+      JOIN millrace.job j ON j.name = k.job
 ), made AS (
-    INSERT INTO job_run (id, job, trigger, scheduled_for, exclusive)
+    INSERT INTO millrace.job_run (id, job, trigger, scheduled_for, exclusive)
     SELECT k.id, k.job, 'cron', k.tick, k.exclusive FROM k WHERE k.tick IS NOT NULL ORDER BY k.job, k.tick
         ON CONFLICT (job, scheduled_for) WHERE scheduled_for IS NOT NULL DO NOTHING
     RETURNING job_run.id
 ), held AS (
-    SELECT j.name FROM job j JOIN (SELECT DISTINCT k.job FROM k) d ON j.name = d.job ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
+    SELECT j.name FROM millrace.job j JOIN (SELECT DISTINCT k.job FROM k) d ON j.name = d.job ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
 ), moved AS (
-    UPDATE job j
+    UPDATE millrace.job j
        SET ticked_at = greatest(j.ticked_at, last.seen_to), next_at = last.next_at
       FROM held
       JOIN (SELECT DISTINCT ON (k.job) k.* FROM k ORDER BY k.job, k.n DESC) last ON last.job = held.name
@@ -300,12 +300,12 @@ SELECT k.n, made.id IS NOT NULL AS made FROM k LEFT JOIN made ON made.id = k.id;
 -- any that is not finished. One row is looked at, however many wait for the one that is at work.
 SELECT k.n,
        (SELECT (extract(epoch FROM now() - r.run_after) * 1000)::bigint
-          FROM job_run r
+          FROM millrace.job_run r
          WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()
          ORDER BY r.run_after, r.id
          LIMIT 1) AS waited_ms,
-       NOT (k.alone AND EXISTS (SELECT FROM job_run o WHERE o.slot = k.job)) AS may_start,
-       (SELECT true FROM job_run r WHERE r.job = k.job AND r.finished_at IS NULL LIMIT 1) IS NOT NULL AS has_unfinished
+       NOT (k.alone AND EXISTS (SELECT FROM millrace.job_run o WHERE o.slot = k.job)) AS may_start,
+       (SELECT true FROM millrace.job_run r WHERE r.job = k.job AND r.finished_at IS NULL LIMIT 1) IS NOT NULL AS has_unfinished
   FROM unnest($1::text[], $2::boolean[]) WITH ORDINALITY AS k (job, alone, n);
 
 -- name: schedule__waiting
@@ -313,7 +313,7 @@ SELECT k.n,
 SELECT k.n,
        (SELECT count(*)
           FROM (SELECT
-                  FROM job_run r
+                  FROM millrace.job_run r
                  WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()
                  LIMIT 10000) AS due) AS waiting
   FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n);
@@ -322,21 +322,21 @@ SELECT k.n,
 -- The row of a run is held while a chunk is at work; then nobody rescues it either, and the chunk's end beats the heart. A run that
 -- has its job's slot is found by that: a million may wait behind it.
 WITH meant AS MATERIALIZED (
-    SELECT k.job, k.claim, (SELECT r.id FROM job_run r WHERE r.slot = k.job AND r.claim = k.claim) AS id
+    SELECT k.job, k.claim, (SELECT r.id FROM millrace.job_run r WHERE r.slot = k.job AND r.claim = k.claim) AS id
       FROM unnest($1::text[], $2::bigint[]) AS k (job, claim)
 ), found AS (
     SELECT coalesce(m.id, other.id) AS id
       FROM meant m
       LEFT JOIN LATERAL (SELECT r.id
-                           FROM job_run r
+                           FROM millrace.job_run r
                           WHERE m.id IS NULL AND r.job = m.job AND r.finished_at IS NULL AND r.state = 'running' AND r.claim = m.claim
                           LIMIT 1) other ON true
 ), mine AS (
     SELECT r.id
       FROM (SELECT found.id FROM found ORDER BY found.id) f
-     CROSS JOIN LATERAL (SELECT r.id FROM job_run r WHERE r.id = f.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) r
+     CROSS JOIN LATERAL (SELECT r.id FROM millrace.job_run r WHERE r.id = f.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) r
 )
-UPDATE job_run r SET heartbeat_at = now() FROM mine WHERE r.id = mine.id RETURNING r.id;
+UPDATE millrace.job_run r SET heartbeat_at = now() FROM mine WHERE r.id = mine.id RETURNING r.id;
 
 -- name: schedule__rescue
 -- Runs whose owner has said nothing for too long, so that they were due before that. A chunk that is being committed right
@@ -344,9 +344,9 @@ UPDATE job_run r SET heartbeat_at = now() FROM mine WHERE r.id = mine.id RETURNI
 WITH k AS (
     SELECT now() - k.silent_ms * interval '1 millisecond' AS since FROM unnest($1::bigint[]) AS k (silent_ms)
 ), holders AS (
-    SELECT r.id, r.job FROM job_run r WHERE r.slot IS NOT NULL
+    SELECT r.id, r.job FROM millrace.job_run r WHERE r.slot IS NOT NULL
 ), others AS MATERIALIZED (
-    SELECT j.name FROM job j WHERE NOT (j.exclusive AND EXISTS (SELECT FROM holders h WHERE h.job = j.name))
+    SELECT j.name FROM millrace.job j WHERE NOT (j.exclusive AND EXISTS (SELECT FROM holders h WHERE h.job = j.name))
 ), at_work AS (
     SELECT h.id FROM holders h
      UNION ALL
@@ -354,7 +354,7 @@ WITH k AS (
       FROM k
      CROSS JOIN others o
      CROSS JOIN LATERAL (SELECT r.id
-                           FROM job_run r
+                           FROM millrace.job_run r
                           WHERE r.job = o.name AND r.finished_at IS NULL AND r.run_after < k.since AND r.state = 'running' AND r.slot IS NULL
                           LIMIT 10000) r
 ), silent AS (
@@ -362,12 +362,12 @@ WITH k AS (
       FROM k
      CROSS JOIN (SELECT at_work.id FROM at_work ORDER BY at_work.id LIMIT 10000) w
      CROSS JOIN LATERAL (SELECT r.id
-                           FROM job_run r
+                           FROM millrace.job_run r
                           WHERE r.id = w.id AND r.state = 'running' AND r.run_after < k.since AND r.heartbeat_at < k.since
                           LIMIT 1
                             FOR NO KEY UPDATE SKIP LOCKED) r
 )
-UPDATE job_run r
+UPDATE millrace.job_run r
    SET state       = CASE WHEN r.cancel_requested THEN 'cancelled' WHEN r.attempt >= r.max_attempts THEN 'dead' ELSE 'queued' END,
        slot        = NULL,
        claim       = NULL,
@@ -384,9 +384,9 @@ RETURNING r.job, r.id, r.attempt, r.state, (extract(epoch FROM now() - r.started
 WITH RECURSIVE k AS (
     SELECT k.after, now() - k.silent_ms * interval '1 millisecond' AS since FROM unnest($1::uuid[], $2::bigint[]) AS k (after, silent_ms)
 ), walk AS (
-    SELECT (SELECT p.run_id FROM import_part p WHERE p.run_id > k.after ORDER BY p.run_id LIMIT 1) AS run_id, 1 AS n FROM k
+    SELECT (SELECT p.run_id FROM millrace.import_part p WHERE p.run_id > k.after ORDER BY p.run_id LIMIT 1) AS run_id, 1 AS n FROM k
      UNION ALL
-    SELECT (SELECT p.run_id FROM import_part p WHERE p.run_id > w.run_id ORDER BY p.run_id LIMIT 1), w.n + 1
+    SELECT (SELECT p.run_id FROM millrace.import_part p WHERE p.run_id > w.run_id ORDER BY p.run_id LIMIT 1), w.n + 1
       FROM walk w
      WHERE w.run_id IS NOT NULL AND w.n < 2000
 ), broken AS (
@@ -394,10 +394,10 @@ WITH RECURSIVE k AS (
       FROM walk w
      CROSS JOIN k
      CROSS JOIN LATERAL (SELECT p.run_id
-                           FROM import_part p
+                           FROM millrace.import_part p
                           WHERE p.run_id = w.run_id AND p.part = 0 AND p.created_at < k.since
-                            AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = w.run_id)
-                            AND NOT EXISTS (SELECT FROM import_part q WHERE q.run_id = w.run_id AND q.created_at >= k.since)
+                            AND NOT EXISTS (SELECT FROM millrace.job_run r WHERE r.id = w.run_id)
+                            AND NOT EXISTS (SELECT FROM millrace.import_part q WHERE q.run_id = w.run_id AND q.created_at >= k.since)
                           LIMIT 1
                             FOR UPDATE SKIP LOCKED) p
      LIMIT 1
@@ -411,6 +411,6 @@ SELECT (SELECT b.run_id FROM broken b) AS broken,
 WITH k AS (
     SELECT * FROM unnest($1::uuid[]) AS k (run_id)
 ), gone AS (
-    DELETE FROM import_part p USING k WHERE p.run_id = k.run_id AND NOT EXISTS (SELECT FROM job_run r WHERE r.id = k.run_id) RETURNING p.part
+    DELETE FROM millrace.import_part p USING k WHERE p.run_id = k.run_id AND NOT EXISTS (SELECT FROM millrace.job_run r WHERE r.id = k.run_id) RETURNING p.part
 )
 SELECT count(*) AS parts FROM gone;

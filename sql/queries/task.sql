@@ -20,10 +20,10 @@ WITH k AS (
     SELECT k.*, p.code IS NOT NULL AND u.id IS NOT NULL AS good, u.id AS owner, p.code
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[], $7::text[], $8::text[], $9::text[])
            WITH ORDINALITY AS k (id, user_id, summary, description, due_at, is_complete, priority_code, key, fingerprint, n)
-      LEFT JOIN app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
       LEFT JOIN task_priority p ON p.code = k.priority_code
 ), claimed AS (
-    INSERT INTO idempotency_key AS i (user_id, key, fingerprint, answer)
+    INSERT INTO millrace.idempotency_key AS i (user_id, key, fingerprint, answer)
     SELECT k.user_id, k.key, k.fingerprint,
            jsonb_build_object('id', k.id, 'user_id', k.user_id, 'summary', k.summary, 'description', k.description,
                               'due_at', k.due_at, 'is_complete', k.is_complete, 'priority_code', k.priority_code,
@@ -48,7 +48,7 @@ SELECT k.n,
        {{task}}
   FROM k
   LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
-  LEFT JOIN idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
+  LEFT JOIN millrace.idempotency_key first ON first.user_id = k.user_id AND first.key = k.key AND claimed.key IS NULL
   -- A run after a lost connection finds the row of the first; this statement does not see its own rows in task.
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
                      UNION ALL
@@ -65,7 +65,7 @@ SELECT k.n,
        CASE WHEN u.id IS NULL THEN 401 WHEN t.id IS NULL THEN 404 END AS "$status", t.version AS "$version",
        {{task}}
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (task_id, user_id, n)
-  LEFT JOIN app_user u ON u.id = k.user_id
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
   LEFT JOIN task t ON t.id = k.task_id AND t.user_id = u.id
   LEFT JOIN task_priority p ON p.code = t.priority_code;
 
@@ -82,7 +82,7 @@ WITH k AS (
                   $9::boolean[], $10::text[], $11::text[], $12::text[])
            WITH ORDINALITY AS k (task_id, user_id, body_id, summary, description, description_given, due_at, due_at_given,
                                  is_complete, priority_code, versions, unless, n)
-      LEFT JOIN app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), locked AS (
     SELECT t.id, {{matches}} AS matches
       FROM task t
@@ -120,7 +120,7 @@ SELECT k.n,
 WITH k AS (
     SELECT k.*, u.id AS caller
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS k (task_id, user_id, versions, unless, n)
-      LEFT JOIN app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), locked AS (
     SELECT t.id, {{matches}} AS matches
       FROM task t
@@ -147,7 +147,7 @@ SELECT k.n,
                       $9::timestamptz[], $10::text[], $11::text[])
                WITH ORDINALITY AS k (user_id, max_rows, cursor, page, page_size, is_complete, priority_code, due_before, due_after,
                                      words, sort, n)
-          LEFT JOIN app_user u ON u.id = k.user_id
+          LEFT JOIN millrace.app_user u ON u.id = k.user_id
         OFFSET 0) k
 
 -- part: filter

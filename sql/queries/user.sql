@@ -10,7 +10,7 @@ SELECT k.n,
        CASE WHEN u.id IS NULL THEN 401 END AS "$status",
        {{user}}
   FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
-  LEFT JOIN app_user u ON u.id = k.user_id;
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id;
 
 -- name: profile_update
 WITH k AS (
@@ -18,9 +18,9 @@ WITH k AS (
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
            WITH ORDINALITY AS k (user_id, first_name, last_name, email, n)
 ), locked AS (
-    SELECT u.id FROM app_user u JOIN k ON u.id = k.user_id ORDER BY u.id FOR NO KEY UPDATE OF u
+    SELECT u.id FROM millrace.app_user u JOIN k ON u.id = k.user_id ORDER BY u.id FOR NO KEY UPDATE OF u
 ), changed AS (
-    UPDATE app_user u
+    UPDATE millrace.app_user u
        SET first_name = coalesce(k.first_name, u.first_name),
            last_name  = coalesce(k.last_name, u.last_name),
            email      = coalesce(k.email, u.email),
@@ -42,12 +42,12 @@ WITH k AS (
     SELECT * FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, n)
 ), locked AS (
     SELECT u.id
-      FROM app_user u
+      FROM millrace.app_user u
       JOIN (SELECT DISTINCT user_id FROM k) d ON u.id = d.user_id
      ORDER BY u.id
        FOR UPDATE OF u
 ), gone AS (
-    DELETE FROM app_user u USING locked WHERE u.id = locked.id RETURNING u.id
+    DELETE FROM millrace.app_user u USING locked WHERE u.id = locked.id RETURNING u.id
 )
 SELECT k.n, CASE WHEN gone.id IS NULL THEN 401 END AS "$status"
   FROM k

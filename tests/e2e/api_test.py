@@ -86,7 +86,7 @@ class Register(ApiTest):
     def test_password_is_stored_as_argon2id(self):
         user = self.register().json()
         with server.database() as database:
-            stored = database.value(f"SELECT password_hash FROM app_user WHERE id = '{user['id']}'")
+            stored = database.value(f"SELECT password_hash FROM millrace.app_user WHERE id = '{user['id']}'")
         self.assertRegex(stored, r"^\$argon2id\$v=19\$m=19456,t=2,p=1\$")
 
     def test_taken_username_without_regard_to_case(self):
@@ -186,7 +186,7 @@ class Register(ApiTest):
         user = response.json()
         self.assert_recent(user["createdAt"])
         with server.database() as database:
-            self.assertEqual(database.query(f"SELECT role, password_hash LIKE '$argon2id$%' FROM app_user WHERE id = "
+            self.assertEqual(database.query(f"SELECT role, password_hash LIKE '$argon2id$%' FROM millrace.app_user WHERE id = "
                                             f"'{user['id']}'"), [["user", "t"]])
 
     def test_text_comes_back_as_it_went_in(self):
@@ -219,7 +219,7 @@ class SignIn(ApiTest):
     def test_refresh_token_is_stored_only_as_its_hash(self):
         token = self.sign_in(self.user["username"], PASSWORD).json()["refreshToken"]
         with server.database() as database:
-            self.assertEqual(database.count("refresh_token", f"token_hash = sha256('{token}'::bytea)"), 1)
+            self.assertEqual(database.count("millrace.refresh_token", f"token_hash = sha256('{token}'::bytea)"), 1)
 
     def test_claims(self):
         token = self.sign_in(self.user["username"], PASSWORD).json()["accessToken"]
@@ -391,7 +391,7 @@ class Tasks(ApiTest):
 
     def test_token_of_a_user_who_is_gone(self):
         with server.database() as database:
-            database.query(f"DELETE FROM app_user WHERE id = '{self.api.user['id']}'")
+            database.query(f"DELETE FROM millrace.app_user WHERE id = '{self.api.user['id']}'")
         self.assert_problem(self.create(), 401)
 
 

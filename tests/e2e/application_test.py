@@ -65,13 +65,13 @@ census:
 """,
     "queries/census.sql": """\
 -- name: census_touch
-UPDATE app_user SET updated_at = updated_at;
+UPDATE millrace.app_user SET updated_at = updated_at;
 
 -- name: census_walk
 WITH {{chunk}}, seen AS (
     SELECT u.id
       FROM k
-     CROSS JOIN LATERAL (SELECT u.id FROM app_user u WHERE u.id > coalesce(k.cursor::uuid, {{least_id}}) ORDER BY u.id LIMIT least(k.most, 2)) u
+     CROSS JOIN LATERAL (SELECT u.id FROM millrace.app_user u WHERE u.id > coalesce(k.cursor::uuid, {{least_id}}) ORDER BY u.id LIMIT least(k.most, 2)) u
 )
 SELECT (SELECT count(*) FROM seen) AS rows,
        (SELECT seen.id::text FROM seen ORDER BY seen.id DESC LIMIT 1) AS cursor,

@@ -41,7 +41,7 @@ class BrokenTest(unittest.TestCase):
         return process.ready()
 
     def uploads(self):
-        return {row[0] for row in self.database.query("SELECT DISTINCT run_id FROM import_part")}
+        return {row[0] for row in self.database.query("SELECT DISTINCT run_id FROM millrace.import_part")}
 
     def begin(self, api, length, parts, *headers):
         """An upload of so many bytes, of which so many parts are kept; its connection and id."""
@@ -52,7 +52,7 @@ class BrokenTest(unittest.TestCase):
         connection.send(make_request("POST", "/v1/tasks/import", [("Content-Length", str(length)), ("Authorization", f"Bearer {token}"), NDJSON, *headers]))
         connection.send((LINE * (length // len(LINE) + 1))[:parts * PART])
         upload = wait_for(lambda: self.uploads() - before, 20, "a part is kept").pop()
-        wait_for(lambda: self.database.count("import_part", f"run_id = '{upload}'") == parts, 20, "all of them are")
+        wait_for(lambda: self.database.count("millrace.import_part", f"run_id = '{upload}'") == parts, 20, "all of them are")
         return connection, upload
 
     def restart_database(self):
@@ -73,7 +73,7 @@ class Parts(BrokenTest):
         waiting = ("SELECT a.pid FROM pg_stat_activity a WHERE a.wait_event_type = 'Lock' AND a.application_name LIKE 'data-writer%' "
                    f"AND a.datname = '{self.name}'")
         with self.owner.database(self.name) as holder:
-            holder.query("BEGIN; LOCK TABLE idempotency_key")
+            holder.query("BEGIN; LOCK TABLE millrace.idempotency_key")
             connection.send(LINE[:1] * PART)
             backend = int(wait_for(lambda: self.database.query(waiting), 20, "the last message waits")[0][0])
             with support.Frozen([backend]):
@@ -93,7 +93,7 @@ class Parts(BrokenTest):
         self.assertIn(left, ({slow_id, late_id, killed_id, lost_id}, {slow_id, late_id, killed_id}))  # a drop may have been in time
         wait_for(lambda: self.uploads() == {slow_id}, 60 / support.SLOWNESS, "the parts of the broken ones are gone")
         print(f"gone after {time.monotonic() - began:.1f} s")
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
         lines = scheduler.logs("broken upload deleted")
         self.assertEqual({line["runId"]: line["parts"] for line in lines}, {name: 3 for name in left - {slow_id}})
 
@@ -109,20 +109,20 @@ class Races(BrokenTest):
     def test_last_message__of_an_upload_that_is_being_deleted_makes_no_run(self):
         api = self.api()
         connection, upload = self.begin(api, 2 * PART, 1)
-        self.database.query(f"BEGIN; SELECT FROM import_part WHERE run_id = '{upload}' AND part = 0 FOR UPDATE")
+        self.database.query(f"BEGIN; SELECT FROM millrace.import_part WHERE run_id = '{upload}' AND part = 0 FOR UPDATE")
         connection.send(LINE[:1] * PART)
         with self.owner.database(self.name) as other:
             wait_for(lambda: int(other.value("SELECT count(*) FROM pg_locks WHERE NOT granted")), 20, "the last message waits")
-            self.database.query(f"DELETE FROM import_part WHERE run_id = '{upload}' AND part = 0; COMMIT")
+            self.database.query(f"DELETE FROM millrace.import_part WHERE run_id = '{upload}' AND part = 0; COMMIT")
             self.assertEqual(connection.response().status, 503)
-            self.assertEqual(other.count("job_run"), 0)
+            self.assertEqual(other.count("millrace.job_run"), 0)
         self.assertEqual(api.stop(), 0)
 
     def test_clean_up__passes_an_upload_that_has_been_under_way_for_hours(self):
         api, scheduler = self.api(), self.scheduler()
         body = LINE * (3 * PART // len(LINE))
         connection, upload = self.begin(api, len(body), 2)
-        self.database.query("UPDATE import_part SET created_at = now() - interval '3 hours' WHERE part > 0")
+        self.database.query("UPDATE millrace.import_part SET created_at = now() - interval '3 hours' WHERE part > 0")
         self.assertEqual(self.database.wait_for_run(self.database.add_run("housekeeping"), 30)["result"]["importParts"], 0)
         connection.send(body[2 * PART:])
         self.assertEqual(connection.response().status, 202)

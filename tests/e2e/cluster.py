@@ -172,7 +172,7 @@ class Server:
         self.query(f"GRANT ALL ON SCHEMA public TO {user}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {user};"
                    f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {user}")
         self.query(f"DO $$ BEGIN IF to_regnamespace('millrace') IS NOT NULL THEN GRANT ALL ON SCHEMA millrace TO {user};"
-                   f"GRANT ALL ON ALL TABLES IN SCHEMA millrace TO {user}; END IF; END $$")
+                   f"GRANT ALL ON ALL TABLES IN SCHEMA millrace TO {user}; GRANT ALL ON ALL SEQUENCES IN SCHEMA millrace TO {user}; END IF; END $$")
         self.write("pg_hba.conf", f"host all {user} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
                    "host replication all 127.0.0.1/32 trust\n")
         self.reload()

@@ -70,7 +70,7 @@ class World:
     def queued_run(self):
         """One that nobody takes: its job is not this scheduler's to start before the one in front of it ends."""
         with self.server.database() as database:
-            return database.value("INSERT INTO job_run (id, job, trigger, exclusive, run_after) VALUES "
+            return database.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive, run_after) VALUES "
                                   "(gen_random_uuid(), 'cleanup', 'manual', true, now() + interval '1 day') RETURNING id")
 
     def example(self, name):

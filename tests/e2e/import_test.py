@@ -65,7 +65,7 @@ class ImportTest(support.TiersTest):
 
     def setUp(self):
         wait_for(self.writers_are_idle, 10, "what an upload that broke off left under way is done")
-        self.database.query("TRUNCATE account, app_user, job_run, import_part, task_count, task_change CASCADE")
+        self.database.query("TRUNCATE millrace.account, millrace.app_user, millrace.job_run, millrace.import_part, task_count, task_change CASCADE")
         self.client = self.new_client()
         self.user = self.client.id
 
@@ -92,7 +92,7 @@ class ImportTest(support.TiersTest):
         return [row[0] for row in self.database.query(f"SELECT summary FROM task WHERE user_id = '{user or self.user}' ORDER BY created_at, id")]
 
     def assert_parts_are_gone(self):
-        self.assertEqual(self.database.count("import_part"), 0)
+        self.assertEqual(self.database.count("millrace.import_part"), 0)
 
 
 class Lines(ImportTest):
@@ -259,7 +259,7 @@ class Large(ImportTest):
             with Peak(self.api, process) as peak:
                 run = self.imported(body, kind, seconds=150)
             grown.append(peak.grown_mib())
-            took = self.database.value(f"SELECT round(extract(epoch FROM finished_at - started_at), 1) FROM job_run WHERE id = '{run['id']}'")
+            took = self.database.value(f"SELECT round(extract(epoch FROM finished_at - started_at), 1) FROM millrace.job_run WHERE id = '{run['id']}'")
             print(f"{kind}, {len(body) >> 20} MiB: {took} s, MiB more in api, scheduler: {grown[-1]}")
             self.assertEqual([error["line"] for error in run["result"]["errors"]],
                              [i + first for i in range(1, self.LINES + 1) if self.bad(i) is not None])
@@ -314,7 +314,7 @@ class Interrupted(ImportTest):
 
     def put_back(self, run_id):
         """What a rescue does, without the wait for it."""
-        self.database.query(f"UPDATE job_run SET state = 'queued', claim = NULL, run_after = now(), finished_at = NULL WHERE id = '{run_id}'")
+        self.database.query(f"UPDATE millrace.job_run SET state = 'queued', claim = NULL, run_after = now(), finished_at = NULL WHERE id = '{run_id}'")
 
     def test_sigkill__in_the_middle_and_resumed_imports_every_line_once(self):
         process, run_id = self.begin()
@@ -374,7 +374,7 @@ class Interrupted(ImportTest):
             run_id = self.upload(line("only"), client=other)
             self.database.wait_for_run(run_id, 4)
             self.assertEqual(self.summaries(other.id), ["only"])
-        self.assertGreaterEqual(self.database.count("job_run", f"owner = '{self.user}' AND finished_at IS NULL"), 2)
+        self.assertGreaterEqual(self.database.count("millrace.job_run", f"owner = '{self.user}' AND finished_at IS NULL"), 2)
         for run_id in runs:
             self.assertEqual(self.database.wait_for_run(run_id, 60)["attempt"], 1)
         self.assertEqual(self.database.query("SELECT count(*), count(DISTINCT id) FROM task WHERE summary <> 'only'"),
@@ -404,8 +404,8 @@ class Interrupted(ImportTest):
             lock.release()
         wait_for(lambda: process.outcomes(run_id), 20, "the run ends")
         self.assertEqual(process.outcomes(run_id), [("lost", 1)])
-        wait_for(lambda: not self.database.count("account", f"id = '{self.user}'"), 20, "nothing is left")
-        self.assertEqual(self.database.count("task") + self.database.count("import_part"), 0)
+        wait_for(lambda: not self.database.count("millrace.account", f"id = '{self.user}'"), 20, "nothing is left")
+        self.assertEqual(self.database.count("task") + self.database.count("millrace.import_part"), 0)
         self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is tried again"])
         self.client = self.new_client()
         self.database.wait_for_run(self.upload(line("next")))
@@ -442,7 +442,7 @@ class Upload(ImportTest):
                 connection.send(body)
             except OSError:
                 pass
-        self.assertEqual(self.database.count("import_part") + self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.import_part") + self.database.count("millrace.job_run"), 0)
         return answer
 
     def test_refusal__comes_before_the_body(self):
@@ -488,7 +488,7 @@ class Upload(ImportTest):
                 self.assertEqual(connection.response().status, 202)
                 sender.join()
                 self.assertTrue(connection.is_open())
-        self.assertEqual(self.database.query("SELECT total FROM job_run"), [["20000"]] * 3)
+        self.assertEqual(self.database.query("SELECT total FROM millrace.job_run"), [["20000"]] * 3)
 
     def test_chunks__over_the_limit_are_refused_while_they_come(self):
         with self.api.connect() as connection:
@@ -497,7 +497,7 @@ class Upload(ImportTest):
             sender.start()
             self.assertEqual(connection.response().status, 413)
             sender.join()
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
 
     def gzip_head(self, length):
         framing = ("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length))
@@ -529,16 +529,16 @@ class Upload(ImportTest):
             for chunked in (False, True):
                 answer = self.send_gzip(body, chunked)
                 self.assertEqual(answer.status, 202, answer)
-                parts = self.database.query(f"SELECT encode(string_agg(bytes, '' ORDER BY part), 'escape') FROM import_part WHERE run_id = '{answer.json()['id']}'")
+                parts = self.database.query(f"SELECT encode(string_agg(bytes, '' ORDER BY part), 'escape') FROM millrace.import_part WHERE run_id = '{answer.json()['id']}'")
                 self.assertEqual(parts[0][0].encode(), text)
-        self.assertEqual(self.database.query("SELECT DISTINCT total FROM job_run"), [["8000"]])
+        self.assertEqual(self.database.query("SELECT DISTINCT total FROM millrace.job_run"), [["8000"]])
 
     def test_gzip__that_is_none_or_cut_off_is_400(self):
         text = line("one") * 20_000
         whole = gzip.compress(text, 0)
         for body in (text, whole[:-1], whole[:-8], whole[:100], whole[:len(whole) // 2], b"", whole + b"x", whole[:-4] + b"\0\0\0\0"):
             self.assertEqual(self.send_gzip(body).status, 400)
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
 
     def test_gzip__that_becomes_too_much_is_413_and_takes_little_memory(self):
         bomb = gzip.compress(b"\n" * (200 << 20))
@@ -546,7 +546,7 @@ class Upload(ImportTest):
             self.assertEqual(self.send_gzip(bomb).status, 413)
         if not support.SANITIZE:
             self.assertLess(peak.grown_mib()[0], 8)
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
 
     def test_half_close__behind_the_body_is_answered(self):
         with self.api.connect() as connection:
@@ -561,7 +561,7 @@ class Upload(ImportTest):
             connection.send(self.head(4 * PART) + line("one") * 20_000)
             connection.half_close()
             self.assertEqual(connection.response().status, 400)
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
 
     def test_expect_continue__is_answered_once_the_head_is_good(self):
         with self.api.connect() as connection:
@@ -581,21 +581,21 @@ class Upload(ImportTest):
             sender.start()
             self.assertEqual([connection.response().status for _ in range(6)], [202, 404] * 3)
             sender.join()
-        self.assertEqual(self.database.query("SELECT total FROM job_run"), [["10000"]] * 3)
+        self.assertEqual(self.database.query("SELECT total FROM millrace.job_run"), [["10000"]] * 3)
 
     def test_client__that_goes_away_in_the_middle_leaves_no_run(self):
         for abort in (True, False):
             connection = self.api.connect()
             connection.send(self.head(BODY_MAX) + b"\n" * (4 * PART + 100))
-            wait_for(lambda: self.database.count("import_part") >= 4, 10, "parts are kept")
+            wait_for(lambda: self.database.count("millrace.import_part") >= 4, 10, "parts are kept")
             if abort:
                 connection.abort()
             else:
                 connection.close()
             with self.api.connect() as other:
                 self.assertTrue(other.is_open())
-            wait_for(lambda: self.database.count("import_part") == 0, 5, "they are dropped")
-        self.assertEqual(self.database.count("job_run", "job = 'import'"), 0)
+            wait_for(lambda: self.database.count("millrace.import_part") == 0, 5, "they are dropped")
+        self.assertEqual(self.database.count("millrace.job_run", "job = 'import'"), 0)
 
     def test_client__that_is_too_slow_is_cut_off(self):
         slow = server.api_process(self.name, GATEWAY_BODY_TIMEOUT="1s", GATEWAY_BODY_MIN_RATE="1MiB")
@@ -606,7 +606,7 @@ class Upload(ImportTest):
             answer = connection.response()
             self.assertEqual(answer.status, 408)
             self.assertTrue(answer.closes)
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
 
     def test_database__that_goes_away_in_the_middle_of_an_upload(self):
         body = line("one") * 100_000
@@ -619,13 +619,13 @@ class Upload(ImportTest):
                 self.pour(connection, body[5 * PART:])
                 statuses.add(connection.response().status)
         self.assertLessEqual(statuses, {202, 503})
-        self.assertEqual(self.database.count("job_run", "args ->> 'parts' <> (SELECT count(*)::text FROM import_part WHERE run_id = id)"), 0)
+        self.assertEqual(self.database.count("millrace.job_run", "args ->> 'parts' <> (SELECT count(*)::text FROM millrace.import_part WHERE run_id = id)"), 0)
 
     def assert_error_of_a_part(self, api, status, spoil):
         """A part is answered with an error while the client goes on sending: that is the answer, and the end of it."""
         with api.connect() as connection:
             connection.send(self.head(2 * 1024 * 1024) + b"\n" * PART)
-            wait_for(lambda: self.database.count("import_part") >= 1, 10, "the first part is kept")
+            wait_for(lambda: self.database.count("millrace.import_part") >= 1, 10, "the first part is kept")
             with spoil():
                 self.pour(connection, b"\n" * (PART + 100))
                 answer = connection.response()
@@ -637,8 +637,8 @@ class Upload(ImportTest):
                     self.assertTrue(other.is_open())
         self.assertIsNone(api.child.poll())
         if status == 504:  # the database that is away hears of nothing
-            wait_for(lambda: self.database.count("import_part") == 0, 10, "the part that was refused in time and the one that came late are dropped")
-        self.database.query("DELETE FROM import_part")
+            wait_for(lambda: self.database.count("millrace.import_part") == 0, 10, "the part that was refused in time and the one that came late are dropped")
+        self.database.query("DELETE FROM millrace.import_part")
 
     def test_part__that_fails_ends_the_upload_and_nothing_else(self):
         hasty = server.api_process(self.name, GATEWAY_REQUEST_TIMEOUT="500ms", DB_LOCK_TIMEOUT="60s")
@@ -648,7 +648,7 @@ class Upload(ImportTest):
         @contextlib.contextmanager
         def locked():
             with server.database(self.name) as other:
-                other.query("BEGIN; LOCK TABLE import_part")
+                other.query("BEGIN; LOCK TABLE millrace.import_part")
                 yield
                 other.query("ROLLBACK")
 
@@ -682,10 +682,10 @@ class Upload(ImportTest):
                 self.assertEqual(other.status, 422, other)
             self.assertEqual(self.send(body, header, client=self.new_client()).status, 202)
             self.assertEqual(self.send(body).status, 202)
-        self.assertEqual(self.database.count("job_run"), 6)
+        self.assertEqual(self.database.count("millrace.job_run"), 6)
         # Only the parts of runs stay.
-        self.assertEqual(self.database.count("import_part", "run_id NOT IN (SELECT id FROM job_run)"), 0)
-        self.assertEqual(self.database.count("import_part"), 6 * -(-len(body) // PART))
+        self.assertEqual(self.database.count("millrace.import_part", "run_id NOT IN (SELECT id FROM millrace.job_run)"), 0)
+        self.assertEqual(self.database.count("millrace.import_part"), 6 * -(-len(body) // PART))
 
     def test_idempotency_key__of_uploads_at_the_same_time_has_one_run(self):
         answers = []
@@ -700,7 +700,7 @@ class Upload(ImportTest):
         for thread in threads:
             thread.join()
         self.assertEqual({answer.status for answer in answers}, {202})
-        self.assertEqual(self.database.count("job_run"), 1)
+        self.assertEqual(self.database.count("millrace.job_run"), 1)
 
     def test_idempotency_key__is_held_against_its_rules_before_the_body(self):
         for key in ("", "x" * 256, '"open', "a, b"):
@@ -710,10 +710,10 @@ class Upload(ImportTest):
         self.assertEqual((answer.status, {error["field"] for error in answer.json()["errors"]}), (400, {"Idempotency-Key", "If-Match"}))
 
     def test_user__who_is_gone_is_401(self):
-        self.database.query(f"DELETE FROM app_user WHERE id = '{self.user}'")
+        self.database.query(f"DELETE FROM millrace.app_user WHERE id = '{self.user}'")
         answer = self.client.request("POST", "/v1/tasks/import", line("one"), [("Content-Type", NDJSON)])
         self.assertEqual(answer.status, 401, answer)
-        self.assertEqual(self.database.count("job_run", "job = 'import'"), 0)
+        self.assertEqual(self.database.count("millrace.job_run", "job = 'import'"), 0)
 
 
 if __name__ == "__main__":

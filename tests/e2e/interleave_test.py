@@ -93,7 +93,7 @@ def users_by_sql(process, count):
     users = [str(uuid.uuid4()) for _ in range(count)]
     rows = ",".join(f"('{user}', '{user}', 'a@b.co', 'a', 'b', 'x')" for user in users)
     with process.database() as database:
-        database.query(f"INSERT INTO app_user (id, username, email, first_name, last_name, password_hash) VALUES {rows}")
+        database.query(f"INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash) VALUES {rows}")
     return [(user, sign(claims_for(user))) for user in users]
 
 

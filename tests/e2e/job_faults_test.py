@@ -121,7 +121,7 @@ class Silent(FaultTest):
         owner = fleet.owner_of(run_id)
         owner.signal(signal.SIGSTOP)
         fleet.assert_finished(self, run_id, 120, attempt=2)
-        before = fleet.database.value(f"SELECT r::text || xmin || ctid FROM job_run r WHERE id = '{run_id}'")
+        before = fleet.database.value(f"SELECT r::text || xmin || ctid FROM millrace.job_run r WHERE id = '{run_id}'")
         owner.signal(signal.SIGCONT)
         wait_for(lambda: owner.outcomes(run_id), 30, "the old owner notices")
         self.assertEqual(owner.outcomes(run_id), [("lost", 1)])
@@ -131,7 +131,7 @@ class Silent(FaultTest):
         again = fleet.database.add_run("cleanup")
         fleet.database.wait_for_run(again, 30)
         self.assertEqual(owner.outcomes(again), [("succeeded", 1)])
-        self.assertEqual(fleet.database.value(f"SELECT r::text || xmin || ctid FROM job_run r WHERE id = '{run_id}'"), before)
+        self.assertEqual(fleet.database.value(f"SELECT r::text || xmin || ctid FROM millrace.job_run r WHERE id = '{run_id}'"), before)
         self.assertEqual(fleet.database.query("SELECT id FROM task ORDER BY id"), fleet.kept)
         self.assertEqual(owner.stop(), 0)
 
@@ -231,14 +231,14 @@ class Connections(FaultTest):
         thread.start()
         try:
             for i in range(20):
-                fleet.database.query("INSERT INTO job_run (id, job, trigger, exclusive) "
+                fleet.database.query("INSERT INTO millrace.job_run (id, job, trigger, exclusive) "
                                      "SELECT gen_random_uuid(), 'noop', 'manual', false FROM generate_series(1, 500)")
                 fleet.database.add_run("aggregate")
         finally:
             stopping.set()
             thread.join(patience(10))
-        wait_for(lambda: not fleet.database.count("job_run", "state <> 'succeeded'"), 60, "all are finished")
-        self.assertEqual(fleet.database.query("SELECT count(*), min(attempt), max(attempt) FROM job_run"), [["10020", "1", "1"]])
+        wait_for(lambda: not fleet.database.count("millrace.job_run", "state <> 'succeeded'"), 60, "all are finished")
+        self.assertEqual(fleet.database.query("SELECT count(*), min(attempt), max(attempt) FROM millrace.job_run"), [["10020", "1", "1"]])
         self.assert_end(fleet)
 
     def test_horizon__held_by_an_idle_transaction_for_the_whole_run(self):
@@ -270,7 +270,7 @@ class Failing(FaultTest):
     def failing(self):
         fleet = self.fleet(10)
         process = fleet.scheduler()
-        fleet.database.query("ALTER TABLE refresh_token RENAME TO hidden")
+        fleet.database.query("ALTER TABLE millrace.refresh_token RENAME TO hidden")
         run_id = fleet.database.add_run("cleanup")
         return fleet, process, run_id
 
@@ -288,16 +288,16 @@ class Failing(FaultTest):
         for attempt in range(1, 5):
             row = self.assert_failed(fleet, process, run_id, attempt, "failed")
             self.assertIsNone(row["finished_at"])
-            waits = float(fleet.database.value(f"SELECT extract(epoch FROM run_after - now()) FROM job_run WHERE id = '{run_id}'"))
+            waits = float(fleet.database.value(f"SELECT extract(epoch FROM run_after - now()) FROM millrace.job_run WHERE id = '{run_id}'"))
             self.assertLessEqual(waits, 1.1 * 2 ** attempt)
             if attempt > 1:
                 self.assertGreater(waits, 0.9 * 2 ** attempt - patience(2))
-            fleet.database.query(f"UPDATE job_run SET run_after = now() WHERE id = '{run_id}'")
+            fleet.database.query(f"UPDATE millrace.job_run SET run_after = now() WHERE id = '{run_id}'")
         row = self.assert_failed(fleet, process, run_id, 5, "dead")
         self.assertIsNotNone(row["finished_at"])
         self.assertEqual(row["result"]["tasks"], 10)  # the phases before it had been done once
         # The next run goes on as if nothing had been.
-        fleet.database.query("ALTER TABLE hidden RENAME TO refresh_token")
+        fleet.database.query("ALTER TABLE millrace.hidden RENAME TO refresh_token")
         fleet.database.wait_for_run(fleet.database.add_run("cleanup"))
         self.assertEqual(fleet.database.run(run_id)["state"], "dead")
         self.assert_end(fleet)
@@ -305,7 +305,7 @@ class Failing(FaultTest):
     def test_failure__that_is_mended_goes_on_where_it_was_by_itself(self):
         fleet, process, run_id = self.failing()
         self.assert_failed(fleet, process, run_id, 1, "failed")
-        fleet.database.query("ALTER TABLE hidden RENAME TO refresh_token")
+        fleet.database.query("ALTER TABLE millrace.hidden RENAME TO refresh_token")
         fleet.assert_finished(self, run_id, 10, attempt=2)
         self.assertIsNone(fleet.database.run(run_id)["error"])
         self.assertEqual(process.outcomes(run_id), [("failed", 1), ("succeeded", 2)])
@@ -313,8 +313,8 @@ class Failing(FaultTest):
     def test_failure__does_not_keep_other_runs_of_the_job_from_starting(self):
         fleet, process, run_id = self.failing()
         self.assert_failed(fleet, process, run_id, 1, "failed")
-        fleet.database.query(f"UPDATE job_run SET run_after = now() + interval '1 hour' WHERE id = '{run_id}'; "
-                             "ALTER TABLE hidden RENAME TO refresh_token")
+        fleet.database.query(f"UPDATE millrace.job_run SET run_after = now() + interval '1 hour' WHERE id = '{run_id}'; "
+                             "ALTER TABLE millrace.hidden RENAME TO refresh_token")
         fleet.database.wait_for_run(fleet.database.add_run("cleanup"))
 
 

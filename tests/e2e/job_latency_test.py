@@ -34,22 +34,22 @@ class LatencyTest(job_trouble_test.TroubleTest):
 
     def lateness(self, job, since):
         """How late the ticks of a job were made, of those since a moment; the worst, in seconds."""
-        return float(self.database.value("SELECT coalesce(max(extract(epoch FROM created_at - scheduled_for)), 99) FROM job_run "
+        return float(self.database.value("SELECT coalesce(max(extract(epoch FROM created_at - scheduled_for)), 99) FROM millrace.job_run "
                                          f"WHERE job = '{job}' AND trigger = 'cron' AND scheduled_for > '{since}'"))
 
 
 class Refused(LatencyTest):
     def test_tick__of_one_job_that_is_refused_does_not_stop_the_others(self):
         self.database.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
-            CREATE TRIGGER refuse BEFORE INSERT ON job_run FOR EACH ROW WHEN (NEW.job = 'aggregate') EXECUTE FUNCTION refuse()""")
+            CREATE TRIGGER refuse BEFORE INSERT ON millrace.job_run FOR EACH ROW WHEN (NEW.job = 'aggregate') EXECUTE FUNCTION refuse()""")
         process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND)
         since = self.now()
         time.sleep(6)
-        self.assertGreaterEqual(self.database.count("job_run", "job = 'report'"), 5)
+        self.assertGreaterEqual(self.database.count("millrace.job_run", "job = 'report'"), 5)
         self.assertLess(self.lateness("report", since), patience(1))
-        self.assertEqual(self.database.count("job_run", "job = 'aggregate'"), 0)
-        self.database.query("DROP TRIGGER refuse ON job_run")
-        wait_for(lambda: self.database.count("job_run", "job = 'aggregate'"), 40, "it goes on by itself")
+        self.assertEqual(self.database.count("millrace.job_run", "job = 'aggregate'"), 0)
+        self.database.query("DROP TRIGGER refuse ON millrace.job_run")
+        wait_for(lambda: self.database.count("millrace.job_run", "job = 'aggregate'"), 40, "it goes on by itself")
         self.assertEqual(process.stop(), 0)
 
 
@@ -74,16 +74,16 @@ class Locks(LatencyTest):
         process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, JOB_CHUNK_ROWS=50)
         run_id = self.database.add_run("cleanup")
         self.database.wait_for_run(run_id, 20, "running", done=50)
-        self.assert_nobody_waits(process, f"SELECT FROM job_run WHERE id = '{run_id}' FOR UPDATE")
+        self.assert_nobody_waits(process, f"SELECT FROM millrace.job_run WHERE id = '{run_id}' FOR UPDATE")
         self.assertEqual(self.database.run(run_id)["state"], "running")
         self.assertEqual(self.database.wait_for_run(run_id, 90)["attempt"], 1)
         self.assertEqual(process.stop(), 0)
 
     def test_row_of_a_job__keeps_no_tick_of_another_waiting(self):
         process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND)
-        self.assert_nobody_waits(process, "SELECT FROM job WHERE name = 'report' FOR UPDATE")
+        self.assert_nobody_waits(process, "SELECT FROM millrace.job WHERE name = 'report' FOR UPDATE")
         since = self.now()
-        wait_for(lambda: self.database.count("job_run", f"job = 'report' AND scheduled_for > '{since}'"), 40, "its own ticks go on")
+        wait_for(lambda: self.database.count("millrace.job_run", f"job = 'report' AND scheduled_for > '{since}'"), 40, "its own ticks go on")
         self.assertEqual(process.stop(), 0)
 
 
@@ -95,10 +95,10 @@ class Backlog(LatencyTest):
             CREATE TRIGGER dawdle AFTER DELETE ON task FOR EACH STATEMENT EXECUTE FUNCTION dawdle()""")
         process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, METRICS_EMF="true", JOB_CHUNK_ROWS=50)
         self.database.wait_for_run(self.database.add_run("cleanup"), 20, "running", done=50)
-        self.database.query("""INSERT INTO job_run (id, job, trigger, run_after)
+        self.database.query("""INSERT INTO millrace.job_run (id, job, trigger, run_after)
             SELECT gen_random_uuid(), 'cleanup', 'manual', now() - interval '100 seconds' FROM generate_series(1, 200000);
-            INSERT INTO job_run (id, job, trigger, run_after) VALUES (gen_random_uuid(), 'report', 'manual', now() + interval '1 hour');
-            ANALYZE job_run""")
+            INSERT INTO millrace.job_run (id, job, trigger, run_after) VALUES (gen_random_uuid(), 'report', 'manual', now() + interval '1 hour');
+            ANALYZE millrace.job_run""")
         read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'job_run'"
         time.sleep(31)  # from then on it looks for runs to rescue, too
         before, since = int(self.database.value(read)), self.now()
@@ -115,13 +115,13 @@ class Backlog(LatencyTest):
 
     def test_avalanche__of_missed_ticks_comes_in_portions(self):
         self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND).stop()
-        self.database.query("TRUNCATE job_run; UPDATE job SET ticked_at = now() - interval '6 hours' WHERE name = 'cleanup'")
+        self.database.query("TRUNCATE millrace.job_run; UPDATE millrace.job SET ticked_at = now() - interval '6 hours' WHERE name = 'cleanup'")
         process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND, SCHEDULE_MISSED="all")
         slowest, statuses = self.slowest_answer(process, 6)
         print(f"slowest answer {slowest * 1000:.0f} ms")
         self.assertEqual(statuses, {"ok"})
         self.assertLess(slowest, patience(0.7))
-        wait_for(lambda: self.database.count("job_run", "job = 'cleanup'") >= 21600, 60, "all of them are there")
+        wait_for(lambda: self.database.count("millrace.job_run", "job = 'cleanup'") >= 21600, 60, "all of them are there")
         self.assertEqual(process.stop(), 0)
 
 

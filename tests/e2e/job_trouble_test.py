@@ -51,26 +51,26 @@ class Refused(TroubleTest):
 
     def test_runs__that_cannot_be_written_are_tried_at_a_growing_pace_and_health_says_so(self):
         process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
-        wait_for(lambda: self.database.count("job_run", "state = 'succeeded'"), 10, "it works")
-        self.database.query("ALTER TABLE job_run RENAME TO hidden")
+        wait_for(lambda: self.database.count("millrace.job_run", "state = 'succeeded'"), 10, "it works")
+        self.database.query("ALTER TABLE millrace.job_run RENAME TO hidden")
         self.assert_calm(process)
         pulse = process.pulse()
         self.assertEqual((pulse["status"], pulse["scheduler"]["status"], pulse["database"]["status"]), ("error", "failing", "up"))
-        self.database.query("ALTER TABLE hidden RENAME TO job_run")
+        self.database.query("ALTER TABLE millrace.hidden RENAME TO job_run")
         wait_for(lambda: process.pulse()["status"] == "ok", 60, "it is well again")
         mended = self.now()
-        wait_for(lambda: self.database.count("job_run", f"scheduled_for > '{mended}' AND state = 'succeeded'"), 40, "ticks and runs go on")
+        wait_for(lambda: self.database.count("millrace.job_run", f"scheduled_for > '{mended}' AND state = 'succeeded'"), 40, "ticks and runs go on")
         self.assertTrue(process.logs("statement succeeds again"))
         self.assertEqual(process.stop(), 0)
 
     def test_schedules__that_cannot_be_told_are_tried_at_a_growing_pace(self):
         self.database.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
-            CREATE TRIGGER refuse BEFORE UPDATE ON job FOR EACH ROW EXECUTE FUNCTION refuse()""")
+            CREATE TRIGGER refuse BEFORE UPDATE ON millrace.job FOR EACH ROW EXECUTE FUNCTION refuse()""")
         process = self.scheduler(ready=False, SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
         wait_for(lambda: process.logs("database connected"), 20, "it connects")
         self.assert_calm(process)
         self.assertEqual(process.pulse()["status"], "error")
-        self.database.query("DROP TRIGGER refuse ON job")
+        self.database.query("DROP TRIGGER refuse ON millrace.job")
         process.ready(60)
         self.assertEqual(process.stop(), 0)
 
@@ -83,7 +83,7 @@ class Locks(TroubleTest):
             CREATE TRIGGER dawdle AFTER DELETE ON task FOR EACH STATEMENT EXECUTE FUNCTION dawdle()""")
         self.scheduler(JOB_CHUNK_ROWS=1)
         run_id = self.database.add_run("cleanup")
-        seen = wait_for(lambda: self.database.query(f"SELECT extract(epoch FROM clock_timestamp() - heartbeat_at) FROM job_run "
+        seen = wait_for(lambda: self.database.query(f"SELECT extract(epoch FROM clock_timestamp() - heartbeat_at) FROM millrace.job_run "
                                                     f"WHERE id = '{run_id}' AND done = 1"), 20, "a chunk is done")
         self.assertLess(float(seen[0][0]), 3)
 
@@ -118,16 +118,16 @@ class Locks(TroubleTest):
 class Clocks(TroubleTest):
     def test_mark__that_is_ahead_of_the_clock_is_set_back_and_the_log_says_so(self):
         self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="0 3 * * *").stop()
-        self.database.query("UPDATE job SET ticked_at = now() + interval '1 day' WHERE name = 'cleanup'")
+        self.database.query("UPDATE millrace.job SET ticked_at = now() + interval '1 day' WHERE name = 'cleanup'")
         process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="0 3 * * *")
-        self.assertEqual(self.database.count("job", "name = 'cleanup' AND ticked_at <= now()"), 1)
+        self.assertEqual(self.database.count("millrace.job", "name = 'cleanup' AND ticked_at <= now()"), 1)
         lines = process.logs("ticks had been seen to ahead of time, by a process whose clock was ahead")
         self.assertEqual([line["job"] for line in lines], ["cleanup"])
         self.assertEqual(process.stop(), 0)
         # What is missed from now on is caught up.
-        self.database.query("UPDATE job SET ticked_at = now() - interval '2 days' WHERE name = 'cleanup'")
+        self.database.query("UPDATE millrace.job SET ticked_at = now() - interval '2 days' WHERE name = 'cleanup'")
         self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="0 3 * * *")
-        wait_for(lambda: self.database.count("job_run", "job = 'cleanup' AND trigger = 'cron'") == 1, 10, "it is caught up")
+        wait_for(lambda: self.database.count("millrace.job_run", "job = 'cleanup' AND trigger = 'cron'") == 1, 10, "it is caught up")
 
     def test_tick__that_falls_into_a_gap_for_ever_is_refused(self):
         done = run("scheduler", DB_HOST="nowhere.invalid", SCHEDULE_TASK_REPORT_CRON="30 2 25-31 3 */7", SCHEDULE_TIMEZONE="Europe/Berlin")
@@ -144,13 +144,13 @@ class Calendar(TroubleTest):
             with self.subTest(zone=zone, tick=tick):
                 user, _ = self.database.add_user()
                 process = self.scheduler(SCHEDULE_TIMEZONE=zone)
-                run_id = self.database.value("INSERT INTO job_run (id, job, trigger, scheduled_for) "
+                run_id = self.database.value("INSERT INTO millrace.job_run (id, job, trigger, scheduled_for) "
                                              f"VALUES (gen_random_uuid(), 'report', 'cron', '{tick}') RETURNING id")
                 self.database.wait_for_run(run_id, 20)
                 self.assertEqual(self.database.count("report", f"user_id = '{user}' AND period_from = '{first}' AND period_to = '{last}'"), 1,
                                  self.database.query("SELECT period_from, period_to FROM report"))
                 self.assertEqual(process.stop(), 0)
-                self.database.query("TRUNCATE report, job_run")
+                self.database.query("TRUNCATE report, millrace.job_run")
 
 
 class Large(TroubleTest):
@@ -185,27 +185,27 @@ class Housekeeping(TroubleTest):
     def fill(self):
         """Something of everything that is left behind."""
         self.user, _ = self.database.add_user()
-        self.database.query(f"""INSERT INTO session (id, user_id, password_version, created_at)
+        self.database.query(f"""INSERT INTO millrace.session (id, user_id, password_version, created_at)
                 VALUES ('{self.user}', '{self.user}', 1, now() - interval '40 days');
-            INSERT INTO refresh_token (id, session_id, token_hash, expires_at) VALUES (gen_random_uuid(), '{self.user}', 'x', now() - interval '1 day');
-            INSERT INTO idempotency_key (user_id, key, fingerprint, answer, created_at) VALUES ('{self.user}', 'k', '', '{{}}', now() - interval '2 days');
-            INSERT INTO job_run (id, job, trigger, state, finished_at) VALUES (gen_random_uuid(), 'report', 'manual', 'succeeded', now() - interval '20 days');
-            INSERT INTO job_run (id, job, trigger, state, finished_at) VALUES ('{self.user}', 'import', 'user', 'succeeded', now());
-            INSERT INTO import_part (run_id, part, bytes, created_at) VALUES ('{self.user}', 0, 'x', now() - interval '2 hours')""")
+            INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at) VALUES (gen_random_uuid(), '{self.user}', 'x', now() - interval '1 day');
+            INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer, created_at) VALUES ('{self.user}', 'k', '', '{{}}', now() - interval '2 days');
+            INSERT INTO millrace.job_run (id, job, trigger, state, finished_at) VALUES (gen_random_uuid(), 'report', 'manual', 'succeeded', now() - interval '20 days');
+            INSERT INTO millrace.job_run (id, job, trigger, state, finished_at) VALUES ('{self.user}', 'import', 'user', 'succeeded', now());
+            INSERT INTO millrace.import_part (run_id, part, bytes, created_at) VALUES ('{self.user}', 0, 'x', now() - interval '2 hours')""")
         self.database.add_tasks(self.user, 3, days_old=60, complete=True)
 
     def left(self):
         return sum(self.database.count(table, where) for table, where in (
-            ("session", "true"), ("refresh_token", "true"), ("idempotency_key", "true"), ("import_part", "true"), ("job_run", "job = 'report'")))
+            ("millrace.session", "true"), ("millrace.refresh_token", "true"), ("millrace.idempotency_key", "true"), ("millrace.import_part", "true"), ("millrace.job_run", "job = 'report'")))
 
     def test_housekeeping__runs_daily_without_any_cron_and_deletes_no_task(self):
         process = self.scheduler(HOUSEKEEPING="true")
-        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL"), [["housekeeping"]])
+        self.assertEqual(self.database.query("SELECT name FROM millrace.job WHERE schedule IS NOT NULL"), [["housekeeping"]])
         self.assertTrue(process.logs("no job is scheduled: only runs that are started by hand, or tried again, are worked on"))
         self.assertEqual(process.stop(), 0)
         self.fill()
         self.assertEqual(self.left(), 5)
-        self.database.query("UPDATE job SET ticked_at = now() - interval '25 hours' WHERE name = 'housekeeping'")
+        self.database.query("UPDATE millrace.job SET ticked_at = now() - interval '25 hours' WHERE name = 'housekeeping'")
         process = self.scheduler(HOUSEKEEPING="true")
         wait_for(lambda: self.left() == 0, 20, "all of it is gone")
         self.assertEqual(self.database.count("task"), 3)
@@ -213,7 +213,7 @@ class Housekeeping(TroubleTest):
 
     def test_housekeeping__can_be_turned_off(self):
         process = self.scheduler(HOUSEKEEPING="false")
-        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL"), [])
+        self.assertEqual(self.database.query("SELECT name FROM millrace.job WHERE schedule IS NOT NULL"), [])
         self.assertEqual(process.stop(), 0)
 
 

@@ -39,7 +39,7 @@ class JobsApiTest(support.TiersTest):
     module = module
 
     def setUp(self):
-        self.database.query("TRUNCATE account, app_user, job_run, task_count, task_change CASCADE")
+        self.database.query("TRUNCATE millrace.account, millrace.app_user, millrace.job_run, task_count, task_change CASCADE")
         self.admin = self.new_client("admin")
         self.user = self.new_client()
 
@@ -50,7 +50,7 @@ class JobsApiTest(support.TiersTest):
                    "heartbeat_at": "now", "exclusive": "false", "owner": owner, **columns}
         given = {name: value for name, value in columns.items() if value is not None}
         run_id = str(uuid.uuid4())
-        self.database.query(f"INSERT INTO job_run (id, job, trigger, state, {', '.join(given)}) VALUES ('{run_id}', '{job}', "
+        self.database.query(f"INSERT INTO millrace.job_run (id, job, trigger, state, {', '.join(given)}) VALUES ('{run_id}', '{job}', "
                             f"'{'user' if owner else 'manual'}', '{state}', " + ", ".join(f"'{value}'" for value in given.values()) + ")")
         return run_id
 
@@ -83,7 +83,7 @@ class Access(JobsApiTest):
                 self.assert_problem(self.user.request(method, path), 403)
                 if method == "GET":
                     self.assertEqual([self.user.request("HEAD", path, token=token).status for token in (None, True)], [401, 403])
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
 
     def test_user_operations__want_a_token(self):
         run_id = self.add_run("import", owner=self.user.id)
@@ -95,13 +95,13 @@ class Access(JobsApiTest):
 
     def test_caller__who_is_gone_is_401(self):
         run_id = self.add_run()
-        self.database.query(f"DELETE FROM app_user WHERE id IN ('{self.user.id}', '{self.admin.id}')")
+        self.database.query(f"DELETE FROM millrace.app_user WHERE id IN ('{self.user.id}', '{self.admin.id}')")
         for path in (f"/v1/job-runs/{run_id}", "/v1/stats/tasks", "/v1/reports", f"/v1/reports/{uuid.uuid4()}"):
             with self.subTest(path=path):
                 self.assert_problem(self.user.get(path), 401)
         self.assert_problem(self.user.post(f"/v1/job-runs/{run_id}/cancel", None), 401)
         self.assert_problem(self.admin.post("/v1/jobs/cleanup/runs", None), 401)
-        self.assertEqual(self.database.count("job_run", "job <> 'removal'"), 1)
+        self.assertEqual(self.database.count("millrace.job_run", "job <> 'removal'"), 1)
 
 
 class Jobs(JobsApiTest):
@@ -110,8 +110,8 @@ class Jobs(JobsApiTest):
         self.assertEqual([job["name"] for job in jobs], JOBS)
         self.assertEqual({tuple(sorted(job)) for job in jobs}, {("enabled", "name")})
         self.assertEqual({job["enabled"] for job in jobs}, {False})
-        self.database.query("UPDATE job SET schedule = '0 3 * * *', timezone = 'Europe/Berlin', next_at = '2027-01-02T02:00Z' WHERE name = 'cleanup'")
-        self.addCleanup(self.database.query, "UPDATE job SET schedule = NULL, timezone = NULL, next_at = NULL")
+        self.database.query("UPDATE millrace.job SET schedule = '0 3 * * *', timezone = 'Europe/Berlin', next_at = '2027-01-02T02:00Z' WHERE name = 'cleanup'")
+        self.addCleanup(self.database.query, "UPDATE millrace.job SET schedule = NULL, timezone = NULL, next_at = NULL")
         scheduled = {"name": "cleanup", "schedule": "0 3 * * *", "timezone": "Europe/Berlin", "enabled": True, "nextAt": "2027-01-02T02:00:00.000Z"}
         self.assertEqual(self.ok(self.admin.get("/v1/jobs"))[1], scheduled)
         self.assertEqual(self.ok(self.admin.get("/v1/jobs/cleanup")), scheduled)
@@ -120,7 +120,7 @@ class Jobs(JobsApiTest):
         self.assertEqual(self.admin.post("/v1/jobs/cleanup/runs", None).status, 202)
         run = self.admin.post("/v1/jobs/cleanup/runs", None).json()
         self.assertEqual(self.ok(self.admin.get("/v1/jobs/cleanup"))["lastRun"], run)
-        self.database.query(f"""UPDATE job_run SET state = 'dead', attempt = 5, scheduled_for = '2027-01-01T00:00Z', started_at = '2027-01-01T00:00:01Z',
+        self.database.query(f"""UPDATE millrace.job_run SET state = 'dead', attempt = 5, scheduled_for = '2027-01-01T00:00Z', started_at = '2027-01-01T00:00:01Z',
             finished_at = '2027-01-01T00:00:02.5Z', done = 7, total = 9, result = '{{"tasks": 7}}', error = 'it broke' WHERE id = '{run['id']}'""")
         ended = self.ok(self.admin.get("/v1/job-runs/" + run["id"]))
         self.assertEqual(ended, {**run, "state": "dead", "attempt": 5, "scheduledFor": "2027-01-01T00:00:00.000Z", "startedAt": "2027-01-01T00:00:01.000Z",
@@ -168,7 +168,7 @@ class Start(JobsApiTest):
     def test_start__of_the_import_is_409_and_says_why(self):
         problem = self.assert_problem(self.start("import", key="k"), 409, "job")
         self.assertRegex(problem["errors"][0]["message"], "by an upload")
-        self.assertEqual((self.database.count("job_run"), self.database.count("idempotency_key")), (0, 0))
+        self.assertEqual((self.database.count("millrace.job_run"), self.database.count("millrace.idempotency_key")), (0, 0))
 
     def test_start__carries_the_trace_of_the_request(self):
         trace = "0af7651916cd43dd8448eb211c80319c"
@@ -177,23 +177,23 @@ class Start(JobsApiTest):
 
     def test_key__used_again_gives_the_first_answer_also_when_the_run_is_over(self):
         first = self.start(key="nightly")
-        self.database.query("UPDATE job_run SET state = 'succeeded', attempt = 1, done = 5, started_at = now(), finished_at = now()")
+        self.database.query("UPDATE millrace.job_run SET state = 'succeeded', attempt = 1, done = 5, started_at = now(), finished_at = now()")
         again = self.start(key="nightly")
         self.assertEqual((again.status, again.json(), again.header("Location")), (202, first.json(), first.header("Location")))
-        self.database.query("DELETE FROM job_run")  # its retention was shorter than the key's day
+        self.database.query("DELETE FROM millrace.job_run")  # its retention was shorter than the key's day
         self.assertEqual(self.start(key="nightly").json(), first.json())
-        self.assertEqual(self.database.count("job_run"), 0)
+        self.assertEqual(self.database.count("millrace.job_run"), 0)
 
     def test_key__used_for_something_else_is_422(self):
         self.assertEqual(self.start("cleanup", key="k").status, 202)
         self.assert_problem(self.start("report", key="k"), 422)
         self.assert_problem(self.admin.post("/v1/tasks", {"summary": "s", "taskPriorityCode": "LOW"}, headers=[("Idempotency-Key", "k")]), 422)
-        self.assertEqual((self.database.count("job_run"), self.database.count("task")), (1, 0))
+        self.assertEqual((self.database.count("millrace.job_run"), self.database.count("task")), (1, 0))
 
     def test_key__is_one_administrators_and_a_days(self):
         first = self.start(key="k").json()["id"]
         second = self.start(key="k", client=self.new_client("admin")).json()["id"]
-        self.database.query("UPDATE idempotency_key SET created_at = now() - interval '25 hours'")
+        self.database.query("UPDATE millrace.idempotency_key SET created_at = now() - interval '25 hours'")
         third = self.start("report", key="k").json()["id"]
         self.assertEqual(len({first, second, third}), 3)
 
@@ -207,7 +207,7 @@ class Start(JobsApiTest):
         for key in ("", "k" * 256):
             with self.subTest(length=len(key)):
                 self.assert_problem(self.start(key=key), 400, "Idempotency-Key")
-        self.assertEqual(self.database.count("job_run"), 1)
+        self.assertEqual(self.database.count("millrace.job_run"), 1)
 
     def test_key__of_many_at_once_starts_one_run(self):
         clients = [self.api.api() for _ in range(8)]
@@ -225,7 +225,7 @@ class Start(JobsApiTest):
             thread.join()
         self.assertLessEqual({answer.status for answer in answers}, {202, 409})
         self.assertEqual(len({answer.json()["id"] for answer in answers if answer.status == 202}), 1)
-        self.assertEqual(self.database.count("job_run"), 1)
+        self.assertEqual(self.database.count("millrace.job_run"), 1)
 
 
 class Runs(JobsApiTest):
@@ -440,11 +440,11 @@ class Stats(Made):
         for client in (self.user, other):
             client.create_task()
         with server.database(self.name) as holder:
-            holder.query(f"BEGIN; DELETE FROM app_user WHERE id = '{self.user.id}'")
+            holder.query(f"BEGIN; DELETE FROM millrace.app_user WHERE id = '{self.user.id}'")
             run_id = self.admin.post("/v1/jobs/aggregate/runs", None).json()["id"]
             self.assertEqual(self.database.wait_for_run(run_id)["attempt"], 1)  # neither waits for the other
             holder.query("COMMIT")
-        wait_for(lambda: not self.database.count("account", f"id = '{self.user.id}'"), 20, "all of it is gone")
+        wait_for(lambda: not self.database.count("millrace.account", f"id = '{self.user.id}'"), 20, "all of it is gone")
         self.assertEqual(self.database.count("task_stat", f"user_id = '{self.user.id}'"), 0)
         self.assertEqual(sum(entry["created"] for entry in self.stats(client=other)), 1)
 
@@ -584,12 +584,13 @@ class Errors(JobsApiTest):
     def without(self, *tables):
         """As if these tables were lost."""
         for table in tables:
-            self.database.query(f"ALTER TABLE {table} RENAME TO lost_{table}")
-            self.addCleanup(self.database.query, f"ALTER TABLE lost_{table} RENAME TO {table}")
+            schema, dot, name = table.rpartition(".")
+            self.database.query(f"ALTER TABLE {table} RENAME TO lost_{name}")
+            self.addCleanup(self.database.query, f"ALTER TABLE {schema}{dot}lost_{name} RENAME TO {name}")
 
     def test_error_of_ours__is_500_and_tells_nothing_of_what_is_behind(self):
         run_id = self.add_run()
-        self.without("job_run", "report", "task_stat")
+        self.without("millrace.job_run", "report", "task_stat")
         for method, path in (("GET", "/v1/jobs"), ("GET", "/v1/jobs/cleanup"), ("GET", "/v1/jobs/cleanup/runs"), ("POST", "/v1/jobs/cleanup/runs"),
                              ("GET", f"/v1/job-runs/{run_id}"), ("POST", f"/v1/job-runs/{run_id}/cancel"), ("GET", "/v1/stats/tasks"),
                              ("GET", "/v1/reports"), ("GET", f"/v1/reports/{uuid.uuid4()}")):

@@ -160,7 +160,7 @@ class Roles(unittest.TestCase):
         self.assertIn('millrace_job_runs_total{outcome="dead"}', figures)
         self.assertFalse([sample for sample in figures if sample.startswith("millrace_http")])
         with module.server.database(name) as database:
-            database.query("INSERT INTO job_run (id, job, trigger, exclusive) VALUES (gen_random_uuid(), 'housekeeping', 'manual', true)")
+            database.query("INSERT INTO millrace.job_run (id, job, trigger, exclusive) VALUES (gen_random_uuid(), 'housekeeping', 'manual', true)")
             database.query("NOTIFY millrace_jobs")
         support.wait_for(lambda: scrape(process).get('millrace_job_run_duration_seconds_count{job_name="housekeeping"}'), 20, "a run ends")
         support.wait_for(lambda: scrape(process)['millrace_job_runs_total{outcome="succeeded"}'] == 1, 5, "and is counted")

@@ -142,7 +142,7 @@ class Operation(unittest.TestCase):
         self.assertEqual(user.get(f"/v1/products/{product}/sales").status, 403)
         basket = self.basket(user, "SKU-9", 1)
         with server.database() as database:
-            database.query(f"DELETE FROM app_user WHERE id = '{user.user['id']}'")
+            database.query(f"DELETE FROM millrace.app_user WHERE id = '{user.user['id']}'")
         self.assertEqual(user.post("/v1/orders", {"basketId": basket}).status, 401)
 
     def test_operation__figures_are_exact(self):

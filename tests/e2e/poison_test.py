@@ -34,7 +34,7 @@ class PoisonTest(support.SchedulersTest):
             DECLARE
                 touched jsonb := coalesce(to_jsonb(OLD), to_jsonb(NEW));
             BEGIN
-                IF EXISTS (SELECT FROM poison WHERE name = touched ->> TG_ARGV[0]) THEN
+                IF EXISTS (SELECT FROM public.poison WHERE name = touched ->> TG_ARGV[0]) THEN
                     RAISE 'the secret of %', touched;
                 END IF;
                 RETURN coalesce(NEW, OLD);
@@ -49,8 +49,8 @@ class PoisonTest(support.SchedulersTest):
 
     def run_job(self, process, job, **args):
         """A run of it; its result. Also: it says what it left out, at its first attempt, and tells nobody what the row holds."""
-        run_id = self.database.value("INSERT INTO job_run (id, job, trigger, exclusive, args) SELECT gen_random_uuid(), name, 'manual', exclusive, "
-                                     f"'{json.dumps(args)}' FROM job WHERE name = '{job}' RETURNING id")
+        run_id = self.database.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive, args) SELECT gen_random_uuid(), name, 'manual', exclusive, "
+                                     f"'{json.dumps(args)}' FROM millrace.job WHERE name = '{job}' RETURNING id")
         row = self.database.wait_for_run(run_id, 60)
         self.assertEqual((row["attempt"], row["error"]), (1, None))
         self.assertNotIn("secret", json.dumps(row))
@@ -67,46 +67,46 @@ class PoisonTest(support.SchedulersTest):
     def fill_leftovers(self, count):
         """Of all that is cleaned up there are `count`; returns the user."""
         user, _ = self.database.add_user()
-        self.database.query(f"""INSERT INTO session (id, user_id, password_version, created_at)
+        self.database.query(f"""INSERT INTO millrace.session (id, user_id, password_version, created_at)
                 SELECT gen_random_uuid(), '{user}', 1, now() - interval '40 days' FROM generate_series(1, {count});
-            INSERT INTO session (id, user_id, password_version) VALUES ('{user}', '{user}', 1);
-            INSERT INTO refresh_token (id, session_id, token_hash, expires_at)
+            INSERT INTO millrace.session (id, user_id, password_version) VALUES ('{user}', '{user}', 1);
+            INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)
                 SELECT gen_random_uuid(), '{user}', ('{user}' || i)::bytea, now() - i / 3 * interval '1 day' FROM generate_series(3, {count + 2}) i;
-            INSERT INTO refresh_token (id, session_id, token_hash, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() + interval '1 day');
-            INSERT INTO idempotency_key (user_id, key, fingerprint, answer, created_at)
+            INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() + interval '1 day');
+            INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer, created_at)
                 SELECT '{user}', 'key/' || i, '', '{{}}', now() - (1 + i) / 3 * interval '1 day' - interval '1 day' FROM generate_series(1, {count}) i;
-            INSERT INTO job_run (id, job, trigger, state, finished_at)
+            INSERT INTO millrace.job_run (id, job, trigger, state, finished_at)
                 SELECT gen_random_uuid(), 'report', 'manual', 'succeeded', now() - interval '20 days' FROM generate_series(1, {count});
-            INSERT INTO job_run (id, job, trigger, state, finished_at)
+            INSERT INTO millrace.job_run (id, job, trigger, state, finished_at)
                 SELECT gen_random_uuid(), 'import', 'user', 'succeeded', now() FROM generate_series(1, {count});
-            INSERT INTO import_part (run_id, part, bytes, created_at)
-                SELECT id, 0, 'x', now() - interval '2 hours' FROM job_run WHERE state = 'succeeded' AND job = 'import'
+            INSERT INTO millrace.import_part (run_id, part, bytes, created_at)
+                SELECT id, 0, 'x', now() - interval '2 hours' FROM millrace.job_run WHERE state = 'succeeded' AND job = 'import'
                     ON CONFLICT DO NOTHING""")
         self.database.add_tasks(user, count, days_old=60, complete=True)
         return user
 
 
 class Clean(PoisonTest):
-    LEFT = {"refreshTokens": "refresh_token", "sessions": "session", "idempotencyKeys": "idempotency_key", "runs": "job_run", "importParts": "import_part"}
+    LEFT = {"refreshTokens": "millrace.refresh_token", "sessions": "millrace.session", "idempotencyKeys": "millrace.idempotency_key", "runs": "millrace.job_run", "importParts": "millrace.import_part"}
 
     def poison_leftovers(self):
         """One row in the middle of each; what names them, in the order of the statements."""
-        token = self.middle("refresh_token", order="expires_at, id")
-        session = self.middle("session", where="created_at < now() - interval '1 day'")
-        key = self.middle("idempotency_key", column="key", order="created_at")
-        run = self.middle("job_run", where="job = 'report'")
-        part = self.middle("import_part", column="run_id", order="run_id")
-        for table, name, column in (("refresh_token", token, "id"), ("session", session, "id"), ("idempotency_key", key, "key"),
-                                    ("job_run", run, "id"), ("import_part", part, "run_id")):
+        token = self.middle("millrace.refresh_token", order="expires_at, id")
+        session = self.middle("millrace.session", where="created_at < now() - interval '1 day'")
+        key = self.middle("millrace.idempotency_key", column="key", order="created_at")
+        run = self.middle("millrace.job_run", where="job = 'report'")
+        part = self.middle("millrace.import_part", column="run_id", order="run_id")
+        for table, name, column in (("millrace.refresh_token", token, "id"), ("millrace.session", session, "id"), ("millrace.idempotency_key", key, "key"),
+                                    ("millrace.job_run", run, "id"), ("millrace.import_part", part, "run_id")):
             self.poison(table, name, column)
         named = self.database.value("SELECT user_id || '/' || to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
-                                    f"FROM idempotency_key WHERE key = '{key}'")
+                                    f"FROM millrace.idempotency_key WHERE key = '{key}'")
         return [("refreshTokens", token), ("sessions", session), ("idempotencyKeys", named), ("runs", run), ("importParts", part + "/0")]
 
     def assert_only_poison_is_left(self):
         self.assertEqual([self.database.count(table, where) for table, where in (
-            ("refresh_token", "expires_at < now()"), ("session", "created_at < now() - interval '1 day'"), ("idempotency_key", "true"),
-            ("job_run", "job = 'report'"), ("import_part", "true"))], [1] * 5)
+            ("millrace.refresh_token", "expires_at < now()"), ("millrace.session", "created_at < now() - interval '1 day'"), ("millrace.idempotency_key", "true"),
+            ("millrace.job_run", "job = 'report'"), ("millrace.import_part", "true"))], [1] * 5)
 
     def test_cleanup__leaves_out_one_row_of_each_kind(self):
         self.fill_leftovers(700)
@@ -145,11 +145,11 @@ class Clean(PoisonTest):
         self.fill_leftovers(40)
         units = self.poison_leftovers()
         gone = [self.database.add_user()[0] for _ in range(5)]
-        self.database.query(f"""DELETE FROM app_user WHERE id IN ('{"','".join(gone)}');
-            UPDATE job_run SET state = 'dead', finished_at = now() WHERE job = 'removal';
+        self.database.query(f"""DELETE FROM millrace.app_user WHERE id IN ('{"','".join(gone)}');
+            UPDATE millrace.job_run SET state = 'dead', finished_at = now() WHERE job = 'removal';
             CREATE FUNCTION refuse_run() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 IF NEW.args ->> 'account' = '{gone[2]}' THEN RAISE 'secret'; END IF; RETURN NEW; END $$;
-            CREATE TRIGGER refuse_run BEFORE INSERT ON job_run FOR EACH ROW EXECUTE FUNCTION refuse_run()""")
+            CREATE TRIGGER refuse_run BEFORE INSERT ON millrace.job_run FOR EACH ROW EXECUTE FUNCTION refuse_run()""")
         process = self.scheduler()
         result = self.run_job(process, "housekeeping")
         self.assert_skipped(result, *units, ("overdue", gone[2]))
@@ -213,47 +213,47 @@ class Remove(PoisonTest):
     def test_removal__leaves_out_one_row_of_each_kind_and_keeps_the_account_for_another_time(self):
         user = self.fill_leftovers(60)
         other = self.fill_leftovers(5)
-        self.database.query(f"""UPDATE job_run SET job = 'import', owner = '{user}', exclusive = false WHERE id IN (SELECT id FROM job_run WHERE job = 'report' LIMIT 40);
+        self.database.query(f"""UPDATE millrace.job_run SET job = 'import', owner = '{user}', exclusive = false WHERE id IN (SELECT id FROM millrace.job_run WHERE job = 'report' LIMIT 40);
             INSERT INTO task_stat (user_id, day) SELECT '{user}', current_date - i FROM generate_series(1, 60) i;
             INSERT INTO task_count (user_id, items) SELECT '{user}', 1000 FROM generate_series(1, 30) i;
             INSERT INTO task_change (user_id, day, created, completed, due, in_time) SELECT '{user}', current_date, 1, 0, 0, 0 FROM generate_series(1, 60) i;
             INSERT INTO report (user_id, period_from, period_to, figures)
                 SELECT '{user}', now() - i * interval '7 days', now(), '{{}}' FROM generate_series(1, 60) i""")
         mine = f"user_id = '{user}'"
-        run = self.middle("job_run", where=f"owner = '{user}'")
+        run = self.middle("millrace.job_run", where=f"owner = '{user}'")
         task = self.middle("task", order="created_at, id", where=mine)
-        token = self.middle("refresh_token", where=f"session_id = '{user}'")
-        session = self.middle("session", where=f"{mine} AND id <> '{user}'")
+        token = self.middle("millrace.refresh_token", where=f"session_id = '{user}'")
+        session = self.middle("millrace.session", where=f"{mine} AND id <> '{user}'")
         day = self.middle("task_stat", column="day", order="day", where=mine)
         report = self.middle("report", where=mine)
         change = self.middle("task_change", where=mine)
         key = self.database.query(f"SELECT key, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
-                                  f"FROM idempotency_key WHERE {mine} ORDER BY key OFFSET 30 LIMIT 1")[0]
-        for table, name, column in (("job_run", run, "id"), ("task", task, "id"), ("refresh_token", token, "id"), ("session", session, "id"),
-                                    ("idempotency_key", key[0], "key"), ("task_stat", day, "day"), ("report", report, "id"), ("task_change", change, "id")):
+                                  f"FROM millrace.idempotency_key WHERE {mine} ORDER BY key OFFSET 30 LIMIT 1")[0]
+        for table, name, column in (("millrace.job_run", run, "id"), ("task", task, "id"), ("millrace.refresh_token", token, "id"), ("millrace.session", session, "id"),
+                                    ("millrace.idempotency_key", key[0], "key"), ("task_stat", day, "day"), ("report", report, "id"), ("task_change", change, "id")):
             self.poison(table, name, column)
         self.database.query(f"UPDATE task_count SET items = 7777 WHERE ctid = (SELECT ctid FROM task_count WHERE {mine} ORDER BY ctid OFFSET 10 LIMIT 1)")
         self.poison("task_count", "7777", "items")
         place = self.database.value("SELECT ctid FROM task_count WHERE items = 7777")
-        self.database.query(f"DELETE FROM app_user WHERE id = '{user}'")
-        queued = self.database.value(f"DELETE FROM job_run WHERE job = 'removal' RETURNING args ->> 'account'")
+        self.database.query(f"DELETE FROM millrace.app_user WHERE id = '{user}'")
+        queued = self.database.value(f"DELETE FROM millrace.job_run WHERE job = 'removal' RETURNING args ->> 'account'")
         self.assertEqual(queued, user)
         process = self.scheduler()
         result = self.run_job(process, "removal", account=user)
-        # What is skipped of a session's tokens keeps the session as well; and the account is refused with the last of its figures.
+        # What is skipped of a session's tokens keeps the session as well; and all of it keeps the account, with the last of its figures.
         self.assertEqual({(unit["of"], unit["id"]) for unit in result["skipped"]["units"]} - {("sessions", user)},
                          {("runs", run), ("tasks", task), ("refreshTokens", token), ("sessions", session), ("idempotencyKeys", f"{user}/{key[1]}"),
-                          ("days", f"{user}/{day}"), ("reports", report), ("figures", change), ("figures", f"{user}/{place}"), ("accounts", user)})
+                          ("days", f"{user}/{day}"), ("reports", report), ("figures", change), ("figures", f"{user}/{place}")})
         self.assertEqual([self.database.count(table, where) for table, where in (
-            ("job_run", f"owner = '{user}'"), ("task", mine), ("refresh_token", f"session_id = '{user}'"), ("session", mine), ("idempotency_key", mine),
-            ("task_stat", mine), ("report", mine), ("task_change", mine), ("task_count", mine), ("account", f"id = '{user}'"))],
+            ("millrace.job_run", f"owner = '{user}'"), ("task", mine), ("millrace.refresh_token", f"session_id = '{user}'"), ("millrace.session", mine), ("millrace.idempotency_key", mine),
+            ("task_stat", mine), ("report", mine), ("task_change", mine), ("task_count", mine), ("millrace.account", f"id = '{user}'"))],
             [1, 1, 1, 2, 1, 1, 1, 1, 1, 1])
         self.assertEqual(self.database.count("task", f"user_id = '{other}'"), 5)
         # It would be refused again and again: nothing is queued until the daily look, or an administrator's.
-        self.assertEqual(self.database.count("job_run", "job = 'removal' AND state = 'queued'"), 0)
+        self.assertEqual(self.database.count("millrace.job_run", "job = 'removal' AND state = 'queued'"), 0)
         self.database.query("TRUNCATE poison")
         self.assertEqual(self.run_job(process, "removal")["overdue"], 1)
-        wait_for(lambda: not self.database.count("account", f"id = '{user}'"), 30, "the account is gone")
+        wait_for(lambda: not self.database.count("millrace.account", f"id = '{user}'"), 30, "the account is gone")
         self.assertEqual(process.stop(), 0)
 
     def test_removal__that_left_a_row_out_is_not_queued_again_and_again(self):
@@ -261,19 +261,19 @@ class Remove(PoisonTest):
         self.database.add_tasks(user, 100)
         task = self.middle("task")
         self.poison("task", task)
-        self.database.query(f"DELETE FROM app_user WHERE id = '{user}'")
+        self.database.query(f"DELETE FROM millrace.app_user WHERE id = '{user}'")
         process = self.scheduler()
-        row = self.database.wait_for_run(self.database.value("SELECT id FROM job_run WHERE job = 'removal'"), 30)
+        row = self.database.wait_for_run(self.database.value("SELECT id FROM millrace.job_run WHERE job = 'removal'"), 30)
         self.assert_skipped(row["result"], ("tasks", task))
-        self.assertEqual((self.database.count("job_run", "job = 'removal'"), self.database.count("account")), (1, 1))
+        self.assertEqual((self.database.count("millrace.job_run", "job = 'removal'"), self.database.count("millrace.account")), (1, 1))
         self.assertEqual(process.stop(), 0)
 
     def test_removal__of_an_account_that_is_refused_is_named(self):
         user, _ = self.database.add_user()
-        self.poison("account", user)
+        self.poison("millrace.account", user)
         process = self.scheduler()
-        self.database.query(f"DELETE FROM app_user WHERE id = '{user}'")
-        run_id = self.database.value("SELECT id FROM job_run WHERE job = 'removal'")
+        self.database.query(f"DELETE FROM millrace.app_user WHERE id = '{user}'")
+        run_id = self.database.value("SELECT id FROM millrace.job_run WHERE job = 'removal'")
         self.assert_skipped(self.database.wait_for_run(run_id, 30)["result"], ("accounts", user))
         self.assertEqual(process.stop(), 0)
 
@@ -282,7 +282,7 @@ class Maintain(PoisonTest):
     def test_maintenance__leaves_out_one_table(self):
         self.database.add_user()
         self.database.query("""CREATE FUNCTION word(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$;
-            CREATE INDEX word ON app_user (word(username));
+            CREATE INDEX word ON millrace.app_user (word(username));
             CREATE OR REPLACE FUNCTION word(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE 'secret'; END $$""")
         process = self.scheduler()
         result = self.run_job(process, "maintenance")
@@ -298,9 +298,9 @@ class Import(PoisonTest):
         user, _ = self.database.add_user()
         lines = "".join(json.dumps({"summary": f"line {i}", "taskPriorityCode": "LOW"}) + "\n" for i in range(1, 601))
         run_id = self.database.value(f"""WITH run AS (
-                INSERT INTO job_run (id, job, trigger, exclusive, owner, args)
+                INSERT INTO millrace.job_run (id, job, trigger, exclusive, owner, args)
                 VALUES (gen_random_uuid(), 'import', 'user', false, '{user}', '{{"format": "application/x-ndjson", "parts": 1}}') RETURNING id
-            ), part AS (INSERT INTO import_part (run_id, part, bytes) SELECT id, 0, convert_to('{lines}', 'UTF8') FROM run)
+            ), part AS (INSERT INTO millrace.import_part (run_id, part, bytes) SELECT id, 0, convert_to('{lines}', 'UTF8') FROM run)
             SELECT id FROM run""")
         for number in (1, 333, 334, 600):
             self.poison("task", f"line {number}", "summary", "INSERT")

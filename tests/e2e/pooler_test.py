@@ -84,7 +84,7 @@ class Session(unittest.TestCase):
         task = user.create_task(dueAt="2027-01-02T03:04:05.000Z")
         self.assertEqual(user.get("/v1/tasks/" + task["id"]).json()["dueAt"], "2027-01-02T03:04:05.000Z")
         with server.database() as database:
-            database.query(f"UPDATE app_user SET role = 'admin' WHERE id = '{user.user['id']}'")
+            database.query(f"UPDATE millrace.app_user SET role = 'admin' WHERE id = '{user.user['id']}'")
             self.assertGreater(database.count("pg_stat_activity", "application_name = 'data-writer/0'"), 0)
         admin = process.api()
         self.addCleanup(admin.close)

@@ -143,7 +143,7 @@ def user_by_sql(process):
     """A user and a token for them, without the cost of hashing."""
     user = str(uuid.uuid4())
     with process.database() as database:
-        database.query("INSERT INTO app_user (id, username, email, first_name, last_name, password_hash) VALUES "
+        database.query("INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash) VALUES "
                        f"('{user}', '{user}', 'a@b.co', 'a', 'b', 'x')")
     return user, sign(claims_for(user))
 

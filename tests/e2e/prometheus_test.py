@@ -156,7 +156,7 @@ class Scraped(unittest.TestCase):
         process.ready()
         self.assertEqual(process.stop(), 0)
         with module.server.database(database) as session:
-            session.query("UPDATE job SET ticked_at = now() - interval '3 hours' WHERE name = 'cleanup'")
+            session.query("UPDATE millrace.job SET ticked_at = now() - interval '3 hours' WHERE name = 'cleanup'")
 
     def user(self):
         user = self.api.api().register()
@@ -211,13 +211,13 @@ class Scraped(unittest.TestCase):
     def trouble_jobs(self):
         """A run fails for the last time; another waits behind one that is at work elsewhere."""
         self.jobs.query("ALTER TABLE task_change RENAME TO elsewhere")
-        run = self.jobs.value("INSERT INTO job_run (id, job, trigger, exclusive, max_attempts) "
+        run = self.jobs.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive, max_attempts) "
                               "VALUES (gen_random_uuid(), 'aggregate', 'manual', true, 1) RETURNING id")
         self.jobs.wait_for_run(run, state="dead")
         self.jobs.query("ALTER TABLE elsewhere RENAME TO task_change")
-        self.jobs.query("INSERT INTO job_run (id, job, trigger, state, exclusive, slot, claimed_by, claim, attempt, started_at, heartbeat_at) "
+        self.jobs.query("INSERT INTO millrace.job_run (id, job, trigger, state, exclusive, slot, claimed_by, claim, attempt, started_at, heartbeat_at) "
                         "VALUES (gen_random_uuid(), 'report', 'manual', 'running', true, 'report', 'elsewhere', 1, 1, now(), now() + interval '1 hour')")
-        self.jobs.query("INSERT INTO job_run (id, job, trigger, exclusive, run_after) "
+        self.jobs.query("INSERT INTO millrace.job_run (id, job, trigger, exclusive, run_after) "
                         "VALUES (gen_random_uuid(), 'report', 'manual', true, now() - interval '1 hour')")
         self.prometheus.wait_for("MillraceJobDead", "MillraceJobWaiting")
 

@@ -119,7 +119,7 @@ class RateLimitTest(unittest.TestCase):
         self.assertEqual(self.statuses(lambda: self.sign_in(api), 200), [429] * 200)
         self.assertLess(server.cpu_seconds() - begun, support.patience(1))  # 200 hashes take several seconds
         with module.server.database() as database:
-            self.assertEqual(database.count("app_user", f"username = '{user['username']}'"), 0)
+            self.assertEqual(database.count("millrace.app_user", f"username = '{user['username']}'"), 0)
 
     def test_auth__the_kept_connection_goes_on(self):
         server = self.start(RATE_LIMIT_AUTH_PER_MINUTE=1)

@@ -181,15 +181,18 @@ class WithoutMigrations(RefusalTest):
         self.server.query("CREATE ROLE outside LOGIN; REVOKE CONNECT ON DATABASE millrace FROM public")
         self.addCleanup(self.server.query, "GRANT CONNECT ON DATABASE millrace TO public")
         server = self.start(("The user lacks a right to the database.", "noRight"), DB_USER="outside")
-        self.server.query("GRANT CONNECT ON DATABASE millrace TO outside; GRANT SELECT ON ALL TABLES IN SCHEMA public TO outside")
+        self.server.query("GRANT CONNECT ON DATABASE millrace TO outside; GRANT USAGE ON SCHEMA millrace TO outside;"
+                          "GRANT SELECT ON ALL TABLES IN SCHEMA public, millrace TO outside")
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
 
     def test_no_right_to_the_schema(self):
-        """PostgreSQL then says that there is no such table."""
+        """Of the application's tables PostgreSQL then says that there are none."""
         self.server.query("CREATE ROLE weak LOGIN; REVOKE USAGE ON SCHEMA public FROM public")
         self.addCleanup(self.server.query, "GRANT USAGE ON SCHEMA public TO public")
-        server = self.start((LACKS, "schema"), DB_USER="weak")
-        self.server.query("GRANT USAGE ON SCHEMA public TO weak; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak")
+        server = self.start(("The user lacks a right to the database.", "noRight"), DB_USER="weak")
+        self.server.query("GRANT USAGE ON SCHEMA millrace TO weak; GRANT SELECT ON ALL TABLES IN SCHEMA public, millrace TO weak")
+        wait_for(lambda: self.ready_problem(server) == LACKS, 15, "the engine's tables are there")
+        self.server.query("GRANT USAGE ON SCHEMA public TO weak")
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
 
     def test_tls_that_cannot_be_had(self):

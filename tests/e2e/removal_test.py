@@ -15,8 +15,8 @@ server = None
 
 # What belongs to a user, and how it is found. Those with a foreign key to the account are looked up; these have none.
 WITHOUT_KEY = {"task_count": "user_id = '{0}'", "task_change": "user_id = '{0}'",
-               "refresh_token": "session_id IN (SELECT id FROM session WHERE user_id = '{0}')",
-               "import_part": "run_id IN (SELECT id FROM job_run WHERE owner = '{0}')"}
+               "millrace.refresh_token": "session_id IN (SELECT id FROM millrace.session WHERE user_id = '{0}')",
+               "millrace.import_part": "run_id IN (SELECT id FROM millrace.job_run WHERE owner = '{0}')"}
 BODIES = {"task_create": {"summary": "x", "taskPriorityCode": "LOW"},
                   "password_change": {"currentPassword": support.PASSWORD, "newPassword": "12345678"}}
 
@@ -59,7 +59,7 @@ class RemovalTest(support.TiersTest):
         """Where something of a user can be, and how it is found there."""
         keys = self.database.query("""SELECT c.conrelid::regclass::text, a.attname FROM pg_constraint c
             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-            WHERE c.contype = 'f' AND c.confrelid = 'account'::regclass""")
+            WHERE c.contype = 'f' AND c.confrelid = 'millrace.account'::regclass""")
         return {**WITHOUT_KEY, **{table: column + " = '{0}'" for table, column in keys}}
 
     def counts(self, user):
@@ -72,8 +72,8 @@ class RemovalTest(support.TiersTest):
         run = str(uuid.uuid4())
         self.database.query(f"""INSERT INTO task_stat (user_id, day, created) VALUES ('{client.id}', '2026-01-01', 1);
             INSERT INTO report (user_id, period_from, period_to, figures) VALUES ('{client.id}', '2026-01-01', '2026-01-08', '{{}}');
-            INSERT INTO job_run (id, job, trigger, exclusive, owner, run_after) VALUES ('{run}', 'import', 'user', false, '{client.id}', 'infinity');
-            INSERT INTO import_part (run_id, part, bytes) VALUES ('{run}', 0, 'x')""")
+            INSERT INTO millrace.job_run (id, job, trigger, exclusive, owner, run_after) VALUES ('{run}', 'import', 'user', false, '{client.id}', 'infinity');
+            INSERT INTO millrace.import_part (run_id, part, bytes) VALUES ('{run}', 0, 'x')""")
         counts = self.counts(client.id)
         self.assertNotIn(0, counts.values(), f"say how to fill the new table: {counts}")
         self.task = self.database.value(f"SELECT id FROM task WHERE user_id = '{client.id}' LIMIT 1")
@@ -81,7 +81,7 @@ class RemovalTest(support.TiersTest):
         self.report = self.database.value(f"SELECT id FROM report WHERE user_id = '{client.id}' LIMIT 1")
 
     def wait_until_nothing_is_left(self, user, seconds=30):
-        wait_for(lambda: not self.database.count("account", f"id = '{user}'"), seconds, f"the account goes; {self.counts(user)}")
+        wait_for(lambda: not self.database.count("millrace.account", f"id = '{user}'"), seconds, f"the account goes; {self.counts(user)}")
         self.assertEqual(set(self.counts(user).values()), {0}, self.counts(user))
 
 
@@ -116,10 +116,10 @@ class AtOnce(RemovalTest):
                 self.assertRegex(answer.header("WWW-Authenticate"), "^Bearer")
         again = client.post("/v1/tasks", BODIES["task_create"], headers=[("Idempotency-Key", "once")])
         self.assertEqual(again.status, 401)
-        self.database.query("DELETE FROM import_part WHERE NOT EXISTS (SELECT FROM job_run WHERE id = run_id)")
+        self.database.query("DELETE FROM millrace.import_part WHERE NOT EXISTS (SELECT FROM millrace.job_run WHERE id = run_id)")
         after = self.counts(client.id)
         for counts in (before, after):  # the sign-out among the routes ends the session of the token
-            del counts["session"], counts["refresh_token"]
+            del counts["millrace.session"], counts["millrace.refresh_token"]
         self.assertEqual(after, before)
 
     def test_sign_in_and_refresh__are_401(self):
@@ -143,7 +143,7 @@ class AtOnce(RemovalTest):
         client = self.register()
         self.fill(client)
         with server.database(self.name) as holder:
-            holder.query("BEGIN; LOCK TABLE " + ", ".join(table for table in self.tables() if table != "job_run") + " IN ACCESS EXCLUSIVE MODE")
+            holder.query("BEGIN; LOCK TABLE " + ", ".join(table for table in self.tables() if table != "millrace.job_run") + " IN ACCESS EXCLUSIVE MODE")
             self.remove(client)
             holder.query("ROLLBACK")
 
@@ -166,17 +166,17 @@ class AtOnce(RemovalTest):
             return status
 
         self.assertEqual(sorted(together(6, remove)), [204] + [401] * 5)
-        self.assertEqual(self.database.count("job_run", f"job = 'removal' AND args ->> 'account' = '{client.id}'"), 1)
+        self.assertEqual(self.database.count("millrace.job_run", f"job = 'removal' AND args ->> 'account' = '{client.id}'"), 1)
 
     def test_run__is_queued_by_whatever_deletes_the_user_and_by_nothing_that_is_rolled_back(self):
         queued = "job = 'removal' AND state = 'queued' AND args ->> 'account' = '{0}'"
         one, other = self.register(), self.register()
-        self.database.query(f"BEGIN; DELETE FROM app_user WHERE id IN ('{one.id}', '{other.id}'); ROLLBACK")
+        self.database.query(f"BEGIN; DELETE FROM millrace.app_user WHERE id IN ('{one.id}', '{other.id}'); ROLLBACK")
         self.assertEqual(one.get("/v1/users/profile").status, 200)
-        self.assertEqual(self.database.count("job_run", queued.format(one.id)), 0)
-        self.database.query(f"DELETE FROM app_user WHERE id IN ('{one.id}', '{other.id}')")
+        self.assertEqual(self.database.count("millrace.job_run", queued.format(one.id)), 0)
+        self.database.query(f"DELETE FROM millrace.app_user WHERE id IN ('{one.id}', '{other.id}')")
         for client in (one, other):
-            self.assertEqual(self.database.count("job_run", queued.format(client.id)), 1)
+            self.assertEqual(self.database.count("millrace.job_run", queued.format(client.id)), 1)
             self.assertEqual(client.get("/v1/users/profile").status, 401)
 
     def test_id__of_a_user_whose_account_is_being_cleared_cannot_come_back(self):
@@ -184,7 +184,7 @@ class AtOnce(RemovalTest):
         self.fill(client)
         self.remove(client)
         with self.assertRaises(support.DatabaseError) as caught:
-            self.database.query("INSERT INTO app_user (id, username, email, first_name, last_name, password_hash) "
+            self.database.query("INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash) "
                                 f"VALUES ('{client.id}', 'again', 'a@b.co', 'a', 'b', 'x')")
         self.assertEqual(caught.exception.sqlstate, "23505")
         self.assertEqual(client.get("/v1/tasks").status, 401)
@@ -199,7 +199,7 @@ class InTheBackground(RemovalTest):
         return client
 
     def runs_of(self, user):
-        return self.database.query(f"SELECT state, attempt, done FROM job_run WHERE job = 'removal' AND args ->> 'account' = '{user}' ORDER BY id")
+        return self.database.query(f"SELECT state, attempt, done FROM millrace.job_run WHERE job = 'removal' AND args ->> 'account' = '{user}' ORDER BY id")
 
     def test_everything__goes_and_nothing_of_others(self):
         neighbour = self.register()
@@ -211,7 +211,7 @@ class InTheBackground(RemovalTest):
         self.assertEqual(self.counts(neighbour.id), before)
         self.assertEqual(neighbour.get("/v1/tasks/" + self.database.value(
             f"SELECT id FROM task WHERE user_id = '{neighbour.id}' LIMIT 1")).status, 200)
-        row = self.database.query(f"SELECT result FROM job_run WHERE job = 'removal' AND args ->> 'account' = '{client.id}'")
+        row = self.database.query(f"SELECT result FROM millrace.job_run WHERE job = 'removal' AND args ->> 'account' = '{client.id}'")
         wait_for(lambda: process.outcomes(), 5, "it is logged")
         self.assertEqual({outcome for outcome, _ in process.outcomes()}, {"succeeded"})
         self.assertIn('"tasks": 1501', row[0][0])
@@ -258,7 +258,7 @@ class InTheBackground(RemovalTest):
     def test_run__that_is_dead_is_queued_anew_by_hand(self):
         admin = self.register(admin=True)
         client = self.remove_alone()
-        self.database.query("UPDATE job_run SET state = 'dead', attempt = 5, finished_at = now() WHERE job = 'removal'")
+        self.database.query("UPDATE millrace.job_run SET state = 'dead', attempt = 5, finished_at = now() WHERE job = 'removal'")
         process = self.scheduler()
         self.assertEqual(admin.run_job("removal")["result"]["overdue"], 1)
         self.wait_until_nothing_is_left(client.id)
@@ -301,7 +301,7 @@ class InTheBackground(RemovalTest):
             self.assertLessEqual(statuses, {200, 201, 204, 401})
             self.assertIn(401, statuses)
         self.wait_until_nothing_is_left(client.id)
-        self.assertEqual(self.database.count("refresh_token", f"session_id = '{claims_of(client.token)['sid']}'"), 0)
+        self.assertEqual(self.database.count("millrace.refresh_token", f"session_id = '{claims_of(client.token)['sid']}'"), 0)
         self.assertFalse([line for line in process.logs() if line["level"] == "error"])
         self.assertEqual(process.stop(), 0)
 

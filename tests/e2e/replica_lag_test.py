@@ -61,7 +61,7 @@ class Doubt(LagTest):
         self.assertEqual(other.get("/v1/tasks/" + task["id"]).json(), task)
         self.assertEqual(other.get("/v1/tasks").json(), [task])
         self.assertEqual(other.get("/v1/stats/tasks").status, 200)
-        self.assertEqual(self.replica.query(f"SELECT 1 FROM app_user WHERE id = '{user.user['id']}'"), [])
+        self.assertEqual(self.replica.query(f"SELECT 1 FROM millrace.app_user WHERE id = '{user.user['id']}'"), [])
         self.assertEqual(self.messages(reader, "data-reader/1"), 2, "the profile and the task")
 
     def test_what_the_replica_has__is_not_asked_of_the_primary(self):
@@ -134,7 +134,7 @@ class OneProcessTest(LagTest):
 
     def rename(self, name):
         """A write that the process knows nothing of."""
-        self.primary.query(f"UPDATE app_user SET first_name = '{name}' WHERE id = '{self.user.user['id']}'")
+        self.primary.query(f"UPDATE millrace.app_user SET first_name = '{name}' WHERE id = '{self.user.user['id']}'")
 
     def name(self):
         answer = self.user.get("/v1/users/profile")

@@ -47,7 +47,7 @@ class Replica(WithApi):
         server = self.start(DB_HOST_READ_ONLY=socket_of(replica), DB_READ_YOUR_WRITES="1s")
         user = self.user_of(server)
         with replica.server.database() as database:
-            database.query("INSERT INTO app_user (id, username, email, first_name, last_name, password_hash) "
+            database.query("INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash) "
                            f"VALUES ('{user.user['id']}', '{user.user['username']}', 'o@example.org', 'O', 'H', '')")
         user.request("PATCH", "/v1/users/profile", {"firstName": "Grace"})
         task = user.create_task()
@@ -73,7 +73,7 @@ class Replica(WithApi):
         self.addCleanup(reader.close)
         with replica.server.database() as database:
             known = "00000000-0000-0000-0000-00000000cafe"
-            database.query(f"INSERT INTO app_user (id, username, email, first_name, last_name, password_hash) "
+            database.query(f"INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash) "
                            f"VALUES ('{known}', 'onlyhere', 'o@example.org', 'O', 'H', '') ON CONFLICT DO NOTHING")
         reader.token = support.sign(support.claims_for(known))
         self.assertEqual(reader.get("/v1/users/profile").json()["username"], "onlyhere")

@@ -11,8 +11,9 @@ class Maintenance(unittest.TestCase):
     def setUpClass(cls):
         cls.server = Server().start().create()
         cls.addClassCleanup(cls.server.close)
-        cls.server.query("CREATE ROLE rows LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO rows;"
-                         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO rows")
+        cls.server.query("CREATE ROLE rows LOGIN; GRANT USAGE ON SCHEMA millrace TO rows;"
+                         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, millrace TO rows;"
+                         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, millrace TO rows")
         cls.database = cls.server.database()
         cls.addClassCleanup(cls.database.close)
 

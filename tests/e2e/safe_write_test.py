@@ -251,7 +251,7 @@ class Idempotency(WithUser):
     def test_key__is_forgotten_after_a_day(self):
         first = self.create("one")
         with module.server.database() as database:
-            database.query("UPDATE idempotency_key SET created_at = now() - interval '25 hours' "
+            database.query("UPDATE millrace.idempotency_key SET created_at = now() - interval '25 hours' "
                            f"WHERE user_id = '{self.user.user['id']}'")
         second = self.create("one", {**self.body, "summary": "a new day"})
         self.assertEqual(second.status, 201)

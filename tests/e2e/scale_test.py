@@ -22,7 +22,7 @@ def setUpModule():
         make(database, 1, SMALL)
         make(database, 2, LARGE)
         for start in range(100, 100 + OTHERS, 500):
-            database.query(f"""INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)
+            database.query(f"""INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)
                 SELECT lpad(to_hex(n), 32, '0')::uuid, 'other' || n, 'o@example.org', 'O', 'O', '' FROM generate_series({start}, {start + 499}) n;
                 INSERT INTO task (id, user_id, summary, priority_code, created_at)
                 SELECT gen_random_uuid(), lpad(to_hex(n), 32, '0')::uuid, 'task ' || i, 'LOW', now() - i * interval '1 second'
@@ -39,7 +39,7 @@ def user_id(number):
 
 
 def make(database, number, tasks):
-    database.query(f"""INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)
+    database.query(f"""INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)
         VALUES ('{user_id(number)}', 'user{number}', 'u@example.org', 'U', 'U', '');
         INSERT INTO task (id, user_id, summary, priority_code, due_at, created_at)
         SELECT gen_random_uuid(), '{user_id(number)}', 'task ' || i, (ARRAY['URGENT', 'HIGH', 'MEDIUM', 'LOW', 'BACKLOG'])[i % 5 + 1],

@@ -34,15 +34,15 @@ class HoldTest(support.SchedulersTest):
         self.database.socket.settimeout(patience(120))
 
     def schedule(self, job="cleanup"):
-        return self.database.value(f"SELECT schedule FROM job WHERE name = '{job}'")
+        return self.database.value(f"SELECT schedule FROM millrace.job WHERE name = '{job}'")
 
     def holders(self, job="cleanup"):
         """The process ids of those that stand behind a job's schedule."""
-        holders = json.loads(self.database.value(f"SELECT holders FROM job WHERE name = '{job}'"))
+        holders = json.loads(self.database.value(f"SELECT holders FROM millrace.job WHERE name = '{job}'"))
         return {int(holder.split(":")[1]) for holder in holders}
 
     def ticks(self, job="cleanup"):
-        return self.database.count("job_run", f"job = '{job}' AND trigger = 'cron'")
+        return self.database.count("millrace.job_run", f"job = '{job}' AND trigger = 'cron'")
 
     def assert_goes_on(self, job="cleanup"):
         made = self.ticks(job)
@@ -92,27 +92,27 @@ class Differing(HoldTest):
     def test_one_that_was_killed__is_in_the_way_for_a_minute(self):
         first = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
         first.kill()
-        left = float(self.database.value("SELECT extract(epoch FROM max(h.value::timestamptz) - now()) FROM job, jsonb_each_text(holders) h"))
+        left = float(self.database.value("SELECT extract(epoch FROM max(h.value::timestamptz) - now()) FROM millrace.job, jsonb_each_text(holders) h"))
         self.assertTrue(0 < left <= HOLD_S, left)
         second = self.waiting(SCHEDULE_TASK_CLEANUP_CRON=OTHER_SECOND)
-        self.database.query("UPDATE job SET holders = (SELECT jsonb_object_agg(h.key, now()) FROM jsonb_each_text(holders) h)")
+        self.database.query("UPDATE millrace.job SET holders = (SELECT jsonb_object_agg(h.key, now()) FROM jsonb_each_text(holders) h)")
         self.wait_for_up(second, 15)
         self.assertEqual((self.schedule(), self.holders()), (OTHER_SECOND, {second.pid}))
         self.assert_goes_on()
 
     def test_hold__is_kept_while_the_process_lives(self):
         self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
-        self.database.query("UPDATE job SET holders = '{\"gone:1:1\": \"2020-01-01T00:00:00Z\"}'")
+        self.database.query("UPDATE millrace.job SET holders = '{\"gone:1:1\": \"2020-01-01T00:00:00Z\"}'")
         wait_for(lambda: self.database.count("job, jsonb_each_text(holders) h", "h.value::timestamptz > now() + interval '30 seconds'") >= 7,
                  patience(40), "it says that it is there")
-        self.assertEqual(self.database.count("job", "holders ? 'gone:1:1'"), 0)
+        self.assertEqual(self.database.count("millrace.job", "holders ? 'gone:1:1'"), 0)
 
     def test_process__whose_schedule_was_replaced_ends(self):
         """By a release that knows of no holds; or while it was frozen for longer than its hold."""
         process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
         self.assert_goes_on()
         process.signal(signal.SIGSTOP)
-        self.database.query(f"UPDATE job SET schedule = '0 0 1 1 *', holders = '{{}}' WHERE name = 'cleanup'")
+        self.database.query(f"UPDATE millrace.job SET schedule = '0 0 1 1 *', holders = '{{}}' WHERE name = 'cleanup'")
         process.signal(signal.SIGCONT)
         self.assertEqual(process.child.wait(patience(60)), 1)
         (line,) = process.logs(REPLACED)

@@ -33,7 +33,7 @@ class SchedulerTest(support.SchedulersTest):
     def ticks(self, job="cleanup"):
         """Seconds since 1970 of the ticks that have a run, in order."""
         return [int(row[0]) for row in self.database.query(
-            f"SELECT extract(epoch FROM scheduled_for)::bigint FROM job_run WHERE job = '{job}' AND trigger = 'cron' ORDER BY 1")]
+            f"SELECT extract(epoch FROM scheduled_for)::bigint FROM millrace.job_run WHERE job = '{job}' AND trigger = 'cron' ORDER BY 1")]
 
     def assert_stops(self, process):
         self.assertEqual(process.stop(), 0, process.text()[-3000:])
@@ -45,7 +45,7 @@ class Missed(SchedulerTest):
     def setUp(self):
         super().setUp()
         self.assert_stops(self.scheduler(**self.settings("once")))
-        self.database.query("DELETE FROM job_run")
+        self.database.query("DELETE FROM millrace.job_run")
 
     def settings(self, policy, cron="0 0 * * * *"):
         return {"SCHEDULE_TASK_CLEANUP_CRON": cron, "SCHEDULE_MISSED": policy}
@@ -54,7 +54,7 @@ class Missed(SchedulerTest):
         """As if the last scheduler had ended so many hours before the full hour: that many ticks were missed."""
         if time.time() % 3600 > 3585:  # a full hour is about to come
             time.sleep(20)
-        self.database.query(f"UPDATE job SET ticked_at = date_trunc('hour', now()) - interval '{hours} hours' + interval '5 seconds', "
+        self.database.query(f"UPDATE millrace.job SET ticked_at = date_trunc('hour', now()) - interval '{hours} hours' + interval '5 seconds', "
                             "next_at = NULL WHERE name = 'cleanup'")
         # Nothing to miss yet in the first seconds of an hour: they are a late tick.
         wait_for(lambda: time.time() % 3600 > 12, 15, "the hour is older than what is merely late")
@@ -77,7 +77,7 @@ class Missed(SchedulerTest):
         wait_for(lambda: process.logs("ticks missed"), 5, "it says so")
         self.assertEqual([line["ticks"] for line in process.logs("ticks missed")], [30])
         self.assertEqual(self.ticks(), [])
-        seen_to = float(self.database.value("SELECT extract(epoch FROM ticked_at) FROM job WHERE name = 'cleanup'"))
+        seen_to = float(self.database.value("SELECT extract(epoch FROM ticked_at) FROM millrace.job WHERE name = 'cleanup'"))
         self.assertGreater(seen_to, hour)
 
     def test_missed__all_makes_one_each_of_the_last_day(self):
@@ -91,7 +91,7 @@ class Missed(SchedulerTest):
     def test_missed__a_schedule_that_is_new_begins_now(self):
         self.away(30)
         process = self.scheduler(**self.settings("all", "0 30 * * * *"))
-        wait_for(lambda: self.database.value("SELECT next_at FROM job WHERE name = 'cleanup'"), 5, "it is in the table")
+        wait_for(lambda: self.database.value("SELECT next_at FROM millrace.job WHERE name = 'cleanup'"), 5, "it is in the table")
         self.assertEqual((self.ticks(), process.logs("ticks missed")), ([], []))
 
     def test_missed__a_process_that_was_frozen_does_not_take_for_missed_what_another_saw_to(self):
@@ -109,7 +109,7 @@ class Missed(SchedulerTest):
         self.assertEqual(ticks, list(range(ticks[0], ticks[-1] + 1)))
 
     def test_missed__a_clock_that_was_ahead_does_not_silence_the_schedule(self):
-        self.database.query("UPDATE job SET ticked_at = now() + interval '1 hour', schedule = '* * * * * *' WHERE name = 'cleanup'")
+        self.database.query("UPDATE millrace.job SET ticked_at = now() + interval '1 hour', schedule = '* * * * * *' WHERE name = 'cleanup'")
         self.scheduler(**self.settings("once", EVERY_SECOND))
         wait_for(lambda: len(self.ticks()) >= 2, 5, "ticks have runs")
 
@@ -129,14 +129,14 @@ class Prompt(SchedulerTest):
             runs.append(answer.json()["id"])
             self.database.wait_for_run(runs[-1], 10)
         waited = [float(row[0]) for row in self.database.query(
-            "SELECT extract(epoch FROM started_at - created_at) * 1000 FROM job_run WHERE job = 'aggregate'")]
+            "SELECT extract(epoch FROM started_at - created_at) * 1000 FROM millrace.job_run WHERE job = 'aggregate'")]
         print(f"start of a manual run: median {statistics.median(waited):.1f} ms, most {max(waited):.1f} ms")
         self.assertLess(statistics.median(waited), patience(100))
         self.assertEqual([outcome for run_id in runs for outcome in process.outcomes(run_id)], [("succeeded", 1)] * 25)
 
     def test_run__is_found_without_a_notice(self):
         self.scheduler()
-        self.database.query("ALTER TABLE job_run DISABLE TRIGGER job_run_queued")
+        self.database.query("ALTER TABLE millrace.job_run DISABLE TRIGGER job_run_queued")
         started = time.monotonic()
         self.database.wait_for_run(self.database.add_run("aggregate"), 10)
         self.assertLess(time.monotonic() - started, patience(2.5))
@@ -248,7 +248,7 @@ class Starting(SchedulerTest):
         self.assertTrue(process.logs("no job is scheduled: only runs that are started by hand, or tried again, are worked on"))
         self.assertEqual(process.pulse()["scheduler"], {"status": "up", "nextTickMs": -1})
         self.database.wait_for_run(self.database.add_run("aggregate"))
-        self.assertEqual(self.database.query("SELECT name FROM job WHERE schedule IS NOT NULL OR next_at IS NOT NULL"), [])
+        self.assertEqual(self.database.query("SELECT name FROM millrace.job WHERE schedule IS NOT NULL OR next_at IS NOT NULL"), [])
         self.assert_stops(process)
         for line in process.lines:
             self.assertLessEqual({"time", "level", "message"}, set(json.loads(line)))
@@ -256,11 +256,11 @@ class Starting(SchedulerTest):
     def test_schedule__is_told_to_the_table_and_taken_back(self):
         process = self.scheduler(SCHEDULE_TASK_REPORT_CRON="0 5 * * MON", SCHEDULE_TIMEZONE="Europe/Berlin")
         row = wait_for(lambda: self.database.query("SELECT schedule, timezone, to_char(next_at AT TIME ZONE 'Europe/Berlin', 'FMDay HH24:MI:SS'), "
-                                                   "next_at > now() FROM job WHERE next_at IS NOT NULL"), 5, "the schedule")
+                                                   "next_at > now() FROM millrace.job WHERE next_at IS NOT NULL"), 5, "the schedule")
         self.assertEqual(row, [["0 5 * * MON", "Europe/Berlin", "Monday 05:00:00", "t"]])
         self.assert_stops(process)
         self.scheduler()
-        self.assertEqual(self.database.count("job", "schedule IS NOT NULL OR next_at IS NOT NULL"), 0)
+        self.assertEqual(self.database.count("millrace.job", "schedule IS NOT NULL OR next_at IS NOT NULL"), 0)
 
     def test_port__there_is_none(self):
         process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
@@ -365,7 +365,7 @@ class Sleep(SchedulerTest):
         run_id = self.database.add_run("aggregate")
         row = self.database.wait_for_run(run_id, 25)
         tick = wait_for(lambda: self.ticks("report"), 5, "the tick has a run")[-1]
-        started = float(self.database.value(f"SELECT extract(epoch FROM started_at) FROM job_run WHERE id = '{row['id']}'"))
+        started = float(self.database.value(f"SELECT extract(epoch FROM started_at) FROM millrace.job_run WHERE id = '{row['id']}'"))
         self.assertGreaterEqual(started, tick)
         self.assertLess(started, tick + patience(2))
         wait_for(lambda: self.connections() == 0, 30, "it sleeps between ticks")

@@ -30,11 +30,11 @@ class Ticks(scheduler_test.SchedulerTest):
         ticks = self.ticks()
         self.assertEqual(ticks, list(range(ticks[0], ticks[-1] + 1)))
         self.assertGreaterEqual(len(ticks), seconds)
-        runs = self.database.query("SELECT state, attempt FROM job_run ORDER BY scheduled_for")
+        runs = self.database.query("SELECT state, attempt FROM millrace.job_run ORDER BY scheduled_for")
         self.assertEqual({tuple(row) for row in runs[:-1]}, {("succeeded", "1")})
         self.assertIn(runs[-1][0], ("succeeded", "queued"))  # one that the signal has met
         late = sorted(float(row[0]) for row in self.database.query(
-            "SELECT extract(epoch FROM started_at - scheduled_for) * 1000 FROM job_run WHERE started_at IS NOT NULL"))
+            "SELECT extract(epoch FROM started_at - scheduled_for) * 1000 FROM millrace.job_run WHERE started_at IS NOT NULL"))
         p95 = late[int(len(late) * 0.95)]
         print(f"start after the tick: median {statistics.median(late):.1f} ms, p95 {p95:.1f} ms, most {late[-1]:.1f} ms")
         self.assertGreaterEqual(late[0], 0)
@@ -49,7 +49,7 @@ class Ticks(scheduler_test.SchedulerTest):
         process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=scheduler_test.EVERY_SECOND, JOB_CHUNK_ROWS=100)
         wait_for(lambda: len(self.ticks()) >= 3, 20, "three ticks")
         self.assert_stops(process)
-        overlapping = self.database.count("job_run a JOIN job_run b ON a.id < b.id AND a.started_at < b.finished_at "
+        overlapping = self.database.count("millrace.job_run a JOIN millrace.job_run b ON a.id < b.id AND a.started_at < b.finished_at "
                                           "AND b.started_at < a.finished_at")
         self.assertEqual(overlapping, 0)
 

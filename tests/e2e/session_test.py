@@ -110,7 +110,7 @@ class Refresh(WithUser):
 
     def age(self, seconds):
         """Puts back when this user's tokens were spent."""
-        self.database(f"UPDATE refresh_token t SET created_at = t.created_at - interval '{seconds} s' FROM session s "
+        self.database(f"UPDATE millrace.refresh_token t SET created_at = t.created_at - interval '{seconds} s' FROM millrace.session s "
                       f"WHERE s.id = t.session_id AND s.user_id = '{self.id}'")
 
     def test_refresh__of_a_spent_token_gives_the_same_successor_for_a_while(self):
@@ -168,18 +168,18 @@ class Refresh(WithUser):
         expired = self.refreshed(spent)["refreshToken"]
         bystander = self.session()["refreshToken"]
         of_token = f"token_hash = sha256('{expired}'::bytea)"
-        self.database(f"UPDATE refresh_token SET expires_at = now() - interval '1 s' WHERE {of_token}")
+        self.database(f"UPDATE millrace.refresh_token SET expires_at = now() - interval '1 s' WHERE {of_token}")
         for _ in range(2):
             self.assert_problem(self.refresh(expired), 401)
-        self.database(f"UPDATE refresh_token SET expires_at = now() + interval '1 h' WHERE {of_token}")
+        self.database(f"UPDATE millrace.refresh_token SET expires_at = now() + interval '1 h' WHERE {of_token}")
         self.refreshed(expired)
         self.refreshed(bystander)
 
     def test_refresh__keeps_hashes_only_and_an_expiry_of_its_own(self):
         token = self.refreshed(self.session()["refreshToken"])["refreshToken"]
         where = f"token_hash = sha256('{token}'::bytea) AND next_id IS NULL"
-        self.assertEqual(self.rows("refresh_token", where), 1)
-        self.assertEqual(self.rows("refresh_token", where + " AND expires_at BETWEEN now() + interval '29 d 23 h' AND "
+        self.assertEqual(self.rows("millrace.refresh_token", where), 1)
+        self.assertEqual(self.rows("millrace.refresh_token", where + " AND expires_at BETWEEN now() + interval '29 d 23 h' AND "
                                                             "now() + interval '30 d 1 min'"), 1)
 
     def race(self, servers, count):
@@ -221,7 +221,7 @@ class Refresh(WithUser):
                 self.assertEqual(sorted(answer.status for answer in answers), [200] + [401] * 7)
                 winner = next(answer.json() for answer in answers if answer.status == 200)
                 self.assert_problem(self.refresh(winner["refreshToken"]), 401)
-        self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 1)  # that of register()
+        self.assertEqual(self.rows("millrace.session", f"user_id = '{self.id}'"), 1)  # that of register()
 
     def test_refresh__of_a_process_with_the_next_secret_gives_the_same_successor(self):
         rotated = self.other_process(JWT_SECRET="the secret that comes next, also long enough", JWT_SECRET_PREVIOUS=support.SECRET)
@@ -252,10 +252,10 @@ class Refresh(WithUser):
     def test_refresh__takes_on_a_new_role(self):
         first = self.session()
         self.assertEqual(claims_of(first["accessToken"])["role"], "user")
-        self.database(f"UPDATE app_user SET role = 'admin' WHERE id = '{self.id}'")
+        self.database(f"UPDATE millrace.app_user SET role = 'admin' WHERE id = '{self.id}'")
         second = self.refreshed(first["refreshToken"])
         self.assertEqual(claims_of(second["accessToken"])["role"], "admin")
-        self.database(f"UPDATE app_user SET role = 'user' WHERE id = '{self.id}'")
+        self.database(f"UPDATE millrace.app_user SET role = 'user' WHERE id = '{self.id}'")
         self.assertEqual(claims_of(self.refreshed(second["refreshToken"])["accessToken"])["role"], "user")
 
 
@@ -277,7 +277,7 @@ class SignOut(WithUser):
         self.assertEqual((answer.status, answer.body), (204, b""))
         self.assert_problem(self.refresh(renewed["refreshToken"]), 401)
         self.refreshed(elsewhere["refreshToken"])
-        self.assertEqual(self.rows("session", f"id = '{claims_of(mine['accessToken'])['sid']}'"), 0)
+        self.assertEqual(self.rows("millrace.session", f"id = '{claims_of(mine['accessToken'])['sid']}'"), 0)
 
     def test_signout__is_the_same_twice_and_leaves_the_access_token(self):
         mine = self.session()
@@ -291,13 +291,13 @@ class SignOut(WithUser):
         self.assertEqual(self.sign_out(support.sign(support.claims_for(self.id))).status, 204)
         for session in sessions:
             self.assert_problem(self.refresh(session["refreshToken"]), 401)
-        self.assertEqual(self.rows("session", f"user_id = '{bystander.user['id']}'"), 1)
+        self.assertEqual(self.rows("millrace.session", f"user_id = '{bystander.user['id']}'"), 1)
 
     def test_signout__never_ends_somebody_else_s_session(self):
         other = self.other()
         theirs = claims_of(other.token)["sid"]
         self.assertEqual(self.sign_out(support.sign(support.claims_for(self.id, sid=theirs))).status, 204)
-        self.assertEqual(self.rows("session", f"id = '{theirs}'"), 1)
+        self.assertEqual(self.rows("millrace.session", f"id = '{theirs}'"), 1)
 
     def test_signout__needs_a_token(self):
         self.assert_unauthorized(self.sign_out(None), "Bearer")
@@ -324,16 +324,16 @@ class SignOut(WithUser):
         self.assert_problem(self.refresh(live), 401)
         expired = self.session()
         sid = claims_of(expired["accessToken"])["sid"]
-        self.database(f"UPDATE refresh_token SET expires_at = now() WHERE session_id = '{sid}'")
+        self.database(f"UPDATE millrace.refresh_token SET expires_at = now() WHERE session_id = '{sid}'")
         self.assertEqual(self.sign_out(None, {"refreshToken": expired["refreshToken"]}).status, 204)
-        self.assertEqual(self.rows("session", f"id = '{sid}'"), 0)
+        self.assertEqual(self.rows("millrace.session", f"id = '{sid}'"), 0)
 
     def test_signout__tells_nobody_which_refresh_tokens_there_are(self):
         known = self.sign_out(None, {"refreshToken": self.session()["refreshToken"]})
         for token in ("", "x", "' OR 1=1 --", "\\x00", "ü" * 40, "0" * 90000):
             unknown = self.sign_out(None, {"refreshToken": token})
             self.assertEqual((unknown.status, unknown.body), (known.status, known.body), token[:40])
-        self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 1)  # that of register()
+        self.assertEqual(self.rows("millrace.session", f"user_id = '{self.id}'"), 1)  # that of register()
 
     def test_signout__with_both_tokens_ends_both_sessions(self):
         mine, other, third = self.session(), self.session(), self.session()
@@ -404,8 +404,8 @@ class Password(WithUser):
         self.assertEqual(self.change(support.PASSWORD, "a new battery staple").status, 204)
         for session in sessions:
             self.assert_problem(self.refresh(session["refreshToken"]), 401)
-        self.assertEqual(self.rows("session", f"user_id = '{self.id}'"), 0)
-        self.assertEqual(self.rows("session", f"user_id = '{other.user['id']}'"), 1)
+        self.assertEqual(self.rows("millrace.session", f"user_id = '{self.id}'"), 0)
+        self.assertEqual(self.rows("millrace.session", f"user_id = '{other.user['id']}'"), 1)
 
     def test_password__needs_the_current_one(self):
         session = self.session()
@@ -467,7 +467,7 @@ class Profile(WithUser):
     def test_profile__takes_no_other_field(self):
         answer = self.patch({"id": str(uuid.uuid4()), "username": "root", "role": "admin", "password": "x", "passwordHash": "x"})
         self.assertEqual({**answer.json(), "updatedAt": ""}, {**self.user.user, "updatedAt": ""})
-        self.assertEqual(self.database(f"SELECT role FROM app_user WHERE id = '{self.id}'"), [["user"]])
+        self.assertEqual(self.database(f"SELECT role FROM millrace.app_user WHERE id = '{self.id}'"), [["user"]])
         self.assertEqual(self.sign_in().status, 200)
 
     def test_profile__allows_get_patch_and_delete(self):
@@ -547,18 +547,18 @@ class GrantAdmin(WithUser):
         process.ready().api().register(username="Straße").close()
         with module.server.database(name) as database:
             database.add_user()
-            database.query("UPDATE app_user SET username = 'STRASSE' WHERE username <> 'Straße'")
+            database.query("UPDATE millrace.app_user SET username = 'STRASSE' WHERE username <> 'Straße'")
             for asked, found in (("strasse", "Straße"), ("STRASSE", "STRASSE"), ("Straße", "Straße")):
                 done = self.command("grant-admin", asked, DB_DATABASE=name)
                 self.assertIn(f"{found} is an administrator", done.stdout, done)
-                self.assertEqual(database.value(f"SELECT role FROM app_user WHERE username = '{found}'"), "admin")
+                self.assertEqual(database.value(f"SELECT role FROM millrace.app_user WHERE username = '{found}'"), "admin")
 
     def test_grant_admin__twice_is_the_same(self):
         for said in ("is an administrator from", "is an administrator already"):
             done = self.command("grant-admin", self.user.user["username"])
             self.assertEqual(done.returncode, 0)
             self.assertIn(said, done.stdout)
-        self.assertEqual(self.rows("app_user", f"id = '{self.id}' AND role = 'admin'"), 1)
+        self.assertEqual(self.rows("millrace.app_user", f"id = '{self.id}' AND role = 'admin'"), 1)
 
     def test_grant_admin__says_what_is_wrong(self):
         for name in ("nobody-of-that-name", "' OR true --", "%", "ü" * 5000):
@@ -569,7 +569,7 @@ class GrantAdmin(WithUser):
             done = self.command(*arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
             self.assertIn("millrace user", done.stderr)
-        self.assertEqual(self.rows("app_user", "role = 'admin' AND username LIKE '%''%'"), 0)
+        self.assertEqual(self.rows("millrace.app_user", "role = 'admin' AND username LIKE '%''%'"), 0)
 
     def test_grant_admin__needs_a_database_that_is_there(self):
         self.assertEqual(self.command("grant-admin", "a", DB_HOST=None).returncode, 2)

@@ -286,7 +286,7 @@ class Everything(Process):
 
     def make_admin(self, user, database="millrace"):
         with self.database(database) as connection:
-            connection.query(f"UPDATE app_user SET role = 'admin' WHERE id = '{user['id']}'")
+            connection.query(f"UPDATE millrace.app_user SET role = 'admin' WHERE id = '{user['id']}'")
 
     def new_database(self, locale=None):
         """An empty one; with a `locale` of its own, as "C", under which lower() knows A to Z only."""
@@ -790,7 +790,7 @@ class JobDatabase(Database):
     def add_user(self, role="user"):
         """A user without the cost of hashing; returns id and token."""
         user = str(uuid.uuid4())
-        self.query("INSERT INTO app_user (id, username, email, first_name, last_name, password_hash, role) VALUES "
+        self.query("INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash, role) VALUES "
                    f"('{user}', '{user}', 'a@b.co', 'a', 'b', 'x', '{role}')")
         return user, sign(claims_for(user, role=role))
 
@@ -801,16 +801,16 @@ class JobDatabase(Database):
 
     def add_run(self, job, trigger="manual"):
         """Queues a run, as an administrator's request does; returns its id."""
-        return self.value("INSERT INTO job_run (id, job, trigger, exclusive) "
-                          f"SELECT gen_random_uuid(), name, '{trigger}', exclusive FROM job WHERE name = '{job}' RETURNING id")
+        return self.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive) "
+                          f"SELECT gen_random_uuid(), name, '{trigger}', exclusive FROM millrace.job WHERE name = '{job}' RETURNING id")
 
     def run(self, run_id):
         """The row of a run as a dictionary."""
-        return json.loads(self.value(f"SELECT to_json(r) FROM job_run r WHERE id = '{run_id}'"))
+        return json.loads(self.value(f"SELECT to_json(r) FROM millrace.job_run r WHERE id = '{run_id}'"))
 
     def wait_for_run(self, run_id, seconds=30, state="succeeded", done=0):
         """Until the run is in that state, and so much of it is done; returns its row."""
-        sql = f"SELECT 1 FROM job_run WHERE id = '{run_id}' AND state = '{state}' AND done >= {done}"
+        sql = f"SELECT 1 FROM millrace.job_run WHERE id = '{run_id}' AND state = '{state}' AND done >= {done}"
         try:
             wait_for(lambda: self.query(sql), seconds, "")
         except AssertionError:

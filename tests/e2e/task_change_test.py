@@ -146,7 +146,7 @@ class Count(WithUser):
                 database.query(f"SELECT fold_task_count('{self.user.user['id']}')")
             self.assertEqual(database.count("task_count", f"user_id = '{self.user.user['id']}'"), 1)
             self.assertEqual(self.total(), 25)
-            database.query(f"DELETE FROM app_user WHERE id = '{self.user.user['id']}'")
+            database.query(f"DELETE FROM millrace.app_user WHERE id = '{self.user.user['id']}'")
             support.wait_for(lambda: not database.count("task_count", f"user_id = '{self.user.user['id']}'"), 20, "it goes with the user")
 
     def test_total__is_right_when_folds_and_changes_race(self):
@@ -186,7 +186,7 @@ class Profile(WithUser):
 
     def test_profile__of_a_user_who_is_gone_is_401(self):
         with module.server.database() as database:
-            database.query(f"DELETE FROM app_user WHERE id = '{self.user.user['id']}'")
+            database.query(f"DELETE FROM millrace.app_user WHERE id = '{self.user.user['id']}'")
         self.assert_problem(self.user.get("/v1/users/profile"), 401)
         self.assert_problem(self.user.post("/v1/tasks", {"summary": "x", "taskPriorityCode": "LOW"}), 401)
 

@@ -81,7 +81,7 @@ static void test_auth__registers_and_never_shows_the_password(void **state)
     assert_null(strstr(text, "argon2"));
     assert_null(strstr(text, "horse"));
     free(text);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE password_hash LIKE '$argon2id$%%'"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user WHERE password_hash LIKE '$argon2id$%%'"), 1);
 }
 
 static void test_auth__a_name_is_taken_whatever_its_case(void **state)
@@ -100,7 +100,7 @@ static void test_auth__a_name_is_taken_whatever_its_case(void **state)
         assert_string_equal(self->driver->replies[sent[i]].field, "username");
     }
     assert_int_equal(self->driver->replies[sent[3]].kind, MR_REPLY);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user"), 2);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user"), 2);
 }
 
 /* Of each row the second name is the first in another spelling. */
@@ -124,7 +124,7 @@ static void test_auth__a_name_is_taken_in_every_spelling(void **state)
     for (unsigned i = 0; i < SPELLINGS; i++)
         for (unsigned j = 0; j < 2; j++)
             assert_int_equal(driver_await(self->driver, send_sign_in(self, spellings[i][j], "correct horse"))->kind, MR_REPLY);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NULL"), 0);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user WHERE username_folded IS NULL"), 0);
 }
 
 /* In one statement: none of them is in the snapshot of the others. */
@@ -146,7 +146,7 @@ static void test_auth__of_two_spellings_at_once_one_wins(void **state)
             assert_int_equal(reply->status, MR_CONFLICT);
     }
     assert_int_equal(good, SPELLINGS);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user"), SPELLINGS);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user"), SPELLINGS);
 }
 
 /* A user as a release without folded names writes them; the password is that of the user `like`. */
@@ -158,8 +158,8 @@ static void insert_of_old(struct fixture *self, unsigned number, const char *use
     make_id(raw, 1, number);
     mr_uuid_format(id, raw);
     sql_exec(self->database->db,
-             "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
-             " SELECT '%s', '%s', 'x@example.org', 'F', 'L', password_hash FROM app_user WHERE username = '%s'",
+             "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
+             " SELECT '%s', '%s', 'x@example.org', 'F', 'L', password_hash FROM millrace.app_user WHERE username = '%s'",
              id, username, like);
 }
 
@@ -176,7 +176,7 @@ static const char *signed_in_as(struct fixture *self, const char *username)
                                      self->database->config.jwt_secret, mr_wall_ms(&mr_system_clock) / 1000),
                      MR_OK);
     mr_uuid_format(id, principal.user_id);
-    return sql_text(self->database->db, "SELECT username FROM app_user WHERE id = '%s'", id);
+    return sql_text(self->database->db, "SELECT username FROM millrace.app_user WHERE id = '%s'", id);
 }
 
 static void test_auth__a_user_of_an_older_release_signs_in_and_is_folded(void **state)
@@ -188,7 +188,7 @@ static void test_auth__a_user_of_an_older_release_signs_in_and_is_folded(void **
     insert_of_old(self, 3, "Straße", "Ada");
     assert_string_equal(signed_in_as(self, "BOB"), "Bob"); /* as that release found them */
     assert_string_equal(signed_in_as(self, "Straße"), "Straße");
-    assert_string_equal(sql_text(self->database->db, "SELECT string_agg(username_folded, ' ' ORDER BY id) FROM app_user"), "ada bob strasse");
+    assert_string_equal(sql_text(self->database->db, "SELECT string_agg(username_folded, ' ' ORDER BY id) FROM millrace.app_user"), "ada bob strasse");
     assert_string_equal(signed_in_as(self, "STRASSE"), "Straße");
     assert_int_equal(driver_await(self->driver, send_register(self, 4, "STRASSE", "correct horse"))->status, MR_CONFLICT);
 }
@@ -200,7 +200,7 @@ static void test_auth__a_wrong_password_folds_nothing(void **state)
     assert_int_equal(driver_await(self->driver, send_register(self, 1, "Ada", "correct horse"))->kind, MR_REPLY);
     insert_of_old(self, 2, "Bob", "Ada");
     assert_int_equal(driver_await(self->driver, send_sign_in(self, "Bob", "wrong horse"))->status, MR_BAD_CREDENTIALS);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NULL"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user WHERE username_folded IS NULL"), 1);
 }
 
 static void test_auth__names_that_collide_already_sign_in_by_their_spelling(void **state)
@@ -216,7 +216,7 @@ static void test_auth__names_that_collide_already_sign_in_by_their_spelling(void
         assert_string_equal(signed_in_as(self, "Straße"), "Straße");
         assert_string_equal(signed_in_as(self, "strasse"), "Straße");
     }
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NULL"), 2);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user WHERE username_folded IS NULL"), 2);
 }
 
 /* The same message again, as after a lost connection: the row it wrote is its own. */
@@ -226,7 +226,7 @@ static void test_auth__a_registration_that_is_repeated_is_no_conflict(void **sta
 
     assert_int_equal(driver_await(self->driver, send_register(self, 1, "Ada", "correct horse"))->kind, MR_REPLY);
     assert_int_equal(driver_await(self->driver, send_register(self, 1, "Ada", "correct horse"))->kind, MR_REPLY);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM app_user"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user"), 1);
 }
 
 /* Another transaction commits the row while the statement waits for it, and then is not in its snapshot. */
@@ -240,7 +240,7 @@ static void race(struct fixture *self, uint64_t id_number, enum mr_kind expected
     make_id(raw, 1, id_number);
     mr_uuid_format(id, raw);
     sql_exec(racer,
-             "BEGIN; INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+             "BEGIN; INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
              " VALUES ('%s', 'ADA', 'x@example.org', 'F', 'L', '')",
              id);
     sent = send_register(self, 1, "ada", "correct horse");
@@ -283,10 +283,10 @@ static void test_auth__tokens_for_the_right_password_only(void **state)
                                      self->database->config.jwt_secret, mr_wall_ms(&mr_system_clock) / 1000),
                      MR_OK);
     assert_int_equal(principal.role, MR_ROLE_USER);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM refresh_token WHERE token_hash = sha256('%s'::bytea)",
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token WHERE token_hash = sha256('%s'::bytea)",
                                 reply_text(reply, NULL, "refreshToken")),
                      1);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM refresh_token"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token"), 1);
 }
 
 static void test_auth__an_administrator_is_told_from_a_user(void **state)
@@ -297,7 +297,7 @@ static void test_auth__an_administrator_is_told_from_a_user(void **state)
     const struct reply *reply;
 
     driver_await(self->driver, send_register(self, 1, "Ada", "correct horse"));
-    sql_exec(self->database->db, "UPDATE app_user SET role = 'admin'");
+    sql_exec(self->database->db, "UPDATE millrace.app_user SET role = 'admin'");
     reply = driver_await(self->driver, send_sign_in(self, "ada", "correct horse"));
     assert_int_equal(mr_token_verify(&principal, &expires_s, mr_slice_of(reply_text(reply, NULL, "accessToken")),
                                      self->database->config.jwt_secret, mr_wall_ms(&mr_system_clock) / 1000),

@@ -60,7 +60,7 @@ static void test_batch__what_became_late_behind_another_group_is_not_sent(void *
     driver_await(self->driver, send_create(self->driver, id[0], self->user, "as it was", "LOW"));
     pid = backend_pid(self->database->db, writer->name, false);
     plug = plug_writer(self->driver, self->database);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM account JOIN app_user USING (id) WHERE username = 'user1' FOR UPDATE OF account");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM millrace.account JOIN millrace.app_user USING (id) WHERE username = 'user1' FOR UPDATE OF account");
     deadline_ms = mr_wall_ms(&mr_system_clock) + 1000;
     first = send_create(self->driver, id[1], self->user, "waits", "LOW");
     late = send_update(self, id[0], "too late", deadline_ms);
@@ -257,7 +257,7 @@ static void test_batch__a_statement_out_of_time_is_not_run_again(void **state)
     make_user(self->database->db, 2, held);
     count_executions(self);
     plug = plug_writer(self->driver, self->database);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user2' FOR UPDATE OF a");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM millrace.account a JOIN millrace.app_user u USING (id) WHERE u.username = 'user2' FOR UPDATE OF a");
     for (unsigned i = 0; i < 4; i++) {
         make_id(id, 2, i);
         send_create(self->driver, id, held, "blocked", "LOW");
@@ -281,7 +281,7 @@ static void test_batch__a_wait_for_a_lock_ends_in_503(void **state)
 
     self->database->config.db_lock_timeout = 150;
     restart(self);
-    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM millrace.account a JOIN millrace.app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
     make_id(id, 2, 1);
     began_ms = mr_mono_ms(&mr_system_clock);
     reply = driver_await(self->driver, send_create(self->driver, id, self->user, "blocked", "LOW"));

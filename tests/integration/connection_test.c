@@ -30,7 +30,7 @@ static void test_connection__inserts_survive_a_lost_connection_exactly_once(void
     int64_t second = 0;
     uint8_t id[16];
 
-    sql_exec(holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
+    sql_exec(holder, "BEGIN; SELECT 1 FROM millrace.account a JOIN millrace.app_user u USING (id) WHERE u.username = 'user1' FOR UPDATE OF a");
     for (unsigned i = 0; i < 20; i++) {
         make_id(id, 2, i);
         send_create(self->driver, id, self->user, "durable", "LOW");
@@ -115,8 +115,8 @@ static void test_connection__a_refresh_token_is_not_stored_twice(void **state)
 
     driver_start(self->driver, &mr_auth_spec, MR_LANE_SLOW, 0);
     assert_int_equal(mr_password_hash(hash, MR_SLICE("correct horse")), MR_OK);
-    sql_exec(self->database->db, "UPDATE app_user SET password_hash = '%s'", hash);
-    sql_exec(holder, "BEGIN; LOCK TABLE refresh_token IN ACCESS EXCLUSIVE MODE");
+    sql_exec(self->database->db, "UPDATE millrace.app_user SET password_hash = '%s'", hash);
+    sql_exec(holder, "BEGIN; LOCK TABLE millrace.refresh_token IN ACCESS EXCLUSIVE MODE");
     set_text(&values[mr_field_index(MR_OP_sign_in, "username")], "USER1");
     set_text(&values[mr_field_index(MR_OP_sign_in, "password")], "correct horse");
     sent = driver_send(self->driver, MR_OP_sign_in, values, NULL);
@@ -126,9 +126,9 @@ static void test_connection__a_refresh_token_is_not_stored_twice(void **state)
         driver_receive(self->driver, 20);
     sql_exec(holder, "COMMIT");
     assert_int_equal(driver_await(self->driver, sent)->status, MR_UNAVAILABLE);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM refresh_token"), 0);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token"), 0);
     assert_int_equal(driver_await(self->driver, driver_send(self->driver, MR_OP_sign_in, values, NULL))->kind, MR_REPLY);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM refresh_token"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token"), 1);
     mr_db_destroy(&holder);
 }
 

@@ -412,7 +412,7 @@ static void test_db__a_session_is_set_to_what_the_sql_depends_on(void **state)
         {"DateStyle", "SQL, DMY", "ISO, YMD"},
         {"IntervalStyle", "sql_standard", "postgres"},
         {"TimeZone", "Asia/Kolkata", "UTC"},
-        {"search_path", "nowhere", "public"},
+        {"search_path", "nowhere", "public, pg_temp"},
         {"bytea_output", "escape", "hex"},
         {"extra_float_digits", "-5", "1"},
         {"default_transaction_isolation", "serializable", "read committed"},

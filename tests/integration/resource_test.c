@@ -28,7 +28,7 @@ static int setup(void **state)
 {
     sql_exec(served->database->db,
              "DROP TRIGGER IF EXISTS swallowed ON book;"
-             " TRUNCATE shelf, vault, seal, book, loan, remark, complaint, idempotency_key;"
+             " TRUNCATE shelf, vault, seal, book, loan, remark, complaint, millrace.idempotency_key;"
              " INSERT INTO shelf (id, code, label) VALUES (gen_random_uuid(), 'A', 'Adventure'), (gen_random_uuid(), 'B', 'Botany');"
              " INSERT INTO vault (id, code) VALUES (gen_random_uuid(), 'V')");
     *state = served;
@@ -196,7 +196,7 @@ static void test_create__the_same_key_has_the_same_answer(void **state)
     sql_exec(self->database->db, "DELETE FROM book");
     assert_int_equal(reply_http(post_keyed(*state, "/v1/books", ANN, "l", BOOK("2")), NULL), 200);
     /* A day later it is a new key. */
-    sql_exec(self->database->db, "UPDATE idempotency_key SET created_at = now() - interval '25 hours'");
+    sql_exec(self->database->db, "UPDATE millrace.idempotency_key SET created_at = now() - interval '25 hours'");
     assert_int_equal(reply_http(post_keyed(*state, "/v1/books", ANN, "k", BOOK("3")), NULL), 200);
     assert_int_equal(count(*state, "book"), 2);
 }
@@ -218,8 +218,8 @@ static void test_create__a_key_lost_in_a_race_has_the_winners_answer(void **stat
     const struct reply *won = post_keyed(*state, "/v1/books", ANN, "k", BOOK("1"));
     unsigned sent;
 
-    sql_exec(other, "CREATE TEMP TABLE kept AS SELECT * FROM idempotency_key; DELETE FROM idempotency_key; DELETE FROM book");
-    sql_exec(other, "BEGIN; INSERT INTO idempotency_key SELECT * FROM kept");
+    sql_exec(other, "CREATE TEMP TABLE kept AS SELECT * FROM millrace.idempotency_key; DELETE FROM millrace.idempotency_key; DELETE FROM book");
+    sql_exec(other, "BEGIN; INSERT INTO millrace.idempotency_key SELECT * FROM kept");
     sent = served_send(self, MR_VERB_POST, "/v1/books", ANN, (headers){"Idempotency-Key", "k"}, BOOK("1"));
     eventually(backend_pid(self->database->db, writer, true) != 0);
     sql_exec(other, "COMMIT");

@@ -663,7 +663,7 @@ static void check_repeated(struct shop *self, enum op op)
     assert_int_equal(id_of(self, again), id_of(self, first));
     assert_true(json_equal(driver_await(self->driver, again)->body, driver_await(self->driver, first)->body));
     assert_int_equal(orders(self, "true"), 3);
-    sql_exec(self->database->db, "UPDATE idempotency_key SET created_at = now() - interval '25 hours'");
+    sql_exec(self->database->db, "UPDATE millrace.idempotency_key SET created_at = now() - interval '25 hours'");
     assert_true(id_of(self, send_keyed(self, op, 1, 1, 0, "K1", "same")) != id_of(self, first));
     assert_int_equal(orders(self, "true"), 4);
 }
@@ -690,7 +690,7 @@ static void test_rowwise__what_fails_is_not_kept(void **state)
     assert_int_equal(driver_await(self->driver, sent[0])->status, MR_NOT_FOUND);
     assert_int_equal(driver_await(self->driver, sent[1])->status, MR_NOT_FOUND);
     id_of(self, sent[2]);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM idempotency_key"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.idempotency_key"), 1);
     id_of(self, send_keyed(self, ORDER_ONCE, 1, 1, 0, "K1", "d"));
     id_of(self, send_keyed(self, ORDER_ONCE, 2, 1, 0, "K2", "e"));
 }
@@ -703,13 +703,13 @@ static void test_rowwise__a_claim_that_is_not_committed_is_waited_for(void **sta
     unsigned sent;
 
     for (unsigned commits = 0; commits < 2; commits++) {
-        sql_exec(other, "BEGIN; INSERT INTO idempotency_key SELECT id, 'K1', 'same', '{\"$body\": \"{\\\"id\\\":4711}\"}' FROM app_user WHERE username = 'user1'");
+        sql_exec(other, "BEGIN; INSERT INTO millrace.idempotency_key SELECT id, 'K1', 'same', '{\"$body\": \"{\\\"id\\\":4711}\"}' FROM millrace.app_user WHERE username = 'user1'");
         sent = send_keyed(self, ORDER_ONCE, 1, 1, 0, "K1", "same");
         await_waiting(self);
         sql_exec(other, commits ? "COMMIT" : "ROLLBACK");
         assert_int_equal(id_of(self, sent) == 4711, commits);
         if (!commits)
-            sql_exec(self->database->db, "DELETE FROM idempotency_key");
+            sql_exec(self->database->db, "DELETE FROM millrace.idempotency_key");
     }
     assert_int_equal(orders(self, "true"), 1);
     mr_db_destroy(&other);
@@ -720,7 +720,7 @@ static void test_rowwise__what_was_kept_in_another_form_is_422(void **state)
 {
     struct shop *self = *state;
 
-    sql_exec(self->database->db, "INSERT INTO idempotency_key SELECT id, 'K1', 'same', '{\"id\": 1}' FROM app_user WHERE username = 'user1'");
+    sql_exec(self->database->db, "INSERT INTO millrace.idempotency_key SELECT id, 'K1', 'same', '{\"id\": 1}' FROM millrace.app_user WHERE username = 'user1'");
     assert_int_equal(driver_await(self->driver, send_keyed(self, ORDER_ONCE, 1, 1, 0, "K1", "same"))->status, MR_UNPROCESSABLE);
 }
 
@@ -744,7 +744,7 @@ static void test_rowwise__who_is_gone_claims_no_key(void **state)
     driver_await_all(self->driver, 0);
     assert_int_equal(driver_await(self->driver, gone)->status, MR_INVALID_TOKEN);
     assert_int_equal(orders(self, "true"), 1);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM idempotency_key"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.idempotency_key"), 1);
     assert_int_equal(backend_pid(self->database->db, self->writer, false), pid);
 }
 

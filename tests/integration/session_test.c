@@ -64,12 +64,12 @@ static void add_session(struct fixture *self, unsigned number, unsigned user, un
 {
     uint8_t id[16];
 
-    if (sql_number(self->database->db, "SELECT count(*) FROM app_user WHERE username = 'user%u'", user) == 0)
+    if (sql_number(self->database->db, "SELECT count(*) FROM millrace.app_user WHERE username = 'user%u'", user) == 0)
         make_user(self->database->db, user, id);
     sql_exec(self->database->db,
-             "INSERT INTO session (id, user_id, password_version)"
-             " SELECT lpad(to_hex(%u), 32, '0')::uuid, id, password_version FROM app_user WHERE username = 'user%u';"
-             "INSERT INTO refresh_token (id, session_id, token_hash, expires_at, next_id)"
+             "INSERT INTO millrace.session (id, user_id, password_version)"
+             " SELECT lpad(to_hex(%u), 32, '0')::uuid, id, password_version FROM millrace.app_user WHERE username = 'user%u';"
+             "INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at, next_id)"
              " SELECT lpad(to_hex(%u * 1000 + i), 32, '0')::uuid, lpad(to_hex(%u), 32, '0')::uuid, sha256(('token-%u-' || i)::bytea),"
              "        now() + interval '1 h', CASE WHEN i < %u THEN lpad(to_hex(%u * 1000 + i + 1), 32, '0')::uuid END"
              "   FROM generate_series(1, %u) i",
@@ -94,7 +94,7 @@ static unsigned send_refresh_of(struct fixture *self, unsigned session, unsigned
 
 static bool has_session(struct fixture *self, unsigned number)
 {
-    return sql_number(self->database->db, "SELECT count(*) FROM session WHERE id = lpad(to_hex(%u), 32, '0')::uuid", number) == 1;
+    return sql_number(self->database->db, "SELECT count(*) FROM millrace.session WHERE id = lpad(to_hex(%u), 32, '0')::uuid", number) == 1;
 }
 
 static mr_status status_of(struct fixture *self, unsigned sent)
@@ -106,7 +106,7 @@ static mr_status status_of(struct fixture *self, unsigned sent)
 static void plug(struct fixture *self)
 {
     add_session(self, PLUG, PLUG, 1);
-    sql_exec(self->holder, "BEGIN; SELECT 1 FROM session WHERE id = lpad(to_hex(%d), 32, '0')::uuid FOR UPDATE", PLUG);
+    sql_exec(self->holder, "BEGIN; SELECT 1 FROM millrace.session WHERE id = lpad(to_hex(%d), 32, '0')::uuid FOR UPDATE", PLUG);
     send_refresh_of(self, PLUG, 1);
     eventually(backend_pid(self->database->db, "auth/0", true) != 0);
 }
@@ -135,12 +135,12 @@ static void test_session__many_users_refresh_in_one_batch(void **state)
 
         assert_int_equal(self->driver->replies[sent[i]].kind, MR_REPLY);
         assert_int_equal(sql_number(self->database->db,
-                                    "SELECT count(*) FROM refresh_token WHERE token_hash = sha256('%s'::bytea) AND next_id IS NULL"
+                                    "SELECT count(*) FROM millrace.refresh_token WHERE token_hash = sha256('%s'::bytea) AND next_id IS NULL"
                                     " AND session_id = lpad(to_hex(%u), 32, '0')::uuid",
                                     token, i + 1),
                          1);
     }
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM refresh_token WHERE next_id IS NULL"), USERS + 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token WHERE next_id IS NULL"), USERS + 1);
 }
 
 static void test_session__a_reused_token_harms_no_other_session(void **state)
@@ -153,7 +153,7 @@ static void test_session__a_reused_token_harms_no_other_session(void **state)
     add_session(self, 2, 1, 3); /* another session of the same user */
     add_session(self, 3, 2, 1);
     add_session(self, 4, 3, 1);
-    sql_exec(self->database->db, "UPDATE refresh_token SET expires_at = now() WHERE token_hash = sha256('token-4-1')");
+    sql_exec(self->database->db, "UPDATE millrace.refresh_token SET expires_at = now() WHERE token_hash = sha256('token-4-1')");
     add_session(self, 5, 4, 2);
     plug(self);
     good[0] = send_refresh_of(self, 1, 1);
@@ -206,16 +206,16 @@ static void test_session__a_token_spent_this_moment_is_reused_without_a_grace(vo
     unsigned sent;
 
     add_session(self, 1, 1, 1);
-    sql_exec(self->holder, "BEGIN; SELECT 1 FROM session FOR UPDATE;"
-                           "UPDATE refresh_token SET next_id = gen_random_uuid();"
-                           "INSERT INTO refresh_token (id, session_id, token_hash, expires_at)"
-                           " SELECT next_id, session_id, sha256('next'), now() + interval '1 h' FROM refresh_token");
+    sql_exec(self->holder, "BEGIN; SELECT 1 FROM millrace.session FOR UPDATE;"
+                           "UPDATE millrace.refresh_token SET next_id = gen_random_uuid();"
+                           "INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)"
+                           " SELECT next_id, session_id, sha256('next'), now() + interval '1 h' FROM millrace.refresh_token");
     sent = send_refresh_of(self, 1, 1);
     eventually(backend_pid(self->database->db, "auth/0", true) != 0);
     sql_exec(self->holder, "COMMIT");
     assert_int_equal(status_of(self, sent), MR_BAD_REFRESH_TOKEN);
     assert_false(has_session(self, 1));
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM refresh_token"), 0); /* also the one it could not see */
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token"), 0); /* also the one it could not see */
 }
 
 static void test_session__one_that_ends_this_moment_gives_nothing(void **state)
@@ -224,12 +224,12 @@ static void test_session__one_that_ends_this_moment_gives_nothing(void **state)
     unsigned sent;
 
     add_session(self, 1, 1, 1);
-    sql_exec(self->holder, "BEGIN; DELETE FROM session");
+    sql_exec(self->holder, "BEGIN; DELETE FROM millrace.session");
     sent = send_refresh_of(self, 1, 1);
     eventually(backend_pid(self->database->db, "auth/0", true) != 0);
     sql_exec(self->holder, "COMMIT");
     assert_int_equal(status_of(self, sent), MR_BAD_REFRESH_TOKEN);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM refresh_token"), 0);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token"), 0);
 }
 
 static void test_session__of_an_older_password_is_over(void **state)
@@ -237,7 +237,7 @@ static void test_session__of_an_older_password_is_over(void **state)
     struct fixture *self = *state;
 
     add_session(self, 1, 1, 1);
-    sql_exec(self->database->db, "UPDATE app_user SET password_version = password_version + 1");
+    sql_exec(self->database->db, "UPDATE millrace.app_user SET password_version = password_version + 1");
     add_session(self, 2, 1, 1);
     assert_int_equal(status_of(self, send_refresh_of(self, 1, 1)), MR_BAD_REFRESH_TOKEN);
     assert_int_equal(status_of(self, send_refresh_of(self, 2, 1)), MR_OK);
@@ -250,7 +250,7 @@ static void test_session__a_refresh_survives_a_lost_connection(void **state)
     unsigned sent;
 
     add_session(self, 1, 1, 1);
-    sql_exec(self->holder, "BEGIN; SELECT 1 FROM session FOR UPDATE");
+    sql_exec(self->holder, "BEGIN; SELECT 1 FROM millrace.session FOR UPDATE");
     sent = send_refresh_of(self, 1, 1);
     eventually(backend_pid(self->database->db, "auth/0", true) != 0);
     sql_exec(self->database->db, "SELECT pg_terminate_backend(%lld, 5000)", (long long)backend_pid(self->database->db, "auth/0", true));
@@ -279,7 +279,7 @@ static void test_session__a_rotation_that_is_repeated_is_no_reuse(void **state)
     sql_exec(db, "PREPARE rotate AS %s", mr_statement_find("refresh__rotate")->text);
     run_rotation(db, "token-1-1", id, "00ff", 1);
     run_rotation(db, "token-1-1", id, "00ff", 1);
-    assert_int_equal(sql_number(db, "SELECT count(*) FROM refresh_token"), 2);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.refresh_token"), 2);
     assert_true(has_session(self, 1));
     run_rotation(db, "token-1-1", other, "00ee", 0);
     assert_false(has_session(self, 1));
@@ -300,12 +300,12 @@ static const char *heir_of(struct fixture *self, const char *token)
 /* Puts back by `seconds` when tokens were spent. */
 static void age_tokens(struct fixture *self, unsigned seconds)
 {
-    sql_exec(self->database->db, "UPDATE refresh_token SET created_at = created_at - interval '%u s'", seconds);
+    sql_exec(self->database->db, "UPDATE millrace.refresh_token SET created_at = created_at - interval '%u s'", seconds);
 }
 
 static int64_t count_live(struct fixture *self)
 {
-    return sql_number(self->database->db, "SELECT count(*) FROM refresh_token WHERE next_id IS NULL");
+    return sql_number(self->database->db, "SELECT count(*) FROM millrace.refresh_token WHERE next_id IS NULL");
 }
 
 static void test_session__a_spent_token_gets_the_same_heir_within_the_grace(void **state)
@@ -358,7 +358,7 @@ static void test_session__an_heir_of_the_future_is_no_grace_where_there_is_none(
 
     add_session(self, 1, 1, 1);
     heir_of(self, "token-1-1");
-    sql_exec(self->database->db, "UPDATE refresh_token SET created_at = now() + interval '1 min'");
+    sql_exec(self->database->db, "UPDATE millrace.refresh_token SET created_at = now() + interval '1 min'");
     assert_int_equal(status_of(self, send_refresh(self, "token-1-1")), MR_BAD_REFRESH_TOKEN);
     assert_false(has_session(self, 1));
 }
@@ -393,9 +393,9 @@ static struct mr_attempt spend(struct fixture *self, const struct mr_config *con
     mr_grant_inherit(&heir, MR_SLICE("token-1-1"), config, 1000);
     mr_uuid_format(id, heir.token_id);
     sql_exec(self->holder,
-             "BEGIN; SELECT 1 FROM session FOR UPDATE; UPDATE refresh_token SET next_id = '%.*s';"
-             "INSERT INTO refresh_token (id, session_id, token_hash, expires_at)"
-             " SELECT next_id, session_id, decode('%s', 'hex'), now() + interval '1 h' FROM refresh_token",
+             "BEGIN; SELECT 1 FROM millrace.session FOR UPDATE; UPDATE millrace.refresh_token SET next_id = '%.*s';"
+             "INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)"
+             " SELECT next_id, session_id, decode('%s', 'hex'), now() + interval '1 h' FROM millrace.refresh_token",
              MR_UUID_TEXT, id, heir.refresh_hash);
     return heir;
 }
@@ -456,8 +456,8 @@ static void test_session__a_grace_opens_no_session_that_is_over(void **state)
     add_session(self, 2, 2, 1);
     heir_of(self, "token-1-1");
     heir_of(self, "token-2-1");
-    sql_exec(self->database->db, "UPDATE app_user SET password_version = password_version + 1 WHERE username = 'user1';"
-                                 "UPDATE refresh_token SET expires_at = now()"
+    sql_exec(self->database->db, "UPDATE millrace.app_user SET password_version = password_version + 1 WHERE username = 'user1';"
+                                 "UPDATE millrace.refresh_token SET expires_at = now()"
                                  " WHERE next_id IS NULL AND session_id = lpad('2', 32, '0')::uuid");
     assert_int_equal(status_of(self, send_refresh_of(self, 1, 1)), MR_BAD_REFRESH_TOKEN);
     assert_int_equal(status_of(self, send_refresh_of(self, 2, 1)), MR_BAD_REFRESH_TOKEN);
@@ -470,7 +470,7 @@ static void set_password(struct fixture *self, unsigned user, const char *passwo
     char hash[crypto_pwhash_STRBYTES];
 
     assert_int_equal(crypto_pwhash_str_alg(hash, password, strlen(password), 1, memory, crypto_pwhash_ALG_ARGON2ID13), 0);
-    sql_exec(self->database->db, "UPDATE app_user SET password_hash = '%s' WHERE username = 'user%u'", hash, user);
+    sql_exec(self->database->db, "UPDATE millrace.app_user SET password_hash = '%s' WHERE username = 'user%u'", hash, user);
 }
 
 static unsigned send_sign_in(struct fixture *self, const char *username, const char *password)
@@ -484,7 +484,7 @@ static unsigned send_sign_in(struct fixture *self, const char *username, const c
 
 static bool has_todays_hash(struct fixture *self, unsigned user)
 {
-    return strncmp(sql_text(self->database->db, "SELECT password_hash FROM app_user WHERE username = 'user%u'", user),
+    return strncmp(sql_text(self->database->db, "SELECT password_hash FROM millrace.app_user WHERE username = 'user%u'", user),
                    "$argon2id$v=19$m=19456,t=2,p=1$", 31) == 0;
 }
 
@@ -503,8 +503,8 @@ static void test_session__signin_makes_an_outdated_hash_anew(void **state)
     assert_true(has_todays_hash(self, 1));
     assert_false(has_todays_hash(self, 2));
     assert_int_equal(status_of(self, send_sign_in(self, "user1", "correct horse")), MR_OK);
-    assert_int_equal(sql_number(self->database->db, "SELECT password_version FROM app_user WHERE username = 'user1'"), 1);
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM session"), 2); /* the first one goes on */
+    assert_int_equal(sql_number(self->database->db, "SELECT password_version FROM millrace.app_user WHERE username = 'user1'"), 1);
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.session"), 2); /* the first one goes on */
 }
 
 /* A password that changes while the old one is being checked: the better hash of the old one does not come back. */
@@ -516,13 +516,13 @@ static void test_session__a_better_hash_does_not_undo_a_change(void **state)
 
     make_user(self->database->db, 1, id);
     set_password(self, 1, "correct horse", 8192);
-    sql_exec(self->holder, "BEGIN; UPDATE app_user SET password_hash = 'changed', password_version = password_version + 1");
+    sql_exec(self->holder, "BEGIN; UPDATE millrace.app_user SET password_hash = 'changed', password_version = password_version + 1");
     sent = send_sign_in(self, "user1", "correct horse");
     eventually(backend_pid(self->database->db, "auth/slow", true) != 0);
     sql_exec(self->holder, "COMMIT");
     (void)status_of(self, sent);
-    assert_string_equal(sql_text(self->database->db, "SELECT password_hash FROM app_user"), "changed");
-    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM session s JOIN app_user u USING (password_version)"), 0);
+    assert_string_equal(sql_text(self->database->db, "SELECT password_hash FROM millrace.app_user"), "changed");
+    assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM millrace.session s JOIN millrace.app_user u USING (password_version)"), 0);
 }
 
 static unsigned send_password_change(struct fixture *self, unsigned user, const char *current, const char *new_one)
@@ -546,7 +546,7 @@ static void test_session__passwords_change_in_a_batch_each_once(void **state)
         add_session(self, user, user, 1);
         set_password(self, user, "correct horse", 8192);
     }
-    sql_exec(self->holder, "BEGIN; SELECT 1 FROM app_user WHERE username = 'user4' FOR UPDATE");
+    sql_exec(self->holder, "BEGIN; SELECT 1 FROM millrace.app_user WHERE username = 'user4' FOR UPDATE");
     send_password_change(self, 4, "correct horse", "new horse 0");
     eventually(backend_pid(self->database->db, "auth/slow", true) != 0);
     sent[0] = send_password_change(self, 2, "correct horse", "new horse 1");

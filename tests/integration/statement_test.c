@@ -98,11 +98,11 @@ static void test_statement__actors_plan_for_large_tables(void **state)
 static void fill(mr_db *db)
 {
     sql_exec(db,
-             "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+             "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
              " SELECT lpad(to_hex(i), 32, '0')::uuid, 'user' || i, 'user' || i || '@example.org', 'F', 'L', '' FROM generate_series(1, %d) i;"
-             "INSERT INTO session (id, user_id, password_version) SELECT u.id, u.id, 1 FROM app_user u;"
-             "INSERT INTO refresh_token (id, session_id, token_hash, expires_at)"
-             " SELECT u.id, u.id, sha256(u.username::bytea), now() FROM app_user u;"
+             "INSERT INTO millrace.session (id, user_id, password_version) SELECT u.id, u.id, 1 FROM millrace.app_user u;"
+             "INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)"
+             " SELECT u.id, u.id, sha256(u.username::bytea), now() FROM millrace.app_user u;"
              "ALTER TABLE task DISABLE TRIGGER ALL;"
              "INSERT INTO task (id, user_id, summary, priority_code, created_at)"
              " SELECT lpad(to_hex(i), 32, '0')::uuid,"
@@ -110,14 +110,14 @@ static void fill(mr_db *db)
              "        'task ' || i, 'LOW', timestamptz '2027-01-01' + i * interval '1 s'"
              "   FROM generate_series(1, %d + %d - 1) i;"
              "ALTER TABLE task ENABLE TRIGGER ALL;"
-             "INSERT INTO job_run (id, job, trigger, state, finished_at)"
+             "INSERT INTO millrace.job_run (id, job, trigger, state, finished_at)"
              " SELECT lpad(to_hex(i), 32, '0')::uuid, 'import', 'user', CASE WHEN i %% 100 = 0 THEN 'queued' ELSE 'succeeded' END, now()"
              "   FROM generate_series(1, %d) i;"
-             "INSERT INTO import_part (run_id, part, bytes) SELECT u.id, 0, '' FROM app_user u;"
-             "INSERT INTO task_change (user_id, day, created, completed, due, in_time) SELECT u.id, now(), 1, 0, 0, 0 FROM app_user u;"
-             "INSERT INTO task_stat (user_id, day) SELECT u.id, now() FROM app_user u;"
-             "INSERT INTO report (user_id, period_from, period_to, figures) SELECT u.id, now(), now(), '{}' FROM app_user u;"
-             "INSERT INTO idempotency_key (user_id, key, fingerprint, answer) SELECT u.id, 'k', '', '{}' FROM app_user u;"
+             "INSERT INTO millrace.import_part (run_id, part, bytes) SELECT u.id, 0, '' FROM millrace.app_user u;"
+             "INSERT INTO task_change (user_id, day, created, completed, due, in_time) SELECT u.id, now(), 1, 0, 0, 0 FROM millrace.app_user u;"
+             "INSERT INTO task_stat (user_id, day) SELECT u.id, now() FROM millrace.app_user u;"
+             "INSERT INTO report (user_id, period_from, period_to, figures) SELECT u.id, now(), now(), '{}' FROM millrace.app_user u;"
+             "INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer) SELECT u.id, 'k', '', '{}' FROM millrace.app_user u;"
              "ANALYZE",
              OTHER_USERS, TASKS_OF_ONE, TASKS_OF_ONE, TASKS_OF_ONE, OTHER_USERS, OTHER_USERS);
 }
@@ -231,29 +231,29 @@ static void test_statement__a_cursor_reads_the_same_under_every_setting(void **s
         mr_db *db = connect_as_actor(database);
 
         sql_exec(database->db,
-                 "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+                 "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
                  " VALUES ('00000000-0000-0000-0000-000000000001', 'u', 'u@example.org', 'F', 'L', '');"
                  "INSERT INTO task (id, user_id, summary, priority_code, is_complete, completed_at)"
                  " SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 't', 'LOW', true,"
                  "        timestamptz '2020-01-31 23:59:59.999999Z' + i * interval '36 hours 1 microsecond' FROM generate_series(1, 11) i;"
                  "UPDATE task SET completed_at = timestamptz '2020-01-31 23:59:59.999999Z' + n * interval '36 hours 1 microsecond'"
                  "  FROM (SELECT id, row_number() OVER () AS n FROM task) t WHERE t.id = task.id;"
-                 "INSERT INTO import_part (run_id, part, bytes, created_at)"
+                 "INSERT INTO millrace.import_part (run_id, part, bytes, created_at)"
                  " SELECT gen_random_uuid(), 0, '', timestamptz '2020-01-31 23:59:59.999999Z' + i * interval '36 hours 1 microsecond'"
                  "   FROM generate_series(1, 11) i;"
-                 "INSERT INTO session (id, user_id, password_version)"
+                 "INSERT INTO millrace.session (id, user_id, password_version)"
                  " VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001', 1);"
-                 "INSERT INTO refresh_token (id, session_id, token_hash, expires_at)"
+                 "INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)"
                  " SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', i::text::bytea,"
                  "        timestamptz '2020-01-31 23:59:59.999999Z' + i / 3 * interval '36 hours 1 microsecond' FROM generate_series(1, 11) i;"
-                 "INSERT INTO idempotency_key (user_id, key, fingerprint, answer, created_at)"
+                 "INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer, created_at)"
                  " SELECT '00000000-0000-0000-0000-000000000001', repeat('/', i), '', '{}',"
                  "        timestamptz '2020-01-31 23:59:59.999999Z' + i / 3 * interval '36 hours 1 microsecond' FROM generate_series(1, 11) i");
         sql_exec(db, "SET DateStyle TO %s; SET TimeZone TO '%s'", styles[i], zones[i]);
         assert_int_equal(run_chunks(db, "cleanup__tasks/completed"), 11);
         assert_int_equal(sql_number(database->db, "SELECT count(*) FROM task"), 0);
         assert_int_equal(run_chunks(db, "cleanup__importParts"), 11);
-        assert_int_equal(sql_number(database->db, "SELECT count(*) FROM import_part"), 0);
+        assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.import_part"), 0);
         assert_int_equal(run_chunks(db, "cleanup__refreshTokens"), 11);
         assert_int_equal(run_chunks(db, "cleanup__idempotencyKeys"), 11);
         mr_db_destroy(&db);
@@ -289,13 +289,13 @@ static void test_statement__the_job_removal_deletes_from_every_table_of_an_accou
     mr_rows *tables = NULL;
 
     (void)state;
-    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'app_user'::regclass"),
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'millrace.app_user'::regclass"),
                      0);
-    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass"
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'millrace.account'::regclass"
                                               " AND confdeltype <> 'a'"),
                      0);
     assert_int_equal(mr_db_exec(database->db,
-                                "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = 'account'::regclass",
+                                "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = 'millrace.account'::regclass",
                                 mr_mono_ms(&mr_system_clock) + WAIT_MS, &tables),
                      MR_OK);
     assert_true(mr_rows_count(tables) >= 6);

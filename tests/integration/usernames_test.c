@@ -39,7 +39,7 @@ static void start(void)
 
 static int64_t unfolded(void)
 {
-    return sql_number(database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NULL");
+    return sql_number(database->db, "SELECT count(*) FROM millrace.app_user WHERE username_folded IS NULL");
 }
 
 /* The connection is closed when all is done. */
@@ -51,7 +51,7 @@ static bool is_done(void)
 static void insert(int number, const char *username)
 {
     sql_exec(database->db,
-             "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+             "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
              " VALUES (lpad(to_hex(%d), 32, '0')::uuid, '%s', 'x@example.org', 'F', 'L', '')",
              number, username);
 }
@@ -59,11 +59,11 @@ static void insert(int number, const char *username)
 static void test_usernames__all_are_filled_chunk_by_chunk(void **state)
 {
     (void)state;
-    sql_exec(database->db, "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+    sql_exec(database->db, "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
                            " SELECT lpad(to_hex(i), 32, '0')::uuid, 'Straße' || i, 'x@example.org', 'F', 'L', '' FROM generate_series(1, 1203) i");
     start();
     eventually(unfolded() == 0);
-    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM app_user WHERE username_folded = 'strasse' || ltrim(substr(username, 7))"), 1203);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.app_user WHERE username_folded = 'strasse' || ltrim(substr(username, 7))"), 1203);
     eventually(is_done());
 }
 
@@ -76,7 +76,7 @@ static void test_usernames__of_names_that_collide_the_first_gets_it(void **state
     insert(4, "ＳＴＲＡＳＳＥ");
     start();
     eventually(unfolded() == 2);
-    assert_string_equal(sql_text(database->db, "SELECT username FROM app_user WHERE username_folded = 'strasse'"), "Straße");
+    assert_string_equal(sql_text(database->db, "SELECT username FROM millrace.app_user WHERE username_folded = 'strasse'"), "Straße");
     eventually(is_done());
     assert_true(mr_usernames_stop_by(&usernames, INT64_MAX));
     start(); /* the next start of the process: they still collide, and nothing changes */
@@ -89,11 +89,11 @@ static void test_usernames__what_is_stored_stays(void **state)
 {
     (void)state;
     insert(7, "STRASSE");
-    sql_exec(database->db, "UPDATE app_user SET username_folded = 'strasse'");
+    sql_exec(database->db, "UPDATE millrace.app_user SET username_folded = 'strasse'");
     insert(1, "Straße");
     start();
     eventually(is_done());
-    assert_string_equal(sql_text(database->db, "SELECT username FROM app_user WHERE username_folded = 'strasse'"), "STRASSE");
+    assert_string_equal(sql_text(database->db, "SELECT username FROM millrace.app_user WHERE username_folded = 'strasse'"), "STRASSE");
     assert_int_equal(unfolded(), 1);
 }
 
@@ -103,12 +103,12 @@ static void test_usernames__odd_names_hold_nobody_up(void **state)
     (void)state;
     insert(1, "\u200b\u200b\u200b");
     insert(2, "");
-    sql_exec(database->db, "UPDATE app_user SET username = repeat('x', 2000) WHERE username = ''");
+    sql_exec(database->db, "UPDATE millrace.app_user SET username = repeat('x', 2000) WHERE username = ''");
     insert(3, "Ada");
     start();
     eventually(unfolded() == 2);
     eventually(is_done());
-    assert_string_equal(sql_text(database->db, "SELECT username_folded FROM app_user WHERE username = 'Ada'"), "ada");
+    assert_string_equal(sql_text(database->db, "SELECT username_folded FROM millrace.app_user WHERE username = 'Ada'"), "ada");
 }
 
 static void test_usernames__several_processes_at_once(void **state)
@@ -117,7 +117,7 @@ static void test_usernames__several_processes_at_once(void **state)
     struct mr_usernames *several[PROCESSES] = {0};
 
     (void)state;
-    sql_exec(database->db, "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+    sql_exec(database->db, "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
                            " SELECT lpad(to_hex(i), 32, '0')::uuid, (CASE WHEN i %% 2 = 0 THEN 'STRASSE' ELSE 'Straße' END) || i / 2, 'x@example.org', 'F', 'L', ''"
                            "   FROM generate_series(2, 2001) i");
     for (int i = 0; i < PROCESSES; i++)
@@ -126,7 +126,7 @@ static void test_usernames__several_processes_at_once(void **state)
     eventually(is_done());
     for (int i = 0; i < PROCESSES; i++)
         assert_true(mr_usernames_stop_by(&several[i], INT64_MAX));
-    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM app_user WHERE username_folded IS NOT NULL AND username NOT LIKE 'STRASSE%%'"), 0);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.app_user WHERE username_folded IS NOT NULL AND username NOT LIKE 'STRASSE%%'"), 0);
 }
 
 /* A table that is locked, or not migrated yet, is a failure like any other. */
@@ -134,18 +134,18 @@ static void test_usernames__a_failure_is_tried_again(void **state)
 {
     (void)state;
     insert(1, "Ada");
-    sql_exec(database->db, "ALTER TABLE app_user RENAME COLUMN username_folded TO later");
+    sql_exec(database->db, "ALTER TABLE millrace.app_user RENAME COLUMN username_folded TO later");
     start();
     eventually(!is_done());
     eventually(sql_number(database->db, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'usernames'") == 0);
-    sql_exec(database->db, "ALTER TABLE app_user RENAME COLUMN later TO username_folded");
+    sql_exec(database->db, "ALTER TABLE millrace.app_user RENAME COLUMN later TO username_folded");
     eventually(unfolded() == 0);
 }
 
 static void test_usernames__stopping_does_not_wait_for_the_end(void **state)
 {
     (void)state;
-    sql_exec(database->db, "INSERT INTO app_user (id, username, email, first_name, last_name, password_hash)"
+    sql_exec(database->db, "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
                            " SELECT gen_random_uuid(), 'user' || i, 'x@example.org', 'F', 'L', '' FROM generate_series(1, 20000) i");
     start();
     eventually(unfolded() < 20000);

@@ -132,7 +132,7 @@ static const struct broken {
     {"SELECT 1;\nCREATE TABLE a (x text) PARTITION BY HASH (x);\nALTER TABLE a ADD CONSTRAINT c EXCLUDE (x WITH =);\n",
      "migrations/0001_first.sql:3:19: exclusion constraints are not supported on partitioned tables (SQLSTATE 0A000), expected SQL"
      " that runs\n"},
-    {"CREATE INDEX CONCURRENTLY ON app_user (id);",
+    {"CREATE INDEX CONCURRENTLY ON millrace.app_user (id);",
      "migrations/0001_first.sql:1:1: CREATE INDEX CONCURRENTLY cannot run inside a transaction block (SQLSTATE 25001), expected SQL"
      " that runs\n"},
 };
@@ -296,7 +296,7 @@ static void test_verify__an_index_serves_or_does_not(void **state)
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++)
         wrong += !check_index(&indexes[i], "", "");
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
-        wrong += !check_index(&owned[i], ", user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE", "owner: user_id");
+        wrong += !check_index(&owned[i], ", user_id uuid NOT NULL REFERENCES millrace.app_user ON DELETE CASCADE", "owner: user_id");
     assert_int_equal(wrong, 0);
 }
 
@@ -337,7 +337,7 @@ static const struct whole {
      "resources/thing.yaml:2:34: no unique index is on the column \"a\", expected CREATE UNIQUE INDEX ON thing (a)\n"},
     {"CREATE SCHEMA other; CREATE TABLE other.thing (" STANDARD ", a text)", "fields: {a: {type: text}}\noperations: [create, get]\n",
      "resources/thing.yaml:1:1: there is no table \"thing\", expected one that migrations/ makes\n"},
-    {"CREATE TABLE thing (" STANDARD ", user_id uuid NOT NULL, a text, FOREIGN KEY (user_id) REFERENCES account ON DELETE CASCADE)",
+    {"CREATE TABLE thing (" STANDARD ", user_id uuid NOT NULL, a text, FOREIGN KEY (user_id) REFERENCES millrace.account ON DELETE CASCADE)",
      "owner: user_id\nfields: {a: {type: text}}\noperations: [create, get]\n", ""},
 };
 

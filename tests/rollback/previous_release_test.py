@@ -207,11 +207,11 @@ class OnADatabaseOfThisRelease(unittest.TestCase):
                 heir = other.api().register(username=api.user["username"])
                 self.addCleanup(heir.close)
                 self.assertEqual(heir.get("/v1/tasks").json(), [])
-            self.assertEqual(database.count("account", "closed_at IS NOT NULL"), 2)
+            self.assertEqual(database.count("millrace.account", "closed_at IS NOT NULL"), 2)
             process = Scheduler(server, settings["DB_DATABASE"])
             self.addCleanup(process.kill)
             process.ready()
-            support.wait_for(lambda: not database.count("account", "closed_at IS NOT NULL"), 20, "all that was theirs goes")
+            support.wait_for(lambda: not database.count("millrace.account", "closed_at IS NOT NULL"), 20, "all that was theirs goes")
             self.assertEqual(database.count("task"), 0)
         for each in (present, previous, process):
             self.assert_clean(each)

@@ -83,31 +83,31 @@ class Soak:
             holder.query("ROLLBACK")
 
     def lock_runs(self):
-        self.hold("SELECT FROM job_run WHERE state = 'running' FOR UPDATE SKIP LOCKED")
+        self.hold("SELECT FROM millrace.job_run WHERE state = 'running' FOR UPDATE SKIP LOCKED")
 
     def lock_jobs(self):
-        self.hold("SELECT FROM job FOR UPDATE SKIP LOCKED")
+        self.hold("SELECT FROM millrace.job FOR UPDATE SKIP LOCKED")
 
     def lock_tasks(self):
         self.hold("LOCK TABLE task IN ACCESS EXCLUSIVE MODE")
 
     def refuse(self):
         """As a server that is read-only, but for this connection."""
-        self.database.query("ALTER TABLE job_run ENABLE TRIGGER refuse")
+        self.database.query("ALTER TABLE millrace.job_run ENABLE TRIGGER refuse")
         self.ask(self.random.uniform(1, 12))
-        self.database.query("ALTER TABLE job_run DISABLE TRIGGER refuse")
+        self.database.query("ALTER TABLE millrace.job_run DISABLE TRIGGER refuse")
 
     def queue(self):
         for job in self.random.choices(("cleanup", "aggregate", "report", "maintenance", "removal", "housekeeping"), k=20):
             self.database.add_run(job)
 
     def cancel(self):
-        self.database.query("UPDATE job_run SET cancel_requested = true WHERE state = 'running' AND random() < 0.5")
+        self.database.query("UPDATE millrace.job_run SET cancel_requested = true WHERE state = 'running' AND random() < 0.5")
 
     def remove(self):
         user, _ = self.database.add_user()
         self.database.add_tasks(user, self.random.randrange(2000), days_old=self.random.choice((1, 60)), complete=self.random.random() < 0.5)
-        self.database.query(f"DELETE FROM app_user WHERE id = '{user}'")
+        self.database.query(f"DELETE FROM millrace.app_user WHERE id = '{user}'")
 
     # ---- What is asked meanwhile ----
 
@@ -126,8 +126,8 @@ class Soak:
                 self.cancel, self.remove]
         self.database.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN RAISE 'refused' USING ERRCODE = '25006'; END $$;
-            CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON job_run FOR EACH ROW EXECUTE FUNCTION refuse();
-            ALTER TABLE job_run DISABLE TRIGGER refuse""")
+            CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON millrace.job_run FOR EACH ROW EXECUTE FUNCTION refuse();
+            ALTER TABLE millrace.job_run DISABLE TRIGGER refuse""")
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             act = self.random.choice(acts)
@@ -142,17 +142,17 @@ class Soak:
         """Without troubles everything comes to its end; the time it took."""
         began = time.monotonic()
         self.last_tick = int(self.database.value("SELECT extract(epoch FROM now())::bigint")) - 1
-        self.database.query("UPDATE job_run SET run_after = now() WHERE state = 'failed'")
-        wait_for(lambda: not self.database.count("job_run", f"finished_at IS NULL AND created_at <= to_timestamp({self.last_tick})"), DRAIN_SECONDS,
+        self.database.query("UPDATE millrace.job_run SET run_after = now() WHERE state = 'failed'")
+        wait_for(lambda: not self.database.count("millrace.job_run", f"finished_at IS NULL AND created_at <= to_timestamp({self.last_tick})"), DRAIN_SECONDS,
                  "every run has ended")
-        wait_for(lambda: not self.database.count("account", "closed_at IS NOT NULL"), DRAIN_SECONDS, "every removed user is gone")
+        wait_for(lambda: not self.database.count("millrace.account", "closed_at IS NOT NULL"), DRAIN_SECONDS, "every removed user is gone")
         wait_for(lambda: all((process.pulse() or {}).get("status") == "ok" for process in self.alive), 60, "every scheduler is well")
         return time.monotonic() - began
 
     def missing_ticks(self, job, period):
-        return self.database.query(f"""SELECT t FROM (SELECT extract(epoch FROM min(scheduled_for))::bigint AS first FROM job_run WHERE job = '{job}') b
+        return self.database.query(f"""SELECT t FROM (SELECT extract(epoch FROM min(scheduled_for))::bigint AS first FROM millrace.job_run WHERE job = '{job}') b
             CROSS JOIN LATERAL generate_series(b.first, {self.last_tick} - 15, {period}) t
-             WHERE NOT EXISTS (SELECT FROM job_run r WHERE r.job = '{job}' AND r.scheduled_for = to_timestamp(t))""")
+             WHERE NOT EXISTS (SELECT FROM millrace.job_run r WHERE r.job = '{job}' AND r.scheduled_for = to_timestamp(t))""")
 
     def ends_by_log(self):
         """How often the logs say that a run came to its end, by run."""
@@ -171,12 +171,12 @@ class Soak:
     def check(self):
         ends = self.ends_by_log()
         yield "each tick has its run", not any(self.missing_ticks(job, period) for job, period in PERIODS.items())
-        yield "no tick has two", not self.database.query("SELECT 1 FROM job_run WHERE scheduled_for IS NOT NULL GROUP BY job, scheduled_for HAVING count(*) > 1")
+        yield "no tick has two", not self.database.query("SELECT 1 FROM millrace.job_run WHERE scheduled_for IS NOT NULL GROUP BY job, scheduled_for HAVING count(*) > 1")
         yield "each run ended once", all(count == 1 for count in ends.values())
         yield "no run is between states", not self.database.count(
-            "job_run", f"(state IN {FINAL}) <> (finished_at IS NOT NULL) OR (state <> 'running' AND slot IS NOT NULL)")
-        yield "no run is dead of a trouble that passes", not self.database.count("job_run", "state = 'dead' AND error NOT LIKE '%silent%'")
-        yield "nothing of removed users is left", not self.database.count("task", "user_id NOT IN (SELECT id FROM app_user)")
+            "millrace.job_run", f"(state IN {FINAL}) <> (finished_at IS NOT NULL) OR (state <> 'running' AND slot IS NOT NULL)")
+        yield "no run is dead of a trouble that passes", not self.database.count("millrace.job_run", "state = 'dead' AND error NOT LIKE '%silent%'")
+        yield "nothing of removed users is left", not self.database.count("task", "user_id NOT IN (SELECT id FROM millrace.app_user)")
         yield f"the log is bounded ({self.most_lines():.1f} lines a second)", self.most_lines() < LINES_A_SECOND
         yield f"health answered ({self.unanswered} times it did not)", self.unanswered == 0
 
@@ -199,7 +199,7 @@ def main():
     try:
         soak.rage(seconds)
         took = soak.settle()
-        runs = dict(soak.database.query("SELECT state, count(*) FROM job_run GROUP BY 1"))
+        runs = dict(soak.database.query("SELECT state, count(*) FROM millrace.job_run GROUP BY 1"))
         print(f"troubles {soak.troubles}\nruns {runs}\nsettled in {took:.0f} s")
         results = list(soak.check())
     finally:

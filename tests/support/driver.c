@@ -318,11 +318,11 @@ struct plug plug_writer(struct driver *driver, const struct database *database)
     uint8_t user[16];
     uint8_t id[16];
 
-    if (sql_number(database->db, "SELECT count(*) FROM app_user WHERE username = 'user%u'", PLUG_USER) == 0)
+    if (sql_number(database->db, "SELECT count(*) FROM millrace.app_user WHERE username = 'user%u'", PLUG_USER) == 0)
         make_user(database->db, PLUG_USER, user);
     make_id(user, 1, PLUG_USER);
     make_id(id, 7, driver->sent + 1);
-    sql_exec(self.holder, "BEGIN; SELECT 1 FROM account a JOIN app_user u USING (id) WHERE u.username = 'user%u' FOR UPDATE OF a", PLUG_USER);
+    sql_exec(self.holder, "BEGIN; SELECT 1 FROM millrace.account a JOIN millrace.app_user u USING (id) WHERE u.username = 'user%u' FOR UPDATE OF a", PLUG_USER);
     self.id = send_create(driver, id, user, "plug", "LOW");
     eventually(backend_pid(database->db, writer, true) != 0);
     return self;

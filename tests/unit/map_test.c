@@ -444,12 +444,15 @@ static void test_map__migrations_count_from_one(void **state)
 /* Words that take something away from a release that is still running. */
 static const char *contracting_word(const char *text)
 {
+    /* The ledger's own, which the table that it shows replaces. */
+    static const char view[] = "DROP VIEW millrace.schema_migration;";
     static const char *const words[] = {"DROP TABLE",  "DROP COLUMN", "DROP FUNCTION", "RENAME ",   "SET NOT NULL",
                                         "SET DATA TYPE", "DROP DEFAULT",  "TRUNCATE",      "DROP VIEW", "DROP SEQUENCE"};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcasestr(text, words[i]) != NULL)
-            return words[i];
+        for (const char *at = text; (at = strcasestr(at, words[i])) != NULL; at++)
+            if (strncmp(at, view, strlen(view)) != 0)
+                return words[i];
     return NULL;
 }
 

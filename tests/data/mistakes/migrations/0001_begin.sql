@@ -26,7 +26,7 @@ CREATE TABLE belonging (
     id uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 1,
     user_id uuid NOT NULL,
-    holder_id uuid NOT NULL REFERENCES app_user,
+    holder_id uuid NOT NULL REFERENCES millrace.app_user,
     keeper text NOT NULL,
     title text NOT NULL,
     serial text NOT NULL,

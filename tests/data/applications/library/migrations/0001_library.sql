@@ -52,7 +52,7 @@ CREATE TRIGGER book_tidied BEFORE INSERT OR UPDATE ON book FOR EACH ROW EXECUTE 
 CREATE TABLE loan (
     id uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 1,
-    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES millrace.app_user ON DELETE CASCADE,
     book_id uuid NOT NULL REFERENCES book,
     place text NOT NULL,
     due_at timestamptz,
@@ -64,7 +64,7 @@ CREATE TABLE loan (
 CREATE TABLE remark (
     id uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 1,
-    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES millrace.app_user ON DELETE CASCADE,
     loan_id uuid NOT NULL REFERENCES loan ON DELETE CASCADE,
     words text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),

@@ -12,7 +12,7 @@ CREATE TABLE task_priority (
 CREATE TABLE task (
     id uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 1,
-    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES millrace.app_user ON DELETE CASCADE,
     summary text NOT NULL,
     description text,
     due_at timestamptz,
@@ -34,7 +34,7 @@ CREATE INDEX ON task USING gin ((
     || array_to_tsvector(ARRAY[user_id::text])));
 
 CREATE TABLE task_day (
-    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES millrace.app_user ON DELETE CASCADE,
     day date NOT NULL,
     created integer NOT NULL DEFAULT 0,
     completed integer NOT NULL DEFAULT 0,
