@@ -4,6 +4,7 @@
 
 #include "application/making.h"
 #include "runtime/app_ledger.h"
+#include "runtime/constraints.h"
 #include "application/volatility.h"
 
 struct mr_built {
@@ -19,6 +20,7 @@ struct mr_built {
     unsigned choice_count;
     struct mr_pattern **patterns;
     unsigned pattern_count;
+    const struct mr_column_names *names; /* what a broken constraint is told by */
     struct mr_arena arena;
 };
 
@@ -129,6 +131,27 @@ static void take_statements(struct mr_built *out, struct mr_making *self)
     out->statement_count = all != NULL ? self->statement_count : 0;
 }
 
+/* Columns that clients write. What is the database's own, and the owner, is none of their business. */
+static void take_names(struct mr_built *out, struct mr_making *self)
+{
+    const struct mr_application *application = self->application;
+    struct mr_column_names *names;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < application->resource_count; i++)
+        count += application->resources[i].fields.count;
+    names = mr_arena_take(self->arena, (count + 1) * sizeof *names);
+    out->names = names;
+    for (unsigned i = 0; names != NULL && i < application->resource_count; i++) {
+        const struct mr_app_resource *resource = &application->resources[i];
+
+        for (unsigned f = 0; f < resource->fields.count; f++)
+            if (mr_is_written(&resource->fields.items[f]))
+                *names++ =
+                    (struct mr_column_names){resource->table, resource->fields.items[f].column, resource->fields.items[f].name};
+    }
+}
+
 static void take_steps(struct mr_built *out, struct mr_making *self)
 {
     const struct mr_application *application = self->application;
@@ -146,6 +169,7 @@ static void take_over(struct mr_built *out, struct mr_making *self)
 {
     take_statements(out, self);
     take_steps(out, self);
+    take_names(out, self);
     out->ops = self->ops;
     out->choices = self->choices;
     out->choice_count = self->choice_count;
@@ -281,6 +305,7 @@ void mr_built_install(const struct mr_built *self)
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
     mr_statements_write_with(self != NULL ? write_text : NULL, self);
     mr_app_steps_install(self != NULL ? &self->steps : NULL);
+    mr_constraints_install(self != NULL ? self->names : NULL);
 }
 
 const struct mr_op_table *mr_built_ops(const struct mr_built *self)

@@ -71,6 +71,7 @@ void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resour
                                                 .resource = resource->name,
                                                 .key = id,
                                                 .conflicts = true,
+                                                .constraints = true,
                                                 .answers = "404|409|412",
                                                 .fields = fields,
                                             }),

@@ -91,6 +91,7 @@ static void replace(struct replacing *self)
     if (self->making->problems->found > before)
         return;
     *traits = *self->op->traits;
+    traits->again = NULL;
     make_form(self, traits);
 }
 

@@ -173,6 +173,7 @@ void mr_make_update(struct mr_making *self, const struct mr_app_resource *resour
                                                 .resource = resource->name,
                                                 .key = id,
                                                 .conflicts = true,
+                                                .constraints = true,
                                                 .returns = mr_writes_result(self, &writes),
                                                 .answers = "404|409|412",
                                                 .versioned = true,

@@ -347,9 +347,6 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op, 
         mr_buf_text(&bytes, mr_op_info(op)->name);
     mr_payload_encode(&bytes, op, body);
     mr_buf_slice(&bytes, content);
-    if (op >=
-        MR_OP_COUNT) /* a key is the user's, whatever they use it for: messages of two operations may have the same bytes */
-        mr_buf_text(&bytes, mr_op_info(op)->name);
     crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes.data, bytes.len, NULL, 0);
     if (!bytes.failed && mr_buf_reserve(&self->decoded[i], 2 * sizeof hash + 1) != NULL) {
         sodium_bin2hex(self->decoded[i].data, 2 * sizeof hash + 1, hash, sizeof hash);

@@ -90,6 +90,7 @@ struct mr_traits {
     bool constraints; /* a constraint that its statement breaks is an answer: runtime/constraints.h */
     bool built_in;    /* of the application that is compiled in, tasks: not served beside another */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
+    const struct mr_variant *again;    /* answers what the statement left unanswered, in its place; NULL: it is asked itself */
     const struct mr_pick *pick;        /* decides between them; NULL: the first whose conditions hold */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };

@@ -341,10 +341,10 @@ const char *mr_answer_statement(const struct mr_message *message)
 
 static void answer_batch(struct mr_actor *self, struct mr_message **messages, unsigned count);
 
-/* No other was faster where the row itself is wrong. */
+/* No other was faster where the row itself is wrong; in the engine's table of keys none of it is the client's (application/create.c). */
 static bool is_own_fault(const struct mr_db_error *error, const struct mr_message *message)
 {
-    return mr_op_info(message->envelope.op)->traits->constraints &&
+    return mr_op_info(message->envelope.op)->traits->constraints && strcmp(error->table, "idempotency_key") != 0 &&
            (strcmp(error->sqlstate, "23514") == 0 || strcmp(error->sqlstate, "23502") == 0);
 }
 
@@ -436,14 +436,19 @@ static unsigned unanswered(struct mr_message *const *messages, unsigned count, s
  */
 static void answer_left(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
+    const struct mr_traits *traits = mr_op_info(messages[0]->envelope.op)->traits;
     struct mr_message *rest[MR_PLAN_MAX];
     unsigned left = unanswered(messages, count, rest);
 
     if (left == 0)
         return;
+    for (unsigned i = 0; traits->again != NULL && i < left; i++) {
+        rest[i]->variant = traits->again;
+        rest[i]->lost_race = true; /* what is broken now, is told */
+    }
     answer_batch(self, rest, left);
     left = unanswered(messages, count, rest);
-    if (left > 0 && mr_op_info(rest[0]->envelope.op)->traits->conflicts) {
+    if (left > 0 && traits->conflicts) {
         answer_all(self, rest, left, MR_CONFLICT);
     } else if (left > 0) {
         mr_log_bounded(MR_LOG_ERROR, "statement left messages unanswered",

@@ -103,6 +103,8 @@ class Tutorial(unittest.TestCase):
                     file.write(text)
             elif kind == " dev":
                 self.start("exec " + text)
+            elif kind == " until":  # it only looks, and what it shows is there a moment after the change
+                support.wait_for(lambda: self.prints(self.typing.type(text), follows) is None, 60, f"{text}{follows}")
             elif language == "sh":
                 if kind == " served":
                     support.wait_for(self.is_served, 60, "the change is served")
