@@ -1,6 +1,7 @@
 #include "app/application.h"
 
 #include <stdio.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "app/settings.h"
@@ -56,17 +57,33 @@ static bool read_folder(const char *folder, struct mr_application **out, struct 
     return status == MR_OK;
 }
 
-bool mr_application_use(int argc, char **argv)
+static const char *folder_named(int argc, char **argv)
 {
     const char *named = mr_environment("MILLRACE_APP");
-    const char *folder = argc > 0 ? argv[0] : named != NULL ? named : "";
 
+    return argc > 0 ? argv[0] : named != NULL ? named : "";
+}
+
+static bool use(const char *folder)
+{
     if (folder[0] == '\0')
         return true;
     if (!read_folder(folder, &application, &built))
         return false;
     mr_built_install(built);
     return true;
+}
+
+bool mr_application_use(int argc, char **argv)
+{
+    return use(folder_named(argc, argv));
+}
+
+bool mr_application_use_here(int argc, char **argv)
+{
+    const char *folder = folder_named(argc, argv);
+
+    return use(folder[0] == '\0' && access("millrace.yaml", F_OK) == 0 ? "." : folder);
 }
 
 struct mr_application *mr_application_try(const char *folder)
@@ -99,8 +116,7 @@ static void settle(mr_db *db)
     if (status == MR_OK)
         status = mr_built_settle(built, db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS);
     if (status != MR_OK)
-        mr_log(MR_LOG_WARN,
-               "what may be batched is not known: the application's own queries run one by one until the next start",
+        mr_log(MR_LOG_WARN, "queries run one by one until the next start",
                mr_log_text("reason", status == MR_NO_MEMORY ? "out of memory" : mr_db_last_error(db)->message));
 }
 

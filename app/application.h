@@ -21,6 +21,9 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
  */
 bool mr_application_use(int argc, char **argv);
 
+/* The same, for commands of whoever writes an application: without either it is the folder here, if that has a millrace.yaml. */
+bool mr_application_use_here(int argc, char **argv);
+
 /*
  * Reads the application of a folder just as mr_application_use does, but makes it nobody's: the caller destroys it. NULL: every
  * problem has been printed.

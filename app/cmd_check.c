@@ -14,7 +14,7 @@
 #include "app/commands.h"
 #include "app/scratch.h"
 #include "app/settings.h"
-#include "application/load.h"
+#include "application/build.h"
 #include "application/verify.h"
 #include "runtime/log.h"
 #include "runtime/migrate.h"
@@ -83,6 +83,31 @@ static bool is_engine(enum mr_op op)
     return !mr_op_info(op)->traits->built_in;
 }
 
+/* What is checked: what could be read of it, and what it became if nothing was in the way. */
+struct subject {
+    struct mr_application *application;
+    struct mr_built *built;
+};
+
+/* False: there is no memory for it. */
+static bool read_subject(struct subject *self, const char *folder, struct mr_problems *problems)
+{
+    struct mr_application_options options = {.lookup = mr_environment, .is_engine = is_engine, .keep_broken = true};
+    mr_status status = mr_application_load(&self->application, folder, &options, problems);
+
+    if (status == MR_OK)
+        status = mr_application_build(&self->built, self->application, problems);
+    if (status == MR_NO_MEMORY)
+        fprintf(stderr, "millrace check: there is no memory to read the application in %s\n", folder);
+    return status != MR_NO_MEMORY;
+}
+
+static void forget_subject(struct subject *self)
+{
+    mr_built_destroy(&self->built);
+    mr_application_destroy(&self->application);
+}
+
 /* ---- Against a database ---- */
 
 static int fail(const char *what, const struct mr_buf *problem)
@@ -91,20 +116,20 @@ static int fail(const char *what, const struct mr_buf *problem)
     return MR_EXIT_FAILED;
 }
 
-static int verify_on(mr_db *db, const struct mr_application *application, struct mr_problems *problems)
+static int verify_on(mr_db *db, const struct subject *subject, struct mr_problems *problems)
 {
-    struct mr_verify_options options = {.db = db, .is_over = is_stopped};
+    struct mr_verify_options options = {.db = db, .built = subject->built, .is_over = is_stopped};
     mr_status status = mr_db_reconnect(db);
 
     if (status == MR_OK)
-        status = mr_verify(application, &options, problems);
+        status = mr_verify(subject->application, &options, problems);
     if (status != MR_OK && stopped_by == 0)
         fprintf(stderr, "millrace check: the scratch database failed: %s\n",
                 status == MR_NO_MEMORY ? "out of memory" : mr_db_last_error(db)->message);
     return status == MR_OK ? MR_EXIT_OK : MR_EXIT_FAILED;
 }
 
-static int verify(const struct mr_config *config, const struct mr_application *application, struct mr_problems *problems)
+static int verify(const struct mr_config *config, const struct subject *subject, struct mr_problems *problems)
 {
     struct mr_db_options options = {
         .config = config, .clock = &mr_system_clock, .host = config->db_host, .application_name = "millrace check"};
@@ -116,14 +141,13 @@ static int verify(const struct mr_config *config, const struct mr_application *a
     if (mr_migrate_up(config, &mr_system_clock, 0, &applied, &problem) != MR_OK)
         fail("the engine's migrations: ", &problem);
     else if (mr_db_new(&db, &options, NULL) == MR_OK)
-        result = verify_on(db, application, problems);
+        result = verify_on(db, subject, problems);
     mr_db_destroy(&db);
     mr_buf_fini(&problem);
     return result;
 }
 
-static int verify_on_scratch(const struct mr_config *config, const struct mr_application *application,
-                             struct mr_problems *problems)
+static int verify_on_scratch(const struct mr_config *config, const struct subject *subject, struct mr_problems *problems)
 {
     struct mr_scratch *scratch = NULL;
     struct mr_buf problem = {0};
@@ -132,7 +156,7 @@ static int verify_on_scratch(const struct mr_config *config, const struct mr_app
     if (mr_scratch_new(&scratch, config, &problem) != MR_OK)
         fail("", &problem);
     else if (stopped_by == 0)
-        result = verify(mr_scratch_config(scratch), application, problems);
+        result = verify(mr_scratch_config(scratch), subject, problems);
     mr_buf_clear(&problem, SIZE_MAX);
     if (mr_scratch_destroy(&scratch, &problem) != MR_OK)
         result = fail("", &problem);
@@ -160,16 +184,12 @@ static int print(struct mr_problems *problems)
 
 static int check(const struct mr_config *config, const char *folder)
 {
-    struct mr_application_options options = {.lookup = mr_environment, .is_engine = is_engine, .keep_broken = true};
-    struct mr_application *application = NULL;
     struct mr_problems problems = {0};
-    mr_status status = mr_application_load(&application, folder, &options, &problems);
+    struct subject subject = {.built = NULL};
     int result = MR_EXIT_FAILED;
 
-    if (application != NULL)
-        result = verify_on_scratch(config, application, &problems);
-    else
-        fprintf(stderr, "millrace check: %s: %s\n", folder, mr_status_name(status));
+    if (read_subject(&subject, folder, &problems))
+        result = verify_on_scratch(config, &subject, &problems);
     if (problems.failed) {
         fputs("millrace check: out of memory\n", stderr);
         result = MR_EXIT_FAILED;
@@ -177,8 +197,8 @@ static int check(const struct mr_config *config, const char *folder)
     if (stopped_by == 0 && problems.found > 0)
         result = print(&problems);
     else if (result == MR_EXIT_OK)
-        print_good(application);
-    mr_application_destroy(&application);
+        print_good(subject.application);
+    forget_subject(&subject);
     mr_problems_fini(&problems);
     return result;
 }

@@ -11,7 +11,7 @@ int mr_command_openapi(int argc, char **argv)
     bool good;
 
     mr_load_dotenv();
-    if (!mr_application_arguments("openapi", argc, argv) || !mr_application_use(argc, argv))
+    if (!mr_application_arguments("openapi", argc, argv) || !mr_application_use_here(argc, argv))
         return MR_EXIT_USAGE;
     good = mr_openapi_write(&document, MR_VERSION, true) == MR_OK &&
            fwrite(document.data, 1, document.len, stdout) == document.len && putchar('\n') != EOF && fflush(stdout) == 0;

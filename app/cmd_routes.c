@@ -19,7 +19,7 @@ static const char *access_name(enum mr_access access)
 int mr_command_routes(int argc, char **argv)
 {
     mr_load_dotenv();
-    if (!mr_application_arguments("routes", argc, argv) || !mr_application_use(argc, argv))
+    if (!mr_application_arguments("routes", argc, argv) || !mr_application_use_here(argc, argv))
         return MR_EXIT_USAGE;
     for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);

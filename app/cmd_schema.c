@@ -6,7 +6,7 @@
 
 static int usage(const char *got)
 {
-    fprintf(stderr, "millrace schema: takes application, resource, operations or jobs, got '%s'\n", got);
+    fprintf(stderr, "millrace schema: takes application, resource, operations, jobs or --markdown, got '%s'\n", got);
     return MR_EXIT_USAGE;
 }
 
@@ -16,13 +16,18 @@ int mr_command_schema(int argc, char **argv)
     int kind = 0;
     int status = MR_EXIT_FAILED;
 
+    bool as_page = argc == 1 && strcmp(argv[0], "--markdown") == 0;
+
     if (argc > 1)
         return usage(argv[1]);
     while (kind < MR_FILE_KIND_COUNT && (argc == 0 || strcmp(argv[0], mr_file_kind_name(kind)) != 0))
         kind++;
-    if (argc == 1 && kind == MR_FILE_KIND_COUNT)
+    if (argc == 1 && kind == MR_FILE_KIND_COUNT && !as_page)
         return usage(argv[0]);
-    mr_schema_print(&out, (enum mr_file_kind)kind);
+    if (as_page)
+        mr_reference_print(&out);
+    else
+        mr_schema_print(&out, (enum mr_file_kind)kind);
     if (out.failed)
         fputs("millrace schema: out of memory\n", stderr);
     else if (fwrite(out.data, 1, out.len, stdout) == out.len && fflush(stdout) == 0)

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "application/making.h"
+#include "runtime/app_ledger.h"
 #include "application/volatility.h"
 
 struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_app_steps steps;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
     struct mr_made *made; /* the same, and who writes them */
@@ -68,6 +70,9 @@ static void make_resource(struct mr_making *self, const struct mr_app_resource *
     for (unsigned operation = 0; operation < sizeof makers / sizeof makers[0]; operation++)
         if (resource->operations & 1U << operation && makers[operation] != NULL)
             makers[operation](self, resource);
+    if (resource->operations & 1U << MR_APP_IMPORT)
+        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(resource->node, "operations")),
+                        "\"import\" is served for tasks only so far, expected it left out");
     check_width(self, made, resource->node);
 }
 
@@ -99,6 +104,7 @@ static void make_all(struct mr_making *self)
         make_group(self, &application->resources[i]);
         make_resource(self, &application->resources[i]);
     }
+    mr_make_replacements(self);
     for (unsigned i = 0; i < application->operation_count; i++)
         make_operation(self, &application->operations[i]);
     for (unsigned i = 0; i < application->job_count; i++)
@@ -123,9 +129,23 @@ static void take_statements(struct mr_built *out, struct mr_making *self)
     out->statement_count = all != NULL ? self->statement_count : 0;
 }
 
+static void take_steps(struct mr_built *out, struct mr_making *self)
+{
+    const struct mr_application *application = self->application;
+    struct mr_app_step *steps = mr_arena_take(self->arena, (application->migration_count + 1) * sizeof *steps);
+
+    for (unsigned i = 0; steps != NULL && i < application->migration_count; i++) {
+        const struct mr_app_migration *migration = &application->migrations[i];
+
+        steps[i] = (struct mr_app_step){migration->name, migration->sql, migration->breaking};
+    }
+    out->steps = (struct mr_app_steps){steps, steps != NULL ? application->migration_count : 0};
+}
+
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
     take_statements(out, self);
+    take_steps(out, self);
     out->ops = self->ops;
     out->choices = self->choices;
     out->choice_count = self->choice_count;
@@ -260,6 +280,7 @@ void mr_built_install(const struct mr_built *self)
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
     mr_statements_write_with(self != NULL ? write_text : NULL, self);
+    mr_app_steps_install(self != NULL ? &self->steps : NULL);
 }
 
 const struct mr_op_table *mr_built_ops(const struct mr_built *self)

@@ -193,8 +193,9 @@ static void check_columns(struct checking *self, const struct mr_app_resource *r
                                                            : mr_yaml_place(field->node->key);
         if (first != field)
             complain(self, place, "the column \"%s\" belongs to \"%s\" already, expected another", field->column, first->name);
-        else if (resource->owner != NULL && strcmp(field->column, resource->owner) == 0)
-            complain(self, place, "the column \"%s\" is the owner, which the engine fills in, expected another", field->column);
+        else if (resource->owner != NULL && strcmp(field->column, resource->owner) == 0 && !field->readonly)
+            complain(self, place, "the column \"%s\" is the owner, which the engine fills in, expected another, or readonly",
+                     field->column);
         else if (mr_word_is_in("id|version|created_at|updated_at", field->column, NULL))
             complain(self, place, "the column \"%s\" is the engine's own, expected another", field->column);
         else if (strlen(field->column) > 63)

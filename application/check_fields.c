@@ -35,6 +35,17 @@ static void check_bound(const struct mr_app_field *field, const char *bound, str
                         bound, (long long)field->scale.value);
 }
 
+/* Bounds of 0 and 0 are no bounds to struct mr_field, and a field that can only be 0 says nothing. */
+static void check_room(const struct mr_app_field *field, struct mr_problems *problems)
+{
+    const struct mr_app_range *range = &field->range;
+
+    if (field->type.index == MR_APP_INTEGER && range->min != NULL && range->max != NULL &&
+        mr_decimal_compare(range->min, "0") == 0 && mr_decimal_compare(range->max, "0") == 0)
+        mr_problems_add(problems, mr_yaml_place(mr_yaml_get(field->node, "range")),
+                        "a range of 0 alone, expected one of more than one integer");
+}
+
 static void check_field(struct mr_app_field *field, struct mr_problems *problems)
 {
     if (field->node == NULL)
@@ -43,6 +54,7 @@ static void check_field(struct mr_app_field *field, struct mr_problems *problems
         check_bound(field, field->range.min, problems);
     if (field->range.max != NULL)
         check_bound(field, field->range.max, problems);
+    check_room(field, problems);
     mr_check_default(field, problems);
 }
 

@@ -37,7 +37,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
                                     .type = MR_UUID,
                                     .from = MR_NEW_ID,
                                     .required = true,
-                                    .about = mr_make_text(self, "the new %s", resource->name)});
+                                    .about = mr_make_text(self, "the new %s", mr_words_of(self, resource->name))});
     mr_writes_callers(self, writes, &fields);
     for (unsigned i = 0; i < resource->fields.count; i++) {
         struct mr_field field = mr_field_of(self, &resource->fields.items[i], MR_BODY);
@@ -200,29 +200,30 @@ void mr_make_create(struct mr_making *self, const struct mr_app_resource *resour
 
     if (fields == NULL)
         return;
-    mr_make_op(self, &(struct mr_op_info){
-                         .name = name,
-                         .verb = MR_VERB_POST,
-                         .path = resource->path,
-                         .actor = MR_ACTOR_DATA_WRITER,
-                         .access = writes.access,
-                         .http = 201,
-                         .handler = MR_BY_SQL,
-                         .traits = mr_make_traits(self,
-                                                  &(struct mr_traits){
-                                                      .summary = mr_make_text(self, "Create a %s", resource->name),
-                                                      .shape = MR_SHAPE_ONE,
-                                                      .rerun_safe = true,
-                                                      .resource = resource->name,
-                                                      .key = "id",
-                                                      .location = mr_make_text(self, "%s/:id", resource->path),
-                                                      .idempotent = writes.by_user,
-                                                      .conflicts = true,
-                                                      .returns = mr_writes_result(self, &writes),
-                                                      .answers = writes.by_user ? "409|422" : "409",
-                                                      .versioned = true,
-                                                      .fields = fields,
-                                                  }),
-                     });
+    mr_make_op(self,
+               &(struct mr_op_info){
+                   .name = name,
+                   .verb = MR_VERB_POST,
+                   .path = resource->path,
+                   .actor = MR_ACTOR_DATA_WRITER,
+                   .access = writes.access,
+                   .http = 201,
+                   .handler = MR_BY_SQL,
+                   .traits = mr_make_traits(self,
+                                            &(struct mr_traits){
+                                                .summary = mr_make_text(self, "Create a %s", mr_words_of(self, resource->name)),
+                                                .shape = MR_SHAPE_ONE,
+                                                .rerun_safe = true,
+                                                .resource = resource->name,
+                                                .key = "id",
+                                                .location = mr_make_text(self, "%s/:id", resource->path),
+                                                .idempotent = writes.by_user,
+                                                .conflicts = true,
+                                                .returns = mr_writes_result(self, &writes),
+                                                .answers = writes.by_user ? "409|422" : "409",
+                                                .versioned = true,
+                                                .fields = fields,
+                                            }),
+               });
     make_statement(self, &writes, name, fields);
 }

@@ -1,9 +1,7 @@
 /*
  * An operation of its own: fields, row and statement.
  */
-#include "application/customsql.h"
-
-#include "application/choice.h"
+#include "application/form.h"
 #include "application/keys.h"
 
 struct custom {
@@ -229,6 +227,14 @@ static const struct mr_result *result_of(struct custom *self)
     return mr_result_of_fields(self->making, self->declared->name, &self->declared->returns.fields);
 }
 
+/* What has a key, or may change something, waits behind what came before it; a list of what is there may take long. */
+static enum mr_lane lane_of(const struct custom *self)
+{
+    bool reads = self->sql.kind != MR_SQL_CALL && !self->sql.changes && self->declared->key == NULL;
+
+    return reads && self->shape == MR_SHAPE_MANY ? MR_LANE_SLOW : MR_LANE_QUICK;
+}
+
 /* Two operations that name one field their key keep its messages in order between them, whatever they are called. */
 static struct mr_traits traits_of(struct custom *self)
 {
@@ -237,7 +243,7 @@ static struct mr_traits traits_of(struct custom *self)
     return (struct mr_traits){
         .summary = declared->about != NULL ? declared->about : mr_make_text(self->making, "%s", declared->name),
         .shape = self->shape,
-        .lane = self->shape == MR_SHAPE_MANY ? MR_LANE_SLOW : MR_LANE_QUICK,
+        .lane = lane_of(self),
         .resource = declared->key,
         .key = declared->key,
         .location = location_of(self),
@@ -250,97 +256,51 @@ static struct mr_traits traits_of(struct custom *self)
     };
 }
 
-/* Reads have no key, and may go to a replica and run again. */
-static struct mr_traits for_batches(const struct mr_traits *traits, bool changes)
-{
-    struct mr_traits out = *traits;
-
-    out.row_wise = false;
-    out.rerun_safe = !changes;
-    if (!changes)
-        out.key = out.resource = NULL;
-    if (out.lane == MR_LANE_SLOW)
-        out.batch_max = 16;
-    return out;
-}
-
-static void add_choice(struct custom *self, const struct mr_custom *forms, struct mr_traits *traits)
-{
-    struct mr_making *making = self->making;
-    struct mr_choice *all = mr_arena_grow(making->arena, making->choices, making->choice_count, sizeof *all);
-    struct mr_buf text = {0};
-
-    mr_custom_wrapped(&text, forms);
-    making->arena->failed |= text.failed;
-    if (all != NULL && !text.failed) {
-        making->choices = all;
-        all[making->choice_count++] = (struct mr_choice){.name = self->declared->name,
-                                                         .sql = self->sql,
-                                                         .set_wise = mr_make_text(making, "%.*s", (int)text.len, text.data),
-                                                         .traits = traits,
-                                                         .for_batches = for_batches(traits, false)};
-    }
-    mr_buf_fini(&text);
-}
-
-static void add_forms(struct custom *self, struct mr_traits *traits)
-{
-    struct mr_custom forms = {
-        .making = self->making,
-        .sql = &self->sql,
-        .fields = self->fields.items,
-        .shape = self->shape,
-        .resource = self->resource,
-        .members = self->resource == NULL && self->shape != MR_SHAPE_NONE ? &self->declared->returns.fields : NULL};
-    struct mr_buf text = {0};
-
-    if (self->sql.kind == MR_SQL_SET_WISE)
-        mr_custom_set_wise(&text, &forms);
-    else
-        mr_custom_row_wise(&text, &forms);
-    mr_make_statement(self->making, self->declared->name, &text);
-    if (self->sql.kind == MR_SQL_READ && !self->declared->idempotent)
-        add_choice(self, &forms, traits);
-}
-
 static void add_op(struct custom *self)
 {
     struct mr_traits *traits = mr_arena_take(self->making->arena, sizeof *traits);
     const struct mr_app_operation *declared = self->declared;
-    bool set_wise = self->sql.kind == MR_SQL_SET_WISE;
-    bool reads = set_wise && !self->sql.changes && declared->route.verb == MR_VERB_GET;
+    const struct mr_app_fields *members =
+        self->resource == NULL && self->shape != MR_SHAPE_NONE ? &declared->returns.fields : NULL;
+    struct mr_op_info *op;
 
     if (traits == NULL || self->fields.items == NULL)
         return;
     *traits = traits_of(self);
-    traits->row_wise = true;
-    if (set_wise)
-        *traits = for_batches(traits, !reads);
     mr_make_op(self->making, &(struct mr_op_info){.name = declared->name,
                                                   .verb = declared->route.verb,
                                                   .path = mr_path_of(self->making, declared->route.path),
-                                                  .actor = reads ? MR_ACTOR_DATA_READER : MR_ACTOR_DATA_WRITER,
+                                                  .actor = MR_ACTOR_DATA_WRITER,
                                                   .access = self->access,
                                                   .http = http_of(self),
                                                   .handler = MR_BY_SQL,
                                                   .traits = traits});
-    add_forms(self, traits);
+    if (self->making->arena->failed)
+        return;
+    op = &self->making->ops[self->making->op_count - 1];
+    mr_make_form(&(struct mr_custom){.making = self->making,
+                                     .sql = &self->sql,
+                                     .fields = self->fields.items,
+                                     .shape = self->shape,
+                                     .resource = self->resource,
+                                     .members = members},
+                 op, traits);
 }
 
-void mr_make_operation(struct mr_making *making, const struct mr_app_operation *operation)
+void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation)
 {
-    struct custom self = {
-        .making = making, .declared = operation, .source = mr_app_statement(making->application, operation->statement)};
-    unsigned before = making->problems->found;
+    struct custom custom = {
+        .making = self, .declared = operation, .source = mr_app_statement(self->application, operation->statement)};
+    unsigned before = self->problems->found;
 
-    if (self.source == NULL || !mr_sql_read(&self.sql, making->arena, self.source, making->problems))
+    if (custom.source == NULL || !mr_sql_read(&custom.sql, self->arena, custom.source, self->problems))
         return;
-    self.access = mr_access_of(making, operation->access, mr_yaml_get(operation->node, "access"));
-    take_answer(&self);
-    check_parameters(&self);
-    check_answer(&self);
-    check_idempotent(&self);
-    take_fields(&self);
-    if (making->problems->found == before)
-        add_op(&self);
+    custom.access = mr_access_of(self, operation->access, mr_yaml_get(operation->node, "access"));
+    take_answer(&custom);
+    check_parameters(&custom);
+    check_answer(&custom);
+    check_idempotent(&custom);
+    take_fields(&custom);
+    if (self->problems->found == before)
+        add_op(&custom);
 }

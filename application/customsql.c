@@ -60,19 +60,23 @@ static void put_embeds(struct mr_buf *out, const struct mr_custom *self, const c
         mr_sql_embeds(out, self->making, self->resource, "$u", caller);
 }
 
-/* "$status" of a statement that answers a batch. */
+/* "$status" of a statement that answers a batch: what is known of the message goes before what the statement says. */
 static void put_status(struct mr_buf *out, const struct mr_custom *self, bool knows_rows)
 {
-    bool not_found = knows_rows && self->shape == MR_SHAPE_ONE;
+    const char *own = says(self, "$status") ? "\"$u\".\"$status\"" : "NULL::integer";
 
-    if (!has_caller(self) && !not_found && !says(self, "$status"))
-        return;
-    mr_buf_text(out, ", CASE ");
+    mr_buf_text(out, ", ");
+    if (has_caller(self) || knows_rows)
+        mr_buf_text(out, "CASE ");
     if (has_caller(self))
         mr_buf_text(out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 ");
-    if (not_found)
+    if (knows_rows)
         mr_buf_text(out, "WHEN \"$u\".\"$found\" IS NULL THEN 404 ");
-    mr_buf_text(out, says(self, "$status") ? "ELSE \"$u\".\"$status\" END AS \"$status\"" : "ELSE NULL END AS \"$status\"");
+    if (has_caller(self) || knows_rows)
+        mr_buf_printf(out, "ELSE %s END", own);
+    else
+        mr_buf_text(out, own);
+    mr_buf_text(out, " AS \"$status\"");
 }
 
 /* ---- Wrapped ---- */
@@ -117,7 +121,7 @@ void mr_custom_wrapped(struct mr_buf *out, const struct mr_custom *self)
     const char *row = self->shape == MR_SHAPE_MANY ? ", pg_catalog.row_number() OVER () AS \"$row\"" : "";
 
     mr_buf_text(out, "SELECT " MR_BATCH ".\"$n\"");
-    put_status(out, self, true);
+    put_status(out, self, self->shape == MR_SHAPE_ONE);
     put_columns(out, self);
     mr_buf_text(out, "\n  FROM (");
     put_batch(out, self);
@@ -178,13 +182,20 @@ void mr_custom_set_wise(struct mr_buf *out, const struct mr_custom *self)
 
 /* ---- Row-wise ---- */
 
-/* The value of a field: in the brackets, so that what follows, [1] or ::date, is of the value. */
-static void put_value(struct mr_buf *out, const struct mr_field *fields, const struct mr_field *field)
+static unsigned number_of(const struct mr_field *fields, const struct mr_field *field)
 {
     unsigned number = 1;
 
     for (const struct mr_field *before = fields; before != field; before++)
         number += before->clearable ? 2 : 1;
+    return number;
+}
+
+/* The value of a field: in the brackets, so that what follows, [1] or ::date, is of the value. */
+static void put_value(struct mr_buf *out, const struct mr_field *fields, const struct mr_field *field)
+{
+    unsigned number = number_of(fields, field);
+
     if (strcmp(mr_field_sql(field), mr_field_cast(field)) != 0)
         mr_buf_printf(out, "($%u::%s::%s)", number, mr_field_sql(field), mr_field_cast(field));
     else
@@ -220,16 +231,21 @@ static bool is_used(const struct mr_custom *self, const struct mr_field *field)
     return false;
 }
 
-/* Every parameter has to have a type, those that the statement does not name as well: a part that nobody reads. */
+/*
+ * Every parameter has to have a type, those that the statement does not name as well, and whether a clearable field was given, which it
+ * cannot: a part that nobody reads.
+ */
 static bool put_unused(struct mr_buf *out, const struct mr_custom *self)
 {
     bool any = false;
 
     for (const struct mr_field *field = self->fields; field->name != NULL; field++) {
-        if (is_used(self, field))
+        if (is_used(self, field) && !field->clearable)
             continue;
         mr_buf_text(out, any ? ", " : "\"$unused\" AS (SELECT ");
         put_value(out, self->fields, field);
+        if (field->clearable)
+            mr_buf_printf(out, ", $%u::boolean", number_of(self->fields, field) + 1);
         any = true;
     }
     if (any)

@@ -12,7 +12,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
-                                    .about = mr_make_text(self, "the %s", writes->resource->name)});
+                                    .about = mr_make_text(self, "the %s", mr_words_of(self, writes->resource->name))});
     if (writes->by_user)
         mr_make_field(self, &fields, mr_caller_field());
     mr_writes_conditions(self, &fields);
@@ -55,24 +55,25 @@ void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resour
 
     if (fields == NULL)
         return;
-    mr_make_op(self, &(struct mr_op_info){
-                         .name = name,
-                         .verb = MR_VERB_DELETE,
-                         .path = mr_row_path(self, resource),
-                         .actor = MR_ACTOR_DATA_WRITER,
-                         .access = writes.access,
-                         .http = 204,
-                         .handler = MR_BY_SQL,
-                         .traits = mr_make_traits(self,
-                                                  &(struct mr_traits){
-                                                      .summary = mr_make_text(self, "Delete a %s", resource->name),
-                                                      .shape = MR_SHAPE_NONE,
-                                                      .resource = resource->name,
-                                                      .key = id,
-                                                      .conflicts = true,
-                                                      .answers = "404|409|412",
-                                                      .fields = fields,
-                                                  }),
-                     });
+    mr_make_op(self,
+               &(struct mr_op_info){
+                   .name = name,
+                   .verb = MR_VERB_DELETE,
+                   .path = mr_row_path(self, resource),
+                   .actor = MR_ACTOR_DATA_WRITER,
+                   .access = writes.access,
+                   .http = 204,
+                   .handler = MR_BY_SQL,
+                   .traits = mr_make_traits(self,
+                                            &(struct mr_traits){
+                                                .summary = mr_make_text(self, "Delete a %s", mr_words_of(self, resource->name)),
+                                                .shape = MR_SHAPE_NONE,
+                                                .resource = resource->name,
+                                                .key = id,
+                                                .conflicts = true,
+                                                .answers = "404|409|412",
+                                                .fields = fields,
+                                            }),
+               });
     make_statement(self, &writes, name, id, fields);
 }

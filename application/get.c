@@ -40,30 +40,31 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
-                                    .about = mr_make_text(self, "the %s", resource->name)});
+                                    .about = mr_make_text(self, "the %s", mr_words_of(self, resource->name))});
     if (by_user)
         mr_make_field(self, &fields, mr_caller_field());
     if (fields.items == NULL)
         return;
-    mr_make_op(self, &(struct mr_op_info){
-                         .name = name,
-                         .verb = MR_VERB_GET,
-                         .path = mr_row_path(self, resource),
-                         .actor = MR_ACTOR_DATA_READER,
-                         .access = access,
-                         .http = 200,
-                         .handler = MR_BY_SQL,
-                         .traits = mr_make_traits(self,
-                                                  &(struct mr_traits){
-                                                      .summary = mr_make_text(self, "One %s", resource->name),
-                                                      .shape = MR_SHAPE_ONE,
-                                                      .rerun_safe = true,
-                                                      .cache_s = (unsigned)(resource->cache_ms.value / 1000),
-                                                      .returns = mr_result_of(self, resource),
-                                                      .answers = "404",
-                                                      .versioned = true,
-                                                      .fields = fields.items,
-                                                  }),
-                     });
+    mr_make_op(self,
+               &(struct mr_op_info){
+                   .name = name,
+                   .verb = MR_VERB_GET,
+                   .path = mr_row_path(self, resource),
+                   .actor = MR_ACTOR_DATA_READER,
+                   .access = access,
+                   .http = 200,
+                   .handler = MR_BY_SQL,
+                   .traits = mr_make_traits(self,
+                                            &(struct mr_traits){
+                                                .summary = mr_make_text(self, "One %s", mr_words_of(self, resource->name)),
+                                                .shape = MR_SHAPE_ONE,
+                                                .rerun_safe = true,
+                                                .cache_s = (unsigned)(resource->cache_ms.value / 1000),
+                                                .returns = mr_result_of(self, resource),
+                                                .answers = "404",
+                                                .versioned = true,
+                                                .fields = fields.items,
+                                            }),
+               });
     statement(self, resource, name, fields.items, by_user);
 }

@@ -49,6 +49,23 @@ static const struct mr_job_statement *statements_of(struct mr_making *self, cons
     return out;
 }
 
+/* What the loader knows and nobody does yet is told, so that no promise of a folder is broken silently. */
+static void refuse_unserved(struct mr_making *self, const struct mr_app_job *job)
+{
+    static const char *const unserved[] = {"args", "retry", "timeout", "concurrency", "perKey", "priority", "unique", "keep"};
+
+    for (size_t i = 0; i < sizeof unserved / sizeof unserved[0]; i++) {
+        const struct mr_yaml *node = mr_yaml_get(job->node, unserved[i]);
+
+        if (node != NULL)
+            mr_problems_add(self->problems, mr_yaml_place(node->key), "\"%s\" of a job has no effect yet, expected it left out",
+                            unserved[i]);
+    }
+    if (job->started_by.index == MR_APP_BY_USER)
+        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(job->node, "startedBy")),
+                        "a user cannot start a job yet, expected \"admin\"");
+}
+
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
 {
     static const char *const missed[] = {"once", "skip", "all"};
@@ -64,6 +81,7 @@ void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
                         MR_JOBS_MAX - MR_JOB_COUNT);
         return;
     }
+    refuse_unserved(self, job);
     jobs = mr_arena_grow(self->arena, self->jobs, self->job_count, sizeof *jobs);
     if (jobs == NULL)
         return;

@@ -94,8 +94,8 @@ static struct mr_op_info info_of(struct mr_making *self, const struct list *list
 {
     const struct mr_app_resource *resource = list->resource;
     struct mr_traits traits = {
-        .summary = mr_make_text(self, "Every %s%s: a plain array, a walk by limit and cursor, or a page", resource->name,
-                                resource->owner != NULL ? " of the caller" : ""),
+        .summary = mr_make_text(self, "Every %s%s: a plain array, a walk by limit and cursor, or a page",
+                                mr_words_of(self, resource->name), resource->owner != NULL ? " of the caller" : ""),
         .shape = MR_SHAPE_MANY,
         .lane = MR_LANE_SLOW,
         .batch_max = LIST_BATCH,

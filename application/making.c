@@ -33,6 +33,16 @@ const char *mr_make_text(struct mr_making *self, const char *format, ...)
     return out != NULL ? out : "";
 }
 
+const char *mr_words_of(struct mr_making *self, const char *name)
+{
+    char *out = mr_arena_text(self->arena, mr_slice_of(name));
+
+    for (char *c = out; c != NULL && *c != '\0'; c++)
+        if (*c == '_')
+            *c = ' ';
+    return out != NULL ? out : "";
+}
+
 void mr_make_op(struct mr_making *self, const struct mr_op_info *info)
 {
     struct mr_op_info *ops = mr_arena_grow(self->arena, self->ops, self->op_count, sizeof *ops);
@@ -387,7 +397,7 @@ static const struct mr_result *make_result(struct mr_making *self, const struct 
     add_member(self, &members, (struct mr_member){.name = "updatedAt", .type = MR_TIME, .about = "when it last changed"});
     *out = (struct mr_result){
         .name = title_of(self, resource->name),
-        .about = resource->about != NULL ? resource->about : mr_make_text(self, "a %s", resource->name),
+        .about = resource->about != NULL ? resource->about : mr_make_text(self, "a %s", mr_words_of(self, resource->name)),
         .members = members.items,
     };
     return out;

@@ -66,6 +66,9 @@ struct mr_making_fields {
 /* Text in the arena; "" when memory ran out. */
 const char *mr_make_text(struct mr_making *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A name as people read it: "basket_item" is "basket item". */
+const char *mr_words_of(struct mr_making *self, const char *name);
+
 /* Adds an operation, copied, and the way to it. Its traits and everything they name live in the arena. */
 void mr_make_op(struct mr_making *self, const struct mr_op_info *info);
 
@@ -228,6 +231,9 @@ void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
+
+/* Puts statements of queries/ in the place of those that were generated for resources, where they have the name. */
+void mr_make_replacements(struct mr_making *self);
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
 #endif

@@ -229,6 +229,7 @@ struct mr_app_migration {
     unsigned number;  /* 1, 2, ... */
     const char *name; /* "0001_shop" */
     const char *sql;
+    bool breaking; /* its first line is `-- breaking`: older folders may not run on what it leaves */
 };
 
 /* `${NAME}` in a string value. */

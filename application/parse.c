@@ -17,10 +17,30 @@ static size_t byte_of(const char *text, int character)
     return at;
 }
 
+/* Without half a character at its end, where it was cut. */
+static void trim_character(char *text)
+{
+    size_t end = strlen(text);
+    size_t begin = end;
+
+    while (begin > 0 && ((unsigned char)text[begin - 1] & 0xc0) == 0x80)
+        begin--;
+    if (begin > 0 && (unsigned char)text[begin - 1] >= 0xc0)
+        text[begin - 1] = '\0';
+}
+
+/* On one line: it quotes what is in the text. */
 static void told(struct mr_parse_error *error, const char *text, const PgQueryError *reason)
 {
+    const char *message = reason->message != NULL ? reason->message : "syntax error";
+    int len = snprintf(error->text, sizeof error->text, "%s", message);
+
     error->at = byte_of(text, reason->cursorpos);
-    snprintf(error->text, sizeof error->text, "%s", reason->message != NULL ? reason->message : "syntax error");
+    if (len >= (int)sizeof error->text)
+        trim_character(error->text);
+    for (char *at = error->text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = ' ';
 }
 
 static void refuse(struct mr_parse_error *error, const char *reason)

@@ -12,4 +12,7 @@
 /* Appends the schema of a kind of file; MR_FILE_KIND_COUNT: one that takes any of them. Indented, with a newline at the end. */
 void mr_schema_print(struct mr_buf *out, enum mr_file_kind kind);
 
+/* Appends the table of keys as Markdown, a heading and a table for each section: the reference in docs/applications.md. */
+void mr_reference_print(struct mr_buf *out);
+
 #endif

@@ -211,6 +211,14 @@ static bool is_next(const struct mr_application *self, const char *file, unsigne
     return false;
 }
 
+/* Its first line says so. */
+static bool is_breaking(const char *sql)
+{
+    static const char line[] = "-- breaking";
+
+    return strncmp(sql, line, sizeof line - 1) == 0 && strchr("\r\n", sql[sizeof line - 1]) != NULL;
+}
+
 static void read_migration(struct mr_application *self, struct mr_folder *folder, const char *file)
 {
     struct mr_app_migration migration = {0};
@@ -235,6 +243,7 @@ static void read_migration(struct mr_application *self, struct mr_folder *folder
             return;
         self->migrations = all;
         migration.sql = text.data;
+        migration.breaking = text.len > 0 && is_breaking(text.data);
         all[self->migration_count++] = migration;
     }
 }

@@ -14,7 +14,7 @@ static void id_fields(struct mr_making *self, const struct mr_writes *writes, co
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
-                                    .about = mr_make_text(self, "the %s", writes->resource->name)});
+                                    .about = mr_make_text(self, "the %s", mr_words_of(self, writes->resource->name))});
     mr_writes_callers(self, writes, fields);
     mr_make_field(self, fields,
                   (struct mr_field){
@@ -156,28 +156,29 @@ void mr_make_update(struct mr_making *self, const struct mr_app_resource *resour
 
     if (fields == NULL)
         return;
-    mr_make_op(self, &(struct mr_op_info){
-                         .name = name,
-                         .verb = MR_VERB_PUT,
-                         .path = path,
-                         .actor = MR_ACTOR_DATA_WRITER,
-                         .access = writes.access,
-                         .http = 200,
-                         .handler = MR_BY_SQL,
-                         .traits = mr_make_traits(
-                             self,
-                             &(struct mr_traits){
-                                 .summary = mr_make_text(self, "Change a %s: fields left out stay as they are", resource->name),
-                                 .shape = MR_SHAPE_ONE,
-                                 .resource = resource->name,
-                                 .key = id,
-                                 .conflicts = true,
-                                 .returns = mr_writes_result(self, &writes),
-                                 .answers = "404|409|412",
-                                 .versioned = true,
-                                 .fields = fields,
-                             }),
-                     });
+    mr_make_op(self,
+               &(struct mr_op_info){
+                   .name = name,
+                   .verb = MR_VERB_PUT,
+                   .path = path,
+                   .actor = MR_ACTOR_DATA_WRITER,
+                   .access = writes.access,
+                   .http = 200,
+                   .handler = MR_BY_SQL,
+                   .traits = mr_make_traits(self,
+                                            &(struct mr_traits){
+                                                .summary = mr_make_text(self, "Change a %s: fields left out stay as they are",
+                                                                        mr_words_of(self, resource->name)),
+                                                .shape = MR_SHAPE_ONE,
+                                                .resource = resource->name,
+                                                .key = id,
+                                                .conflicts = true,
+                                                .returns = mr_writes_result(self, &writes),
+                                                .answers = "404|409|412",
+                                                .versioned = true,
+                                                .fields = fields,
+                                            }),
+               });
     mr_make_way(self, mr_make_text(self, "%s_patch", resource->name), MR_VERB_PATCH, path);
     make_statement(self, &writes, name, id, fields);
 }

@@ -30,21 +30,23 @@ static mr_status verify_tables(struct verifying *self)
     return verify_indexes(self);
 }
 
+static mr_status read_catalogue(struct verifying *self)
+{
+    return mr_catalogue_read(&self->catalogue, self->options->db, verify_deadline());
+}
+
 mr_status mr_verify(const struct mr_application *application, const struct mr_verify_options *options,
                     struct mr_problems *problems)
 {
+    static mr_status (*const steps[])(struct verifying *) = {verify_migrations, read_catalogue, verify_tables,
+                                                             verify_statements, verify_generated};
     struct verifying self = {.application = application, .options = options, .problems = problems};
-    mr_status status;
+    mr_status status = MR_OK;
 
     if (is_told_of(problems, "migrations"))
         return MR_OK;
-    status = verify_migrations(&self);
-    if (status == MR_OK)
-        status = mr_catalogue_read(&self.catalogue, options->db, verify_deadline());
-    if (status == MR_OK)
-        status = verify_tables(&self);
-    if (status == MR_OK)
-        status = verify_statements(&self);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == MR_OK; i++)
+        status = options->is_over(options->argument) ? MR_TIMEOUT : steps[i](&self);
     mr_catalogue_fini(&self.catalogue);
     return status == MR_INVALID ? MR_OK : status;
 }

@@ -14,8 +14,11 @@
 #include "application/catalogue.h"
 #include "application/model.h"
 
+struct mr_built;
+
 struct mr_verify_options {
     mr_db *db;                       /* set up as actors' connections are; borrowed */
+    const struct mr_built *built;    /* what it became; NULL: it could not be built */
     bool (*is_over)(void *argument); /* asked some times a second: whether to give up */
     void *argument;
 };

@@ -53,7 +53,7 @@ enum { FITS = sizeof types[0].fits / sizeof types[0].fits[0] };
 /* Something that is answered. */
 struct answer {
     struct verifying *self;
-    const struct mr_app_statement *source;
+    const char *statement; /* its name, and for one of queries/ its place: "order_place (queries/order.sql:1)" */
     const mr_rows *columns;
     struct mr_place place; /* where it is asked for */
 };
@@ -101,11 +101,11 @@ static void no_column(const struct answer *answer, const char *name)
     mr_buf_char(&words, '\0');
     near = words.failed ? NULL : mr_word_near(words.data, name, room);
     if (near != NULL)
-        complain(answer->self, answer->place, "the statement %s (%s:%u) answers no column \"%s\", expected it, or \"%s\" here",
-                 answer->source->name, answer->source->place.file, answer->source->place.line, name, near);
+        complain(answer->self, answer->place, "the statement %s answers no column \"%s\", expected it, or \"%s\" here",
+                 answer->statement, name, near);
     else
-        complain(answer->self, answer->place, "the statement %s (%s:%u) answers no column \"%s\", expected it",
-                 answer->source->name, answer->source->place.file, answer->source->place.line, name);
+        complain(answer->self, answer->place, "the statement %s answers no column \"%s\", expected it", answer->statement,
+                 name);
     mr_buf_fini(&words);
 }
 
@@ -146,8 +146,8 @@ static mr_status verify_column_of(const struct answer *answer, const char *name,
         return MR_OK;
     status = ask(answer, mr_rows_type(answer->columns, (unsigned)column), told, &is_text);
     if (status == MR_OK && !(is_text && field->type.index == MR_APP_TEXT && !field->many))
-        complain(answer->self, answer->place, "the column \"%s\" of the statement %s (%s:%u) is %s, expected %s", name,
-                 answer->source->name, answer->source->place.file, answer->source->place.line, told, verify_type_name(field));
+        complain(answer->self, answer->place, "the column \"%s\" of the statement %s is %s, expected %s", name,
+                 answer->statement, told, verify_type_name(field));
     return status;
 }
 
@@ -189,14 +189,56 @@ static mr_status verify_resource(const struct answer *answer, const struct mr_ap
 mr_status verify_answer(struct verifying *self, const struct mr_app_statement *source, const struct mr_app_returns *returns,
                         const mr_rows *columns)
 {
-    struct answer answer = {.self = self, .source = source, .columns = columns};
+    struct answer answer = {.self = self, .columns = columns};
     const struct mr_app_resource *resource;
+    char name[256];
 
     if (returns->node == NULL)
         return MR_OK;
+    snprintf(name, sizeof name, "%s (%s:%u)", source->name, source->place.file, source->place.line);
+    answer.statement = name;
     answer.place = mr_yaml_place(returns->node);
     if (returns->resource == NULL)
         return verify_fields(&answer, &returns->fields);
     resource = mr_app_resource(self->application, returns->resource);
     return resource != NULL ? verify_resource(&answer, resource) : MR_OK;
+}
+
+/* ---- What the document tells ---- */
+
+enum mr_app_type verify_app_type(enum mr_type type)
+{
+    static const enum mr_app_type types_of[] = {
+        [MR_TEXT] = MR_APP_TEXT,   [MR_UUID] = MR_APP_UUID,  [MR_TIME] = MR_APP_TIMESTAMP,  [MR_BOOL] = MR_APP_BOOLEAN,
+        [MR_INT] = MR_APP_INTEGER, [MR_BYTES] = MR_APP_TEXT, [MR_DECIMAL] = MR_APP_DECIMAL, [MR_NUMBER] = MR_APP_NUMBER,
+        [MR_DATE] = MR_APP_DATE,   [MR_JSON] = MR_APP_JSON};
+
+    return types_of[type];
+}
+
+static mr_status verify_member(const struct answer *answer, const char *group, const struct mr_member *member)
+{
+    struct mr_app_field field = {.many = member->many,
+                                 .type = {true, member->json != NULL ? (int)MR_APP_JSON : (int)verify_app_type(member->type)}};
+    char name[160];
+
+    snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "." : "", member->name);
+    return verify_column_of(answer, name, &field);
+}
+
+mr_status verify_result(struct verifying *self, const char *statement, struct mr_place place, const struct mr_result *result,
+                        const mr_rows *columns)
+{
+    struct answer answer = {.self = self, .statement = statement, .columns = columns, .place = place};
+    mr_status status = MR_OK;
+
+    for (const struct mr_member *m = result->members; m != NULL && m->name != NULL && status == MR_OK; m++) {
+        const struct mr_member *inner = m->columns != NULL ? m->columns->members : NULL;
+
+        if (m->columns == NULL)
+            status = verify_member(&answer, "", m);
+        for (; inner != NULL && inner->name != NULL && status == MR_OK; inner++)
+            status = verify_member(&answer, m->name, inner);
+    }
+    return status;
 }

@@ -1,48 +1,9 @@
 /*
- * What lists need: each order an index that has it, each filter one that finds its rows.
- *
- * The server says so itself, by its plan for the empty table: which operator class, collation, order of NULLs and predicate of a
- * partial index serve a query is its knowledge, and not to be written down a second time. With everything else forbidden the plan
- * reads a table in full, sorts, or throws rows away only where there is no such index. One thing a plan does not tell: an index on
- * (a, b) is read from end to end for a condition on b. So the columns that are compared have to be the index's first; which also
- * says no to two indexes that are put together. The queries are the parts of what application/list_sql.c writes.
+ * What lists need: each order an index that has it, each filter one that finds its rows, and words one of words. The queries are the
+ * parts of what application/list_sql.c writes.
  */
 #include "application/making.h"
-#include "application/verify_internal.h"
-
-#define PREPARE_SQL                                                                                                         \
-    "SET enable_seqscan = off; SET enable_sort = off; SET enable_incremental_sort = off;"                                   \
-    "SET enable_indexscan = on; SET enable_indexonlyscan = on; SET enable_bitmapscan = on; SET jit = off;"                  \
-    "CREATE OR REPLACE FUNCTION pg_temp.millrace_served(query text, compared name[]) RETURNS text LANGUAGE plpgsql AS $$\n" \
-    "DECLARE plan jsonb; answer json;\n"                                                                                    \
-    "BEGIN\n"                                                                                                               \
-    "EXECUTE 'EXPLAIN (FORMAT JSON, COSTS off) ' || query INTO answer;\n"                                                   \
-    "plan := answer;\n"                                                                                                     \
-    "IF jsonb_path_exists(plan, '$.**.\"Node Type\" ? (@ == \"Seq Scan\" || @ == \"Sort\")')\n"                             \
-    "OR jsonb_path_exists(plan, '$.**.Filter') THEN RETURN 'no'; END IF;\n"                                                 \
-    "RETURN CASE WHEN EXISTS (SELECT FROM jsonb_path_query(plan, '$.**.\"Index Name\"') AS p (name)\n"                      \
-    "JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(p.name #>> '{}'))\n"                                         \
-    "CROSS JOIN generate_series(0, cardinality(compared) - 1) AS k (place)\n"                                               \
-    "LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.place]\n"                                \
-    "WHERE (a.attname = ANY (compared)) IS NOT TRUE) THEN 'no' ELSE 'yes' END;\n"                                           \
-    "EXCEPTION WHEN OTHERS THEN RETURN SQLERRM;\n"                                                                          \
-    "END $$"
-
-/* Something that a list can be asked for. */
-struct wish {
-    struct mr_place place;
-    const char *what;
-    const char *name;
-    const char *index; /* that would do, as CREATE INDEX takes it */
-};
-
-struct wishes {
-    struct verifying *self;
-    struct mr_arena arena;
-    struct wish *items;
-    unsigned count;
-    struct mr_buf sql; /* asks for all of them */
-};
+#include "application/verify_plans.h"
 
 /* A list's table, and the columns that narrow and order it. */
 struct query {
@@ -143,33 +104,6 @@ static const char *index_for_words(struct wishes *wishes, const struct query *qu
     return out;
 }
 
-/* Adds one, and its query as a row of literals; takes `sql` over. `is_compared`: the column, and not only its order. */
-static void add(struct wishes *wishes, const struct query *query, struct wish wish, struct mr_buf *sql, bool is_compared)
-{
-    struct wish *all = mr_arena_grow(&wishes->arena, wishes->items, wishes->count, sizeof *all);
-
-    if (wish.index == NULL)
-        wish.index = index_for(wishes, query);
-    mr_buf_char(sql, '\0');
-    mr_buf_printf(&wishes->sql, "%s(%u,", wishes->count > 0 ? "," : "", wishes->count);
-    if (!sql->failed)
-        mr_sql_literal(&wishes->sql, sql->data);
-    mr_buf_text(&wishes->sql, ",ARRAY[");
-    if (query->owner != NULL)
-        mr_sql_literal(&wishes->sql, query->owner->name);
-    if (query->owner != NULL && is_compared)
-        mr_buf_char(&wishes->sql, ',');
-    if (is_compared)
-        mr_sql_literal(&wishes->sql, query->column->name);
-    mr_buf_text(&wishes->sql, "]::name[])");
-    wishes->sql.failed = wishes->sql.failed || sql->failed;
-    mr_buf_fini(sql);
-    if (all == NULL)
-        return;
-    wishes->items = all;
-    all[wishes->count++] = wish;
-}
-
 /* The column of a field by its name, also of those that every resource has. */
 static const struct mr_sql_column *column_of(const struct mr_app_resource *resource, const struct mr_sql_table *table,
                                              const char *name)
@@ -191,14 +125,16 @@ static void wish_order(struct wishes *wishes, struct query query, const struct m
         return;
     columns[0] = query.column;
     query.is_unique = mr_catalogue_is_unique(query.table, columns, 1) || mr_catalogue_is_unique(query.table, columns, 2);
+    wish.index = index_for(wishes, &query);
     ordered_sql(&sql, &query, "IS NOT NULL", sort->descending);
-    add(wishes, &query, wish, &sql, false);
+    wishes_add(wishes, wish, &sql, &query.owner, 1);
     if (query.column->is_not_null || field == NULL || field->required)
         return;
     sql = (struct mr_buf){0};
     query.is_unique = false; /* any number of rows may have none; they come last, in the order of their ids */
     ordered_sql(&sql, &query, "IS NULL", sort->descending);
-    add(wishes, &query, wish, &sql, true);
+    columns[1] = query.owner;
+    wishes_add(wishes, wish, &sql, columns, 2);
 }
 
 /* Without a declared order a list has the newest first. */
@@ -214,7 +150,6 @@ static void wish_search(struct wishes *wishes, const struct query *query)
 {
     const struct mr_app_names *search = &query->resource->list.search;
     struct wish wish = {.what = "the search", .name = "q"};
-    struct query words = *query; /* the owner is one of them */
     struct mr_buf sql = {0};
 
     for (unsigned i = 0; i < search->count; i++) {
@@ -229,8 +164,7 @@ static void wish_search(struct wishes *wishes, const struct query *query)
     wish.place = mr_yaml_place(search->items[0].node);
     wish.index = index_for_words(wishes, query);
     searched_sql(&sql, query);
-    words.owner = NULL;
-    add(wishes, &words, wish, &sql, false);
+    wishes_add(wishes, wish, &sql, NULL, 0);
 }
 
 /* What is unequal to a value is nearly everything, and no index finds that. */
@@ -242,6 +176,7 @@ static void wish_filter(struct wishes *wishes, struct query query, const struct 
                                               [MR_APP_GREATER] = ">",
                                               [MR_APP_GREATER_EQUAL] = ">="};
     struct wish wish = {.place = mr_yaml_place(filter->node), .what = "the filter", .name = filter->parameter};
+    const struct mr_sql_column *compared[2];
     struct mr_buf sql = {0};
 
     query.column = column_of(query.resource, query.table, filter->field);
@@ -249,8 +184,11 @@ static void wish_filter(struct wishes *wishes, struct query query, const struct 
         return;
     if (filter->comparison == MR_APP_EQUAL && mr_catalogue_is_unique(query.table, &query.column, 1))
         query.owner = NULL; /* of the one row that is found, the owner may be looked at */
+    compared[0] = query.column;
+    compared[1] = query.owner;
+    wish.index = index_for(wishes, &query);
     filtered_sql(&sql, &query, comparisons[filter->comparison]);
-    add(wishes, &query, wish, &sql, true);
+    wishes_add(wishes, wish, &sql, compared, 2);
 }
 
 static void wish_list(struct wishes *wishes, const struct mr_app_resource *resource)
@@ -273,53 +211,14 @@ static void wish_list(struct wishes *wishes, const struct mr_app_resource *resou
     wish_search(wishes, &query);
 }
 
-/* ---- Answers ---- */
-
-static void take_answers(struct wishes *wishes, const mr_rows *rows)
-{
-    for (unsigned i = 0; i < wishes->count && i < mr_rows_count(rows); i++) {
-        const struct wish *wish = &wishes->items[i];
-        struct mr_slice answer = {"", 0};
-
-        mr_rows_get(rows, i, 0, &answer);
-        if (mr_slice_is(answer, "no"))
-            complain(wishes->self, wish->place, "no index serves %s %s, expected CREATE INDEX ON %s", wish->what, wish->name,
-                     wish->index);
-        else if (!mr_slice_is(answer, "yes"))
-            complain(wishes->self, wish->place, "%s %s cannot be planned: %.*s", wish->what, wish->name, (int)answer.len,
-                     answer.data);
-    }
-}
-
-static mr_status ask(struct wishes *wishes)
-{
-    mr_db *db = wishes->self->options->db;
-    mr_rows *rows = NULL;
-    mr_status status = mr_db_exec(db, PREPARE_SQL, verify_deadline(), NULL);
-
-    mr_buf_text(&wishes->sql, ") AS q (n, query, compared) ORDER BY n");
-    mr_buf_char(&wishes->sql, '\0');
-    if (status == MR_OK && (wishes->sql.failed || wishes->arena.failed))
-        status = MR_NO_MEMORY;
-    if (status == MR_OK)
-        status = mr_db_exec(db, wishes->sql.data, verify_deadline(), &rows);
-    if (status == MR_OK)
-        take_answers(wishes, rows);
-    mr_rows_free(&rows);
-    return status;
-}
-
 mr_status verify_indexes(struct verifying *self)
 {
     struct wishes wishes = {.self = self};
-    mr_status status = MR_OK;
+    mr_status status;
 
-    mr_buf_text(&wishes.sql, "SELECT pg_temp.millrace_served(query, compared) FROM (VALUES ");
     for (unsigned i = 0; i < self->application->resource_count; i++)
         wish_list(&wishes, &self->application->resources[i]);
-    if (wishes.count > 0)
-        status = ask(&wishes);
-    mr_buf_fini(&wishes.sql);
-    mr_arena_fini(&wishes.arena);
+    status = wishes_ask(&wishes);
+    wishes_fini(&wishes);
     return status;
 }

@@ -6,13 +6,16 @@
  *   verify_tables.c      a resource and its table
  *   verify_column.c      a field and its column
  *   verify_indexes.c     what lists need
+ *   verify_plans.c       whether an index serves it
  *   verify_statements.c  statements of queries/
- *   verify_answer.c      and what they answer
+ *   verify_generated.c   those that were made
+ *   verify_answer.c      what a statement answers
  */
 #ifndef MR_APPLICATION_VERIFY_INTERNAL_H
 #define MR_APPLICATION_VERIFY_INTERNAL_H
 
 #include "application/verify.h"
+#include "proto/result.h"
 
 enum { VERIFY_STATEMENT_MS = 60000 };
 
@@ -55,8 +58,18 @@ mr_status verify_statements(struct verifying *self) MR_WARN_UNUSED;
 mr_status verify_answer(struct verifying *self, const struct mr_app_statement *source, const struct mr_app_returns *returns,
                         const mr_rows *columns) MR_WARN_UNUSED;
 
+/* The statements that serve the application: options->built. */
+mr_status verify_generated(struct verifying *self) MR_WARN_UNUSED;
+
+/* The same of a statement that was made, against what the document tells of it. */
+mr_status verify_result(struct verifying *self, const char *statement, struct mr_place place, const struct mr_result *result,
+                        const mr_rows *columns) MR_WARN_UNUSED;
+
 /* OIDs of types, as pg_type.dat has them. */
 enum { VERIFY_TEXT = 25, VERIFY_TIMESTAMPTZ = 1184, VERIFY_UUID = 2950 };
+
+/* What a type of messages is declared as. */
+enum mr_app_type verify_app_type(enum mr_type type);
 
 /* The type of a declared field in SQL: its OID, and its name. */
 uint32_t verify_type_id(const struct mr_app_field *field);

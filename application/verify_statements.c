@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "application/build.h"
 #include "application/statement.h"
 #include "application/verify_internal.h"
 
@@ -205,6 +206,76 @@ static mr_status verify_job(struct verifying *self, const struct mr_app_job *job
     return status;
 }
 
+/* ---- In the place of one that is made: it has the fields of that, and answers rows of the resource's table ---- */
+
+/* Only what stands as it is can be sent: what k has of such an operation is the engine's (verify_generated.c). */
+static bool is_set_wise(const struct mr_app_statement *statement)
+{
+    return strstr(statement->sql, "{{k}}") != NULL;
+}
+
+static unsigned count_fields(const struct mr_field *fields)
+{
+    unsigned count = 0;
+
+    while (fields[count].name != NULL)
+        count++;
+    return count;
+}
+
+/* The fields of a message as they would be declared. */
+static bool declare(struct mr_app_fields *out, struct mr_arena *arena, const struct mr_field *fields)
+{
+    out->count = count_fields(fields);
+    out->items = mr_arena_take(arena, (out->count + 1) * sizeof *out->items);
+    for (unsigned i = 0; out->items != NULL && i < out->count; i++)
+        out->items[i] = (struct mr_app_field){
+            .name = fields[i].name, .many = fields[i].many, .type = {true, (int)verify_app_type(fields[i].type)}};
+    return out->items != NULL;
+}
+
+static mr_status verify_replacement(struct verifying *self, const struct mr_app_resource *resource, const struct mr_op_info *op)
+{
+    struct mr_app_returns returns = {.node = mr_yaml_get(resource->node, "path"), .resource = resource->name};
+    struct mr_arena arena = {.blocks = NULL};
+    struct mr_app_fields fields = {.count = 0};
+    mr_status status = MR_NO_MEMORY;
+
+    if (declare(&fields, &arena, op->traits->fields))
+        status = verify_statement(self, op->name, &fields, op->verb == MR_VERB_GET ? &returns : NULL);
+    mr_arena_fini(&arena);
+    return status;
+}
+
+/* The op of that name, when a statement of queries/ stands in its place and can be sent. */
+static const struct mr_op_info *replaced(const struct verifying *self, const char *name)
+{
+    const struct mr_app_statement *statement = mr_app_statement(self->application, name);
+    const struct mr_op_table *table = mr_built_ops(self->options->built);
+
+    for (unsigned i = 0; statement != NULL && !is_set_wise(statement) && i < table->op_count; i++)
+        if (strcmp(table->ops[i].name, name) == 0 && table->ops[i].traits->fields != NULL)
+            return &table->ops[i];
+    return NULL;
+}
+
+static mr_status verify_replacements(struct verifying *self, const struct mr_app_resource *resource)
+{
+    static const char *const names[] = {"get", "create", "update", "delete"};
+    mr_status status = MR_OK;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == MR_OK; i++) {
+        const struct mr_op_info *op;
+        char name[128];
+
+        snprintf(name, sizeof name, "%s_%s", resource->name, names[i]);
+        op = replaced(self, name);
+        if (op != NULL)
+            status = verify_replacement(self, resource, op);
+    }
+    return status;
+}
+
 mr_status verify_statements(struct verifying *self)
 {
     const struct mr_application *application = self->application;
@@ -214,6 +285,8 @@ mr_status verify_statements(struct verifying *self)
         if (application->operations[i].node != NULL && application->operations[i].statement != NULL)
             status = verify_statement(self, application->operations[i].statement, &application->operations[i].fields,
                                       &application->operations[i].returns);
+    for (unsigned i = 0; self->options->built != NULL && i < application->resource_count && status == MR_OK; i++)
+        status = verify_replacements(self, &application->resources[i]);
     for (unsigned i = 0; i < application->job_count && status == MR_OK; i++)
         status = verify_job(self, &application->jobs[i]);
     return status;

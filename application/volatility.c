@@ -236,6 +236,9 @@ static bool refuse(const struct mr_volatility *self, const char **why, const cha
     char text[160];
 
     snprintf(text, sizeof text, "%s%s%s", before, name, behind);
+    for (char *at = text; *at != '\0'; at++) /* a comment of one line shows it */
+        if ((unsigned char)*at < ' ')
+            *at = ' ';
     *why = mr_arena_text(self->arena, mr_slice_of(text));
     if (*why == NULL)
         *why = "";

@@ -106,7 +106,9 @@ static char next_digit(const char **at, const char *end)
 {
     if (is_at(*at, end, '.', '.'))
         ++*at;
-    return *at < end ? *(*at)++ : '0';
+    if (*at == end)
+        return '0';
+    return *(*at)++;
 }
 
 /* Of two that are not negative; zero has no digits, and the least power. */

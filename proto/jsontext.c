@@ -77,8 +77,11 @@ static bool read_unit(struct reading *self)
 
 static bool read_escape(struct reading *self)
 {
-    char c = self->at < self->end ? *self->at++ : '\0';
+    char c;
 
+    if (self->at == self->end)
+        return is_broken(self);
+    c = *self->at++;
     if (c == 'u')
         return read_unit(self);
     return (c != '\0' && strchr("\"\\/bfnrt", c) != NULL) || is_broken(self);
@@ -287,7 +290,9 @@ static char escaped_at(const char *at, const char *end, size_t *len)
     }
     unit = end - at >= 2 && at[1] == 'u' ? unit_at(at + 2, end) : -1;
     *len = 6;
-    return unit > 0 && unit < 0x80 ? (char)unit : '\0';
+    if (unit <= 0 || unit >= 0x80)
+        return '\0';
+    return (char)unit;
 }
 
 bool mr_json_name_is(struct mr_slice escaped, const char *name)

@@ -70,7 +70,7 @@ struct mr_traits {
     bool conflicts;                  /* what its statement leaves unanswered twice conflicts with what is stored: 409; else
                                           that is a fault of the statement */
     bool rerun_safe;                 /* a lost connection may run the statement again: it reads, or finds what it wrote */
-    const char *resource;            /* messages of one resource and one key keep their order */
+    const char *resource;            /* messages of one resource and one key keep their order; NULL: those of this op */
     const char *key;                 /* the field that is that key; NULL: messages are independent */
     unsigned cache_s;                /* how long the gateway and the client may keep a success; 0: not at all */
     const char *location;            /* path of what was made, with `:field`; NULL: no Location header */

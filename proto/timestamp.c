@@ -308,7 +308,10 @@ static void put_instant(char *out, int64_t micros, int decimals)
         days--;
     }
     put_date(out, days);
-    memcpy(out + MR_DATE_TEXT, "T00:00:00.", 10);
+    out[10] = 'T';
+    out[13] = ':';
+    out[16] = ':';
+    out[19] = '.';
     put(out + 11, 2, of_day / (3600 * MICROS_PER_SECOND));
     put(out + 14, 2, of_day / (60 * MICROS_PER_SECOND) % 60);
     put(out + 17, 2, of_day / MICROS_PER_SECOND % 60);

@@ -105,12 +105,14 @@ uint64_t mr_message_key(enum mr_op op, const struct mr_value *values)
 {
     const struct mr_traits *traits = mr_op_info(op)->traits;
     uint64_t key = UINT64_C(14695981039346656037);
+    const char *resource;
     int fields[2];
     unsigned count = key_fields(op, values, fields);
 
     if (count == 0)
         return 0;
-    key = hash(key, traits->resource, strlen(traits->resource));
+    resource = traits->resource != NULL ? traits->resource : mr_op_info(op)->name;
+    key = hash(key, resource, strlen(resource));
     for (unsigned i = 0; i < count; i++) {
         struct mr_slice bytes = {"", 0};
 

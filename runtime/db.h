@@ -286,9 +286,6 @@ bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_s
 /* Whether the column is one of UUIDs, 16 bytes each. */
 bool mr_rows_is_uuid(const mr_rows *self, unsigned column);
 
-/* OID of the column's type (pg_type.dat); of a domain that of its base. */
-uint32_t mr_rows_type(const mr_rows *self, unsigned column);
-
 /*
  * Whether JSON has a form for the column's value: not for NaN and the infinities, nor for a day or an instant outside of the years
  * 0001 to 9999. True of NULL.

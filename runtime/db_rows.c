@@ -19,38 +19,35 @@ enum { SECONDS_PER_DAY = 86400, ARRAY_DIMS_MAX = 6, NUMERIC_HEAD = 8 };
 /* How the values of a type are read. */
 enum form { BOOL, INT, OID, TEXT, JSON, JSONB, UUID, TIMESTAMPTZ, DATE, FLOAT4, FLOAT8, NUMERIC };
 
-/* The types that are understood, their object identifiers and those of their arrays (pg_type.dat); 0: there is none. */
-/* clang-format off */
-#define TYPES(T)                                                                                    \
-    T(16, 1000, BOOL)   T(21, 1005, INT)      T(23, 1007, INT)      T(20, 1016, INT)                \
-    T(26, 1028, OID)    T(25, 1009, TEXT)     T(1043, 1015, TEXT)   T(1042, 1014, TEXT)             \
-    T(19, 1003, TEXT)   T(18, 1002, TEXT)     T(705, 0, TEXT)       T(114, 199, JSON)               \
-    T(3802, 3807, JSONB) T(2950, 2951, UUID)  T(1184, 1185, TIMESTAMPTZ) T(1082, 1182, DATE)        \
-    T(700, 1021, FLOAT4) T(701, 1022, FLOAT8) T(1700, 1231, NUMERIC)
-/* clang-format on */
+/* The types that are understood, by their object identifiers and those of their arrays (pg_type.dat; 0: there is none). */
+static const struct {
+    Oid type;
+    Oid array;
+    enum form form;
+} types[] = {
+    {25, 1009, TEXT},      {2950, 2951, UUID}, {1184, 1185, TIMESTAMPTZ}, {20, 1016, INT},     {16, 1000, BOOL},
+    {23, 1007, INT},       {1043, 1015, TEXT}, {21, 1005, INT},           {3802, 3807, JSONB}, {114, 199, JSON},
+    {1700, 1231, NUMERIC}, {1082, 1182, DATE}, {701, 1022, FLOAT8},       {700, 1021, FLOAT4}, {1042, 1014, TEXT},
+    {705, 0, TEXT},        {19, 1003, TEXT},   {18, 1002, TEXT},          {26, 1028, OID},
+};
 
-/* Whether it is a type of the list, and which form its values have. */
+enum { TYPES = sizeof types / sizeof types[0] };
+
+/* Whether it is one of these, and which form its values have. */
 static bool form_of(Oid type, enum form *out)
 {
-    switch (type) {
-#define T(oid, array, form) \
-    case oid: *out = form; return true;
-        TYPES(T)
-#undef T
-    default: return false;
-    }
+    for (unsigned i = 0; i < TYPES; i++)
+        if (types[i].type == type) {
+            *out = types[i].form;
+            return true;
+        }
+    return false;
 }
 
 static bool is_array(Oid type)
 {
-    static const Oid arrays[] = {
-#define T(oid, array, form) array,
-        TYPES(T)
-#undef T
-    };
-
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        if (arrays[i] == type)
+    for (unsigned i = 0; i < TYPES; i++)
+        if (types[i].array == type)
             return type != 0;
     return false;
 }
@@ -429,7 +426,7 @@ mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struc
 
 int64_t mr_rows_affected(const mr_rows *self)
 {
-    return strtoll(PQcmdTuples((PGresult *)(uintptr_t)(const void *)self), NULL, 10);
+    return strtoll(PQcmdTuples((PGresult *)result_of(self)), NULL, 10);
 }
 
 /* As proto/cursor.h has it. What is of another type is text, as SQL made it. */

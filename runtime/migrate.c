@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "runtime/app_ledger.h"
 #include "runtime/ledger.h"
 #include "runtime/log.h"
 #include "runtime/turn.h"
@@ -130,18 +131,76 @@ static mr_status apply_missing(struct migrator *self, unsigned done, unsigned *a
     return status;
 }
 
+/* ---- The application's own, behind the engine's ---- */
+
+/* What is applied, NULL when nothing was ever recorded; refused when this folder may not work on it. */
+static mr_status read_app_applied(struct migrator *self, mr_rows **out)
+{
+    mr_rows *exists = NULL;
+    mr_status status = run(self, mr_app_ledger_exists_sql, &exists, "the database cannot be read");
+
+    if (status == MR_OK && mr_rows_count(exists) > 0)
+        status = run(self, mr_app_ledger_list_sql, out, "the record of the application's migrations cannot be read");
+    if (status == MR_OK && *out != NULL)
+        status = mr_app_ledger_check(*out, mr_app_steps_installed(), self->problem);
+    mr_rows_free(&exists);
+    return status;
+}
+
+static mr_status apply_app(struct migrator *self, unsigned number, const struct mr_app_step *step)
+{
+    struct mr_buf sql = {0};
+    mr_status status;
+
+    mr_app_ledger_apply_sql(&sql, number, step);
+    mr_buf_char(&sql, '\0');
+    status = sql.failed ? MR_NO_MEMORY : run_in_turn(self, sql.data, step->name, step->name);
+    mr_buf_fini(&sql);
+    return status;
+}
+
+static mr_status apply_app_missing(struct migrator *self, unsigned *applied)
+{
+    const struct mr_app_steps *steps = mr_app_steps_installed();
+    mr_rows *rows = NULL;
+    unsigned done;
+    mr_status status;
+
+    if (steps->count == 0)
+        return MR_OK;
+    status = run(self, mr_app_ledger_make_sql, NULL, "millrace.app_migration cannot be made");
+    if (status == MR_OK)
+        status = read_app_applied(self, &rows);
+    done = rows != NULL ? mr_rows_count(rows) : 0;
+    mr_rows_free(&rows);
+    for (unsigned i = done; i < steps->count && status == MR_OK; i++) {
+        status = apply_app(self, i + 1, &steps->items[i]);
+        if (status != MR_OK)
+            break;
+        ++*applied;
+        mr_log(MR_LOG_INFO, "migration of the application applied", mr_log_int("version", i + 1),
+               mr_log_text("name", steps->items[i].name));
+    }
+    return status;
+}
+
 /* Behind a pooler that shares sessions the lock would stay behind in one of them, and others would wait for it for ever. */
 static mr_status check_only(struct migrator *self)
 {
     mr_rows *rows = NULL;
+    mr_rows *own = NULL;
     mr_status status = read_applied(self, &rows);
 
-    if (status == MR_OK && (rows == NULL || mr_rows_count(rows) < count(self->migrations))) {
+    if (status == MR_OK)
+        status = read_app_applied(self, &own);
+    if (status == MR_OK && (rows == NULL || mr_rows_count(rows) < count(self->migrations) ||
+                            (own != NULL ? mr_rows_count(own) : 0) < mr_app_steps_installed()->count)) {
         mr_buf_text(self->problem,
                     "migrations are missing, and a pooler stands in front of the database that gives each transaction"
                     " another session; run `millrace migrate` with DB_HOST and DB_PORT of the database itself");
         status = MR_CONFLICT;
     }
+    mr_rows_free(&own);
     mr_rows_free(&rows);
     return status;
 }
@@ -169,6 +228,8 @@ mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clo
         status = read_applied(&self, &rows);
     if (status == MR_OK)
         status = apply_missing(&self, mr_rows_count(rows), applied);
+    if (status == MR_OK)
+        status = apply_app_missing(&self, applied);
     mr_rows_free(&rows);
     mr_db_destroy(&self.db);
     return status;
@@ -194,6 +255,22 @@ static void list(struct mr_buf *out, const struct mr_migration *migrations, cons
         mr_buf_printf(out, "%04d  %-40s  pending\n", migrations[i].version, migrations[i].name);
 }
 
+static void list_app(struct mr_buf *out, const mr_rows *rows)
+{
+    const struct mr_app_steps *steps = mr_app_steps_installed();
+    unsigned applied = rows != NULL ? mr_rows_count(rows) : 0;
+
+    for (unsigned i = 0; i < applied; i++) {
+        struct mr_slice name = mr_app_ledger_name(rows, i);
+        struct mr_slice when = mr_app_ledger_when(rows, i);
+
+        mr_buf_printf(out, "app   %-40.*s  %.*s%s\n", (int)name.len, name.data, (int)when.len, when.data,
+                      i < steps->count ? "" : "  newer than this folder");
+    }
+    for (unsigned i = applied; i < steps->count; i++)
+        mr_buf_printf(out, "app   %-40s  pending\n", steps->items[i].name);
+}
+
 mr_status mr_migrate_status(const struct mr_config *config, const struct mr_clock *clock, struct mr_buf *out,
                             struct mr_buf *problem)
 {
@@ -205,6 +282,11 @@ mr_status mr_migrate_status(const struct mr_config *config, const struct mr_cloc
         status = read_applied(&self, &rows);
     if (status == MR_OK)
         list(out, mr_migrations, rows);
+    mr_rows_free(&rows);
+    if (status == MR_OK)
+        status = read_app_applied(&self, &rows);
+    if (status == MR_OK)
+        list_app(out, rows);
     mr_rows_free(&rows);
     mr_db_destroy(&self.db);
     return status;

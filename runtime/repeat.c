@@ -86,7 +86,7 @@ static mr_status write_kept(struct mr_buf *out, struct mr_slice payload)
     return status;
 }
 
-/* An answer that is no success is not kept, and its key is given back: NULL in its place. */
+/* An answer that is no success, or no JSON, is not kept, and its key is given back: NULL in its place. */
 static mr_status add_answer(struct mr_actor *self, const struct mr_message *message, const mr_rows *rows)
 {
     struct mr_params *params = &self->other_params;
@@ -96,6 +96,10 @@ static mr_status add_answer(struct mr_actor *self, const struct mr_message *mess
 
     if (answer.present)
         status = self->body.failed ? MR_NO_MEMORY : write_kept(&kept, (struct mr_slice){self->body.data, self->body.len});
+    if (status == MR_INVALID) {
+        answer.present = false;
+        status = MR_OK;
+    }
     answer.text = (struct mr_slice){kept.data, kept.len};
     add_key(params, message);
     mr_params_add(params, 2, MR_TEXT, &answer);

@@ -132,21 +132,24 @@ unsigned mr_rows_fit(const struct mr_row_plan *plan, const mr_rows *rows, unsign
     return end;
 }
 
-static bool is_present(struct mr_row_plan *plan, unsigned column, const mr_rows *rows, unsigned row)
+/* What of a row goes into the JSON. It is asked for several times, so it is looked up once. */
+static void note_present(struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
-    unsigned index = plan->columns[column].index;
     struct mr_slice ignored;
 
-    if (!mr_rows_get(rows, row, index, &ignored))
-        return false;
-    if (!plan->columns[column].may_be_unsaid || mr_rows_says(rows, row, index))
-        return true;
-    plan->unsaid = mr_rows_name(rows, index);
-    return false;
+    for (unsigned i = 0; i < plan->count; i++) {
+        struct mr_column *column = &plan->columns[i];
+
+        column->is_present = mr_rows_get(rows, row, column->index, &ignored);
+        if (!column->is_present || !column->may_be_unsaid || mr_rows_says(rows, row, column->index))
+            continue;
+        column->is_present = false;
+        plan->unsaid = mr_rows_name(rows, column->index);
+    }
 }
 
 /* The columns from `at` on that nest under one name, and how many of them are present. */
-static unsigned group_end(struct mr_row_plan *plan, unsigned at, const mr_rows *rows, unsigned row, uint32_t *present)
+static unsigned group_end(const struct mr_row_plan *plan, unsigned at, uint32_t *present)
 {
     struct mr_slice group = plan->columns[at].group;
     unsigned end = at;
@@ -155,15 +158,15 @@ static unsigned group_end(struct mr_row_plan *plan, unsigned at, const mr_rows *
     for (; end < plan->count && plan->columns[end].group.len == group.len &&
            memcmp(plan->columns[end].group.data, group.data, group.len) == 0;
          end++)
-        *present += is_present(plan, end, rows, row);
+        *present += plan->columns[end].is_present;
     return end;
 }
 
-static mr_status write_members(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned row, unsigned from,
-                               unsigned to)
+static mr_status write_members(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row,
+                               unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
-        if (!is_present(plan, i, rows, row))
+        if (!plan->columns[i].is_present)
             continue;
         mr_wire_text(out, plan->columns[i].name);
         if (mr_rows_wire(rows, row, plan->columns[i].index, out) != MR_OK)
@@ -172,14 +175,15 @@ static mr_status write_members(struct mr_buf *out, struct mr_row_plan *plan, con
     return MR_OK;
 }
 
-/* Members of the object a row becomes: its top-level columns, and each nested object once. */
+/* Takes the row in hand. Members of the object it becomes: its top-level columns, and each nested object once. */
 static uint32_t count_members(struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
     uint32_t members = 0;
     uint32_t present;
 
+    note_present(plan, rows, row);
     for (unsigned i = 0; i < plan->count;) {
-        unsigned end = group_end(plan, i, rows, row, &present);
+        unsigned end = group_end(plan, i, &present);
 
         members += plan->columns[i].group.len == 0 ? present : present > 0;
         i = end;
@@ -187,13 +191,15 @@ static uint32_t count_members(struct mr_row_plan *plan, const mr_rows *rows, uns
     return members;
 }
 
-static mr_status write_object(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+/* Of the row in hand, which has that many members. */
+static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row,
+                              uint32_t members)
 {
     uint32_t present;
 
-    mr_wire_map(out, count_members(plan, rows, row));
+    mr_wire_map(out, members);
     for (unsigned i = 0; i < plan->count;) {
-        unsigned end = group_end(plan, i, rows, row, &present);
+        unsigned end = group_end(plan, i, &present);
 
         if (plan->columns[i].group.len > 0 && present > 0) {
             mr_wire_text(out, plan->columns[i].group);
@@ -213,9 +219,12 @@ static mr_status write_array(struct mr_buf *out, struct mr_row_plan *plan, const
     for (unsigned row = from; row < to; row++)
         items += count_members(plan, rows, row) > 0;
     mr_wire_array(out, items);
-    for (unsigned row = from; row < to; row++)
-        if (count_members(plan, rows, row) > 0 && write_object(out, plan, rows, row) != MR_OK)
+    for (unsigned row = from; row < to; row++) {
+        uint32_t members = count_members(plan, rows, row);
+
+        if (members > 0 && write_object(out, plan, rows, row, members) != MR_OK)
             return MR_INTERNAL;
+    }
     return MR_OK;
 }
 
@@ -254,7 +263,7 @@ mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, struct mr_row_pl
 {
     switch (shape) {
     case MR_SHAPE_NONE: mr_wire_nil(out); return MR_OK;
-    case MR_SHAPE_ONE: return write_object(out, plan, rows, from);
+    case MR_SHAPE_ONE: return write_object(out, plan, rows, from, count_members(plan, rows, from));
     case MR_SHAPE_MANY: return write_array(out, plan, rows, from, to);
     case MR_SHAPE_PAGE: return write_page(out, plan, rows, from, to);
     }

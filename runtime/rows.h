@@ -24,6 +24,7 @@ struct mr_column {
     struct mr_slice group; /* "taskPriority" of "taskPriority.code"; empty: top level */
     struct mr_slice name;
     bool may_be_unsaid; /* the type has values that JSON has no form for */
+    bool is_present;    /* in the row at hand: it is not NULL, and JSON has a form for it */
 };
 
 struct mr_row_plan {

@@ -5,7 +5,54 @@ import unittest
 
 import support
 
+# Statements that run message by message.
+SEATS = {
+    "millrace.yaml": "title: Seats\n",
+    "migrations/0001_seat.sql": """\
+CREATE TABLE seat (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), row_name text NOT NULL, number bigint NOT NULL CHECK (number > 0),
+                   UNIQUE (row_name, number));
+CREATE FUNCTION take_seat(which text, place bigint) RETURNS SETOF seat LANGUAGE plpgsql AS $$
+BEGIN
+    IF place = 13 THEN
+        RAISE SQLSTATE 'MR410' USING MESSAGE = 'There is no seat 13 any more.';
+    END IF;
+    IF place > 99 THEN
+        RAISE SQLSTATE 'MR409' USING MESSAGE = 'is too far away', COLUMN = 'number';
+    END IF;
+    RETURN QUERY INSERT INTO seat (row_name, number) VALUES (which, place) RETURNING *;
+END
+$$;
+""",
+    "operations/seats.yaml": """\
+seat_take:
+  route: POST /v1/seats
+  access: user
+  key: rowName
+  idempotent: true
+  fields:
+    rowName: {type: text, required: true, length: 1..10}
+    number:  {type: integer, required: true}
+  returns:
+    id:     {type: uuid, required: true}
+    number: {type: integer, required: true}
+seat_swap:
+  route: POST /v1/seats/swap
+  access: user
+  key: rowName
+  idempotent: true
+  statement: seat_take
+  fields:
+    rowName: {type: text, required: true, length: 1..10}
+    number:  {type: integer, required: true}
+  returns:
+    id:     {type: uuid, required: true}
+    number: {type: integer, required: true}
+""",
+    "queries/seats.sql": "-- name: seat_take\nSELECT id, number FROM take_seat(:rowName, :number)\n",
+}
+
 FILES = {
+    **SEATS,
     "millrace.yaml": "title: Census\nversion: 1.2.3\nabout: Counts those who are here.\n",
     "jobs/census.yaml": """\
 census:
@@ -38,18 +85,10 @@ scratch = None
 server = None
 
 
-def write(files):
-    for name, text in files.items():
-        path = scratch.join(name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-
-
 def setUpModule():
     global scratch, server
     scratch = support.Scratch()
-    write(FILES)
+    scratch.write(FILES)
     server = support.Everything(MILLRACE_APP=scratch.path).ready()
 
 
@@ -91,6 +130,110 @@ class Application(unittest.TestCase):
         self.assertEqual((job["schedule"], job["timezone"]), ("30 4 * * *", "Europe/Berlin"))
         self.assertRegex(job["nextAt"], "T0[23]:30:00")
         self.assertNotIn("nextAt", admin.get("/v1/jobs/report").json())
+
+
+class Seats(unittest.TestCase):
+    """A statement that runs message by message: what it refuses, and a key that comes again."""
+
+    def setUp(self):
+        self.user = server.api().register()
+        self.addCleanup(self.user.close)
+        self.row = "R" + self.id()[-8:]
+
+    def take(self, number, status=200, path="/v1/seats", **headers):
+        answer = self.user.post(path, {"rowName": self.row, "number": number}, headers=list(headers.items()))
+        self.assertEqual(answer.status, status, answer.body)
+        return answer.json()
+
+    def test_seats__a_refusal_of_the_request_is_its_detail(self):
+        problem = self.take(13, 410)
+        self.assertEqual((problem["title"], problem["detail"]), ("Gone", "There is no seat 13 any more."))
+        self.assertNotIn("errors", problem)
+
+    def test_seats__a_refusal_of_a_field_names_it(self):
+        problem = self.take(100, 409)
+        self.assertEqual(problem["errors"], [{"field": "number", "code": "state", "message": "is too far away"}])
+
+    def test_seats__a_broken_constraint_names_each_of_its_fields(self):
+        self.take(1)
+        errors = self.take(1, 409)["errors"]
+        self.assertEqual([(e["field"], e["code"]) for e in errors], [("rowName", "taken"), ("number", "taken")])
+        self.assertEqual([e["field"] for e in self.take(-1, 400)["errors"]], ["number"])
+
+    def test_seats__a_key_belongs_to_its_request(self):
+        key = {"Idempotency-Key": '"%s"' % self.row}
+        first = self.take(1, **key)
+        self.assertEqual(self.take(1, **key), first)
+        self.take(2, 422, **key)
+        self.take(1, 422, path="/v1/seats/swap", **key)  # the same payload, and another operation
+        self.assertNotEqual(self.take(2), first)
+
+
+class Migrations(unittest.TestCase):
+    """By `millrace migrate`, each on a database of its own."""
+
+    def setUp(self):
+        self.folder = support.Scratch()
+        self.addCleanup(self.folder.remove)
+        os.mkdir(self.folder.join("migrations"))
+        self.write("millrace.yaml", "title: Notes\n")
+        self.database = server.new_database()
+
+    def write(self, name, text):
+        with open(self.folder.join(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def migrate(self, what="up", status=0):
+        done = support.run("migrate", what, MILLRACE_APP=self.folder.path, DB_DATABASE=self.database, DB_USER="postgres",
+                           DB_HOST=os.path.join(server.state_dir, support.SERVER_DATABASE))
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout if status == 0 else done.stderr
+
+    def query(self, sql):
+        with server.database(self.database) as session:
+            return session.query(sql)
+
+    def test_migrations__run_once_behind_the_engine_s(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY); -- the first\n-- and a comment at the end")
+        self.migrate()
+        self.write("migrations/0002_text.sql", "ALTER TABLE note ADD COLUMN text text;\n")
+        self.assertIn("0002_text", [line.split()[1] for line in self.migrate("status").splitlines() if line.endswith("pending")])
+        self.assertIn("applied 1", self.migrate())
+        self.assertIn("nothing to apply", self.migrate())
+        self.assertEqual(len(self.query("SELECT text FROM note")), 0)
+
+    def test_migrations__one_that_fails_leaves_nothing(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\nSELECT nonsense;\n")
+        self.assertIn("nonsense", self.migrate(status=1))
+        self.assertIn("0001_note", self.migrate("status"))
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.migrate()
+
+    def test_migrations__what_has_run_stays_as_it_is(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.migrate()
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY, text text);\n")
+        self.assertIn("was applied with another text", self.migrate(status=1))
+
+    def test_migrations__a_database_of_another_application_is_refused(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.migrate()
+        os.rename(self.folder.join("migrations/0001_note.sql"), self.folder.join("migrations/0001_shop.sql"))
+        self.write("migrations/0001_shop.sql", "CREATE TABLE shop (id uuid PRIMARY KEY);\n")
+        self.assertIn("belongs to another application", self.migrate(status=1))
+
+    def test_migrations__an_older_folder_is_served_unless_one_is_breaking(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.write("migrations/0002_text.sql", "ALTER TABLE note ADD COLUMN text text;\n")
+        self.migrate()
+        os.remove(self.folder.join("migrations/0002_text.sql"))
+        self.assertIn("newer than this folder", self.migrate("status"))
+        self.migrate()
+        self.write("migrations/0002_text.sql", "ALTER TABLE note ADD COLUMN text text;\n")
+        self.write("migrations/0003_drop.sql", "-- breaking\nALTER TABLE note DROP COLUMN text;\n")
+        self.migrate()
+        os.remove(self.folder.join("migrations/0003_drop.sql"))
+        self.assertIn("breaking migration 0003_drop", self.migrate(status=1))
 
 
 class Refused(unittest.TestCase):

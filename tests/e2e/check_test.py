@@ -79,7 +79,7 @@ class OnAServer(unittest.TestCase):
     def test_check__a_good_folder(self):
         done = self.check(SHOP)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(done.stdout, "Shop: resources 4, operations 3, jobs 2, migrations 2: no problem\n")
+        self.assertEqual(done.stdout, "Shop: resources 4, operations 3, jobs 1, migrations 2: no problem\n")
 
     def test_check__every_problem_on_standard_output(self):
         done = self.check(MILLRACE_APP=MISTAKES)
@@ -136,7 +136,7 @@ class WithAServerOfItsOwn(unittest.TestCase):
     def test_check__a_good_folder(self):
         done = run("check", SHOP, seconds=90, TMPDIR=self.temporary)
         self.assertEqual((done.returncode, done.stdout, done.stderr),
-                         (0, "Shop: resources 4, operations 3, jobs 2, migrations 2: no problem\n", ""))
+                         (0, "Shop: resources 4, operations 3, jobs 1, migrations 2: no problem\n", ""))
         self.assertEqual(self.left_behind(), [])
 
     def test_check__a_signal_and_a_kill_before_it_leave_nothing_behind(self):

@@ -17,6 +17,7 @@ class Dev(Process):
     def __init__(self, folder, **settings):
         self.folder = folder
         self.state = support.Scratch()
+        support.plant_seed(self.state.join("state"))
         super().__init__("dev", MILLRACE_APP=folder, MILLRACE_STATE_DIR=self.state.join("state"), HOUSEKEEPING="false",
                          LOGGING_FORMAT="json", **settings)
 

@@ -35,6 +35,11 @@ class Docs(unittest.TestCase):
         printed = subprocess.run([support.binary(), "config", "--markdown"], text=True, capture_output=True, check=True).stdout
         self.assertEqual(shown, printed, "run: build/dev/millrace config --markdown")
 
+    def test_applications__have_the_tables_of_keys_that_the_binary_prints(self):
+        shown = re.search(r"<!-- keys: .*? -->\n(.*?)<!-- /keys -->", read("docs", "applications.md"), re.S).group(1)
+        printed = subprocess.run([support.binary(), "schema", "--markdown"], text=True, capture_output=True, check=True).stdout
+        self.assertEqual(shown, printed, "run: build/dev/millrace schema --markdown")
+
     def test_operations__name_every_log_line(self):
         table = read("docs", "operations.md")
         for folder in libraries():

@@ -3,6 +3,7 @@
 Debian's package is used where it is installed; PGBOUNCER may name another program.
 """
 
+import concurrent.futures
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import unittest
 
 import support
+from application_test import SEATS
 from cluster import Server, TcpDatabase, become_server_user, server_user
 from support import Process, free_port, wait_for
 
@@ -166,15 +168,50 @@ class Transaction(unittest.TestCase):
         self.server.query("UPDATE task_priority SET label = 'seen' WHERE code = 'LOW'")
         wait_for(lambda: label() == "seen", 8, "the change is seen")
 
-    def test_missing_migrations__are_refused_and_none_waits_for_a_lock(self):
-        self.server.query("CREATE DATABASE empty", "postgres")
-        pooler = self.pooler()
+    def add_database(self, pooler, name):
+        self.server.query(f"CREATE DATABASE {name}", "postgres")
         with open(pooler.scratch.join("pgbouncer.ini"), "r+") as file:
-            text = file.read().replace("[pgbouncer]", f"empty = user=postgres host=127.0.0.1 port={self.server.port}\n[pgbouncer]")
+            text = file.read().replace("[pgbouncer]", f"{name} = user=postgres host=127.0.0.1 port={self.server.port}\n[pgbouncer]")
             file.seek(0)
             file.write(text)
         pooler.child.send_signal(signal.SIGHUP)
-        wait_for(lambda: pooler.knows("empty"), 5, "the pooler has read its settings")
+        wait_for(lambda: pooler.knows(name), 5, "the pooler has read its settings")
+
+    def test_windows__are_transactions_whose_settings_come_along(self):
+        """Statements that run message by message, each its own transaction or some together, with two sessions for all."""
+        pooler = self.pooler(size=2)
+        self.add_database(pooler, "seats")
+        folder = support.Scratch()
+        self.addCleanup(folder.remove)
+        folder.write(SEATS)
+        done = support.run("migrate", MILLRACE_APP=folder.path, **self.server.settings("seats"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        process = self.start(pooler, "api", MILLRACE_APP=folder.path, DB_DATABASE="seats").ready()
+        self.assertEqual(len(process.logs(SHARES)), 1)
+        user = process.api().register()
+        self.addCleanup(user.close)
+
+        def take(row, number, **headers):
+            api = process.api()
+            api.token = user.token
+            try:
+                return api.post("/v1/seats", {"rowName": row, "number": number}, headers=list(headers.items()))
+            finally:
+                api.close()
+
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            seats = list(pool.map(lambda n: take(f"R{n % 12}", 1 + n % 24 // 12), range(48)))
+        self.assertEqual(sorted(answer.status for answer in seats), [200] * 24 + [409] * 24)
+        key = {"Idempotency-Key": '"a"'}
+        first = take("K", 1, **key)
+        self.assertEqual(first.status, 200, first.body)
+        self.assertEqual(take("K", 1, **key).json(), first.json())
+        self.assertEqual([line for line in process.logs() if line["level"] == "error"], [])
+        self.assertEqual(process.stop(), 0)
+
+    def test_missing_migrations__are_refused_and_none_waits_for_a_lock(self):
+        pooler = self.pooler()
+        self.add_database(pooler, "empty")
         done = support.run("migrate", **self.server.settings("empty", port=pooler.port))
         self.assertEqual(done.returncode, 1)
         self.assertIn("DB_HOST and DB_PORT of the database itself", done.stderr)

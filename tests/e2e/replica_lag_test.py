@@ -311,7 +311,7 @@ class Aurora(OneProcessTest):
         self.say(("writer", "NULL"), ("reader", 60000))
         wait_for(lambda: self.health() == {"status": "lagging", "lagMs": 60000}, 10, "health tells")
         self.rename("Later")
-        self.assertEqual(self.name(), "Later")
+        wait_for(lambda: self.name() == "Later", 10, "reads go to the primary, once each reader has asked")
         self.say(("writer", "NULL"), ("reader", 15.5))
         self.assert_comes_back()
         self.assertEqual(self.process.logs(self.no_figure), [])

@@ -6,6 +6,8 @@ the sanitizers (MILLRACE_SANITIZE).
 
 import atexit
 import base64
+import fcntl
+import glob
 import hashlib
 import hmac
 import json
@@ -93,6 +95,13 @@ class Scratch:
 
     def join(self, *names):
         return os.path.join(self.path, *names)
+
+    def write(self, files):
+        """Texts by their paths."""
+        for name, text in files.items():
+            os.makedirs(os.path.dirname(self.join(name)), exist_ok=True)
+            with open(self.join(name), "w", encoding="utf-8") as file:
+                file.write(text)
 
     def remove(self):
         shutil.rmtree(self.path, ignore_errors=True)
@@ -201,12 +210,58 @@ class Process:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+# Of clusters that the tests copy: nothing in them has to survive a power failure.
+SEED_SETTINGS = "fsync = off\nfull_page_writes = off\n"
+
+
+def seed_name():
+    """A name for the cluster that changes with what makes it."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "..", "..", "app", "embedded.c"), "rb") as file:
+        made_by = file.read() + "".join(sorted(glob.glob("/usr/lib/postgresql/*/bin"))).encode()
+    return "seed-" + hashlib.sha256(made_by + SEED_SETTINGS.encode()).hexdigest()[:16]
+
+
+def make_seed(path):
+    """A cluster as the binary makes it, for a database that no test uses."""
+    with tempfile.TemporaryDirectory(prefix="millrace-seed-") as scratch:
+        os.chmod(scratch, 0o755)
+        state_dir = os.path.join(scratch, "state")
+        process = Process("all", MILLRACE_STATE_DIR=state_dir, DB_DATABASE="seed", HOUSEKEEPING="false").ready(60)
+        assert process.stop() == 0, process.text()
+        with open(os.path.join(state_dir, "postgres", "data", "postgresql.conf"), "a") as file:
+            file.write(SEED_SETTINGS)
+        shutil.rmtree(os.path.join(state_dir, "postgres", "run"), ignore_errors=True)
+        subprocess.run(["cp", "-a", os.path.join(state_dir, "postgres"), path + ".new"], check=True)
+        os.rename(path + ".new", path)
+
+
+def plant_seed(state_dir):
+    """Puts a cluster where `millrace all` will look for it, so that not every server of a test runs initdb. The lock is for programs
+    that run side by side."""
+    cache = os.environ.get("MILLRACE_TEST_CACHE")
+    if not cache:
+        return
+    os.makedirs(cache, exist_ok=True)
+    path = os.path.join(cache, seed_name())
+    with open(path + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            subprocess.run(["rm", "-rf", path + ".new"], check=True)
+            make_seed(path)
+    os.mkdir(state_dir, 0o755)
+    subprocess.run(["cp", "-a", path, os.path.join(state_dir, "postgres")], check=True)
+
+
 class Everything(Process):
-    """`millrace all` in a state directory of its own, which other processes may use as their database too."""
+    """`millrace all` in a state directory of its own, which other processes may use as their database too. One whose `state_dir` is
+    said begins with what is there, or with nothing."""
 
     def __init__(self, state_dir=None, **settings):
         self.scratch = None if state_dir else Scratch()
         self.state_dir = state_dir or self.scratch.join("state")
+        if not state_dir:
+            plant_seed(self.state_dir)
         super().__init__("all", MILLRACE_STATE_DIR=self.state_dir, **{"HOUSEKEEPING": "false", **settings})
 
     def database(self, name="millrace"):

@@ -6,6 +6,7 @@
 
 #include "application/load.h"
 #include "application/sqlfiles.h"
+#include "application/statement.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *lookup(const char *name)
@@ -53,6 +54,27 @@ static void read_yaml(enum mr_file_kind kind, struct mr_slice text)
     mr_problems_fini(&problems);
 }
 
+/* What the parser takes is a piece of the statement, and so is each of its parameters. */
+static void parse(struct mr_application *application, const struct mr_app_statement *statement, struct mr_problems *problems)
+{
+    unsigned before = problems->found;
+    struct mr_sql sql;
+    size_t at = 0;
+
+    if (!mr_sql_read(&sql, &application->arena, statement, problems)) {
+        must(problems->found > before || application->arena.failed);
+        return;
+    }
+    must(strncmp(sql.text, statement->sql, strlen(sql.text)) == 0 && sql.main_at <= strlen(sql.text));
+    for (unsigned i = 0; i < sql.parameter_count; i++) {
+        const struct mr_sql_parameter *parameter = &sql.parameters[i];
+
+        must(parameter->begin >= at && parameter->end <= strlen(sql.text) && sql.text[parameter->begin] == ':');
+        must(strncmp(sql.text + parameter->begin + 1, parameter->name, strlen(parameter->name)) == 0);
+        at = parameter->end;
+    }
+}
+
 /* No statement is empty, and each is a piece of the file. */
 static void read_sql(struct mr_slice text)
 {
@@ -66,6 +88,7 @@ static void read_sql(struct mr_slice text)
 
         must(statement->sql[0] != '\0' && memmem(text.data, text.len, statement->sql, strlen(statement->sql)) != NULL);
         must(strlen(statement->name) <= 63);
+        parse(&application, statement, &problems);
     }
     check_problems(&problems, text);
     mr_problems_fini(&problems);

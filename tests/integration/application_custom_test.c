@@ -38,6 +38,7 @@ static const char operations[] =
     "order_swap: {route: PUT /v1/orders, key: from, fields: {from: {type: text}, to: {type: text}}, returns: [order]}\n"
     "order_drop: {route: DELETE /v1/orders, fields: {note: {type: text, from: query}}}\n"
     "stock_take: {route: POST /v1/stock, access: public, fields: {by: {type: integer}}}\n"
+    "by_word: {route: GET /v1/by-word, access: public, fields: {word: {type: text}}, returns: {n: {type: integer}}}\n"
     "typed: {route: GET /v1/typed, access: public, fields: {words: {type: text, required: true}, on: {type: boolean, default: true}},\n"
     "  returns: {first: {type: text}, cut: {type: text}, literal: {type: text}}}\n";
 
@@ -61,6 +62,10 @@ static const char statements[] =
     "INSERT INTO purchase (id, user_id, note) SELECT id, user_id, :to FROM gone RETURNING *\n"
     "-- name: order_drop\nDELETE FROM purchase WHERE note = :note\n"
     "-- name: stock_take\nCALL take_stock(:by)\n"
+    "-- name: by_word\nSELECT stock AS n FROM product WHERE name = word AND :word IS NOT NULL\n"
+    "-- name: product_get\nSELECT * FROM product WHERE id = :productId AND name <> 'cow'\n"
+    "-- name: category_get\nWITH k AS ({{k}}) SELECT k.\"$n\", CASE WHEN c.id IS NULL THEN 404 END AS \"$status\", c.*\n"
+    "  FROM k LEFT JOIN category c ON c.id = k.\"categoryId\"\n"
     "-- name: typed\nSELECT (string_to_array(:words, ' '))[1] AS first, (string_to_array(:words, ' '))[2:3]::text AS cut,\n"
     "  CASE WHEN :on THEN ':words ' || $$:on$$ END AS literal /* :nobody */\n";
 
@@ -513,6 +518,39 @@ static void test_custom__casts_slices_and_strings_stay_what_they_are(void **stat
     assert_string_equal(reply_text(reply, NULL, "literal"), ":words :on");
 }
 
+/* A word that lost its colon is no field of the message, but what it is in PostgreSQL: a column that is not there. */
+static void test_custom__a_word_without_a_colon_is_no_parameter(void **state)
+{
+    struct mr_value values[MR_FIELDS_MAX] = {0};
+
+    (void)state;
+    assert_false(mr_op_info(op_of("by_word"))->traits->row_wise);
+    set_text(&values[0], "bee");
+    assert_int_equal(ask("by_word", values, NULL)->status, MR_INTERNAL);
+}
+
+static void test_custom__a_statement_takes_the_place_of_one_that_was_generated(void **state)
+{
+    struct mr_value values[MR_FIELDS_MAX] = {0};
+    const struct reply *reply;
+    uint8_t id[16];
+
+    (void)state;
+    sql_exec(self->database->db, "INSERT INTO category (id, code, label) VALUES ('00000000-0000-7000-8000-000000000001', 'C', 'Cars');"
+                                 "INSERT INTO product (id, name, category_code) VALUES ('00000000-0000-7000-8000-000000000001', 'cow', 'C'),"
+                                 " ('00000000-0000-7000-8000-000000000002', 'dog', 'C')");
+    assert_true(mr_uuid_parse(id, "00000000-0000-7000-8000-000000000002", 36));
+    set_id(&values[0], id);
+    reply = ask("product_get", values, NULL);
+    assert_string_equal(reply_text(reply, NULL, "name"), "dog");
+    assert_string_equal(reply_text(reply, "shelf", "label"), "Cars");
+    assert_int_equal(ask("category_get", values, NULL)->status, MR_NOT_FOUND);
+    id[15] = 1;
+    set_id(&values[0], id);
+    assert_int_equal(ask("product_get", values, NULL)->status, MR_NOT_FOUND);
+    assert_string_equal(reply_text(ask("category_get", values, NULL), NULL, "label"), "Cars");
+}
+
 static void test_custom__what_only_reads_goes_to_the_readers(void **state)
 {
     static const char *const batched[] = {"find", "listed", "own_names", "nothing", "who", "refused", "windows", "typed"};
@@ -555,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_custom__a_change_answers_with_what_it_returns),
         cmocka_unit_test(test_custom__a_procedure_is_called),
         cmocka_unit_test(test_custom__casts_slices_and_strings_stay_what_they_are),
+        cmocka_unit_test(test_custom__a_word_without_a_colon_is_no_parameter),
+        cmocka_unit_test(test_custom__a_statement_takes_the_place_of_one_that_was_generated),
         cmocka_unit_test(test_custom__what_only_reads_goes_to_the_readers),
     };
 

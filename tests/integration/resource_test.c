@@ -13,6 +13,7 @@ static int start(void **state)
     if (database_server_start(state) != 0)
         return -1;
     served = served_new(APPLICATION("library"));
+    served_migrate(served);
     served_actors(served);
     return 0;
 }
@@ -138,22 +139,6 @@ static void test_create__names_only_what_the_caller_may_see(void **state)
     assert_int_equal(reply_http(post(*state, "/v1/books", ANN, "{\"isbn\":\"2\",\"title\":\"t\",\"shelf\":\"A\",\"vault\":\"V\"}"), "vault"), 400);
     assert_int_equal(reply_http(post(*state, "/v1/books", ADMIN, "{\"isbn\":\"2\",\"title\":\"t\",\"shelf\":\"A\",\"vault\":\"V\"}"), NULL), 200);
     assert_int_equal(count(*state, "book"), 2);
-}
-
-static void test_create__of_who_is_gone_is_401(void **state)
-{
-    struct served *self = *state;
-    const struct reply *book = post(*state, "/v1/books", BOB, BOOK("1"));
-    uint8_t known[16];
-
-    memcpy(known, self->users[ANN], sizeof known);
-    make_id(self->users[ANN], 4, 1); /* as in a token that still lives */
-    assert_int_equal(reply_http(post(*state, "/v1/books", ANN, BOOK("2")), NULL), 401);
-    assert_int_equal(reply_http(post(*state, "/v1/books", ANN, "{\"isbn\":\"2\",\"title\":\"t\",\"shelf\":\"C\"}"), NULL), 401);
-    assert_int_equal(reply_http(served_call(*state, MR_VERB_PUT, path_of("/v1/books", book), ANN, NULL, "{\"note\":\"n\"}"), NULL), 401);
-    assert_int_equal(reply_http(served_call(*state, MR_VERB_DELETE, path_of("/v1/books", book), ANN, NULL, ""), NULL), 401);
-    memcpy(self->users[ANN], known, sizeof known);
-    assert_int_equal(count(*state, "book"), 1);
 }
 
 static void test_create__a_value_that_is_taken_is_409(void **state)
@@ -443,6 +428,19 @@ static void test_update__a_value_lost_in_a_race_is_409(void **state)
 
 /* ---- All of them ---- */
 
+static void test_resource__who_is_gone_is_401(void **state)
+{
+    const char *path = path_of("/v1/books", post(*state, "/v1/books", BOB, BOOK("1")));
+
+    assert_int_equal(reply_http(post(*state, "/v1/books", GONE, BOOK("2")), NULL), 401);
+    assert_int_equal(reply_http(post_keyed(*state, "/v1/books", GONE, "k", BOOK("2")), NULL), 401);
+    assert_int_equal(reply_http(post(*state, "/v1/books", GONE, "{\"isbn\":\"2\",\"title\":\"t\",\"shelf\":\"C\"}"), NULL), 401);
+    assert_int_equal(reply_http(put(*state, path, GONE, "{\"note\":\"n\"}"), NULL), 401);
+    assert_int_equal(reply_http(put(*state, path, GONE, "{\"isbn\":\"1\",\"shelf\":\"C\"}"), NULL), 401);
+    assert_int_equal(reply_http(served_call(*state, MR_VERB_DELETE, path, GONE, NULL, ""), NULL), 401);
+    assert_int_equal(count(*state, "book"), 1);
+}
+
 /* A message that a trigger swallows has an answer, and those beside it have theirs. */
 static void test_resource__what_a_trigger_swallows_is_409(void **state)
 {
@@ -462,7 +460,7 @@ int main(void)
         cmocka_unit_test_setup(test_create__answers_with_what_was_stored, setup),
         cmocka_unit_test_setup(test_create__belongs_to_who_calls, setup),
         cmocka_unit_test_setup(test_create__names_only_what_the_caller_may_see, setup),
-        cmocka_unit_test_setup(test_create__of_who_is_gone_is_401, setup),
+        cmocka_unit_test_setup(test_resource__who_is_gone_is_401, setup),
         cmocka_unit_test_setup(test_create__a_value_that_is_taken_is_409, setup),
         cmocka_unit_test_setup(test_create__what_is_unique_is_so_among_the_callers, setup),
         cmocka_unit_test_setup(test_create__of_one_batch_the_first_wins, setup),

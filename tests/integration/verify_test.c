@@ -3,6 +3,7 @@
  */
 #include "application/verify.h"
 
+#include "application/build.h"
 #include "tests/support/database.h"
 #include "tests/support/folder.h"
 #include "tests/support/test.h"
@@ -37,10 +38,17 @@ static bool never(void *argument)
 
 static mr_status verify(const char *path, bool (*is_over)(void *))
 {
-    struct mr_verify_options options = {.db = database->db, .is_over = is_over};
     struct mr_application *application = folder_load(path, &problems);
-    mr_status status = mr_verify(application, &options, &problems);
+    struct mr_verify_options options = {.db = database->db, .is_over = is_over};
+    struct mr_built *built = NULL;
+    mr_status status = MR_OK;
 
+    if (problems.found == 0)
+        status = mr_application_build(&built, application, &problems);
+    assert_true(status == MR_OK || status == MR_INVALID);
+    options.built = built;
+    status = mr_verify(application, &options, &problems);
+    mr_built_destroy(&built);
     mr_application_destroy(&application);
     return status;
 }
@@ -68,10 +76,24 @@ static bool finds(const char *path, const char *expected)
 
 /* ---- Whole folders ---- */
 
-static void test_verify__the_shop_is_good(void **state)
+static void test_verify__the_folders_are_good(void **state)
 {
     (void)state;
     assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/shop", ""));
+    sql_exec(database->db, "DROP TABLE product, category, basket, purchase, purchase_line, supply CASCADE");
+    assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/library", ""));
+    sql_exec(database->db, "DROP TABLE book, shelf, vault, loan, remark, complaint, seal");
+    assert_true(finds(MR_SOURCE_DIR "/examples/shop", ""));
+}
+
+/* Where the tables of the tasks that are compiled in are not in the way. */
+static void test_verify__the_tasks_are_good(void **state)
+{
+    (void)state;
+    sql_exec(database->db, "DO $$ DECLARE name regclass; BEGIN FOR name IN SELECT c.oid FROM pg_class c"
+                           " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname ~ '^task'"
+                           " LOOP EXECUTE format('DROP TABLE IF EXISTS %%s CASCADE', name); END LOOP; END $$");
+    assert_true(finds(MR_SOURCE_DIR "/tests/data/applications/tasks", ""));
 }
 
 static void test_verify__every_mistake_is_told_at_once(void **state)
@@ -136,18 +158,37 @@ static void test_verify__a_gap_in_the_migrations_is_all_that_is_told(void **stat
     assert_true(finds(folder.path, "migrations/0002_second.sql: a gap in front of the number 0002, expected 0001\n"));
 }
 
+/* Once before the first step, and then while the migration is at work. */
+static unsigned asked;
+
+static bool later(void *argument)
+{
+    (void)argument;
+    return ++asked > 2;
+}
+
+static void test_verify__a_migration_at_work_is_cancelled(void **state)
+{
+    (void)state;
+    asked = 0;
+    folder_write(&folder, "migrations/0001_first.sql", "SELECT pg_sleep(3600);");
+    assert_int_equal(verify(folder.path, later), MR_TIMEOUT);
+    assert_string_equal(mr_db_last_error(database->db)->sqlstate, "57014");
+    assert_int_equal(problems.found, 0);
+}
+
 static bool at_once(void *argument)
 {
     (void)argument;
     return true;
 }
 
-static void test_verify__a_migration_at_work_is_cancelled(void **state)
+static void test_verify__nothing_begins_once_it_is_over(void **state)
 {
     (void)state;
-    folder_write(&folder, "migrations/0001_first.sql", "SELECT pg_sleep(3600);");
-    assert_int_not_equal(verify(folder.path, at_once), MR_OK);
-    assert_int_equal(problems.found, 0);
+    folder_write(&folder, "migrations/0001_first.sql", "CREATE TABLE thing (x int);");
+    assert_int_equal(verify(folder.path, at_once), MR_TIMEOUT);
+    assert_string_equal(sql_text(database->db, "SELECT to_regclass('thing')"), "");
 }
 
 static void test_verify__a_server_that_goes_is_no_problem_of_the_application(void **state)
@@ -239,7 +280,7 @@ static bool check_index(const struct index *index, const char *owner_column, con
     sql_exec(database->db, "DROP TABLE IF EXISTS thing");
     snprintf(text, sizeof text, "CREATE TABLE thing (" STANDARD ", a text, b integer%s);\n%s;\n", owner_column, index->sql);
     folder_write(&folder, "migrations/0001_first.sql", text);
-    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text, default: x}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
+    snprintf(text, sizeof text, "path: /v1/things\n%s\nfields: {a: {type: text, default: x, length: 1..40}, b: {type: integer, range: 0..9}}\n%s", owner, index->list);
     folder_write(&folder, "resources/thing.yaml", text);
     good = finds(folder.path, index->problems);
     if (!good)
@@ -269,12 +310,12 @@ static const struct whole {
     /* a table that is divided is one, and so is a foreign key with others */
     {"CREATE TABLE thing (" STANDARD ", a text) PARTITION BY HASH (id); CREATE TABLE thing_0 PARTITION OF thing"
      " FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE INDEX ON thing (a, id)",
-     "fields: {a: {type: text}}\nlist: {sort: [a]}\n", ""},
+     "fields: {a: {type: text, length: 1..40}}\nlist: {sort: [a]}\n", ""},
     /* names that have to be quoted */
     {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text, \"group\" integer[]); CREATE INDEX ON \"order\" (\"select\", id)",
-     "table: order\nfields: {select: {type: text}, group: {type: integer, many: true, range: 0..9}}\nlist: {sort: [select], filter: {select: '='}}\n", ""},
-    {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text)", "table: order\nfields: {select: {type: text, unique: true}}\nlist: {sort: [select]}\n",
-     "resources/thing.yaml:3:39: no unique index is on the column \"select\", expected CREATE UNIQUE INDEX ON \"order\" (\"select\")\n"
+     "table: order\nfields: {select: {type: text, length: 1..40}, group: {type: integer, many: true, range: 0..9}}\nlist: {sort: [select], filter: {select: '='}}\n", ""},
+    {"CREATE TABLE \"order\" (" STANDARD ", \"select\" text)", "table: order\nfields: {select: {type: text, length: 1..40, unique: true}}\nlist: {sort: [select]}\n",
+     "resources/thing.yaml:3:54: no unique index is on the column \"select\", expected CREATE UNIQUE INDEX ON \"order\" (\"select\")\n"
      "resources/thing.yaml:4:15: no index serves the order by select, expected CREATE INDEX ON \"order\" (\"select\", id)\n"},
     /* a trigger fills the rest in */
     {"CREATE TABLE thing (" STANDARD ", a text, b text NOT NULL); CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS"
@@ -317,6 +358,46 @@ static void test_verify__what_else_a_database_may_hold(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* ---- Statements that were made, and those in their place ---- */
+
+static void write_thing(const char *column, const char *resource)
+{
+    char text[1024];
+
+    snprintf(text, sizeof text, "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE thing (" STANDARD ", a %s);\n"
+                                "CREATE INDEX ON thing (a, id); CREATE INDEX ON thing (created_at, id);\n", column);
+    folder_write(&folder, "migrations/0001_first.sql", text);
+    snprintf(text, sizeof text, "path: /v1/things\n%s", resource);
+    folder_write(&folder, "resources/thing.yaml", text);
+}
+
+/* A type that reads as text and does not compare with it. */
+static void test_verify__what_was_made_is_prepared(void **state)
+{
+    (void)state;
+    write_thing("mood", "fields: {a: {type: text, readonly: true, length: 1..9}}\nlist: {sort: [a]}\noperations: [list]\n");
+    assert_true(finds(folder.path,
+                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/a cannot be prepared: operator does not"
+                      " exist: mood > text (SQLSTATE 42883)\n"
+                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/-a cannot be prepared: operator does not"
+                      " exist: mood < text (SQLSTATE 42883)\n"));
+}
+
+static void test_verify__what_takes_its_place_is_prepared_and_answers_the_same(void **state)
+{
+    (void)state;
+    write_thing("text", "fields: {a: {type: text}}\n");
+    folder_write(&folder, "queries/thing.sql", "-- name: thing_get\nSELECT *, colour FROM thing WHERE id = :thingId;\n");
+    assert_true(finds(folder.path, "queries/thing.sql:2:11: column \"colour\" does not exist (SQLSTATE 42703), expected a statement that"
+                                   " can be prepared\n"));
+    sql_exec(database->db, "DROP TABLE thing; DROP TYPE mood");
+    folder_write(&folder, "queries/thing.sql",
+                 "-- name: thing_get\nSELECT id, version AS a, created_at, updated_at FROM thing WHERE id = :thingId;\n");
+    assert_true(finds(folder.path,
+                      "resources/thing.yaml:1:7: the statement thing_get (queries/thing.sql:1) answers no column \"version\", expected it\n"
+                      "resources/thing.yaml:1:7: the column \"a\" of the statement thing_get (queries/thing.sql:1) is bigint, expected text\n"));
+}
+
 /* ---- Size ---- */
 
 enum { MANY = 200, BOUND_MS = 60000 };
@@ -332,7 +413,7 @@ static void write_one(struct mr_buf *migrations, unsigned i)
                   i, i, i, i);
     snprintf(name, sizeof name, "resources/thing_%u.yaml", i);
     snprintf(text, sizeof text,
-             "path: /v1/things%u\nfields:\n  a: {type: text, required: true, unique: true}\n"
+             "path: /v1/things%u\nfields:\n  a: {type: text, required: true, unique: true, length: 1..40}\n"
              "  b: {type: integer, range: 0..9}\n  c: {type: decimal, scale: 2, range: 0..9}\n  d: {type: date, clearable: true}\n"
              "list: {sort: [a, -b, c], filter: {b: '=', c: '<', d: '>='}}\n",
              i);
@@ -362,14 +443,18 @@ static void test_verify__two_hundred_resources_take_no_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_verify__the_shop_is_good),
+        TEST(test_verify__the_folders_are_good),
+        TEST(test_verify__the_tasks_are_good),
         TEST(test_verify__every_mistake_is_told_at_once),
         TEST(test_verify__a_broken_migration_has_its_place),
         TEST(test_verify__a_gap_in_the_migrations_is_all_that_is_told),
         TEST(test_verify__a_migration_at_work_is_cancelled),
+        TEST(test_verify__nothing_begins_once_it_is_over),
         TEST(test_verify__a_server_that_goes_is_no_problem_of_the_application),
         TEST(test_verify__an_index_serves_or_does_not),
         TEST(test_verify__what_else_a_database_may_hold),
+        TEST(test_verify__what_was_made_is_prepared),
+        TEST(test_verify__what_takes_its_place_is_prepared_and_answers_the_same),
         TEST(test_verify__two_hundred_resources_take_no_time),
     };
 

@@ -31,8 +31,10 @@ void driver_destroy(struct driver **self)
     while (driver->actor_count > 0)
         assert_true(mr_actor_stop_by(&driver->actors[--driver->actor_count], mr_mono_ms(&mr_system_clock) + STOP_MS));
     mr_mailbox_destroy(&driver->mailbox);
-    for (unsigned i = 0; i <= driver->sent; i++)
+    for (unsigned i = 0; i <= driver->sent; i++) {
         json_decref(driver->replies[i].body);
+        free(driver->replies[i].json);
+    }
     free(driver);
     *self = NULL;
 }
@@ -114,11 +116,13 @@ static void read_body(struct reply *out, struct mr_slice payload)
 
     assert_int_equal(mr_reply_decode(payload, &head, &body), MR_OK);
     copy_text(out->next, sizeof out->next, head.next);
+    out->version = head.version;
     assert_int_equal(mr_json_from_wire(&json, &body), MR_OK);
     out->body = json_loadb(json.data, json.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (out->body == NULL)
         fail_test("a body is no JSON: %s: %.*s", error.text, (int)json.len, json.data);
-    mr_buf_fini(&json);
+    mr_buf_char(&json, '\0');
+    out->json = json.data;
 }
 
 static void deliver(struct driver *self, const struct mr_parcel *parcel)

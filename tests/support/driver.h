@@ -23,7 +23,9 @@ struct reply {
     char code[32];      /* of an error */
     char text[256];     /* of an error */
     char next[512];     /* of a list */
+    int64_t version;    /* of a success that has one */
     json_t *body;       /* of a success */
+    char *json;         /* the same as the text that a client reads */
     int64_t arrived_ms; /* monotonic */
 };
 

@@ -28,14 +28,20 @@ struct served *served_new(const char *folder)
     struct served *self = calloc(1, sizeof *self);
 
     assert_non_null(self);
-    load(self, folder);
+    if (folder != NULL)
+        load(self, folder);
     mr_built_install(self->built);
     self->database = database_new();
+    for (enum caller caller = ANN; caller <= ADMIN; caller++)
+        make_user(self->database->db, caller + 1, self->users[caller]);
+    make_id(self->users[GONE], 4, 1);
+    return self;
+}
+
+void served_migrate(struct served *self)
+{
     for (unsigned i = 0; i < self->application->migration_count; i++)
         sql_exec(self->database->db, "%s", self->application->migrations[i].sql);
-    for (unsigned i = 0; i < SERVED_USERS; i++)
-        make_user(self->database->db, i + 1, self->users[i]);
-    return self;
 }
 
 void served_actors(struct served *self)

@@ -1,6 +1,5 @@
 /*
- * served: a folder of tests/data/applications as a process serves it: loaded, built and installed, its tables in a fresh
- * database, two users, and the actors of its data under a driver. Requests are read as the gateway reads them.
+ * served: a folder of tests/data/applications as a process serves it: loaded, built and installed, a fresh database, and the actors of its data under a driver. Requests are read as the gateway reads them.
  *
  * Thread: the test's. One at a time: the operations that are installed are those of the process.
  */
@@ -10,26 +9,28 @@
 #include "application/build.h"
 #include "tests/support/driver.h"
 
-enum { SERVED_USERS = 3 };
 
 struct served {
     struct database *database;
     struct driver *driver; /* NULL until served_actors */
-    struct mr_application *application;
+    struct mr_application *application; /* NULL: tasks, as they are compiled in */
     struct mr_built *built;
-    uint8_t users[SERVED_USERS][16]; /* the last is an administrator */
+    uint8_t users[4][16];
 };
 
-/* Who calls: one of the users, or nobody. */
-enum caller { ANN, BOB, ADMIN, NOBODY };
+/* Who calls: a user, an administrator, who is gone but has a token still, or nobody. */
+enum caller { ANN, BOB, ADMIN, GONE, NOBODY };
 
 /* Headers of a request, `name: value` by turns, ended by NULL; at most four. NULL: none. */
 typedef const char *const headers[9];
 
 #define APPLICATION(name) MR_SOURCE_DIR "/tests/data/applications/" name
 
-/* Loads `folder`, APPLICATION("name"), and makes its tables; fails the test with the problems. Without actors yet. */
+/* Loads and installs `folder`, APPLICATION("name"), NULL for what is compiled in; fails the test with the problems. */
 struct served *served_new(const char *folder);
+
+/* Makes its tables. */
+void served_migrate(struct served *self);
 
 /* Starts data-reader and data-writer. */
 void served_actors(struct served *self);

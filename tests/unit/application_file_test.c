@@ -98,6 +98,8 @@ static const struct example {
     {MR_FILE_RESOURCE, FIELD("{type: number, range: -1..-2}"), "3:28: \"-1..-2\", expected the smaller bound first", true},
     {MR_FILE_RESOURCE, FIELD("{type: number, range: 1e3..2e3}"), "3:28: \"1e3..2e3\", expected a range such as 0..99", false},
     {MR_FILE_RESOURCE, FIELD("{type: integer, range: 0..1.5}"), "3:29: 1.5 in the range of an integer, expected integers", true},
+    {MR_FILE_RESOURCE, FIELD("{type: integer, range: 0..0}"), "3:29: a range of 0 alone, expected one of more than one integer", true},
+    {MR_FILE_RESOURCE, FIELD("{type: integer, range: -5..0}"), NULL, false},
     {MR_FILE_RESOURCE, FIELD("{type: integer, range: 0..9223372036854775808}"), "3:29: 9223372036854775808 is no 64-bit integer, expected one",
      true},
     {MR_FILE_RESOURCE, FIELD("{type: decimal, scale: 2, range: 0..0.999}"),

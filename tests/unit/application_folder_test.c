@@ -118,7 +118,6 @@ static void test_load__a_shop(void **state)
     const struct mr_app_resource *product = mr_app_resource(shop, "product");
     const struct mr_app_field *category;
     const struct mr_app_operation *place = &shop->operations[1];
-    const struct mr_app_job *receipt = &shop->jobs[1];
 
     (void)state;
     assert_string_equal(shop->title, "Shop");
@@ -126,7 +125,7 @@ static void test_load__a_shop(void **state)
     assert_non_null(product);
     assert_string_equal(product->access.read, "public");
     assert_string_equal(product->access.write, "admin");
-    assert_int_equal(product->operations, 0x3f);
+    assert_int_equal(product->operations, 0x1f);
     assert_int_equal(product->cache_ms.value, 60000);
     assert_string_equal(product->list.sort.items[1].field, "price");
     assert_true(product->list.sort.items[1].descending);
@@ -162,16 +161,27 @@ static void test_load__a_shop(void **state)
 
     assert_string_equal(shop->jobs[0].cron, "0 3 * * *");
     assert_int_equal(shop->jobs[0].started_by.index, MR_APP_BY_ADMIN);
-    assert_int_equal(receipt->work.index, MR_APP_BY_PUSH);
-    assert_int_equal(receipt->retry.most_ms.value, 3600000);
-    assert_int_equal(receipt->priority.value, -5);
-    assert_string_equal(receipt->unique.by.items[0].name, "orderId");
-    assert_int_equal(shop->variable_count, 3);
-    assert_string_equal(shop->variables[0].name, "RECEIPTS_SECRET");
+    assert_int_equal(shop->variable_count, 1);
+    assert_string_equal(shop->variables[0].name, "RESTOCK_CRON");
     assert_string_equal(shop->variables[0].place.file, "jobs/night.yaml");
     assert_int_equal(shop->migration_count, 2);
     assert_string_equal(shop->migrations[1].name, "0002_supply");
     mr_application_destroy(&shop);
+}
+
+static void test_load__work_of_others(void **state)
+{
+    struct mr_application *receipts = must_load(MR_SOURCE_DIR "/tests/data/receipts", NULL);
+    const struct mr_app_job *receipt = &receipts->jobs[0];
+
+    (void)state;
+    assert_int_equal(receipt->work.index, MR_APP_BY_PUSH);
+    assert_int_equal(receipt->retry.most_ms.value, 3600000);
+    assert_int_equal(receipt->priority.value, -5);
+    assert_string_equal(receipt->unique.by.items[0].name, "orderId");
+    assert_int_equal(receipts->variable_count, 2);
+    assert_string_equal(receipts->variables[0].name, "RECEIPTS_SECRET");
+    mr_application_destroy(&receipts);
 }
 
 static bool is_no_task(enum mr_op op)
@@ -276,7 +286,7 @@ static const struct change {
     {PRODUCT("  kind: {type: text, column: name}"), "resources/product.yaml:4:30: the column \"name\" belongs to \"name\" already, expected another\n"},
     {PRODUCT("  created_at: {type: text}"), "resources/product.yaml:4:3: the column \"created_at\" is the engine's own, expected another\n"},
     {PRODUCT("  userId: {type: uuid}\nowner: user_id"),
-     "resources/product.yaml:4:3: the column \"user_id\" is the owner, which the engine fills in, expected another\n"},
+     "resources/product.yaml:4:3: the column \"user_id\" is the owner, which the engine fills in, expected another, or readonly\n"},
     {PRODUCT("owner: id"), "resources/product.yaml:4:8: the column \"id\" is the engine's own, expected one for the caller\n"},
     {PRODUCT("owner: user_id\naccess: {read: public, write: products:write}"),
      "resources/product.yaml:5:9: read is \"public\" beside an owner, expected user or admin: nobody else owns rows\n"
@@ -510,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(test_load__a_shop),
+        IN_A_FOLDER(test_load__work_of_others),
         IN_A_FOLDER(test_load__tasks_where_the_engine_has_none),
         IN_A_FOLDER(test_load__folders_that_are_not_there_are_empty),
         IN_A_FOLDER(test_load__statements_end_before_the_comments_of_the_next),

@@ -129,6 +129,7 @@ static void test_statement__that_is_refused_says_where(void **state)
     assert_told("SELECT 1 fro t", "queries/it.sql:2:14: syntax error at or near \"t\", expected SQL as PostgreSQL 15 reads it\n");
     assert_told("SELECT 'ü',\n  'ß' :a", "queries/it.sql:3:7: syntax error at or near \":a\", expected SQL as PostgreSQL 15 reads it\n");
     assert_told("\n\n  SELECT ~ 'abc", "queries/it.sql:4:12: unterminated quoted string at or near \"'abc\", expected SQL as PostgreSQL 15 reads it\n");
+    assert_told("SELECT 'a\n\tb", "queries/it.sql:2:8: unterminated quoted string at or near \"'a  b\", expected SQL as PostgreSQL 15 reads it\n");
     assert_told("SELECT", "");
     assert_told("SELECT (", "queries/it.sql:2:9: syntax error at end of input, expected SQL as PostgreSQL 15 reads it\n");
     assert_told("/* nothing */", "queries/it.sql:2:1: nothing but comments, expected a statement\n");

@@ -249,6 +249,19 @@ static void test_config__only_all_does_without_a_database_host(void **state)
     mr_buf_fini(&problems);
 }
 
+/* Without a database `check` starts one of its own, as `all` does, by the same programs. */
+static void test_config__check_does_without_a_database_host(void **state)
+{
+    struct mr_buf problems = {0};
+    struct mr_config config;
+
+    (void)state;
+    assert_int_equal(read_config(&config, MR_RUN_CHECK, ENV("MILLRACE_PG_BIN", "/opt/pg", "APP_PORT", "none"), &problems), MR_OK);
+    assert_string_equal(config.pg_bin_dir, "/opt/pg");
+    assert_int_equal(read_config(&config, MR_RUN_CHECK, ENV("DB_HOST", "db", "DB_PORT", "none"), &problems), MR_INVALID);
+    mr_buf_fini(&problems);
+}
+
 static void test_config__aliases_and_empty_values(void **state)
 {
     struct mr_buf problems = {0};
@@ -449,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_config__production_wants_a_previous_secret_as_strong),
         cmocka_unit_test(test_config__a_role_ignores_what_is_not_for_it),
         cmocka_unit_test(test_config__only_all_does_without_a_database_host),
+        cmocka_unit_test(test_config__check_does_without_a_database_host),
         cmocka_unit_test(test_config__aliases_and_empty_values),
         cmocka_unit_test(test_config__secrets_are_masked_wherever_they_could_show),
         cmocka_unit_test(test_config__the_json_print_out_is_json),

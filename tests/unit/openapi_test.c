@@ -5,6 +5,7 @@
 
 #include "openapi/openapi.h"
 #include "openapi/page.h"
+#include "proto/pattern.h"
 #include "tests/support/test.h"
 
 static json_t *load(void)
@@ -249,6 +250,82 @@ static void test_openapi__the_page_is_whole(void **state)
     }
 }
 
+/* ---- Types that only applications have ---- */
+
+static struct mr_field typed_fields[] = {
+    {.name = "sku", .type = MR_TEXT, .from = MR_BODY, .min = 1, .max = 9, .about = "x"},
+    {.name = "odd", .type = MR_TEXT, .from = MR_BODY, .about = "x"},
+    {.name = "price", .type = MR_DECIMAL, .scale = 2, .least = "0", .most = "99999.99", .from = MR_BODY, .clearable = true, .fallback = "0.50", .about = "x"},
+    {.name = "exact", .type = MR_DECIMAL, .scale = -1, .most = "99999999999999999999.99", .from = MR_BODY, .about = "x"},
+    {.name = "share", .type = MR_NUMBER, .most = "1", .from = MR_BODY, .about = "x"},
+    {.name = "day", .type = MR_DATE, .from = MR_BODY, .clearable = true, .about = "x"},
+    {.name = "details", .type = MR_JSON, .from = MR_BODY, .clearable = true, .fallback = "{\"a\":[1]}", .about = "x"},
+    {.name = "tags", .type = MR_TEXT, .many = true, .items_min = 1, .items_max = 20, .min = 1, .max = 40, .from = MR_BODY, .clearable = true,
+     .fallback = "[\"a\"]", .about = "x"},
+    {.name = "prices", .type = MR_DECIMAL, .many = true, .least = "0", .from = MR_BODY, .about = "x"},
+    {.name = NULL}};
+static const struct mr_result typed_result = {
+    .name = "Typed", .about = "x",
+    .members = MR_MEMBERS({"price", MR_DECIMAL, .about = "x"}, {"share", MR_NUMBER, .about = "x"}, {"day", MR_DATE, .about = "x"},
+                          {"details", MR_JSON, .about = "x"}, {"days", MR_DATE, .many = true, .about = "x"})};
+static const struct mr_traits typed_traits = {.summary = "x", .shape = MR_SHAPE_ONE, .returns = &typed_result, .fields = typed_fields};
+static const struct mr_op_info typed_op = {"typed_make", MR_VERB_POST, "/v1/typed", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &typed_traits};
+static const struct mr_way typed_way = {"typed_make", MR_VERB_POST, "/v1/typed", (enum mr_op)MR_OP_COUNT};
+static const struct mr_op_table typed_table = {.ops = &typed_op, .op_count = 1, .ways = &typed_way, .way_count = 1, .title = "x", .version = "1"};
+
+static void assert_schema(const json_t *document, const char *schema, const char *property, const char *expected)
+{
+    char path[96];
+    char *found;
+
+    snprintf(path, sizeof path, "components schemas %s properties %s", schema, property);
+    found = json_dumps(at(document, path), JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (found == NULL || strcmp(found, expected) != 0)
+        fail_test("%s is %s, not %s", path, found, expected);
+    free(found);
+}
+
+static void test_openapi__types_of_applications(void **state)
+{
+    static const char *const bodies[][2] = {
+        {"sku", "{\"description\":\"x\",\"maxLength\":9,\"minLength\":1,\"pattern\":\"^(?:[A-Z]+|[0-9])$\",\"type\":\"string\"}"},
+        {"odd", "{\"description\":\"x\",\"type\":\"string\"}"}, /* what another reader would read otherwise is not told */
+        {"price", "{\"default\":0.5,\"description\":\"x\",\"format\":\"decimal\",\"maximum\":99999.99,\"minimum\":0,\"type\":[\"number\",\"null\"]}"},
+        {"exact", "{\"description\":\"x\",\"format\":\"decimal\",\"type\":\"number\"}"}, /* a bound that would be rounded is none */
+        {"share", "{\"description\":\"x\",\"format\":\"double\",\"maximum\":1,\"type\":\"number\"}"},
+        {"day", "{\"description\":\"x\",\"format\":\"date\",\"type\":[\"string\",\"null\"]}"},
+        {"details", "{\"default\":{\"a\":[1]},\"description\":\"x\"}"},
+        {"tags", "{\"default\":[\"a\"],\"description\":\"x\",\"items\":{\"maxLength\":40,\"minLength\":1,\"type\":\"string\"},"
+                 "\"maxItems\":20,\"minItems\":1,\"type\":[\"array\",\"null\"]}"},
+        {"prices", "{\"description\":\"x\",\"items\":{\"format\":\"decimal\",\"minimum\":0,\"type\":\"number\"},\"type\":\"array\"}"},
+    };
+    static const char *const results[][2] = {
+        {"price", "{\"description\":\"x\",\"format\":\"decimal\",\"type\":\"number\"}"},
+        {"share", "{\"description\":\"x\",\"format\":\"double\",\"type\":\"number\"}"},
+        {"day", "{\"description\":\"x\",\"format\":\"date\",\"type\":\"string\"}"},
+        {"details", "{\"description\":\"x\"}"},
+        {"days", "{\"description\":\"x\",\"items\":{\"format\":\"date\",\"type\":\"string\"},\"type\":\"array\"}"},
+    };
+    struct mr_pattern *patterns[2] = {NULL, NULL};
+    json_t *document;
+
+    (void)state;
+    assert_int_equal(mr_pattern_new(&patterns[0], "[A-Z]+|[0-9]"), MR_OK);
+    assert_int_equal(mr_pattern_new(&patterns[1], "[[:upper:]]+"), MR_OK);
+    typed_fields[0].pattern = patterns[0];
+    typed_fields[1].pattern = patterns[1];
+    mr_ops_install(&typed_table);
+    document = load();
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
+        assert_schema(document, "TypedMakeBody", bodies[i][0], bodies[i][1]);
+    for (size_t i = 0; i < sizeof results / sizeof results[0]; i++)
+        assert_schema(document, "Typed", results[i][0], results[i][1]);
+    json_decref(document);
+    mr_ops_install(NULL);
+    mr_pattern_destroy(&patterns[0]);
+    mr_pattern_destroy(&patterns[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_openapi__security_is_the_access),
         cmocka_unit_test(test_openapi__is_the_same_each_time),
         cmocka_unit_test(test_openapi__the_page_is_whole),
+        cmocka_unit_test(test_openapi__types_of_applications),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,65 @@ static void test_plan__keys_of_messages(void **state)
     assert_true(mr_message_key(MR_OP_task_get, get) == 0);
 }
 
+/* A key of any type is its value, wherever that lies in memory. */
+static void test_plan__keys_of_every_type(void **state)
+{
+    static const struct {
+        struct mr_field field;
+        const char *one, *other;
+    } keys[] = {
+        {{.type = MR_TEXT}, "a", "b"},
+        {{.type = MR_UUID}, "019108f7-52d1-7320-9bac-f847db4148a8", "019108f7-52d1-7320-9bac-f847db4148a9"},
+        {{.type = MR_TIME}, "2027-01-31", "2027-02-01"},
+        {{.type = MR_BOOL}, "true", "false"},
+        {{.type = MR_INT}, "1", "2"},
+        {{.type = MR_DECIMAL, .scale = -1}, "1.50", "1.51"},
+        {{.type = MR_NUMBER}, "0.1", "0.2"},
+        {{.type = MR_DATE}, "2027-01-31", "2027-02-01"},
+        {{.type = MR_JSON}, "[1]", "[2]"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct mr_field fields[2] = {keys[i].field, {.name = NULL}};
+        const struct mr_traits traits = {.summary = "x", .resource = "x", .key = "k", .fields = fields};
+        const struct mr_op_info info = {"x", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits};
+        const struct mr_op_table table = {.ops = &info, .op_count = 1};
+        const enum mr_op op = (enum mr_op)MR_OP_COUNT;
+        struct mr_problem problem;
+        struct mr_value values[3];
+        char copies[3][64];
+
+        fields[0].name = "k";
+        mr_ops_install(&table);
+        memset(values, 0x5a, sizeof values); /* what is beside a value is not the value */
+        for (unsigned v = 0; v < 3; v++) {
+            struct mr_value parsed;
+
+            snprintf(copies[v], sizeof copies[v], "%s", v < 2 ? keys[i].one : keys[i].other);
+            assert_true(mr_field_parse(&fields[0], mr_slice_of(copies[v]), &parsed, &problem));
+            if (v == 0)
+                values[v] = parsed;
+            else { /* as a decoder leaves it: the members of its type, and no others */
+                values[v].present = true;
+                if (keys[i].field.type == MR_UUID)
+                    memcpy(values[v].uuid, parsed.uuid, 16);
+                else if (keys[i].field.type == MR_BOOL)
+                    values[v].boolean = parsed.boolean;
+                else if (keys[i].field.type == MR_INT || keys[i].field.type == MR_TIME)
+                    values[v].integer = parsed.integer;
+                else if (keys[i].field.type == MR_NUMBER)
+                    values[v].number = parsed.number;
+                else
+                    values[v].text = parsed.text;
+            }
+        }
+        if (mr_message_key(op, &values[0]) != mr_message_key(op, &values[1]) || mr_message_key(op, &values[0]) == mr_message_key(op, &values[2]))
+            fail_test("keys of type %s", mr_field_cast(&fields[0]));
+        mr_ops_install(NULL);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 /* Sends them, as the actor does with what was planned. */
@@ -265,6 +324,7 @@ int main(void)
         TEST(test_plan__groups_what_one_statement_answers),
         TEST(test_plan__a_group_is_no_larger_than_its_op_allows),
         TEST(test_plan__keys_of_messages),
+        TEST(test_plan__keys_of_every_type),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ CREATE TRIGGER book_tidied BEFORE INSERT OR UPDATE ON book FOR EACH ROW EXECUTE 
 CREATE TABLE loan (
     id uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 1,
-    user_id uuid NOT NULL,
+    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
     book_id uuid NOT NULL REFERENCES book,
     place text NOT NULL,
     due_at timestamptz,
@@ -58,7 +58,7 @@ CREATE TABLE loan (
 CREATE TABLE remark (
     id uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 1,
-    user_id uuid NOT NULL,
+    user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
     loan_id uuid NOT NULL REFERENCES loan ON DELETE CASCADE,
     words text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -78,3 +78,12 @@ CREATE TABLE complaint (
 );
 
 CREATE TABLE seal (LIKE vault INCLUDING ALL);
+
+-- What lists are in the order of.
+CREATE INDEX ON shelf (created_at, id);
+CREATE INDEX ON vault (created_at, id);
+CREATE INDEX ON seal (created_at, id);
+CREATE INDEX ON book (created_at, id);
+CREATE INDEX ON complaint (created_at, id);
+CREATE INDEX ON loan (user_id, created_at, id);
+CREATE INDEX ON remark (user_id, created_at, id);

@@ -1,0 +1,17 @@
+/*
+ * form: in which of its forms an operation's statement is run, and what becomes of the operation with that.
+ */
+#ifndef MR_APPLICATION_FORM_H
+#define MR_APPLICATION_FORM_H
+
+#include "application/choice.h"
+#include "application/customsql.h"
+
+/*
+ * Makes the statement of an operation that has been added, `op`, whose traits are `traits`: of a set-wise one the statement for a
+ * batch, of any other that for one message. A query that may answer a batch is a choice beside that. A statement that the operation
+ * has already is replaced.
+ */
+void mr_make_form(const struct mr_custom *custom, struct mr_op_info *op, struct mr_traits *traits);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * app_ledger: which migrations of its application a database has.
+ *
+ * An application numbers its migrations by itself, from 1. They are recorded in millrace.app_migration, beside the engine's, with
+ * the SHA-256 of their text. A database whose migrations this folder does not know is served, so that processes with an older folder
+ * run beside newer ones and a deployment can be rolled back; one that is marked as breaking forbids that.
+ */
+#ifndef MR_RUNTIME_APP_LEDGER_H
+#define MR_RUNTIME_APP_LEDGER_H
+
+#include "runtime/db.h"
+
+/* Migration `i` of the array is number i + 1. */
+struct mr_app_step {
+    const char *name; /* "0001_shop" */
+    const char *text;
+    bool breaking; /* a process that does not know it may not run on what it leaves */
+};
+
+struct mr_app_steps {
+    const struct mr_app_step *items;
+    unsigned count;
+};
+
+/* Makes them those of this process; borrowed until it ends, or until another call. To be called before other threads exist. */
+void mr_app_steps_install(const struct mr_app_steps *steps);
+const struct mr_app_steps *mr_app_steps_installed(void);
+
+/* For a connection that migrates: whether there is a record, to make one, and what is in it. */
+extern const char mr_app_ledger_exists_sql[];
+extern const char mr_app_ledger_make_sql[];
+extern const char mr_app_ledger_list_sql[];
+
+/* Name and moment of a row of the list; borrowed from the rows. */
+struct mr_slice mr_app_ledger_name(const mr_rows *applied, unsigned row);
+struct mr_slice mr_app_ledger_when(const mr_rows *applied, unsigned row);
+
+/*
+ * Whether a process with `known` may work on a database with `applied`: what both know is the same to the letter, and nothing that
+ * only the database knows is breaking. MR_CONFLICT: `problem` says why not.
+ */
+mr_status mr_app_ledger_check(const mr_rows *applied, const struct mr_app_steps *known, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* Appends the statements that apply number `number` and record it, in one transaction. */
+void mr_app_ledger_apply_sql(struct mr_buf *out, unsigned number, const struct mr_app_step *step);
+
+#endif

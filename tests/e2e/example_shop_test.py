@@ -1,0 +1,169 @@
+"""examples/shop, as its customers and its owner use it."""
+
+import os
+import unittest
+
+import support
+
+SHOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "shop")
+
+module = support.ModuleServer()
+
+
+def setUpModule():
+    module.start(MILLRACE_APP=os.path.realpath(SHOP))
+
+
+def tearDownModule():
+    module.stop()
+
+
+class Shop(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.owner = module.server.admin()
+        cls.owner.post("/v1/categories", {"code": "TEA", "label": "Tea"})
+        cls.stocked = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.owner.close()
+
+    def setUp(self):
+        self.customer = module.server.api().register()
+        self.addCleanup(self.customer.close)
+
+    def expect(self, response, status):
+        self.assertEqual(response.status, status, response)
+        return response.json() if response.body else None
+
+    def product(self, **fields):
+        type(self).stocked += 1
+        return self.expect(self.owner.post("/v1/products", {"sku": f"T-{self.stocked}", "name": f"Tea {self.stocked}", "price": 9.90,
+                                                            "stock": 5, "category": "TEA", **fields}), 201)
+
+    def put_in_basket(self, product, quantity, customer=None):
+        return self.expect((customer or self.customer).post("/v1/basket-items", {"product": product["id"], "quantity": quantity}), 201)
+
+    def stock(self, product):
+        return self.expect(self.owner.get("/v1/products/" + product["id"]), 200)["stock"]
+
+    # ---- What is declared ----
+
+    def test_product__is_shown_with_its_shelf_and_an_exact_price(self):
+        made = self.product(price=0.10, tags=["green", "it's \"loose\", {yes}"])
+        shown = module.server.api()
+        self.addCleanup(shown.close)
+        response = shown.get("/v1/products/" + made["id"])
+        self.assertEqual(self.expect(response, 200), made)
+        self.assertIn(b'"price":0.10', response.body)
+        self.assertEqual(made["shelf"], {"code": "TEA", "label": "Tea"})
+        self.assertEqual(made["tags"], ["green", "it's \"loose\", {yes}"])
+        self.assertIs(made["soldOut"], False)
+
+    def test_product__tells_all_that_is_wrong_at_once(self):
+        problem = self.expect(self.owner.post("/v1/products", {"sku": "no spaces", "name": "", "price": 9.999, "stock": -1}), 400)
+        self.assertEqual([error["field"] for error in problem["errors"]], ["sku", "name", "price", "stock", "category"])
+
+    def test_product__names_what_is_taken_and_what_is_not_there(self):
+        product = self.product()
+        fields = {"sku": product["sku"], "name": "Other", "price": 1, "category": "TEA"}
+        self.assertEqual(self.expect(self.owner.post("/v1/products", fields), 409)["errors"][0]["field"], "sku")
+        self.assertEqual(self.expect(self.owner.post("/v1/products", {**fields, "sku": "NEW-1", "category": "NONE"}), 400)["errors"][0]["field"],
+                         "category")
+
+    def test_product__only_the_owner_writes(self):
+        self.expect(self.customer.post("/v1/products", {}), 403)
+        self.expect(self.customer.request("DELETE", "/v1/products/" + self.product()["id"]), 403)
+
+    def test_product__a_change_needs_the_version_that_was_seen(self):
+        product = self.product()
+        path = "/v1/products/" + product["id"]
+        tag = self.owner.get(path).header("ETag")
+        self.assertEqual(self.expect(self.owner.request("PATCH", path, {"price": 12.5}, headers=[("If-Match", tag)]), 200)["price"], 12.5)
+        self.expect(self.owner.request("PATCH", path, {"price": 13}, headers=[("If-Match", tag)]), 412)
+        self.expect(self.owner.request("PATCH", path, {"soldOut": True}), 200)  # read only: not a field of the message
+        self.assertIs(self.expect(self.owner.get(path), 200)["soldOut"], False)
+
+    def test_products__are_filtered_sorted_and_searched(self):
+        names = {self.product(name=f"Zebra {name}", price=price)["id"]: name for name, price in (("one", 1), ("two", 2), ("three", 30000))}
+        found = self.expect(self.owner.get("/v1/products?category=TEA&q=zebra&sort=-price"), 200)
+        self.assertEqual([names.get(product["id"]) for product in found], ["three", "two", "one"])
+        page = self.expect(self.owner.get("/v1/products?q=zebra&priceUpTo=2&page=1&pageSize=1"), 200)
+        self.assertEqual((len(page["data"]), page["pagination"]["totalItems"]), (1, 2))
+        first = self.owner.get("/v1/products?q=zebra&sort=price&limit=2")
+        self.assertEqual([names[product["id"]] for product in self.expect(first, 200)], ["one", "two"])
+        rest = first.header("Link").split(">")[0].lstrip("<")
+        self.assertEqual([names[product["id"]] for product in self.expect(self.owner.get(rest), 200)], ["three"])
+
+    def test_basket__is_the_customer_s_own(self):
+        item = self.put_in_basket(self.product(), 1)
+        other = module.server.api().register()
+        self.addCleanup(other.close)
+        path = "/v1/basket-items/" + item["id"]
+        self.assertEqual(self.expect(other.get("/v1/basket-items"), 200), [])
+        self.expect(other.get(path), 404)
+        self.expect(other.request("PATCH", path, {"quantity": 2}), 404)
+        self.expect(other.request("DELETE", path), 404)
+        self.expect(self.customer.request("DELETE", path), 204)
+
+    # ---- What is a statement ----
+
+    def test_order__takes_the_stock_and_empties_the_basket(self):
+        tea, cup = self.product(price=9.90), self.product(price=5)
+        self.put_in_basket(tea, 3)
+        self.put_in_basket(cup, 1)
+        response = self.customer.post("/v1/orders", {"note": "quick"})
+        order = self.expect(response, 201)
+        self.assertEqual((order["total"], order["note"]), (34.70, "quick"))
+        self.assertEqual(response.header("Location"), "/v1/orders/" + order["id"])
+        self.assertEqual(self.expect(self.customer.get(response.header("Location")), 200), order)
+        self.assertEqual((self.stock(tea), self.stock(cup)), (2, 4))
+        self.assertEqual(self.expect(self.customer.get("/v1/basket-items"), 200), [])
+        lines = self.expect(self.customer.get(f"/v1/orders/{order['id']}/lines"), 200)
+        self.assertEqual(sorted((line["product"], line["quantity"]) for line in lines), sorted([(tea["id"], 3), (cup["id"], 1)]))
+        self.assertEqual(self.expect(self.owner.get(f"/v1/products/{tea['id']}/sales"), 200), {"sold": 3, "revenue": 29.70})
+
+    def test_order__of_more_than_there_is_changes_nothing(self):
+        tea, cup = self.product(stock=5), self.product(stock=1)
+        self.put_in_basket(tea, 1)
+        self.put_in_basket(cup, 2)
+        problem = self.expect(self.customer.post("/v1/orders", {}), 409)
+        self.assertEqual(problem["errors"][0]["field"], "quantity")
+        self.assertIn("only 1 left", problem["errors"][0]["message"])
+        self.assertEqual((self.stock(tea), self.stock(cup)), (5, 1))
+        self.assertEqual(len(self.expect(self.customer.get("/v1/basket-items"), 200)), 2)
+
+    def test_order__the_same_key_buys_once(self):
+        self.put_in_basket(self.product(), 1)
+        key = [("Idempotency-Key", '"once"')]
+        first = self.expect(self.customer.post("/v1/orders", {"note": "a"}, headers=key), 201)
+        self.assertEqual(self.expect(self.customer.post("/v1/orders", {"note": "a"}, headers=key), 201), first)
+        self.expect(self.customer.post("/v1/orders", {"note": "b"}, headers=key), 422)
+        self.expect(self.customer.post("/v1/orders", {"note": "a"}), 409)  # without a key the basket is empty
+
+    def test_order__of_another_is_not_there(self):
+        self.put_in_basket(self.product(), 1)
+        order = self.expect(self.customer.post("/v1/orders", {}), 201)
+        other = module.server.api().register()
+        self.addCleanup(other.close)
+        self.expect(other.get("/v1/orders/" + order["id"]), 404)
+        self.assertEqual(self.expect(other.get(f"/v1/orders/{order['id']}/lines"), 200), [])
+        self.expect(self.customer.get(f"/v1/products/{self.product()['id']}/sales"), 403)
+
+    def test_restock__notes_what_runs_out(self):
+        product = self.product(stock=1)
+        self.assertEqual(self.owner.run_job("restock")["state"], "succeeded")
+        with module.server.database() as database:
+            self.assertEqual(len(database.query(f"SELECT 1 FROM wish WHERE product_id = '{product['id']}'")), 1)
+        self.assertTrue(self.owner.get("/v1/jobs/restock").json()["nextAt"].endswith("T03:00:00.000Z"))
+
+
+class Checked(unittest.TestCase):
+    def test_shop__has_no_problem(self):
+        done = support.run("check", SHOP, DB_HOST=os.path.join(module.server.state_dir, support.SERVER_DATABASE), DB_USER="postgres")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,182 @@
+"""Operations of an application's own, over HTTP: the shop, whose statements are plain SQL."""
+
+import concurrent.futures
+import os
+import shutil
+import unittest
+import uuid
+
+import support
+
+SHOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "applications", "shop")
+
+MORE = """\
+product_named:
+  route: GET /v1/named/{name}
+  access: public
+  fields: {name: {type: text}}
+  returns: product
+ticket_draw:
+  route: POST /v1/tickets
+  access: public
+  fields: {label: {type: text, required: true, length: 1..9}, count: {type: integer, range: 1..5}}
+  returns: {label: {type: text}, number: {type: integer, required: true}}
+"""
+
+STATEMENTS = """\
+-- name: product_named
+SELECT * FROM product n WHERE n.name = :name
+
+-- name: ticket_draw
+SELECT :label AS label, nextval('ticket') AS number WHERE :count IS NULL OR :count > 0
+"""
+
+scratch = None
+server = None
+api = None
+
+
+def setUpModule():
+    global scratch, server, api
+    scratch = support.Scratch()
+    folder = scratch.join("shop")
+    shutil.copytree(SHOP, folder, ignore=shutil.ignore_patterns("jobs"))
+    for name, text in (("operations/more.yaml", MORE), ("queries/more.sql", STATEMENTS),
+                       ("migrations/0003_more.sql", "CREATE SEQUENCE ticket;\n")):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    server = support.Everything().ready()
+    api = server.api_process(MILLRACE_APP=folder).ready()
+    with server.database() as database:
+        database.query("INSERT INTO category (id, code, label) VALUES (gen_random_uuid(), 'A', 'All')")
+        database.query("INSERT INTO product (id, sku, name, price, stock, category_code)"
+                       " SELECT gen_random_uuid(), 'SKU-' || g, 'p' || g, g + 0.25, 3, 'A' FROM generate_series(1, 40) g")
+
+
+def tearDownModule():
+    api.stop()
+    server.close()
+    scratch.remove()
+
+
+class Operation(unittest.TestCase):
+    def client(self, signed_in=True):
+        client = api.api()
+        self.addCleanup(client.close)
+        return client.register() if signed_in else client
+
+    def basket(self, user, sku, quantity):
+        row = str(uuid.uuid4())
+        with server.database() as database:
+            database.query(f"INSERT INTO basket (id, user_id, product_id, quantity) SELECT '{row}', '{user.user['id']}', id, {quantity}"
+                           f" FROM product WHERE sku = '{sku}'")
+        return row
+
+    def together(self, call, count, workers=8):
+        """What `call` answers for each number, many at a time."""
+        def one(number):
+            client = api.api()
+            try:
+                return call(client, number)
+            finally:
+                client.close()
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(one, range(1, count + 1)))
+
+    def test_operation__a_query_answers_everybody_their_own(self):
+        answers = self.together(lambda client, number: client.get(f"/v1/named/p{number}"), 41)
+        for number, answer in enumerate(answers[:40], 1):
+            self.assertEqual(answer.status, 200)
+            product = answer.json()
+            self.assertEqual((product["name"], product["price"], product["categoryInfo"]), (f"p{number}", number + 0.25, {"code": "A", "label": "All"}))
+            self.assertEqual(answer.header("ETag"), '"1"')
+        self.assertEqual(answers[40].status, 404)
+
+    def test_operation__everybody_draws_a_ticket_of_their_own(self):
+        answers = self.together(lambda client, number: client.post("/v1/tickets", {"label": f"l{number}"}), 40)
+        self.assertEqual([answer.json()["label"] for answer in answers], [f"l{number}" for number in range(1, 41)])
+        self.assertEqual(len({answer.json()["number"] for answer in answers}), 40)
+
+    def test_operation__tells_every_field_that_is_wrong(self):
+        answer = self.client(signed_in=False).post("/v1/tickets", {"count": 6, "labels": "x"})
+        self.assertEqual(answer.status, 400)
+        self.assertLessEqual({"label", "count"}, {error["field"] for error in answer.json()["errors"]})
+
+    def test_operation__an_order_is_placed_and_cancelled(self):
+        user = self.client()
+        placed = user.post("/v1/orders", {"basketId": self.basket(user, "SKU-7", 2), "note": "soon"})
+        self.assertEqual(placed.status, 201, placed)
+        order = placed.json()
+        self.assertEqual((order["total"], order["note"], "userId" in order), (14.5, "soon", False))
+        self.assertEqual(placed.header("Location"), f"/v1/orders/{order['id']}")
+        self.assertEqual(user.get(placed.header("Location")).json(), order)
+        # What the statement raises is the answer: to a stranger there is no such order.
+        self.assertEqual(self.client().post(f"/v1/orders/{order['id']}/cancel", None).status, 404)
+        self.assertEqual(user.post(f"/v1/orders/{order['id']}/cancel", None).status, 204)
+        self.assertEqual(user.get(placed.header("Location")).status, 404)
+
+    def test_operation__more_than_there_is_cannot_be_bought(self):
+        user = self.client()
+        refused = user.post("/v1/orders", {"basketId": self.basket(user, "SKU-8", 4)})
+        self.assertEqual(refused.status, 409)
+        self.assertEqual(refused.json()["errors"][0]["field"], "basketId")
+        self.assertEqual(refused.json()["errors"][0]["message"], "out of stock")
+
+    def test_operation__a_key_that_comes_again_gets_the_first_answer(self):
+        user = self.client()
+        body = {"basketId": self.basket(user, "SKU-11", 1)}
+        key = [("Idempotency-Key", '"buy-once"')]
+        first = user.post("/v1/orders", body, headers=key)
+        again = user.post("/v1/orders", body, headers=key)
+        self.assertEqual((first.status, again.status), (201, 201))
+        self.assertEqual(again.json(), first.json())
+        self.assertEqual(again.header("Location"), first.header("Location"))
+        self.assertEqual(user.post("/v1/orders", {**body, "note": "other"}, headers=key).status, 422)
+        self.assertEqual(user.post("/v1/orders", body).status, 404)  # the basket is gone
+
+    def test_operation__needs_whom_it_says(self):
+        user = self.client()
+        self.assertEqual(self.client(signed_in=False).post("/v1/orders", {"basketId": str(uuid.uuid4())}).status, 401)
+        with server.database() as database:
+            product = database.value("SELECT id FROM product WHERE sku = 'SKU-1'")
+        self.assertEqual(user.get(f"/v1/products/{product}/sales").status, 403)
+        basket = self.basket(user, "SKU-9", 1)
+        with server.database() as database:
+            database.query(f"DELETE FROM app_user WHERE id = '{user.user['id']}'")
+        self.assertEqual(user.post("/v1/orders", {"basketId": basket}).status, 401)
+
+    def test_operation__figures_are_exact(self):
+        buyer = self.client()
+        self.assertEqual(buyer.post("/v1/orders", {"basketId": self.basket(buyer, "SKU-10", 3)}).status, 201)
+        with server.database() as database:
+            product = database.value("SELECT id FROM product WHERE sku = 'SKU-10'")
+        admin = self.client(signed_in=False).register(grant=server.make_admin)
+        self.assertEqual(admin.get(f"/v1/products/{product}/sales").json(), {"sold": 3, "revenue": 30.75})
+        self.assertEqual(admin.get(f"/v1/products/{product}/sales?since=2999-01-01").json(), {"sold": 0, "revenue": 0})
+
+
+class Sql(unittest.TestCase):
+    def sql(self, *arguments, **settings):
+        return support.run("sql", *arguments, MILLRACE_APP=scratch.join("shop"), **settings)
+
+    def test_sql__shows_what_the_database_makes_of_it(self):
+        database = {"DB_HOST": os.path.join(server.state_dir, support.SERVER_DATABASE), "DB_USER": "postgres"}
+        self.assertIn("-- one for a batch\n", self.sql("product_named", **database).stdout)
+        self.assertIn("-- message by message: nextval() is volatile\n", self.sql("ticket_draw", **database).stdout)
+        self.assertIn("-- message by message: cancel_order() is volatile\n", self.sql("order_cancel", **database).stdout)
+
+    def test_sql__shows_both_forms_without_a_database(self):
+        told = self.sql("product_named").stdout
+        self.assertIn("-- message by message\n", told)
+        self.assertIn("-- one for a batch, if nothing that it calls is volatile\n", told)
+
+    def test_sql__knows_resources_and_nothing_else(self):
+        told = self.sql("basket")
+        self.assertIn("-- name: basket_get\n", told.stdout)
+        self.assertNotIn("-- name: order_", told.stdout)
+        self.assertEqual(self.sql("baskets").returncode, 1)
+        self.assertEqual(self.sql("a", "b").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
