@@ -303,9 +303,11 @@ static int64_t row_bytes(const struct mr_application *application, const struct 
     for (unsigned i = 0; i < resource->fields.count; i++) {
         const struct mr_app_field *field = &resource->fields.items[i];
         const struct mr_app_resource *other =
-            field->embed.node != NULL ? mr_app_resource(application, field->references.resource) : NULL;
+            field->references.resource != NULL ? mr_app_resource(application, field->references.resource) : NULL;
+        const struct mr_app_field *same = other != NULL ? mr_app_field(&other->fields, field->references.field) : NULL;
 
-        bytes += value_bytes(field);
+        /* What it names is as long as what is there. */
+        bytes += value_bytes(same != NULL && !field->length.is_set && !field->many ? same : field);
         for (unsigned j = 0; other != NULL && j < field->embed.columns.count; j++)
             bytes += value_bytes(mr_field_of_column(other, field->embed.columns.items[j].name));
     }

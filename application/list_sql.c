@@ -277,9 +277,9 @@ static void bounded_rows(struct writing *self)
 {
     bool with_embeds;
 
-    put(self, "(SELECT * FROM (SELECT \"t\".*, sum((");
+    put(self, "(SELECT * FROM (SELECT \"t\".*, sum(");
     with_embeds = row_bytes(self);
-    put(self, ")::bigint) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS \"$bytes\" FROM ");
+    put(self, ") OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS \"$bytes\" FROM ");
     rows(self);
     if (with_embeds)
         embeds(self);

@@ -21,10 +21,13 @@ static const char thing[] = "path: /v1/things\n"
                             "  rank:  {type: integer, clearable: true}\n"
                             "  due:   {type: timestamp, clearable: true}\n"
                             "  done:  {type: boolean, default: false}\n"
+                            "  price: {type: decimal, scale: 2, clearable: true}\n"
+                            "  day:   {type: date, clearable: true}\n"
+                            "  mass:  {type: number, clearable: true}\n"
                             "  shelf: {type: text, column: shelf_code, references: shelf.code, embed: {as: where, columns: [code, label]}}\n"
                             "list:\n"
-                            "  sort:   [-createdAt, code, -name, rank, due, done, id]\n"
-                            "  filter: {done: '=', rankFrom: 'rank >=', shelf: '=', notRank: 'rank !=', dueBefore: 'due <'}\n"
+                            "  sort:   [-createdAt, code, -name, rank, due, done, price, day, mass, id]\n"
+                            "  filter: {done: '=', rankFrom: 'rank >=', shelf: '=', notRank: 'rank !=', dueBefore: 'due <', priceUpTo: 'price <=', from: 'day >='}\n"
                             "  search: [name, about]\n";
 static const char shelf[] = "path: /v1/shelves\n"
                             "access: {read: public, write: admin}\n"
@@ -37,11 +40,12 @@ static const char tables[] =
     "CREATE TABLE shelf (id uuid PRIMARY KEY, version bigint NOT NULL DEFAULT 1, code text NOT NULL UNIQUE, label text NOT NULL,"
     " created_at timestamptz NOT NULL DEFAULT clock_timestamp(), updated_at timestamptz NOT NULL DEFAULT clock_timestamp());"
     "CREATE TABLE thing (id uuid PRIMARY KEY, version bigint NOT NULL DEFAULT 1, user_id uuid NOT NULL, code text COLLATE \"C\" NOT NULL,"
-    " name varchar(200), about text, rank integer, due timestamptz, done boolean NOT NULL DEFAULT false, shelf_code text REFERENCES shelf (code),"
+    " name varchar(200), about text, rank integer, price numeric(9, 2), day date, mass float8, due timestamptz, done boolean NOT NULL DEFAULT false, shelf_code text REFERENCES shelf (code),"
     " created_at timestamptz NOT NULL DEFAULT clock_timestamp(), updated_at timestamptz NOT NULL DEFAULT clock_timestamp());"
     "CREATE INDEX ON shelf (label, id);"
     "CREATE INDEX ON thing (user_id, created_at, id); CREATE INDEX ON thing (user_id, code, id); CREATE INDEX ON thing (user_id, name, id);"
-    "CREATE INDEX ON thing (user_id, rank, id); CREATE INDEX ON thing (user_id, due, id); CREATE INDEX ON thing (user_id, done, id);"
+    "CREATE INDEX ON thing (user_id, rank, id); CREATE INDEX ON thing (user_id, due, id); CREATE INDEX ON thing (user_id, done, id); CREATE INDEX ON thing (user_id, price, id);"
+    "CREATE INDEX ON thing (user_id, day, id); CREATE INDEX ON thing (user_id, mass, id);"
     "CREATE INDEX ON thing (user_id, id); CREATE INDEX ON thing (user_id, shelf_code, id);";
 
 struct state {
@@ -95,14 +99,16 @@ static void fill(struct state *self, unsigned rows)
     make_words_index(self);
     sql_exec(self->fixture->database->db,
              "INSERT INTO shelf (id, code, label) SELECT gen_random_uuid(), 'S' || i, 'shelf ' || i / 3 FROM generate_series(1, 20) i;"
-             "INSERT INTO thing (id, user_id, code, name, about, rank, due, done, shelf_code, created_at)"
+             "INSERT INTO thing (id, user_id, code, name, about, rank, due, done, price, day, mass, shelf_code, created_at)"
              " SELECT lpad(to_hex(i * 7919 %% 1000003), 32, '0')::uuid, CASE WHEN i %% 2 = 0 THEN '%s' ELSE '%s' END::uuid,"
              "        CASE WHEN i %% 13 = 0 THEN '' ELSE chr(65 + i %% 50) || 'é' END, CASE WHEN i %% 5 > 1 THEN 'name ' || i %% 40 END,"
              "        CASE WHEN i %% 3 = 0 THEN 'word' || i %% 7 || ', and path/to/' || i END,"
              "        CASE WHEN i %% 7 > 0 THEN i %% 30 - 10 END,"
              "        CASE i %% 11 WHEN 0 THEN NULL WHEN 1 THEN timestamptz 'infinity' WHEN 2 THEN timestamptz '-infinity'"
              "        ELSE timestamptz '2027-01-01' + (i %% 100) * interval '1.000001 s' END,"
-             "        i %% 4 = 0, CASE WHEN i %% 9 > 0 THEN 'S' || 1 + i %% 20 END, timestamptz '2027-01-01' + (i / 3) * interval '1.000001 s'"
+             "        i %% 4 = 0, CASE WHEN i %% 6 > 0 THEN (i %% 17 - 3) / 4.0 END,"
+             "        CASE i %% 8 WHEN 0 THEN NULL WHEN 1 THEN date 'infinity' WHEN 2 THEN date '-infinity' ELSE date '1969-12-20' + i %% 20 END,"
+             "        CASE WHEN i %% 10 > 0 THEN (i %% 23 - 7) / 3.0::float8 END, CASE WHEN i %% 9 > 0 THEN 'S' || 1 + i %% 20 END, timestamptz '2027-01-01' + (i / 3) * interval '1.000001 s'"
              "   FROM generate_series(1, %u) i;"
              "ANALYZE thing; ANALYZE shelf",
              self->fixture->user_text, self->other_text, 2 * rows);
@@ -256,6 +262,12 @@ static const struct order {
     {"-rank", "rank IS NULL, rank DESC, id DESC"},
     {"due", "due IS NULL, due, id"},
     {"-due", "due IS NULL, due DESC, id DESC"},
+    {"price", "price IS NULL, price, id"},
+    {"-price", "price IS NULL, price DESC, id DESC"},
+    {"day", "day IS NULL, day, id"},
+    {"-day", "day IS NULL, day DESC, id DESC"},
+    {"mass", "mass IS NULL, mass, id"},
+    {"-mass", "mass IS NULL, mass DESC, id DESC"},
     {"done", "done, id"},
     {"-done", "done DESC, id DESC"},
     {"id", "id"},
@@ -335,6 +347,9 @@ static void test_list__filters_leave_what_they_should(void **state)
         {"rankFrom=99999999999", "false"},
         {"notRank=3", "rank IS DISTINCT FROM 3"},
         {"dueBefore=2027-01-01T00:00:10Z", "due < '2027-01-01T00:00:10Z'"},
+        {"priceUpTo=0.25", "price <= 0.25"},
+        {"from=1970-01-02", "day >= '1970-01-02'"},
+        {"priceUpTo=1&done=true", "price <= 1 AND done"},
         {"done=true&shelf=S5", "done AND shelf_code = 'S5'"},
         {"rankFrom=0&dueBefore=2027-01-02", "rank >= 0 AND due < '2027-01-02'"},
         {"done=false&notRank=1&rankFrom=0", "NOT done AND rank <> 1 AND rank >= 0"},
@@ -479,7 +494,11 @@ static void test_list__no_cursor_is_an_error_of_the_statement(void **state)
         const char *sort, *key;
     } cases[] = {{"rank", "9223372036854775807"},    {"rank", "-9223372036854775808"},   {"due", "9223371331199999999"},
                  {"due", "-210866803200000000"},     {"due", "9223372036854775807"},     {"-due", "-9223372036854775808"},
-                 {"done", "0"},                      {"done", "1"},                      {"code", ""},
+                 {"done", "0"},                      {"done", "1"},
+                 {"price", "-0.25"},                 {"price", "NaN"},
+                 {"day", "2145031948"},              {"day", "-2440588"},
+                 {"day", "2147483647"},              {"mass", "5e-324"},
+                 {"mass", "-Infinity"},                      {"code", ""},
                  {"name", "\xf0\x9f\x98\x80'\"\\%s"}, {"id", NULL},                      {"rank", NULL}};
     static const uint8_t ids[2][16] = {{0}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
     struct state *self = *state;
@@ -505,6 +524,109 @@ static void test_list__no_cursor_is_an_error_of_the_statement(void **state)
         }
 }
 
+/* NULL for each parameter of a list's statement. */
+static void add_nothing(struct mr_buf *out, const struct mr_field *fields)
+{
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        mr_buf_printf(out, "%sNULL", i > 0 ? ", " : "");
+}
+
+static void check_plan(mr_db *db, const char *statement, bool in_order)
+{
+    char *text = mr_statement_text(mr_statement_find(statement));
+    struct mr_buf nothing = {0};
+    struct mr_buf told = {0};
+    mr_rows *rows = NULL;
+
+    add_nothing(&nothing, mr_op_info(op_of("thing_list"))->traits->fields);
+    mr_buf_printf(&told, "PREPARE plan AS %s", text);
+    mr_buf_char(&told, '\0');
+    if (mr_db_exec(db, told.data, mr_mono_ms(&mr_system_clock) + 30000, NULL) != MR_OK)
+        fail_test("%s: %s", statement, mr_db_last_error(db)->message);
+    mr_buf_clear(&told, SIZE_MAX);
+    mr_buf_printf(&told, "EXPLAIN (COSTS off) EXECUTE plan (%.*s)", (int)nothing.len, nothing.data);
+    mr_buf_char(&told, '\0');
+    if (mr_db_exec(db, told.data, mr_mono_ms(&mr_system_clock) + 30000, &rows) != MR_OK)
+        fail_test("%s: %s", statement, mr_db_last_error(db)->message);
+    mr_buf_clear(&told, SIZE_MAX);
+    for (unsigned i = 0; i < mr_rows_count(rows); i++) {
+        struct mr_slice line = {"", 0};
+
+        mr_rows_get(rows, i, 0, &line);
+        mr_buf_slice(&told, line);
+        mr_buf_char(&told, '\n');
+    }
+    mr_buf_char(&told, '\0');
+    mr_rows_free(&rows);
+    if (strstr(told.data, "Seq Scan") != NULL || (in_order && strstr(told.data, "Sort Key") != NULL))
+        fail_test("%s:\n%s", statement, told.data);
+    sql_exec(db, "DEALLOCATE plan");
+    mr_buf_fini(&told);
+    mr_buf_fini(&nothing);
+    free(text);
+}
+
+/* As an actor's connection plans them, before it has seen a value: none reads a whole table, and what shares a batch of sixteen sorts nothing. */
+static void test_list__each_statement_reads_an_index(void **state)
+{
+    struct state *self = *state;
+    struct mr_db_options options = {.config = &self->fixture->database->config,
+                                    .clock = &mr_system_clock,
+                                    .host = self->fixture->database->config.db_host,
+                                    .application_name = "list_test",
+                                    .set_wise = true};
+    static const struct mr_statement *const none[] = {NULL};
+    const struct mr_variant *variant = mr_op_info(op_of("thing_list"))->traits->variants;
+    unsigned whole = 0;
+    mr_db *db = NULL;
+
+    assert_int_equal(mr_db_new(&db, &options, none), MR_OK);
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    for (; variant->statement != NULL; variant++) {
+        whole += variant->batch_max == 16;
+        if (variant->batch_max == 16 || strchr(variant->statement, '+') == NULL)
+            check_plan(db, variant->statement, variant->batch_max == 16 && variant->shape == MR_SHAPE_MANY);
+    }
+    assert_true(whole > 30);
+    mr_db_destroy(&db);
+}
+
+/* A batch is cancelled as a whole: who may have to pass over many rows does not keep strangers. */
+static void test_list__what_no_index_promises_runs_alone(void **state)
+{
+    static const struct {
+        const char *query, *statement;
+        unsigned most;
+    } cases[] = {
+        {"limit=10", "thing_list/walk/-createdAt", 16},
+        {"", "thing_list/walk/-createdAt/many", 4},
+        {"limit=10&sort=rank&rankFrom=3", "thing_list/walk/rank/rankFrom", 16},
+        {"limit=10&rankFrom=3", "thing_list/walk/-createdAt/rankFrom", 1},
+        {"limit=10&done=true", "thing_list/walk/-createdAt/done", 4},
+        {"limit=10&notRank=3&sort=rank", "thing_list/walk/rank/notRank", 1},
+        {"limit=10&rankFrom=3&done=true", "thing_list/walk/-createdAt/done+rankFrom", 1},
+        {"limit=10&rankFrom=3&done=true&shelf=S1", "thing_list/walk/-createdAt/done+shelf", 1},
+        {"limit=10&q=word&done=true", "thing_list/walk/-createdAt/q", 1},
+        {"page=1", "thing_list/page/-createdAt", 16},
+        {"page=1&pageSize=100&sort=-code", "thing_list/page/-code/many", 1},
+    };
+    enum mr_op op = op_of("thing_list");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static const uint8_t user[16];
+        struct mr_value values[MR_FIELDS_MAX];
+        char *copy = strdup(cases[i].query);
+        const struct mr_variant *variant;
+
+        read_values(values, op, user, copy);
+        variant = mr_message_variant(op, values);
+        assert_string_equal(variant->statement, cases[i].statement);
+        assert_int_equal(variant->batch_max, cases[i].most);
+        free(copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +640,8 @@ int main(void)
         cmocka_unit_test(test_list__a_row_has_what_it_embeds),
         cmocka_unit_test(test_list__long_rows_end_an_answer),
         cmocka_unit_test(test_list__no_cursor_is_an_error_of_the_statement),
+        cmocka_unit_test(test_list__each_statement_reads_an_index),
+        cmocka_unit_test(test_list__what_no_index_promises_runs_alone),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
