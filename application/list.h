@@ -86,7 +86,7 @@ unsigned list_case_number(const struct list *self, const struct list_case *one);
 unsigned list_batch(const struct list *self, const struct list_case *one);
 
 /* Appends the statement's text. */
-void list_write(const struct list *self, const struct list_case *one, struct mr_buf *out);
+void list_write(const struct list *list, const struct list_case *one, struct mr_buf *out);
 
 /* Whether a value may take more than a few hundred bytes; NULL, a column that no field tells of, may. */
 bool list_is_long(const struct mr_app_field *field);

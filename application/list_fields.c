@@ -41,7 +41,7 @@ static void check_order(struct mr_making *self, const struct mr_app_sort *sort, 
 {
     const struct mr_app_length *length = by->field != NULL ? &by->field->length : NULL;
 
-    if (by->type == MR_APP_TEXT && (!length->is_set || length->max > LIST_KEY_MOST))
+    if (by->type == MR_APP_TEXT && (length == NULL || !length->is_set || length->max > LIST_KEY_MOST))
         mr_problems_add(self->problems, mr_yaml_place(sort->node),
                         "\"%s\" may be longer than %d characters, expected a field to sort by with a length that is declared",
                         by->name, LIST_KEY_MOST);
@@ -181,8 +181,8 @@ static int64_t cursor_most(const struct list *list)
 
         if (key_of(&list->orders[i]) == MR_CURSOR_DECIMAL)
             most = most > 512 ? most : 512;
-        if (key_of(&list->orders[i]) == MR_CURSOR_TEXT && field != NULL && most < 2 * 4 * field->length.max)
-            most = 2 * 4 * field->length.max;
+        if (key_of(&list->orders[i]) == MR_CURSOR_TEXT && field != NULL && most < INT64_C(8) * field->length.max)
+            most = INT64_C(8) * field->length.max;
     }
     return MR_CURSOR_LEAST + most;
 }

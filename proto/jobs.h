@@ -63,9 +63,9 @@ struct mr_job_statement {
 /*
  * Makes the jobs of an application this process's, in place of those that are built in with tasks: number `i` is the job
  * MR_JOB_COUNT + i; together with the engine's they are at most MR_JOBS_MAX. Borrowed until the process ends, or until another call. To
- * be called before other threads exist. `jobs` NULL: there is no application but the one that is built in.
+ * be called before other threads exist. `own` NULL: there is no application but the one that is built in.
  */
-void mr_jobs_install(const struct mr_job_info *jobs, unsigned count);
+void mr_jobs_install(const struct mr_job_info *own, unsigned count);
 
 /* One more than the greatest job there is. */
 unsigned mr_job_count(void);
