@@ -79,11 +79,16 @@ bool mr_application_use(int argc, char **argv)
     return use(folder_named(argc, argv));
 }
 
-bool mr_application_use_here(int argc, char **argv)
+const char *mr_application_folder_here(int argc, char **argv)
 {
     const char *folder = folder_named(argc, argv);
 
-    return use(folder[0] == '\0' && access("millrace.yaml", F_OK) == 0 ? "." : folder);
+    return folder[0] == '\0' && access("millrace.yaml", F_OK) == 0 ? "." : folder;
+}
+
+bool mr_application_use_here(int argc, char **argv)
+{
+    return use(mr_application_folder_here(argc, argv));
 }
 
 struct mr_application *mr_application_try(const char *folder)

@@ -21,7 +21,13 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
  */
 bool mr_application_use(int argc, char **argv);
 
-/* The same, for commands of whoever writes an application: without either it is the folder here, if that has a millrace.yaml. */
+/*
+ * The folder that a command of whoever writes an application is for: the argument's, or else that of MILLRACE_APP, or else the one
+ * here, if that has a millrace.yaml; "" is none of them. To be asked with the environment read.
+ */
+const char *mr_application_folder_here(int argc, char **argv);
+
+/* As mr_application_use, of that folder. */
 bool mr_application_use_here(int argc, char **argv);
 
 /*

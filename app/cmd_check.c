@@ -55,15 +55,6 @@ static bool is_stopped(void *argument)
 
 /* ---- The folder ---- */
 
-static const char *find_folder(const struct mr_config *config, int argc, char **argv)
-{
-    if (argc > 0)
-        return argv[0];
-    if (config->app_folder[0] != '\0')
-        return config->app_folder;
-    return access("millrace.yaml", F_OK) == 0 ? "." : NULL;
-}
-
 static bool is_folder(const char *path)
 {
     struct stat about;
@@ -212,8 +203,8 @@ int mr_command_check(int argc, char **argv)
     if (!mr_application_arguments("check", argc, argv) || !mr_load_settings(&config, MR_RUN_CHECK))
         return MR_EXIT_USAGE;
     mr_log_setup(MR_LOG_WARN, false);
-    folder = find_folder(&config, argc, argv);
-    if (folder == NULL) {
+    folder = mr_application_folder_here(argc, argv);
+    if (folder[0] == '\0') {
         fputs("millrace check: there is no millrace.yaml here; name a folder, or set MILLRACE_APP\n", stderr);
         return MR_EXIT_USAGE;
     }

@@ -21,14 +21,10 @@ struct checking {
 static const char *near_field(const struct mr_app_fields *fields, const char *name, char room[MR_WORD_ROOM])
 {
     struct mr_buf words = {0};
-    const char *found;
 
     for (unsigned i = 0; i < fields->count; i++)
-        mr_buf_printf(&words, "%s%s", i > 0 ? "|" : "", fields->items[i].name);
-    mr_buf_char(&words, '\0');
-    found = words.failed ? NULL : mr_word_near(words.data, name, room);
-    mr_buf_fini(&words);
-    return found;
+        mr_word_add(&words, fields->items[i].name);
+    return mr_word_near_of(&words, name, room);
 }
 
 static void no_field(struct checking *self, struct mr_place place, const struct mr_app_fields *fields, const char *name)

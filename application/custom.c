@@ -41,15 +41,11 @@ static bool needs_caller(const char *name)
 static const char *near_name(const struct custom *self, const char *name, char room[MR_WORD_ROOM])
 {
     struct mr_buf words = {0};
-    const char *found;
 
-    mr_buf_text(&words, MR_RESERVED_NAMES);
+    mr_word_add(&words, MR_RESERVED_NAMES);
     for (unsigned i = 0; i < self->declared->fields.count; i++)
-        mr_buf_printf(&words, "|%s", self->declared->fields.items[i].name);
-    mr_buf_char(&words, '\0');
-    found = words.failed ? NULL : mr_word_near(words.data, name, room);
-    mr_buf_fini(&words);
-    return found;
+        mr_word_add(&words, self->declared->fields.items[i].name);
+    return mr_word_near_of(&words, name, room);
 }
 
 static void check_parameter(struct custom *self, const struct mr_sql_parameter *parameter)

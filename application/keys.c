@@ -181,6 +181,23 @@ const char *mr_word_near(const char *words, const char *name, char room[MR_WORD_
     return found;
 }
 
+void mr_word_add(struct mr_buf *words, const char *word)
+{
+    if (words->len > 0)
+        mr_buf_char(words, '|');
+    mr_buf_text(words, word);
+}
+
+const char *mr_word_near_of(struct mr_buf *words, const char *name, char room[MR_WORD_ROOM])
+{
+    const char *found;
+
+    mr_buf_char(words, '\0');
+    found = words->failed ? NULL : mr_word_near(words->data, name, room);
+    mr_buf_fini(words);
+    return found;
+}
+
 const char *mr_key_near(enum mr_section section, const char *name)
 {
     unsigned nearest = 3;

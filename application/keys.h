@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "proto/buffer.h"
+
 /*
  * What a value is. `pattern` is a regular expression that POSIX (extended) and ECMA-262 read alike: the reader and the schema hold
  * text against the same one. Kinds without a pattern are read and described by code of their own.
@@ -263,6 +265,10 @@ bool mr_word_is_in(const char *words, const char *word, int *index);
 
 /* The word nearest to `name`, by at most two changes, in "one|of|these"; NULL when there is none. Copied to `room`. */
 const char *mr_word_near(const char *words, const char *name, char room[MR_WORD_ROOM]);
+
+/* Gathers names as "one|of|these", and then the one of them that is nearest, as mr_word_near; which gives the memory of `words` back. */
+void mr_word_add(struct mr_buf *words, const char *word);
+const char *mr_word_near_of(struct mr_buf *words, const char *name, char room[MR_WORD_ROOM]);
 
 /* The key nearest to `name`; NULL when there is none. */
 const char *mr_key_near(enum mr_section section, const char *name);

@@ -97,16 +97,14 @@ static void no_column(const struct answer *answer, const char *name)
     const char *near;
 
     for (unsigned i = 0; i < mr_rows_columns(answer->columns); i++)
-        mr_buf_printf(&words, "%s%s", i > 0 ? "|" : "", mr_rows_name(answer->columns, i));
-    mr_buf_char(&words, '\0');
-    near = words.failed ? NULL : mr_word_near(words.data, name, room);
+        mr_word_add(&words, mr_rows_name(answer->columns, i));
+    near = mr_word_near_of(&words, name, room);
     if (near != NULL)
         complain(answer->self, answer->place, "the statement %s answers no column \"%s\", expected it, or \"%s\" here",
                  answer->statement, name, near);
     else
         complain(answer->self, answer->place, "the statement %s answers no column \"%s\", expected it", answer->statement,
                  name);
-    mr_buf_fini(&words);
 }
 
 /* What the server calls a type; enumerations and citext, whose numbers differ from one database to the next, read as text. */

@@ -18,27 +18,19 @@ struct pair {
 static const char *near_table(const struct mr_catalogue *catalogue, const char *name, char room[MR_WORD_ROOM])
 {
     struct mr_buf words = {0};
-    const char *found;
 
     for (unsigned i = 0; i < catalogue->table_count; i++)
-        mr_buf_printf(&words, "%s%s", i > 0 ? "|" : "", catalogue->tables[i].name);
-    mr_buf_char(&words, '\0');
-    found = words.failed ? NULL : mr_word_near(words.data, name, room);
-    mr_buf_fini(&words);
-    return found;
+        mr_word_add(&words, catalogue->tables[i].name);
+    return mr_word_near_of(&words, name, room);
 }
 
 static const char *near_column(const struct mr_sql_table *table, const char *name, char room[MR_WORD_ROOM])
 {
     struct mr_buf words = {0};
-    const char *found;
 
     for (unsigned i = 0; i < table->column_count; i++)
-        mr_buf_printf(&words, "%s%s", i > 0 ? "|" : "", table->columns[i].name);
-    mr_buf_char(&words, '\0');
-    found = words.failed ? NULL : mr_word_near(words.data, name, room);
-    mr_buf_fini(&words);
-    return found;
+        mr_word_add(&words, table->columns[i].name);
+    return mr_word_near_of(&words, name, room);
 }
 
 /* The column; NULL when there is none, which has been told. */

@@ -1,9 +1,8 @@
 #include "runtime/app_ledger.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
-enum { CHECKSUM_TEXT = 2 * crypto_hash_sha256_BYTES + 1 };
+#include "runtime/ledger.h"
 
 /* Columns of the list. */
 enum { NUMBER, NAME, CHECKSUM, BREAKING, WHEN };
@@ -53,14 +52,6 @@ struct mr_slice mr_app_ledger_when(const mr_rows *applied, unsigned row)
     return text_of(applied, row, WHEN);
 }
 
-static void make_checksum(char out[CHECKSUM_TEXT], const char *text)
-{
-    unsigned char hash[crypto_hash_sha256_BYTES];
-
-    crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
-    sodium_bin2hex(out, CHECKSUM_TEXT, hash, sizeof hash);
-}
-
 /* What only the database knows. */
 static mr_status check_newer(const mr_rows *applied, unsigned row, struct mr_buf *problem)
 {
@@ -76,9 +67,9 @@ static mr_status check_newer(const mr_rows *applied, unsigned row, struct mr_buf
 static mr_status check_known(const mr_rows *applied, unsigned row, const struct mr_app_step *known, struct mr_buf *problem)
 {
     struct mr_slice name = mr_app_ledger_name(applied, row);
-    char expected[CHECKSUM_TEXT];
+    char expected[MR_CHECKSUM_ROOM];
 
-    make_checksum(expected, known->text);
+    mr_ledger_checksum(expected, known->text);
     if (mr_slice_is(text_of(applied, row, CHECKSUM), expected))
         return MR_OK;
     if (row == 0 && !mr_slice_is(name, known->name))
@@ -110,9 +101,9 @@ mr_status mr_app_ledger_check(const mr_rows *applied, const struct mr_app_steps 
 
 void mr_app_ledger_apply_sql(struct mr_buf *out, unsigned number, const struct mr_app_step *step)
 {
-    char hash[CHECKSUM_TEXT];
+    char hash[MR_CHECKSUM_ROOM];
 
-    make_checksum(hash, step->text);
+    mr_ledger_checksum(hash, step->text);
     mr_buf_printf(
         out,
         "BEGIN;\n%s\n;INSERT INTO millrace.app_migration (number, name, checksum, breaking) VALUES (%u, '%s', '%s', %s);COMMIT",

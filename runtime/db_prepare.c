@@ -8,21 +8,10 @@
 
 #include "runtime/db_internal.h"
 
-static int by_name(const void *name, const void *statement)
-{
-    return strcmp(name, ((const struct mr_statement *)statement)->name);
-}
-
-/* Its place among the application's; -1: it is none of them. */
+/* Its place among the application's; -1: it is none of them, or this connection does not know them. */
 static int place_of(const mr_db *self, const char *statement)
 {
-    unsigned count;
-    const struct mr_statement *all = mr_statements_installed(&count);
-    const struct mr_statement *found = NULL;
-
-    if (self->prepared != NULL && count > 0)
-        found = bsearch(statement, all, count, sizeof *all, by_name);
-    return found != NULL ? (int)(found - all) : -1;
+    return self->prepared != NULL ? mr_statement_place(statement) : -1;
 }
 
 bool mr_db_is_prepared(const mr_db *self, const char *statement)

@@ -3,7 +3,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-enum { CHECKSUM_TEXT = 2 * crypto_hash_sha256_BYTES + 1 };
+_Static_assert(MR_CHECKSUM_ROOM == 2 * crypto_hash_sha256_BYTES + 1, "two digits a byte");
 
 #define WHEN "to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 
@@ -56,12 +56,12 @@ struct mr_applied mr_ledger_row(const mr_rows *applied, unsigned row)
     return out;
 }
 
-static void make_checksum(char out[CHECKSUM_TEXT], const char *text)
+void mr_ledger_checksum(char out[MR_CHECKSUM_ROOM], const char *text)
 {
     unsigned char hash[crypto_hash_sha256_BYTES];
 
     crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
-    sodium_bin2hex(out, CHECKSUM_TEXT, hash, sizeof hash);
+    sodium_bin2hex(out, MR_CHECKSUM_ROOM, hash, sizeof hash);
 }
 
 static int count(const struct mr_migration *migrations)
@@ -75,9 +75,9 @@ static int count(const struct mr_migration *migrations)
 
 static bool is_same(const struct mr_applied *applied, const struct mr_migration *known)
 {
-    char expected[CHECKSUM_TEXT];
+    char expected[MR_CHECKSUM_ROOM];
 
-    make_checksum(expected, known->text);
+    mr_ledger_checksum(expected, known->text);
     return mr_slice_is(applied->checksum, expected);
 }
 
@@ -126,9 +126,9 @@ mr_status mr_ledger_check(const mr_rows *applied, const struct mr_migration *kno
 void mr_ledger_apply_sql(struct mr_buf *out, const struct mr_migration *migration)
 {
     bool later = migration->version >= MR_LEDGER_FIRST;
-    char hash[CHECKSUM_TEXT];
+    char hash[MR_CHECKSUM_ROOM];
 
-    make_checksum(hash, migration->text);
+    mr_ledger_checksum(hash, migration->text);
     mr_buf_printf(out, "BEGIN;\n%s%s\n;", later ? make_later : "", migration->text);
     if (later)
         mr_buf_printf(out, "INSERT INTO millrace.migration (version, name, checksum, runs_with) VALUES (%d, '%s', '%s', %d)",

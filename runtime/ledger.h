@@ -14,6 +14,12 @@
 
 #include "runtime/db.h"
 
+/* Room for the SHA-256 of a migration's text, in hexadecimal and terminated. */
+enum { MR_CHECKSUM_ROOM = 65 };
+
+/* What both ledgers hold a migration's text to. */
+void mr_ledger_checksum(char out[MR_CHECKSUM_ROOM], const char *text);
+
 /* The first migration that is recorded in millrace.migration. */
 enum { MR_LEDGER_FIRST = 8 };
 

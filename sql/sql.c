@@ -41,13 +41,20 @@ static int by_name(const void *name, const void *statement)
     return strcmp(name, ((const struct mr_statement *)statement)->name);
 }
 
-const struct mr_statement *mr_statement_find(const char *name)
+int mr_statement_place(const char *name)
 {
-    const struct mr_statement *own =
+    const struct mr_statement *found =
         installed_count > 0 ? bsearch(name, installed, installed_count, sizeof *installed, by_name) : NULL;
 
-    if (own != NULL)
-        return own;
+    return found != NULL ? (int)(found - installed) : -1;
+}
+
+const struct mr_statement *mr_statement_find(const char *name)
+{
+    int place = mr_statement_place(name);
+
+    if (place >= 0)
+        return &installed[place];
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
         if (strcmp(s->name, name) == 0)
             return s;

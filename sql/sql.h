@@ -56,6 +56,9 @@ char *mr_statement_text(const struct mr_statement *self);
 /* Those, `count` of them. */
 const struct mr_statement *mr_statements_installed(unsigned *count);
 
+/* The place of the statement of that name among those; -1 when it is none of them. */
+int mr_statement_place(const char *name);
+
 /* The statement of that name, of an application first; NULL when there is none. */
 const struct mr_statement *mr_statement_find(const char *name);
 
