@@ -9,6 +9,7 @@
 #include "runtime/flight.h"
 #include "runtime/link.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/plan.h"
 #include "runtime/queue.h"
 #include "runtime/replica.h"
@@ -154,7 +155,10 @@ const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value
 
 /* ---- The work ---- */
 
-/* One look at the clock for all of them. A wall clock that was set back meanwhile makes no negative times. */
+/*
+ * One look at the clock for all of them. A wall clock that was set back meanwhile makes no negative times. Counted before it is
+ * answered: who has the answer finds it counted.
+ */
 static void begin_batch(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     int64_t now_us = mr_wall_us(self->clock);
@@ -168,6 +172,9 @@ static void begin_batch(struct mr_actor *self, struct mr_message **messages, uns
     }
     self->in_hand = messages;
     self->in_hand_count = count;
+    atomic_fetch_add(&self->stats.messages, count);
+    atomic_fetch_add(&self->stats.batches, 1);
+    mr_metric_batch(self->spec->id, count);
     mr_trace_mailbox(self, messages, count);
 }
 
@@ -193,7 +200,7 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
         mr_rowwise_answer(self, messages, count);
     else
         mr_answer_by_sql(self, messages, count);
-    mr_answer_note(self, messages, count);
+    mr_answer_end(self, messages, count);
 }
 
 /* How many messages like this one may share a statement. */

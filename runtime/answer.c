@@ -536,7 +536,7 @@ void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages,
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
 }
 
-void mr_answer_note(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+void mr_answer_end(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
 
@@ -549,7 +549,4 @@ void mr_answer_note(struct mr_actor *self, struct mr_message *const *messages, u
     self->in_hand_count = 0;
     if (messages[0]->envelope.op != MR_OP_db_ping) /* what health asks is no work */
         self->last_work_ms = mr_mono_ms(self->clock);
-    atomic_fetch_add(&self->stats.messages, count);
-    atomic_fetch_add(&self->stats.batches, 1);
-    mr_metric_batch(self->spec->id, count);
 }

@@ -33,8 +33,8 @@ bool mr_answer_at_once(struct mr_actor *self, struct mr_message *const *messages
 /* Answers all, as mr_answer_by_sql goes on after its first attempt. */
 void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome);
 
-/* Counts a batch that was answered. */
-void mr_answer_note(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+/* Ends a batch: whoever the handler left without an answer is told so. */
+void mr_answer_end(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Answers one message with an error. `field`, `code` and `text` may be NULL. */
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,

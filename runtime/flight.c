@@ -110,7 +110,7 @@ static void retire_oldest(struct mr_actor *self)
     self->flight_count--;
     atomic_store(&self->stats.in_flight, self->flight_count);
     self->held = false;
-    mr_answer_note(self, flight->messages, flight->count);
+    mr_answer_end(self, flight->messages, flight->count);
 }
 
 /* It went down with the connection: what the database said of another says nothing of this one. */

@@ -68,10 +68,7 @@ const struct reply *driver_await(struct driver *self, unsigned id);
 /* Waits until every message but `missing` of them has an answer; fails when one has two. */
 void driver_await_all(struct driver *self, unsigned missing);
 
-/*
- * How many batches the actor of `op` (task_create or task_get) has made, once it is done with all that was answered: it
- * counts a batch when its answers are on their way already. A message that is dropped unread tells when it is.
- */
+/* How many batches the actor of `op` has begun: whoever has an answer finds its batch counted. */
 uint64_t driver_batches(struct driver *self, enum mr_op op);
 
 /* An answer's text member, "" when it has none; `group` NULL: top level. */
