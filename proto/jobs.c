@@ -25,7 +25,7 @@ unsigned mr_job_count(void)
 
 bool mr_job_is_served(enum mr_job job)
 {
-    return installed == NULL || (job != MR_JOB_aggregate && job != MR_JOB_report && job != MR_JOB_import);
+    return installed == NULL || (job != MR_JOB_aggregate && job != MR_JOB_report);
 }
 
 const struct mr_job_info *mr_job_info(enum mr_job job)
