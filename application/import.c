@@ -57,8 +57,7 @@ static void make_reason(struct mr_making *self, const struct mr_writes *writes, 
 
     put_batch(&out, self, writes, import->fields);
     put_answer(&out, writes);
-    mr_sql_put(&out,
-               " WHERE NOT EXISTS (SELECT FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\") ORDER BY 1",
+    mr_sql_put(&out, " WHERE NOT EXISTS (SELECT FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\") ORDER BY 1",
                writes->resource->table);
     mr_make_statement(self, import->reason, &out);
 }
