@@ -162,7 +162,7 @@ static void take_steps(struct mr_built *out, struct mr_making *self)
 
         steps[i] = (struct mr_app_step){migration->name, migration->sql, migration->breaking};
     }
-    out->steps = (struct mr_app_steps){steps, steps != NULL ? application->migration_count : 0};
+    out->steps = (struct mr_app_steps){.items = steps, .count = steps != NULL ? application->migration_count : 0};
 }
 
 static void take_over(struct mr_built *out, struct mr_making *self)
