@@ -62,8 +62,48 @@ census:
   timezone: Europe/Berlin
   exclusive: true
   about: Counts users
+cleanup:
+  work: sql
+  statements: [cleanup__seats]
+""",
+    "operations/rows.yaml": """\
+row_list:
+  route: GET /v1/rows
+  access: public
+  cache: 1m
+  returns:
+    - name: {type: text, required: true}
+      size: {type: json, required: true, fields: {seats: {type: integer, required: true}}}
+room_get:
+  route: GET /v1/rooms/{name}
+  access: public
+  fields:
+    name: {type: text}
+  returns: room
+""",
+    "resources/room.yaml": """\
+path: /v1/rooms
+about: A room, which others name
+access: public
+fields:
+  name:  {type: text, required: true}
+  level: {type: integer}
+operations: []
+""",
+    "migrations/0002_room.sql": """\
+CREATE TABLE room (name text PRIMARY KEY, level integer);
+INSERT INTO room VALUES ('hall', 1), ('attic', NULL);
 """,
     "queries/census.sql": """\
+-- name: cleanup__seats
+DELETE FROM seat WHERE row_name = 'old';
+
+-- name: row_list
+SELECT v.name, jsonb_build_object('seats', v.seats) AS size FROM (VALUES ('A', 9), ('B', 11)) v (name, seats) ORDER BY v.name;
+
+-- name: room_get
+SELECT * FROM room WHERE name = :name;
+
 -- name: census_touch
 UPDATE millrace.app_user SET updated_at = updated_at;
 
@@ -122,6 +162,35 @@ class Application(unittest.TestCase):
         counted = run["result"]["census_walk"]
         self.assertGreaterEqual(counted, 6)
         self.assertEqual(run["result"], {"census_touch": counted, "census_walk": counted})
+
+    def test_application__adds_to_a_job_of_the_engine(self):
+        admin = server.admin()
+        self.addCleanup(admin.close)
+        with server.database() as connection:
+            connection.query("INSERT INTO seat (row_name, number) VALUES ('old', 1), ('old', 2), ('new', 1)")
+        run = admin.run_job("cleanup")
+        self.assertEqual((run["state"], run["result"]["seats"]), ("succeeded", 2))
+        self.assertIn("refreshTokens", run["result"])
+        with server.database() as connection:
+            self.assertEqual(connection.query("SELECT row_name FROM seat WHERE row_name IN ('old', 'new')"), [["new"]])
+
+    def test_application__a_list_of_a_map_is_kept_by_gateway_and_client(self):
+        api = server.api()
+        self.addCleanup(api.close)
+        answer = api.get("/v1/rows")
+        self.assertEqual(answer.json(), [{"name": "A", "size": {"seats": 9}}, {"name": "B", "size": {"seats": 11}}])
+        self.assertEqual(answer.header("Cache-Control"), "public, max-age=60")
+        self.assertEqual(api.get("/v1/rows", headers=[("If-None-Match", answer.header("ETag"))]).status, 304)
+        members = api.get("/openapi.json").json()["components"]["schemas"]["RowList"]["properties"]
+        self.assertEqual(members["size"]["$ref"], "#/components/schemas/Size")
+
+    def test_application__a_table_that_is_not_served_needs_no_column_of_the_engine(self):
+        api = server.api()
+        self.addCleanup(api.close)
+        self.assertEqual(api.get("/v1/rooms").status, 404)
+        self.assertEqual(api.get("/v1/rooms/hall").json(), {"name": "hall", "level": 1})
+        self.assertEqual(api.get("/v1/rooms/attic").json(), {"name": "attic"})
+        self.assertEqual(api.get("/v1/rooms/cellar").status, 404)
 
     def test_application__a_job_is_scheduled_in_its_zone(self):
         admin = server.admin()
