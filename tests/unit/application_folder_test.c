@@ -321,9 +321,11 @@ static const struct change {
     {"operations/order.yaml", "order_place: {route: GET /v1/orders, idempotent: true}\n",
      AT_PLACE "50: \"idempotent\" on GET, expected it on POST or PATCH: others are anyway\n"},
 
-    {"jobs/a.yaml", "cleanup: {work: pull}\nb: {work: sql}\nc: {work: push}\nd: {work: sql, statements: [nope]}\n"
+    {PLACE("cache: 5m"), AT_PLACE "101: \"cache\" on POST, expected it on GET\n" AT_PLACE "101: a cache where access is \"user\", expected it only with public\n"},
+
+    {"jobs/a.yaml", "maintenance: {work: pull}\nb: {work: sql}\nc: {work: push}\nd: {work: sql, statements: [nope]}\n"
                     "e: {work: pull, unique: {by: [x]}, retry: {attempts: 2, first: 2h}}\n",
-     "jobs/a.yaml:1:1: the job \"cleanup\" is the engine's own, expected another name\n"
+     "jobs/a.yaml:1:1: the job \"maintenance\" is the engine's own, expected another name\n"
      "jobs/a.yaml:2:1: \"statements\" is missing, expected a list: the work is sql\n"
      "jobs/a.yaml:3:1: \"url\" is missing, expected one: the work is push\n"
      "jobs/a.yaml:3:1: \"secret\" is missing, expected one: a call is signed\n"
