@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "application/folder.h"
 #include "application/making.h"
 #include "runtime/app_ledger.h"
 #include "runtime/constraints.h"
@@ -167,6 +168,17 @@ static void take_names(struct mr_built *out, struct mr_making *self)
     }
 }
 
+/* Its first migration is that of the application in the binary, whose tables the engine's migrations used to make. */
+static bool is_heir(const struct mr_application *application)
+{
+    static const char first[] = "migrations/0001_";
+
+    for (unsigned i = 0; application->migration_count > 0 && i < mr_packed_application.count; i++)
+        if (strncmp(mr_packed_application.files[i].name, first, sizeof first - 1) == 0)
+            return strcmp(mr_packed_application.files[i].text, application->migrations[0].sql) == 0;
+    return false;
+}
+
 static void take_steps(struct mr_built *out, struct mr_making *self)
 {
     const struct mr_application *application = self->application;
@@ -177,7 +189,8 @@ static void take_steps(struct mr_built *out, struct mr_making *self)
 
         steps[i] = (struct mr_app_step){migration->name, migration->sql, migration->breaking};
     }
-    out->steps = (struct mr_app_steps){.items = steps, .count = steps != NULL ? application->migration_count : 0};
+    out->steps = (struct mr_app_steps){
+        .items = steps, .count = steps != NULL ? application->migration_count : 0, .inherits = is_heir(application)};
 }
 
 static void take_over(struct mr_built *out, struct mr_making *self)
