@@ -81,12 +81,14 @@ static void chunk_fini(struct mr_chunk *chunk)
 
 void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows *rows, unsigned row)
 {
+    const struct mr_job_code *own = mr_job_code_of(mr_job_of(self));
     struct mr_slice value;
 
     *out = (struct mr_run){
         .started_ms = now_ms(self), .started_us = mr_mono_us(self->clock), .turn_ms = now_ms(self), .chunk_rows = ROWS_FIRST};
     if (out->chunk_rows > self->config->job_chunk_rows)
         out->chunk_rows = self->config->job_chunk_rows;
+    out->skip.is_input = own != NULL && own->is_input;
     if (mr_rows_get(rows, row, 0, &value))
         memcpy(out->id, value.data, sizeof out->id);
     out->claim = mr_rows_int(rows, row, 1, 0);
@@ -296,7 +298,7 @@ static void note_skipped(const struct mr_actor *self, struct mr_run *run, const 
     snprintf(unit, sizeof unit, "%.*s", (int)chunk->unit.len, chunk->unit.data);
     mr_log_bounded(MR_LOG_WARN, "job unit skipped", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
                    mr_log_text("runId", id), mr_log_text("of", chunk->of), mr_log_text("unit", unit),
-                   mr_log_text("sqlstate", run->skip.sqlstate), mr_log_text("reason", run->skip.message));
+                   mr_log_text("sqlstate", run->skip.error.sqlstate), mr_log_text("reason", run->skip.error.message));
 }
 
 static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
@@ -334,27 +336,45 @@ static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct
     return MR_OK;
 }
 
-static const char *statement_of_application(const struct mr_job_info *info, int64_t phase)
+/* Number `*phase` of them; when there are fewer, `*phase` is what is left to count and the name is NULL. */
+static struct mr_job_statement statement_of_application(const struct mr_job_statement *statements, int64_t *phase)
 {
-    const struct mr_job_statement *statement = info->statements;
-
-    while (statement->name != NULL && phase-- > 0)
-        statement++;
-    return statement->name;
+    for (; statements != NULL && statements->name != NULL; statements++)
+        if ((*phase)-- == 0)
+            return *statements;
+    return (struct mr_job_statement){NULL, false};
 }
 
-/* The job's statement number `phase`, NULL behind the last. */
-static const char *statement_of(const struct mr_actor *self, int64_t phase)
+static bool is_of_job(const char *statement, const char *job)
+{
+    return strncmp(statement, job, strlen(job)) == 0 && strncmp(statement + strlen(job), "__", 2) == 0;
+}
+
+/* The engine's, among which stands what an application adds. */
+static struct mr_job_statement statement_of_engine(const struct mr_actor *self, const struct mr_job_info *info, int64_t phase)
+{
+    struct mr_job_statement found = {NULL, false};
+
+    if (info->added_behind == NULL)
+        found = statement_of_application(info->added, &phase);
+    for (const struct mr_statement *const *s = self->statements; found.name == NULL && *s != NULL; s++) {
+        if (!is_of_job((*s)->name, info->name))
+            continue;
+        if (phase-- == 0)
+            found = (struct mr_job_statement){(*s)->name, true};
+        else if (info->added_behind != NULL && strcmp((*s)->name, info->added_behind) == 0)
+            found = statement_of_application(info->added, &phase);
+    }
+    return found;
+}
+
+/* The job's statement number `phase`; its name is NULL behind the last. */
+static struct mr_job_statement statement_of(const struct mr_actor *self, int64_t phase)
 {
     const struct mr_job_info *info = mr_job_info(mr_job_of(self));
-    const char *name = info->name;
 
-    if (info->statements != NULL)
-        return statement_of_application(info, phase);
-    for (const struct mr_statement *const *s = self->statements; *s != NULL; s++)
-        if (strncmp((*s)->name, name, strlen(name)) == 0 && strncmp((*s)->name + strlen(name), "__", 2) == 0 && phase-- == 0)
-            return (*s)->name;
-    return NULL;
+    return info->statements != NULL ? statement_of_application(info->statements, &phase)
+                                    : statement_of_engine(self, info, phase);
 }
 
 /* "tasks" of "cleanup__tasks/completed"; of a name without "__" all of it. */
@@ -364,14 +384,6 @@ static void counter_of(char out[64], const char *statement)
     const char *from = separator != NULL ? separator + 2 : statement;
 
     snprintf(out, 64, "%.*s", (int)strcspn(from, "/"), from);
-}
-
-/* Whether statement number `phase` says where it goes on; one that does not runs once. */
-static bool is_in_chunks(const struct mr_actor *self, int64_t phase)
-{
-    const struct mr_job_info *info = mr_job_info(mr_job_of(self));
-
-    return info->statements == NULL || info->statements[phase].in_chunks;
 }
 
 /* The parameters of a chunk: $1 to $7 of {{chunk}}. */
@@ -418,26 +430,25 @@ static void take_chunk(const struct mr_run *run, const mr_rows *rows, struct mr_
 
 static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
 {
-    const char *statement = statement_of(self, run->phase);
-    bool in_chunks = statement != NULL && is_in_chunks(self, run->phase);
+    struct mr_job_statement statement = statement_of(self, run->phase);
     static _Thread_local char counter[64];
     mr_rows *rows = NULL;
     mr_status status;
 
-    if (statement == NULL)
+    if (statement.name == NULL)
         return MR_OK;
-    status = in_chunks ? ask_for_chunk(self, run, statement, &rows) : ask_once(self, statement, &rows);
+    status = statement.in_chunks ? ask_for_chunk(self, run, statement.name, &rows) : ask_once(self, statement.name, &rows);
     if (status != MR_OK)
         return status;
-    counter_of(counter, statement);
+    counter_of(counter, statement.name);
     out->counter = counter;
     out->of = counter;
-    if (in_chunks)
+    if (statement.in_chunks)
         take_chunk(run, rows, out);
     else
         out->rows = mr_rows_affected(rows);
     out->phase = out->more ? run->phase : run->phase + 1;
-    out->more = out->more || statement_of(self, run->phase + 1) != NULL;
+    out->more = out->more || statement_of(self, run->phase + 1).name != NULL;
     mr_rows_free(&rows);
     return MR_OK;
 }
@@ -516,6 +527,7 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
     } else {
         turn = TURN_FAILED;
         *failure = status;
+        memcpy(run->error, chunk.error, sizeof run->error);
     }
     chunk_fini(&chunk);
     return turn;
@@ -572,13 +584,15 @@ static void tell_waiting(struct mr_actor *self, const struct mr_run *run, const 
 
 static void fail_run(struct mr_actor *self, struct mr_run *run, mr_status failure, const struct mr_db_error *error)
 {
-    char text[64];
+    char text[MR_RUN_ERROR];
 
-    if (error == NULL)
+    if (run->error[0] != '\0')
+        snprintf(text, sizeof text, "%s", run->error);
+    else if (error == NULL)
         snprintf(text, sizeof text, "%s", mr_status_name(failure));
     else
         snprintf(text, sizeof text, "a statement was refused (SQLSTATE %s)", error->sqlstate);
-    mr_run_end(self, run, 1, "failed", text, error != NULL ? error->message : NULL);
+    mr_run_end(self, run, 1, "failed", text, error != NULL ? error->message : run->error[0] != '\0' ? text : NULL);
 }
 
 static bool does_divide(const struct mr_actor *self)
@@ -592,7 +606,8 @@ static bool does_divide(const struct mr_actor *self)
 static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure, struct trouble *trouble, int64_t *pause_ms)
 {
     struct mr_db_error error = *mr_db_last_error(self->db);
-    bool by_server = error.status == failure; /* otherwise what the server said last is about something else */
+    bool by_server =
+        run->error[0] == '\0' && error.status == failure; /* otherwise what the server said last is about something else */
 
     if (mr_db_is_up(self->db))
         (void)!exec(self, "ROLLBACK");

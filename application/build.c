@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "application/folder.h"
 #include "application/making.h"
 #include "runtime/app_ledger.h"
 #include "runtime/constraints.h"
@@ -11,6 +12,8 @@ struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
+    const struct mr_job_addition *additions;
+    unsigned addition_count;
     struct mr_app_steps steps;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
@@ -24,13 +27,13 @@ struct mr_built {
     struct mr_arena arena;
 };
 
+/* Of the message that has the most: its own, or that of a record of its upload. */
 static unsigned fields_of(const struct mr_traits *traits)
 {
-    unsigned count = 0;
+    unsigned own = traits->fields != NULL ? mr_fields_count(traits->fields) : 0;
+    unsigned record = traits->import != NULL ? mr_fields_count(traits->import->fields) : 0;
 
-    while (traits->fields != NULL && traits->fields[count].name != NULL)
-        count++;
-    return count;
+    return own > record ? own : record;
 }
 
 /* Columns that make a row of the answer: those of an object in it, too. */
@@ -64,17 +67,14 @@ static void make_resource(struct mr_making *self, const struct mr_app_resource *
 {
     static void (*const makers[])(struct mr_making *, const struct mr_app_resource *) = {
         [MR_APP_CREATE] = mr_make_create, [MR_APP_GET] = mr_make_get,       [MR_APP_LIST] = mr_make_list,
-        [MR_APP_UPDATE] = mr_make_update, [MR_APP_DELETE] = mr_make_delete, [MR_APP_IMPORT] = NULL,
+        [MR_APP_UPDATE] = mr_make_update, [MR_APP_DELETE] = mr_make_delete, [MR_APP_IMPORT] = mr_make_import,
     };
 
     unsigned made = self->op_count;
 
     for (unsigned operation = 0; operation < sizeof makers / sizeof makers[0]; operation++)
-        if (resource->operations & 1U << operation && makers[operation] != NULL)
+        if (resource->operations & 1U << operation)
             makers[operation](self, resource);
-    if (resource->operations & 1U << MR_APP_IMPORT)
-        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(resource->node, "operations")),
-                        "\"import\" is served for tasks only so far, expected it left out");
     check_width(self, made, resource->node);
 }
 
@@ -92,10 +92,25 @@ static void make_group(struct mr_making *self, const struct mr_app_resource *res
     struct mr_group *groups = mr_arena_grow(self->arena, self->groups, self->group_count, sizeof *groups);
     const char *slash = strrchr(resource->path, '/');
 
-    if (groups == NULL || resource->about == NULL)
+    if (groups == NULL || resource->about == NULL || !mr_app_is_served(resource))
         return;
     self->groups = groups;
     groups[self->group_count++] = (struct mr_group){slash != NULL ? slash + 1 : resource->path, resource->about};
+}
+
+/* Behind those of resources: of a name that is there twice the last counts. */
+static void make_groups(struct mr_making *self)
+{
+    const struct mr_app_texts *texts = &self->application->groups;
+
+    for (unsigned i = 0; i < texts->count; i++) {
+        struct mr_group *groups = mr_arena_grow(self->arena, self->groups, self->group_count, sizeof *groups);
+
+        if (groups == NULL)
+            return;
+        self->groups = groups;
+        groups[self->group_count++] = (struct mr_group){texts->items[i].name, texts->items[i].text};
+    }
 }
 
 static void make_all(struct mr_making *self)
@@ -106,6 +121,7 @@ static void make_all(struct mr_making *self)
         make_group(self, &application->resources[i]);
         make_resource(self, &application->resources[i]);
     }
+    make_groups(self);
     mr_make_replacements(self);
     for (unsigned i = 0; i < application->operation_count; i++)
         make_operation(self, &application->operations[i]);
@@ -152,6 +168,17 @@ static void take_names(struct mr_built *out, struct mr_making *self)
     }
 }
 
+/* Its first migration is that of the application in the binary, whose tables the engine's migrations used to make. */
+static bool is_heir(const struct mr_application *application)
+{
+    static const char first[] = "migrations/0001_";
+
+    for (unsigned i = 0; application->migration_count > 0 && i < mr_packed_application.count; i++)
+        if (strncmp(mr_packed_application.files[i].name, first, sizeof first - 1) == 0)
+            return strcmp(mr_packed_application.files[i].text, application->migrations[0].sql) == 0;
+    return false;
+}
+
 static void take_steps(struct mr_built *out, struct mr_making *self)
 {
     const struct mr_application *application = self->application;
@@ -162,7 +189,8 @@ static void take_steps(struct mr_built *out, struct mr_making *self)
 
         steps[i] = (struct mr_app_step){migration->name, migration->sql, migration->breaking};
     }
-    out->steps = (struct mr_app_steps){steps, steps != NULL ? application->migration_count : 0};
+    out->steps = (struct mr_app_steps){
+        .items = steps, .count = steps != NULL ? application->migration_count : 0, .inherits = is_heir(application)};
 }
 
 static void take_over(struct mr_built *out, struct mr_making *self)
@@ -177,6 +205,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->pattern_count = self->pattern_count;
     out->jobs = self->jobs;
     out->job_count = self->job_count;
+    out->additions = self->additions;
+    out->addition_count = self->addition_count;
     out->table = (struct mr_op_table){.ops = self->ops,
                                       .op_count = self->op_count,
                                       .ways = self->ways,
@@ -301,6 +331,7 @@ void mr_built_install(const struct mr_built *self)
     static const struct mr_job_info none;
 
     mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
+    mr_jobs_add_to(self != NULL ? self->additions : NULL, self != NULL ? self->addition_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
     mr_statements_write_with(self != NULL ? write_text : NULL, self);

@@ -71,9 +71,14 @@ unsigned mr_op_count(void)
     return MR_OP_COUNT + installed->op_count;
 }
 
+bool mr_built_in_is_served(void)
+{
+    return installed == &no_table;
+}
+
 bool mr_op_is_served(enum mr_op op)
 {
-    return op >= MR_OP_COUNT || installed == &no_table || !ops[op].traits->built_in;
+    return op >= MR_OP_COUNT || mr_built_in_is_served() || !ops[op].traits->built_in;
 }
 
 const struct mr_op_info *mr_op_info(enum mr_op op)
@@ -109,13 +114,18 @@ const char *mr_verb_name(enum mr_verb verb)
     return verbs[verb];
 }
 
-unsigned mr_field_count(enum mr_op op)
+unsigned mr_fields_count(const struct mr_field *fields)
 {
     unsigned count = 0;
 
-    while (mr_op_info(op)->traits->fields[count].name != NULL)
+    while (fields[count].name != NULL)
         count++;
     return count;
+}
+
+unsigned mr_field_count(enum mr_op op)
+{
+    return mr_fields_count(mr_op_info(op)->traits->fields);
 }
 
 unsigned mr_statement_params(enum mr_op op)

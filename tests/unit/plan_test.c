@@ -319,6 +319,18 @@ static void test_plan__as_many_keys_in_flight_as_there_may_be(void **state)
     assert_int_equal(mr_plan_batch(queue, waiting - MR_PLAN_MAX, MR_PLAN_MAX, batch), MR_PLAN_MAX);
 }
 
+/* The tables are no larger than what comes into them: who only asks must leave room. */
+static void test_plan__many_ask_for_the_few_that_are_in_flight(void **state)
+{
+    (void)state;
+    add(MR_OP_profile_delete, MANY, 1);
+    add(MR_OP_profile_delete, MANY + 1, 2);
+    fly(plan(128));
+    for (unsigned i = 2; i < 200; i++)
+        add(MR_OP_profile_delete, i, (uint8_t)i);
+    assert_int_equal(mr_plan_batch(queue, waiting - 2, 128, batch), 128);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +346,7 @@ int main(void)
         TEST(test_plan__never_breaks_the_order_of_a_key),
         TEST(test_plan__what_waits_for_a_key_in_flight_is_passed_over_with_all_of_its_key),
         TEST(test_plan__as_many_keys_in_flight_as_there_may_be),
+        TEST(test_plan__many_ask_for_the_few_that_are_in_flight),
         TEST(test_plan__groups_what_one_statement_answers),
         TEST(test_plan__a_group_is_no_larger_than_its_op_allows),
         TEST(test_plan__keys_of_messages),
