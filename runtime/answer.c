@@ -196,9 +196,9 @@ static void answer_with_status(struct mr_actor *self, struct mr_message *message
     else if (text[0] != '\0')
         mr_answer_error(self, message, status, field, status == MR_CONFLICT ? "state" : "range", text);
     else if (status == MR_CONFLICT)
-        mr_answer_error(self, message, status, field, "taken", "is taken already");
+        mr_answer_error(self, message, status, field, "taken", MR_TOLD_TAKEN);
     else
-        mr_answer_error(self, message, status, field, "unknown", "must name something that exists");
+        mr_answer_error(self, message, status, field, "unknown", MR_TOLD_UNKNOWN);
 }
 
 static enum mr_shape shape_of(const struct mr_message *message)
