@@ -202,7 +202,9 @@ static bool begin(struct loading *self, const char *folder, const struct mr_appl
     if (self->application == NULL)
         return false;
     self->application->arena.limit = MR_APPLICATION_MEMORY;
-    self->folder = (struct mr_folder){.path = folder, .arena = &self->application->arena, .problems = problems};
+    self->folder = (struct mr_folder){
+        .path = folder, .packed = self->options->packed, .arena = &self->application->arena, .problems = problems};
+    problems->of = self->options->packed != NULL ? self->options->packed->name : NULL;
     self->reader = mr_reader_new(&self->application->arena, problems);
     return self->reader != NULL;
 }
@@ -285,6 +287,11 @@ const struct mr_app_statement *mr_app_statement(const struct mr_application *sel
     return self->statement_count == 0
                ? NULL
                : bsearch(&wanted, self->statements, self->statement_count, sizeof wanted, compare_statement_names);
+}
+
+bool mr_app_is_served(const struct mr_app_resource *resource)
+{
+    return resource->operations != 0;
 }
 
 const struct mr_app_field *mr_app_field(const struct mr_app_fields *self, const char *name)
