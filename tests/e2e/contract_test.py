@@ -135,6 +135,28 @@ class World:
     def report_get(self):
         return Request(path={"reportId": self.report["id"]}, client=self.user)
 
+    def key(self):
+        response = self.admin.post("/v1/api-keys", {"name": "a program", "scopes": ["jobs:admin"]})
+        assert response.status == 201, response
+        return response.json()["id"]
+
+    def api_key_create(self):
+        return Request(self.example("api_key_create"), client=self.admin)
+
+    def api_key_list(self):
+        self.key()
+        return Request(client=self.admin)
+
+    def api_key_get(self):
+        return Request(path={"keyId": self.key()}, client=self.admin)
+
+    def api_key_delete(self):
+        return Request(path={"keyId": self.key()}, client=self.admin)
+
+    def audit_list(self):
+        self.key()
+        return Request(client=self.admin)
+
     def job_list(self):
         return Request(client=self.admin)
 
