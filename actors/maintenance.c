@@ -1,26 +1,19 @@
+/*
+ * Tables are what the database has: those of the engine and of the application, one a chunk, in the order of their names. The
+ * cursor is the table that was the last one.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "actors/run.h"
 #include "proto/json.h"
 
-#define ENGINE "millrace."
-
-/* A table is a phase: what is hot, because it is written all the time. */
-static const char *const tables[] = {
-    "task",       ENGINE "app_user", ENGINE "session", ENGINE "refresh_token", ENGINE "idempotency_key",
-    "task_count", "task_change",     "task_stat",      ENGINE "job_run",       ENGINE "import_part",
-    "report"};
-
-enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };
-
-/* What the result calls it. */
-static const char *name_of(const char *table)
-{
-    const char *dot = strchr(table, '.');
-
-    return dot != NULL ? dot + 1 : table;
-}
+/* A row of maintenance__next; borrowed from its rows. */
+struct table {
+    struct mr_slice place; /* schema and name, as SQL has them */
+    struct mr_slice name;  /* what the result calls it */
+    bool more;             /* there is another behind it */
+};
 
 static bool is_asked_to_stop(void *argument)
 {
@@ -33,9 +26,11 @@ static mr_status exec(struct mr_actor *self, const char *sql)
 }
 
 /* {"task": {"skipped": "...", figures}}; what VACUUM left out is no failure, and no success either. */
-static void put_figures(struct mr_buf *out, const char *table, struct mr_slice figures, const char *skipped)
+static void put_figures(struct mr_buf *out, const struct table *table, struct mr_slice figures, const char *skipped)
 {
-    mr_buf_printf(out, "{\"%s\":{", name_of(table));
+    mr_buf_char(out, '{');
+    mr_json_string(out, table->name);
+    mr_buf_text(out, ":{");
     if (skipped[0] != '\0') {
         mr_buf_text(out, "\"skipped\":");
         mr_json_string(out, mr_slice_of(skipped));
@@ -46,14 +41,14 @@ static void put_figures(struct mr_buf *out, const char *table, struct mr_slice f
 }
 
 /* The figures of the table as a member of the result. */
-static mr_status add_figures(struct mr_actor *self, const char *table, const char *skipped, struct mr_chunk *out)
+static mr_status add_figures(struct mr_actor *self, const struct table *table, const char *skipped, struct mr_chunk *out)
 {
     struct mr_slice figures = {"{}", 2};
     mr_rows *rows = NULL;
     mr_status status;
 
     mr_params_begin(&self->params, 1);
-    mr_params_text(&self->params, 0, table);
+    mr_params_text(&self->params, 0, table->place.data); /* libpq terminates its values */
     status = mr_job_query(self, "maintenance__figures", &rows);
     if (status != MR_OK)
         return status;
@@ -69,12 +64,12 @@ enum { WARNING_ROOM = 200 };
  * A table that is held by somebody is left for the next time, rather than to stand in a queue that others then stand in. That,
  * or a table that is not the role's own, PostgreSQL skips with no more than a warning: `skipped` gets it; "": nothing was.
  */
-static mr_status vacuum(struct mr_actor *self, const char *table, char skipped[WARNING_ROOM])
+static mr_status vacuum(struct mr_actor *self, const struct table *table, char skipped[WARNING_ROOM])
 {
-    char sql[128];
+    char sql[320]; /* two names of at most 63 bytes, each of which quoting may double */
     mr_status status;
 
-    snprintf(sql, sizeof sql, "VACUUM (ANALYZE, SKIP_LOCKED) %s", table);
+    snprintf(sql, sizeof sql, "VACUUM (ANALYZE, SKIP_LOCKED) %.*s", (int)table->place.len, table->place.data);
     status = exec(self, sql);
     snprintf(skipped, WARNING_ROOM, "%s", mr_db_warning(self->db));
     return status;
@@ -93,14 +88,14 @@ static mr_status rebuild_words(struct mr_actor *self)
 }
 
 /* Once in the life of a database that was large when migration 9 came. */
-static mr_status rebuild_outdated(struct mr_actor *self, const char *table)
+static mr_status rebuild_outdated(struct mr_actor *self, const struct table *table)
 {
     mr_rows *rows = NULL;
     mr_status status;
     bool outdated;
 
     mr_params_begin(&self->params, 1);
-    mr_params_text(&self->params, 0, table);
+    mr_params_text(&self->params, 0, table->place.data); /* libpq terminates its values */
     status = mr_job_query(self, "maintenance__outdated", &rows);
     if (status != MR_OK)
         return status;
@@ -109,28 +104,53 @@ static mr_status rebuild_outdated(struct mr_actor *self, const char *table)
     return outdated ? rebuild_words(self) : MR_OK;
 }
 
-static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
+/* The table behind the cursor, which has no place when there is none. */
+static mr_status find_next(struct mr_actor *self, const struct mr_run *run, struct table *out, mr_rows **rows)
 {
-    char skipped[WARNING_ROOM];
-    const char *table;
     mr_status status;
 
-    if (run->phase >= TABLE_COUNT)
-        return MR_OK;
-    table = tables[run->phase];
-    out->phase = run->phase + 1;
-    out->more = out->phase < TABLE_COUNT;
-    if (run->skip.now) {
-        out->of = "tables";
-        mr_buf_text(&out->unit, name_of(table));
-        return MR_OK;
-    }
-    status = vacuum(self, table, skipped);
+    *out = (struct table){.more = false};
+    mr_params_begin(&self->params, 1);
+    mr_params_text(&self->params, 0, run->cursor.data);
+    status = mr_job_query(self, "maintenance__next", rows);
+    if (status != MR_OK || mr_rows_count(*rows) == 0)
+        return status;
+    mr_rows_get(*rows, 0, 0, &out->place);
+    mr_rows_get(*rows, 0, 1, &out->name);
+    out->more = mr_rows_int(*rows, 0, 2, 0) != 0;
+    return MR_OK;
+}
+
+static mr_status work_on(struct mr_actor *self, const struct table *table, struct mr_chunk *out)
+{
+    char skipped[WARNING_ROOM];
+    mr_status status = vacuum(self, table, skipped);
+
     if (status == MR_OK)
         status = rebuild_outdated(self, table);
     if (status == MR_OK)
         status = add_figures(self, table, skipped, out);
     out->rows = 1;
+    return status;
+}
+
+static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
+{
+    struct table table;
+    mr_rows *rows = NULL;
+    mr_status status = find_next(self, run, &table, &rows);
+
+    if (status == MR_OK && table.place.len > 0) {
+        mr_buf_slice(&out->cursor, table.place);
+        out->more = table.more;
+        if (run->skip.now) {
+            out->of = "tables";
+            mr_buf_slice(&out->unit, table.name);
+        } else {
+            status = work_on(self, &table, out);
+        }
+    }
+    mr_rows_free(&rows);
     return status;
 }
 

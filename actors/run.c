@@ -334,27 +334,45 @@ static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct
     return MR_OK;
 }
 
-static const char *statement_of_application(const struct mr_job_info *info, int64_t phase)
+/* Number `*phase` of them; when there are fewer, `*phase` is what is left to count and the name is NULL. */
+static struct mr_job_statement statement_of_application(const struct mr_job_statement *statements, int64_t *phase)
 {
-    const struct mr_job_statement *statement = info->statements;
-
-    while (statement->name != NULL && phase-- > 0)
-        statement++;
-    return statement->name;
+    for (; statements != NULL && statements->name != NULL; statements++)
+        if ((*phase)-- == 0)
+            return *statements;
+    return (struct mr_job_statement){NULL, false};
 }
 
-/* The job's statement number `phase`, NULL behind the last. */
-static const char *statement_of(const struct mr_actor *self, int64_t phase)
+static bool is_of_job(const char *statement, const char *job)
+{
+    return strncmp(statement, job, strlen(job)) == 0 && strncmp(statement + strlen(job), "__", 2) == 0;
+}
+
+/* The engine's, among which stands what an application adds. */
+static struct mr_job_statement statement_of_engine(const struct mr_actor *self, const struct mr_job_info *info, int64_t phase)
+{
+    struct mr_job_statement found = {NULL, false};
+
+    if (info->added_behind == NULL)
+        found = statement_of_application(info->added, &phase);
+    for (const struct mr_statement *const *s = self->statements; found.name == NULL && *s != NULL; s++) {
+        if (!is_of_job((*s)->name, info->name))
+            continue;
+        if (phase-- == 0)
+            found = (struct mr_job_statement){(*s)->name, true};
+        else if (info->added_behind != NULL && strcmp((*s)->name, info->added_behind) == 0)
+            found = statement_of_application(info->added, &phase);
+    }
+    return found;
+}
+
+/* The job's statement number `phase`; its name is NULL behind the last. */
+static struct mr_job_statement statement_of(const struct mr_actor *self, int64_t phase)
 {
     const struct mr_job_info *info = mr_job_info(mr_job_of(self));
-    const char *name = info->name;
 
-    if (info->statements != NULL)
-        return statement_of_application(info, phase);
-    for (const struct mr_statement *const *s = self->statements; *s != NULL; s++)
-        if (strncmp((*s)->name, name, strlen(name)) == 0 && strncmp((*s)->name + strlen(name), "__", 2) == 0 && phase-- == 0)
-            return (*s)->name;
-    return NULL;
+    return info->statements != NULL ? statement_of_application(info->statements, &phase)
+                                    : statement_of_engine(self, info, phase);
 }
 
 /* "tasks" of "cleanup__tasks/completed"; of a name without "__" all of it. */
@@ -364,14 +382,6 @@ static void counter_of(char out[64], const char *statement)
     const char *from = separator != NULL ? separator + 2 : statement;
 
     snprintf(out, 64, "%.*s", (int)strcspn(from, "/"), from);
-}
-
-/* Whether statement number `phase` says where it goes on; one that does not runs once. */
-static bool is_in_chunks(const struct mr_actor *self, int64_t phase)
-{
-    const struct mr_job_info *info = mr_job_info(mr_job_of(self));
-
-    return info->statements == NULL || info->statements[phase].in_chunks;
 }
 
 /* The parameters of a chunk: $1 to $7 of {{chunk}}. */
@@ -418,26 +428,25 @@ static void take_chunk(const struct mr_run *run, const mr_rows *rows, struct mr_
 
 static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
 {
-    const char *statement = statement_of(self, run->phase);
-    bool in_chunks = statement != NULL && is_in_chunks(self, run->phase);
+    struct mr_job_statement statement = statement_of(self, run->phase);
     static _Thread_local char counter[64];
     mr_rows *rows = NULL;
     mr_status status;
 
-    if (statement == NULL)
+    if (statement.name == NULL)
         return MR_OK;
-    status = in_chunks ? ask_for_chunk(self, run, statement, &rows) : ask_once(self, statement, &rows);
+    status = statement.in_chunks ? ask_for_chunk(self, run, statement.name, &rows) : ask_once(self, statement.name, &rows);
     if (status != MR_OK)
         return status;
-    counter_of(counter, statement);
+    counter_of(counter, statement.name);
     out->counter = counter;
     out->of = counter;
-    if (in_chunks)
+    if (statement.in_chunks)
         take_chunk(run, rows, out);
     else
         out->rows = mr_rows_affected(rows);
     out->phase = out->more ? run->phase : run->phase + 1;
-    out->more = out->more || statement_of(self, run->phase + 1) != NULL;
+    out->more = out->more || statement_of(self, run->phase + 1).name != NULL;
     mr_rows_free(&rows);
     return MR_OK;
 }

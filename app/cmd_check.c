@@ -16,6 +16,7 @@
 #include "app/settings.h"
 #include "application/build.h"
 #include "application/verify.h"
+#include "runtime/app_ledger.h"
 #include "runtime/log.h"
 #include "runtime/migrate.h"
 
@@ -120,8 +121,10 @@ static int verify_on(mr_db *db, const struct subject *subject, struct mr_problem
     return status == MR_OK ? MR_EXIT_OK : MR_EXIT_FAILED;
 }
 
+/* The engine's tables and nothing else: what the application's migrations make is for mr_verify to find out. */
 static int verify(const struct mr_config *config, const struct subject *subject, struct mr_problems *problems)
 {
+    static const struct mr_app_steps nothing = {.count = 0};
     struct mr_db_options options = {
         .config = config, .clock = &mr_system_clock, .host = config->db_host, .application_name = "millrace check"};
     struct mr_buf problem = {0};
@@ -129,6 +132,7 @@ static int verify(const struct mr_config *config, const struct subject *subject,
     mr_db *db = NULL;
     int result = MR_EXIT_FAILED;
 
+    mr_app_steps_install(&nothing);
     if (mr_migrate_up(config, &mr_system_clock, 0, &applied, &problem) != MR_OK)
         fail("the engine's migrations: ", &problem);
     else if (mr_db_new(&db, &options, NULL) == MR_OK)

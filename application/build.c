@@ -11,6 +11,8 @@ struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
+    const struct mr_job_addition *additions;
+    unsigned addition_count;
     struct mr_app_steps steps;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
@@ -92,10 +94,25 @@ static void make_group(struct mr_making *self, const struct mr_app_resource *res
     struct mr_group *groups = mr_arena_grow(self->arena, self->groups, self->group_count, sizeof *groups);
     const char *slash = strrchr(resource->path, '/');
 
-    if (groups == NULL || resource->about == NULL)
+    if (groups == NULL || resource->about == NULL || !mr_app_is_served(resource))
         return;
     self->groups = groups;
     groups[self->group_count++] = (struct mr_group){slash != NULL ? slash + 1 : resource->path, resource->about};
+}
+
+/* Behind those of resources: of a name that is there twice the last counts. */
+static void make_groups(struct mr_making *self)
+{
+    const struct mr_app_texts *texts = &self->application->groups;
+
+    for (unsigned i = 0; i < texts->count; i++) {
+        struct mr_group *groups = mr_arena_grow(self->arena, self->groups, self->group_count, sizeof *groups);
+
+        if (groups == NULL)
+            return;
+        self->groups = groups;
+        groups[self->group_count++] = (struct mr_group){texts->items[i].name, texts->items[i].text};
+    }
 }
 
 static void make_all(struct mr_making *self)
@@ -106,6 +123,7 @@ static void make_all(struct mr_making *self)
         make_group(self, &application->resources[i]);
         make_resource(self, &application->resources[i]);
     }
+    make_groups(self);
     mr_make_replacements(self);
     for (unsigned i = 0; i < application->operation_count; i++)
         make_operation(self, &application->operations[i]);
@@ -162,7 +180,7 @@ static void take_steps(struct mr_built *out, struct mr_making *self)
 
         steps[i] = (struct mr_app_step){migration->name, migration->sql, migration->breaking};
     }
-    out->steps = (struct mr_app_steps){steps, steps != NULL ? application->migration_count : 0};
+    out->steps = (struct mr_app_steps){.items = steps, .count = steps != NULL ? application->migration_count : 0};
 }
 
 static void take_over(struct mr_built *out, struct mr_making *self)
@@ -177,6 +195,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->pattern_count = self->pattern_count;
     out->jobs = self->jobs;
     out->job_count = self->job_count;
+    out->additions = self->additions;
+    out->addition_count = self->addition_count;
     out->table = (struct mr_op_table){.ops = self->ops,
                                       .op_count = self->op_count,
                                       .ways = self->ways,
@@ -301,6 +321,7 @@ void mr_built_install(const struct mr_built *self)
     static const struct mr_job_info none;
 
     mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
+    mr_jobs_add_to(self != NULL ? self->additions : NULL, self != NULL ? self->addition_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
     mr_statements_write_with(self != NULL ? write_text : NULL, self);

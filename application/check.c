@@ -361,6 +361,12 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
             complain(self, mr_yaml_place_of(operation->node, "key"), "\"%s\" is %s, expected one value", key->name,
                      key->many ? "an array" : "json");
     }
+    if (operation->cache_ms.is_set && operation->route.path != NULL && operation->route.verb != MR_VERB_GET)
+        complain(self, mr_yaml_place_of(operation->node, "cache"), "\"cache\" on %s, expected it on GET",
+                 mr_verb_name(operation->route.verb));
+    if (operation->cache_ms.is_set && operation->access != NULL && strcmp(operation->access, "public") != 0)
+        complain(self, mr_yaml_place_of(operation->node, "cache"),
+                 "a cache where access is \"%s\", expected it only with public", operation->access);
     if (operation->idempotent && operation->route.path != NULL && operation->route.verb != MR_VERB_POST &&
         operation->route.verb != MR_VERB_PATCH)
         complain(self, mr_yaml_place_of(operation->node, "idempotent"),
@@ -389,7 +395,8 @@ static void check_job(struct checking *self, const struct mr_app_job *job)
         if (mr_app_field(&job->args, job->unique.by.items[i].name) == NULL)
             no_field(self, mr_yaml_place(job->unique.by.items[i].node), &job->args, job->unique.by.items[i].name);
     for (int i = 0; i < MR_JOB_COUNT; i++)
-        if (strcmp(mr_job_info((enum mr_job)i)->name, job->name) == 0)
+        if (mr_job_is_engines((enum mr_job)i) && !mr_job_takes_more((enum mr_job)i) &&
+            strcmp(mr_job_info((enum mr_job)i)->name, job->name) == 0)
             complain(self, mr_yaml_place(job->node->key), "the job \"%s\" is the engine's own, expected another name",
                      job->name);
 }

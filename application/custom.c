@@ -246,7 +246,8 @@ static struct mr_traits traits_of(struct custom *self)
         .idempotent = declared->idempotent,
         .returns = result_of(self),
         .answers = answers_of(self),
-        .versioned = self->resource != NULL && self->shape == MR_SHAPE_ONE,
+        .versioned = self->resource != NULL && self->shape == MR_SHAPE_ONE && mr_app_is_served(self->resource),
+        .cache_s = (unsigned)(declared->cache_ms.value / 1000),
         .constraints = true,
         .fields = self->fields.items,
     };

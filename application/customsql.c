@@ -40,7 +40,7 @@ static void put_columns(struct mr_buf *out, const struct mr_custom *self)
 {
     put_own(out, self, "$field");
     put_own(out, self, "$message");
-    if (self->resource != NULL && self->shape == MR_SHAPE_ONE)
+    if (self->resource != NULL && self->shape == MR_SHAPE_ONE && mr_app_is_served(self->resource))
         mr_buf_text(out, ", \"$u\".\"version\" AS \"$version\"");
     else
         put_own(out, self, "$version");

@@ -1,6 +1,7 @@
 /*
  * Jobs whose work is statements: in chunks, as the engine's own, or each once.
  */
+#include "application/keys.h"
 #include "application/making.h"
 
 /* Its text, with {{parts}} filled in; NULL when one is not known, which is a problem then. */
@@ -66,14 +67,46 @@ static void refuse_unserved(struct mr_making *self, const struct mr_app_job *job
                         "a user cannot start a job yet, expected \"admin\"");
 }
 
+/* The engine's job of that name; MR_JOB_COUNT when there is none beside an application. */
+static enum mr_job engine_job(const char *name)
+{
+    int job = 0;
+
+    while (job < MR_JOB_COUNT &&
+           !(mr_job_takes_more((enum mr_job)job) && strcmp(mr_job_info((enum mr_job)job)->name, name) == 0))
+        job++;
+    return (enum mr_job)job;
+}
+
+/* Of a job of the engine's an application says what it does in its runs, and nothing else. */
+static void add_to_engine(struct mr_making *self, enum mr_job job, const struct mr_app_job *declared)
+{
+    struct mr_job_addition *all = mr_arena_grow(self->arena, self->additions, self->addition_count, sizeof *all);
+
+    for (const struct mr_yaml *value = declared->node->first; value != NULL; value = value->next)
+        if (!mr_word_is_in("work|statements|about", value->key->text, NULL))
+            mr_problems_add(self->problems, mr_yaml_place(value->key),
+                            "\"%s\" of the engine's job \"%s\", expected nothing but the statements that are added to it",
+                            value->key->text, declared->name);
+    if (all == NULL)
+        return;
+    self->additions = all;
+    all[self->addition_count++] = (struct mr_job_addition){job, statements_of(self, declared)};
+}
+
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
 {
     static const char *const missed[] = {"once", "skip", "all"};
+    enum mr_job engine = engine_job(job->name);
     struct mr_job_info *jobs;
 
     if (job->work.index != MR_APP_BY_SQL) {
         mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(job->node, "work")),
                         "nobody does such work yet, expected \"sql\"");
+        return;
+    }
+    if (engine != MR_JOB_COUNT) {
+        add_to_engine(self, engine, job);
         return;
     }
     if (MR_JOB_COUNT + self->job_count >= MR_JOBS_MAX) {

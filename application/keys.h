@@ -51,7 +51,7 @@
     KIND(INTEGER,   NULL,                                              "an integer")                                        \
     KIND(VALUE,     NULL,                                              "a value of the field's type")                       \
     KIND(ACCESS,    NULL,                                              "one word, or a map of read and write")              \
-    KIND(RETURNS,   NULL,                                              "a resource, a list of one resource, or a map of fields") \
+    KIND(RETURNS,   NULL,                                              "a resource or a map of fields, or a list of one of these") \
     KIND(WORDS,     NULL,                                              "a list of words")                                   \
     KIND(NAMES,     NULL,                                              "a list of names")                                   \
     KIND(COLUMNS,   NULL,                                              "a list of names in SQL")                            \
@@ -59,6 +59,7 @@
     KIND(SECRETS,   NULL,                                              "a list of secrets")                                 \
     KIND(SORTS,     NULL,                                              "a list of fields to sort by")                       \
     KIND(FILTERS,   NULL,                                              "a map of a query parameter to a comparison")        \
+    KIND(TEXTS,     NULL,                                              "a map of a name to a text")                         \
     KIND(SECTION,   NULL,                                              "a map")                                             \
     KIND(FIELDS,    NULL,                                              "a map of a name to what it is")
 
@@ -96,6 +97,7 @@
     KEY(application, "title",       title,         TEXT,      NULL,             NULL,     true,  NULL, "the application's name, for people")              \
     KEY(application, "version",     version,       TEXT,      NULL,             NULL,     false, NULL, "its version; the documentation shows it")         \
     KEY(application, "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "what it is for")                                  \
+    KEY(application, "groups",      groups,        TEXTS,     NULL,             NULL,     false, NULL, "what the documentation says of a group of operations: those whose paths begin with /v1/ and its name") \
                                                                                                                                                           \
     KEY(resource,    "path",        path,          PATH,      NULL,             NULL,     true,  NULL, "where it is served; one row is a segment below")  \
     KEY(resource,    "table",       table,         COLUMN,    NULL,             NULL,     false, NULL, "its table; the file's name when left out")        \
@@ -104,7 +106,7 @@
     KEY(resource,    "owner",       owner,         COLUMN,    NULL,             NULL,     false, NULL, "a column that holds the caller: rows of others are not there") \
     KEY(resource,    "fields",      fields,        FIELDS,    "field",          NULL,     true,  NULL, "its fields, by their names in JSON")              \
     KEY(resource,    "list",        list,          SECTION,   "list",           NULL,     false, NULL, "how lists are sorted, filtered and searched")     \
-    KEY(resource,    "operations",  operations,    WORDS,     "create|get|list|update|delete|import", "create|get|list|update|delete", false, NULL, "what is served") \
+    KEY(resource,    "operations",  operations,    WORDS,     "create|get|list|update|delete|import", "create|get|list|update|delete", false, NULL, "what is served; []: nothing, others refer to it, show it or return it") \
     KEY(resource,    "cache",       cache_ms,      DURATION,  "1s..1d",         NULL,     false, "!owner", "how long an answer may be kept; only where everybody may read") \
                                                                                                                                                           \
     KEY(field,       "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
@@ -137,8 +139,9 @@
     KEY(operation,   "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
     KEY(operation,   "key",         key,           NAME,      NULL,             NULL,     false, NULL, "a field; messages of one key keep their order")   \
     KEY(operation,   "idempotent",  idempotent,    BOOLEAN,   NULL,             "false",  false, NULL, "honours Idempotency-Key")                         \
+    KEY(operation,   "cache",       cache_ms,      DURATION,  "1s..1d",         NULL,     false, NULL, "how long an answer may be kept; only of GET, where everybody may read") \
     KEY(operation,   "fields",      fields,        FIELDS,    "input",          NULL,     false, NULL, "what a request says, by names in JSON")           \
-    KEY(operation,   "returns",     returns,       RETURNS,   NULL,             NULL,     false, NULL, "a resource, [resource], or a map of fields; nothing when left out") \
+    KEY(operation,   "returns",     returns,       RETURNS,   NULL,             NULL,     false, NULL, "a resource or a map of fields, or a list of one of these; nothing when left out") \
     KEY(operation,   "statement",   statement,     STATEMENT, NULL,             NULL,     false, NULL, "what answers; the operation's name when left out") \
                                                                                                                                                           \
     KEY(input,       "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
@@ -156,6 +159,8 @@
     KEY(result,      "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
     KEY(result,      "many",        many,          BOOLEAN,   NULL,             "false",  false, NULL, "an array of the type")                            \
     KEY(result,      "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "every answer has it")                             \
+    KEY(result,      "fields",      members,       FIELDS,    "result",         NULL,     false, "type=json", "what is in it, for the documentation")      \
+    KEY(result,      "keyed",       keyed,         BOOLEAN,   NULL,             "false",  false, "fields", "the fields are those of each of its values, whose names are data") \
     KEY(result,      "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
     KEY(job,         "work",        work,          WORD,      "sql|push|pull",  NULL,     true,  NULL, "who does it: statements, a signed HTTP call, or workers that ask") \

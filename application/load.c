@@ -287,6 +287,11 @@ const struct mr_app_statement *mr_app_statement(const struct mr_application *sel
                : bsearch(&wanted, self->statements, self->statement_count, sizeof wanted, compare_statement_names);
 }
 
+bool mr_app_is_served(const struct mr_app_resource *resource)
+{
+    return resource->operations != 0;
+}
+
 const struct mr_app_field *mr_app_field(const struct mr_app_fields *self, const char *name)
 {
     for (unsigned i = 0; i < self->count; i++)

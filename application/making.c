@@ -324,12 +324,30 @@ static const char *about_of(struct mr_making *self, const struct mr_app_field *f
     return field->about != NULL ? field->about : mr_make_text(self, "its %s", field->name);
 }
 
+static struct mr_member member_of(struct mr_making *self, const struct mr_app_field *field);
+
+/* What is in a json value. */
+static const struct mr_result *inner_of(struct mr_making *self, const struct mr_app_field *field)
+{
+    struct mr_result *out = mr_arena_take(self->arena, sizeof *out);
+    struct members members = {0};
+
+    if (out == NULL)
+        return &mr_result_anything;
+    for (unsigned i = 0; i < field->members.count; i++)
+        add_member(self, &members, member_of(self, &field->members.items[i]));
+    *out = (struct mr_result){.name = title_of(self, field->name), .about = about_of(self, field), .members = members.items};
+    return out;
+}
+
 static struct mr_member member_of(struct mr_making *self, const struct mr_app_field *field)
 {
     return (struct mr_member){.name = field->name,
                               .type = type_of(field),
                               .optional = !field->required && field->fallback == NULL,
                               .many = field->many,
+                              .json = field->members.count > 0 ? inner_of(self, field) : NULL,
+                              .keyed = field->keyed,
                               .about = about_of(self, field)};
 }
 
@@ -381,7 +399,8 @@ static const struct mr_result *make_result(struct mr_making *self, const struct 
 
     if (out == NULL)
         return &mr_result_anything;
-    add_member(self, &members, (struct mr_member){.name = "id", .type = MR_UUID, .about = "its id"});
+    if (mr_app_is_served(resource))
+        add_member(self, &members, (struct mr_member){.name = "id", .type = MR_UUID, .about = "its id"});
     for (unsigned i = 0; i < resource->fields.count; i++) {
         const struct mr_app_field *field = &resource->fields.items[i];
 
@@ -393,8 +412,10 @@ static const struct mr_result *make_result(struct mr_making *self, const struct 
                                           .columns = embedded_of(self, field),
                                           .about = mr_make_text(self, "what %s names", field->name)});
     }
-    add_member(self, &members, (struct mr_member){.name = "createdAt", .type = MR_TIME, .about = "when it was created"});
-    add_member(self, &members, (struct mr_member){.name = "updatedAt", .type = MR_TIME, .about = "when it last changed"});
+    if (mr_app_is_served(resource)) {
+        add_member(self, &members, (struct mr_member){.name = "createdAt", .type = MR_TIME, .about = "when it was created"});
+        add_member(self, &members, (struct mr_member){.name = "updatedAt", .type = MR_TIME, .about = "when it last changed"});
+    }
     *out = (struct mr_result){
         .name = title_of(self, resource->name),
         .about = resource->about != NULL ? resource->about : mr_make_text(self, "a %s", mr_words_of(self, resource->name)),

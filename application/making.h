@@ -52,6 +52,8 @@ struct mr_making {
     unsigned pattern_count;
     struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_job_addition *additions; /* to jobs of the engine's */
+    unsigned addition_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 

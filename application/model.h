@@ -75,6 +75,17 @@ struct mr_app_names {
     unsigned count;
 };
 
+/* A map of names to texts; a name is not held to MR_KIND_NAME. */
+struct mr_app_text {
+    const char *name;
+    const char *text;
+};
+
+struct mr_app_texts {
+    struct mr_app_text *items;
+    unsigned count;
+};
+
 struct mr_app_sort {
     const char *field;
     bool descending;
@@ -117,6 +128,13 @@ struct mr_app_list {
     struct mr_app_names search;
 };
 
+struct mr_app_field;
+
+struct mr_app_fields {
+    struct mr_app_field *items;
+    unsigned count;
+};
+
 /* A field of a resource, of an operation's message or answer, or an argument of a job. */
 struct mr_app_field {
     const struct mr_yaml *node;
@@ -136,13 +154,10 @@ struct mr_app_field {
     const char *column;
     struct mr_app_reference references;
     struct mr_app_embed embed;
-    struct mr_app_word from; /* of an operation's field: decided when it was left out */
+    struct mr_app_word from;      /* of an operation's field: decided when it was left out */
+    struct mr_app_fields members; /* of an answer's json, what is in it; none: anything */
+    bool keyed;                   /* they are those of each of its values */
     const char *about;
-};
-
-struct mr_app_fields {
-    struct mr_app_field *items;
-    unsigned count;
 };
 
 struct mr_app_resource {
@@ -155,7 +170,7 @@ struct mr_app_resource {
     const char *owner; /* column; NULL: rows are everybody's */
     struct mr_app_fields fields;
     struct mr_app_list list;
-    unsigned operations; /* bit n is enum mr_app_standard */
+    unsigned operations; /* bit n is enum mr_app_standard; 0: nothing is served, see mr_app_is_served */
     struct mr_app_integer cache_ms;
 };
 
@@ -175,6 +190,7 @@ struct mr_app_operation {
     const char *about;
     const char *key;
     bool idempotent;
+    struct mr_app_integer cache_ms;
     struct mr_app_fields fields;
     struct mr_app_returns returns;
     const char *statement;
@@ -244,6 +260,7 @@ struct mr_application {
     const char *title;
     const char *version;
     const char *about;
+    struct mr_app_texts groups;
     struct mr_app_resource *resources; /* by name */
     unsigned resource_count;
     struct mr_app_operation *operations; /* by name */
@@ -263,5 +280,11 @@ struct mr_application {
 const struct mr_app_resource *mr_app_resource(const struct mr_application *self, const char *name);
 const struct mr_app_statement *mr_app_statement(const struct mr_application *self, const char *name);
 const struct mr_app_field *mr_app_field(const struct mr_app_fields *self, const char *name);
+
+/*
+ * Whether anything is served of a resource by itself. A table that others refer to, that they show inside of theirs or that operations
+ * return needs none of the columns that the engine's statements use: no id, version, created_at and updated_at.
+ */
+bool mr_app_is_served(const struct mr_app_resource *resource);
 
 #endif

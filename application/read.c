@@ -145,6 +145,8 @@ static void read_cron(struct mr_reader *self, const struct mr_key *key, const st
     struct mr_cron cron;
     const char *text;
 
+    if (node->kind == MR_YAML_TEXT && node->text[0] == '\0' && node->source[0] != '\0')
+        return; /* of a variable that is empty: there is no schedule */
     if (!mr_read_text(self, key->kind, node, &text))
         return;
     if (mr_cron_parse(&cron, mr_slice_of(text), &problem))
@@ -225,6 +227,8 @@ static void read_words(struct mr_reader *self, const struct mr_key *key, const s
     char quote[MR_QUOTE_ROOM];
     int index;
 
+    if (node->kind == MR_YAML_LIST && node->count == 0)
+        return; /* none of them */
     if (!is_filled(self, node, MR_YAML_LIST, mr_kind_info(key->kind)->told))
         return;
     for (const struct mr_yaml *item = node->first; item != NULL; item = item->next) {
@@ -427,6 +431,22 @@ static void read_filters(struct mr_reader *self, const struct mr_key *key, const
         read_filter(self, item, filters);
 }
 
+/* Names are those of URLs, and not held to a pattern. */
+static void read_texts(struct mr_reader *self, const struct mr_key *key, const struct mr_yaml *node, void *out)
+{
+    struct mr_app_texts *texts = out;
+
+    if (!is_filled(self, node, MR_YAML_MAP, mr_kind_info(key->kind)->told))
+        return;
+    texts->items = mr_arena_take(self->arena, node->count * sizeof *texts->items);
+    for (const struct mr_yaml *item = node->first; item != NULL && texts->items != NULL; item = item->next) {
+        struct mr_app_text text = {.name = item->key->text};
+
+        if (mr_read_text(self, MR_KIND_TEXT, item, &text.text))
+            texts->items[texts->count++] = text;
+    }
+}
+
 static void read_access(struct mr_reader *self, const struct mr_key *key, const struct mr_yaml *node, void *out)
 {
     struct mr_app_access *access = out;
@@ -501,10 +521,11 @@ static void read_returns(struct mr_reader *self, const struct mr_key *key, const
 
     returns->node = node;
     returns->many = node->kind == MR_YAML_LIST;
-    if (node->kind == MR_YAML_MAP)
-        read_fields_of(self, MR_SECTION_result, node, &returns->fields);
-    else if (returns->many && node->count != 1)
-        mr_problems_add(self->problems, mr_yaml_place(node), "a list of %u, expected one resource in it", node->count);
+    if (returns->many && node->count != 1)
+        mr_problems_add(self->problems, mr_yaml_place(node), "a list of %u, expected one resource or one map in it",
+                        node->count);
+    else if (name->kind == MR_YAML_MAP)
+        read_fields_of(self, MR_SECTION_result, name, &returns->fields);
     else if (name->kind == MR_YAML_TEXT && mr_is_word(name->text))
         returns->resource = name->text;
     else
@@ -543,6 +564,7 @@ static read_value *const readers[MR_KIND_COUNT] = {
     [MR_KIND_SECRETS] = read_secrets,
     [MR_KIND_SORTS] = read_sorts,
     [MR_KIND_FILTERS] = read_filters,
+    [MR_KIND_TEXTS] = read_texts,
     [MR_KIND_SECTION] = read_sub_section,
     [MR_KIND_FIELDS] = read_fields,
 };

@@ -160,6 +160,25 @@ static void write_list(struct writing *self, enum mr_kind kind)
     close_with(self, '}');
 }
 
+/* It may be empty. */
+static void write_word_list(struct writing *self, const char *words)
+{
+    write_text(self, "type", "array");
+    write_bare(self, "uniqueItems", "true");
+    open_with(self, "items", '{');
+    write_words(self, words);
+    close_with(self, '}');
+}
+
+static void write_texts(struct writing *self)
+{
+    write_text(self, "type", "object");
+    write_most(self, "minProperties", "maxProperties");
+    open_with(self, "additionalProperties", '{');
+    write_string(self, NULL);
+    close_with(self, '}');
+}
+
 /* What names of fields are not: the engine's. */
 static void write_reserved(struct writing *self, const char *section)
 {
@@ -221,24 +240,34 @@ static void write_access(struct writing *self)
     close_with(self, ']');
 }
 
+static void write_returned_kinds(struct writing *self)
+{
+    open_with(self, NULL, '{');
+    write_string(self, "^" MR_WORD_PATTERN "$");
+    close_with(self, '}');
+    open_with(self, NULL, '{');
+    write_fields(self, "result");
+    close_with(self, '}');
+}
+
+static void write_returned(struct writing *self)
+{
+    open_with(self, "anyOf", '[');
+    write_returned_kinds(self);
+    close_with(self, ']');
+}
+
 static void write_returns(struct writing *self)
 {
-    static const char pattern[] = "^" MR_WORD_PATTERN "$";
-
     open_with(self, "anyOf", '[');
-    open_with(self, NULL, '{');
-    write_string(self, pattern);
-    close_with(self, '}');
+    write_returned_kinds(self);
     open_with(self, NULL, '{');
     write_text(self, "type", "array");
     write_bare(self, "minItems", "1");
     write_bare(self, "maxItems", "1");
     open_with(self, "items", '{');
-    write_string(self, pattern);
+    write_returned(self);
     close_with(self, '}');
-    close_with(self, '}');
-    open_with(self, NULL, '{');
-    write_fields(self, "result");
     close_with(self, '}');
     close_with(self, ']');
 }
@@ -257,17 +286,14 @@ static void write_kind(struct writing *self, const struct mr_key *key)
         break;
     case MR_KIND_ACCESS: write_access(self); break;
     case MR_KIND_RETURNS: write_returns(self); break;
-    case MR_KIND_WORDS:
-        begin_list(self, true);
-        write_words(self, key->allowed);
-        close_with(self, '}');
-        break;
+    case MR_KIND_WORDS: write_word_list(self, key->allowed); break;
     case MR_KIND_NAMES: write_list(self, MR_KIND_NAME); break;
     case MR_KIND_COLUMNS: write_list(self, MR_KIND_COLUMN); break;
     case MR_KIND_STATEMENTS: write_list(self, MR_KIND_STATEMENT); break;
     case MR_KIND_SECRETS: write_list(self, MR_KIND_SECRET); break;
     case MR_KIND_SORTS: write_list(self, MR_KIND_SORT); break;
     case MR_KIND_FILTERS: write_filters(self); break;
+    case MR_KIND_TEXTS: write_texts(self); break;
     case MR_KIND_FIELDS: write_fields(self, key->allowed); break;
     default: write_string(self, mr_kind_info(key->kind)->pattern); break;
     }

@@ -138,12 +138,17 @@ void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields)
 
 /* ---- Rows of a resource ---- */
 
-static void member(struct mr_buf *out, const char *alias, const char *column, const char *name)
+static void put_member(struct mr_buf *out, const char *alias, const char *column, const char *name)
 {
-    mr_buf_text(out, ", ");
     mr_sql_column(out, alias, column);
     mr_buf_text(out, " AS ");
     mr_sql_name(out, name);
+}
+
+static void member(struct mr_buf *out, const char *alias, const char *column, const char *name)
+{
+    mr_buf_text(out, ", ");
+    put_member(out, alias, column, name);
 }
 
 void mr_sql_embed_alias(char room[16], unsigned place)
@@ -166,15 +171,20 @@ static void embedded_members(struct mr_buf *out, struct mr_making *self, const s
 
 void mr_sql_members(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias)
 {
-    mr_sql_column(out, alias, "id");
-    mr_buf_text(out, " AS \"id\"");
+    bool is_served = mr_app_is_served(resource);
+
+    if (is_served)
+        put_member(out, alias, "id", "id");
     for (unsigned i = 0; i < resource->fields.count; i++) {
         const struct mr_app_field *field = &resource->fields.items[i];
 
-        member(out, alias, field->column, field->name);
+        mr_buf_text(out, i > 0 || is_served ? ", " : "");
+        put_member(out, alias, field->column, field->name);
         if (field->embed.node != NULL)
             embedded_members(out, self, field, i);
     }
+    if (!is_served)
+        return;
     member(out, alias, "created_at", "createdAt");
     member(out, alias, "updated_at", "updatedAt");
 }

@@ -261,13 +261,16 @@ static const struct mr_op_info *replaced(const struct verifying *self, const cha
 
 static mr_status verify_replacements(struct verifying *self, const struct mr_app_resource *resource)
 {
-    static const char *const names[] = {"get", "create", "update", "delete"};
+    static const char *const names[] = {
+        [MR_APP_GET] = "get", [MR_APP_CREATE] = "create", [MR_APP_UPDATE] = "update", [MR_APP_DELETE] = "delete"};
     mr_status status = MR_OK;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0] && status == MR_OK; i++) {
         const struct mr_op_info *op;
         char name[128];
 
+        if (names[i] == NULL || (resource->operations & 1U << i) == 0)
+            continue;
         snprintf(name, sizeof name, "%s_%s", resource->name, names[i]);
         op = replaced(self, name);
         if (op != NULL)

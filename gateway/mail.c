@@ -61,7 +61,7 @@ static void deliver(struct gateway *gateway, const struct mr_parcel *parcel)
         return;
     }
     if (!good || reply.kind == MR_REQUEST) {
-        mr_log(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", "gateway"), mr_log_text("from", parcel->from));
+        mr_log_bounded(MR_LOG_ERROR, "malformed envelope", mr_log_text("actor", "gateway"), mr_log_text("from", parcel->from));
         return;
     }
     self = exchange_find(gateway, &reply);

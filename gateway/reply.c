@@ -81,7 +81,8 @@ static bool is_slow(const struct exchange *exchange, int64_t took_us)
 }
 
 /* Where the time went that a slow request took. Of a message that is not answered only the gateway's part is known. */
-static void log_slow(enum mr_log_level level, const struct exchange *exchange, const char *op, int http, int64_t took_us)
+static void log_slow(enum mr_log_level level, const struct exchange *exchange, const char *op, int http, int64_t took_us,
+                     int64_t left_out)
 {
     const struct mr_times *times = &exchange->times;
     int64_t away_us = exchange->away_us;
@@ -89,12 +90,28 @@ static void log_slow(enum mr_log_level level, const struct exchange *exchange, c
 
     if (!answered)
         away_us += mr_mono_us(exchange->gateway->clock) - exchange->sent_us;
-    mr_log(level, "request", mr_log_text("requestId", exchange->request_id), mr_log_trace(mr_slice_of(exchange->traceparent)),
-           mr_log_text("op", op), mr_log_int("status", http), mr_log_int("durationMs", took_us / 1000),
-           mr_log_int("gatewayMs", (took_us - away_us) / 1000),
-           mr_log_int(answered ? "mailboxMs" : "", times->mailbox_us / 1000),
-           mr_log_int(answered ? "databaseMs" : "", times->database_us / 1000),
-           mr_log_int(answered ? "batch" : "", times->batch), mr_log_text("traceparent", exchange->traceparent));
+    mr_log(
+        level, "request", mr_log_text("requestId", exchange->request_id), mr_log_trace(mr_slice_of(exchange->traceparent)),
+        mr_log_text("op", op), mr_log_int("status", http), mr_log_int("durationMs", took_us / 1000),
+        mr_log_int("gatewayMs", (took_us - away_us) / 1000), mr_log_int(answered ? "mailboxMs" : "", times->mailbox_us / 1000),
+        mr_log_int(answered ? "databaseMs" : "", times->database_us / 1000), mr_log_int(answered ? "batch" : "", times->batch),
+        mr_log_text("traceparent", exchange->traceparent), mr_log_int(left_out > 0 ? "leftOut" : "", left_out));
+}
+
+/*
+ * Whether the line of an outcome is written. While something is wrong nearly every request has one, and the time that it takes is
+ * taken from those that are served. Of each kind there is a burst a second, so that none hides another.
+ */
+static bool passes(enum mr_log_level level, bool slow, int64_t *left_out)
+{
+    static struct mr_log_bound faults;
+    static struct mr_log_bound refusals;
+    static struct mr_log_bound slow_ones;
+
+    *left_out = 0;
+    if (!mr_log_wants(level) || level == MR_LOG_DEBUG)
+        return mr_log_wants(level);
+    return mr_log_passes(level == MR_LOG_ERROR ? &faults : slow ? &slow_ones : &refusals, left_out);
 }
 
 static void log_outcome(const struct exchange *exchange, int http, int64_t took_us)
@@ -102,13 +119,17 @@ static void log_outcome(const struct exchange *exchange, int http, int64_t took_
     const char *op = exchange->op != MR_OP_NONE ? mr_op_info(exchange->op)->name : "none";
     bool slow = is_slow(exchange, took_us);
     enum mr_log_level level = http == 500 ? MR_LOG_ERROR : http > 500 || slow ? MR_LOG_WARN : MR_LOG_DEBUG;
+    int64_t left_out;
 
+    if (!passes(level, slow, &left_out))
+        return;
     if (slow)
-        log_slow(level, exchange, op, http, took_us);
+        log_slow(level, exchange, op, http, took_us, left_out);
     else
         mr_log(level, "request", mr_log_text("requestId", exchange->request_id),
                mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", op), mr_log_int("status", http),
-               mr_log_int("durationMs", took_us / 1000), mr_log_text("traceparent", exchange->traceparent));
+               mr_log_int("durationMs", took_us / 1000), mr_log_text("traceparent", exchange->traceparent),
+               mr_log_int(left_out > 0 ? "leftOut" : "", left_out));
 }
 
 static void end_span(struct exchange *exchange, int http, int64_t took_us)
@@ -266,8 +287,8 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
 
     mr_buf_clear(body, KEEP_BYTES);
     if (mr_reply_decode(payload, &head, &wire) != MR_OK || (mr_json_from_wire(body, &wire) != MR_OK && !body->failed)) {
-        mr_log(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
-               mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", info->name));
+        mr_log_bounded(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
+                       mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
         return;
     }

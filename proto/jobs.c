@@ -3,11 +3,16 @@
 enum { SQL, CODE };
 
 static const struct mr_job_info jobs[] = {
-#define JOB(name, cron, at_once, alone, starter, work, about) \
-    [MR_JOB_##name] = {#name, cron, at_once, alone, MR_STARTED_BY_##starter, (work) == CODE, about, NULL, NULL, NULL, NULL},
+#define JOB(name, cron, at_once, alone, starter, work, about)                                                   \
+    [MR_JOB_##name] = {#name, cron, at_once, alone, MR_STARTED_BY_##starter, (work) == CODE, about, NULL, NULL, \
+                       NULL,  NULL, NULL,    NULL},
     MR_JOBS(JOB)
 #undef JOB
 };
+
+/* The rows with what an application has added. */
+static struct mr_job_info extended[MR_JOB_COUNT];
+static bool is_extended[MR_JOB_COUNT];
 
 static const struct mr_job_info *installed;
 static unsigned installed_count;
@@ -18,17 +23,49 @@ void mr_jobs_install(const struct mr_job_info *own, unsigned count)
     installed_count = own != NULL ? count : 0;
 }
 
+/* Imports of a removed user end before their rows are looked for. */
+static const char *first_of(enum mr_job job)
+{
+    return job == MR_JOB_removal ? "removal__runs" : NULL;
+}
+
+void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count)
+{
+    for (int job = 0; job < MR_JOB_COUNT; job++)
+        is_extended[job] = false;
+    for (unsigned i = 0; i < count; i++) {
+        enum mr_job job = additions[i].job;
+
+        extended[job] = jobs[job];
+        extended[job].added = additions[i].statements;
+        extended[job].added_behind = first_of(job);
+        is_extended[job] = true;
+    }
+}
+
+bool mr_job_takes_more(enum mr_job job)
+{
+    return job == MR_JOB_cleanup || job == MR_JOB_removal || job == MR_JOB_housekeeping;
+}
+
 unsigned mr_job_count(void)
 {
     return MR_JOB_COUNT + installed_count;
 }
 
+bool mr_job_is_engines(enum mr_job job)
+{
+    return job != MR_JOB_aggregate && job != MR_JOB_report && job != MR_JOB_import;
+}
+
 bool mr_job_is_served(enum mr_job job)
 {
-    return installed == NULL || (job != MR_JOB_aggregate && job != MR_JOB_report && job != MR_JOB_import);
+    return installed == NULL || mr_job_is_engines(job);
 }
 
 const struct mr_job_info *mr_job_info(enum mr_job job)
 {
-    return job < MR_JOB_COUNT ? &jobs[job] : &installed[job - MR_JOB_COUNT];
+    if (job >= MR_JOB_COUNT)
+        return &installed[job - MR_JOB_COUNT];
+    return is_extended[job] ? &extended[job] : &jobs[job];
 }

@@ -17,7 +17,7 @@
     JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",     1,      true,  ADMIN,     SQL,  "deletes what is over")         \
     JOB(aggregate,   "SCHEDULE_TASK_AGGREGATE_CRON",   1,      true,  ADMIN,     SQL,  "adds up daily figures")        \
     JOB(report,      "SCHEDULE_TASK_REPORT_CRON",      1,      true,  ADMIN,     SQL,  "sums up a week for each user") \
-    JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, "vacuums the hot tables")       \
+    JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, "vacuums all tables")           \
     JOB(import,      NULL,                             1,      false, USER,      CODE, "makes tasks of an upload")     \
     JOB(removal,     NULL,                             1,      false, ADMIN,     SQL,  "deletes what a removed user leaves") \
     JOB(housekeeping,NULL,                             1,      true,  ADMIN,     SQL,  "deletes what the engine leaves") \
@@ -52,12 +52,22 @@ struct mr_job_info {
     const char *schedule; /* cron expression; NULL: as the setting says, if there is one */
     const char *timezone; /* of the schedule; NULL: SCHEDULE_TIMEZONE */
     const char *missed;   /* "once", "skip" or "all"; NULL: SCHEDULE_MISSED */
+
+    /* Of the engine's. */
+    const struct mr_job_statement *added; /* what an application does in the same runs, ended by a NULL name; NULL: nothing */
+    const char *added_behind;             /* the statement that goes before them; NULL: they are the first */
 };
 
 /* A statement of a job. One in chunks has {{chunk}} and says where it goes on; any other runs once, and its rows are counted. */
 struct mr_job_statement {
     const char *name;
     bool in_chunks;
+};
+
+/* What an application adds to a job of the engine's. */
+struct mr_job_addition {
+    enum mr_job job;
+    const struct mr_job_statement *statements; /* ended by a NULL name */
 };
 
 /*
@@ -67,8 +77,17 @@ struct mr_job_statement {
  */
 void mr_jobs_install(const struct mr_job_info *own, unsigned count);
 
+/* Adds statements to jobs of the engine's, in place of what was added before. As mr_jobs_install. */
+void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count);
+
+/* Whether an application may add to it: its work is statements, and it is not there to be measured. */
+bool mr_job_takes_more(enum mr_job job);
+
 /* One more than the greatest job there is. */
 unsigned mr_job_count(void);
+
+/* Whether it is there whatever application is served; others are those of tasks. */
+bool mr_job_is_engines(enum mr_job job);
 
 /* Whether this process has it; one that belongs to tasks gives way to an application. */
 bool mr_job_is_served(enum mr_job job);

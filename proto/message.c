@@ -71,9 +71,14 @@ unsigned mr_op_count(void)
     return MR_OP_COUNT + installed->op_count;
 }
 
+bool mr_built_in_is_served(void)
+{
+    return installed == &no_table;
+}
+
 bool mr_op_is_served(enum mr_op op)
 {
-    return op >= MR_OP_COUNT || installed == &no_table || !ops[op].traits->built_in;
+    return op >= MR_OP_COUNT || mr_built_in_is_served() || !ops[op].traits->built_in;
 }
 
 const struct mr_op_info *mr_op_info(enum mr_op op)

@@ -168,6 +168,9 @@ unsigned mr_op_count(void);
 /* Whether this process serves it; one that is built in gives way to an application. */
 bool mr_op_is_served(enum mr_op op);
 
+/* Whether the application that is compiled in, tasks, is: no other was installed. */
+bool mr_built_in_is_served(void);
+
 /* The op's row; `op` is below mr_op_count(). */
 const struct mr_op_info *mr_op_info(enum mr_op op);
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor);

@@ -412,18 +412,25 @@ static bool is_common(const char *statement)
     return mr_op_count() > MR_OP_COUNT && strncmp(statement, "row_wise__", strlen("row_wise__")) == 0;
 }
 
+/* Tables of tasks are not there beside another application. */
+static bool is_wanted(const struct mr_actor *self, const char *statement)
+{
+    return (belongs(self, statement) || is_common(statement)) &&
+           (mr_built_in_is_served() || !mr_statement_is_built_in(statement));
+}
+
 static mr_status select_statements(struct mr_actor *self)
 {
     size_t count = 0;
 
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        count += belongs(self, s->name) || is_common(s->name);
+        count += is_wanted(self, s->name);
     self->statements = calloc(count + 1, sizeof *self->statements);
     if (self->statements == NULL)
         return MR_NO_MEMORY;
     count = 0;
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        if (belongs(self, s->name) || is_common(s->name))
+        if (is_wanted(self, s->name))
             self->statements[count++] = s;
     return MR_OK;
 }

@@ -7,7 +7,7 @@
 /* Columns of the list. */
 enum { NUMBER, NAME, CHECKSUM, BREAKING, WHEN };
 
-static const struct mr_app_steps none;
+static const struct mr_app_steps none = {.inherits = true};
 static const struct mr_app_steps *installed = &none;
 
 void mr_app_steps_install(const struct mr_app_steps *steps)
@@ -99,13 +99,23 @@ mr_status mr_app_ledger_check(const mr_rows *applied, const struct mr_app_steps 
     return status;
 }
 
-void mr_app_ledger_apply_sql(struct mr_buf *out, unsigned number, const struct mr_app_step *step)
+static void record(struct mr_buf *out, unsigned number, const struct mr_app_step *step)
 {
     char hash[MR_CHECKSUM_ROOM];
 
     mr_ledger_checksum(hash, step->text);
-    mr_buf_printf(
-        out,
-        "BEGIN;\n%s\n;INSERT INTO millrace.app_migration (number, name, checksum, breaking) VALUES (%u, '%s', '%s', %s);COMMIT",
-        step->text, number, step->name, hash, step->breaking ? "true" : "false");
+    mr_buf_printf(out, "INSERT INTO millrace.app_migration (number, name, checksum, breaking) VALUES (%u, '%s', '%s', %s)",
+                  number, step->name, hash, step->breaking ? "true" : "false");
+}
+
+void mr_app_ledger_adopt_sql(struct mr_buf *out, const struct mr_app_step *step)
+{
+    record(out, 1, step);
+}
+
+void mr_app_ledger_apply_sql(struct mr_buf *out, unsigned number, const struct mr_app_step *step)
+{
+    mr_buf_printf(out, "BEGIN;\n%s\n;", step->text);
+    record(out, number, step);
+    mr_buf_text(out, ";COMMIT");
 }

@@ -20,9 +20,17 @@ struct mr_app_step {
 struct mr_app_steps {
     const struct mr_app_step *items;
     unsigned count;
+    /*
+     * Databases from before applications had migrations of their own are its: what its first migration makes, those of the engine
+     * have made there. It counts as applied. A new database is made by them, too, so that the release before runs on it.
+     */
+    bool inherits;
 };
 
-/* Makes them those of this process; borrowed until it ends, or until another call. To be called before other threads exist. */
+/*
+ * Makes them those of this process; borrowed until it ends, or until another call. NULL: the application that is compiled in, which
+ * has none and inherits. To be called before other threads exist.
+ */
 void mr_app_steps_install(const struct mr_app_steps *steps);
 const struct mr_app_steps *mr_app_steps_installed(void);
 
@@ -40,6 +48,9 @@ struct mr_slice mr_app_ledger_when(const mr_rows *applied, unsigned row);
  * only the database knows is breaking. MR_CONFLICT: `problem` says why not.
  */
 mr_status mr_app_ledger_check(const mr_rows *applied, const struct mr_app_steps *known, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* Appends the statement that records number 1, which the engine's migrations have done. */
+void mr_app_ledger_adopt_sql(struct mr_buf *out, const struct mr_app_step *step);
 
 /* Appends the statements that apply number `number` and record it, in one transaction. */
 void mr_app_ledger_apply_sql(struct mr_buf *out, unsigned number, const struct mr_app_step *step);

@@ -9,10 +9,18 @@ _Static_assert(MR_CHECKSUM_ROOM == 2 * crypto_hash_sha256_BYTES + 1, "two digits
 
 /* A release that knows only the older record runs on no newer one: each of its rows needs a binary that knows it. */
 #define OLDER "SELECT version, version AS runs_with, 0 AS in_ledger, name, checksum, " WHEN " FROM schema_migration"
-#define LATER "SELECT version, runs_with, 1, name, checksum, " WHEN " FROM millrace.migration"
+#define LATER "SELECT version, runs_with, 1 AS in_ledger, name, checksum, " WHEN " FROM millrace.migration"
 #define ORDER " ORDER BY in_ledger, version"
 
-const char mr_ledger_exists_sql[] = "SELECT to_regclass('schema_migration'), to_regclass('millrace.migration')";
+/*
+ * The constraint tells where a database began: a relation schema_migration in one of the baseline is the application's, or of an older
+ * release that was started there by mistake.
+ */
+#define OF_BASELINE "migration_of_baseline"
+
+const char mr_ledger_exists_sql[] = "SELECT to_regclass('schema_migration'), to_regclass('millrace.migration'),"
+                                    " (SELECT conname FROM pg_constraint WHERE conrelid = to_regclass('millrace.migration')"
+                                    " AND conname = '" OF_BASELINE "')";
 
 const char mr_ledger_make_sql[] =
     "CREATE TABLE IF NOT EXISTS schema_migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
@@ -24,17 +32,33 @@ static const char make_later[] =
     "IF to_regclass('millrace.migration') IS NULL THEN\n"
     "CREATE TABLE millrace.migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
     " applied_at timestamptz NOT NULL DEFAULT now(), runs_with integer NOT NULL CHECK (runs_with < version)); END IF;\n"
-    "IF to_regclass('millrace.schema_migration') IS NULL THEN\n"
+    "IF to_regclass('millrace.schema_migration') IS NULL AND NOT EXISTS (SELECT FROM millrace.migration WHERE version = 1) "
+    "THEN\n"
     "CREATE VIEW millrace.schema_migration AS SELECT * FROM schema_migration; END IF;\n"
     "END $ledger$;\n";
 
 const char *mr_ledger_list_sql(const mr_rows *exists)
 {
     struct mr_slice name;
+    bool is_of_baseline = mr_rows_get(exists, 0, 2, &name);
 
+    if (is_of_baseline)
+        return LATER ORDER;
     if (!mr_rows_get(exists, 0, 0, &name))
         return NULL;
     return mr_rows_get(exists, 0, 1, &name) ? OLDER " UNION ALL " LATER ORDER : OLDER ORDER;
+}
+
+const char mr_ledger_baseline_name[] = "baseline";
+
+bool mr_ledger_is_of_baseline(const mr_rows *applied)
+{
+    struct mr_applied first;
+
+    if (applied == NULL || mr_rows_count(applied) == 0)
+        return false;
+    first = mr_ledger_row(applied, 0);
+    return first.version == 1 && first.in_ledger;
 }
 
 static int integer(const mr_rows *rows, unsigned row, unsigned column)
@@ -121,6 +145,27 @@ mr_status mr_ledger_check(const mr_rows *applied, const struct mr_migration *kno
     for (unsigned row = 0; row < mr_rows_count(applied) && status == MR_OK; row++)
         status = check_row(applied, row, known, problem);
     return status;
+}
+
+/* One that needs a binary that knows it is its own `runs_with`. */
+void mr_ledger_baseline_sql(struct mr_buf *out, const struct mr_baseline *baseline, const struct mr_migration *migrations)
+{
+    char hash[MR_CHECKSUM_ROOM];
+
+    mr_buf_printf(out,
+                  "BEGIN;\n%s\n;CREATE TABLE millrace.migration (version integer PRIMARY KEY, name text NOT NULL,"
+                  " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),"
+                  " runs_with integer NOT NULL CONSTRAINT " OF_BASELINE " CHECK (runs_with <= version));\n"
+                  "INSERT INTO millrace.migration (version, name, checksum, runs_with) VALUES",
+                  baseline->text);
+    for (int i = 0; i < baseline->version; i++) {
+        const struct mr_migration *each = &migrations[i];
+
+        mr_ledger_checksum(hash, each->text);
+        mr_buf_printf(out, "%s (%d, '%s', '%s', %d)", i > 0 ? "," : "", each->version, mr_ledger_baseline_name, hash,
+                      each->runs_with > 0 ? each->runs_with : each->version);
+    }
+    mr_buf_text(out, ";COMMIT");
 }
 
 void mr_ledger_apply_sql(struct mr_buf *out, const struct mr_migration *migration)

@@ -8,6 +8,9 @@
  * millrace.schema_migration is a view of schema_migration. A role of the name "millrace" looks into that schema first
  * (search_path begins with "$user"), and a release that knows no ledger would make an empty record there, and a second,
  * empty set of tables.
+ *
+ * A database that began with the baseline (sql/baseline.sql) has no schema_migration: millrace.migration has a row for each migration
+ * that the baseline stands for, as if they had run, and what a binary asks of a record it asks of this one as well.
  */
 #ifndef MR_RUNTIME_LEDGER_H
 #define MR_RUNTIME_LEDGER_H
@@ -43,6 +46,12 @@ struct mr_applied {
     struct mr_slice when;
 };
 
+/* Whether what mr_ledger_list_sql has listed began with the baseline. */
+bool mr_ledger_is_of_baseline(const mr_rows *applied);
+
+/* The name under which the migrations are recorded that a baseline stands for. */
+extern const char mr_ledger_baseline_name[];
+
 /* One row of mr_ledger_list_sql's answer. */
 struct mr_applied mr_ledger_row(const mr_rows *applied, unsigned row);
 
@@ -51,6 +60,9 @@ struct mr_applied mr_ledger_row(const mr_rows *applied, unsigned row);
  * same to the letter, and what only the database knows allows it. MR_CONFLICT: `problem` says why not.
  */
 mr_status mr_ledger_check(const mr_rows *applied, const struct mr_migration *known, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* Appends the statements that make the baseline and record the migrations it stands for, in one transaction. */
+void mr_ledger_baseline_sql(struct mr_buf *out, const struct mr_baseline *baseline, const struct mr_migration *migrations);
 
 /* Appends the statements that apply a migration and record it, in one transaction. */
 void mr_ledger_apply_sql(struct mr_buf *out, const struct mr_migration *migration);

@@ -2,22 +2,55 @@
 
 #include <assert.h>
 
-enum { SLOTS = 4 * MR_PLAN_MAX }; /* a power of two, never more than half full */
+enum { SLOTS_MAX = 4 * MR_PLAN_MAX };
 
-/* Counts by 64-bit key; the key 0 marks an empty slot. */
+/*
+ * Counts by 64-bit key; the key 0 marks an empty slot. As large as what may come into it: the whole table is 64 KiB, and to clear
+ * it for a batch of one would cost more than anything else that is done for that batch.
+ */
 struct tally {
-    uint64_t keys[SLOTS];
-    unsigned counts[SLOTS];
+    size_t mask; /* slots in use, a power of two, less one */
+    struct {
+        uint64_t key;
+        uint64_t count;
+    } slots[SLOTS_MAX];
 };
 
-static unsigned *count_of(struct tally *tally, uint64_t key)
+/* Empty, with room for `most` keys (2 * MR_PLAN_MAX at most): never more than half full. */
+static void begin_tally(struct tally *tally, size_t most)
 {
-    size_t slot = (key ^ key >> 32) & (SLOTS - 1);
+    size_t slots = 2;
 
-    while (tally->keys[slot] != 0 && tally->keys[slot] != key)
-        slot = (slot + 1) & (SLOTS - 1);
-    tally->keys[slot] = key;
-    return &tally->counts[slot];
+    assert(most <= SLOTS_MAX / 2);
+    while (slots < 2 * most)
+        slots *= 2;
+    tally->mask = slots - 1;
+    memset(tally->slots, 0, slots * sizeof tally->slots[0]);
+}
+
+/* Where `key` is, or would be. */
+static size_t slot_of(const struct tally *tally, uint64_t key)
+{
+    size_t slot = (key ^ key >> 32) & tally->mask;
+
+    while (tally->slots[slot].key != 0 && tally->slots[slot].key != key)
+        slot = (slot + 1) & tally->mask;
+    return slot;
+}
+
+/* It asks and leaves no key behind: who asks for many of a small table would fill it, and never come back. */
+static uint64_t count_of(const struct tally *tally, uint64_t key)
+{
+    return tally->slots[slot_of(tally, key)].count;
+}
+
+/* Counts one more of `key`; returns how many there were before. */
+static uint64_t count_up(struct tally *tally, uint64_t key)
+{
+    size_t slot = slot_of(tally, key);
+
+    tally->slots[slot].key = key;
+    return tally->slots[slot].count++;
 }
 
 /* Ids are random enough to be their own hash. */
@@ -40,55 +73,56 @@ static void take(struct mr_message *message, struct mr_message **out, unsigned *
 /* Keys in flight: what waits for one of them stays. False when there are none. */
 static bool note_flying(const struct mr_message *first, struct tally *aloft)
 {
-    bool any = false;
+    size_t flying = 0;
 
-    for (const struct mr_message *m = first; m != NULL; m = m->next) {
-        if (!m->flying || m->key == 0)
-            continue;
-        if (!any)
-            memset(aloft, 0, sizeof *aloft);
-        any = true;
-        ++*count_of(aloft, m->key);
-    }
-    return any;
+    for (const struct mr_message *m = first; m != NULL; m = m->next)
+        flying += m->flying && m->key != 0;
+    if (flying == 0)
+        return false;
+    begin_tally(aloft, flying);
+    for (const struct mr_message *m = first; m != NULL; m = m->next)
+        if (m->flying && m->key != 0)
+            (void)count_up(aloft, m->key);
+    return true;
 }
 
-static bool is_held(struct tally *aloft, const struct mr_message *message)
+static bool is_held(const struct tally *aloft, const struct mr_message *message)
 {
-    return aloft != NULL && message->key != 0 && *count_of(aloft, message->key) > 0;
+    return aloft != NULL && message->key != 0 && count_of(aloft, message->key) > 0;
 }
 
 /*
- * One pass in the order of arrival. `share` bounds a user (0: no bound), `aloft` are the keys in flight (NULL: none). A message that is passed over leaves
- * its key behind, so that none of the same key overtakes it.
+ * One pass in the order of arrival over `waiting` messages at most. `share` bounds a user (0: no bound), `aloft` are the keys in
+ * flight (NULL: none). A message that is passed over leaves its key behind, so that none of the same key overtakes it.
  */
-static void pass(struct mr_message *first, struct tally *aloft, unsigned max, unsigned share, struct mr_message **out,
-                 unsigned *count)
+static void pass(struct mr_message *first, const struct tally *aloft, unsigned waiting, unsigned max, unsigned share,
+                 struct mr_message **out, unsigned *count)
 {
     static _Thread_local struct tally keys;
     static _Thread_local struct tally users;
     unsigned seen = 0;
 
-    memset(&keys, 0, sizeof keys);
-    memset(&users, 0, sizeof users);
+    if (waiting > MR_PLAN_MAX)
+        waiting = MR_PLAN_MAX;
+    begin_tally(&keys, waiting + *count);
+    begin_tally(&users, waiting);
     for (unsigned i = 0; i < *count; i++)
         if (out[i]->key != 0)
-            ++*count_of(&keys, out[i]->key);
-    for (struct mr_message *m = first; m != NULL && *count < max && seen < MR_PLAN_MAX; m = m->next) {
+            (void)count_up(&keys, out[i]->key);
+    for (struct mr_message *m = first; m != NULL && *count < max && seen < waiting; m = m->next) {
         uint64_t user = user_of(m);
-        bool over = share != 0 && user != 0 && *count_of(&users, user) >= share;
 
         if (m->taken)
             continue;
         seen++;
         if (is_held(aloft, m))
             continue;
-        if (m->key != 0 && (*count_of(&keys, m->key))++ > 0)
+        if (m->key != 0 && count_up(&keys, m->key) > 0)
             return;
-        if (over)
+        if (share != 0 && user != 0 && count_of(&users, user) >= share)
             continue;
         if (user != 0)
-            ++*count_of(&users, user);
+            (void)count_up(&users, user);
         take(m, out, count);
     }
 }
@@ -96,14 +130,14 @@ static void pass(struct mr_message *first, struct tally *aloft, unsigned max, un
 unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned max, struct mr_message **out)
 {
     static _Thread_local struct tally flying;
-    struct tally *aloft = note_flying(first, &flying) ? &flying : NULL;
+    const struct tally *aloft = note_flying(first, &flying) ? &flying : NULL;
     unsigned count = 0;
 
     assert(max >= 1 && max <= MR_PLAN_MAX);
     if (waiting > max)
-        pass(first, aloft, max, max / 4 > 0 ? max / 4 : 1, out, &count);
+        pass(first, aloft, waiting, max, max / 4 > 0 ? max / 4 : 1, out, &count);
     if (count < max)
-        pass(first, aloft, max, 0, out, &count);
+        pass(first, aloft, waiting, max, 0, out, &count);
     return count;
 }
 

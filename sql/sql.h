@@ -4,6 +4,7 @@
 #ifndef MR_SQL_SQL_H
 #define MR_SQL_SQL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -26,14 +27,31 @@ struct mr_migration {
     const char *text;
 };
 
+/*
+ * sql/baseline.sql: the engine's tables as the migrations up to `version` leave them, and nothing else of what these make. A new
+ * database gets it in their place, unless its application began before applications had migrations of their own.
+ */
+struct mr_baseline {
+    int version;
+    const char *text;
+};
+
 /* Texts that jobs of an application may have for {{NAME}}: {{chunk}}, the rows of a chunk, and what goes with it. Ended by a NULL name. */
 extern const struct mr_statement mr_parts[];
 
 /* Ended by a NULL name; in the order of files and of the text in them. */
 extern const struct mr_statement mr_statements[];
 
+/* Names of those of them, `-- name: NAME (built in)`, that belong to the application that is compiled in, tasks; ended by NULL. */
+extern const char *const mr_statements_built_in[];
+
+/* Whether it is one of them. */
+bool mr_statement_is_built_in(const char *name);
+
 /* Ended by a NULL name; versions rise by one from 1. */
 extern const struct mr_migration mr_migrations[];
+
+extern const struct mr_baseline mr_baseline;
 
 /*
  * Makes the statements of an application known beside these; they are prepared when they are first needed. Sorted by name, as

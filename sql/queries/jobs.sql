@@ -36,7 +36,7 @@ CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END
 
 -- ---- cleanup, and housekeeping: what the engine itself leaves behind, whether anything is scheduled or not ----
 
--- name: cleanup__tasks/completed
+-- name: cleanup__tasks/completed (built in)
 WITH {{chunk}}, old AS (
     SELECT t.id, t.completed_at
       FROM k
@@ -59,7 +59,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
   FROM k;
 
--- name: cleanup__tasks/all
+-- name: cleanup__tasks/all (built in)
 WITH {{chunk}}, old AS (
     SELECT t.id
       FROM k
@@ -368,6 +368,23 @@ SELECT (SELECT count(*) FROM finished) AS rows,
   FROM period p;
 
 -- ---- maintenance ----
+
+-- name: maintenance__next
+-- The first table behind the cursor, of the engine and of the application; what an extension brought along is its own affair.
+WITH listed AS (
+    SELECT format('%I.%I', n.nspname, c.relname) COLLATE "C" AS place,
+           CASE WHEN count(*) OVER (PARTITION BY c.relname) > 1 THEN n.nspname || '.' || c.relname ELSE c.relname END AS name
+      FROM pg_class c
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'm')
+       AND n.nspname IN ('millrace', current_schema())
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+)
+SELECT l.place, l.name, (SELECT count(*) FROM listed o WHERE o.place > l.place) > 0 AS more
+  FROM listed l
+ WHERE l.place > ($1::text[])[1]
+ ORDER BY l.place
+ LIMIT 1;
 
 -- name: maintenance__outdated
 -- Whether the table has an index that holds what a function made before it was changed: see migration 9.

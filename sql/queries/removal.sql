@@ -28,7 +28,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        {{this_id}} AS unit
   FROM k;
 
--- name: removal__tasks
+-- name: removal__tasks (built in)
 -- Newest first, as the index has them.
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT t.id, t.created_at
@@ -105,7 +105,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
             THEN (SELECT mine.user_id || '/' || to_char(mine.created_at AT TIME ZONE 'UTC', {{exact_instant}}) FROM mine LIMIT 1) END AS unit
   FROM k;
 
--- name: removal__days
+-- name: removal__days (built in)
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT s.user_id, s.day
       FROM closed c
@@ -124,7 +124,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT mine.user_id || '/' || to_char(mine.day, 'YYYY-MM-DD') FROM mine LIMIT 1) END AS unit
   FROM k;
 
--- name: removal__reports
+-- name: removal__reports (built in)
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT r.id, r.period_from
       FROM closed c
@@ -143,7 +143,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END AS unit
   FROM k;
 
--- name: removal__figures/changes
+-- name: removal__figures/changes (built in)
 -- What statements have appended and nobody has added up yet; forget_account takes what comes after this.
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT t.id
@@ -162,7 +162,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        {{this_id}} AS unit
   FROM k;
 
--- name: removal__figures/counts
+-- name: removal__figures/counts (built in)
 -- These have no id: their account and place name them.
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT t.place AS id

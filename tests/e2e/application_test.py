@@ -62,8 +62,48 @@ census:
   timezone: Europe/Berlin
   exclusive: true
   about: Counts users
+cleanup:
+  work: sql
+  statements: [cleanup__seats]
+""",
+    "operations/rows.yaml": """\
+row_list:
+  route: GET /v1/rows
+  access: public
+  cache: 1m
+  returns:
+    - name: {type: text, required: true}
+      size: {type: json, required: true, fields: {seats: {type: integer, required: true}}}
+room_get:
+  route: GET /v1/rooms/{name}
+  access: public
+  fields:
+    name: {type: text}
+  returns: room
+""",
+    "resources/room.yaml": """\
+path: /v1/rooms
+about: A room, which others name
+access: public
+fields:
+  name:  {type: text, required: true}
+  level: {type: integer}
+operations: []
+""",
+    "migrations/0002_room.sql": """\
+CREATE TABLE room (name text PRIMARY KEY, level integer);
+INSERT INTO room VALUES ('hall', 1), ('attic', NULL);
 """,
     "queries/census.sql": """\
+-- name: cleanup__seats
+DELETE FROM seat WHERE row_name = 'old';
+
+-- name: row_list
+SELECT v.name, jsonb_build_object('seats', v.seats) AS size FROM (VALUES ('A', 9), ('B', 11)) v (name, seats) ORDER BY v.name;
+
+-- name: room_get
+SELECT * FROM room WHERE name = :name;
+
 -- name: census_touch
 UPDATE millrace.app_user SET updated_at = updated_at;
 
@@ -123,13 +163,42 @@ class Application(unittest.TestCase):
         self.assertGreaterEqual(counted, 6)
         self.assertEqual(run["result"], {"census_touch": counted, "census_walk": counted})
 
+    def test_application__adds_to_a_job_of_the_engine(self):
+        admin = server.admin()
+        self.addCleanup(admin.close)
+        with server.database() as connection:
+            connection.query("INSERT INTO seat (row_name, number) VALUES ('old', 1), ('old', 2), ('new', 1)")
+        run = admin.run_job("cleanup")
+        self.assertEqual((run["state"], run["result"]["seats"]), ("succeeded", 2))
+        self.assertIn("refreshTokens", run["result"])
+        with server.database() as connection:
+            self.assertEqual(connection.query("SELECT row_name FROM seat WHERE row_name IN ('old', 'new')"), [["new"]])
+
+    def test_application__a_list_of_a_map_is_kept_by_gateway_and_client(self):
+        api = server.api()
+        self.addCleanup(api.close)
+        answer = api.get("/v1/rows")
+        self.assertEqual(answer.json(), [{"name": "A", "size": {"seats": 9}}, {"name": "B", "size": {"seats": 11}}])
+        self.assertEqual(answer.header("Cache-Control"), "public, max-age=60")
+        self.assertEqual(api.get("/v1/rows", headers=[("If-None-Match", answer.header("ETag"))]).status, 304)
+        members = api.get("/openapi.json").json()["components"]["schemas"]["RowList"]["properties"]
+        self.assertEqual(members["size"]["$ref"], "#/components/schemas/Size")
+
+    def test_application__a_table_that_is_not_served_needs_no_column_of_the_engine(self):
+        api = server.api()
+        self.addCleanup(api.close)
+        self.assertEqual(api.get("/v1/rooms").status, 404)
+        self.assertEqual(api.get("/v1/rooms/hall").json(), {"name": "hall", "level": 1})
+        self.assertEqual(api.get("/v1/rooms/attic").json(), {"name": "attic"})
+        self.assertEqual(api.get("/v1/rooms/cellar").status, 404)
+
     def test_application__a_job_is_scheduled_in_its_zone(self):
         admin = server.admin()
         self.addCleanup(admin.close)
         job = admin.get("/v1/jobs/census").json()
         self.assertEqual((job["schedule"], job["timezone"]), ("30 4 * * *", "Europe/Berlin"))
         self.assertRegex(job["nextAt"], "T0[23]:30:00")
-        self.assertNotIn("nextAt", admin.get("/v1/jobs/report").json())
+        self.assertEqual(admin.get("/v1/jobs/report").status, 404)
 
 
 class Seats(unittest.TestCase):
@@ -178,14 +247,14 @@ class Migrations(unittest.TestCase):
         os.mkdir(self.folder.join("migrations"))
         self.write("millrace.yaml", "title: Notes\n")
         self.database = server.new_database()
+        self.there = {"DB_DATABASE": self.database, "DB_USER": "postgres", "DB_HOST": os.path.join(server.state_dir, support.SERVER_DATABASE)}
 
     def write(self, name, text):
         with open(self.folder.join(name), "w", encoding="utf-8") as file:
             file.write(text)
 
     def migrate(self, what="up", status=0):
-        done = support.run("migrate", what, MILLRACE_APP=self.folder.path, DB_DATABASE=self.database, DB_USER="postgres",
-                           DB_HOST=os.path.join(server.state_dir, support.SERVER_DATABASE))
+        done = support.run("migrate", what, MILLRACE_APP=self.folder.path, **self.there)
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout if status == 0 else done.stderr
 
@@ -221,6 +290,49 @@ class Migrations(unittest.TestCase):
         os.rename(self.folder.join("migrations/0001_note.sql"), self.folder.join("migrations/0001_shop.sql"))
         self.write("migrations/0001_shop.sql", "CREATE TABLE shop (id uuid PRIMARY KEY);\n")
         self.assertIn("belongs to another application", self.migrate(status=1))
+
+    def test_migrations__nothing_is_in_public_but_the_application_s(self):
+        """Names of tables of the engine and of tasks are as good as any."""
+        names = ["account", "app_user", "job", "job_run", "report", "schema_migration", "session", "task", "task_priority"]
+        self.write("migrations/0001_note.sql", "".join(f"CREATE TABLE {name} (id uuid PRIMARY KEY);\n" for name in names)
+                   + "CREATE SEQUENCE job_claim;\nCREATE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql AS 'SELECT gen_random_uuid()';\n")
+        self.assertEqual(self.migrate("status").split()[:3], ["0013", "baseline", "pending"])
+        self.migrate()
+        there = self.query("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i') ORDER BY 1")
+        self.assertEqual([name for name, in there], sorted([*names, "job_claim"]))
+        self.assertEqual(self.query("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"), [["uuid_v7"]])
+        self.assertIn("nothing to apply", self.migrate())
+        self.assertNotIn("pending", self.migrate("status"))
+
+    def test_migrations__a_database_of_tasks_is_refused(self):
+        """By a folder with migrations, and by one without."""
+        support.run("migrate", **self.there)
+        self.assertIn("belongs to another application", self.migrate(status=1))
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.assertIn("belongs to another application", self.migrate(status=1))
+        self.assertEqual(self.query("SELECT to_regclass('note'), to_regclass('millrace.app_migration')"), [[None, None]])
+
+    def test_migrations__tasks_refuse_the_database_of_an_application(self):
+        self.migrate()  # it has no migrations yet
+        for _ in range(2):
+            done = support.run("migrate", **self.there)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("belongs to another application", done.stderr)
+            self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+            self.migrate()
+        self.assertEqual(self.query("SELECT to_regclass('task'), to_regclass('schema_migration')"), [[None, None]])
+
+    def test_migrations__a_role_that_may_not_make_what_is_needed_is_told_what_to_grant(self):
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        role = "weak_" + self.database
+        self.query(f'CREATE ROLE "{role}" LOGIN')
+        self.there["DB_USER"] = role
+        told = self.migrate(status=1)
+        self.assertIn("permission denied for database", told)
+        for advice in told.split("the role may not do that: ")[1].strip().split("; "):
+            self.assertTrue(advice.startswith("GRANT "), advice)
+            self.query(advice)
+        self.migrate()
 
     def test_migrations__an_older_folder_is_served_unless_one_is_breaking(self):
         self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")

@@ -2,17 +2,20 @@
 
 import json
 import threading
+import time
 import unittest
 from concurrent import futures
 
 import support
 
 SLOW_MS = 200
+ROOM = 1024  # bytes of requests under way at one actor
+BURST = 20   # MR_LOG_BURST
 module = support.ModuleServer()
 
 
 def setUpModule():
-    module.start(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="3s", LOG_SLOW_MS=SLOW_MS)
+    module.start(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="3s", LOG_SLOW_MS=SLOW_MS, MAILBOX_MAX_BYTES=ROOM)
 
 
 def tearDownModule():
@@ -81,6 +84,28 @@ class Log(unittest.TestCase):
         line = self.slow_line(answer)
         self.assertLess(line["gatewayMs"], line["durationMs"])
         self.assertNotIn("databaseMs", line)
+
+    def refusals(self):
+        return [line for line in module.server.logs("request") if line["status"] == 503]
+
+    def refuse(self):
+        answer = self.user.post("/v1/tasks", {"summary": "long", "description": "x" * ROOM, "taskPriorityCode": "LOW"})
+        self.assertEqual(answer.status, 503)
+
+    def test_refusals__cost_no_line_each(self):
+        begun = time.monotonic()
+        for _ in range(10 * BURST):
+            self.refuse()
+        seconds = time.monotonic() - begun + 2  # and those of which the first and the last are a part
+        self.assertLessEqual(len(self.refusals()), BURST * seconds)
+        told = support.wait_for(self.tells_of_all, 10, "a line tells how many were left out")
+        self.assertGreaterEqual(told, 10 * BURST)
+
+    def tells_of_all(self):
+        """Of the refusals so far, one more included: each has a line, or is counted in the `leftOut` of a later one."""
+        self.refuse()
+        told = sum(1 + line.get("leftOut", 0) for line in self.refusals())
+        return told if told >= 10 * BURST else None
 
     def test_log__never_holds_a_secret(self):
         password = "a password that must not be told"

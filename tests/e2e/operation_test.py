@@ -45,8 +45,7 @@ def setUpModule():
                        ("migrations/0003_more.sql", "CREATE SEQUENCE ticket;\n")):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
-    server = support.Everything().ready()
-    api = server.api_process(MILLRACE_APP=folder).ready()
+    server = api = support.Everything(MILLRACE_APP=folder).ready()
     with server.database() as database:
         database.query("INSERT INTO category (id, code, label) VALUES (gen_random_uuid(), 'A', 'All')")
         database.query("INSERT INTO product (id, sku, name, price, stock, category_code)"
@@ -54,7 +53,6 @@ def setUpModule():
 
 
 def tearDownModule():
-    api.stop()
     server.close()
     scratch.remove()
 

@@ -77,10 +77,13 @@ def free_port():
 
 
 def environment(**settings):
-    """A clean environment: what a sanitizer or a loader needs, and the given settings."""
+    """A clean environment: what a sanitizer or a loader needs, and the given settings. With MILLRACE_TEST_APP, a folder, it is that
+    application which is served where a test names no other."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
     env = {name: value for name, value in os.environ.items()
            if name in kept or name.endswith("SAN_OPTIONS")}
+    if os.environ.get("MILLRACE_TEST_APP"):
+        env["MILLRACE_APP"] = os.environ["MILLRACE_TEST_APP"]
     env.update({name: str(value) for name, value in settings.items() if value is not None})
     return env
 
@@ -131,7 +134,7 @@ class Process:
         settings = {"APP_PORT": self.port, "APP_HOST": "127.0.0.1", "JWT_SECRET": SECRET, "RATE_LIMIT_AUTH_PER_MINUTE": 0,
                     **settings}
         self.settings = settings
-        applications[self.port] = settings.get("MILLRACE_APP")
+        applications[self.port] = settings.get("MILLRACE_APP") or os.environ.get("MILLRACE_TEST_APP")
         self.lines = []
         self.child = subprocess.Popen([self.program(), command], env=environment(**settings), cwd=cwd, text=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -8,6 +8,7 @@
 #include "gateway/link.h"
 #include "gateway/media.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/tasks.h"
 
 static bool is_inside(struct mr_slice slice, struct mr_slice whole)
 {
@@ -67,7 +68,7 @@ static void check_key(const struct mr_http_request *request)
     static const struct mr_principal caller;
     static const uint8_t id[16];
     struct mr_request_facts facts = {.principal = &caller, .new_id = id, .traceparent = ""};
-    struct mr_route route = {.op = MR_OP_task_create};
+    struct mr_route route = {.op = op_named("task_create")};
     int key = mr_field_index(route.op, "Idempotency-Key");
     struct mr_request out;
     const char *detail;
@@ -84,7 +85,7 @@ static void check_link(struct mr_slice text)
     static const struct mr_principal caller;
     struct mr_http_request request = {.verb = MR_VERB_GET, .query = text};
     struct mr_request_facts facts = {.principal = &caller};
-    struct mr_route route = {.op = MR_OP_task_list};
+    struct mr_route route = {.op = op_named("task_list")};
     struct mr_buf link = {0};
     struct mr_request out;
     const char *detail;
@@ -107,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         request.headers[request.header_count++] = (struct mr_http_header){mr_slice_of(names[i]), text};
+    serve_tasks();
     check_tags(text);
     check_media(text);
     check_conditions(&request);

@@ -17,6 +17,7 @@
 #include "tests/fuzz/gateway/memory.h"
 #include "tests/fuzz/gateway/stubs.h"
 #include "tests/fuzz/gateway/time.h"
+#include "tests/fuzz/tasks.h"
 
 enum {
     STEPS_MAX = 256,    /* of an input */
@@ -374,15 +375,15 @@ static void check_is_alive(void)
     clients_check();
 }
 
-/* An op of the stub's actor and lane, whose body is no upload; MR_OP_COUNT: there is none. */
+/* An op of the stub's actor and lane, whose body is no upload; mr_op_count(): there is none. */
 static enum mr_op op_of(const struct mr_actor *actor)
 {
-    int op = 0;
+    unsigned op = 0;
 
-    for (; op < MR_OP_COUNT; op++) {
+    for (; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
-        if (info->path != NULL && info->actor == actor->spec->id && info->traits->lane == actor->lane && info->traits->upload == NULL)
+        if (mr_op_is_served((enum mr_op)op) && info->path != NULL && info->actor == actor->spec->id && info->traits->lane == actor->lane && info->traits->upload == NULL)
             break;
     }
     return (enum mr_op)op;
@@ -393,7 +394,7 @@ static void check_has_room(unsigned stub)
 {
     enum mr_op op = op_of(stub_actors[stub]);
 
-    if (op == MR_OP_COUNT)
+    if (op == mr_op_count())
         return;
     stub_behave(stub, STUB_LATE, 0);
     for (unsigned i = 0; i < FRONT_MESSAGES; i++)
@@ -436,7 +437,7 @@ static void check_mailboxes(unsigned asked)
         if ((asked & 1U << stub) == 0)
             continue;
         if (stub_actors[stub]->spec->id == MR_ACTOR_DATA_READER && !stub_actors[stub]->on_replica) {
-            send_request(0, MR_OP_task_create, 0);
+            send_request(0, op_named("task_create"), 0);
             settle();
             clients_check();
         }
@@ -497,6 +498,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static unsigned inputs;
     struct program program = {.at = data, .end = data + size};
 
+    serve_tasks();
     if (!front_is_up()) {
         front_start();
         requests_setup();

@@ -152,15 +152,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static enum mr_op op_of(const char *name)
-{
-    for (unsigned op = MR_OP_COUNT; op < mr_op_count(); op++)
-        if (strcmp(mr_op_info((enum mr_op)op)->name, name) == 0)
-            return (enum mr_op)op;
-    fail_test("there is no operation %s", name);
-    return MR_OP_NONE;
-}
-
 static void set_bool(struct mr_value *value, bool boolean)
 {
     *value = (struct mr_value){.present = true, .boolean = boolean};
@@ -177,7 +168,7 @@ struct batch {
 
 static void batch_begin(struct batch *batch, const char *name)
 {
-    *batch = (struct batch){.name = name, .op = op_of(name)};
+    *batch = (struct batch){.name = name, .op = op_named(name)};
     assert_false(mr_op_info(batch->op)->traits->row_wise);
     mr_params_begin(&batch->params, mr_statement_params(batch->op));
 }
@@ -418,7 +409,7 @@ static void test_custom__a_set_wise_statement_sees_no_caller_who_is_gone(void **
 
 static const struct reply *ask(const char *name, const struct mr_value *values, const uint8_t *user)
 {
-    return driver_await(self->driver, driver_send(self->driver, op_of(name), values, user));
+    return driver_await(self->driver, driver_send(self->driver, op_named(name), values, user));
 }
 
 static void test_custom__each_message_draws_its_own_ticket(void **state)
@@ -427,8 +418,8 @@ static void test_custom__each_message_draws_its_own_ticket(void **state)
     bool seen[1000] = {false};
 
     (void)state;
-    assert_true(mr_op_info(op_of("draw"))->traits->row_wise);
-    assert_true(mr_op_info(op_of("draw_late"))->traits->row_wise);
+    assert_true(mr_op_info(op_named("draw"))->traits->row_wise);
+    assert_true(mr_op_info(op_named("draw_late"))->traits->row_wise);
     assert_string_equal(mr_built_choice(self->built, "draw_late")->why, "counted() is volatile");
     for (unsigned i = 0; i < 40; i++) {
         struct mr_value values[MR_FIELDS_MAX] = {0};
@@ -438,7 +429,7 @@ static void test_custom__each_message_draws_its_own_ticket(void **state)
         values[0].present = i % 2 == 0;
         if (i % 2 == 1)
             set_text(&values[0], "");
-        ids[i] = driver_send(self->driver, op_of(i % 2 == 0 ? "draw" : "draw_late"), values, NULL);
+        ids[i] = driver_send(self->driver, op_named(i % 2 == 0 ? "draw" : "draw_late"), values, NULL);
     }
     for (unsigned i = 0; i < 40; i++) {
         const struct reply *reply = driver_await(self->driver, ids[i]);
@@ -468,7 +459,7 @@ static void test_custom__a_change_answers_with_what_it_returns(void **state)
     assert_string_equal(reply_text(reply, NULL, "note"), "mine");
     assert_null(json_object_get(reply->body, "user_id"));
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM purchase WHERE note = 'mine'"), 1);
-    assert_string_equal(mr_op_info(op_of("order_add"))->traits->location, "/v1/orders/:id");
+    assert_string_equal(mr_op_info(op_named("order_add"))->traits->location, "/v1/orders/:id");
     /* Behind a WITH list that changes rows too. */
     memset(values, 0, sizeof values);
     set_text(&values[0], "mine");
@@ -524,7 +515,7 @@ static void test_custom__a_word_without_a_colon_is_no_parameter(void **state)
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
     (void)state;
-    assert_false(mr_op_info(op_of("by_word"))->traits->row_wise);
+    assert_false(mr_op_info(op_named("by_word"))->traits->row_wise);
     set_text(&values[0], "bee");
     assert_int_equal(ask("by_word", values, NULL)->status, MR_INTERNAL);
 }
@@ -557,13 +548,13 @@ static void test_custom__what_only_reads_goes_to_the_readers(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof batched / sizeof batched[0]; i++) {
-        const struct mr_op_info *info = mr_op_info(op_of(batched[i]));
+        const struct mr_op_info *info = mr_op_info(op_named(batched[i]));
 
         if (info->traits->row_wise || info->actor != MR_ACTOR_DATA_READER || !info->traits->rerun_safe)
             fail_test("%s: %s", batched[i], mr_built_choice(self->built, batched[i])->why);
     }
-    assert_int_equal(mr_op_info(op_of("draw_late"))->actor, MR_ACTOR_DATA_WRITER);
-    assert_int_equal(mr_op_info(op_of("shout"))->actor, MR_ACTOR_DATA_WRITER);
+    assert_int_equal(mr_op_info(op_named("draw_late"))->actor, MR_ACTOR_DATA_WRITER);
+    assert_int_equal(mr_op_info(op_named("shout"))->actor, MR_ACTOR_DATA_WRITER);
 }
 
 static int start(void **state)

@@ -51,12 +51,12 @@ static unsigned send_register(struct fixture *self, uint64_t number, const char 
     uint8_t id[16];
 
     make_id(id, 1, number);
-    set_id(&values[mr_field_index(MR_OP_register, "id")], id);
-    set_text(&values[mr_field_index(MR_OP_register, "firstName")], "Ada");
-    set_text(&values[mr_field_index(MR_OP_register, "lastName")], "Lovelace");
-    set_text(&values[mr_field_index(MR_OP_register, "email")], "ada@example.org");
-    set_text(&values[mr_field_index(MR_OP_register, "username")], username);
-    set_text(&values[mr_field_index(MR_OP_register, "password")], password);
+    set_id(value_of(values, MR_OP_register, "id"), id);
+    set_text(value_of(values, MR_OP_register, "firstName"), "Ada");
+    set_text(value_of(values, MR_OP_register, "lastName"), "Lovelace");
+    set_text(value_of(values, MR_OP_register, "email"), "ada@example.org");
+    set_text(value_of(values, MR_OP_register, "username"), username);
+    set_text(value_of(values, MR_OP_register, "password"), password);
     return driver_send(self->driver, MR_OP_register, values, NULL);
 }
 
@@ -64,8 +64,8 @@ static unsigned send_sign_in(struct fixture *self, const char *username, const c
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
-    set_text(&values[mr_field_index(MR_OP_sign_in, "username")], username);
-    set_text(&values[mr_field_index(MR_OP_sign_in, "password")], password);
+    set_text(value_of(values, MR_OP_sign_in, "username"), username);
+    set_text(value_of(values, MR_OP_sign_in, "password"), password);
     return driver_send(self->driver, MR_OP_sign_in, values, NULL);
 }
 

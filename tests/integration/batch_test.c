@@ -27,8 +27,8 @@ static void test_batch__what_waits_becomes_one_statement(void **state)
     }
     plug_pull(&plug);
     driver_await_all(self->driver, 0);
-    assert_int_equal(batches(self, MR_OP_task_create), 2); /* the plug, and all the others */
-    assert_int_equal(driver_actor(self->driver, MR_OP_task_create)->stats.messages, 51);
+    assert_int_equal(batches(self, op_named("task_create")), 2); /* the plug, and all the others */
+    assert_int_equal(driver_actor(self->driver, op_named("task_create"))->stats.messages, 51);
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM task"), 51);
 }
 
@@ -36,17 +36,16 @@ static unsigned send_update(struct fixture *self, const uint8_t id[16], const ch
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
-    set_id(&values[mr_field_index(MR_OP_task_update, "taskId")], id);
-    set_id(&values[mr_field_index(MR_OP_task_update, "userId")], self->user);
-    set_text(&values[mr_field_index(MR_OP_task_update, "summary")], summary);
-    return driver_send_until(self->driver, MR_OP_task_update, values, self->user, deadline_ms);
+    task_update_values(values, id, self->user);
+    set_text(value_of(values, op_named("task_update"), "summary"), summary);
+    return driver_send_until(self->driver, op_named("task_update"), values, self->user, deadline_ms);
 }
 
 /* Two groups of one batch: the first waits for a lock until the second is late. Nothing of the second is carried out. */
 static void test_batch__what_became_late_behind_another_group_is_not_sent(void **state)
 {
     struct fixture *self = *state;
-    struct mr_actor *writer = driver_actor(self->driver, MR_OP_task_create);
+    struct mr_actor *writer = driver_actor(self->driver, op_named("task_create"));
     mr_db *holder = database_connect(self->database);
     struct plug plug;
     int64_t deadline_ms;
@@ -83,7 +82,7 @@ static void test_batch__what_became_late_behind_another_group_is_not_sent(void *
 static void test_batch__statements_that_run_out_of_time_keep_the_connection(void **state)
 {
     struct fixture *self = *state;
-    const char *writer = driver_actor(self->driver, MR_OP_task_create)->name;
+    const char *writer = driver_actor(self->driver, op_named("task_create"))->name;
     mr_db *holder = database_connect(self->database);
     int64_t pid = backend_pid(self->database->db, writer, false);
     uint8_t id[16];
@@ -115,7 +114,7 @@ static void test_batch__one_message_is_a_batch_of_one(void **state)
         make_id(id, 2, i);
         driver_await(self->driver, send_create(self->driver, id, self->user, "alone", "LOW"));
     }
-    assert_int_equal(batches(self, MR_OP_task_create), 5);
+    assert_int_equal(batches(self, op_named("task_create")), 5);
 }
 
 static void test_batch__expected_outcomes_stand_beside_successes(void **state)
@@ -136,7 +135,7 @@ static void test_batch__expected_outcomes_stand_beside_successes(void **state)
     plug_pull(&plug);
     driver_await_all(self->driver, 0);
 
-    assert_int_equal(batches(self, MR_OP_task_create), 2);
+    assert_int_equal(batches(self, op_named("task_create")), 2);
     assert_string_equal(reply_text(driver_await(self->driver, sent[0]), NULL, "summary"), "good");
     assert_string_equal(reply_text(driver_await(self->driver, sent[0]), "taskPriority", "label"), "High");
     assert_int_equal(driver_await(self->driver, sent[1])->status, MR_INVALID);
@@ -178,10 +177,10 @@ static void refused_message_stands_alone(struct fixture *self, struct mr_slice b
         make_id(id, 2, i);
         task_create_values(values, id, self->user, "good", "LOW");
         if (i == 23) {
-            set_slice(&values[mr_field_index(MR_OP_task_create, "summary")], bad);
-            wrong = driver_send(self->driver, MR_OP_task_create, values, self->user);
+            set_slice(value_of(values, op_named("task_create"), "summary"), bad);
+            wrong = driver_send(self->driver, op_named("task_create"), values, self->user);
         } else {
-            driver_send(self->driver, MR_OP_task_create, values, self->user);
+            driver_send(self->driver, op_named("task_create"), values, self->user);
         }
     }
     plug_pull(&plug);
@@ -309,7 +308,7 @@ static void test_batch__the_same_key_never_shares_a_batch(void **state)
     send_create(self->driver, id[2], self->user, "last", "LOW");
     plug_pull(&plug);
     driver_await_all(self->driver, 0);
-    assert_int_equal(batches(self, MR_OP_task_create), 3); /* the plug; first and another; second and last */
+    assert_int_equal(batches(self, op_named("task_create")), 3); /* the plug; first and another; second and last */
     assert_string_equal(reply_text(driver_await(self->driver, first), NULL, "summary"), "first");
     assert_string_equal(reply_text(driver_await(self->driver, second), NULL, "summary"), "first");
     assert_true(driver_await(self->driver, first)->place < driver_await(self->driver, second)->place);
@@ -370,7 +369,7 @@ static void test_batch__an_ordinal_that_lost_a_race_is_run_once_more(void **stat
              "BEGIN; INSERT INTO task (id, user_id, summary, priority_code) VALUES ('%s', '%s', 'the winner', 'LOW')",
              id_text, user_text);
     sent = send_create(self->driver, id, self->user, "the loser", "LOW");
-    eventually(backend_pid(self->database->db, driver_actor(self->driver, MR_OP_task_create)->name, true) != 0);
+    eventually(backend_pid(self->database->db, driver_actor(self->driver, op_named("task_create"))->name, true) != 0);
     sql_exec(racer, "COMMIT");
     assert_int_equal(driver_await(self->driver, sent)->kind, MR_REPLY);
     assert_string_equal(reply_text(driver_await(self->driver, sent), NULL, "summary"), "the winner");
@@ -416,7 +415,7 @@ static void test_batch__no_more_messages_than_the_settings_say(void **state)
     }
     plug_pull(&plug);
     driver_await_all(self->driver, 0);
-    assert_int_equal(batches(self, MR_OP_task_create), 4);
+    assert_int_equal(batches(self, op_named("task_create")), 4);
 }
 
 static void test_batch__past_its_deadline_a_message_is_dropped(void **state)
@@ -428,12 +427,12 @@ static void test_batch__past_its_deadline_a_message_is_dropped(void **state)
 
     make_id(id, 2, 1);
     task_create_values(values, id, self->user, "late", "LOW");
-    late = driver_send_until(self->driver, MR_OP_task_create, values, self->user, mr_wall_ms(&mr_system_clock) - 1);
+    late = driver_send_until(self->driver, op_named("task_create"), values, self->user, mr_wall_ms(&mr_system_clock) - 1);
     make_id(id, 2, 2);
     driver_await(self->driver, send_create(self->driver, id, self->user, "in time", "LOW"));
     driver_await_all(self->driver, 1);
     assert_int_equal(self->driver->replies[late].count, 0);
-    assert_int_equal(driver_actor(self->driver, MR_OP_task_create)->stats.expired, 1);
+    assert_int_equal(driver_actor(self->driver, op_named("task_create"))->stats.expired, 1);
     assert_int_equal(sql_number(self->database->db, "SELECT count(*) FROM task WHERE summary = 'late'"), 0);
 }
 
@@ -455,7 +454,7 @@ static void test_batch__a_deadline_that_passes_in_the_queue_counts_too(void **st
     plug = plug_writer(self->driver, self->database);
     make_id(id, 2, 1);
     task_create_values(values, id, self->user, "late", "LOW");
-    late = driver_send_until(self->driver, MR_OP_task_create, values, self->user, clock.wall_ms + 500);
+    late = driver_send_until(self->driver, op_named("task_create"), values, self->user, clock.wall_ms + 500);
     make_id(id, 2, 2);
     good = send_create(self->driver, id, self->user, "in time", "LOW");
     test_clock_advance(&clock, 500);
@@ -475,7 +474,7 @@ static void stop_backend(const struct fixture *self, const char *actor, bool sto
 static void test_batch__a_slow_op_does_not_stand_before_a_quick_one(void **state)
 {
     struct fixture *self = *state;
-    const char *slow = driver_actor(self->driver, MR_OP_task_list)->name;
+    const char *slow = driver_actor(self->driver, op_named("task_list"))->name;
     struct mr_value values[MR_FIELDS_MAX];
     unsigned list;
     unsigned get;
@@ -485,7 +484,7 @@ static void test_batch__a_slow_op_does_not_stand_before_a_quick_one(void **state
     driver_await(self->driver, send_create(self->driver, id, self->user, "quick", "LOW"));
     stop_backend(self, slow, true);
     task_list_values(values, self->user);
-    list = driver_send(self->driver, MR_OP_task_list, values, self->user);
+    list = driver_send(self->driver, op_named("task_list"), values, self->user);
     get = send_get(self->driver, id, self->user);
     for (int i = 0; i < 40 && self->driver->replies[get].count == 0; i++)
         driver_receive(self->driver, 50);
@@ -500,7 +499,7 @@ static void test_batch__a_slow_op_does_not_stand_before_a_quick_one(void **state
 static void test_batch__what_is_no_envelope_is_counted_and_survived(void **state)
 {
     struct fixture *self = *state;
-    struct mr_actor *reader = driver_actor(self->driver, MR_OP_task_get);
+    struct mr_actor *reader = driver_actor(self->driver, op_named("task_get"));
     static const char *const bad[] = {"", "x", "\xc1", "\x98\x01", "\xdd\xff\xff\xff\xff", "\x98\x63\x00\x00\x01\x01\xc0\xc0\xc4\x00"};
     uint8_t id[16];
 
@@ -515,8 +514,8 @@ static void test_batch__what_is_no_envelope_is_counted_and_survived(void **state
 static void test_batch__an_op_of_another_actor_is_counted_and_not_run(void **state)
 {
     struct fixture *self = *state;
-    struct mr_actor *reader = driver_actor(self->driver, MR_OP_task_get);
-    struct mr_envelope envelope = {.kind = MR_REQUEST, .op = MR_OP_task_create, .correlation = 1, .deadline_ms = INT64_MAX - 1};
+    struct mr_actor *reader = driver_actor(self->driver, op_named("task_get"));
+    struct mr_envelope envelope = {.kind = MR_REQUEST, .op = op_named("task_create"), .correlation = 1, .deadline_ms = INT64_MAX - 1};
     struct mr_value values[MR_FIELDS_MAX];
     struct mr_buf payload = {0};
     struct mr_buf frame = {0};
@@ -524,7 +523,7 @@ static void test_batch__an_op_of_another_actor_is_counted_and_not_run(void **sta
 
     make_id(id, 2, 1);
     task_create_values(values, id, self->user, "smuggled", "LOW");
-    mr_payload_encode(&payload, MR_OP_task_create, values);
+    mr_payload_encode(&payload, op_named("task_create"), values);
     envelope.payload = buf_slice(&payload);
     assert_int_equal(mr_envelope_encode(&frame, &envelope), MR_OK);
     driver_send_raw(self->driver, reader->name, frame.data, frame.len);
@@ -538,8 +537,8 @@ static void test_batch__an_op_of_another_actor_is_counted_and_not_run(void **sta
 static void test_batch__a_payload_that_does_not_fit_is_answered(void **state)
 {
     struct fixture *self = *state;
-    struct mr_actor *reader = driver_actor(self->driver, MR_OP_task_get);
-    struct mr_envelope envelope = {.kind = MR_REQUEST, .op = MR_OP_task_get, .deadline_ms = INT64_MAX - 1, .payload = MR_SLICE("\x91\x01")};
+    struct mr_actor *reader = driver_actor(self->driver, op_named("task_get"));
+    struct mr_envelope envelope = {.kind = MR_REQUEST, .op = op_named("task_get"), .deadline_ms = INT64_MAX - 1, .payload = MR_SLICE("\x91\x01")};
     struct mr_buf frame = {0};
     uint8_t id[16];
 
@@ -576,7 +575,7 @@ static void check_answer(const struct reply *reply, const struct expectation *ex
         return;
     }
     assert_int_equal(reply->kind, MR_REPLY);
-    if (expected->op == MR_OP_task_list) {
+    if (expected->op == op_named("task_list")) {
         size_t index;
         json_t *task;
 
@@ -607,24 +606,24 @@ static unsigned send_random(struct fixture *self, uint64_t *seed, const uint8_t 
     switch (random_below(seed, 6)) {
     case 0:
     case 1: /* tasks of even numbers exist, and user number % USERS has them */
-        *out = (struct expectation){MR_OP_task_get, number % 2 == 0 && user == number % USERS ? MR_OK : MR_NOT_FOUND, number, user};
+        *out = (struct expectation){op_named("task_get"), number % 2 == 0 && user == number % USERS ? MR_OK : MR_NOT_FOUND, number, user};
         task_get_values(values, id, users[user]);
         break;
     case 2:
-        *out = (struct expectation){MR_OP_task_list, MR_OK, number, user};
+        *out = (struct expectation){op_named("task_list"), MR_OK, number, user};
         if (number % 2 == 0)
             task_list_values(values, users[user]);
         else
             task_page_values(values, users[user], 1 + number % 40, 1 + number % 30);
         break;
     case 3:
-        *out = (struct expectation){MR_OP_task_create, MR_INVALID, number, user};
+        *out = (struct expectation){op_named("task_create"), MR_INVALID, number, user};
         make_id(id, 4, random_next(seed));
         task_create_values(values, id, users[user], number % 2 == 0 ? "ok" : "\xff", number % 2 == 0 ? "NONE" : "LOW");
         break;
     default: /* odd ones are made, each as often as it comes up; the first makes it, the others find it */
         number |= 1;
-        *out = (struct expectation){MR_OP_task_create, MR_OK, MIXED * 2 + number, number % USERS};
+        *out = (struct expectation){op_named("task_create"), MR_OK, MIXED * 2 + number, number % USERS};
         user = number % USERS;
         make_id(id, 2, out->number);
         snprintf(summary, sizeof summary, "task %u", out->number);
@@ -668,7 +667,7 @@ static void test_batch__every_message_gets_its_own_answer_once(void **state)
     driver_await_all(self->driver, 0);
     for (unsigned i = 1; i <= MIXED; i++)
         check_answer(&self->driver->replies[i], &expected[i], (const uint8_t(*)[16])users);
-    assert_true(batches(self, MR_OP_task_get) < driver_actor(self->driver, MR_OP_task_get)->stats.messages);
+    assert_true(batches(self, op_named("task_get")) < driver_actor(self->driver, op_named("task_get"))->stats.messages);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -703,5 +702,5 @@ int main(void)
         TEST(test_batch__every_message_gets_its_own_answer_once),
     };
 
-    return cmocka_run_group_tests(tests, database_server_start, database_server_stop);
+    return cmocka_run_group_tests(tests, tasks_server_start, tasks_server_stop);
 }

@@ -25,7 +25,7 @@ static void test_connection__inserts_survive_a_lost_connection_exactly_once(void
     struct fixture *self = *state;
     mr_db *holder = database_connect(self->database);
     struct plug plug = plug_writer(self->driver, self->database);
-    const char *writer = name_of(self, MR_OP_task_create);
+    const char *writer = name_of(self, op_named("task_create"));
     int64_t first;
     int64_t second = 0;
     uint8_t id[16];
@@ -54,7 +54,7 @@ static void test_connection__what_was_committed_before_the_loss_is_acknowledged(
 {
     struct fixture *self = *state;
     mr_db *holder = database_connect(self->database);
-    const char *writer = name_of(self, MR_OP_task_create);
+    const char *writer = name_of(self, op_named("task_create"));
     char id_text[MR_UUID_TEXT + 1] = "";
     char user_text[MR_UUID_TEXT + 1] = "";
     unsigned sent;
@@ -79,20 +79,19 @@ static void test_connection__an_update_is_not_run_again_blindly(void **state)
 {
     struct fixture *self = *state;
     mr_db *holder = database_connect(self->database);
-    const char *writer = name_of(self, MR_OP_task_update);
+    const char *writer = name_of(self, op_named("task_update"));
     struct mr_value values[MR_FIELDS_MAX] = {0};
     const struct reply *reply;
     unsigned sent;
     uint8_t id[16];
 
-    assert_false(mr_op_info(MR_OP_task_update)->traits->rerun_safe);
+    assert_false(mr_op_info(op_named("task_update"))->traits->rerun_safe);
     make_id(id, 2, 1);
     driver_await(self->driver, send_create(self->driver, id, self->user, "as it was", "LOW"));
     sql_exec(holder, "BEGIN; SELECT 1 FROM task FOR UPDATE");
-    set_id(&values[mr_field_index(MR_OP_task_update, "taskId")], id);
-    set_id(&values[mr_field_index(MR_OP_task_update, "userId")], self->user);
-    set_text(&values[mr_field_index(MR_OP_task_update, "summary")], "changed");
-    sent = driver_send(self->driver, MR_OP_task_update, values, self->user);
+    task_update_values(values, id, self->user);
+    set_text(value_of(values, op_named("task_update"), "summary"), "changed");
+    sent = driver_send(self->driver, op_named("task_update"), values, self->user);
     eventually(backend_pid(self->database->db, writer, true) != 0);
     terminate(self, backend_pid(self->database->db, writer, true));
     for (int i = 0; i < 25 && self->driver->replies[sent].count == 0; i++)
@@ -117,8 +116,8 @@ static void test_connection__a_refresh_token_is_not_stored_twice(void **state)
     assert_int_equal(mr_password_hash(hash, MR_SLICE("correct horse")), MR_OK);
     sql_exec(self->database->db, "UPDATE millrace.app_user SET password_hash = '%s'", hash);
     sql_exec(holder, "BEGIN; LOCK TABLE millrace.refresh_token IN ACCESS EXCLUSIVE MODE");
-    set_text(&values[mr_field_index(MR_OP_sign_in, "username")], "USER1");
-    set_text(&values[mr_field_index(MR_OP_sign_in, "password")], "correct horse");
+    set_text(value_of(values, MR_OP_sign_in, "username"), "USER1");
+    set_text(value_of(values, MR_OP_sign_in, "password"), "correct horse");
     sent = driver_send(self->driver, MR_OP_sign_in, values, NULL);
     eventually(backend_pid(self->database->db, "auth/slow", true) != 0);
     terminate(self, backend_pid(self->database->db, "auth/slow", true));
@@ -150,7 +149,7 @@ static void refuse_connections(const struct fixture *self, bool refuse)
 static void test_connection__while_the_database_is_away_everybody_is_told_at_once(void **state)
 {
     struct fixture *self = *state;
-    struct mr_actor *reader = driver_actor(self->driver, MR_OP_task_get);
+    struct mr_actor *reader = driver_actor(self->driver, op_named("task_get"));
     int64_t returned_ms;
     uint8_t id[16];
 
@@ -181,10 +180,10 @@ static void test_connection__actors_start_without_a_database(void **state)
     driver_destroy(&self->driver);
     refuse_connections(self, true);
     self->driver = driver_with_data(&self->database->config);
-    assert_false(driver_actor(self->driver, MR_OP_task_get)->stats.connected);
+    assert_false(driver_actor(self->driver, op_named("task_get"))->stats.connected);
     assert_int_equal(driver_await(self->driver, send_get(self->driver, id, self->user))->status, MR_UNAVAILABLE);
     refuse_connections(self, false);
-    eventually(driver_actor(self->driver, MR_OP_task_get)->stats.connected);
+    eventually(driver_actor(self->driver, op_named("task_get"))->stats.connected);
 }
 
 static const char *trouble(const struct mr_actor *actor)
@@ -205,7 +204,7 @@ static void test_connection__an_actor_says_why_it_has_none(void **state)
     config = self->database->config;
     sql_exec(self->database->db, "ALTER TABLE task RENAME TO task_elsewhere");
     self->driver = driver_with_data(&config);
-    reader = driver_actor(self->driver, MR_OP_task_get);
+    reader = driver_actor(self->driver, op_named("task_get"));
     eventually(strstr(trouble(reader), "migrations") != NULL);
     assert_false(reader->stats.connected);
     sql_exec(self->database->db, "ALTER TABLE task_elsewhere RENAME TO task");
@@ -213,17 +212,17 @@ static void test_connection__an_actor_says_why_it_has_none(void **state)
     driver_destroy(&self->driver);
     config.db_database = "nowhere";
     self->driver = driver_with_data(&config);
-    assert_string_equal(trouble(driver_actor(self->driver, MR_OP_task_get)), "There is no such database.");
+    assert_string_equal(trouble(driver_actor(self->driver, op_named("task_get"))), "There is no such database.");
     driver_destroy(&self->driver);
     config.db_host = "/nonexistent";
     self->driver = driver_with_data(&config);
-    assert_string_equal(trouble(driver_actor(self->driver, MR_OP_task_get)), "The database cannot be reached.");
+    assert_string_equal(trouble(driver_actor(self->driver, op_named("task_get"))), "The database cannot be reached.");
 }
 
 static void test_connection__a_lost_idle_connection_is_noticed_without_work(void **state)
 {
     struct fixture *self = *state;
-    struct mr_actor *reader = driver_actor(self->driver, MR_OP_task_get);
+    struct mr_actor *reader = driver_actor(self->driver, op_named("task_get"));
     int64_t before = backend_pid(self->database->db, reader->name, false);
     int64_t after = 0;
 
@@ -237,7 +236,7 @@ static void test_connection__a_hung_server_costs_no_more_than_the_deadline(void 
 {
     struct fixture *self = *state;
     struct mr_value values[MR_FIELDS_MAX];
-    int64_t hung = backend_pid(self->database->db, name_of(self, MR_OP_task_get), false);
+    int64_t hung = backend_pid(self->database->db, name_of(self, op_named("task_get")), false);
     int64_t began_ms = mr_mono_ms(&mr_system_clock);
     const struct reply *reply;
     unsigned sent;
@@ -246,7 +245,7 @@ static void test_connection__a_hung_server_costs_no_more_than_the_deadline(void 
     make_id(id, 2, 1);
     assert_int_equal(kill((pid_t)hung, SIGSTOP), 0);
     task_get_values(values, id, self->user);
-    sent = driver_send_until(self->driver, MR_OP_task_get, values, self->user, mr_wall_ms(&mr_system_clock) + 400);
+    sent = driver_send_until(self->driver, op_named("task_get"), values, self->user, mr_wall_ms(&mr_system_clock) + 400);
     reply = driver_await(self->driver, sent);
     kill((pid_t)hung, SIGCONT);
     assert_int_equal(reply->status, MR_TIMEOUT);
@@ -270,5 +269,5 @@ int main(void)
         TEST(test_connection__a_hung_server_costs_no_more_than_the_deadline),
     };
 
-    return cmocka_run_group_tests(tests, database_server_start, database_server_stop);
+    return cmocka_run_group_tests(tests, tasks_server_start, tasks_server_stop);
 }

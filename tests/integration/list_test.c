@@ -147,15 +147,6 @@ static int teardown(void **state)
 
 /* ---- Messages ---- */
 
-static enum mr_op op_of(const char *name)
-{
-    for (unsigned op = MR_OP_COUNT; op < mr_op_count(); op++)
-        if (strcmp(mr_op_info((enum mr_op)op)->name, name) == 0)
-            return (enum mr_op)op;
-    fail_test("there is no %s", name);
-    return MR_OP_NONE;
-}
-
 /* "sort=-rank&limit=7": as the gateway reads it, fallbacks included. */
 static void read_values(struct mr_value out[MR_FIELDS_MAX], enum mr_op op, const uint8_t *user, char *query)
 {
@@ -183,7 +174,7 @@ static void read_values(struct mr_value out[MR_FIELDS_MAX], enum mr_op op, const
 static unsigned send(struct state *self, const char *list, const uint8_t *user, const char *query)
 {
     struct mr_value values[MR_FIELDS_MAX];
-    enum mr_op op = op_of(list);
+    enum mr_op op = op_named(list);
     char *copy = strdup(query);
     unsigned id;
 
@@ -438,7 +429,7 @@ static void test_list__everybody_s_rows_need_nobody(void **state)
     reply = ask(self, "shelf_list", "page=2&pageSize=15");
     assert_int_equal(json_integer_value(json_object_get(json_object_get(reply->body, "pagination"), "totalItems")), 20);
     assert_int_equal(json_array_size(json_object_get(reply->body, "data")), 5);
-    assert_int_equal(mr_op_info(op_of("shelf_list"))->traits->cache_s, 600);
+    assert_int_equal(mr_op_info(op_named("shelf_list"))->traits->cache_s, 600);
 }
 
 static void test_list__a_row_has_what_it_embeds(void **state)
@@ -514,10 +505,10 @@ static void test_list__no_cursor_is_an_error_of_the_statement(void **state)
             mr_cursor_write(&query, ids[j], cases[i].key != NULL ? &key : NULL);
             mr_buf_char(&query, '\0');
             digits = strrchr(query.data, '=') + 1;
-            cursor = &mr_op_info(op_of("thing_list"))->traits->fields[mr_field_index(op_of("thing_list"), "cursor")];
+            cursor = &mr_op_info(op_named("thing_list"))->traits->fields[mr_field_index(op_named("thing_list"), "cursor")];
             assert_true(mr_cursor_is_good(
                 mr_slice_of(digits), cursor->keys[mr_field_choice(
-                                         &mr_op_info(op_of("thing_list"))->traits->fields[mr_field_index(op_of("thing_list"), "sort")],
+                                         &mr_op_info(op_named("thing_list"))->traits->fields[mr_field_index(op_named("thing_list"), "sort")],
                                          mr_slice_of(cases[i].sort))]));
             assert_int_equal(ask(self, "thing_list", query.data)->kind, MR_REPLY);
             mr_buf_fini(&query);
@@ -538,7 +529,7 @@ static void check_plan(mr_db *db, const char *statement, bool in_order)
     struct mr_buf told = {0};
     mr_rows *rows = NULL;
 
-    add_nothing(&nothing, mr_op_info(op_of("thing_list"))->traits->fields);
+    add_nothing(&nothing, mr_op_info(op_named("thing_list"))->traits->fields);
     mr_buf_printf(&told, "PREPARE plan AS %s", text);
     mr_buf_char(&told, '\0');
     if (mr_db_exec(db, told.data, mr_mono_ms(&mr_system_clock) + 30000, NULL) != MR_OK)
@@ -576,7 +567,7 @@ static void test_list__each_statement_reads_an_index(void **state)
                                     .application_name = "list_test",
                                     .set_wise = true};
     static const struct mr_statement *const none[] = {NULL};
-    const struct mr_variant *variant = mr_op_info(op_of("thing_list"))->traits->variants;
+    const struct mr_variant *variant = mr_op_info(op_named("thing_list"))->traits->variants;
     unsigned whole = 0;
     mr_db *db = NULL;
 
@@ -610,7 +601,7 @@ static void test_list__what_no_index_promises_runs_alone(void **state)
         {"page=1", "thing_list/page/-createdAt", 16},
         {"page=1&pageSize=100&sort=-code", "thing_list/page/-code/many", 1},
     };
-    enum mr_op op = op_of("thing_list");
+    enum mr_op op = op_named("thing_list");
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -16,7 +16,7 @@ static uint8_t tasks[TASKS][16];
 
 static struct mr_actor *writer(const struct fixture *self)
 {
-    return driver_actor(self->driver, MR_OP_task_create);
+    return driver_actor(self->driver, op_named("task_create"));
 }
 
 /* An actor finds out how far its database is from some statements, one after the other. */
@@ -31,7 +31,7 @@ static void find_out(struct fixture *self, enum mr_op op)
         assert_true(i < 100);
         for (unsigned k = 0; k < 2; k++) {
             make_id(id, 9, 100 * (unsigned)op + 2 * i + k);
-            sent = op == MR_OP_task_create ? send_create(self->driver, id, self->user, "warm up", "LOW")
+            sent = op == op_named("task_create") ? send_create(self->driver, id, self->user, "warm up", "LOW")
                                            : send_get(self->driver, id, self->user);
             driver_receive(self->driver, 10);
         }
@@ -71,19 +71,17 @@ static unsigned send_update(struct fixture *self, const uint8_t id[16], const ch
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
-    set_id(&values[mr_field_index(MR_OP_task_update, "taskId")], id);
-    set_id(&values[mr_field_index(MR_OP_task_update, "userId")], self->user);
-    set_text(&values[mr_field_index(MR_OP_task_update, "summary")], summary);
-    return driver_send_until(self->driver, MR_OP_task_update, values, self->user, mr_wall_ms(&mr_system_clock) + life_ms);
+    task_update_values(values, id, self->user);
+    set_text(value_of(values, op_named("task_update"), "summary"), summary);
+    return driver_send_until(self->driver, op_named("task_update"), values, self->user, mr_wall_ms(&mr_system_clock) + life_ms);
 }
 
 static unsigned send_delete(struct fixture *self, const uint8_t id[16])
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
-    set_id(&values[mr_field_index(MR_OP_task_delete, "taskId")], id);
-    set_id(&values[mr_field_index(MR_OP_task_delete, "userId")], self->user);
-    return driver_send(self->driver, MR_OP_task_delete, values, self->user);
+    task_delete_values(values, id, self->user);
+    return driver_send(self->driver, op_named("task_delete"), values, self->user);
 }
 
 static const char *summary_of(const struct fixture *self, const uint8_t id[16])
@@ -114,7 +112,7 @@ static int64_t updates(const struct fixture *self)
 static void test_overlap__batches_do_not_wait_for_each_other_and_answers_are_not_mixed_up(void **state)
 {
     struct fixture *self = *state;
-    const struct mr_actor *reader = driver_actor(self->driver, MR_OP_task_get);
+    const struct mr_actor *reader = driver_actor(self->driver, op_named("task_get"));
     static const char *const summaries[TASKS] = {"zero", "one", "two"};
     unsigned sent[TASKS];
 
@@ -140,7 +138,7 @@ static void test_overlap__a_key_keeps_its_order_and_holds_nobody_else(void **sta
     unsigned other;
     char summary[16];
 
-    find_out(self, MR_OP_task_create);
+    find_out(self, op_named("task_create"));
     for (unsigned i = 0; i < 12; i++) {
         snprintf(summary, sizeof summary, "number %u", i);
         ordered[i] = send_update(self, tasks[0], summary, 10000);
@@ -173,7 +171,7 @@ static void test_overlap__a_refused_batch_is_halved_and_takes_no_other_with_it(v
     uint64_t overlaps;
     uint8_t id[16];
 
-    find_out(self, MR_OP_task_create);
+    find_out(self, op_named("task_create"));
     overlaps = writer(self)->stats.overlaps;
     distance_hold_answers(distance, true);
     good[0] = send_get(self->driver, tasks[2], self->user);
@@ -181,8 +179,8 @@ static void test_overlap__a_refused_batch_is_halved_and_takes_no_other_with_it(v
         make_id(id, 3, i);
         task_create_values(values, id, self->user, "good", "LOW");
         if (i == 3)
-            set_slice(&values[mr_field_index(MR_OP_task_create, "summary")], MR_SLICE("bad \xff\xfe bytes"));
-        good[i] = driver_send(self->driver, MR_OP_task_create, values, self->user);
+            set_slice(value_of(values, op_named("task_create"), "summary"), MR_SLICE("bad \xff\xfe bytes"));
+        good[i] = driver_send(self->driver, op_named("task_create"), values, self->user);
         if (i == 3)
             bad = good[i];
     }
@@ -207,13 +205,12 @@ static void test_overlap__a_key_keeps_its_order_when_its_batch_is_run_again(void
     unsigned first;
     unsigned last;
 
-    find_out(self, MR_OP_task_create);
+    find_out(self, op_named("task_create"));
     distance_hold_answers(distance, true);
     first = send_update(self, tasks[0], "first", 10000);
-    set_id(&values[mr_field_index(MR_OP_task_update, "taskId")], tasks[1]);
-    set_id(&values[mr_field_index(MR_OP_task_update, "userId")], self->user);
-    set_slice(&values[mr_field_index(MR_OP_task_update, "summary")], MR_SLICE("bad \xff\xfe bytes"));
-    driver_send(self->driver, MR_OP_task_update, values, self->user);
+    task_update_values(values, tasks[1], self->user);
+    set_slice(value_of(values, op_named("task_update"), "summary"), MR_SLICE("bad \xff\xfe bytes"));
+    driver_send(self->driver, op_named("task_update"), values, self->user);
     last = send_update(self, tasks[0], "last", 10000);
     eventually(writer(self)->stats.in_flight > 0);
     distance_hold_answers(distance, false);
@@ -259,7 +256,7 @@ static void test_overlap__what_was_lost_on_its_way_is_not_run_blindly(void **sta
     struct fixture *self = *state;
     struct lost lost;
 
-    find_out(self, MR_OP_task_create);
+    find_out(self, op_named("task_create"));
     count_updates(self);
     distance_hold_requests(distance, true);
     lost = send_three(self);
@@ -279,7 +276,7 @@ static void test_overlap__what_was_lost_on_its_way_back_is_not_run_twice(void **
     struct fixture *self = *state;
     struct lost lost;
 
-    find_out(self, MR_OP_task_create);
+    find_out(self, op_named("task_create"));
     count_updates(self);
     distance_hold_answers(distance, true);
     lost = send_three(self);
@@ -295,10 +292,10 @@ static void test_overlap__what_was_lost_on_its_way_back_is_not_run_twice(void **
 static void test_overlap__reads_that_were_lost_are_run_again(void **state)
 {
     struct fixture *self = *state;
-    struct mr_actor *reader = driver_actor(self->driver, MR_OP_task_get);
+    struct mr_actor *reader = driver_actor(self->driver, op_named("task_get"));
     unsigned sent[TASKS];
 
-    find_out(self, MR_OP_task_get);
+    find_out(self, op_named("task_get"));
     distance_hold_answers(distance, true);
     for (unsigned i = 0; i < TASKS; i++) {
         sent[i] = send_get(self->driver, tasks[i], self->user);
@@ -326,7 +323,7 @@ static void test_overlap__what_is_late_is_ended_and_the_connection_stays(void **
     int64_t pid;
     uint8_t id[16];
 
-    find_out(self, MR_OP_task_create);
+    find_out(self, op_named("task_create"));
     pid = backend_pid(self->database->db, writer(self)->name, false);
     sql_exec(holder, "BEGIN; SELECT 1 FROM task WHERE summary = 'as it was' FOR UPDATE");
     late[0] = send_update(self, tasks[0], "late", 1500);
@@ -353,7 +350,7 @@ static void test_overlap__what_is_in_flight_is_answered_before_the_actor_ends(vo
     struct lost sent;
     struct mr_actor *actor;
 
-    find_out(self, MR_OP_task_create);
+    find_out(self, op_named("task_create"));
     sent = send_three(self);
     for (unsigned i = 0; i < self->driver->actor_count; i++)
         if (self->driver->actors[i] == writer(self)) {
@@ -384,5 +381,5 @@ int main(void)
         TEST(test_overlap__what_is_in_flight_is_answered_before_the_actor_ends),
     };
 
-    return cmocka_run_group_tests(tests, database_server_start, database_server_stop);
+    return cmocka_run_group_tests(tests, tasks_server_start, tasks_server_stop);
 }

@@ -69,14 +69,14 @@ static mr_db *plug(struct served *self)
 
     sql_exec(holder, "BEGIN; LOCK TABLE complaint");
     served_send(self, MR_VERB_POST, "/v1/complaints", NOBODY, NULL, "{\"words\":\"plug\"}");
-    eventually(backend_pid(self->database->db, driver_actor(self->driver, MR_OP_task_create)->name, true) != 0);
+    eventually(backend_pid(self->database->db, driver_actor(self->driver, MR_OP_profile_update)->name, true) != 0);
     return holder;
 }
 
 /* Lets it go on, and waits for all answers; what waited was one batch. */
 static void pull(struct served *self, mr_db *holder)
 {
-    struct mr_actor *writer = driver_actor(self->driver, MR_OP_task_create);
+    struct mr_actor *writer = driver_actor(self->driver, MR_OP_profile_update);
     uint64_t before = writer->stats.batches;
 
     sql_exec(holder, "COMMIT");
@@ -213,7 +213,7 @@ static void test_create__a_key_lost_in_a_race_has_the_winners_answer(void **stat
 {
     struct served *self = *state;
     mr_db *other = database_connect(self->database);
-    const char *writer = driver_actor(self->driver, MR_OP_task_create)->name;
+    const char *writer = driver_actor(self->driver, MR_OP_profile_update)->name;
     const struct reply *won = post_keyed(*state, "/v1/books", ANN, "k", BOOK("1"));
     unsigned sent;
 
@@ -231,7 +231,7 @@ static void test_create__a_value_lost_in_a_race_is_409(void **state)
 {
     struct served *self = *state;
     mr_db *other = database_connect(self->database);
-    const char *writer = driver_actor(self->driver, MR_OP_task_create)->name;
+    const char *writer = driver_actor(self->driver, MR_OP_profile_update)->name;
     unsigned sent;
 
     sql_exec(other, "BEGIN; INSERT INTO book (id, isbn, title, copies, tags, shelf_code) VALUES (gen_random_uuid(), '1', 't', 1, '{}', 'A')");
@@ -246,18 +246,18 @@ static void test_create__a_value_lost_in_a_race_is_409(void **state)
 static void test_create__finds_what_it_wrote(void **state)
 {
     struct served *self = *state;
-    enum mr_op op = served_op("book_create");
+    enum mr_op op = op_named("book_create");
     struct mr_value values[MR_FIELDS_MAX] = {0};
     uint8_t id[16];
 
     make_id(id, 5, 1);
-    set_id(&values[mr_field_index(op, "id")], id);
-    set_id(&values[mr_field_index(op, "caller")], self->users[ANN]);
-    values[mr_field_index(op, "$admin")] = (struct mr_value){.present = true, .boolean = false};
-    set_text(&values[mr_field_index(op, "isbn")], "1");
-    set_text(&values[mr_field_index(op, "title")], "t");
-    set_text(&values[mr_field_index(op, "shelf")], "A");
-    set_int(&values[mr_field_index(op, "copies")], 1);
+    set_id(value_of(values, op, "id"), id);
+    set_id(value_of(values, op, "caller"), self->users[ANN]);
+    *value_of(values, op, "$admin") = (struct mr_value){.present = true, .boolean = false};
+    set_text(value_of(values, op, "isbn"), "1");
+    set_text(value_of(values, op, "title"), "t");
+    set_text(value_of(values, op, "shelf"), "A");
+    set_int(value_of(values, op, "copies"), 1);
     for (unsigned i = 0; i < 2; i++) {
         const struct reply *reply = driver_await(self->driver, driver_send(self->driver, op, values, self->users[ANN]));
 
@@ -410,7 +410,7 @@ static void test_update__a_value_lost_in_a_race_is_409(void **state)
 {
     struct served *self = *state;
     mr_db *other = database_connect(self->database);
-    const char *writer = driver_actor(self->driver, MR_OP_task_create)->name;
+    const char *writer = driver_actor(self->driver, MR_OP_profile_update)->name;
     const char *path = path_of("/v1/books", post(*state, "/v1/books", ANN, BOOK("1")));
     unsigned sent;
 

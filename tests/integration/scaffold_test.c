@@ -1,19 +1,8 @@
 /* The migrations that `millrace new` writes, on a real database. */
-#include <ftw.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
 #include "application/scaffold.h"
 #include "tests/support/database.h"
+#include "tests/support/folder.h"
 #include "tests/support/test.h"
-
-static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *walk)
-{
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
 
 static void test_reserved_words__are_those_of_the_server(void **state)
 {
@@ -37,20 +26,20 @@ static void test_migrations__run_and_hold_the_declared_bounds(void **state)
     static const char *const fields[] = {"sku:text:unique", "user:uuid:clearable", "limit:integer:clearable", "price:decimal",
                                          "weight:number",   "sold:boolean",        "on:date:clearable",       "at:timestamp:clearable",
                                          "details:json:clearable", "tags:text:many"};
-    char folder[] = "/tmp/millrace-scaffold-XXXXXX";
+    struct folder folder;
     struct mr_buf told = {0};
     struct mr_buf problem = {0};
-    struct mr_scaffold scaffold = {folder, NULL, &told, &problem};
+    struct mr_scaffold scaffold = {folder.path, NULL, &told, &problem};
     struct mr_application *application = NULL;
     struct mr_problems problems = {0};
     struct database *database = database_new_empty();
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
+    folder_make_bare(&folder);
     assert_int_equal(mr_scaffold_application(&scaffold), MR_OK);
     assert_int_equal(mr_scaffold_resource(&scaffold, "order", fields, sizeof fields / sizeof fields[0]), MR_OK);
     assert_int_equal(mr_scaffold_migration(&scaffold, "more"), MR_OK);
-    assert_int_equal(mr_application_load(&application, folder, NULL, &problems), MR_OK);
+    assert_int_equal(mr_application_load(&application, folder.path, NULL, &problems), MR_OK);
     sql_exec(database->db, "%s", application->migrations[0].sql);
     sql_exec(database->db, "INSERT INTO \"order\" (id, sku, price, weight) VALUES (gen_random_uuid(), 'a', 9999999999.99, 1.5)");
     assert_int_equal(sql_number(database->db, "SELECT count(*) FROM \"order\" WHERE NOT sold AND tags = '{}' AND version = 1"
@@ -61,7 +50,7 @@ static void test_migrations__run_and_hold_the_declared_bounds(void **state)
     mr_buf_fini(&told);
     mr_buf_fini(&problem);
     mr_problems_fini(&problems);
-    assert_int_equal(nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+    folder_remove(&folder);
     database_destroy(&database);
 }
 

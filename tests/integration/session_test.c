@@ -80,7 +80,7 @@ static unsigned send_refresh(struct fixture *self, const char *token)
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
-    set_text(&values[mr_field_index(MR_OP_refresh, "refreshToken")], token);
+    set_text(value_of(values, MR_OP_refresh, "refreshToken"), token);
     return driver_send(self->driver, MR_OP_refresh, values, NULL);
 }
 
@@ -477,8 +477,8 @@ static unsigned send_sign_in(struct fixture *self, const char *username, const c
 {
     struct mr_value values[MR_FIELDS_MAX] = {0};
 
-    set_text(&values[mr_field_index(MR_OP_sign_in, "username")], username);
-    set_text(&values[mr_field_index(MR_OP_sign_in, "password")], password);
+    set_text(value_of(values, MR_OP_sign_in, "username"), username);
+    set_text(value_of(values, MR_OP_sign_in, "password"), password);
     return driver_send(self->driver, MR_OP_sign_in, values, NULL);
 }
 
@@ -531,9 +531,9 @@ static unsigned send_password_change(struct fixture *self, unsigned user, const 
     uint8_t id[16];
 
     make_id(id, 1, user);
-    set_id(&values[mr_field_index(MR_OP_password_change, "userId")], id);
-    set_text(&values[mr_field_index(MR_OP_password_change, "currentPassword")], current);
-    set_text(&values[mr_field_index(MR_OP_password_change, "newPassword")], new_one);
+    set_id(value_of(values, MR_OP_password_change, "userId"), id);
+    set_text(value_of(values, MR_OP_password_change, "currentPassword"), current);
+    set_text(value_of(values, MR_OP_password_change, "newPassword"), new_one);
     return driver_send(self->driver, MR_OP_password_change, values, id);
 }
 
@@ -575,11 +575,11 @@ static unsigned send_sign_out(struct fixture *self, unsigned user, unsigned sess
 
     make_id(id, 1, user);
     if (user != 0)
-        set_id(&values[mr_field_index(MR_OP_sign_out, "userId")], id);
+        set_id(value_of(values, MR_OP_sign_out, "userId"), id);
     if (session != 0)
-        set_id(&values[mr_field_index(MR_OP_sign_out, "sessionId")], (uint8_t[16]){[15] = (uint8_t)session});
+        set_id(value_of(values, MR_OP_sign_out, "sessionId"), (uint8_t[16]){[15] = (uint8_t)session});
     if (token != NULL)
-        set_text(&values[mr_field_index(MR_OP_sign_out, "refreshToken")], token);
+        set_text(value_of(values, MR_OP_sign_out, "refreshToken"), token);
     return driver_send(self->driver, MR_OP_sign_out, values, user != 0 ? id : NULL);
 }
 

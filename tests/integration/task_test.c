@@ -25,10 +25,10 @@ static const struct reply *list(struct fixture *self, int64_t limit, const char 
 
     task_list_values(values, self->user);
     if (limit > 0)
-        set_int(&values[mr_field_index(MR_OP_task_list, "limit")], limit);
+        set_int(value_of(values, op_named("task_list"), "limit"), limit);
     if (cursor[0] != '\0')
-        set_text(&values[mr_field_index(MR_OP_task_list, "cursor")], cursor);
-    return driver_await(self->driver, driver_send(self->driver, MR_OP_task_list, values, self->user));
+        set_text(value_of(values, op_named("task_list"), "cursor"), cursor);
+    return driver_await(self->driver, driver_send(self->driver, op_named("task_list"), values, self->user));
 }
 
 /* Follows the list to its end; every task once, newest first. */
@@ -119,7 +119,7 @@ static const json_t *page(struct fixture *self, int64_t number, int64_t size)
     const struct reply *reply;
 
     task_page_values(values, self->user, number, size);
-    reply = driver_await(self->driver, driver_send(self->driver, MR_OP_task_list, values, self->user));
+    reply = driver_await(self->driver, driver_send(self->driver, op_named("task_list"), values, self->user));
     assert_int_equal(reply->kind, MR_REPLY);
     return reply->body;
 }
@@ -164,8 +164,8 @@ static void test_task__instants_and_nulls_come_out_as_they_went_in(void **state)
     make_id(id, 2, 1);
     task_create_values(values, id, self->user, "\xF0\x9F\xA6\xA9 flamingo", "URGENT");
     assert_true(mr_timestamp_parse(&due, "2027-03-28T01:30:00.123456+01:00", 32));
-    set_int(&values[mr_field_index(MR_OP_task_create, "dueAt")], due);
-    reply = driver_await(self->driver, driver_send(self->driver, MR_OP_task_create, values, self->user));
+    set_int(value_of(values, op_named("task_create"), "dueAt"), due);
+    reply = driver_await(self->driver, driver_send(self->driver, op_named("task_create"), values, self->user));
     assert_string_equal(reply_text(reply, NULL, "dueAt"), "2027-03-28T00:30:00.123Z");
     assert_string_equal(reply_text(reply, NULL, "summary"), "\xF0\x9F\xA6\xA9 flamingo");
     assert_string_equal(reply_text(reply, NULL, "taskPriorityCode"), "URGENT");
@@ -179,14 +179,7 @@ static void test_task__instants_and_nulls_come_out_as_they_went_in(void **state)
 
 static struct mr_value *update_value(struct mr_value *values, const char *name)
 {
-    return &values[mr_field_index(MR_OP_task_update, name)];
-}
-
-static void update_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t id[16], const uint8_t user[16])
-{
-    memset(out, 0, MR_FIELDS_MAX * sizeof *out);
-    set_id(update_value(out, "taskId"), id);
-    set_id(update_value(out, "userId"), user);
+    return value_of(values, op_named("task_update"), name);
 }
 
 static void test_task__an_update_changes_what_was_given_and_clears_what_was_null(void **state)
@@ -198,21 +191,21 @@ static void test_task__an_update_changes_what_was_given_and_clears_what_was_null
 
     make_id(id, 2, 1);
     task_create_values(values, id, self->user, "before", "LOW");
-    set_text(&values[mr_field_index(MR_OP_task_create, "description")], "details");
-    set_int(&values[mr_field_index(MR_OP_task_create, "dueAt")], 0);
-    driver_await(self->driver, driver_send(self->driver, MR_OP_task_create, values, self->user));
+    set_text(value_of(values, op_named("task_create"), "description"), "details");
+    set_int(value_of(values, op_named("task_create"), "dueAt"), 0);
+    driver_await(self->driver, driver_send(self->driver, op_named("task_create"), values, self->user));
 
-    update_values(values, id, self->user);
+    task_update_values(values, id, self->user);
     set_text(update_value(values, "summary"), "after");
-    reply = driver_await(self->driver, driver_send(self->driver, MR_OP_task_update, values, self->user));
+    reply = driver_await(self->driver, driver_send(self->driver, op_named("task_update"), values, self->user));
     assert_string_equal(reply_text(reply, NULL, "summary"), "after");
     assert_string_equal(reply_text(reply, NULL, "description"), "details");
     assert_string_equal(reply_text(reply, NULL, "dueAt"), "1970-01-01T00:00:00.000Z");
 
-    update_values(values, id, self->user);
+    task_update_values(values, id, self->user);
     update_value(values, "description")->cleared = true;
     update_value(values, "dueAt")->cleared = true;
-    reply = driver_await(self->driver, driver_send(self->driver, MR_OP_task_update, values, self->user));
+    reply = driver_await(self->driver, driver_send(self->driver, op_named("task_update"), values, self->user));
     assert_string_equal(reply_text(reply, NULL, "summary"), "after");
     assert_null(json_object_get(reply->body, "description"));
     assert_null(json_object_get(reply->body, "dueAt"));
@@ -234,9 +227,9 @@ static void test_task__outcomes_of_updates_stand_side_by_side(void **state)
         driver_await(self->driver, send_create(self->driver, id[i], self->user, "before", "LOW"));
     plug = plug_writer(self->driver, self->database);
     for (unsigned i = 0; i < 4; i++) {
-        update_values(values, id[i], i == 1 ? other : self->user);
+        task_update_values(values, id[i], i == 1 ? other : self->user);
         set_text(update_value(values, "taskPriorityCode"), i == 2 ? "NONE" : "HIGH");
-        sent[i] = driver_send(self->driver, MR_OP_task_update, values, self->user);
+        sent[i] = driver_send(self->driver, op_named("task_update"), values, self->user);
     }
     plug_pull(&plug);
     driver_await_all(self->driver, 0);
@@ -245,7 +238,7 @@ static void test_task__outcomes_of_updates_stand_side_by_side(void **state)
     assert_int_equal(driver_await(self->driver, sent[2])->status, MR_INVALID);
     assert_string_equal(driver_await(self->driver, sent[2])->field, "taskPriorityCode");
     assert_int_equal(driver_await(self->driver, sent[3])->status, MR_NOT_FOUND);
-    assert_int_equal(driver_batches(self->driver, MR_OP_task_create), 3 + 2);
+    assert_int_equal(driver_batches(self->driver, op_named("task_create")), 3 + 2);
 }
 
 /* Every kind of guard in one statement, for a task whose version is 1; each answers for itself (RFC 9110, 13.1). */
@@ -261,7 +254,7 @@ static void test_task__guards_of_one_batch_stand_side_by_side(void **state)
         {"7", "7", MR_PRECONDITION}, {"1", "*", MR_PRECONDITION},
     };
     enum { COUNT = sizeof rows / sizeof rows[0] };
-    static const enum mr_op ops[] = {MR_OP_task_update, MR_OP_task_delete};
+    const enum mr_op ops[] = {op_named("task_update"), op_named("task_delete")};
     struct fixture *self = *state;
 
     for (unsigned o = 0; o < 2; o++) {
@@ -283,12 +276,12 @@ static void test_task__guards_of_one_batch_stand_side_by_side(void **state)
 
             make_id(id, 2 + o, i);
             memset(values, 0, sizeof values);
-            set_id(&values[mr_field_index(ops[o], "taskId")], id);
-            set_id(&values[mr_field_index(ops[o], "userId")], self->user);
+            set_id(value_of(values, ops[o], "taskId"), id);
+            set_id(value_of(values, ops[o], "userId"), self->user);
             if (rows[i].match != NULL)
-                set_text(&values[mr_field_index(ops[o], "If-Match")], rows[i].match);
+                set_text(value_of(values, ops[o], "If-Match"), rows[i].match);
             if (rows[i].none_match != NULL)
-                set_text(&values[mr_field_index(ops[o], "If-None-Match")], rows[i].none_match);
+                set_text(value_of(values, ops[o], "If-None-Match"), rows[i].none_match);
             sent[i] = driver_send(self->driver, ops[o], values, self->user);
         }
         plug_pull(&plug);
@@ -314,12 +307,12 @@ static void test_task__ops_of_one_key_keep_their_order(void **state)
 
     make_id(id, 2, 1);
     sent[0] = send_create(self->driver, id, self->user, "born", "LOW");
-    update_values(values, id, self->user);
+    task_update_values(values, id, self->user);
     set_text(update_value(values, "summary"), "grown");
-    sent[1] = driver_send(self->driver, MR_OP_task_update, values, self->user);
+    sent[1] = driver_send(self->driver, op_named("task_update"), values, self->user);
     task_get_values(values, id, self->user);
-    sent[2] = driver_send(self->driver, MR_OP_task_delete, values, self->user);
-    sent[3] = driver_send(self->driver, MR_OP_task_delete, values, self->user);
+    sent[2] = driver_send(self->driver, op_named("task_delete"), values, self->user);
+    sent[3] = driver_send(self->driver, op_named("task_delete"), values, self->user);
     sent[4] = send_create(self->driver, id, self->user, "reborn", "LOW");
     plug_pull(&plug);
     driver_await_all(self->driver, 0);
@@ -337,7 +330,7 @@ static void test_task__batches_of_two_writers_do_not_deadlock(void **state)
 {
     struct fixture *self = *state;
     struct mr_value values[MR_FIELDS_MAX];
-    struct mr_envelope envelope = {.kind = MR_REQUEST, .op = MR_OP_task_update, .deadline_ms = INT64_MAX - 1};
+    struct mr_envelope envelope = {.kind = MR_REQUEST, .op = op_named("task_update"), .deadline_ms = INT64_MAX - 1};
 
     driver_start(self->driver, &mr_data_writer_spec, MR_LANE_QUICK, 1);
     make_tasks(self, 64, 0);
@@ -349,9 +342,9 @@ static void test_task__batches_of_two_writers_do_not_deadlock(void **state)
                 uint8_t id[16] = {0};
 
                 id[15] = (uint8_t)(writer == 0 ? 1 + i : 64 - i);
-                update_values(values, id, self->user);
+                task_update_values(values, id, self->user);
                 update_value(values, "description")->cleared = true;
-                mr_payload_encode(&payload, MR_OP_task_update, values);
+                mr_payload_encode(&payload, op_named("task_update"), values);
                 envelope.payload = buf_slice(&payload);
                 envelope.correlation = ++self->driver->sent;
                 assert_int_equal(mr_envelope_encode(&frame, &envelope), MR_OK);
@@ -386,5 +379,5 @@ int main(void)
         TEST(test_task__batches_of_two_writers_do_not_deadlock),
     };
 
-    return cmocka_run_group_tests(tests, database_server_start, database_server_stop);
+    return cmocka_run_group_tests(tests, tasks_server_start, tasks_server_stop);
 }

@@ -214,74 +214,12 @@ const char *reply_text(const struct reply *reply, const char *group, const char 
     return text != NULL ? text : "";
 }
 
-void set_slice(struct mr_value *value, struct mr_slice text)
-{
-    *value = (struct mr_value){.present = true, .text = text};
-}
-
-void set_text(struct mr_value *value, const char *text)
-{
-    set_slice(value, mr_slice_of(text));
-}
-
-void set_id(struct mr_value *value, const uint8_t id[16])
-{
-    *value = (struct mr_value){.present = true};
-    memcpy(value->uuid, id, 16);
-}
-
-void set_int(struct mr_value *value, int64_t integer)
-{
-    *value = (struct mr_value){.present = true, .integer = integer};
-}
-
-/* The field of that name; the table may grow without these helpers noticing. */
-static struct mr_value *value_of(struct mr_value *values, enum mr_op op, const char *name)
-{
-    int index = mr_field_index(op, name);
-
-    assert_true(index >= 0);
-    return &values[index];
-}
-
-void task_create_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t id[16], const uint8_t user[16], const char *summary,
-                        const char *priority)
-{
-    memset(out, 0, MR_FIELDS_MAX * sizeof *out);
-    set_id(value_of(out, MR_OP_task_create, "id"), id);
-    set_id(value_of(out, MR_OP_task_create, "userId"), user);
-    set_text(value_of(out, MR_OP_task_create, "summary"), summary);
-    *value_of(out, MR_OP_task_create, "isComplete") = (struct mr_value){.present = true, .boolean = false};
-    set_text(value_of(out, MR_OP_task_create, "taskPriorityCode"), priority);
-}
-
-void task_get_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t id[16], const uint8_t user[16])
-{
-    memset(out, 0, MR_FIELDS_MAX * sizeof *out);
-    set_id(value_of(out, MR_OP_task_get, "taskId"), id);
-    set_id(value_of(out, MR_OP_task_get, "userId"), user);
-}
-
-void task_list_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16])
-{
-    memset(out, 0, MR_FIELDS_MAX * sizeof *out);
-    set_id(value_of(out, MR_OP_task_list, "userId"), user);
-    *value_of(out, MR_OP_task_list, "sort") = (struct mr_value){.present = true, .text = MR_SLICE("-createdAt")};
-}
-
-void task_page_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16], int64_t page, int64_t size)
-{
-    task_list_values(out, user);
-    set_int(value_of(out, MR_OP_task_list, "page"), page);
-    set_int(value_of(out, MR_OP_task_list, "pageSize"), size);
-}
-
 unsigned send_create(struct driver *self, const uint8_t id[16], const uint8_t user[16], const char *summary, const char *priority)
 {
     struct mr_value values[MR_FIELDS_MAX];
 
     task_create_values(values, id, user, summary, priority);
-    return driver_send(self, MR_OP_task_create, values, user);
+    return driver_send(self, op_named("task_create"), values, user);
 }
 
 unsigned send_get(struct driver *self, const uint8_t id[16], const uint8_t user[16])
@@ -289,13 +227,13 @@ unsigned send_get(struct driver *self, const uint8_t id[16], const uint8_t user[
     struct mr_value values[MR_FIELDS_MAX];
 
     task_get_values(values, id, user);
-    return driver_send(self, MR_OP_task_get, values, user);
+    return driver_send(self, op_named("task_get"), values, user);
 }
 
 struct plug plug_writer(struct driver *driver, const struct database *database)
 {
     struct plug self = {.holder = database_connect(database)};
-    const char *writer = driver_actor(driver, MR_OP_task_create)->name;
+    const char *writer = driver_actor(driver, op_named("task_create"))->name;
     uint8_t user[16];
     uint8_t id[16];
 

@@ -10,6 +10,7 @@
 
 #include "runtime/actor.h"
 #include "tests/support/database.h"
+#include "tests/support/tasks.h"
 
 enum { DRIVER_ACTORS = 8, DRIVER_REPLIES = 16384 };
 
@@ -73,19 +74,6 @@ uint64_t driver_batches(struct driver *self, enum mr_op op);
 
 /* An answer's text member, "" when it has none; `group` NULL: top level. */
 const char *reply_text(const struct reply *reply, const char *group, const char *name);
-
-/* ---- Values ---- */
-
-void set_text(struct mr_value *value, const char *text);
-void set_slice(struct mr_value *value, struct mr_slice text);
-void set_id(struct mr_value *value, const uint8_t id[16]);
-void set_int(struct mr_value *value, int64_t integer);
-
-void task_create_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t id[16], const uint8_t user[16], const char *summary,
-                        const char *priority);
-void task_get_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t id[16], const uint8_t user[16]);
-void task_list_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16]);
-void task_page_values(struct mr_value out[MR_FIELDS_MAX], const uint8_t user[16], int64_t page, int64_t size);
 
 /* Sends them in one go. */
 unsigned send_create(struct driver *self, const uint8_t id[16], const uint8_t user[16], const char *summary, const char *priority);

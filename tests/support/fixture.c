@@ -2,6 +2,20 @@
 
 #include "tests/support/test.h"
 
+int tasks_server_start(void **state)
+{
+    int failed = tasks_serve(state);
+
+    return failed != 0 ? failed : database_server_start(state);
+}
+
+int tasks_server_stop(void **state)
+{
+    int failed = database_server_stop(state);
+
+    return tasks_end(state) != 0 || failed != 0 ? -1 : 0;
+}
+
 int fixture_setup(void **state)
 {
     struct fixture *self = calloc(1, sizeof *self);

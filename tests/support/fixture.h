@@ -14,6 +14,10 @@ struct fixture {
     char user_text[MR_UUID_TEXT + 1];
 };
 
+/* Group fixtures: the server, and tasks as the application of this process. */
+int tasks_server_start(void **state);
+int tasks_server_stop(void **state);
+
 /* For cmocka_unit_test_setup_teardown; the state is a struct fixture. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);

@@ -10,22 +10,28 @@
 
 static const char *const kinds[] = {"resources", "operations", "jobs", "queries", "migrations"};
 
-static void make_directory(const struct folder *self, const char *name)
-{
-    char path[128];
-
-    snprintf(path, sizeof path, "%s/%s", self->path, name);
-    assert_int_equal(mkdir(path, 0700), 0);
-}
-
-void folder_make(struct folder *self)
+void folder_make_bare(struct folder *self)
 {
     snprintf(self->path, sizeof self->path, "/tmp/millrace-folder-XXXXXX");
     if (mkdtemp(self->path) == NULL)
         fail_test("%s: %s", self->path, strerror(errno));
+}
+
+void folder_make(struct folder *self)
+{
+    folder_make_bare(self);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        make_directory(self, kinds[i]);
+        folder_add(self, kinds[i]);
     folder_write(self, "millrace.yaml", "title: Test\n");
+}
+
+void folder_add(const struct folder *self, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", self->path, name);
+    if (mkdir(path, 0700) != 0)
+        fail_test("%s: %s", path, strerror(errno));
 }
 
 static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *walk)

@@ -12,7 +12,15 @@ struct folder {
 
 /* A folder with a millrace.yaml and an empty folder of each kind. */
 void folder_make(struct folder *self);
+
+/* An empty one. */
+void folder_make_bare(struct folder *self);
+
+/* With all that is in it; one that was never made is nothing to remove. */
 void folder_remove(struct folder *self);
+
+/* "resources": an empty folder in it. */
+void folder_add(const struct folder *self, const char *name);
 
 /* "resources/product.yaml"; what was there is replaced. */
 void folder_write(const struct folder *self, const char *name, const char *text);

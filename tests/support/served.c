@@ -62,15 +62,6 @@ void served_destroy(struct served **self)
     *self = NULL;
 }
 
-enum mr_op served_op(const char *name)
-{
-    for (unsigned op = MR_OP_COUNT; op < mr_op_count(); op++)
-        if (strcmp(mr_op_info((enum mr_op)op)->name, name) == 0)
-            return (enum mr_op)op;
-    fail_test("there is no operation %s", name);
-    return MR_OP_COUNT;
-}
-
 static void next_id(uint8_t out[16])
 {
     static uint64_t made;

@@ -36,9 +36,6 @@ void served_migrate(struct served *self);
 void served_actors(struct served *self);
 void served_destroy(struct served **self);
 
-/* The operation of that name; fails when there is none. */
-enum mr_op served_op(const char *name);
-
 /* Sends a request to the actor of its operation; returns its number for driver_await. It has to be one that the gateway takes. */
 unsigned served_send(struct served *self, enum mr_verb verb, const char *path, enum caller caller, headers given, const char *body);
 

@@ -1,54 +1,30 @@
 /* Folders: what a good one becomes, what files name in each other, and folders that mean harm. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "application/load.h"
 #include "proto/message.h"
+#include "tests/support/folder.h"
 #include "tests/support/test.h"
 
 enum { PATH_ROOM = 512 };
 
-static char folder[PATH_ROOM];
+static struct folder folder;
 static struct mr_problems problems;
 
 static void write_file(const char *name, const char *text)
 {
-    char path[2 * PATH_ROOM];
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    file = fopen(path, "w");
-    if (file == NULL)
-        fail_test("%s: %s", path, strerror(errno));
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void make_folder(const char *name)
-{
-    char path[2 * PATH_ROOM];
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_int_equal(mkdir(path, 0700), 0);
+    folder_write(&folder, name, text);
 }
 
 static int setup(void **state)
 {
     (void)state;
     problems = (struct mr_problems){0};
-    strcpy(folder, "/tmp/millrace-application-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
-    make_folder("resources");
-    make_folder("operations");
-    make_folder("jobs");
-    make_folder("queries");
-    make_folder("migrations");
-    write_file("millrace.yaml", "title: Test\n");
+    folder_make(&folder);
     write_file("resources/category.yaml", "path: /v1/categories\naccess: {read: public, write: admin}\n"
                                           "fields:\n  code: {type: text, required: true}\n  label: {type: text}\n");
     write_file("resources/product.yaml", "path: /v1/products\nfields:\n  name: {type: text}\n");
@@ -58,19 +34,12 @@ static int setup(void **state)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *walk)
-{
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     (void)state;
     mr_problems_fini(&problems);
-    return nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(&folder);
+    return 0;
 }
 
 static struct mr_application *must_load(const char *path, const struct mr_application_options *options)
@@ -92,7 +61,7 @@ static bool is_refused(const char *expected)
 {
     struct mr_application *application = NULL;
     struct mr_buf told = {0};
-    mr_status status = mr_application_load(&application, folder, NULL, &problems);
+    mr_status status = mr_application_load(&application, folder.path, NULL, &problems);
     bool good;
 
     mr_problems_print(&problems, &told);
@@ -212,9 +181,9 @@ static void test_load__folders_that_are_not_there_are_empty(void **state)
     struct mr_application *application;
 
     (void)state;
-    make_folder("bare");
+    folder_add(&folder, "bare");
     write_file("bare/millrace.yaml", "title: Bare\n");
-    snprintf(path, sizeof path, "%s/bare", folder);
+    snprintf(path, sizeof path, "%s/bare", folder.path);
     application = must_load(path, NULL);
     assert_int_equal(application->resource_count, 0);
     mr_application_destroy(&application);
@@ -227,7 +196,7 @@ static void test_load__statements_end_before_the_comments_of_the_next(void **sta
     (void)state;
     write_file("queries/more.sql", "-- A file of statements.\n\n-- name: one\n-- why\nSELECT ';'; -- done\n  ;\r\n\n-- about two\n"
                                    "-- name: two/three-4\nSELECT\n 2\n");
-    application = must_load(folder, NULL);
+    application = must_load(folder.path, NULL);
     assert_int_equal(application->statement_count, 3);
     assert_string_equal(mr_app_statement(application, "one")->sql, "-- why\nSELECT ';'; -- done");
     assert_string_equal(mr_app_statement(application, "two/three-4")->sql, "SELECT\n 2");
@@ -243,7 +212,7 @@ static void test_load__hidden_files_copies_and_texts_for_people_are_left_alone(v
     write_file("resources/.product.yaml.swp", "\xff");
     write_file("resources/product.yaml~", "\xff");
     write_file("migrations/README.md", "# Migrations\n");
-    application = must_load(folder, NULL);
+    application = must_load(folder.path, NULL);
     assert_int_equal(application->resource_count, 2);
     mr_application_destroy(&application);
 }
@@ -256,9 +225,9 @@ static void test_load__links_are_followed(void **state)
 
     (void)state;
     write_file("hidden", "path: /v1/things\nfields: {name: {type: text}}\n");
-    snprintf(path, sizeof path, "%s/resources/thing.yaml", folder);
+    snprintf(path, sizeof path, "%s/resources/thing.yaml", folder.path);
     assert_int_equal(symlink("../hidden", path), 0);
-    application = must_load(folder, NULL);
+    application = must_load(folder.path, NULL);
     assert_non_null(mr_app_resource(application, "thing"));
     mr_application_destroy(&application);
 }
@@ -352,9 +321,11 @@ static const struct change {
     {"operations/order.yaml", "order_place: {route: GET /v1/orders, idempotent: true}\n",
      AT_PLACE "50: \"idempotent\" on GET, expected it on POST or PATCH: others are anyway\n"},
 
-    {"jobs/a.yaml", "cleanup: {work: pull}\nb: {work: sql}\nc: {work: push}\nd: {work: sql, statements: [nope]}\n"
+    {PLACE("cache: 5m"), AT_PLACE "101: \"cache\" on POST, expected it on GET\n" AT_PLACE "101: a cache where access is \"user\", expected it only with public\n"},
+
+    {"jobs/a.yaml", "maintenance: {work: pull}\nb: {work: sql}\nc: {work: push}\nd: {work: sql, statements: [nope]}\n"
                     "e: {work: pull, unique: {by: [x]}, retry: {attempts: 2, first: 2h}}\n",
-     "jobs/a.yaml:1:1: the job \"cleanup\" is the engine's own, expected another name\n"
+     "jobs/a.yaml:1:1: the job \"maintenance\" is the engine's own, expected another name\n"
      "jobs/a.yaml:2:1: \"statements\" is missing, expected a list: the work is sql\n"
      "jobs/a.yaml:3:1: \"url\" is missing, expected one: the work is push\n"
      "jobs/a.yaml:3:1: \"secret\" is missing, expected one: a call is signed\n"
@@ -393,15 +364,15 @@ static void test_check__what_files_name_in_each_other(void **state)
 
 static void path_to(const char *name, char path[2 * PATH_ROOM])
 {
-    snprintf(path, 2 * PATH_ROOM, "%s/%s", folder, name);
+    snprintf(path, 2 * PATH_ROOM, "%s/%s", folder.path, name);
 }
 
 static void test_load__a_folder_that_is_not_there(void **state)
 {
     (void)state;
-    strcat(folder, "/nowhere");
+    strcat(folder.path, "/nowhere");
     assert_refused("millrace.yaml: there is no such file, expected a file that can be read\n");
-    folder[strlen(folder) - strlen("/nowhere")] = '\0';
+    folder.path[strlen(folder.path) - strlen("/nowhere")] = '\0';
 }
 
 static void test_load__what_is_no_file_is_refused_at_once(void **state)
@@ -415,7 +386,7 @@ static void test_load__what_is_no_file_is_refused_at_once(void **state)
     assert_int_equal(symlink("loop.yaml", path), 0);
     path_to("resources/zero.yaml", path);
     assert_int_equal(symlink("/dev/zero", path), 0);
-    make_folder("resources/folder.yaml");
+    folder_add(&folder, "resources/folder.yaml");
     path_to("jobs", path);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(symlink("jobs", path), 0);
@@ -451,7 +422,7 @@ static void test_load__many_large_files_end_at_the_bound(void **state)
         path_to(name, path);
         assert_int_equal(truncate(path, 1024 * 1024), 0);
     }
-    assert_int_equal(mr_application_load(&(struct mr_application *){NULL}, folder, NULL, &problems), MR_INVALID);
+    assert_int_equal(mr_application_load(&(struct mr_application *){NULL}, folder.path, NULL, &problems), MR_INVALID);
     assert_int_equal(problems.found, 34); /* of 31 the first byte is no text, three are not read */
 }
 
@@ -470,7 +441,7 @@ static void test_load__too_many_files(void **state)
         path_to(name, path);
         assert_int_equal(link(first, path), 0);
     }
-    assert_int_equal(mr_application_load(&(struct mr_application *){NULL}, folder, NULL, &problems), MR_INVALID);
+    assert_int_equal(mr_application_load(&(struct mr_application *){NULL}, folder.path, NULL, &problems), MR_INVALID);
     mr_problems_print(&problems, &told);
     mr_buf_char(&told, '\0');
     assert_non_null(strstr(told.data, "jobs: the application has more than 2000 files, expected fewer\n"));
@@ -506,7 +477,7 @@ static void test_load__two_hundred_resources_quickly(void **state)
     for (int i = 0; i < 200; i++)
         write_resource(i);
     began = clock();
-    application = must_load(folder, NULL);
+    application = must_load(folder.path, NULL);
     took_ms = (long)((clock() - began) * 1000 / CLOCKS_PER_SEC);
     assert_int_equal(application->resource_count, 202);
     print_message("202 resources in %ld ms, %zu KiB\n", took_ms, application->arena.taken / 1024);

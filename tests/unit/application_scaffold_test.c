@@ -1,15 +1,15 @@
 /* What `millrace new` writes loads, says what was asked for, and never takes the place of something. */
 #include <errno.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "application/scaffold.h"
+#include "tests/support/folder.h"
 #include "tests/support/test.h"
 
 enum { PATH_ROOM = 512 };
 
-static char folder[PATH_ROOM];
+static struct folder folder;
 static struct mr_buf told;
 static struct mr_buf problem;
 static struct mr_scaffold scaffold;
@@ -17,20 +17,10 @@ static struct mr_scaffold scaffold;
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/millrace-scaffold-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
+    folder_make_bare(&folder);
     told = problem = (struct mr_buf){0};
-    scaffold = (struct mr_scaffold){folder, NULL, &told, &problem};
+    scaffold = (struct mr_scaffold){folder.path, NULL, &told, &problem};
     return mr_scaffold_application(&scaffold) == MR_OK ? 0 : 1;
-}
-
-static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *walk)
-{
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
 }
 
 static int teardown(void **state)
@@ -38,7 +28,8 @@ static int teardown(void **state)
     (void)state;
     mr_buf_fini(&told);
     mr_buf_fini(&problem);
-    return nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(&folder);
+    return 0;
 }
 
 static struct mr_application *must_load(void)
@@ -46,7 +37,7 @@ static struct mr_application *must_load(void)
     struct mr_application *application = NULL;
     struct mr_problems problems = {0};
     struct mr_buf text = {0};
-    mr_status status = mr_application_load(&application, folder, NULL, &problems);
+    mr_status status = mr_application_load(&application, folder.path, NULL, &problems);
 
     mr_problems_print(&problems, &text);
     if (status != MR_OK)
@@ -65,7 +56,7 @@ static bool is_there(const char *name)
 {
     char path[2 * PATH_ROOM];
 
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", folder.path, name);
     return access(path, F_OK) == 0;
 }
 
@@ -83,8 +74,8 @@ static void test_application__loads_and_has_a_title(void **state)
     struct mr_application *application = must_load();
 
     (void)state;
-    assert_memory_equal(application->title, "Millrace scaffold ", 18);
-    assert_true(is_in(&told, "wrote /tmp/millrace-scaffold-"));
+    assert_memory_equal(application->title, "Millrace folder ", 16);
+    assert_true(is_in(&told, "wrote /tmp/millrace-folder-"));
     assert_true(is_in(&told, "next: "));
     mr_application_destroy(&application);
 }
@@ -266,7 +257,7 @@ static void test_application__that_does_not_load_gets_nothing_more(void **state)
     FILE *file;
 
     (void)state;
-    snprintf(path, sizeof path, "%s/millrace.yaml", folder);
+    snprintf(path, sizeof path, "%s/millrace.yaml", folder.path);
     file = fopen(path, "w");
     assert_non_null(file);
     fputs("titel: Shop\n", file);

@@ -1,11 +1,9 @@
 /*
  * What a declared field becomes: its rules as the gateway holds values against them, and its type in the rows of a batch.
  */
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "application/build.h"
 #include "application/making.h"
+#include "tests/support/folder.h"
 #include "tests/support/test.h"
 
 static const char declared[] =
@@ -25,7 +23,7 @@ static const char declared[] =
 enum { SKU, PRICE, EXACT, SHARE, STOCK, DAY, DETAILS, TAGS, PRICES, FLAG };
 
 struct made {
-    char folder[64];
+    struct folder folder;
     struct mr_application *application;
     struct mr_problems problems;
     struct mr_arena arena;
@@ -33,46 +31,18 @@ struct made {
     struct mr_making_fields fields;
 };
 
-static void write_file(const struct made *self, const char *name, const char *text)
-{
-    char path[128];
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/%s", self->folder, name);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void remove_folder(const struct made *self)
-{
-    static const char *const names[] = {"resources/thing.yaml", "resources/other.yaml", "resources", "millrace.yaml", ""};
-    char path[128];
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", self->folder, names[i]);
-        (void)remove(path);
-    }
-}
-
 static struct made *load(const char *resource)
 {
     static const struct mr_application_options options = {.lookup = NULL};
     struct made *self = calloc(1, sizeof *self);
-    char path[128];
     mr_status status;
 
     assert_non_null(self);
-    strcpy(self->folder, "/tmp/millrace-types-XXXXXX");
-    assert_non_null(mkdtemp(self->folder));
-    snprintf(path, sizeof path, "%s/resources", self->folder);
-    assert_int_equal(mkdir(path, 0700), 0);
-    write_file(self, "millrace.yaml", "title: Test\n");
-    write_file(self, "resources/thing.yaml", resource);
-    write_file(self, "resources/other.yaml", "path: /v1/others\nfields: {code: {type: text}, a: {type: text}, b: {type: text}, c: {type: text}}\n");
-    status = mr_application_load(&self->application, self->folder, &options, &self->problems);
-    remove_folder(self);
+    folder_make(&self->folder);
+    folder_write(&self->folder, "resources/thing.yaml", resource);
+    folder_write(&self->folder, "resources/other.yaml", "path: /v1/others\nfields: {code: {type: text}, a: {type: text}, b: {type: text}, c: {type: text}}\n");
+    status = mr_application_load(&self->application, self->folder.path, &options, &self->problems);
+    folder_remove(&self->folder);
     if (status != MR_OK)
         fail_test("%s", self->problems.count > 0 ? self->problems.items[0].text : "no memory");
     return self;

@@ -4,13 +4,13 @@
 
 static void keep(struct mr_cache *cache, const char *key, const char *body, int64_t until_ms)
 {
-    mr_cache_keep(cache, cache->generation, MR_OP_task_priority_get, mr_slice_of(key), mr_slice_of(body), until_ms);
+    mr_cache_keep(cache, cache->generation, MR_OP_profile_get, mr_slice_of(key), mr_slice_of(body), until_ms);
 }
 
 static const char *found(const struct mr_cache *cache, const char *key, int64_t now_ms)
 {
     static char text[128];
-    const struct mr_cached *cached = mr_cache_find(cache, MR_OP_task_priority_get, mr_slice_of(key), now_ms);
+    const struct mr_cached *cached = mr_cache_find(cache, MR_OP_profile_get, mr_slice_of(key), now_ms);
 
     snprintf(text, sizeof text, "%.*s", cached != NULL ? (int)cached->body.len : 0, cached != NULL ? cached->body.data : "");
     return text;
@@ -25,7 +25,7 @@ static void test_cache__keeps_an_answer_until_its_time_is_over(void **state)
     assert_string_equal(found(&cache, "LOW", 999), "low");
     assert_string_equal(found(&cache, "LOW", 1000), "");
     assert_string_equal(found(&cache, "LO", 0), "");
-    assert_null(mr_cache_find(&cache, MR_OP_task_priority_list, MR_SLICE("LOW"), 0));
+    assert_null(mr_cache_find(&cache, MR_OP_job_list, MR_SLICE("LOW"), 0));
     mr_cache_drop(&cache);
     assert_string_equal(found(&cache, "LOW", 0), "");
 }
@@ -56,7 +56,7 @@ static void test_cache__what_was_dropped_meanwhile_is_not_kept(void **state)
 
     (void)state;
     mr_cache_drop(&cache);
-    mr_cache_keep(&cache, before, MR_OP_task_priority_get, MR_SLICE("LOW"), MR_SLICE("old"), 1000);
+    mr_cache_keep(&cache, before, MR_OP_profile_get, MR_SLICE("LOW"), MR_SLICE("old"), 1000);
     assert_string_equal(found(&cache, "LOW", 0), "");
 }
 

@@ -4,7 +4,7 @@
 
 static const struct mr_envelope sample = {
     .kind = MR_REQUEST,
-    .op = MR_OP_task_get,
+    .op = MR_OP_profile_get,
     .correlation = UINT64_C(0x3fffffff00000001),
     .deadline_ms = 1800000000000,
     .traceparent = {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 55},
@@ -116,7 +116,7 @@ static bool takes(uint32_t count, struct items items, int64_t role, size_t id_le
 
 static void test_envelope__unknown_numbers_are_refused(void **state)
 {
-    const struct items good = {MR_ENVELOPE_VERSION, MR_REPLY, MR_OP_task_get, 1, 1, 1};
+    const struct items good = {MR_ENVELOPE_VERSION, MR_REPLY, MR_OP_profile_get, 1, 1, 1};
     struct items bad[] = {good, good, good, good, good, good, good, good, good, good};
 
     (void)state;

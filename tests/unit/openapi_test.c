@@ -7,6 +7,7 @@
 #include "proto/apikey.h"
 #include "openapi/page.h"
 #include "proto/pattern.h"
+#include "tests/support/tasks.h"
 #include "tests/support/test.h"
 
 static json_t *load(void)
@@ -204,10 +205,10 @@ static void test_openapi__answers_follow_from_the_traits(void **state)
         assert_int_equal(mr_openapi_answers((enum mr_op)op, 504), info->actor != MR_ACTOR_GATEWAY);
         assert_false(mr_openapi_answers((enum mr_op)op, 418));
     }
-    assert_true(mr_openapi_answers(MR_OP_task_create, 422));
-    assert_false(mr_openapi_answers(MR_OP_task_create, 404));
-    assert_true(mr_openapi_answers(MR_OP_task_get, 304));
-    assert_false(mr_openapi_answers(MR_OP_task_update, 304));
+    assert_true(mr_openapi_answers(op_named("task_create"), 422));
+    assert_false(mr_openapi_answers(op_named("task_create"), 404));
+    assert_true(mr_openapi_answers(op_named("task_get"), 304));
+    assert_false(mr_openapi_answers(op_named("task_update"), 304));
     assert_true(mr_openapi_answers(MR_OP_health, 503));
 }
 
@@ -353,5 +354,5 @@ int main(void)
         cmocka_unit_test(test_openapi__types_of_applications),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, tasks_serve, tasks_end);
 }

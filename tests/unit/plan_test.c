@@ -50,7 +50,7 @@ static void test_plan__takes_all_that_wait_in_their_order(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 5; i++)
-        add(MR_OP_task_get, 0, 1);
+        add(MR_OP_profile_get, 0, 1);
     assert_string_equal(places(plan(128)), "0 1 2 3 4");
     for (unsigned i = 0; i < 5; i++)
         assert_true(queue[i].taken);
@@ -66,25 +66,25 @@ static void test_plan__takes_no_more_than_it_may(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < MANY; i++)
-        add(MR_OP_task_get, 0, (uint8_t)(1 + i % 200));
+        add(MR_OP_profile_get, 0, (uint8_t)(1 + i % 200));
     assert_int_equal(plan(128), 128);
     setup(NULL);
     for (unsigned i = 0; i < MANY; i++)
-        add(MR_OP_task_get, 0, (uint8_t)(1 + i % 200));
+        add(MR_OP_profile_get, 0, (uint8_t)(1 + i % 200));
     assert_int_equal(plan(MR_PLAN_MAX), MR_PLAN_MAX);
     setup(NULL);
     for (unsigned i = 0; i < 3; i++)
-        add(MR_OP_task_get, 0, 1);
+        add(MR_OP_profile_get, 0, 1);
     assert_int_equal(plan(1), 1);
 }
 
 static void test_plan__is_cut_at_the_first_conflict(void **state)
 {
     (void)state;
-    add(MR_OP_task_create, 7, 1);
-    add(MR_OP_task_create, 8, 1);
-    add(MR_OP_task_update, 7, 1);
-    add(MR_OP_task_create, 9, 1);
+    add(MR_OP_profile_update, 7, 1);
+    add(MR_OP_profile_update, 8, 1);
+    add(MR_OP_profile_delete, 7, 1);
+    add(MR_OP_profile_update, 9, 1);
     assert_string_equal(places(plan(128)), "0 1");
     assert_false(queue[3].taken);
 }
@@ -93,7 +93,7 @@ static void test_plan__messages_without_a_key_never_conflict(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 10; i++)
-        add(MR_OP_task_get, 0, 1);
+        add(MR_OP_profile_get, 0, 1);
     assert_int_equal(plan(128), 10);
 }
 
@@ -101,8 +101,8 @@ static void test_plan__one_user_gets_a_quarter_before_others_had_a_turn(void **s
 {
     (void)state;
     for (unsigned i = 0; i < 20; i++)
-        add(MR_OP_task_get, 0, 1);
-    add(MR_OP_task_get, 0, 2);
+        add(MR_OP_profile_get, 0, 1);
+    add(MR_OP_profile_get, 0, 2);
     assert_string_equal(places(plan(8)), "0 1 20 2 3 4 5 6");
 }
 
@@ -110,8 +110,8 @@ static void test_plan__when_all_fit_there_are_no_shares(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 7; i++)
-        add(MR_OP_task_get, 0, 1);
-    add(MR_OP_task_get, 0, 2);
+        add(MR_OP_profile_get, 0, 1);
+    add(MR_OP_profile_get, 0, 2);
     assert_string_equal(places(plan(8)), "0 1 2 3 4 5 6 7");
 }
 
@@ -127,13 +127,13 @@ static void test_plan__nobody_and_millrace_itself_have_no_share(void **state)
 static void test_plan__what_is_passed_over_is_not_overtaken_by_its_key(void **state)
 {
     (void)state;
-    add(MR_OP_task_create, 1, 1);
-    add(MR_OP_task_create, 2, 1);
-    add(MR_OP_task_create, 5, 1);
-    add(MR_OP_task_create, 3, 2);
-    add(MR_OP_task_create, 5, 2);
+    add(MR_OP_profile_update, 1, 1);
+    add(MR_OP_profile_update, 2, 1);
+    add(MR_OP_profile_update, 5, 1);
+    add(MR_OP_profile_update, 3, 2);
+    add(MR_OP_profile_update, 5, 2);
     for (unsigned i = 0; i < 10; i++)
-        add(MR_OP_task_create, 100 + i, 3);
+        add(MR_OP_profile_update, 100 + i, 3);
     assert_string_equal(places(plan(8)), "0 1 3 2");
 }
 
@@ -150,7 +150,7 @@ static void test_plan__never_breaks_the_order_of_a_key(void **state)
 
         setup(NULL);
         for (unsigned i = 0; i < length; i++)
-            add(MR_OP_task_create, random_below(&seed, 12), (uint8_t)random_below(&seed, 4));
+            add(MR_OP_profile_update, random_below(&seed, 12), (uint8_t)random_below(&seed, 4));
         count = plan(max);
         assert_in_range(count, 1, max);
         for (unsigned i = 0; i < length; i++)
@@ -168,11 +168,11 @@ static void test_plan__groups_what_one_statement_answers(void **state)
     static const struct mr_variant variant = {.statement = "another"};
 
     (void)state;
-    add(MR_OP_task_create, 0, 1);
-    add(MR_OP_task_list, 0, 1);
-    add(MR_OP_task_create, 0, 1);
-    add(MR_OP_task_list, 0, 1)->variant = &variant;
-    add(MR_OP_task_list, 0, 1);
+    add(MR_OP_profile_update, 0, 1);
+    add(MR_OP_job_list, 0, 1);
+    add(MR_OP_profile_update, 0, 1);
+    add(MR_OP_job_list, 0, 1)->variant = &variant;
+    add(MR_OP_job_list, 0, 1);
     assert_int_equal(plan(128), 5);
     assert_int_equal(mr_plan_group(batch, 5, 128), 2);
     assert_string_equal(places(5), "0 2 1 3 4");
@@ -191,24 +191,37 @@ static void test_plan__a_group_is_no_larger_than_its_op_allows(void **state)
     assert_string_equal(places(5), "0 1 2 3 4");
 }
 
+/* One resource, one key, whatever the field is called. */
 static void test_plan__keys_of_messages(void **state)
 {
-    struct mr_value create[MR_FIELDS_MAX] = {0};
-    struct mr_value update[MR_FIELDS_MAX] = {0};
-    struct mr_value get[MR_FIELDS_MAX] = {0};
+    static const struct mr_field create_fields[] = {{.name = "id", .type = MR_UUID}, {.name = NULL}};
+    static const struct mr_field update_fields[] = {{.name = "word", .type = MR_TEXT}, {.name = "noteId", .type = MR_UUID}, {.name = NULL}};
+    static const struct mr_traits create_traits = {.resource = "note", .key = "id", .fields = create_fields};
+    static const struct mr_traits update_traits = {.resource = "note", .key = "noteId", .fields = update_fields};
+    static const struct mr_traits get_traits = {.fields = create_fields};
+    static const struct mr_op_info ops[] = {
+        {"note_create", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &create_traits},
+        {"note_update", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &update_traits},
+        {"note_get", MR_VERB_NONE, NULL, MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &get_traits},
+    };
+    static const struct mr_op_table table = {.ops = ops, .op_count = 3};
+    const enum mr_op create_op = (enum mr_op)MR_OP_COUNT;
+    const enum mr_op update_op = (enum mr_op)(MR_OP_COUNT + 1);
+    struct mr_value create[1] = {{.present = true}};
+    struct mr_value update[2] = {{.present = false}, {.present = true}};
     uint64_t key;
 
     (void)state;
-    create[mr_field_index(MR_OP_task_create, "id")].present = true;
-    update[mr_field_index(MR_OP_task_update, "taskId")].present = true;
-    memset(create[mr_field_index(MR_OP_task_create, "id")].uuid, 5, 16);
-    memset(update[mr_field_index(MR_OP_task_update, "taskId")].uuid, 5, 16);
-    key = mr_message_key(MR_OP_task_create, create);
+    mr_ops_install(&table);
+    memset(create[0].uuid, 5, 16);
+    memset(update[1].uuid, 5, 16);
+    key = mr_message_key(create_op, create);
     assert_true(key != 0);
-    assert_true(key == mr_message_key(MR_OP_task_update, update)); /* one resource, one key, whatever the field is called */
-    memset(update[mr_field_index(MR_OP_task_update, "taskId")].uuid, 6, 16);
-    assert_true(key != mr_message_key(MR_OP_task_update, update));
-    assert_true(mr_message_key(MR_OP_task_get, get) == 0);
+    assert_true(key == mr_message_key(update_op, update));
+    memset(update[1].uuid, 6, 16);
+    assert_true(key != mr_message_key(update_op, update));
+    assert_true(mr_message_key((enum mr_op)(MR_OP_COUNT + 2), create) == 0);
+    mr_ops_install(NULL);
 }
 
 /* A key of any type is its value, wherever that lies in memory. */
@@ -282,12 +295,12 @@ static void fly(unsigned count)
 static void test_plan__what_waits_for_a_key_in_flight_is_passed_over_with_all_of_its_key(void **state)
 {
     (void)state;
-    add(MR_OP_task_update, 7, 1);
+    add(MR_OP_profile_delete, 7, 1);
     fly(plan(128));
-    add(MR_OP_task_update, 7, 1);
-    add(MR_OP_task_update, 8, 1);
-    add(MR_OP_task_delete, 7, 1);
-    add(MR_OP_task_create, 0, 1);
+    add(MR_OP_profile_delete, 7, 1);
+    add(MR_OP_profile_delete, 8, 1);
+    add(MR_OP_job_run_cancel, 7, 1);
+    add(MR_OP_profile_update, 0, 1);
     assert_string_equal(places(mr_plan_batch(queue, waiting - 1, 128, batch)), "2 4");
     fly(2);
     assert_int_equal(mr_plan_batch(queue, waiting - 3, 128, batch), 0); /* all that is left is held */
@@ -300,10 +313,22 @@ static void test_plan__as_many_keys_in_flight_as_there_may_be(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < MANY; i++)
-        add(MR_OP_task_update, 1 + i, (uint8_t)(1 + i % 200));
+        add(MR_OP_profile_delete, 1 + i, (uint8_t)(1 + i % 200));
     assert_int_equal(plan(MR_PLAN_MAX), MR_PLAN_MAX);
     fly(MR_PLAN_MAX);
     assert_int_equal(mr_plan_batch(queue, waiting - MR_PLAN_MAX, MR_PLAN_MAX, batch), MR_PLAN_MAX);
+}
+
+/* The tables are no larger than what comes into them: who only asks must leave room. */
+static void test_plan__many_ask_for_the_few_that_are_in_flight(void **state)
+{
+    (void)state;
+    add(MR_OP_profile_delete, MANY, 1);
+    add(MR_OP_profile_delete, MANY + 1, 2);
+    fly(plan(128));
+    for (unsigned i = 2; i < 200; i++)
+        add(MR_OP_profile_delete, i, (uint8_t)i);
+    assert_int_equal(mr_plan_batch(queue, waiting - 2, 128, batch), 128);
 }
 
 int main(void)
@@ -321,6 +346,7 @@ int main(void)
         TEST(test_plan__never_breaks_the_order_of_a_key),
         TEST(test_plan__what_waits_for_a_key_in_flight_is_passed_over_with_all_of_its_key),
         TEST(test_plan__as_many_keys_in_flight_as_there_may_be),
+        TEST(test_plan__many_ask_for_the_few_that_are_in_flight),
         TEST(test_plan__groups_what_one_statement_answers),
         TEST(test_plan__a_group_is_no_larger_than_its_op_allows),
         TEST(test_plan__keys_of_messages),

@@ -1,5 +1,6 @@
 #include "actors/records.h"
 
+#include "tests/support/tasks.h"
 #include "tests/support/test.h"
 
 enum { RECORDS = 64 };
@@ -172,11 +173,11 @@ static void test_records__are_blank_when_there_is_only_space_in_them(void **stat
 static const char *read_as(struct mr_slice text, int64_t line, const struct mr_layout *layout)
 {
     static char out[2048];
-    const struct mr_field *fields = mr_op_info(MR_OP_task_create)->traits->fields;
+    const struct mr_field *fields = mr_op_info(op_named("task_create"))->traits->fields;
     struct mr_record record;
     size_t len = 0;
 
-    assert_int_equal(mr_record_read(&record, text, MR_OP_task_create, line, layout), MR_OK);
+    assert_int_equal(mr_record_read(&record, text, op_named("task_create"), line, layout), MR_OK);
     out[0] = '\0';
     for (unsigned i = 0; fields[i].name != NULL; i++) {
         const struct mr_value *value = &record.values[i];
@@ -252,7 +253,7 @@ static void read_header(struct mr_slice text)
     struct mr_record refused = {0};
     struct mr_record ignored = {0};
 
-    assert_int_equal(mr_record_header(&layout, text, MR_OP_task_create, 1, &refused, &ignored), MR_OK);
+    assert_int_equal(mr_record_header(&layout, text, op_named("task_create"), 1, &refused, &ignored), MR_OK);
     mr_buf_clear(&said, SIZE_MAX);
     mr_buf_slice(&said, buf_slice(&refused.errors));
     mr_buf_char(&said, '|');
@@ -270,7 +271,7 @@ static const char *header(struct mr_slice text)
     out[0] = '\0';
     for (unsigned i = 0; i < layout.count; i++)
         snprintf(out + strlen(out), sizeof out - strlen(out), "%s%s", i > 0 ? "," : "",
-                 layout.columns[i] < 0 ? "-" : mr_op_info(MR_OP_task_create)->traits->fields[layout.columns[i]].name);
+                 layout.columns[i] < 0 ? "-" : mr_op_info(op_named("task_create"))->traits->fields[layout.columns[i]].name);
     return out;
 }
 

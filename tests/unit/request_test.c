@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 
+#include "tests/support/tasks.h"
 #include "tests/support/test.h"
 
 static const struct mr_principal caller = {.user_id = {0xca, 0x11}, .role = MR_ROLE_USER};
@@ -72,7 +73,7 @@ static const struct mr_value *value(const struct mr_request *request, enum mr_op
     return &request->values[mr_field_index(op, name)];
 }
 
-#define TASK(name) value(&request, MR_OP_task_create, name)
+#define TASK(name) value(&request, op_named("task_create"), name)
 
 static void test_request__fields_come_from_body_token_and_gateway(void **state)
 {
@@ -88,7 +89,7 @@ static void test_request__fields_come_from_body_token_and_gateway(void **state)
     assert_slice_equal(TASK("summary")->text, "buy m\xc3\xbcsli");
     assert_int_equal(TASK("dueAt")->integer, INT64_C(1798761600000000));
     assert_true(TASK("isComplete")->boolean);
-    assert_memory_equal(TASK("userId")->uuid, caller.user_id, 16); /* never the body's */
+    assert_memory_equal(value_from(request.values, op_named("task_create"), MR_TOKEN_USER)->uuid, caller.user_id, 16); /* never the body's */
     assert_memory_equal(TASK("id")->uuid, new_id, 16);
     assert_false(TASK("description")->present);
     mr_request_fini(&request);
@@ -227,7 +228,7 @@ static void test_request__a_merge_patch_removes_only_what_can_be(void **state)
     (void)state;
     assert_int_equal(read_request(&request, MR_VERB_PATCH, a_task, "", "application/merge-patch+json", mr_slice_of(body), &detail), MR_INVALID);
     assert_string_equal(errors_of(&request), "summary:null,isComplete:null");
-    assert_true(value(&request, MR_OP_task_update, "description")->cleared);
+    assert_true(value(&request, op_named("task_update"), "description")->cleared);
     mr_request_fini(&request);
     assert_int_equal(read_request(&request, MR_VERB_PATCH, a_task, "", "application/json", mr_slice_of(body), &detail), MR_OK);
     mr_request_fini(&request);
@@ -240,7 +241,7 @@ static mr_status read_query(struct mr_request *out, const char *query)
     return read_request(out, MR_VERB_GET, "/v1/tasks", query, NULL, (struct mr_slice){"", 0}, &detail);
 }
 
-#define LIST(name) value(&request, MR_OP_task_list, name)
+#define LIST(name) value(&request, op_named("task_list"), name)
 
 static void test_request__query_parameters(void **state)
 {
@@ -277,7 +278,7 @@ static void test_request__path_parameters(void **state)
 
     (void)state;
     assert_int_equal(read_request(&request, MR_VERB_GET, "/v1/tasks/919108F7-52d1-4320-9bac-f847db4148a8", "", NULL, (struct mr_slice){"", 0}, &detail), MR_OK);
-    assert_int_equal(value(&request, MR_OP_task_get, "taskId")->uuid[0], 0x91);
+    assert_int_equal(value(&request, op_named("task_get"), "taskId")->uuid[0], 0x91);
     mr_request_fini(&request);
     assert_int_equal(read_request(&request, MR_VERB_GET, "/v1/tasks/919108f7%2d52d1-4320-9bac-f847db4148a8", "", NULL, (struct mr_slice){"", 0}, &detail), MR_OK);
     mr_request_fini(&request);
@@ -294,10 +295,10 @@ static void test_request__null_clears_only_what_is_clearable(void **state)
 
     (void)state;
     assert_int_equal(read_request(&request, MR_VERB_PUT, path, "", NULL, MR_SLICE("{\"description\":null,\"summary\":null}"), &detail), MR_OK);
-    assert_true(value(&request, MR_OP_task_update, "description")->cleared);
-    assert_false(value(&request, MR_OP_task_update, "description")->present);
-    assert_false(value(&request, MR_OP_task_update, "summary")->cleared);
-    assert_false(value(&request, MR_OP_task_update, "dueAt")->cleared);
+    assert_true(value(&request, op_named("task_update"), "description")->cleared);
+    assert_false(value(&request, op_named("task_update"), "description")->present);
+    assert_false(value(&request, op_named("task_update"), "summary")->cleared);
+    assert_false(value(&request, op_named("task_update"), "dueAt")->cleared);
     mr_request_fini(&request);
 }
 
@@ -536,5 +537,5 @@ int main(void)
         cmocka_unit_test(test_request__guards_of_what_has_no_version),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, tasks_serve, tasks_end);
 }

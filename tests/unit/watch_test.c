@@ -1,42 +1,27 @@
 /* When files count as changed: once for a burst, and only when a file of the application is another one. The clock is the test's. */
-#include <ftw.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/watch.h"
+#include "tests/support/folder.h"
 #include "tests/support/test.h"
 
 enum { PATH_ROOM = 512 };
 
-static char folder[PATH_ROOM];
+static struct folder folder;
 static struct mr_watch *watch;
 static int64_t now_ms;
 
 static void path_of(char out[2 * PATH_ROOM], const char *name)
 {
-    snprintf(out, 2 * (size_t)PATH_ROOM, "%s/%s", folder, name);
+    snprintf(out, 2 * (size_t)PATH_ROOM, "%s/%s", folder.path, name);
 }
 
 static void write_file(const char *name, const char *text)
 {
-    char path[2 * PATH_ROOM];
-    FILE *file;
-
-    path_of(path, name);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void make_folder(const char *name)
-{
-    char path[2 * PATH_ROOM];
-
-    path_of(path, name);
-    assert_int_equal(mkdir(path, 0700), 0);
+    folder_write(&folder, name, text);
 }
 
 static void rename_file(const char *from, const char *to)
@@ -66,31 +51,22 @@ static bool is_awake(void)
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/millrace-watch-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
+    folder_make_bare(&folder);
     now_ms = 1000;
-    make_folder("resources");
+    folder_add(&folder, "resources");
     write_file("millrace.yaml", "title: Test\n");
-    assert_int_equal(mr_watch_new(&watch, folder), MR_OK);
+    assert_int_equal(mr_watch_new(&watch, folder.path), MR_OK);
     assert_true(look(0)); /* the first */
     assert_false(look(1000));
     return 0;
-}
-
-static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *walk)
-{
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
 }
 
 static int teardown(void **state)
 {
     (void)state;
     mr_watch_destroy(&watch);
-    return nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(&folder);
+    return 0;
 }
 
 static void assert_changed_once(void)
@@ -152,7 +128,7 @@ static void test_burst__is_one_change_and_is_not_waited_for_without_end(void **s
 static void test_what_is_not_the_applications__is_no_change(void **state)
 {
     (void)state;
-    make_folder(".millrace");
+    folder_add(&folder, ".millrace");
     write_file(".millrace/data", "x");
     write_file("README.md", "x");
     write_file("resources/product.yaml~", "x");
@@ -173,13 +149,13 @@ static void test_file__of_the_same_length_is_a_change(void **state)
 static void test_folder__that_is_new_or_replaced_is_watched(void **state)
 {
     (void)state;
-    make_folder("jobs");
+    folder_add(&folder, "jobs");
     look(0);
     look(1000);
     write_file("jobs/night.yaml", "night: {work: sql}\n");
     assert_changed_once();
     rename_file("jobs", "old");
-    make_folder("jobs");
+    folder_add(&folder, "jobs");
     assert_changed_once();
     write_file("jobs/night.yaml", "night: {work: pull}\n");
     assert_changed_once();
@@ -190,8 +166,8 @@ static void test_change__that_no_event_told_of_is_found(void **state)
     char path[2 * PATH_ROOM];
 
     (void)state;
-    /* Through another folder, of which nobody tells: as on a network's file system. */
-    make_folder("elsewhere");
+    /* Through another folder.path, of which nobody tells: as on a network's file system. */
+    folder_add(&folder, "elsewhere");
     write_file("elsewhere/product.yaml", "path: /v1/products\n");
     path_of(path, "resources/product.yaml");
     assert_int_equal(symlink("../elsewhere/product.yaml", path), 0);

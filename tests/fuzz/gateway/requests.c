@@ -179,7 +179,7 @@ enum mr_op request_op(uint8_t number)
     unsigned left = number;
 
     for (;;)
-        for (int op = 0; op < MR_OP_COUNT; op++)
+        for (unsigned op = 0; op < mr_op_count(); op++)
             if (mr_op_info((enum mr_op)op)->path != NULL && left-- == 0)
                 return (enum mr_op)op;
 }
@@ -189,7 +189,7 @@ enum mr_op request_upload_op(uint8_t number)
     unsigned left = number;
 
     for (;;)
-        for (int op = 0; op < MR_OP_COUNT; op++)
+        for (unsigned op = 0; op < mr_op_count(); op++)
             if (mr_op_info((enum mr_op)op)->traits->upload != NULL && left-- == 0)
                 return (enum mr_op)op;
 }

@@ -2,6 +2,7 @@
 
 #include "runtime/log.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/tasks.h"
 
 enum { LATE_MAX = 64, LARGE_BYTES = 400 * 1024 };
 
@@ -223,7 +224,7 @@ static void answer_astray(struct stub *self, const struct late *asking, uint8_t 
     case 0: other.correlation += 1; break;
     case 1: other.correlation += UINT64_C(1) << 32; break;
     case 2: other.correlation = UINT64_C(0x3fffffff) << 32 | 0xffffff; break;
-    case 3: other.op = (enum mr_op)((asking->op + argument / 4) % MR_OP_COUNT); break;
+    case 3: other.op = (enum mr_op)((asking->op + argument / 4) % mr_op_count()); break;
     }
     reply(self, &other);
     reply(self, asking);
@@ -291,7 +292,7 @@ void stub_speak_up(unsigned stub, uint8_t what)
     mr_wire_array(&payload, 0);
     switch (what % 3) {
     case 0: send_payload(self, MR_REQUEST, MR_OP_refdata_changed, 0); break;
-    case 1: send_payload(self, MR_REQUEST, MR_OP_task_get, what); break;
+    case 1: send_payload(self, MR_REQUEST, op_named("task_get"), what); break;
     case 2: answer_garbage(self, what); break;
     }
 }
