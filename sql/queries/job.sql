@@ -14,7 +14,7 @@ r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.s
 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 
 -- part: job
-j.name, j.schedule, j.timezone, j.schedule IS NOT NULL AS enabled, j.next_at AS "nextAt", last.run AS "lastRun"
+j.name, j.schedule, j.timezone, CASE WHEN j.name IS NOT NULL THEN j.schedule IS NOT NULL END AS enabled, j.next_at AS "nextAt", last.run AS "lastRun"
 
 -- part: last_run
 LEFT JOIN LATERAL (

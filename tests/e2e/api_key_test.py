@@ -68,10 +68,12 @@ class ApiKeys(support.TiersTest):
             other.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> {ours}")
         self.addCleanup(self.back, name)
 
-    @staticmethod
-    def back(name):
+    def back(self, name):
         with module.server.database("postgres") as other:
             other.query(f"UPDATE pg_database SET datallowconn = true WHERE datname = '{name}'")
+        for process in (self.api, self.other):
+            with process.connect() as connection:
+                wait_for(lambda: connection.get("/readyz").status == 200, 30, "connections to the database")
 
     # ---- Making ----
 
@@ -164,6 +166,7 @@ class ApiKeys(support.TiersTest):
     def test_narrowed__is_for_its_jobs_alone(self):
         program, _ = self.program("jobs:admin:cleanup", "jobs:enqueue:report")
         self.assertEqual([job["name"] for job in program.get("/v1/jobs").json()], ["cleanup"])
+        self.assertEqual(self.program("jobs:admin:nosuch")[0].get("/v1/jobs").json(), [])
         self.assertEqual(program.get("/v1/jobs/%63leanup").status, 200)
         self.refused(program.get("/v1/jobs/report"), 403, 'Bearer error="insufficient_scope", scope="jobs:admin"')
         self.refused(program.get("/v1/jobs/cleanup%3Ax"), 403, 'Bearer error="insufficient_scope", scope="jobs:admin"')
@@ -249,7 +252,7 @@ class ApiKeys(support.TiersTest):
         for _ in range(5):
             self.assertEqual(program.get("/v1/jobs").status, 200)
         first = self.boss.get(f"/v1/api-keys/{key}").json()["lastUsedAt"]
-        self.database.query(f"UPDATE millrace.api_key SET last_used_at = now() - interval '30 seconds' WHERE id = '{key}'")
+        self.database.query(f"UPDATE millrace.api_key SET last_used_at = now() - interval '10 seconds' WHERE id = '{key}'")
         half = self.boss.get(f"/v1/api-keys/{key}").json()["lastUsedAt"]
         self.assertLess(half, first)
         there = self.other.api()  # which does not know the key
