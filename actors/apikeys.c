@@ -5,6 +5,7 @@
 
 #include "actors/grant.h"
 #include "proto/apikey.h"
+#include "proto/json.h"
 #include "runtime/answer.h"
 
 enum { CREATE_PARAMS = 7, DAY_MS = 86400000 };
@@ -145,6 +146,7 @@ static void take_found(struct mr_actor *self, struct mr_attempt *attempt, const 
 {
     struct mr_slice id = {"", 0};
     struct mr_slice scopes = {"", 0};
+    struct mr_reply_head head = {.version = 0};
     struct mr_buf body = {0};
 
     if (row < 0) {
@@ -153,11 +155,14 @@ static void take_found(struct mr_actor *self, struct mr_attempt *attempt, const 
     }
     mr_rows_get(rows, (unsigned)row, 1, &id);
     mr_rows_get(rows, (unsigned)row, 2, &scopes);
-    mr_wire_array(&body, 3);
-    mr_wire_bin(&body, id.data, id.len);
-    mr_wire_text(&body, scopes);
-    mr_wire_int(&body, mr_rows_int(rows, (unsigned)row, 3, DAY_MS));
-    mr_answer_body(self, attempt->message, &body);
+    head.id = id;
+    mr_buf_text(&body, "{\"scopes\":");
+    mr_json_string(&body, scopes);
+    mr_buf_printf(&body, ",\"life\":%lld}", (long long)mr_rows_int(rows, (unsigned)row, 3, DAY_MS));
+    if (body.failed)
+        mr_step_fail(self, attempt, MR_NO_MEMORY);
+    else
+        mr_answer_json(self, attempt->message, &head, (struct mr_slice){body.data, body.len});
     mr_buf_fini(&body);
 }
 

@@ -14,7 +14,7 @@
 /* Of MR_OP_api_key_create. */
 void mr_on_api_key_create(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* Of MR_OP_key_verify: [id, scopes separated by spaces, milliseconds until it expires], or MR_INVALID_KEY. */
+/* Of MR_OP_key_verify: the key's id, and {scopes: separated by spaces, life: milliseconds until it expires}, or MR_INVALID_KEY. */
 void mr_on_key_verify(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "app/settings.h"
 #include "application/build.h"
+#include "application/folder.h"
 #include "proto/message.h"
 #include "runtime/log.h"
 
@@ -42,10 +43,16 @@ static void tell(const char *folder, mr_status status, struct mr_problems *probl
     mr_buf_fini(&text);
 }
 
+const struct mr_packed *mr_application_packed(const char *folder)
+{
+    return strcmp(folder, "tasks:") == 0 ? &mr_packed_application : NULL;
+}
+
 /* What comes of it is for the caller, also when it fails. */
 static bool read_folder(const char *folder, struct mr_application **out, struct mr_built **tables)
 {
-    struct mr_application_options options = {.lookup = mr_environment, .is_engine = is_engine};
+    struct mr_application_options options = {
+        .packed = mr_application_packed(folder), .lookup = mr_environment, .is_engine = is_engine};
     struct mr_problems problems = {0};
     mr_status status = mr_application_load(out, folder, &options, &problems);
 

@@ -10,9 +10,13 @@
 
 struct mr_application;
 struct mr_built;
+struct mr_packed;
 
 /* Refuses arguments that are not the folder of one application: prints so and returns false. */
 bool mr_application_arguments(const char *command, int argc, char **argv);
+
+/* A name in place of a folder: what is packed into the binary under it. NULL: it is a folder. */
+const struct mr_packed *mr_application_packed(const char *folder);
 
 /*
  * Reads the application of the folder that was given as an argument, or else that of MILLRACE_APP, and makes it this process's

@@ -84,7 +84,8 @@ struct subject {
 /* False: there is no memory for it. */
 static bool read_subject(struct subject *self, const char *folder, struct mr_problems *problems)
 {
-    struct mr_application_options options = {.lookup = mr_environment, .is_engine = is_engine, .keep_broken = true};
+    struct mr_application_options options = {
+        .packed = mr_application_packed(folder), .lookup = mr_environment, .is_engine = is_engine, .keep_broken = true};
     mr_status status = mr_application_load(&self->application, folder, &options, problems);
 
     if (status == MR_OK)
@@ -212,7 +213,7 @@ int mr_command_check(int argc, char **argv)
         fputs("millrace check: there is no millrace.yaml here; name a folder, or set MILLRACE_APP\n", stderr);
         return MR_EXIT_USAGE;
     }
-    if (!is_folder(folder))
+    if (mr_application_packed(folder) == NULL && !is_folder(folder))
         return MR_EXIT_USAGE;
     if (sodium_init() < 0)
         return MR_EXIT_FAILED;

@@ -500,6 +500,10 @@ static bool find_folder(char out[PATH_MAX], int argc, char **argv, const struct 
 {
     const char *folder = argc > 0 ? argv[0] : config->app_folder[0] != '\0' ? config->app_folder : ".";
 
+    if (mr_application_packed(folder) != NULL) {
+        fputs("millrace dev: the application in the binary has no files to change; `millrace all` serves it\n", stderr);
+        return false;
+    }
     if (realpath(folder, out) != NULL)
         return true;
     fprintf(stderr, "millrace dev: %s: %s; `millrace new app DIR` makes an application\n", folder, strerror(errno));

@@ -71,13 +71,25 @@ static int compare_names(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-void mr_folder_list(struct mr_folder *self, const char *below, const char *extension, struct mr_folder_files *out)
+static void list_packed(struct mr_folder *self, const char *below, const char *extension, struct mr_folder_files *out)
+{
+    size_t length = strlen(below);
+
+    for (unsigned i = 0; i < self->packed->count; i++) {
+        const char *name = self->packed->files[i].name;
+
+        if (strncmp(name, below, length) == 0 && name[length] == '/' &&
+            !add_name(self, below, extension, name + length + 1, out))
+            return;
+    }
+}
+
+static void list_below(struct mr_folder *self, const char *below, const char *extension, struct mr_folder_files *out)
 {
     const char *path = join(self->arena, self->path, below);
     DIR *directory = path != NULL ? opendir(path) : NULL;
     const struct dirent *entry;
 
-    *out = (struct mr_folder_files){0};
     if (directory == NULL) {
         if (path != NULL && errno != ENOENT)
             refuse(self, below, strerror(errno), "a folder that can be read");
@@ -87,6 +99,15 @@ void mr_folder_list(struct mr_folder *self, const char *below, const char *exten
         if (!add_name(self, below, extension, entry->d_name, out))
             break;
     closedir(directory);
+}
+
+void mr_folder_list(struct mr_folder *self, const char *below, const char *extension, struct mr_folder_files *out)
+{
+    *out = (struct mr_folder_files){0};
+    if (self->packed != NULL)
+        list_packed(self, below, extension, out);
+    else
+        list_below(self, below, extension, out);
     if (out->count > 0)
         qsort(out->names, out->count, sizeof *out->names, compare_names);
 }
@@ -152,7 +173,25 @@ static bool read_open(struct mr_folder *self, const char *name, int file, struct
     return true;
 }
 
-bool mr_folder_read(struct mr_folder *self, const char *name, struct mr_slice *out)
+static bool read_packed(struct mr_folder *self, const char *name, struct mr_slice *out)
+{
+    const struct mr_packed_file *file = self->packed->files;
+    const struct mr_packed_file *end = file + self->packed->count;
+
+    while (file < end && strcmp(file->name, name) != 0)
+        file++;
+    if (file == end) {
+        refuse(self, name, "there is no such file", "a file that can be read");
+        return false;
+    }
+    *out = mr_slice_of(file->text);
+    if (!check_size(self, name, (off_t)out->len))
+        return false;
+    self->bytes += out->len;
+    return true;
+}
+
+static bool read_below(struct mr_folder *self, const char *name, struct mr_slice *out)
 {
     const char *path = join(self->arena, self->path, name);
     int file;
@@ -168,4 +207,9 @@ bool mr_folder_read(struct mr_folder *self, const char *name, struct mr_slice *o
     good = read_open(self, name, file, out);
     close(file);
     return good;
+}
+
+bool mr_folder_read(struct mr_folder *self, const char *name, struct mr_slice *out)
+{
+    return self->packed != NULL ? read_packed(self, name, out) : read_below(self, name, out);
 }

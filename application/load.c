@@ -202,7 +202,9 @@ static bool begin(struct loading *self, const char *folder, const struct mr_appl
     if (self->application == NULL)
         return false;
     self->application->arena.limit = MR_APPLICATION_MEMORY;
-    self->folder = (struct mr_folder){.path = folder, .arena = &self->application->arena, .problems = problems};
+    self->folder = (struct mr_folder){
+        .path = folder, .packed = self->options->packed, .arena = &self->application->arena, .problems = problems};
+    problems->of = self->options->packed != NULL ? self->options->packed->name : NULL;
     self->reader = mr_reader_new(&self->application->arena, problems);
     return self->reader != NULL;
 }

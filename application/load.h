@@ -16,7 +16,10 @@
 
 enum { MR_APPLICATION_MEMORY = 256 * 1024 * 1024, MR_VARIABLES_MAX = 500, MR_STATEMENTS_MAX = 10000, MR_MIGRATIONS_MAX = 2000 };
 
+struct mr_packed;
+
 struct mr_application_options {
+    const struct mr_packed *packed;          /* what is in the binary, in place of a folder; NULL: the folder */
     const char *(*lookup)(const char *name); /* value of an environment variable, NULL when it is not set; NULL: none is set */
     bool (*is_engine)(enum mr_op op); /* whether an operation of the map is there beside this application; NULL: all are */
     bool
@@ -24,7 +27,7 @@ struct mr_application_options {
 };
 
 /*
- * Loads a folder. MR_OK: `out` is the caller's, to destroy. MR_INVALID: `problems` has them, and `out` is
+ * Loads a folder, or what is packed; problems of that begin with its name. MR_OK: `out` is the caller's, to destroy. MR_INVALID: `problems` has them, and `out` is
  * as it was, unless `keep_broken` asks for what could be read. MR_NO_MEMORY: it takes more memory
  * than there is, or than MR_APPLICATION_MEMORY.
  */

@@ -83,8 +83,10 @@ static bool is_told(const struct mr_problems *self, unsigned i)
     return false;
 }
 
-static void print(const struct mr_app_problem *problem, struct mr_buf *out)
+static void print(const struct mr_problems *self, const struct mr_app_problem *problem, struct mr_buf *out)
 {
+    if (self->of != NULL)
+        mr_buf_printf(out, "%s: ", self->of);
     if (problem->place.line > 0)
         mr_buf_printf(out, "%s:%u:%u: %s\n", problem->place.file, problem->place.line, problem->place.column, problem->text);
     else
@@ -101,7 +103,7 @@ void mr_problems_print(struct mr_problems *self, struct mr_buf *out)
     for (unsigned i = 0; i < self->count && told < MR_PROBLEMS_TOLD; i++, left--) {
         if (is_told(self, i))
             continue;
-        print(&self->items[i], out);
+        print(self, &self->items[i], out);
         told++;
     }
     if (left > 0)

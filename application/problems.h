@@ -32,6 +32,7 @@ struct mr_problems {
     unsigned count; /* kept */
     unsigned found; /* in all */
     bool failed;    /* memory ran out: there is a problem that could not be kept */
+    const char *of; /* whose files these are, told with each; static; NULL: nothing is told */
 };
 
 /* Adds a problem. The text is cut at MR_PROBLEM_TEXT bytes. */

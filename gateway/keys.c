@@ -1,5 +1,6 @@
 #include "gateway/keys.h"
 
+#include <jansson.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -8,6 +9,7 @@
 #include "gateway/exchange.h"
 #include "gateway/reply.h"
 #include "gateway/upload.h"
+#include "proto/object.h"
 
 /* With KEY_LIFE_MS, less than the 5 s that docs/api-keys.md promises: what was asked for is believed from then on. */
 enum { SLOTS = 4096, KEY_LIFE_MS = 4000 };
@@ -155,23 +157,33 @@ void keys_ask(struct exchange *exchange, const struct mr_http_request *request, 
         reply_problem(exchange, status, NULL, (struct mr_slice){0});
 }
 
-/* ---- The answer: [id, scopes, milliseconds] ---- */
+/* ---- The answer: {scopes, life}, and the key's id beside it ---- */
+
+static mr_status keep_told(const struct exchange *exchange, const struct json_t *told, const uint8_t *id)
+{
+    const json_t *scopes = json_object_get(told, "scopes");
+    const json_t *life = json_object_get(told, "life");
+    int64_t life_ms = json_integer_value(life) < KEY_LIFE_MS ? json_integer_value(life) : KEY_LIFE_MS;
+
+    if (!json_is_string(scopes) || !json_is_integer(life))
+        return MR_INTERNAL;
+    return mr_key_cache_keep(exchange->gateway->keys, exchange->key_hash, id,
+                             (struct mr_slice){json_string_value(scopes), json_string_length(scopes)},
+                             exchange->key_asked_ms + life_ms);
+}
 
 static mr_status keep(const struct exchange *exchange, struct mr_slice payload)
 {
     struct mr_reply_head head;
-    struct mr_wire wire;
-    struct mr_wire_item item, id, scopes, life;
-    int64_t life_ms;
+    struct mr_slice json;
+    struct json_t *told = NULL;
+    const char *detail;
+    mr_status status = MR_INTERNAL;
 
-    if (mr_reply_decode(payload, &head, &wire) != MR_OK || mr_wire_next(&wire, &item) != MR_OK || item.kind != MR_WIRE_ARRAY ||
-        item.count != 3 || mr_wire_next(&wire, &id) != MR_OK || id.kind != MR_WIRE_BIN || id.bytes.len != 16 ||
-        mr_wire_next(&wire, &scopes) != MR_OK || scopes.kind != MR_WIRE_TEXT || mr_wire_next(&wire, &life) != MR_OK ||
-        life.kind != MR_WIRE_INT)
-        return MR_INTERNAL;
-    life_ms = life.integer < KEY_LIFE_MS ? life.integer : KEY_LIFE_MS;
-    return mr_key_cache_keep(exchange->gateway->keys, exchange->key_hash, (const uint8_t *)id.bytes.data, scopes.bytes,
-                             exchange->key_asked_ms + life_ms);
+    if (mr_reply_decode(payload, &head, &json) == MR_OK && head.id.len == 16 && mr_object_load(&told, json, &detail) == MR_OK)
+        status = keep_told(exchange, told, (const uint8_t *)head.id.data);
+    json_decref(told);
+    return status;
 }
 
 static void refuse(struct exchange *exchange, struct mr_slice payload)

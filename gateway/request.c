@@ -438,6 +438,7 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     case MR_IF_MATCH: read_if_match(self, i, facts->conditions); break;
     case MR_IF_NONE_MATCH: read_if_none_match(self, i, facts->conditions); break;
     case MR_TRACE: set_text(&self->values[i], mr_slice_of(facts->traceparent)); break;
+    case MR_OPERATION: set_text(&self->values[i], mr_slice_of(mr_op_info(route->op)->name)); break;
     case MR_UPLOAD_TYPE: set_text(&self->values[i], facts->upload_type); break;
     case MR_UPLOAD_PARTS: set_int(&self->values[i], facts->upload_parts); break;
     case MR_UPLOAD_LINES: set_int(&self->values[i], facts->upload_lines); break;

@@ -123,6 +123,33 @@ static void put_json_body(struct doc *doc, json_t *content, const char *type, co
     put(doc, media, "example", body_example(doc, info->traits));
 }
 
+/* What a record of an upload may say. */
+static void put_record(struct mr_buf *out, const struct mr_import *import)
+{
+    bool is_first = true;
+
+    for (const struct mr_field *field = import->fields; field->name != NULL; field++) {
+        if (field->from != MR_BODY)
+            continue;
+        mr_buf_text(out, is_first ? ". Fields of a record: " : ", ");
+        mr_buf_printf(out, "%s%s", field->name, field->required && field->fallback == NULL ? " (required)" : "");
+        is_first = false;
+    }
+}
+
+static void describe_upload(struct doc *doc, json_t *body, const struct mr_traits *traits)
+{
+    const struct mr_upload *upload = traits->upload;
+    struct mr_buf text = {0};
+
+    mr_buf_printf(&text, "In UTF-8%s, %u bytes at most", upload->takes_gzip ? ", with Content-Encoding: gzip or without" : "",
+                  (unsigned)upload->max);
+    if (traits->import != NULL)
+        put_record(&text, traits->import);
+    put(doc, body, "description", text.failed ? NULL : json_stringn(text.data, text.len));
+    mr_buf_fini(&text);
+}
+
 static void put_upload(struct doc *doc, json_t *content, const struct mr_upload *upload)
 {
     const char *types = upload->types;
@@ -142,10 +169,7 @@ static void put_body(struct doc *doc, json_t *operation, const struct mr_way *wa
         return;
     body = put_object(doc, operation, "requestBody");
     if (traits->upload != NULL)
-        put(doc, body, "description",
-            json_sprintf("In UTF-8%s, %u bytes at most",
-                         traits->upload->takes_gzip ? ", with Content-Encoding: gzip or without" : "",
-                         (unsigned)traits->upload->max));
+        describe_upload(doc, body, traits);
     put(doc, body, "required", json_boolean(traits->credential == NULL));
     content = put_object(doc, body, "content");
     if (traits->upload != NULL) {

@@ -54,6 +54,7 @@ enum mr_source {
     MR_NEW_ID,        /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
     MR_FINGERPRINT,   /* hash of the body, when there is an Idempotency-Key */
     MR_TRACE,         /* the request's traceparent (W3C Trace Context), as given or made */
+    MR_OPERATION,     /* the name of the operation that was called, for a statement that serves several */
     MR_UPLOAD_TYPE,   /* of a body that travelled ahead in parts: the one of the op's media types that it has, */
     MR_UPLOAD_PARTS,  /* how many parts it came in, */
     MR_UPLOAD_LINES,  /* and how many lines those hold */

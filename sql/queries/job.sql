@@ -152,7 +152,7 @@ SELECT k.n,
   LEFT JOIN locked ON locked.id = k.run_id
   LEFT JOIN changed r ON r.id = k.run_id;
 
--- name: task_import
+-- name: {{op}} for op in task_import import_run
 -- The parts of the body came ahead; without one of them there is nothing to import. A key that is new (or older than a day) is
 -- kept with the answer. One that is there already answers as it did the first time, and the parts that came again are dropped.
 --
@@ -165,8 +165,8 @@ WITH held AS (
 ), k AS (
     SELECT k.*, u.id AS caller,
            (SELECT count(*) FROM millrace.import_part p WHERE p.run_id = k.id) = k.parts AND (k.parts = 0 OR k.id IN (SELECT h.run_id FROM held h)) AS whole
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[])
-           WITH ORDINALITY AS k (id, user_id, format, parts, lines, traceparent, key, fingerprint, n)
+      FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[])
+           WITH ORDINALITY AS k (id, user_id, is_admin, operation, format, parts, lines, traceparent, key, fingerprint, n)
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), claimed AS (
     INSERT INTO millrace.idempotency_key AS i (user_id, key, fingerprint, answer)
@@ -179,7 +179,7 @@ WITH held AS (
     {{renew_key}}
 ), made AS (
     INSERT INTO millrace.job_run (id, job, trigger, exclusive, owner, total, args, traceparent)
-    SELECT k.id, 'import', 'user', false, k.user_id, k.lines, jsonb_build_object('format', k.format, 'parts', k.parts), k.traceparent
+    SELECT k.id, 'import', 'user', false, k.user_id, k.lines, jsonb_build_object('operation', k.operation, 'admin', k.is_admin, 'format', k.format, 'parts', k.parts), k.traceparent
       FROM k
       LEFT JOIN claimed ON claimed.user_id = k.user_id AND claimed.key = k.key
      WHERE k.caller IS NOT NULL AND k.whole AND (k.key IS NULL OR claimed.key IS NOT NULL)

@@ -420,7 +420,7 @@ SELECT p.bytes
  ORDER BY p.part;
 
 -- name: import__tasks
--- Answers with the ordinals whose priority there is not.
+-- Answers for those whose priority there is not.
 WITH k AS (
     SELECT *
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[], $7::text[])
@@ -431,4 +431,5 @@ WITH k AS (
       FROM k
       JOIN task_priority p ON p.code = k.priority_code
 )
-SELECT k.n FROM k LEFT JOIN task_priority p ON p.code = k.priority_code WHERE p.code IS NULL ORDER BY k.n;
+SELECT k.n, 400::bigint AS status, 'taskPriorityCode' AS field
+  FROM k LEFT JOIN task_priority p ON p.code = k.priority_code WHERE p.code IS NULL ORDER BY k.n;

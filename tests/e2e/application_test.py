@@ -348,6 +348,45 @@ class Migrations(unittest.TestCase):
         self.assertIn("breaking migration 0003_drop", self.migrate(status=1))
 
 
+class Packed(unittest.TestCase):
+    """The application in the binary is read as a folder is, by every command."""
+
+    FOLDER = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "apps", "tasks"))
+
+    def ask(self, *arguments, application, status=0, **settings):
+        done = support.run(*arguments, MILLRACE_APP=application, **settings)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout
+
+    def test_packed__is_the_folder_it_was_made_of(self):
+        for command in ("routes", "openapi", "sql"):
+            told = self.ask(command, application="tasks:")
+            self.assertIn("task", told)
+            self.assertEqual(told, self.ask(command, application=self.FOLDER), command)
+
+    def test_packed__is_checked_with_its_name_before_the_places(self):
+        there = {"DB_USER": "postgres", "DB_HOST": os.path.join(server.state_dir, support.SERVER_DATABASE)}
+        self.assertIn("no problem", self.ask("check", application="tasks:", **there))
+        self.assertRegex(self.ask("check", application="tasks:", status=2, SCHEDULE_TASK_REPORT_CRON="never", **there),
+                         r"\Atasks: jobs/figures\.yaml:\d+:\d+: .*cron")
+
+    def test_packed__and_its_folder_have_one_database(self):
+        """Whichever comes first; a database of an earlier release is theirs, too."""
+        for first in ("tasks:", self.FOLDER, None):
+            there = {"DB_DATABASE": server.new_database(), "DB_USER": "postgres", "DB_HOST": os.path.join(server.state_dir, support.SERVER_DATABASE)}
+            self.assertIn("applied 1", self.ask("migrate", application=first, **there))
+            self.ask("migrate", application="tasks:", **there)
+            self.assertEqual(self.ask("migrate", application=self.FOLDER, **there), "nothing to apply\n")
+            with server.database(there["DB_DATABASE"]) as session:
+                self.assertEqual(session.value("SELECT max(version) FROM public.schema_migration"), "7")
+                self.assertEqual(session.value("SELECT count(*) FROM task_priority"), "5")
+
+    def test_packed__has_no_files_to_change(self):
+        done = support.run("dev", "tasks:", **{"DB_HOST": "/nowhere"})
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("no files to change", done.stderr)
+
+
 class Refused(unittest.TestCase):
     def refuse(self, *arguments, **settings):
         done = support.run(*arguments, **settings)

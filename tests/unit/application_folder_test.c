@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "application/folder.h"
 #include "application/load.h"
 #include "proto/message.h"
 #include "tests/support/folder.h"
@@ -173,6 +174,78 @@ static void test_load__tasks_where_the_engine_has_none(void **state)
     /* Beside the tasks of the engine every route and name of theirs is there twice. */
     assert_int_equal(mr_application_load(&beside, MR_SOURCE_DIR "/tests/data/applications/tasks", NULL, &problems), MR_INVALID);
     assert_true(problems.found >= 14);
+}
+
+/* ---- What is packed into the binary ---- */
+
+static bool is_engine(enum mr_op op)
+{
+    return !mr_op_info(op)->traits->built_in;
+}
+
+/* Everything that a packed file has is what the file has: none is missing, none is another. */
+static void test_packed__has_the_files_of_its_folder(void **state)
+{
+    struct mr_application_options from_folder = {.is_engine = is_engine};
+    struct mr_application_options from_memory = {.packed = &mr_packed_application, .is_engine = is_engine};
+    struct mr_application *application = must_load(MR_SOURCE_DIR "/apps/tasks", &from_folder);
+    struct mr_application *packed = must_load("", &from_memory);
+
+    (void)state;
+    assert_string_equal(mr_packed_application.name, "tasks");
+    for (unsigned i = 0; i < mr_packed_application.count; i++) {
+        char path[PATH_ROOM];
+        struct mr_buf text = {0};
+
+        snprintf(path, sizeof path, "%s/apps/tasks/%s", MR_SOURCE_DIR, mr_packed_application.files[i].name);
+        read_file(path, &text);
+        assert_true(mr_slice_is(buf_slice(&text), mr_packed_application.files[i].text));
+        mr_buf_fini(&text);
+    }
+    assert_int_equal(packed->resource_count, application->resource_count);
+    assert_int_equal(packed->operation_count, application->operation_count);
+    assert_int_equal(packed->job_count, application->job_count);
+    assert_int_equal(packed->statement_count, application->statement_count);
+    assert_int_equal(packed->migration_count, application->migration_count);
+    assert_int_equal(packed->variable_count, application->variable_count);
+    mr_application_destroy(&packed);
+    mr_application_destroy(&application);
+}
+
+/* As a folder's, with the name of the application before the place. */
+static void test_packed__problems_are_those_of_a_folder(void **state)
+{
+    static const struct mr_packed_file files[] = {{"migrations/0001_begin.sql", " "},
+                                                  {"millrace.yaml", "title: X\n"},
+                                                  {"queries/order.txt", ""},
+                                                  {"resources/category.yaml", "path: /v1/categories\nfields:\n  code: {type: text, lenght: 3}\n"},
+                                                  {"resourcesque/a.yaml", "not looked at"}};
+    static const struct mr_packed packed = {"tasks", files, 5};
+    struct mr_application_options options = {.packed = &packed};
+    struct mr_application *application = NULL;
+    struct mr_buf told = {0};
+
+    (void)state;
+    assert_int_equal(mr_application_load(&application, "", &options, &problems), MR_INVALID);
+    mr_problems_print(&problems, &told);
+    assert_slice_equal(buf_slice(&told), "tasks: migrations/0001_begin.sql: the file is empty, expected SQL\n"
+                                         "tasks: queries/order.txt: not a file of this folder, expected a name that ends in .sql\n"
+                                         "tasks: resources/category.yaml:3:22: unknown key \"lenght\", expected \"length\"\n");
+    mr_buf_fini(&told);
+}
+
+static void test_packed__without_millrace_yaml_is_refused(void **state)
+{
+    static const struct mr_packed packed = {"tasks", NULL, 0};
+    struct mr_application_options options = {.packed = &packed};
+    struct mr_application *application = NULL;
+    struct mr_buf told = {0};
+
+    (void)state;
+    assert_int_equal(mr_application_load(&application, "", &options, &problems), MR_INVALID);
+    mr_problems_print(&problems, &told);
+    assert_slice_equal(buf_slice(&told), "tasks: millrace.yaml: there is no such file, expected a file that can be read\n");
+    mr_buf_fini(&told);
 }
 
 static void test_load__folders_that_are_not_there_are_empty(void **state)
@@ -493,6 +566,9 @@ int main(void)
         IN_A_FOLDER(test_load__a_shop),
         IN_A_FOLDER(test_load__work_of_others),
         IN_A_FOLDER(test_load__tasks_where_the_engine_has_none),
+        IN_A_FOLDER(test_packed__has_the_files_of_its_folder),
+        IN_A_FOLDER(test_packed__problems_are_those_of_a_folder),
+        IN_A_FOLDER(test_packed__without_millrace_yaml_is_refused),
         IN_A_FOLDER(test_load__folders_that_are_not_there_are_empty),
         IN_A_FOLDER(test_load__statements_end_before_the_comments_of_the_next),
         IN_A_FOLDER(test_load__hidden_files_copies_and_texts_for_people_are_left_alone),

@@ -428,10 +428,10 @@ static bool is_of_a_job(const char *statement)
     return strncmp(statement, "schedule__", 10) == 0;
 }
 
-/* What it asks beside the statements of an application's operations. */
+/* What it asks beside the statements of an application's operations, and what those that import have under names of their own. */
 static bool is_of_the_runtime(const char *statement)
 {
-    return strncmp(statement, "row_wise__", 10) == 0;
+    return strncmp(statement, "row_wise__", 10) == 0 || strcmp(statement, "import_run") == 0;
 }
 
 static bool belongs(const char *statement)
