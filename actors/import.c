@@ -1,8 +1,8 @@
 /*
- * The job `import`: from the parts of an upload to tasks.
+ * The job `import`: from the parts of an upload to rows, as the operation says that took it (struct mr_import).
  *
- * A chunk begins where the cursor says, reads as many records as it may, and makes tasks of the good ones. The cursor, the
- * tasks and the problems are one transaction, so that an import that is interrupted goes on behind the last line it took.
+ * A chunk begins where the cursor says, reads as many records as it may, and makes rows of the good ones. The cursor, the
+ * rows and the problems are one transaction, so that an import that is interrupted goes on behind the last line it took.
  */
 #include <jansson.h>
 #include <sodium.h>
@@ -12,8 +12,18 @@
 #include "actors/records.h"
 #include "actors/utf16.h"
 #include "proto/uuid.h"
+#include "runtime/constraints.h"
 
-enum { PART_BYTES = MR_UPLOAD_PART, ERRORS_MAX = 1000, IGNORED_MAX = 64 };
+enum { PART_BYTES = MR_UPLOAD_PART, RECORDS_MAX = 4096, ERRORS_MAX = 1000, IGNORED_MAX = MR_RECORD_COLUMNS };
+
+/* What a run is to do. */
+struct orders {
+    enum mr_op op; /* that took the upload */
+    const struct mr_import *import;
+    bool is_csv;
+    bool by_admin;
+    int64_t parts;
+};
 
 /* Where an import is. */
 struct place {
@@ -23,12 +33,14 @@ struct place {
     bool refused;   /* CSV: its header makes every record a bad one */
     enum mr_encoding encoding;
     struct mr_layout layout; /* CSV: once it has columns */
+    bool has_mark;           /* CSV: the fields that the columns stand for are those of this mark */
+    uint32_t mark;
 };
 
 /* What a chunk has gathered. */
 struct harvest {
+    const struct orders *orders;
     struct place place;
-    bool is_csv;
     bool is_last;       /* the text reaches the end of the upload */
     struct mr_buf text; /* from the place on, in UTF-8 */
     struct mr_buf raw;  /* the same in UTF-16, if it came so */
@@ -40,10 +52,11 @@ struct harvest {
     int64_t records;    /* in those */
     int64_t good;       /* records that are in the parameters */
     int64_t rejected;
-    int64_t line_of[4096]; /* of the good ones */
+    int64_t line_of[RECORDS_MAX]; /* of the good ones */
+    bool is_open[RECORDS_MAX];    /* of these: no row was made of it, and it is not known why */
 };
 
-/* ---- The cursor: "offset line skipping column column ...|encoding delimiter refused" ---- */
+/* ---- The cursor: "offset line skipping column column ...|encoding delimiter refused mark" ---- */
 
 static void read_cursor(struct place *out, char *at)
 {
@@ -60,6 +73,8 @@ static void read_cursor(struct place *out, char *at)
     out->encoding = (enum mr_encoding)strtol(at, &at, 10);
     out->layout.delimiter = (char)strtol(at, &at, 10);
     out->refused = strtol(at, &at, 10) != 0;
+    out->has_mark = *at == ' ';
+    out->mark = (uint32_t)strtoul(at, &at, 10);
 }
 
 static void write_cursor(struct mr_buf *out, const struct place *place)
@@ -67,7 +82,27 @@ static void write_cursor(struct mr_buf *out, const struct place *place)
     mr_buf_printf(out, "%lld %lld %d", (long long)place->offset, (long long)place->line, place->skipping);
     for (unsigned i = 0; i < place->layout.count; i++)
         mr_buf_printf(out, " %d", place->layout.columns[i]);
-    mr_buf_printf(out, "|%d %d %d", (int)place->encoding, place->layout.delimiter, place->refused);
+    mr_buf_printf(out, "|%d %d %d %lu", (int)place->encoding, place->layout.delimiter, place->refused,
+                  (unsigned long)place->mark);
+}
+
+/* FNV-1a, with the end of the name. */
+static uint32_t add_name(uint32_t hash, const char *name)
+{
+    do
+        hash = (hash ^ (uint8_t)*name) * UINT32_C(16777619);
+    while (*name++ != '\0');
+    return hash;
+}
+
+/* Of the names of a record's fields and of their places, which the columns of a cursor count. */
+static uint32_t mark_of(const struct mr_field *fields)
+{
+    uint32_t hash = UINT32_C(2166136261);
+
+    for (; fields->name != NULL; fields++)
+        hash = add_name(hash, fields->from == MR_BODY ? fields->name : "");
+    return hash;
 }
 
 /* ---- Reading ---- */
@@ -105,7 +140,7 @@ static void decode(struct harvest *self)
 }
 
 /* From the place to the end of its part, and `more` parts. */
-static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int64_t parts, int64_t more, struct harvest *out)
+static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int64_t more, struct harvest *out)
 {
     int64_t first = out->place.offset / PART_BYTES;
     int64_t skip = out->place.offset % PART_BYTES;
@@ -123,8 +158,8 @@ static mr_status read_text(struct mr_actor *self, const struct mr_run *run, int6
             bytes = without_mark(&out->place, (struct mr_slice){bytes.data + skip, bytes.len - (size_t)skip});
         mr_buf_slice(&out->text, bytes);
     }
-    out->is_last =
-        mr_rows_count(rows) == 0 || first + (int64_t)mr_rows_count(rows) >= parts; /* none: all was done, and dropped */
+    out->is_last = mr_rows_count(rows) == 0 ||
+                   first + (int64_t)mr_rows_count(rows) >= out->orders->parts; /* none: all was done, and dropped */
     mr_rows_free(&rows);
     decode(out);
     return out->text.failed ? MR_NO_MEMORY : MR_OK;
@@ -196,7 +231,7 @@ static void ignore_member(void *argument, struct mr_slice name)
     mr_record_name(text, name);
     if (json_array_size(self->ignored) >= IGNORED_MAX || is_listed(self->ignored, mr_slice_of(text)))
         return;
-    mr_record_stranger(message, sizeof message, MR_OP_task_create, name);
+    mr_record_stranger(message, sizeof message, self->orders->import->fields, name);
     mr_record_problem(&record, self->place.line, text, message);
     move_problems(self->ignored, IGNORED_MAX, &record);
     mr_record_fini(&record);
@@ -211,32 +246,44 @@ static void reject(struct harvest *self, int64_t line, const char *field, const 
     mr_record_fini(&record);
 }
 
-/*
- * The fields of a task, in the order of task_create: the first seven are those of import__tasks. Ids ascend, so that lists
- * have the tasks in the order of the lines.
- */
-static void add_task(struct mr_actor *self, const struct mr_run *run, struct mr_record *record)
+/* What no record says. Ids ascend, so that lists have the rows in the order of the lines. */
+static void fill_in(const struct mr_actor *self, const struct mr_run *run, const struct orders *orders, enum mr_source from,
+                    struct mr_value *out)
 {
-    const struct mr_field *fields = mr_op_info(MR_OP_task_create)->traits->fields;
     uint8_t random[10];
 
-    randombytes_buf(random, sizeof random);
-    mr_uuid_next(record->values[0].uuid, mr_wall_ms(self->clock), random);
-    memcpy(record->values[1].uuid, run->owner, sizeof run->owner);
-    record->values[0].present = record->values[1].present = true;
-    for (unsigned i = 0; i < 7; i++)
+    out->present = true;
+    if (from == MR_TOKEN_ADMIN) {
+        out->boolean = orders->by_admin;
+    } else if (from == MR_TOKEN_USER) {
+        memcpy(out->uuid, run->owner, sizeof run->owner);
+    } else {
+        randombytes_buf(random, sizeof random);
+        mr_uuid_next(out->uuid, mr_wall_ms(self->clock), random);
+    }
+}
+
+static void add_row(struct mr_actor *self, const struct mr_run *run, const struct orders *orders, struct mr_record *record)
+{
+    const struct mr_field *fields = orders->import->fields;
+
+    for (unsigned i = 0; fields[i].name != NULL; i++) {
+        if (fields[i].from != MR_BODY)
+            fill_in(self, run, orders, fields[i].from, &record->values[i]);
         mr_params_add(&self->params, i, mr_field_carried(&fields[i]), &record->values[i]);
+    }
 }
 
 static mr_status read_record(struct mr_actor *self, const struct mr_run *run, struct harvest *out, struct mr_slice text)
 {
+    const struct orders *orders = out->orders;
+    const struct mr_field *fields = orders->import->fields;
     struct mr_record record;
-    mr_status status =
-        mr_record_read(&record, text, MR_OP_task_create, out->place.line, out->is_csv ? &out->place.layout : NULL);
+    mr_status status = mr_record_read(&record, text, fields, out->place.line, orders->is_csv ? &out->place.layout : NULL);
 
-    mr_record_strangers(&record, MR_OP_task_create, ignore_member, out);
+    mr_record_strangers(&record, fields, ignore_member, out);
     if (status == MR_OK && record.error_count == 0) {
-        add_task(self, run, &record);
+        add_row(self, run, orders, &record);
         out->line_of[out->good++] = out->place.line;
     } else if (status == MR_OK) {
         keep_problems(out, &record);
@@ -253,7 +300,7 @@ static mr_status read_header(struct harvest *self, struct mr_slice text)
 
     if (mr_record_is_separator(text))
         return MR_OK;
-    status = mr_record_header(&self->place.layout, text, MR_OP_task_create, self->place.line, &refused, &ignored);
+    status = mr_record_header(&self->place.layout, text, self->orders->import->fields, self->place.line, &refused, &ignored);
     self->place.refused = refused.error_count > 0;
     move_problems(self->errors, ERRORS_MAX, &refused);
     move_problems(self->ignored, IGNORED_MAX, &ignored);
@@ -266,7 +313,7 @@ static mr_status read_header(struct harvest *self, struct mr_slice text)
 static mr_status read_any(struct mr_actor *self, const struct mr_run *run, struct harvest *out, struct mr_slice text)
 {
     out->records++;
-    if (out->is_csv && out->place.layout.count == 0)
+    if (out->orders->is_csv && out->place.layout.count == 0)
         return read_header(out, text);
     if (!out->place.refused)
         return read_record(self, run, out, text);
@@ -286,7 +333,7 @@ static void skip(struct harvest *self)
         self->rejected++;
     else if (!self->place.skipping)
         reject(self, self->place.line, "",
-               self->is_csv ? "is longer than 512 KiB, or has a quote that is not closed" : "is longer than 512 KiB");
+               self->orders->is_csv ? "is longer than 512 KiB, or has a quote that is not closed" : "is longer than 512 KiB");
     self->place.skipping = len == 0;
     if (len == 0)
         len = rest(self).len;
@@ -302,21 +349,21 @@ static struct mr_slice record_at(const struct harvest *self, size_t len)
 {
     struct mr_slice text = {rest(self).data, len};
 
-    if (self->is_csv && mr_record_lines(text) > 1 && !mr_record_is_csv(text, self->place.layout.delimiter))
+    if (self->orders->is_csv && mr_record_lines(text) > 1 && !mr_record_is_csv(text, self->place.layout.delimiter))
         text.len = mr_record_length(text, false, true);
     return text;
 }
 
 static mr_status read_records(struct mr_actor *self, const struct mr_run *run, struct harvest *out)
 {
-    int64_t most = run->chunk_rows < 4096 ? run->chunk_rows : 4096;
+    int64_t most = run->chunk_rows < RECORDS_MAX ? run->chunk_rows : RECORDS_MAX;
     mr_status status = MR_OK;
 
-    mr_params_begin(&self->params, 7);
+    mr_params_begin(&self->params, mr_fields_count(out->orders->import->fields));
     if (out->place.skipping)
         skip(out);
     while (status == MR_OK && out->records < most && !out->place.skipping && rest(out).len > 0) {
-        size_t len = mr_record_length(rest(out), out->is_csv, out->is_last);
+        size_t len = mr_record_length(rest(out), out->orders->is_csv, out->is_last);
         struct mr_slice text;
 
         if (len > MR_RECORD_MAX || (len == 0 && rest(out).len >= MR_RECORD_MAX)) {
@@ -337,9 +384,9 @@ static mr_status read_records(struct mr_actor *self, const struct mr_run *run, s
  * A part has enough for most chunks. Only where a record goes on behind it are those read that hold the longest one: small
  * chunks would otherwise read the same parts over and over.
  */
-static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int64_t parts, struct harvest *out)
+static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, struct harvest *out)
 {
-    mr_status status = read_text(self, run, parts, 0, out);
+    mr_status status = read_text(self, run, 0, out);
 
     if (status == MR_OK)
         status = read_records(self, run, out);
@@ -347,7 +394,7 @@ static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int
         int64_t bytes_each = out->place.encoding == MR_ENCODING_UTF8 ? 1 : 2;
         int64_t more = bytes_each * (MR_RECORD_MAX / PART_BYTES);
 
-        status = read_text(self, run, parts, more, out);
+        status = read_text(self, run, more, out);
         if (status == MR_OK)
             status = read_records(self, run, out);
     }
@@ -356,30 +403,92 @@ static mr_status read_chunk(struct mr_actor *self, const struct mr_run *run, int
 
 /* ---- Writing ---- */
 
-/* The one record of the chunk is what the database refuses: an error of its line. */
-static void refuse_task(const struct mr_run *run, struct harvest *harvest)
+/* A problem for each of the fields, "one|or|more"; "": of the record as a whole. */
+static void reject_fields(struct harvest *self, int64_t line, const char *fields, const char *message)
 {
+    struct mr_record record = {0};
+    char room[sizeof((struct mr_refusal *)NULL)->fields];
+    char *rest = room;
+    char *field;
+
+    snprintf(room, sizeof room, "%s", fields);
+    while ((field = strsep(&rest, "|")) != NULL)
+        mr_record_problem(&record, line, field, message);
+    keep_problems(self, &record);
+    mr_record_fini(&record);
+}
+
+/* The one record of the chunk is what the database refuses: a problem of its line. */
+static void refuse_row(struct mr_actor *self, const struct mr_run *run, struct harvest *harvest)
+{
+    const struct mr_db_error *error = &run->skip.error;
+    struct mr_refusal refusal;
     char message[96];
 
-    snprintf(message, sizeof message, "was refused by the database: %s", mr_skip_reason(run->skip.sqlstate));
-    reject(harvest, harvest->line_of[0], "", message);
+    if (!mr_constraints_explain_record(self, harvest->orders->op, error, &refusal) || refusal.text[0] == '\0') {
+        snprintf(message, sizeof message, "was refused by the database: %s", mr_skip_reason(error->sqlstate));
+        reject(harvest, harvest->line_of[0], "", message);
+    } else {
+        reject_fields(harvest, harvest->line_of[0], refusal.fields, refusal.text);
+    }
     harvest->good = 0;
 }
 
-/* Tasks whose priority there is not are rejected after the fact. */
-static mr_status write_tasks(struct mr_actor *self, struct harvest *harvest)
+static const char *told(int64_t status)
+{
+    switch (status) {
+    case 400: return MR_TOLD_UNKNOWN;
+    case 401: return "belongs to a user who is gone";
+    case 409: return MR_TOLD_TAKEN;
+    default: return "collides with what is stored";
+    }
+}
+
+/* A record of which no row was made. */
+static void reject_row(struct harvest *harvest, const mr_rows *rows, unsigned row)
+{
+    int64_t n = mr_rows_int(rows, row, 0, 1);
+    struct mr_slice field = {"", 0};
+    char name[128];
+
+    mr_rows_get(rows, row, 2, &field);
+    snprintf(name, sizeof name, "%.*s", (int)field.len, field.data);
+    reject(harvest, harvest->line_of[n - 1], name, told(mr_rows_int(rows, row, 1, 0)));
+    harvest->good--;
+}
+
+/* With the parameters of the statement before it. What is stored now is why, or nobody knows. */
+static mr_status ask_for_reasons(struct mr_actor *self, struct harvest *harvest)
 {
     mr_rows *rows = NULL;
-    mr_status status = mr_job_query(self, "import__tasks", &rows);
+    mr_status status = mr_job_query(self, harvest->orders->import->reason, &rows);
 
     if (status != MR_OK)
         return status;
     for (unsigned row = 0; row < mr_rows_count(rows); row++)
-        reject(harvest, harvest->line_of[mr_rows_int(rows, row, 0, 1) - 1], "taskPriorityCode",
-               "must name something that exists");
-    harvest->good -= mr_rows_count(rows);
+        if (harvest->is_open[mr_rows_int(rows, row, 0, 1) - 1])
+            reject_row(harvest, rows, row);
     mr_rows_free(&rows);
     return MR_OK;
+}
+
+static mr_status write_rows(struct mr_actor *self, struct harvest *harvest)
+{
+    bool knows_all = harvest->orders->import->reason == NULL;
+    bool is_open = false;
+    mr_rows *rows = NULL;
+    mr_status status = mr_job_query(self, harvest->orders->import->statement, &rows);
+
+    if (status != MR_OK)
+        return status;
+    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
+        if (knows_all || mr_rows_int(rows, row, 1, 0) != 0)
+            reject_row(harvest, rows, row);
+        else
+            is_open = harvest->is_open[mr_rows_int(rows, row, 0, 1) - 1] = true;
+    }
+    mr_rows_free(&rows);
+    return is_open ? ask_for_reasons(self, harvest) : MR_OK;
 }
 
 static void add_to(json_t *object, const char *name, int64_t more)
@@ -439,38 +548,98 @@ static void begin_result(struct harvest *out, const char *text)
     out->ignored = json_object_get(out->result, "ignored");
 }
 
-static int64_t parts_of(const struct mr_run *run, bool *is_csv)
+/* ---- What a run is to do ---- */
+
+/* The operation of that name. Release 7 named none, because there was one: NULL is the only one there is. MR_OP_NONE: there is none. */
+static enum mr_op find_operation(const char *name)
+{
+    enum mr_op found = MR_OP_NONE;
+
+    for (unsigned i = 0; i < mr_op_count(); i++) {
+        enum mr_op op = (enum mr_op)i;
+
+        if (!mr_op_is_served(op) || mr_op_info(op)->traits->import == NULL)
+            continue;
+        if (name != NULL && strcmp(mr_op_info(op)->name, name) == 0)
+            return op;
+        if (name == NULL && found != MR_OP_NONE)
+            return MR_OP_NONE;
+        if (name == NULL)
+            found = op;
+    }
+    return found;
+}
+
+/* An application's folder may have changed since the upload. Another process may still have the old one, or the new one already. */
+static mr_status take_orders(struct orders *out, const struct mr_run *run, struct mr_chunk *chunk)
 {
     json_t *args = json_loads(run->args.data, 0, NULL);
     const char *format = json_string_value(json_object_get(args, "format"));
-    int64_t parts = json_integer_value(json_object_get(args, "parts"));
+    const char *name = json_string_value(json_object_get(args, "operation"));
 
-    *is_csv = format != NULL && strcmp(format, "text/csv") == 0;
+    *out = (struct orders){.op = find_operation(name),
+                           .is_csv = format != NULL && strcmp(format, "text/csv") == 0,
+                           .by_admin = json_is_true(json_object_get(args, "admin")),
+                           .parts = json_integer_value(json_object_get(args, "parts"))};
+    if (out->op == MR_OP_NONE)
+        snprintf(chunk->error, sizeof chunk->error, "the application that is served has no operation %.64s any more",
+                 name != NULL ? name : "that imports, or several");
     json_decref(args);
-    return parts;
+    if (out->op == MR_OP_NONE)
+        return MR_NOT_FOUND;
+    out->import = mr_op_info(out->op)->traits->import;
+    return MR_OK;
 }
 
-static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
+/* Columns are counted among the fields that there were when the header was read. */
+static mr_status check_mark(struct harvest *harvest, struct mr_chunk *chunk)
 {
-    struct harvest *harvest = calloc(1, sizeof *harvest);
-    int64_t parts;
-    mr_status status;
+    uint32_t mark = mark_of(harvest->orders->import->fields);
+    bool is_other = harvest->place.has_mark && harvest->place.layout.count > 0 && harvest->place.mark != mark;
 
-    if (harvest == NULL)
-        return MR_NO_MEMORY;
-    parts = parts_of(run, &harvest->is_csv);
-    read_cursor(&harvest->place, run->cursor.data);
-    begin_result(harvest, run->result.data);
-    status = read_chunk(self, run, parts, harvest);
+    harvest->place.mark = mark;
+    if (!is_other)
+        return MR_OK;
+    snprintf(chunk->error, sizeof chunk->error,
+             "the fields of %.64s have changed, expected the lines that are left in a new upload",
+             mr_op_info(harvest->orders->op)->name);
+    return MR_CONFLICT;
+}
+
+static mr_status work(struct mr_actor *self, const struct mr_run *run, struct harvest *harvest, struct mr_chunk *out)
+{
+    mr_status status = read_chunk(self, run, harvest);
+
     if (status == MR_OK && harvest->good == 1 && run->skip.now)
-        refuse_task(run, harvest);
+        refuse_row(self, run, harvest);
     else if (status == MR_OK && harvest->good > 0)
-        status = write_tasks(self, harvest);
+        status = write_rows(self, harvest);
     out->more = !harvest->is_last || rest(harvest).len > 0;
     if (status == MR_OK)
         status = write_result(harvest, &out->result);
     out->rows = harvest->lines;
     write_cursor(&out->cursor, &harvest->place);
+    return status;
+}
+
+static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out)
+{
+    struct orders orders;
+    struct harvest *harvest;
+    mr_status status = take_orders(&orders, run, out);
+
+    if (status != MR_OK)
+        return status;
+    harvest = calloc(1, sizeof *harvest);
+    if (harvest == NULL)
+        return MR_NO_MEMORY;
+    harvest->orders = &orders;
+    read_cursor(&harvest->place, run->cursor.data);
+    status = orders.is_csv ? check_mark(harvest, out) : MR_OK;
+    if (status == MR_OK) {
+        begin_result(harvest, run->result.data);
+        status = work(self, run, harvest, out);
+    }
     json_decref(harvest->result);
     mr_buf_fini(&harvest->text);
     mr_buf_fini(&harvest->raw);
@@ -478,4 +647,4 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
     return status;
 }
 
-const struct mr_job_code mr_job_import = {.chunk = chunk};
+const struct mr_job_code mr_job_import = {.chunk = chunk, .is_input = true};

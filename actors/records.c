@@ -58,9 +58,8 @@ bool mr_record_is_blank(struct mr_slice text)
 /* ---- Names ---- */
 
 /* Index of the body field of that name, -1 when there is none. */
-static int field_of(enum mr_op op, struct mr_slice name)
+static int field_of(const struct mr_field *fields, struct mr_slice name)
 {
-    const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
     for (int i = 0; fields[i].name != NULL; i++)
         if (fields[i].from == MR_BODY && mr_slice_is(name, fields[i].name))
@@ -77,10 +76,10 @@ static struct mr_slice trimmed(struct mr_slice name)
     return name;
 }
 
-const char *mr_record_meant(enum mr_op op, struct mr_slice name)
+const char *mr_record_meant(const struct mr_field *fields, struct mr_slice name)
 {
     name = trimmed(name);
-    for (const struct mr_field *field = mr_op_info(op)->traits->fields; field->name != NULL; field++)
+    for (const struct mr_field *field = fields; field->name != NULL; field++)
         if (field->from == MR_BODY && strlen(field->name) == name.len && strncasecmp(field->name, name.data, name.len) == 0)
             return field->name;
     return NULL;
@@ -97,9 +96,9 @@ void mr_record_name(char out[MR_RECORD_NAME], struct mr_slice name)
     out[len] = '\0';
 }
 
-void mr_record_stranger(char *out, size_t room, enum mr_op op, struct mr_slice name)
+void mr_record_stranger(char *out, size_t room, const struct mr_field *fields, struct mr_slice name)
 {
-    const char *meant = mr_record_meant(op, name);
+    const char *meant = mr_record_meant(fields, name);
 
     snprintf(out, room, "is no field and was left out%s%s%s", meant != NULL ? "; did you mean " : "",
              meant != NULL ? meant : "", meant != NULL ? "?" : "");
@@ -121,10 +120,10 @@ void mr_record_problem(struct mr_record *self, int64_t line, const char *field, 
 }
 
 /* Where the literal of field `i` is made, which is `many`; NULL without memory. */
-static struct mr_buf *room_of(struct mr_record *self, enum mr_op op, unsigned i)
+static struct mr_buf *room_of(struct mr_record *self, const struct mr_field *fields, unsigned i)
 {
     if (self->rooms == NULL) {
-        self->room_count = mr_field_count(op);
+        self->room_count = mr_fields_count(fields);
         self->rooms = calloc(self->room_count, sizeof *self->rooms);
     }
     self->errors.failed |= self->rooms == NULL;
@@ -147,13 +146,13 @@ static void note(void *context, const struct mr_field *field, int index, const s
 }
 
 /* An array: of JSON, or without it of a cell, which holds one as text. */
-static bool read_array(struct mr_record *self, enum mr_op op, unsigned i, const json_t *json, struct mr_slice text,
-                       int64_t line)
+static bool read_array(struct mr_record *self, const struct mr_field *fields, unsigned i, const json_t *json,
+                       struct mr_slice text, int64_t line)
 {
-    const struct mr_field *field = &mr_op_info(op)->traits->fields[i];
+    const struct mr_field *field = &fields[i];
     struct listening context = {self, line};
     const struct mr_listener listener = {note, &context};
-    struct mr_buf *room = room_of(self, op, i);
+    struct mr_buf *room = room_of(self, fields, i);
 
     if (room == NULL)
         return false;
@@ -161,25 +160,24 @@ static bool read_array(struct mr_record *self, enum mr_op op, unsigned i, const 
                         : mr_object_array_text(field, text, room, &self->values[i], &listener);
 }
 
-static void use_fallback(struct mr_record *self, enum mr_op op, unsigned i)
+static void use_fallback(struct mr_record *self, const struct mr_field *fields, unsigned i)
 {
-    const struct mr_field *field = &mr_op_info(op)->traits->fields[i];
-    struct mr_buf *room = field->many ? room_of(self, op, i) : NULL;
+    const struct mr_field *field = &fields[i];
+    struct mr_buf *room = field->many ? room_of(self, fields, i) : NULL;
 
     if (room != NULL || !field->many)
         mr_object_fallback(field, room, &self->values[i]);
 }
 
 /* What was left out: the usual value, or a problem. Fields in trouble already are in no need of another. */
-static void complete(struct mr_record *self, enum mr_op op, int64_t line, const bool *in_trouble)
+static void complete(struct mr_record *self, const struct mr_field *fields, int64_t line, const bool *in_trouble)
 {
-    const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
     for (unsigned i = 0; fields[i].name != NULL; i++) {
         if (fields[i].from != MR_BODY || self->values[i].present || in_trouble[i])
             continue;
         if (fields[i].fallback != NULL)
-            use_fallback(self, op, i);
+            use_fallback(self, fields, i);
         else if (fields[i].required)
             mr_record_problem(self, line, fields[i].name, "is required");
     }
@@ -188,9 +186,9 @@ static void complete(struct mr_record *self, enum mr_op op, int64_t line, const 
 /* ---- JSON ---- */
 
 /* Whether the member is good. Until here the value held its text, for the fields that are read from that. */
-static bool read_member(struct mr_record *self, enum mr_op op, unsigned i, const json_t *member, int64_t line)
+static bool read_member(struct mr_record *self, const struct mr_field *fields, unsigned i, const json_t *member, int64_t line)
 {
-    const struct mr_field *field = &mr_op_info(op)->traits->fields[i];
+    const struct mr_field *field = &fields[i];
     struct mr_slice text = self->values[i].text;
     struct mr_problem problem;
 
@@ -198,7 +196,7 @@ static bool read_member(struct mr_record *self, enum mr_op op, unsigned i, const
     if (member == NULL || json_is_null(member))
         return true;
     if (field->many)
-        return read_array(self, op, i, member, text, line);
+        return read_array(self, fields, i, member, text, line);
     if (mr_object_value(field, member, text, &self->values[i], &problem))
         return true;
     self->values[i].present = false;
@@ -206,17 +204,17 @@ static bool read_member(struct mr_record *self, enum mr_op op, unsigned i, const
     return false;
 }
 
-static void read_members(struct mr_record *self, struct mr_slice text, enum mr_op op, int64_t line, bool *in_trouble)
+static void read_members(struct mr_record *self, struct mr_slice text, const struct mr_field *fields, int64_t line,
+                         bool *in_trouble)
 {
-    const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
     mr_object_find(text, fields, self->values);
     for (unsigned i = 0; fields[i].name != NULL; i++)
         if (fields[i].from == MR_BODY)
-            in_trouble[i] = !read_member(self, op, i, json_object_get(self->json, fields[i].name), line);
+            in_trouble[i] = !read_member(self, fields, i, json_object_get(self->json, fields[i].name), line);
 }
 
-static void read_json(struct mr_record *self, struct mr_slice text, enum mr_op op, int64_t line)
+static void read_json(struct mr_record *self, struct mr_slice text, const struct mr_field *fields, int64_t line)
 {
     bool in_trouble[MR_FIELDS_MAX] = {false};
     const char *detail;
@@ -225,18 +223,18 @@ static void read_json(struct mr_record *self, struct mr_slice text, enum mr_op o
         mr_record_problem(self, line, "", "is not a valid JSON object (RFC 8259, UTF-8)");
         return;
     }
-    read_members(self, text, op, line, in_trouble);
-    complete(self, op, line, in_trouble);
+    read_members(self, text, fields, line, in_trouble);
+    complete(self, fields, line, in_trouble);
 }
 
-void mr_record_strangers(const struct mr_record *self, enum mr_op op, void (*tell)(void *argument, struct mr_slice name),
-                         void *argument)
+void mr_record_strangers(const struct mr_record *self, const struct mr_field *fields,
+                         void (*tell)(void *argument, struct mr_slice name), void *argument)
 {
     const char *name;
     json_t *ignored;
 
     json_object_foreach(self->json, name, ignored)
-        if (field_of(op, mr_slice_of(name)) < 0)
+        if (field_of(fields, mr_slice_of(name)) < 0)
             tell(argument, mr_slice_of(name));
 }
 
@@ -325,17 +323,17 @@ bool mr_record_is_separator(struct mr_slice text)
     return text.len == 5 && strncasecmp(text.data, "sep=", 4) == 0 && strchr(delimiters, text.data[4]) != NULL;
 }
 
-static unsigned count_meant(const struct cells *cells, enum mr_op op)
+static unsigned count_meant(const struct cells *cells, const struct mr_field *fields)
 {
     unsigned count = 0;
 
     for (unsigned c = 0; c < cells->count && c < MR_RECORD_COLUMNS; c++)
-        count += mr_record_meant(op, cell(cells, c)) != NULL;
+        count += mr_record_meant(fields, cell(cells, c)) != NULL;
     return count;
 }
 
 /* Comma, unless another delimiter finds more fields. */
-static char delimiter_of(struct mr_slice text, enum mr_op op)
+static char delimiter_of(struct mr_slice text, const struct mr_field *fields)
 {
     unsigned most = 0;
     char best = delimiters[0];
@@ -343,7 +341,7 @@ static char delimiter_of(struct mr_slice text, enum mr_op op)
     for (const char *delimiter = delimiters; *delimiter != '\0'; delimiter++) {
         struct mr_buf bytes = {0};
         struct cells cells = {.bytes = &bytes};
-        unsigned found = split(&cells, text, *delimiter) == MR_OK ? count_meant(&cells, op) : 0;
+        unsigned found = split(&cells, text, *delimiter) == MR_OK ? count_meant(&cells, fields) : 0;
 
         mr_buf_fini(&bytes);
         if (found > most) {
@@ -354,9 +352,10 @@ static char delimiter_of(struct mr_slice text, enum mr_op op)
     return best;
 }
 
-static void ignore(struct mr_record *ignored, enum mr_op op, int64_t line, unsigned column, struct mr_slice name)
+static void ignore(struct mr_record *ignored, const struct mr_field *fields, int64_t line, unsigned column,
+                   struct mr_slice name)
 {
-    const char *meant = mr_record_meant(op, name);
+    const char *meant = mr_record_meant(fields, name);
     char message[120];
     char text[MR_RECORD_NAME];
 
@@ -366,14 +365,14 @@ static void ignore(struct mr_record *ignored, enum mr_op op, int64_t line, unsig
     else if (meant != NULL && mr_slice_is(name, meant))
         snprintf(message, sizeof message, "column %u is a second one of that name and was left out", column + 1);
     else
-        mr_record_stranger(message, sizeof message, op, name);
+        mr_record_stranger(message, sizeof message, fields, name);
     mr_record_problem(ignored, line, text, message);
 }
 
 /* A field that cannot be left out has to have one column. */
-static void check_required(const struct cells *cells, enum mr_op op, int64_t line, struct mr_record *refused)
+static void check_required(const struct cells *cells, const struct mr_field *fields, int64_t line, struct mr_record *refused)
 {
-    for (const struct mr_field *field = mr_op_info(op)->traits->fields; field->name != NULL; field++) {
+    for (const struct mr_field *field = fields; field->name != NULL; field++) {
         struct mr_slice meant = {NULL, 0};
         unsigned columns = 0;
         char message[160];
@@ -383,7 +382,7 @@ static void check_required(const struct cells *cells, enum mr_op op, int64_t lin
         for (unsigned c = 0; c < cells->count; c++) {
             if (mr_slice_is(cell(cells, c), field->name))
                 columns++;
-            else if (mr_record_meant(op, cell(cells, c)) == field->name)
+            else if (mr_record_meant(fields, cell(cells, c)) == field->name)
                 meant = cell(cells, c);
         }
         if (columns > 1)
@@ -398,39 +397,39 @@ static void check_required(const struct cells *cells, enum mr_op op, int64_t lin
     }
 }
 
-static void set_columns(struct mr_layout *out, const struct cells *cells, enum mr_op op, int64_t line,
+static void set_columns(struct mr_layout *out, const struct cells *cells, const struct mr_field *fields, int64_t line,
                         struct mr_record *ignored)
 {
     bool taken[MR_FIELDS_MAX] = {false};
 
     out->count = cells->count;
     for (unsigned c = 0; c < cells->count; c++) {
-        int field = field_of(op, cell(cells, c));
+        int field = field_of(fields, cell(cells, c));
 
         out->columns[c] = field >= 0 && !taken[field] ? field : -1;
         if (out->columns[c] >= 0)
             taken[field] = true;
         else
-            ignore(ignored, op, line, c, cell(cells, c));
+            ignore(ignored, fields, line, c, cell(cells, c));
     }
 }
 
-mr_status mr_record_header(struct mr_layout *out, struct mr_slice text, enum mr_op op, int64_t line, struct mr_record *refused,
-                           struct mr_record *ignored)
+mr_status mr_record_header(struct mr_layout *out, struct mr_slice text, const struct mr_field *fields, int64_t line,
+                           struct mr_record *refused, struct mr_record *ignored)
 {
     struct mr_buf bytes = {0};
     struct cells cells = {.bytes = &bytes};
     mr_status status;
 
-    *out = (struct mr_layout){.delimiter = delimiter_of(text, op), .count = 1, .columns = {-1}};
+    *out = (struct mr_layout){.delimiter = delimiter_of(text, fields), .count = 1, .columns = {-1}};
     status = split(&cells, text, out->delimiter);
     if (!mr_utf8_valid(text, NULL)) {
         mr_record_problem(refused, line, "", "is not UTF-8, nor UTF-16 with a byte order mark");
     } else if (status == MR_INVALID || cells.count > MR_RECORD_COLUMNS) {
-        mr_record_problem(refused, line, "", "is not a CSV header (RFC 4180) of at most 64 columns");
+        mr_record_problem(refused, line, "", "is not a CSV header (RFC 4180) of at most 128 columns");
     } else if (status == MR_OK) {
-        check_required(&cells, op, line, refused);
-        set_columns(out, &cells, op, line, ignored);
+        check_required(&cells, fields, line, refused);
+        set_columns(out, &cells, fields, line, ignored);
     }
     mr_buf_fini(&bytes);
     return status == MR_NO_MEMORY || refused->errors.failed || ignored->errors.failed ? MR_NO_MEMORY : MR_OK;
@@ -449,10 +448,9 @@ static bool parse_cell(const struct mr_field *field, struct mr_slice text, struc
 }
 
 /* An empty cell is a value that is left out. */
-static void read_cells(struct mr_record *self, const struct cells *cells, enum mr_op op, int64_t line, const int *columns,
-                       bool *in_trouble)
+static void read_cells(struct mr_record *self, const struct cells *cells, const struct mr_field *fields, int64_t line,
+                       const int *columns, bool *in_trouble)
 {
-    const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
     for (unsigned c = 0; c < cells->count; c++) {
         struct mr_slice text = cell(cells, c);
@@ -462,7 +460,7 @@ static void read_cells(struct mr_record *self, const struct cells *cells, enum m
         if (i < 0 || text.len == 0)
             continue;
         if (fields[i].many) {
-            in_trouble[i] = !read_array(self, op, (unsigned)i, NULL, text, line);
+            in_trouble[i] = !read_array(self, fields, (unsigned)i, NULL, text, line);
             continue;
         }
         if (parse_cell(&fields[i], text, &self->values[i], &problem))
@@ -472,7 +470,7 @@ static void read_cells(struct mr_record *self, const struct cells *cells, enum m
     }
 }
 
-static mr_status read_csv(struct mr_record *self, struct mr_slice text, enum mr_op op, int64_t line,
+static mr_status read_csv(struct mr_record *self, struct mr_slice text, const struct mr_field *fields, int64_t line,
                           const struct mr_layout *layout)
 {
     bool in_trouble[MR_FIELDS_MAX] = {false};
@@ -488,24 +486,24 @@ static mr_status read_csv(struct mr_record *self, struct mr_slice text, enum mr_
         snprintf(message, sizeof message, "has %u cells where the header has %u", cells.count, layout->count);
         mr_record_problem(self, line, "", message);
     } else {
-        read_cells(self, &cells, op, line, layout->columns, in_trouble);
-        complete(self, op, line, in_trouble);
+        read_cells(self, &cells, fields, line, layout->columns, in_trouble);
+        complete(self, fields, line, in_trouble);
     }
     return MR_OK;
 }
 
 /* ---- The whole ---- */
 
-mr_status mr_record_read(struct mr_record *out, struct mr_slice text, enum mr_op op, int64_t line,
+mr_status mr_record_read(struct mr_record *out, struct mr_slice text, const struct mr_field *fields, int64_t line,
                          const struct mr_layout *layout)
 {
     mr_status status = MR_OK;
 
     *out = (struct mr_record){.json = NULL};
     if (layout == NULL)
-        read_json(out, text, op, line);
+        read_json(out, text, fields, line);
     else
-        status = read_csv(out, text, op, line, layout);
+        status = read_csv(out, text, fields, line, layout);
     return out->errors.failed ? MR_NO_MEMORY : status;
 }
 

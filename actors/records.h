@@ -9,9 +9,9 @@
 #include "proto/message.h"
 #include "proto/status.h"
 
-enum { MR_RECORD_MAX = 512 * 1024, MR_RECORD_COLUMNS = 64, MR_RECORD_NAME = 64 };
+enum { MR_RECORD_MAX = 512 * 1024, MR_RECORD_COLUMNS = 128, MR_RECORD_NAME = 64 };
 
-/* What a record comes to: the body's fields of an op, and what is wrong with them. */
+/* What a record comes to: the body's fields of an fields, and what is wrong with them. */
 struct mr_record {
     struct mr_value values[MR_FIELDS_MAX];
     struct mr_buf errors; /* members of a JSON array, comma-separated: {line, field, message} */
@@ -45,36 +45,36 @@ bool mr_record_is_blank(struct mr_slice text);
 bool mr_record_is_csv(struct mr_slice text, char delimiter);
 
 /*
- * Reads a CSV header as the body fields of `op`, with the delimiter that finds most of them: comma, semicolon or tab.
+ * Reads a CSV header as the body fields among `fields`, with the delimiter that finds most of them: comma, semicolon or tab.
  * `refused`: the problems for which no record of the file can be read, a required field without a column among them. `ignored`:
  * the columns that are left out, each with a sentence. Both zeroed, and freed with mr_record_fini. MR_NO_MEMORY is the only
  * failure.
  */
-mr_status mr_record_header(struct mr_layout *out, struct mr_slice text, enum mr_op op, int64_t line, struct mr_record *refused,
-                           struct mr_record *ignored) MR_WARN_UNUSED;
+mr_status mr_record_header(struct mr_layout *out, struct mr_slice text, const struct mr_field *fields, int64_t line,
+                           struct mr_record *refused, struct mr_record *ignored) MR_WARN_UNUSED;
 
 /* Whether it is a line `sep=;`, with which spreadsheets tell each other the delimiter. */
 bool mr_record_is_separator(struct mr_slice text);
 
 /*
- * Reads a record as the body of `op`: fallbacks filled in, every problem listed under `line`. `layout` NULL: it is a JSON
+ * Reads a record as a body of `fields`: fallbacks filled in, every problem listed under `line`. `layout` NULL: it is a JSON
  * object. mr_record_fini frees what `out` holds. MR_NO_MEMORY is the only failure.
  */
-mr_status mr_record_read(struct mr_record *out, struct mr_slice text, enum mr_op op, int64_t line,
+mr_status mr_record_read(struct mr_record *out, struct mr_slice text, const struct mr_field *fields, int64_t line,
                          const struct mr_layout *layout) MR_WARN_UNUSED;
 
-/* Tells of each member of a JSON record that is no body field of `op`. */
-void mr_record_strangers(const struct mr_record *self, enum mr_op op, void (*tell)(void *argument, struct mr_slice name),
-                         void *argument);
+/* Tells of each member of a JSON record that is no body field among `fields`. */
+void mr_record_strangers(const struct mr_record *self, const struct mr_field *fields,
+                         void (*tell)(void *argument, struct mr_slice name), void *argument);
 
 /* A name as it is told: cut at a character when it is long. */
 void mr_record_name(char out[MR_RECORD_NAME], struct mr_slice name);
 
-/* What there is to say of a name that is no body field of `op`. */
-void mr_record_stranger(char *out, size_t room, enum mr_op op, struct mr_slice name);
+/* What there is to say of a name that is no body field among `fields`. */
+void mr_record_stranger(char *out, size_t room, const struct mr_field *fields, struct mr_slice name);
 
-/* Whether `name` is a body field of `op` but for its case and the space around it: that field's name, else NULL. */
-const char *mr_record_meant(enum mr_op op, struct mr_slice name);
+/* Whether `name` is a body field among `fields` but for its case and the space around it: that field's name, else NULL. */
+const char *mr_record_meant(const struct mr_field *fields, struct mr_slice name);
 
 /* Adds a problem of a line; `field` "" stands for the line as a whole. */
 void mr_record_problem(struct mr_record *self, int64_t line, const char *field, const char *message);

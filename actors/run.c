@@ -81,12 +81,14 @@ static void chunk_fini(struct mr_chunk *chunk)
 
 void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows *rows, unsigned row)
 {
+    const struct mr_job_code *own = mr_job_code_of(mr_job_of(self));
     struct mr_slice value;
 
     *out = (struct mr_run){
         .started_ms = now_ms(self), .started_us = mr_mono_us(self->clock), .turn_ms = now_ms(self), .chunk_rows = ROWS_FIRST};
     if (out->chunk_rows > self->config->job_chunk_rows)
         out->chunk_rows = self->config->job_chunk_rows;
+    out->skip.is_input = own != NULL && own->is_input;
     if (mr_rows_get(rows, row, 0, &value))
         memcpy(out->id, value.data, sizeof out->id);
     out->claim = mr_rows_int(rows, row, 1, 0);
@@ -296,7 +298,7 @@ static void note_skipped(const struct mr_actor *self, struct mr_run *run, const 
     snprintf(unit, sizeof unit, "%.*s", (int)chunk->unit.len, chunk->unit.data);
     mr_log_bounded(MR_LOG_WARN, "job unit skipped", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
                    mr_log_text("runId", id), mr_log_text("of", chunk->of), mr_log_text("unit", unit),
-                   mr_log_text("sqlstate", run->skip.sqlstate), mr_log_text("reason", run->skip.message));
+                   mr_log_text("sqlstate", run->skip.error.sqlstate), mr_log_text("reason", run->skip.error.message));
 }
 
 static mr_status keep_progress(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
@@ -525,6 +527,7 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
     } else {
         turn = TURN_FAILED;
         *failure = status;
+        memcpy(run->error, chunk.error, sizeof run->error);
     }
     chunk_fini(&chunk);
     return turn;
@@ -581,13 +584,15 @@ static void tell_waiting(struct mr_actor *self, const struct mr_run *run, const 
 
 static void fail_run(struct mr_actor *self, struct mr_run *run, mr_status failure, const struct mr_db_error *error)
 {
-    char text[64];
+    char text[MR_RUN_ERROR];
 
-    if (error == NULL)
+    if (run->error[0] != '\0')
+        snprintf(text, sizeof text, "%s", run->error);
+    else if (error == NULL)
         snprintf(text, sizeof text, "%s", mr_status_name(failure));
     else
         snprintf(text, sizeof text, "a statement was refused (SQLSTATE %s)", error->sqlstate);
-    mr_run_end(self, run, 1, "failed", text, error != NULL ? error->message : NULL);
+    mr_run_end(self, run, 1, "failed", text, error != NULL ? error->message : run->error[0] != '\0' ? text : NULL);
 }
 
 static bool does_divide(const struct mr_actor *self)
@@ -601,7 +606,8 @@ static bool does_divide(const struct mr_actor *self)
 static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure, struct trouble *trouble, int64_t *pause_ms)
 {
     struct mr_db_error error = *mr_db_last_error(self->db);
-    bool by_server = error.status == failure; /* otherwise what the server said last is about something else */
+    bool by_server =
+        run->error[0] == '\0' && error.status == failure; /* otherwise what the server said last is about something else */
 
     if (mr_db_is_up(self->db))
         (void)!exec(self, "ROLLBACK");

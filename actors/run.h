@@ -11,6 +11,8 @@
 #include "runtime/actor.h"
 #include "runtime/span.h"
 
+enum { MR_RUN_ERROR = 160 };
+
 /* A run in its actor's hands. */
 struct mr_run {
     uint8_t id[16];
@@ -32,9 +34,10 @@ struct mr_run {
     struct mr_buf cursor; /* terminated; "" at the beginning of a phase */
     struct mr_buf result; /* JSON, terminated */
 
-    int64_t turn_ms;    /* monotonic; when its turn began, among the users' */
-    int64_t chunk_rows; /* how many rows the next chunk may take */
-    int64_t chunk_ms;   /* what the work of the last one took */
+    int64_t turn_ms;          /* monotonic; when its turn began, among the users' */
+    int64_t chunk_rows;       /* how many rows the next chunk may take */
+    int64_t chunk_ms;         /* what the work of the last one took */
+    char error[MR_RUN_ERROR]; /* why the last one could not be done; "": the database says */
     struct mr_skip skip;
 };
 
@@ -47,8 +50,9 @@ struct mr_chunk {
     const char *counter;  /* member of the result that counts the rows; NULL: none */
     struct mr_buf
         unit; /* with run->skip.now: the id of the unit that was left out; empty: the result names it, or there was none */
-    const char *of;       /* what kind of unit that is; static */
-    struct mr_buf result; /* JSON object with members of the result to set; empty: none */
+    const char *of;           /* what kind of unit that is; static */
+    struct mr_buf result;     /* JSON object with members of the result to set; empty: none */
+    char error[MR_RUN_ERROR]; /* where it fails for what is no error of the database: why, for the run's row */
 };
 
 /*
@@ -59,6 +63,7 @@ struct mr_job_code {
     mr_status (*chunk)(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out);
     bool alone;    /* not in a transaction: the chunk may then be done again */
     bool one_unit; /* a chunk is one unit, whatever run->chunk_rows says */
+    bool is_input; /* units come from outside: see struct mr_skip */
 };
 
 extern const struct mr_job_code mr_job_import;      /* import.c */

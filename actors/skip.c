@@ -21,6 +21,7 @@ static const struct {
     {"39", "external routine invocation exception"},
     {"44", "check option violation"},
     {"54", "program limit exceeded"},
+    {"MR", "refused by the application"},
     {"P0", "raised by a function"},
     {"XX", "internal error"},
 };
@@ -33,6 +34,12 @@ static const char *find_reason(const char *sqlstate)
     return NULL;
 }
 
+/* What only the values of a unit can be to blame for. */
+static bool is_of_data(const char *sqlstate)
+{
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0 || strncmp(sqlstate, "MR", 2) == 0;
+}
+
 const char *mr_skip_reason(const char *sqlstate)
 {
     const char *reason = find_reason(sqlstate);
@@ -42,7 +49,9 @@ const char *mr_skip_reason(const char *sqlstate)
 
 bool mr_skip_find(struct mr_skip *self, const struct mr_db_error *error, bool divides, int64_t *most)
 {
-    if (self->now || error->lost || find_reason(error->sqlstate) == NULL || self->in_a_row >= IN_A_ROW_MOST)
+    if (self->now || error->lost || find_reason(error->sqlstate) == NULL)
+        return false;
+    if (self->in_a_row >= IN_A_ROW_MOST && !(self->is_input && is_of_data(error->sqlstate)))
         return false;
     if (divides && *most > 1) {
         self->suspects = *most;
@@ -50,8 +59,7 @@ bool mr_skip_find(struct mr_skip *self, const struct mr_db_error *error, bool di
         return true;
     }
     self->now = true;
-    snprintf(self->sqlstate, sizeof self->sqlstate, "%s", error->sqlstate);
-    snprintf(self->message, sizeof self->message, "%s", error->message);
+    self->error = *error;
     return true;
 }
 
@@ -77,5 +85,5 @@ void mr_skip_name(const struct mr_skip *self, struct mr_buf *out, const char *of
     mr_json_string(out, mr_slice_of(of));
     mr_buf_text(out, ",\"id\":");
     mr_json_string(out, unit);
-    mr_buf_printf(out, ",\"reason\":\"%s (SQLSTATE %s)\"}", mr_skip_reason(self->sqlstate), self->sqlstate);
+    mr_buf_printf(out, ",\"reason\":\"%s (SQLSTATE %s)\"}", mr_skip_reason(self->error.sqlstate), self->error.sqlstate);
 }

@@ -3,7 +3,7 @@
  * does not let go. It is found by halving, left out, counted and named, so that it does not stop the others.
  *
  * What refuses every unit (a table that is not there, a right that is missing) is no such error and fails the run; so does a
- * long row of units that are refused one after another. Locks, and a server that is away or short of something, are waited
+ * long row of units that are refused one after another, unless they come from outside. Locks, and a server that is away or short of something, are waited
  * for (run.c).
  *
  * Thread: the actor's.
@@ -19,12 +19,12 @@
 
 /* What a run knows of units that are refused. Zeroed: nothing. */
 struct mr_skip {
-    int64_t suspects;  /* the refused unit is among the next so many; 0: none is known */
-    bool now;          /* the next chunk is that unit alone, to be left out */
-    int64_t in_a_row;  /* left out since a unit was done */
-    int64_t count;     /* left out by the run, in all its attempts */
-    char sqlstate[6];  /* why the present one is, */
-    char message[256]; /* and in the server's words: for the log */
+    int64_t suspects;         /* the refused unit is among the next so many; 0: none is known */
+    bool now;                 /* the next chunk is that unit alone, to be left out */
+    int64_t in_a_row;         /* left out since a unit was done */
+    int64_t count;            /* left out by the run, in all its attempts */
+    struct mr_db_error error; /* why the present one is; its message is for the log */
+    bool is_input;            /* units come from outside: however many of them break a rule of the data, the others are done */
 };
 
 /*

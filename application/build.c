@@ -27,13 +27,13 @@ struct mr_built {
     struct mr_arena arena;
 };
 
+/* Of the message that has the most: its own, or that of a record of its upload. */
 static unsigned fields_of(const struct mr_traits *traits)
 {
-    unsigned count = 0;
+    unsigned own = traits->fields != NULL ? mr_fields_count(traits->fields) : 0;
+    unsigned record = traits->import != NULL ? mr_fields_count(traits->import->fields) : 0;
 
-    while (traits->fields != NULL && traits->fields[count].name != NULL)
-        count++;
-    return count;
+    return own > record ? own : record;
 }
 
 /* Columns that make a row of the answer: those of an object in it, too. */
@@ -67,17 +67,14 @@ static void make_resource(struct mr_making *self, const struct mr_app_resource *
 {
     static void (*const makers[])(struct mr_making *, const struct mr_app_resource *) = {
         [MR_APP_CREATE] = mr_make_create, [MR_APP_GET] = mr_make_get,       [MR_APP_LIST] = mr_make_list,
-        [MR_APP_UPDATE] = mr_make_update, [MR_APP_DELETE] = mr_make_delete, [MR_APP_IMPORT] = NULL,
+        [MR_APP_UPDATE] = mr_make_update, [MR_APP_DELETE] = mr_make_delete, [MR_APP_IMPORT] = mr_make_import,
     };
 
     unsigned made = self->op_count;
 
     for (unsigned operation = 0; operation < sizeof makers / sizeof makers[0]; operation++)
-        if (resource->operations & 1U << operation && makers[operation] != NULL)
+        if (resource->operations & 1U << operation)
             makers[operation](self, resource);
-    if (resource->operations & 1U << MR_APP_IMPORT)
-        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(resource->node, "operations")),
-                        "\"import\" is served for tasks only so far, expected it left out");
     check_width(self, made, resource->node);
 }
 

@@ -32,25 +32,31 @@ static void key_fields(struct mr_making *self, struct mr_making_fields *fields)
                                     .about = "tells whether the payload is the same, too"});
 }
 
-static const struct mr_field *make_fields(struct mr_making *self, const struct mr_writes *writes)
+void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields)
 {
     const struct mr_app_resource *resource = writes->resource;
-    struct mr_making_fields fields = {0};
 
-    mr_make_field(self, &fields,
+    mr_make_field(self, fields,
                   (struct mr_field){.name = "id",
                                     .type = MR_UUID,
                                     .from = MR_NEW_ID,
                                     .required = true,
                                     .about = mr_make_text(self, "the new %s", mr_words_of(self, resource->name))});
-    mr_writes_callers(self, writes, &fields);
+    mr_writes_callers(self, writes, fields);
     for (unsigned i = 0; i < resource->fields.count; i++) {
         struct mr_field field = mr_field_of(self, &resource->fields.items[i], MR_BODY);
 
-        field.clearable = false; /* null is as if it were left out */
+        field.clearable = false;
         if (mr_is_written(&resource->fields.items[i]))
-            mr_make_field(self, &fields, field);
+            mr_make_field(self, fields, field);
     }
+}
+
+static const struct mr_field *make_fields(struct mr_making *self, const struct mr_writes *writes)
+{
+    struct mr_making_fields fields = {0};
+
+    mr_new_row_fields(self, writes, &fields);
     if (writes->by_user)
         key_fields(self, &fields);
     return fields.items;
@@ -90,7 +96,7 @@ static void put_value(struct mr_buf *out, const struct mr_app_field *field)
         mr_sql_put(out, ", " MR_BATCH ".%I", field->name);
 }
 
-static void put_insert(struct mr_buf *out, const struct mr_writes *writes, bool again)
+void mr_sql_insert(struct mr_buf *out, const struct mr_writes *writes, const char *condition)
 {
     const struct mr_app_resource *resource = writes->resource;
 
@@ -108,14 +114,24 @@ static void put_insert(struct mr_buf *out, const struct mr_writes *writes, bool 
             put_value(out, &resource->fields.items[i]);
     mr_buf_text(out, " FROM " MR_BATCH " WHERE " MR_BATCH ".\"$wrong\" IS NULL");
     if (writes->by_user)
-        mr_buf_text(out, " AND " MR_BATCH ".\"$caller\" IS NOT NULL AND " MR_BATCH ".\"$first\" IS NULL");
-    if (again)
-        mr_buf_text(out, " AND " MR_BATCH ".\"$had\" IS NULL");
-    mr_buf_text(out, " ORDER BY ");
+        mr_buf_text(out, " AND " MR_BATCH ".\"$caller\" IS NOT NULL");
+    mr_sql_put(out, "%s ORDER BY ", condition);
     for (unsigned i = 0; i < resource->fields.count; i++)
         if (mr_is_unique(&resource->fields.items[i]))
             mr_sql_put(out, MR_BATCH ".%I, ", resource->fields.items[i].name);
-    mr_sql_put(out, MR_BATCH ".\"$n\" ON CONFLICT%s DO NOTHING RETURNING *", again ? " (\"id\")" : "");
+    mr_buf_text(out, MR_BATCH ".\"$n\"");
+}
+
+#define NO_FIRST " AND " MR_BATCH ".\"$first\" IS NULL"
+#define NOT_HAD  " AND " MR_BATCH ".\"$had\" IS NULL"
+
+static void put_insert(struct mr_buf *out, const struct mr_writes *writes, bool again)
+{
+    if (writes->by_user)
+        mr_sql_insert(out, writes, again ? NO_FIRST NOT_HAD : NO_FIRST);
+    else
+        mr_sql_insert(out, writes, again ? NOT_HAD : "");
+    mr_sql_put(out, " ON CONFLICT%s DO NOTHING RETURNING *", again ? " (\"id\")" : "");
 }
 
 static void put_keys(struct mr_buf *out)

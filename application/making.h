@@ -225,6 +225,17 @@ void mr_sql_taken(struct mr_buf *out, const struct mr_app_resource *resource, co
  */
 void mr_sql_lock(struct mr_buf *out, const struct mr_writes *writes, const char *id, const char *strength);
 
+/* ---- New rows (application/create.c) ---- */
+
+/* Adds what makes a row: its id, who calls, and the fields that are written. null is as if it were left out. */
+void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields);
+
+/*
+ * The INSERT of the batch's rows that have nothing in "$wrong" and whose callers are there, in the order of their unique fields and
+ * then of the batch. `condition` is more SQL behind its WHERE, " AND ..."; ON CONFLICT and RETURNING are the caller's.
+ */
+void mr_sql_insert(struct mr_buf *out, const struct mr_writes *writes, const char *condition);
+
 /* ---- The makers ---- */
 
 void mr_make_create(struct mr_making *self, const struct mr_app_resource *resource);
@@ -232,6 +243,7 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
 void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource);
+void mr_make_import(struct mr_making *self, const struct mr_app_resource *resource);
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
 
 /* Puts statements of queries/ in the place of those that were generated for resources, where they have the name. */

@@ -38,12 +38,28 @@ static void check_parameters(struct replacing *self)
     }
 }
 
-/* Only the rows of k have a name for what If-Match says; and a list is many statements, one for each order and filter. */
+/* What a statement of its own does for each new row, an import would go round: that works with what was generated. */
+static void check_import(const struct replacing *self)
+{
+    if (self->op->verb == MR_VERB_POST && self->op->traits->import == NULL && self->resource->operations & 1U << MR_APP_IMPORT)
+        complain(self, self->source->place,
+                 "an import of \"%s\" would make rows without %s, expected a trigger in its place, or \"import\" left out",
+                 self->resource->name, self->op->name);
+}
+
+/*
+ * Only the rows of k have a name for what If-Match says; a list is many statements, one for each order and filter; and the work of an
+ * import is a job's.
+ */
 static void check_kind(struct replacing *self)
 {
     const struct mr_traits *traits = self->op->traits;
 
-    if (traits->variants != NULL)
+    check_import(self);
+    if (traits->import != NULL)
+        complain(self, self->source->place,
+                 "the import %s is a job and cannot be replaced by a statement, expected another name", self->op->name);
+    else if (traits->variants != NULL)
         complain(self, self->source->place,
                  "the list %s is many statements and cannot be replaced by one, expected an operation of its own",
                  self->op->name);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "openapi/internal.h"
+#include "proto/apikey.h"
 
 enum { PATH_MAX_LEN = 256, GROUP_MAX = 64 };
 
@@ -131,6 +132,33 @@ static void put_json_body(struct doc *doc, json_t *content, const char *type, co
     put(doc, media, "example", body_example(doc, info->traits));
 }
 
+/* What a record of an upload may say. */
+static void put_record(struct mr_buf *out, const struct mr_import *import)
+{
+    bool is_first = true;
+
+    for (const struct mr_field *field = import->fields; field->name != NULL; field++) {
+        if (field->from != MR_BODY)
+            continue;
+        mr_buf_text(out, is_first ? ". Fields of a record: " : ", ");
+        mr_buf_printf(out, "%s%s", field->name, field->required && field->fallback == NULL ? " (required)" : "");
+        is_first = false;
+    }
+}
+
+static void describe_upload(struct doc *doc, json_t *body, const struct mr_traits *traits)
+{
+    const struct mr_upload *upload = traits->upload;
+    struct mr_buf text = {0};
+
+    mr_buf_printf(&text, "In UTF-8%s, %u bytes at most", upload->takes_gzip ? ", with Content-Encoding: gzip or without" : "",
+                  (unsigned)upload->max);
+    if (traits->import != NULL)
+        put_record(&text, traits->import);
+    put(doc, body, "description", text.failed ? NULL : json_stringn(text.data, text.len));
+    mr_buf_fini(&text);
+}
+
 static void put_upload(struct doc *doc, json_t *content, const struct mr_upload *upload)
 {
     const char *types = upload->types;
@@ -150,10 +178,7 @@ static void put_body(struct doc *doc, json_t *operation, const struct mr_way *wa
         return;
     body = put_object(doc, operation, "requestBody");
     if (traits->upload != NULL)
-        put(doc, body, "description",
-            json_sprintf("In UTF-8%s, %u bytes at most",
-                         traits->upload->takes_gzip ? ", with Content-Encoding: gzip or without" : "",
-                         (unsigned)traits->upload->max));
+        describe_upload(doc, body, traits);
     put(doc, body, "required", json_boolean(traits->credential == NULL));
     content = put_object(doc, body, "content");
     if (traits->upload != NULL) {
@@ -167,15 +192,19 @@ static void put_body(struct doc *doc, json_t *operation, const struct mr_way *wa
 
 /* ---- The operation ---- */
 
-/* An empty requirement stands for "or without". */
-static void put_security(struct doc *doc, json_t *operation, enum mr_access access)
+/* One is enough: an access token, or a key with one of the scopes. An empty requirement stands for "or without". */
+static void put_security(struct doc *doc, json_t *operation, const struct mr_op_info *info)
 {
     json_t *security = put_array(doc, operation, "security");
+    const char *scopes = info->traits->scopes;
+    struct mr_slice scope;
 
-    if (access == MR_ACCESS_PUBLIC)
+    if (info->access == MR_ACCESS_PUBLIC)
         return;
     add(doc, security, json_pack("{s:[]}", "bearer"));
-    if (access == MR_ACCESS_OPTIONAL)
+    while (mr_scope_next(&scopes, &scope))
+        add(doc, security, json_pack("{s:[s%]}", "apiKey", scope.data, scope.len));
+    if (info->access == MR_ACCESS_OPTIONAL)
         add(doc, security, json_object());
 }
 
@@ -207,7 +236,7 @@ void put_way(struct doc *doc, const struct mr_way *way)
     put_text(doc, operation, "operationId", way->name);
     put_text(doc, operation, "summary", info->traits->summary);
     put_group(doc, operation, way->path);
-    put_security(doc, operation, info->access);
+    put_security(doc, operation, info);
     put_parameters(doc, operation, info);
     put_body(doc, operation, way, info);
     put_answers(doc, put_object(doc, operation, "responses"), info);

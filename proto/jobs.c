@@ -55,7 +55,7 @@ unsigned mr_job_count(void)
 
 bool mr_job_is_engines(enum mr_job job)
 {
-    return job != MR_JOB_aggregate && job != MR_JOB_report && job != MR_JOB_import;
+    return job != MR_JOB_aggregate && job != MR_JOB_report;
 }
 
 bool mr_job_is_served(enum mr_job job)

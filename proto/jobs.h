@@ -18,7 +18,7 @@
     JOB(aggregate,   "SCHEDULE_TASK_AGGREGATE_CRON",   1,      true,  ADMIN,     SQL,  "adds up daily figures")        \
     JOB(report,      "SCHEDULE_TASK_REPORT_CRON",      1,      true,  ADMIN,     SQL,  "sums up a week for each user") \
     JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, "vacuums all tables")           \
-    JOB(import,      NULL,                             1,      false, USER,      CODE, "makes tasks of an upload")     \
+    JOB(import,      NULL,                             1,      false, USER,      CODE, "makes rows of an upload")      \
     JOB(removal,     NULL,                             1,      false, ADMIN,     SQL,  "deletes what a removed user leaves") \
     JOB(housekeeping,NULL,                             1,      true,  ADMIN,     SQL,  "deletes what the engine leaves") \
     JOB(noop,        NULL,                             4000,   false, ADMIN,     SQL,  "nothing, to be measured")

@@ -114,13 +114,18 @@ const char *mr_verb_name(enum mr_verb verb)
     return verbs[verb];
 }
 
-unsigned mr_field_count(enum mr_op op)
+unsigned mr_fields_count(const struct mr_field *fields)
 {
     unsigned count = 0;
 
-    while (mr_op_info(op)->traits->fields[count].name != NULL)
+    while (fields[count].name != NULL)
         count++;
     return count;
+}
+
+unsigned mr_field_count(enum mr_op op)
+{
+    return mr_fields_count(mr_op_info(op)->traits->fields);
 }
 
 unsigned mr_statement_params(enum mr_op op)

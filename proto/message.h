@@ -62,6 +62,21 @@ struct mr_upload {
     bool takes_gzip;   /* it may come compressed */
 };
 
+/*
+ * What the records of an upload become: rows, by the job `import` (actors/import.c), which finds the operation by its name. A record
+ * is read as a body; the id is made for each, and who calls is whoever uploaded it.
+ */
+struct mr_import {
+    const struct mr_field
+        *fields; /* of a record, ended by a NULL name: one parameter of the statements each, none clearable. From
+                                      MR_BODY, MR_NEW_ID, MR_TOKEN_USER and MR_TOKEN_ADMIN */
+    const char
+        *statement; /* makes rows of a chunk's records. Answers with a row for each record that it made none of: its ordinal;
+                              401, 400 or 409, NULL where it does not know why; and the field, NULL: the record as a whole */
+    const char
+        *reason; /* the same of what is stored now, and makes nothing: asked when `statement` did not know; NULL: it knows */
+};
+
 struct mr_traits {
     const char *summary; /* one line for the documentation */
     enum mr_shape shape;
@@ -77,7 +92,11 @@ struct mr_traits {
     bool idempotent;                 /* honours Idempotency-Key, which then is the message's key */
     const char *credential;          /* of an OPTIONAL op: the body's field that stands in for an access token; who has
                                           such a token may leave the body out. NULL: none */
+    const char *scopes;              /* of API keys that may call it, one of "these|words"; NULL: no key may */
+    const char *narrow;              /* the field of the path to whose value such a scope may be narrowed; NULL: none. An op
+                                          with a field from MR_TOKEN_ONLY takes narrowed scopes, too, and its statement narrows */
     const struct mr_upload *upload;  /* the body is taken in parts; NULL: it is a JSON object, or none */
+    const struct mr_import *import;  /* what becomes of that upload; NULL: its statement sees to it */
     const struct mr_result *returns; /* an object of a success, or each of a list; NULL: it has no body, or `media` says what */
     const char *media;   /* media types of a success that is no JSON, "one|of|these"; NULL: it is JSON, or nothing */
     const char *answers; /* what the statement or the code may answer besides, "404|412"; NULL: nothing. What
@@ -98,6 +117,10 @@ struct mr_traits {
 #define MR_MESSAGE(message) const struct mr_traits mr_traits_##message =
 #define MR_FIELDS(...)      ((const struct mr_field[]){__VA_ARGS__, {.name = NULL}})
 #define MR_VARIANTS(...)    ((const struct mr_variant[]){__VA_ARGS__, {.statement = NULL}})
+
+/* The upload of an operation that imports, and its message, whose statement queues the run: proto/messages/job.c. */
+extern const struct mr_upload mr_import_upload;
+extern const struct mr_field mr_import_fields[];
 
 /* A row of the map. */
 struct mr_op_info {
@@ -181,7 +204,8 @@ const struct mr_group *mr_group(unsigned i);
 /* "GET", "POST", ...; "NONE" for a message without a route. */
 const char *mr_verb_name(enum mr_verb verb);
 
-/* Number of fields of the op's message. */
+/* Number of fields in a table of them, and in that of the op's message. */
+unsigned mr_fields_count(const struct mr_field *fields);
 unsigned mr_field_count(enum mr_op op);
 
 /* Number of parameters of the op's statement: one a field, and one more for each clearable field. */

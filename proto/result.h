@@ -39,5 +39,6 @@ struct mr_result {
 extern const struct mr_result mr_result_user;     /* user.c */
 extern const struct mr_result mr_result_priority; /* refdata.c */
 extern const struct mr_result mr_result_anything; /* health.c */
+extern const struct mr_result mr_result_job_run;  /* job.c */
 
 #endif

@@ -211,7 +211,7 @@ static bool explain_constraint(struct mr_refusal *out, enum mr_op op, const stru
 
     *names = true;
     if (strcmp(sqlstate, "23505") == 0) {
-        say(out, MR_CONFLICT, "taken", "is taken already");
+        say(out, MR_CONFLICT, "taken", MR_TOLD_TAKEN);
     } else if (strcmp(sqlstate, "23P01") == 0) {
         say(out, MR_CONFLICT, "taken", "collides with what is stored");
     } else if (strcmp(sqlstate, "23502") == 0) {
@@ -220,7 +220,7 @@ static bool explain_constraint(struct mr_refusal *out, enum mr_op op, const stru
         say(out, MR_CONFLICT, "used", "The resource is still in use.");
         *names = false;
     } else if (strcmp(sqlstate, "23503") == 0) {
-        say(out, MR_INVALID, "unknown", "must name something that exists");
+        say(out, MR_INVALID, "unknown", MR_TOLD_UNKNOWN);
     } else if (strcmp(sqlstate, "23514") == 0) {
         say(out, MR_INVALID, "range", "breaks a rule of what is stored");
     } else {
@@ -237,7 +237,8 @@ static void explain_raised(struct mr_refusal *out, mr_status status, const struc
     snprintf(out->fields, sizeof out->fields, "%s", error->column);
 }
 
-bool mr_constraints_explain(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error, struct mr_refusal *out)
+static bool explain(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error, bool is_answer,
+                    struct mr_refusal *out)
 {
     mr_status raised = mr_status_raised(error->sqlstate);
     bool names;
@@ -247,11 +248,22 @@ bool mr_constraints_explain(struct mr_actor *self, enum mr_op op, const struct m
         explain_raised(out, raised, error);
         return true;
     }
-    if (!mr_op_info(op)->traits->constraints || !explain_constraint(out, op, error, &names))
+    if (!is_answer || !explain_constraint(out, op, error, &names))
         return false;
     if (names)
         name_fields(self, out, op, error);
     if (names && out->fields[0] == '\0') /* said of a field, it makes no sense without one */
         out->text[0] = '\0';
     return true;
+}
+
+bool mr_constraints_explain(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error, struct mr_refusal *out)
+{
+    return explain(self, op, error, mr_op_info(op)->traits->constraints, out);
+}
+
+bool mr_constraints_explain_record(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error,
+                                   struct mr_refusal *out)
+{
+    return explain(self, op, error, true, out);
 }

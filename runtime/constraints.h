@@ -11,6 +11,10 @@
 
 #include "runtime/actor.h"
 
+/* What is said of a value that another row has, and of one that names no row. */
+#define MR_TOLD_TAKEN   "is taken already"
+#define MR_TOLD_UNKNOWN "must name something that exists"
+
 /* That column's name in JSON. */
 struct mr_column_names {
     const char *table;
@@ -38,6 +42,10 @@ struct mr_refusal {
  * that fails, no field is named.
  */
 bool mr_constraints_explain(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error, struct mr_refusal *out);
+
+/* The same of a record of an upload that the op imports (struct mr_import), whatever the op's own statement makes of constraints. */
+bool mr_constraints_explain_record(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error,
+                                   struct mr_refusal *out);
 
 /* Frees what an actor knows; NULL is fine. */
 void mr_constraints_destroy(struct mr_constraints **self);

@@ -8,7 +8,7 @@ static const struct mr_result progress = {
         {"total", MR_INT, .optional = true, .about = "of so many, where that is known", .example = "1000"}),
 };
 
-static const struct mr_result run = {
+const struct mr_result mr_result_job_run = {
     .name = "JobRun",
     .about = "A run of a background job",
     .members = MR_MEMBERS(
@@ -41,7 +41,7 @@ static const struct mr_result job = {
         {"timezone", MR_TEXT, .optional = true, .about = "of the schedule", .example = "UTC"},
         {"enabled", MR_BOOL, .about = "whether it has a schedule", .example = "true"},
         {"nextAt", MR_TIME, .optional = true, .about = "when it runs next", .example = "2027-01-02T02:00:00.000Z"},
-        {"lastRun", .json = &run, .optional = true, .about = "its last run, without the result"}),
+        {"lastRun", .json = &mr_result_job_run, .optional = true, .about = "its last run, without the result"}),
 };
 
 MR_MESSAGE(job_list) {
@@ -49,7 +49,11 @@ MR_MESSAGE(job_list) {
     .shape = MR_SHAPE_MANY,
     .rerun_safe = true,
     .returns = &job,
-    .fields = MR_FIELDS({"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"}),
+    .scopes = "jobs:admin|jobs:work",
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
 };
 
 MR_MESSAGE(job_get) {
@@ -57,10 +61,13 @@ MR_MESSAGE(job_get) {
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
     .returns = &job,
+    .scopes = "jobs:admin|jobs:work",
+    .narrow = "job",
     .answers = "404",
     .fields = MR_FIELDS(
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"}),
 };
 
 MR_MESSAGE(job_run_list) {
@@ -69,14 +76,17 @@ MR_MESSAGE(job_run_list) {
     .lane = MR_LANE_SLOW,
     .batch_max = 16,
     .rerun_safe = true,
-    .returns = &run,
+    .returns = &mr_result_job_run,
+    .scopes = "jobs:admin",
+    .narrow = "job",
     .answers = "404",
     .continued = true,
     .fields = MR_FIELDS(
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
         {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"},
         {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest", .example = "20"},
-        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
+        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"}),
 };
 
 MR_MESSAGE(job_run_create) {
@@ -87,27 +97,33 @@ MR_MESSAGE(job_run_create) {
     .idempotent = true,
     .resource = "job_run_create",
     .key = "id",
-    .returns = &run,
+    .returns = &mr_result_job_run,
+    .scopes = "jobs:enqueue|jobs:admin",
+    .narrow = "job",
     .answers = "404|409|422",
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who starts it"},
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who starts it"},
         {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "the job's name", .example = "cleanup"},
         {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
         {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again", .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""},
-        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"}),
+        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"}),
 };
 
 MR_MESSAGE(job_run_get) {
     .summary = "A run: for administrators, and for the user whose import it is",
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
-    .returns = &run,
+    .returns = &mr_result_job_run,
+    .scopes = "jobs:enqueue|jobs:work|jobs:admin",
     .answers = "404",
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may see every run"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, .about = "whether they may see every run"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
 };
 
 MR_MESSAGE(job_run_cancel) {
@@ -115,39 +131,41 @@ MR_MESSAGE(job_run_cancel) {
     .shape = MR_SHAPE_ONE,
     .resource = "job_run",
     .key = "runId",
-    .returns = &run,
+    .returns = &mr_result_job_run,
+    .scopes = "jobs:admin",
     .answers = "404|409",
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may cancel every run"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, .about = "whether they may cancel every run"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
 };
 
-MR_MESSAGE(task_import) {
-    .built_in = true,
-    .summary = "Import tasks: NDJSON, or CSV with a header row; a run says how far it is and which lines are wrong",
-    .shape = MR_SHAPE_ONE,
-    .rerun_safe = true,
-    .location = "/v1/job-runs/:id",
-    .idempotent = true,
-    .resource = "task_import",
-    .key = "id",
-    .upload = &(const struct mr_upload){.part = MR_OP_import_part, .drop = MR_OP_import_drop, .beat = MR_OP_import_beat, .types = "application/x-ndjson|text/csv", .max = 16 << 20, .takes_gzip = true},
-    .returns = &run,
-    .answers = "422|503",
-    .fields = MR_FIELDS(
-        {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "owner of the tasks"},
-        {"format", MR_TEXT, MR_UPLOAD_TYPE, true, .about = "what was sent"},
-        {"parts", MR_INT, MR_UPLOAD_PARTS, true, .about = "how many parts it came in"},
-        {"lines", MR_INT, MR_UPLOAD_LINES, true, .about = "how many lines it has"},
-        {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
-        {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again", .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""},
-        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the content is the same, too"}),
+const struct mr_upload mr_import_upload = {
+    .part = MR_OP_import_part,
+    .drop = MR_OP_import_drop,
+    .beat = MR_OP_import_beat,
+    .types = "application/x-ndjson|text/csv",
+    .max = 16 << 20,
+    .takes_gzip = true,
+};
+
+const struct mr_field mr_import_fields[] = {
+    {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
+    {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who uploads"},
+    {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they are an administrator"},
+    {"operation", MR_TEXT, MR_OPERATION, true, .about = "what the records become"},
+    {"format", MR_TEXT, MR_UPLOAD_TYPE, true, .about = "what was sent"},
+    {"parts", MR_INT, MR_UPLOAD_PARTS, true, .about = "how many parts it came in"},
+    {"lines", MR_INT, MR_UPLOAD_LINES, true, .about = "how many lines it has"},
+    {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
+    {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again", .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""},
+    {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the content is the same, too"},
+    {.name = NULL},
 };
 
 MR_MESSAGE(import_part) {
-    .built_in = true,
     .summary = "A part of an upload; sent by the gateway while the rest is on its way",
     .shape = MR_SHAPE_NONE,
     .lane = MR_LANE_SLOW,
@@ -162,7 +180,6 @@ MR_MESSAGE(import_part) {
 };
 
 MR_MESSAGE(import_drop) {
-    .built_in = true,
     .summary = "An upload broke off: what came of it goes",
     .shape = MR_SHAPE_NONE,
     .lane = MR_LANE_SLOW,
@@ -173,7 +190,6 @@ MR_MESSAGE(import_drop) {
 };
 
 MR_MESSAGE(import_beat) {
-    .built_in = true,
     .summary = "An upload is still under way: what came of it stays",
     .shape = MR_SHAPE_NONE,
     .lane = MR_LANE_SLOW,

@@ -16,6 +16,16 @@ static const struct mr_result task = {
         {"updatedAt", MR_TIME, .about = "when it last changed", .example = "2027-01-01T08:00:00.000Z"}),
 };
 
+/* What makes a task, from a body and from a record of an upload. */
+#define NEW_TASK \
+    {"id", MR_UUID, MR_NEW_ID, true, .about = "the new task"}, \
+    {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"}, \
+    {"summary", MR_TEXT, MR_BODY, true, 1, 500, .about = "what is to be done", .example = "Write the report"}, \
+    {"description", MR_TEXT, MR_BODY, false, 0, 65536, .about = "the details", .example = "Two pages, with figures"}, \
+    {"dueAt", MR_TIME, MR_BODY, .about = "when it is due", .example = "2027-01-31T12:00:00Z"}, \
+    {"isComplete", MR_BOOL, MR_BODY, .fallback = "false", .about = "whether it is done", .example = "false"}, \
+    {"taskPriorityCode", MR_TEXT, MR_BODY, true, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority", .example = "HIGH"}
+
 MR_MESSAGE(task_create) {
     .built_in = true,
     .summary = "Create a task",
@@ -29,15 +39,25 @@ MR_MESSAGE(task_create) {
     .answers = "422",
     .versioned = true,
     .fields = MR_FIELDS(
-        {"id", MR_UUID, MR_NEW_ID, true, .about = "the new task"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "its owner"},
-        {"summary", MR_TEXT, MR_BODY, true, 1, 500, .about = "what is to be done", .example = "Write the report"},
-        {"description", MR_TEXT, MR_BODY, false, 0, 65536, .about = "the details", .example = "Two pages, with figures"},
-        {"dueAt", MR_TIME, MR_BODY, .about = "when it is due", .example = "2027-01-31T12:00:00Z"},
-        {"isComplete", MR_BOOL, MR_BODY, .fallback = "false", .about = "whether it is done", .example = "false"},
-        {"taskPriorityCode", MR_TEXT, MR_BODY, true, 1, 32, MR_FORMAT_CODE, .about = "code of a task priority", .example = "HIGH"},
+        NEW_TASK,
         {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again", .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""},
         {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"}),
+};
+
+MR_MESSAGE(task_import) {
+    .built_in = true,
+    .summary = "Import tasks: NDJSON, or CSV with a header row; a run says how far it is and which lines are wrong",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .location = "/v1/job-runs/:id",
+    .idempotent = true,
+    .resource = "task_import",
+    .key = "id",
+    .upload = &mr_import_upload,
+    .import = &(const struct mr_import){.fields = MR_FIELDS(NEW_TASK), .statement = "import__tasks"},
+    .returns = &mr_result_job_run,
+    .answers = "422|503",
+    .fields = mr_import_fields,
 };
 
 MR_MESSAGE(task_get) {

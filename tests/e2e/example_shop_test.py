@@ -96,6 +96,36 @@ class Shop(unittest.TestCase):
         rest = first.header("Link").split(">")[0].lstrip("<")
         self.assertEqual([names[product["id"]] for product in self.expect(self.owner.get(rest), 200)], ["three"])
 
+    def test_products__are_imported_from_a_spreadsheet(self):
+        """What a line says is held to what a product is, and what is wrong is told by line and field."""
+        first = self.product(stock=3)
+        lines = ["sku,name,price,stock,tags,category,soldOut",
+                 'I-1,Oolong,4.50,7,"[""loose"",""green""]",TEA,true',
+                 "I-2,Sencha,4.505,1,,TEA,",
+                 f"{first['sku']},Again,1,1,,TEA,",
+                 "I-1,Twice,1,1,,TEA,",
+                 "I-3,Mate,0.10,,,NONE,",
+                 "I-4,Assam,0.10,,,TEA,"]
+        body = "\r\n".join(lines).encode()
+        self.expect(self.customer.request("POST", "/v1/products/import", body, [("Content-Type", "text/csv")]), 403)
+        headers = [("Content-Type", "text/csv"), ("Idempotency-Key", '"products"')]
+        answer = self.owner.request("POST", "/v1/products/import", body, headers)
+        run = self.expect(answer, 202)
+        path = answer.header("Location")
+        self.assertEqual(path, "/v1/job-runs/" + run["id"])
+        self.assertEqual(self.expect(self.owner.request("POST", "/v1/products/import", body, headers), 202)["id"], run["id"])
+        support.wait_for(lambda: "finishedAt" in self.expect(self.owner.get(path), 200), 30, "the import is over")
+        result = self.expect(self.owner.get(path), 200)["result"]
+        self.assertEqual((result["imported"], result["rejected"]), (2, 4))
+        self.assertEqual([(error["line"], error["field"]) for error in result["errors"]],
+                         [(3, "price"), (4, "sku"), (5, "sku"), (6, "category")])
+        self.assertEqual([(told["line"], told["field"]) for told in result["ignored"]], [(1, "soldOut")])
+        self.expect(self.customer.get(path), 404)
+        found = self.expect(self.owner.get("/v1/products?q=oolong"), 200)
+        self.assertEqual([(product["sku"], product["price"], product["tags"], product["soldOut"]) for product in found],
+                         [("I-1", 4.5, ["loose", "green"], False)])
+        self.assertEqual(self.expect(self.owner.get("/v1/products?q=assam"), 200)[0]["stock"], 0)
+
     def test_basket__is_the_customer_s_own(self):
         item = self.put_in_basket(self.product(), 1)
         other = module.server.api().register()

@@ -13,6 +13,7 @@ static int start(void **state)
     served = served_new(APPLICATION("gauge"));
     served_migrate(served);
     served_actors(served);
+    served_importer(served);
     return 0;
 }
 
@@ -72,6 +73,21 @@ static const char *const full_parts[] = {
     "\"amounts\":[1.5,0,12345678901234567890.5]", "\"shares\":[1e+300,0.1]", "\"days\":[\"9999-12-31\"]", "\"times\":[\"2027-01-31T00:00:00.000Z\"]",
     "\"parts\":[{\"a\": \"]\"},null,1.10]", "\"sources\":[\"019108f7-52d1-7320-9bac-f847db4148a8\"]", "\"flags\":[]", "\"counts\":[9223372036854775806,-1]",
     "\"doubled\":24691357802469135780246913578.000246,", NULL};
+
+/* Each value is the one that a create makes of it. */
+static void test_typed__an_imported_row_is_as_one_that_was_created(void **state)
+{
+    (void)state;
+    post(FULL);
+    post("{\"code\":\"A-1\"}");
+    assert_string_equal(served_imported(served, "reading_import", ANN, false, FULL "\n{\"code\":\"A-1\"}\n{\"code\":\"no\",\"price\":0.001,\"days\":[\"x\"]}"),
+                        "succeeded 2 1; 3 code must match [A-Z]+-[0-9]+; 3 price must have at most 2 digits behind the point;"
+                        " 3 days[0] must be a date (RFC 3339), as 2027-01-31");
+    assert_int_equal(sql_number(served->database->db, "SELECT count(*) FROM reading"), 4);
+    assert_int_equal(sql_number(served->database->db, "SELECT count(DISTINCT to_jsonb(r) - '{id,created_at,updated_at}'::text[]) FROM reading r"), 2);
+    assert_string_equal(sql_text(served->database->db, "SELECT string_agg(DISTINCT price || ' ' || (details -> 'a' ->> 0), ', ') FROM reading WHERE code = 'A-1'"),
+                        "0.50 1.10");
+}
 
 static void test_typed__a_row_comes_back_as_it_was_sent(void **state)
 {
@@ -166,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_typed__a_row_comes_back_as_it_was_sent),
+        TEST(test_typed__an_imported_row_is_as_one_that_was_created),
         TEST(test_typed__what_is_left_out_has_its_default_or_none),
         TEST(test_typed__null_clears_and_silence_keeps),
         TEST(test_typed__a_batch_keeps_them_apart),

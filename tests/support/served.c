@@ -1,8 +1,11 @@
 #include "tests/support/served.h"
 
+#include "actors/job.h"
 #include "gateway/request.h"
 #include "proto/uuid.h"
 #include "tests/support/test.h"
+
+enum { RUN_MS = 60000, PROMPT_MS = 500 };
 
 static bool is_engine(enum mr_op op)
 {
@@ -104,6 +107,85 @@ const struct reply *served_call(struct served *self, enum mr_verb verb, const ch
                                 const char *body)
 {
     return driver_await(self->driver, served_send(self, verb, path, caller, given, body));
+}
+
+/* ---- Imports ---- */
+
+void served_importer(struct served *self)
+{
+    driver_start(self->driver, &mr_job_spec, MR_LANE_QUICK, MR_JOB_import);
+}
+
+static void set_upload_field(const struct served *self, struct mr_value *value, const struct mr_field *field, const uint8_t id[16],
+                             const char *op, enum caller caller, bool is_csv)
+{
+    switch (field->from) {
+    case MR_NEW_ID: set_id(value, id); break;
+    case MR_TOKEN_USER: set_id(value, self->users[caller]); break;
+    case MR_TOKEN_ADMIN: *value = (struct mr_value){.present = true, .boolean = caller == ADMIN}; break;
+    case MR_OPERATION: set_text(value, op); break;
+    case MR_UPLOAD_TYPE: set_text(value, is_csv ? "text/csv" : "application/x-ndjson"); break;
+    default: break;
+    }
+}
+
+const struct reply *served_upload(struct served *self, const char *op, enum caller caller, const char *key, bool is_csv, const char *text)
+{
+    struct mr_value values[MR_FIELDS_MAX] = {{.present = false}};
+    unsigned parts = (unsigned)((strlen(text) + MR_UPLOAD_PART - 1) / MR_UPLOAD_PART);
+    char run[MR_UUID_TEXT + 1] = "";
+    uint8_t id[16];
+
+    next_id(id);
+    mr_uuid_format(run, id);
+    for (unsigned part = 0; part < parts; part++)
+        sql_exec(self->database->db, "INSERT INTO millrace.import_part (run_id, part, bytes) VALUES ('%s', %u, convert_to($import$%.*s$import$, 'UTF8'))",
+                 run, part, MR_UPLOAD_PART, text + (size_t)part * MR_UPLOAD_PART);
+    for (unsigned i = 0; mr_import_fields[i].name != NULL; i++)
+        set_upload_field(self, &values[i], &mr_import_fields[i], id, op, caller, is_csv);
+    set_int(&values[mr_field_index(op_named(op), "parts")], parts);
+    set_int(&values[mr_field_index(op_named(op), "lines")], 0);
+    if (key != NULL) {
+        set_text(&values[mr_field_index(op_named(op), "Idempotency-Key")], key);
+        set_text(&values[mr_field_index(op_named(op), "fingerprint")], text);
+    }
+    return driver_await(self->driver, driver_send(self->driver, op_named(op), values, self->users[caller]));
+}
+
+static bool is_over(struct served *self, const char *run)
+{
+    return sql_number(self->database->db, "SELECT count(*) FROM millrace.job_run WHERE id = '%s' AND finished_at IS NOT NULL", run) == 1;
+}
+
+const char *served_outcome(struct served *self, const char *run)
+{
+    int64_t until_ms = mr_mono_ms(&mr_system_clock) + RUN_MS;
+    int64_t prompts_ms = 0;
+
+    while (!is_over(self, run)) {
+        int64_t now_ms = mr_mono_ms(&mr_system_clock);
+
+        assert_true(now_ms < until_ms);
+        if (now_ms >= prompts_ms) {
+            prompts_ms = now_ms + PROMPT_MS;
+            driver_send(self->driver, MR_OP_run_due, NULL, NULL); /* it may be at work already */
+        }
+        pause_briefly();
+    }
+    return sql_text(self->database->db,
+                    "SELECT concat_ws(' ', r.state, r.result ->> 'imported', r.result ->> 'rejected', r.error)"
+                    "       || coalesce((SELECT string_agg(format('; %%s %%s %%s', e.one ->> 'line', e.one ->> 'field', e.one ->> 'message'), '' ORDER BY e.n)"
+                    "                      FROM jsonb_array_elements(r.result -> 'errors') WITH ORDINALITY AS e (one, n)), '')"
+                    "  FROM millrace.job_run r WHERE r.id = '%s'",
+                    run);
+}
+
+const char *served_imported(struct served *self, const char *op, enum caller caller, bool is_csv, const char *text)
+{
+    const struct reply *reply = served_upload(self, op, caller, NULL, is_csv, text);
+
+    assert_int_equal(reply_http(reply, NULL), 200);
+    return served_outcome(self, reply_text(reply, NULL, "id"));
 }
 
 int reply_http(const struct reply *reply, const char *field)

@@ -43,6 +43,19 @@ unsigned served_send(struct served *self, enum mr_verb verb, const char *path, e
 const struct reply *served_call(struct served *self, enum mr_verb verb, const char *path, enum caller caller, headers given,
                                 const char *body);
 
+/* Starts the actor of the job `import`, which served_imported needs. */
+void served_importer(struct served *self);
+
+/* Uploads `text` to the operation of that name, as an API does, and returns the answer. `key`: Idempotency-Key; NULL: none. */
+const struct reply *served_upload(struct served *self, const char *op, enum caller caller, const char *key, bool is_csv, const char *text);
+
+/* Prompts the job until the run is over, and returns what it says of it: "succeeded 2 1", the state and how many lines were imported and
+   rejected, then "; LINE FIELD MESSAGE" for each of these. In static storage. */
+const char *served_outcome(struct served *self, const char *run);
+
+/* Both. */
+const char *served_imported(struct served *self, const char *op, enum caller caller, bool is_csv, const char *text);
+
 /* What an answer says of itself: 200 for every success, else the status; 0 when `field` (NULL: none) is not the one it names. */
 int reply_http(const struct reply *reply, const char *field);
 

@@ -8,15 +8,33 @@
 #include <sodium.h>
 
 #include "actors/records.h"
+#include "runtime/constraints.h"
 #include "tests/support/test.h"
 
 enum { TASKS = 8192, HEAD = 20 };
 
-/* The rows of an answer: a part of the upload each, or the ordinal of a task. */
+/* What the records of the test are: one of two operations that import. */
+static const struct mr_import notes = {
+    .fields = MR_FIELDS({"id", MR_UUID, MR_NEW_ID, true, .about = ""}, {"userId", MR_UUID, MR_TOKEN_USER, true, .about = ""},
+                        {"summary", MR_TEXT, MR_BODY, true, 1, 500, .about = ""}, {"description", MR_TEXT, MR_BODY, false, 0, 65536, .about = ""},
+                        {"dueAt", MR_TIME, MR_BODY, .about = ""}, {"isComplete", MR_BOOL, MR_BODY, .fallback = "false", .about = ""},
+                        {"taskPriorityCode", MR_TEXT, MR_BODY, true, 1, 32, MR_FORMAT_CODE, .about = ""}, {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = ""}),
+    .statement = "note_import/rows",
+    .reason = "note_import/reason",
+};
+static const struct mr_import others = {.fields = MR_FIELDS({"name", MR_TEXT, MR_BODY, true, .about = ""}), .statement = "other_import/rows"};
+static const struct mr_op_info operations[] = {
+    {.name = "note_import", .traits = &(const struct mr_traits){.import = &notes, .fields = mr_import_fields}},
+    {.name = "other_import", .traits = &(const struct mr_traits){.import = &others, .fields = mr_import_fields}},
+};
+
+/* The rows of an answer: a part of the upload each, or the ordinal of a record, what stands against it and its field. */
 struct mr_rows {
     unsigned count;
     struct mr_slice parts[8];
     int64_t ordinals[TASKS];
+    int64_t statuses[TASKS];
+    struct mr_slice fields[TASKS];
 };
 
 static struct mr_rows answer;
@@ -24,6 +42,7 @@ static struct mr_slice body;
 static struct mr_buf tasks; /* the summaries of the tasks that were made, a line each */
 static unsigned task_count;
 static unsigned chunks;
+static unsigned reasons; /* how often they were asked for */
 
 static uint64_t be(const char *bytes, size_t len)
 {
@@ -62,7 +81,14 @@ static void hand_out_parts(int64_t first, int64_t last)
     }
 }
 
-/* There is every priority but MISSING. */
+static void answer_with(int64_t n, int64_t status, struct mr_slice field)
+{
+    answer.ordinals[answer.count] = n;
+    answer.statuses[answer.count] = status;
+    answer.fields[answer.count++] = field;
+}
+
+/* There is every priority but MISSING; of TAKEN and CLASH it is not known why there is no task. */
 static void make_tasks(const struct mr_params *params)
 {
     size_t at = HEAD;
@@ -70,9 +96,14 @@ static void make_tasks(const struct mr_params *params)
 
     for (unsigned i = 0; i < params->arrays[2].elements; i++) {
         struct mr_slice summary = element(params, 2, &at);
+        struct mr_slice priority = element(params, 6, &priority_at);
 
-        if (mr_slice_is(element(params, 6, &priority_at), "MISSING")) {
-            answer.ordinals[answer.count++] = i + 1;
+        if (mr_slice_is(priority, "MISSING")) {
+            answer_with(i + 1, 400, MR_SLICE("taskPriorityCode"));
+            continue;
+        }
+        if (mr_slice_is(priority, "TAKEN") || mr_slice_is(priority, "CLASH")) {
+            answer_with(i + 1, 0, MR_SLICE(""));
             continue;
         }
         mr_buf_slice(&tasks, summary);
@@ -81,14 +112,49 @@ static void make_tasks(const struct mr_params *params)
     }
 }
 
+/* Why there is none: of MISSING, too, which was told before. */
+static void give_reasons(const struct mr_params *params)
+{
+    size_t at = HEAD;
+
+    reasons++;
+    for (unsigned i = 0; i < params->arrays[6].elements; i++) {
+        struct mr_slice priority = element(params, 6, &at);
+
+        if (mr_slice_is(priority, "MISSING"))
+            answer_with(i + 1, 400, MR_SLICE("taskPriorityCode"));
+        else if (mr_slice_is(priority, "TAKEN"))
+            answer_with(i + 1, 409, MR_SLICE("summary"));
+        else if (mr_slice_is(priority, "CLASH"))
+            answer_with(i + 1, 0, MR_SLICE(""));
+    }
+}
+
+/* A check constraint of two fields, an application's own word, or nothing that could be explained. */
+bool mr_constraints_explain_record(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error, struct mr_refusal *out)
+{
+    (void)self;
+    assert_string_equal(mr_op_info(op)->name, "note_import");
+    *out = (struct mr_refusal){.status = MR_INVALID};
+    if (strcmp(error->sqlstate, "23514") == 0)
+        *out = (struct mr_refusal){MR_INVALID, "summary|dueAt", "range", "breaks a rule of what is stored"};
+    else if (strcmp(error->sqlstate, "MR409") == 0)
+        *out = (struct mr_refusal){MR_CONFLICT, "", "state", "there are enough of them"};
+    return strcmp(error->sqlstate, "P0001") != 0;
+}
+
 mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out)
 {
     assert_int_equal(mr_params_end(&self->params), MR_OK);
     answer.count = 0;
     if (strcmp(statement, "import__parts") == 0)
         hand_out_parts(only_int(&self->params, 1), only_int(&self->params, 2));
-    else if (strcmp(statement, "import__tasks") == 0)
+    else if (strcmp(statement, notes.statement) == 0)
         make_tasks(&self->params);
+    else if (strcmp(statement, notes.reason) == 0)
+        give_reasons(&self->params);
+    else
+        fail_test("%s", statement);
     *out = &answer;
     return MR_OK;
 }
@@ -100,16 +166,14 @@ unsigned mr_rows_count(const mr_rows *self)
 
 bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out)
 {
-    (void)column;
-    *out = self->parts[row];
+    *out = column == 2 ? self->fields[row] : self->parts[row];
     return true;
 }
 
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise)
 {
-    (void)column;
     (void)otherwise;
-    return self->ordinals[row];
+    return column == 1 ? self->statuses[row] : self->ordinals[row];
 }
 
 void mr_rows_free(mr_rows **self)
@@ -136,8 +200,8 @@ static void import_in_chunks(struct mr_slice text, bool is_csv, int64_t chunk_ro
 
     body = text;
     mr_buf_clear(&tasks, SIZE_MAX);
-    task_count = chunks = 0;
-    mr_buf_printf(&run.args, "{\"format\":\"%s\",\"parts\":%zu}", is_csv ? "text/csv" : "application/x-ndjson",
+    task_count = chunks = reasons = 0;
+    mr_buf_printf(&run.args, "{\"operation\":\"note_import\",\"format\":\"%s\",\"parts\":%zu}", is_csv ? "text/csv" : "application/x-ndjson",
                   (body.len + MR_UPLOAD_PART - 1) / MR_UPLOAD_PART);
     mr_buf_char(&run.args, '\0');
     set_text(&run.cursor, MR_SLICE(""));
@@ -203,7 +267,10 @@ static void assert_lines(int64_t lines)
 
 static int setup(void **state)
 {
+    static const struct mr_op_table table = {.ops = operations, .op_count = 2};
+
     (void)state;
+    mr_ops_install(&table);
     return sodium_init() < 0 ? -1 : 0;
 }
 
@@ -279,7 +346,7 @@ static void test_import__whose_parts_are_gone_is_over(void **state)
 
     (void)state;
     body = MR_SLICE("");
-    set_text(&run.args, MR_SLICE("{\"format\":\"text/csv\",\"parts\":2}"));
+    set_text(&run.args, MR_SLICE("{\"operation\":\"note_import\",\"format\":\"text/csv\",\"parts\":2}"));
     set_text(&run.cursor, MR_SLICE("1000 20 0 2 6"));
     set_text(&run.result, MR_SLICE("{\"imported\":7,\"rejected\":1,\"errors\":[]}"));
     assert_int_equal(mr_job_import.chunk(&actor, &run, &chunk), MR_OK);
@@ -308,9 +375,9 @@ static void test_import__what_is_no_header_is_told(void **state)
     (void)state;
     import(MR_SLICE("sum\"mary\none,LOW\n"), true);
     assert_tasks("");
-    assert_errors("1  is not a CSV header (RFC 4180) of at most 64 columns\n");
+    assert_errors("1  is not a CSV header (RFC 4180) of at most 128 columns\n");
     import(MR_SLICE("summary,taskPriorityCode\rone,LOW\rtwo,LOW\r"), true);
-    assert_errors("1  is not a CSV header (RFC 4180) of at most 64 columns\n");
+    assert_errors("1  is not a CSV header (RFC 4180) of at most 128 columns\n");
 }
 
 /* Once, and not again for each line; the lines are counted. */
@@ -350,7 +417,7 @@ static void test_import__as_many_names_are_told_as_a_header_may_have(void **stat
         mr_buf_printf(&text, "{\"summary\":\"x\",\"taskPriorityCode\":\"LOW\",\"%u%080u\":1}\n", i, i);
     import(buf_slice(&text), false);
     assert_int_equal(task_count, 200);
-    assert_int_equal(json_array_size(json_object_get(result, "ignored")), 64);
+    assert_int_equal(json_array_size(json_object_get(result, "ignored")), MR_RECORD_COLUMNS);
     mr_buf_fini(&text);
 }
 
@@ -436,26 +503,142 @@ static void test_import__utf16_does_not_depend_on_where_the_parts_end(void **sta
     mr_buf_fini(&text);
 }
 
+/* A run in the middle, of one chunk that is asked for by hand. */
+static struct chunk_of {
+    struct mr_actor actor;
+    struct mr_run run;
+    struct mr_chunk chunk;
+} one;
+
+static mr_status one_chunk(const char *args, const char *cursor)
+{
+    one = (struct chunk_of){.actor.clock = &mr_system_clock, .run = {.chunk_rows = 500, .skip = one.run.skip, .owner = {7}}};
+    mr_buf_clear(&tasks, SIZE_MAX);
+    task_count = 0;
+    set_text(&one.run.args, mr_slice_of(args));
+    set_text(&one.run.cursor, mr_slice_of(cursor));
+    set_text(&one.run.result, MR_SLICE(""));
+    return mr_job_import.chunk(&one.actor, &one.run, &one.chunk);
+}
+
+static void end_one(void)
+{
+    json_decref(result);
+    result = one.chunk.result.len > 0 ? json_loadb(one.chunk.result.data, one.chunk.result.len, 0, NULL) : NULL;
+    mr_buf_fini(&one.chunk.cursor);
+    mr_buf_fini(&one.chunk.result);
+    mr_buf_fini(&one.run.args);
+    mr_buf_fini(&one.run.cursor);
+    mr_buf_fini(&one.run.result);
+    mr_params_fini(&one.actor.params);
+    one.run.skip = (struct mr_skip){0};
+}
+
+#define OF_RELEASE_7 "{\"format\":\"text/csv\",\"parts\":1}"
+#define OF(operation) "{\"operation\":\"" operation "\",\"format\":\"text/csv\",\"parts\":1,\"admin\":true}"
+
+/* It named no operation, because there was one. */
 static void test_import__goes_on_where_release_7_stopped(void **state)
 {
-    static struct mr_actor actor = {.clock = &mr_system_clock};
-    struct mr_run run = {.chunk_rows = 500};
-    struct mr_chunk chunk = {0};
+    static const struct mr_op_table only = {.ops = operations, .op_count = 1};
 
+    body = MR_SLICE("summary,taskPriorityCode\none,LOW\n");
+    mr_ops_install(&only);
+    assert_int_equal(one_chunk(OF_RELEASE_7, "25 2 0 2 6"), MR_OK);
+    assert_tasks("one\n");
+    end_one();
+    assert_int_equal(setup(state), 0);
+}
+
+/* Whoever finds it tries again later; there is nothing to be taken for what was meant. */
+static void test_import__of_an_operation_that_is_gone_says_so(void **state)
+{
     (void)state;
     body = MR_SLICE("summary,taskPriorityCode\none,LOW\n");
-    mr_buf_clear(&tasks, SIZE_MAX);
-    set_text(&run.args, MR_SLICE("{\"format\":\"text/csv\",\"parts\":1}"));
-    set_text(&run.cursor, MR_SLICE("25 2 0 2 6"));
-    set_text(&run.result, MR_SLICE(""));
-    assert_int_equal(mr_job_import.chunk(&actor, &run, &chunk), MR_OK);
+    assert_int_equal(one_chunk(OF("gone_import"), ""), MR_NOT_FOUND);
+    assert_string_equal(one.chunk.error, "the application that is served has no operation gone_import any more");
+    end_one();
+    assert_int_equal(one_chunk(OF("import_part"), ""), MR_NOT_FOUND);
+    end_one();
+    assert_int_equal(one_chunk(OF_RELEASE_7, ""), MR_NOT_FOUND);
+    end_one();
+    assert_int_equal(task_count, 0);
+}
+
+static const struct mr_import grown = {
+    .fields = MR_FIELDS({"id", MR_UUID, MR_NEW_ID, true, .about = ""}, {"userId", MR_UUID, MR_TOKEN_USER, true, .about = ""}, {"note", MR_TEXT, MR_BODY, .about = ""},
+                        {"summary", MR_TEXT, MR_BODY, .about = ""}, {"a", MR_TEXT, MR_BODY, .about = ""}, {"b", MR_TEXT, MR_BODY, .about = ""}, {"taskPriorityCode", MR_TEXT, MR_BODY, .about = ""}),
+    .statement = "note_import/rows"};
+static const struct mr_op_info changed = {.name = "note_import",
+                                          .traits = &(const struct mr_traits){.import = &grown, .fields = mr_import_fields}};
+
+/* A column of the cursor is a place among fields. */
+static void test_import__whose_fields_have_changed_says_so(void **state)
+{
+    static const struct mr_op_table table = {.ops = &changed, .op_count = 1};
+    char cursor[200];
+
+    body = MR_SLICE("summary,taskPriorityCode\none,LOW\ntwo,LOW\n");
+    assert_int_equal(one_chunk(OF("note_import"), ""), MR_OK);
+    snprintf(cursor, sizeof cursor, "%.*s", (int)one.chunk.cursor.len, one.chunk.cursor.data);
+    end_one();
+    assert_int_equal(one_chunk(OF("note_import"), cursor), MR_OK);
+    end_one();
+    mr_ops_install(&table);
+    assert_int_equal(one_chunk(OF("note_import"), cursor), MR_CONFLICT);
+    assert_string_equal(one.chunk.error, "the fields of note_import have changed, expected the lines that are left in a new upload");
+    end_one();
+    assert_int_equal(setup(state), 0);
+}
+
+/* What a record cannot say: whose it is, and what they may. */
+static void test_import__who_uploaded_is_who_calls(void **state)
+{
+    static const uint8_t owner[16] = {7};
+    size_t user_at = HEAD;
+    size_t admin_at = HEAD;
+
+    (void)state;
+    body = MR_SLICE("summary,taskPriorityCode,userId,isAdmin\none,LOW,00000000-0000-0000-0000-000000000001,false\n");
+    assert_int_equal(one_chunk(OF("note_import"), ""), MR_OK);
+    assert_memory_equal(element(&one.actor.params, 1, &user_at).data, owner, 16);
+    assert_int_equal(*element(&one.actor.params, 7, &admin_at).data, 1);
+    end_one();
+    assert_ignored("1 userId is no field and was left out\n1 isAdmin is no field and was left out\n");
+}
+
+/* What the first statement could not see is asked for once, and told by the line. */
+static void test_import__a_value_that_is_taken_names_its_field(void **state)
+{
+    (void)state;
+    import(MR_SLICE("summary,taskPriorityCode\none,LOW\ntwo,MISSING\nthree,TAKEN\nfour,CLASH\n"), true);
     assert_tasks("one\n");
-    mr_buf_fini(&chunk.cursor);
-    mr_buf_fini(&chunk.result);
-    mr_buf_fini(&run.args);
-    mr_buf_fini(&run.cursor);
-    mr_buf_fini(&run.result);
-    mr_params_fini(&actor.params);
+    assert_errors("3 taskPriorityCode must name something that exists\n4 summary is taken already\n5  collides with what is stored\n");
+    assert_int_equal(json_integer_value(json_object_get(result, "rejected")), 3);
+    assert_int_equal(reasons, 1);
+    import(MR_SLICE("summary,taskPriorityCode\none,LOW\ntwo,MISSING\n"), true);
+    assert_int_equal(reasons, 0);
+}
+
+static void refuse_one(const char *sqlstate, const char *errors)
+{
+    one.run.skip = (struct mr_skip){.now = true};
+    snprintf(one.run.skip.error.sqlstate, sizeof one.run.skip.error.sqlstate, "%s", sqlstate);
+    body = MR_SLICE("summary,taskPriorityCode\none,LOW\n");
+    assert_int_equal(one_chunk(OF("note_import"), ""), MR_OK);
+    end_one();
+    assert_errors(errors);
+    assert_int_equal(json_integer_value(json_object_get(result, "rejected")), 1);
+    assert_int_equal(task_count, 0);
+}
+
+static void test_import__a_record_that_the_database_refuses_is_told_by_its_fields(void **state)
+{
+    (void)state;
+    refuse_one("23514", "2 summary breaks a rule of what is stored\n2 dueAt breaks a rule of what is stored\n");
+    refuse_one("MR409", "2  there are enough of them\n");
+    refuse_one("22003", "2  was refused by the database: data exception\n");
+    refuse_one("P0001", "2  was refused by the database: raised by a function\n");
 }
 
 /* The database says so, and after those that were found before. */
@@ -674,6 +857,11 @@ int main(void)
         cmocka_unit_test(test_import__utf16_with_a_mark_of_the_byte_order_is_read),
         cmocka_unit_test(test_import__utf16_does_not_depend_on_where_the_parts_end),
         cmocka_unit_test(test_import__goes_on_where_release_7_stopped),
+        cmocka_unit_test(test_import__of_an_operation_that_is_gone_says_so),
+        cmocka_unit_test(test_import__whose_fields_have_changed_says_so),
+        cmocka_unit_test(test_import__who_uploaded_is_who_calls),
+        cmocka_unit_test(test_import__a_value_that_is_taken_names_its_field),
+        cmocka_unit_test(test_import__a_record_that_the_database_refuses_is_told_by_its_fields),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -48,6 +48,18 @@ static void test_jobs__each_has_an_actor_instance_of_its_name(void **state)
         assert_string_equal(mr_job_spec.instance_name(instance++), info->name);
 }
 
+/* What a user uploads may be wrong from end to end; what a job finds in the database is not. */
+static void test_jobs__only_imports_are_of_what_comes_from_outside(void **state)
+{
+    (void)state;
+    FOR_EACH_JOB(info)
+    {
+        const struct mr_job_code *own = mr_job_code_of((enum mr_job)(info - mr_job_info((enum mr_job)0)));
+
+        assert_int_equal(own != NULL && own->is_input, strcmp(info->name, "import") == 0);
+    }
+}
+
 /* ---- Work ---- */
 
 /* How many statements are named "<job>__<what>". */
@@ -239,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_jobs__names_are_unique_words),
         cmocka_unit_test(test_jobs__none_has_the_name_of_an_operation),
         cmocka_unit_test(test_jobs__each_has_an_actor_instance_of_its_name),
+        cmocka_unit_test(test_jobs__only_imports_are_of_what_comes_from_outside),
         cmocka_unit_test(test_jobs__work_of_sql_has_statements),
         cmocka_unit_test(test_jobs__work_of_code_has_a_function),
         cmocka_unit_test(test_jobs__every_chunk_is_of_a_job),

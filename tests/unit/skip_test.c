@@ -107,6 +107,31 @@ static void test_skip__what_is_no_fault_of_a_unit_skips_none(void **state)
     }
 }
 
+/* What comes from outside may be wrong all the way; what is wrong with the database itself is still seen. */
+static void test_skip__input_may_be_refused_however_often_for_its_data(void **state)
+{
+    static const char *const data[] = {"22003", "23514", "MR409"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) {
+        struct mr_db_error error = {.status = MR_INVALID};
+        struct mr_skip skip = {.in_a_row = 1000000};
+        int64_t most = 1;
+
+        snprintf(error.sqlstate, sizeof error.sqlstate, "%s", data[i]);
+        assert_false(mr_skip_find(&skip, &error, true, &most));
+        skip.is_input = true;
+        assert_true(mr_skip_find(&skip, &error, true, &most));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct mr_db_error error = {.status = MR_INTERNAL, .sqlstate = "P0001"};
+        struct mr_skip skip = {.in_a_row = 1000000, .is_input = i == 1};
+        int64_t most = 1;
+
+        assert_false(mr_skip_find(&skip, &error, true, &most));
+    }
+}
+
 static void test_skip__a_lost_connection_says_nothing_of_a_unit(void **state)
 {
     struct mr_db_error error = refused;
@@ -127,13 +152,13 @@ static void test_skip__what_does_not_divide_is_skipped_at_once_and_only_once(voi
     assert_true(mr_skip_find(&skip, &refused, false, &most));
     assert_true(skip.now);
     assert_int_equal(most, 500);
-    assert_string_equal(skip.sqlstate, "23514");
+    assert_string_equal(skip.error.sqlstate, "23514");
     assert_false(mr_skip_find(&skip, &refused, false, &most)); /* without the unit it is refused, too */
 }
 
 static void test_skip__a_name_tells_the_unit_and_no_more(void **state)
 {
-    struct mr_skip skip = {.sqlstate = "P0001", .message = "secret"};
+    struct mr_skip skip = {.error = {.sqlstate = "P0001", .message = "secret"}};
     struct mr_buf out = {0};
 
     (void)state;
@@ -150,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_skip__many_refused_units_stop_none_of_the_others),
         cmocka_unit_test(test_skip__a_long_row_of_refused_units_is_no_poison_but_a_failure),
         cmocka_unit_test(test_skip__what_is_no_fault_of_a_unit_skips_none),
+        cmocka_unit_test(test_skip__input_may_be_refused_however_often_for_its_data),
         cmocka_unit_test(test_skip__a_lost_connection_says_nothing_of_a_unit),
         cmocka_unit_test(test_skip__what_does_not_divide_is_skipped_at_once_and_only_once),
         cmocka_unit_test(test_skip__a_name_tells_the_unit_and_no_more),
