@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "actors/apikeys.h"
 #include "actors/grant.h"
 #include "actors/usernames.h"
 #include "proto/username.h"
@@ -317,16 +318,12 @@ static void bind_password(const struct mr_actor *self, struct mr_params *params,
 /* Without a row the password that was checked is another one by now. */
 static void take_changed(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
 {
-    struct mr_buf nothing = {0};
-
     (void)rows;
     if (row < 0) {
         wrong_password(self, attempt);
         return;
     }
-    mr_wire_nil(&nothing);
-    mr_answer_body(self, attempt->message, &nothing);
-    mr_buf_fini(&nothing);
+    mr_answer_nothing(self, attempt->message);
 }
 
 static const struct mr_step password_find = {"password_change__find", true, 1, bind_user, check_current};
@@ -377,6 +374,8 @@ static mr_code_handler *const handlers[MR_OP_COUNT] = {
     [MR_OP_refresh] = on_refresh,
     [MR_OP_sign_out] = on_sign_out,
     [MR_OP_password_change] = on_password_change,
+    [MR_OP_api_key_create] = mr_on_api_key_create,
+    [MR_OP_key_verify] = mr_on_key_verify,
 };
 
 const struct mr_actor_spec mr_auth_spec = {.id = MR_ACTOR_AUTH, .handlers = handlers};

@@ -33,6 +33,8 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
         upload_refused(self);
     if (self->connection == NULL) {
         exchange_end(self);
+    } else if (reply->op == MR_OP_key_verify) {
+        keys_answered(self, reply);
     } else if (reply->op == MR_OP_db_ping) {
         health_pinged(self, reply->kind == MR_REPLY);
     } else if (reply->kind == MR_REPLY && is_of_a_part(self, reply)) {
@@ -40,7 +42,7 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
         upload_part_kept(self);
     } else if (reply->kind == MR_REPLY) {
         exchange_note_write(self);
-        reply_wire(self, reply->payload);
+        reply_answer(self, reply->payload);
     } else if (mr_fault_decode(&fault, reply->payload) == MR_OK) {
         answer_fault(self, &fault);
     } else {
