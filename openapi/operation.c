@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "openapi/internal.h"
+#include "proto/apikey.h"
 
 enum { PATH_MAX_LEN = 256, GROUP_MAX = 64 };
 
@@ -182,15 +183,19 @@ static void put_body(struct doc *doc, json_t *operation, const struct mr_way *wa
 
 /* ---- The operation ---- */
 
-/* An empty requirement stands for "or without". */
-static void put_security(struct doc *doc, json_t *operation, enum mr_access access)
+/* One is enough: an access token, or a key with one of the scopes. An empty requirement stands for "or without". */
+static void put_security(struct doc *doc, json_t *operation, const struct mr_op_info *info)
 {
     json_t *security = put_array(doc, operation, "security");
+    const char *scopes = info->traits->scopes;
+    struct mr_slice scope;
 
-    if (access == MR_ACCESS_PUBLIC)
+    if (info->access == MR_ACCESS_PUBLIC)
         return;
     add(doc, security, json_pack("{s:[]}", "bearer"));
-    if (access == MR_ACCESS_OPTIONAL)
+    while (mr_scope_next(&scopes, &scope))
+        add(doc, security, json_pack("{s:[s%]}", "apiKey", scope.data, scope.len));
+    if (info->access == MR_ACCESS_OPTIONAL)
         add(doc, security, json_object());
 }
 
@@ -222,7 +227,7 @@ void put_way(struct doc *doc, const struct mr_way *way)
     put_text(doc, operation, "operationId", way->name);
     put_text(doc, operation, "summary", info->traits->summary);
     put_group(doc, operation, way->path);
-    put_security(doc, operation, info->access);
+    put_security(doc, operation, info);
     put_parameters(doc, operation, info);
     put_body(doc, operation, way, info);
     put_answers(doc, put_object(doc, operation, "responses"), info);
