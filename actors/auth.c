@@ -317,16 +317,12 @@ static void bind_password(const struct mr_actor *self, struct mr_params *params,
 /* Without a row the password that was checked is another one by now. */
 static void take_changed(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row)
 {
-    struct mr_buf nothing = {0};
-
     (void)rows;
     if (row < 0) {
         wrong_password(self, attempt);
         return;
     }
-    mr_wire_nil(&nothing);
-    mr_answer_body(self, attempt->message, &nothing);
-    mr_buf_fini(&nothing);
+    mr_answer_nothing(self, attempt->message);
 }
 
 static const struct mr_step password_find = {"password_change__find", true, 1, bind_user, check_current};

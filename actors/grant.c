@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "proto/json.h"
 #include "proto/uuid.h"
 #include "runtime/answer.h"
 #include "runtime/token.h"
@@ -104,16 +105,17 @@ void mr_grant_answer(struct mr_actor *self, const struct mr_attempt *attempt)
                                       mr_wall_ms(self->clock) / 1000, life_s);
 
     if (status == MR_OK) {
-        mr_wire_map(&body, 4);
-        mr_wire_text(&body, MR_SLICE("accessToken"));
-        mr_wire_text(&body, (struct mr_slice){token.data, token.len});
-        mr_wire_text(&body, MR_SLICE("refreshToken"));
-        mr_wire_text(&body, mr_slice_of(attempt->refresh_token));
-        mr_wire_text(&body, MR_SLICE("tokenType"));
-        mr_wire_text(&body, MR_SLICE("Bearer"));
-        mr_wire_text(&body, MR_SLICE("expiresIn"));
-        mr_wire_int(&body, life_s);
-        mr_answer_body(self, attempt->message, &body);
+        mr_buf_text(&body, "{\"accessToken\":");
+        mr_json_string(&body, (struct mr_slice){token.data, token.len});
+        mr_buf_text(&body, ",\"refreshToken\":");
+        mr_json_string(&body, mr_slice_of(attempt->refresh_token));
+        mr_buf_text(&body, ",\"tokenType\":\"Bearer\",\"expiresIn\":");
+        mr_buf_int(&body, life_s);
+        mr_buf_char(&body, '}');
+        status = body.failed ? MR_NO_MEMORY : MR_OK;
+    }
+    if (status == MR_OK) {
+        mr_answer_json(self, attempt->message, NULL, (struct mr_slice){body.data, body.len});
     } else {
         mr_answer_error(self, attempt->message, status, NULL, NULL, NULL);
     }

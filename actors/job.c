@@ -143,14 +143,11 @@ static bool work_on_all(struct mr_actor *self, const mr_rows *rows)
 /* The prompts are answered first: who sent them wants to know that they came, not to wait for the work. */
 static void on_run_due(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
-    struct mr_buf nothing = {0};
     uint8_t served[16] = {0};
     bool go_on = true;
 
-    mr_wire_nil(&nothing);
     for (unsigned i = 0; i < count; i++)
-        mr_answer_body(self, messages[i], &nothing);
-    mr_buf_fini(&nothing);
+        mr_answer_nothing(self, messages[i]);
     while (go_on && !mr_actor_pause(self, 0)) {
         mr_rows *rows = NULL;
 

@@ -40,7 +40,7 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
         upload_part_kept(self);
     } else if (reply->kind == MR_REPLY) {
         exchange_note_write(self);
-        reply_wire(self, reply->payload);
+        reply_answer(self, reply->payload);
     } else if (mr_fault_decode(&fault, reply->payload) == MR_OK) {
         answer_fault(self, &fault);
     } else {

@@ -276,28 +276,22 @@ static void keep_and_respond(struct exchange *exchange, struct mr_slice body)
     respond_cacheable(exchange, body, etag);
 }
 
-void reply_wire(struct exchange *exchange, struct mr_slice payload)
+void reply_answer(struct exchange *exchange, struct mr_slice payload)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
-    struct mr_buf *body = &exchange->gateway->body;
     struct mr_buf extra = {0};
     struct mr_reply_head head;
-    struct mr_wire wire;
+    struct mr_slice body;
     char etag[24];
 
-    mr_buf_clear(body, KEEP_BYTES);
-    if (mr_reply_decode(payload, &head, &wire) != MR_OK || (mr_json_from_wire(body, &wire) != MR_OK && !body->failed)) {
-        mr_log_bounded(MR_LOG_ERROR, "reply is not JSON", mr_log_text("requestId", exchange->request_id),
+    if (mr_reply_decode(payload, &head, &body) != MR_OK) {
+        mr_log_bounded(MR_LOG_ERROR, "malformed reply", mr_log_text("requestId", exchange->request_id),
                        mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", info->name));
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
         return;
     }
-    if (body->failed) {
-        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
-        return;
-    }
     if (info->traits->cache_s > 0) {
-        keep_and_respond(exchange, (struct mr_slice){body->data, body->len});
+        keep_and_respond(exchange, body);
         return;
     }
     if (info->traits->location != NULL && head.id.len == 16)
@@ -311,8 +305,7 @@ void reply_wire(struct exchange *exchange, struct mr_slice payload)
     if (extra.failed || exchange->link.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else
-        respond_success(exchange, json_type, (struct mr_slice){body->data, body->len}, head.version != 0 ? etag : NULL,
-                        extra.data);
+        respond_success(exchange, json_type, body, head.version != 0 ? etag : NULL, extra.data);
     mr_buf_fini(&extra);
 }
 

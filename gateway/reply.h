@@ -16,7 +16,7 @@ void reply_json(struct exchange *exchange, int http, struct mr_slice body, const
 void reply_kept(struct exchange *exchange, const char *type, struct mr_slice body, const char *etag, const char *headers);
 
 /* What an actor answered to the operation of the exchange. */
-void reply_wire(struct exchange *exchange, struct mr_slice payload);
+void reply_answer(struct exchange *exchange, struct mr_slice payload);
 void reply_cached(struct exchange *exchange, const struct mr_cached *cached);
 
 /* `detail` NULL: the status's own. `errors`: members of a JSON array, comma-separated; empty: none. */

@@ -214,27 +214,34 @@ mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_sl
     return wire.at == wire.end ? MR_OK : MR_INVALID;
 }
 
-void mr_reply_begin(struct mr_buf *out, const struct mr_reply_head *head)
+size_t mr_reply_begin(struct mr_buf *out)
 {
     mr_wire_array(out, REPLY_ITEMS);
+    return mr_wire_bin_begin(out);
+}
+
+void mr_reply_end(struct mr_buf *out, size_t begun, const struct mr_reply_head *head)
+{
+    mr_wire_bin_end(out, begun);
     optional_text(out, head->next);
     mr_wire_int(out, head->version);
     mr_wire_bin(out, head->id.data, head->id.len);
 }
 
-mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_wire *body)
+mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_slice *json)
 {
     struct mr_wire wire = mr_wire_of(payload.data, payload.len);
     struct mr_reply_head read;
+    struct mr_wire_item body;
     struct mr_wire_item id;
 
-    if (!next_array(&wire, REPLY_ITEMS) || !next_optional_text(&wire, &read.next) ||
-        !next_below(&wire, INT64_MAX, &read.version) || !next_of_kind(&wire, MR_WIRE_BIN, &id) ||
-        (id.bytes.len != 0 && id.bytes.len != 16))
+    if (!next_array(&wire, REPLY_ITEMS) || !next_of_kind(&wire, MR_WIRE_BIN, &body) || body.bytes.len == 0 ||
+        !next_optional_text(&wire, &read.next) || !next_below(&wire, INT64_MAX, &read.version) ||
+        !next_of_kind(&wire, MR_WIRE_BIN, &id) || (id.bytes.len != 0 && id.bytes.len != 16) || wire.at != wire.end)
         return MR_INVALID;
     read.id = id.bytes;
     *head = read;
-    *body = wire;
+    *json = body.bytes;
     return MR_OK;
 }
 

@@ -11,7 +11,7 @@
 #include "proto/status.h"
 #include "proto/wire.h"
 
-enum { MR_ENVELOPE_VERSION = 2 };
+enum { MR_ENVELOPE_VERSION = 3 };
 
 enum mr_kind { MR_REQUEST, MR_REPLY, MR_ERROR, MR_KIND_COUNT };
 
@@ -44,7 +44,7 @@ struct mr_envelope {
     struct mr_slice traceparent; /* W3C Trace Context; empty: none */
     bool has_principal;
     struct mr_principal principal;
-    struct mr_slice payload; /* msgpack: a request's fields, a reply's body, or an error; borrowed */
+    struct mr_slice payload; /* msgpack: a request's fields, a reply, or an error; borrowed */
     struct mr_times times;
 };
 
@@ -64,7 +64,7 @@ void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value 
 /* Fills `values` (one for each field of the table); MR_INVALID when the payload does not fit the table. */
 mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_slice payload) MR_WARN_UNUSED;
 
-/* ---- Reply payload: [next, version, id, body]; the body is the JSON-to-be. ---- */
+/* ---- Reply payload: [body, next, version, id]; the body is a bin, the text of one JSON value as the client gets it. ---- */
 
 /* What a reply says beside its body. A zeroed struct says nothing. */
 struct mr_reply_head {
@@ -73,11 +73,12 @@ struct mr_reply_head {
     struct mr_slice id;   /* the 16 bytes of the resource's id; empty: none */
 };
 
-/* The head of a reply; exactly one item, the body, has to follow. */
-void mr_reply_begin(struct mr_buf *out, const struct mr_reply_head *head);
+/* Begins a reply: its JSON is to be appended, for which its writer vouches, and then the end. Returns what that wants. */
+size_t mr_reply_begin(struct mr_buf *out);
+void mr_reply_end(struct mr_buf *out, size_t begun, const struct mr_reply_head *head);
 
-/* Splits a reply into head and body, both borrowed. */
-mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_wire *body) MR_WARN_UNUSED;
+/* Splits a reply into head and JSON, both borrowed. MR_INVALID for what is no reply; the JSON is not looked into. */
+mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_slice *json) MR_WARN_UNUSED;
 
 /* ---- Error payload: [status, field, code, message]. ---- */
 

@@ -1,11 +1,8 @@
 #include "proto/json.h"
 
-#include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "proto/timestamp.h"
-#include "proto/uuid.h"
 
 static void escape(struct mr_buf *out, unsigned char c)
 {
@@ -20,79 +17,48 @@ static void escape(struct mr_buf *out, unsigned char c)
         mr_buf_append(out, text, sizeof text);
 }
 
+#define OF_EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The highest bit of some byte, when one is zero. */
+static uint64_t zero_bytes(uint64_t word)
+{
+    return (word - OF_EACH(1)) & ~word & OF_EACH(0x80);
+}
+
+/* Whether one of eight bytes has to be escaped: a quote, a backslash, or one below a blank. */
+static bool has_special(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof word);
+    return (((word - OF_EACH(0x20)) & ~word & OF_EACH(0x80)) | zero_bytes(word ^ OF_EACH('"')) |
+            zero_bytes(word ^ OF_EACH('\\'))) != 0;
+}
+
+/* How many bytes at the front stand for themselves. */
+static size_t clean_run(const char *at, size_t len)
+{
+    size_t i = 0;
+
+    while (len - i >= sizeof(uint64_t) && !has_special(at + i))
+        i += sizeof(uint64_t);
+    while (i < len && (unsigned char)at[i] >= 0x20 && at[i] != '"' && at[i] != '\\')
+        i++;
+    return i;
+}
+
 void mr_json_string(struct mr_buf *out, struct mr_slice text)
 {
-    size_t clean = 0;
-
     mr_buf_char(out, '"');
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
+        size_t clean = clean_run(text.data + i, text.len - i);
 
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        mr_buf_append(out, text.data + clean, i - clean);
-        escape(out, c);
-        clean = i + 1;
+        mr_buf_append(out, text.data + i, clean);
+        i += clean;
+        if (i < text.len)
+            escape(out, (unsigned char)text.data[i]);
     }
-    mr_buf_append(out, text.data + clean, text.len - clean);
     mr_buf_char(out, '"');
-}
-
-static mr_status value(struct mr_buf *out, struct mr_wire *wire, unsigned depth);
-
-static mr_status array(struct mr_buf *out, struct mr_wire *wire, uint32_t count, unsigned depth)
-{
-    mr_buf_char(out, '[');
-    for (uint32_t i = 0; i < count; i++) {
-        if (i > 0)
-            mr_buf_char(out, ',');
-        if (value(out, wire, depth + 1) != MR_OK)
-            return MR_INVALID;
-    }
-    mr_buf_char(out, ']');
-    return MR_OK;
-}
-
-static mr_status object(struct mr_buf *out, struct mr_wire *wire, uint32_t pairs, unsigned depth)
-{
-    struct mr_wire_item key;
-
-    mr_buf_char(out, '{');
-    for (uint32_t i = 0; i < pairs; i++) {
-        if (i > 0)
-            mr_buf_char(out, ',');
-        if (mr_wire_next(wire, &key) != MR_OK || key.kind != MR_WIRE_TEXT)
-            return MR_INVALID;
-        mr_json_string(out, key.bytes);
-        mr_buf_char(out, ':');
-        if (value(out, wire, depth + 1) != MR_OK)
-            return MR_INVALID;
-    }
-    mr_buf_char(out, '}');
-    return MR_OK;
-}
-
-static mr_status uuid(struct mr_buf *out, struct mr_slice bytes)
-{
-    char text[MR_UUID_TEXT + 2] = {[0] = '"', [MR_UUID_TEXT + 1] = '"'};
-
-    if (bytes.len != 16)
-        return MR_INVALID;
-    mr_uuid_format(text + 1, (const uint8_t *)bytes.data);
-    mr_buf_append(out, text, sizeof text);
-    return MR_OK;
-}
-
-static mr_status instant(struct mr_buf *out, const struct mr_wire_item *item)
-{
-    char text[MR_TIMESTAMP_TEXT + 2] = {[0] = '"', [MR_TIMESTAMP_TEXT + 1] = '"'};
-    int64_t micros;
-
-    if (!mr_wire_is_time(item, &micros))
-        return MR_INVALID;
-    mr_timestamp_format(text + 1, micros);
-    mr_buf_append(out, text, sizeof text);
-    return MR_OK;
 }
 
 /* A double is told apart by 17 digits and often by fewer, a single by 9. */
@@ -118,41 +84,4 @@ void mr_json_number_single(struct mr_buf *out, float value)
             break;
     }
     mr_buf_text(out, text);
-}
-
-static mr_status number(struct mr_buf *out, double value)
-{
-    if (!isfinite(value))
-        return MR_INVALID;
-    mr_json_number(out, value);
-    return MR_OK;
-}
-
-static mr_status value(struct mr_buf *out, struct mr_wire *wire, unsigned depth)
-{
-    struct mr_wire_item item;
-
-    if (depth > MR_WIRE_DEPTH || mr_wire_next(wire, &item) != MR_OK)
-        return MR_INVALID;
-    switch (item.kind) {
-    case MR_WIRE_NIL: mr_buf_text(out, "null"); return MR_OK;
-    case MR_WIRE_BOOL: mr_buf_text(out, item.boolean ? "true" : "false"); return MR_OK;
-    case MR_WIRE_INT: mr_buf_int(out, item.integer); return MR_OK;
-    case MR_WIRE_DOUBLE: return number(out, item.number);
-    case MR_WIRE_TEXT: mr_json_string(out, item.bytes); return MR_OK;
-    case MR_WIRE_BIN: return uuid(out, item.bytes);
-    case MR_WIRE_EXT:
-        if (item.ext != MR_WIRE_JSON)
-            return instant(out, &item);
-        mr_buf_slice(out, item.bytes);
-        return item.bytes.len > 0 ? MR_OK : MR_INVALID;
-    case MR_WIRE_ARRAY: return array(out, wire, item.count, depth);
-    case MR_WIRE_MAP: return object(out, wire, item.count, depth);
-    }
-    return MR_INVALID;
-}
-
-mr_status mr_json_from_wire(struct mr_buf *out, struct mr_wire *wire)
-{
-    return value(out, wire, 0);
 }

@@ -1,10 +1,10 @@
 /*
- * json: from the wire to the text a client reads (RFC 8259).
+ * json: values as the text a client reads (RFC 8259).
  */
 #ifndef MR_PROTO_JSON_H
 #define MR_PROTO_JSON_H
 
-#include "proto/wire.h"
+#include "proto/buffer.h"
 
 /* Appends `text` as a JSON string, quotes included. Ill-formed UTF-8 passes as it is: it was checked on the way in. */
 void mr_json_string(struct mr_buf *out, struct mr_slice text);
@@ -14,12 +14,5 @@ void mr_json_number(struct mr_buf *out, double value);
 
 /* The same of a single-precision value: 0.1, not 0.10000000149011612. */
 void mr_json_number_single(struct mr_buf *out, float value);
-
-/*
- * Appends the next item of `wire` as JSON: a UUID and an instant become strings (RFC 9562, RFC 3339).
- * MR_INVALID when the bytes are cut short, nest over MR_WIRE_DEPTH or hold what JSON cannot say; what was
- * appended by then is to be thrown away.
- */
-mr_status mr_json_from_wire(struct mr_buf *out, struct mr_wire *wire) MR_WARN_UNUSED;
 
 #endif

@@ -76,16 +76,30 @@ void mr_wire_time(struct mr_buf *out, int64_t micros)
     mr_buf_append(out, bytes, sizeof bytes);
 }
 
-void mr_wire_json_head(struct mr_buf *out, size_t len)
-{
-    msgpack_packer pk = packer(out);
+/* Head 0xc6 (bin 32) and four bytes for the length, which is not known yet. */
+enum { BIN_32 = 0xc6, BIN_32_HEAD = 5 };
 
-    msgpack_pack_ext(&pk, len, MR_WIRE_JSON);
+size_t mr_wire_bin_begin(struct mr_buf *out)
+{
+    mr_buf_append(out, (const uint8_t[BIN_32_HEAD]){BIN_32}, BIN_32_HEAD);
+    return out->len;
+}
+
+void mr_wire_bin_end(struct mr_buf *out, size_t begun)
+{
+    size_t len = out->len - begun;
+
+    if (len > UINT32_MAX)
+        out->failed = true;
+    for (int i = 1; !out->failed && i < BIN_32_HEAD; i++)
+        out->data[begun - (size_t)i] = (char)(uint8_t)(len >> 8 * (i - 1));
 }
 
 void mr_wire_json(struct mr_buf *out, struct mr_slice text)
 {
-    mr_wire_json_head(out, text.len);
+    msgpack_packer pk = packer(out);
+
+    msgpack_pack_ext(&pk, text.len, MR_WIRE_JSON);
     mr_buf_slice(out, text);
 }
 

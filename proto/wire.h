@@ -6,8 +6,7 @@
  * it has seen that many bytes.
  *
  * Three types need more than msgpack has: a UUID travels as a bin of 16 bytes, an instant as extension 1
- * with the microseconds since 1970 in eight bytes, big-endian, and what the database holds as JSON as
- * extension 2, its text.
+ * with the microseconds since 1970 in eight bytes, big-endian, and a field's JSON as extension 2, its text.
  */
 #ifndef MR_PROTO_WIRE_H
 #define MR_PROTO_WIRE_H
@@ -17,7 +16,7 @@
 #include "proto/buffer.h"
 #include "proto/status.h"
 
-enum { MR_WIRE_TIME = 1, MR_WIRE_JSON = 2, MR_WIRE_DEPTH = 16 };
+enum { MR_WIRE_TIME = 1, MR_WIRE_JSON = 2 };
 
 void mr_wire_nil(struct mr_buf *out);
 void mr_wire_bool(struct mr_buf *out, bool value);
@@ -27,10 +26,11 @@ void mr_wire_text(struct mr_buf *out, struct mr_slice text);
 void mr_wire_bin(struct mr_buf *out, const void *data, size_t len);
 void mr_wire_uuid(struct mr_buf *out, const uint8_t uuid[16]);
 void mr_wire_time(struct mr_buf *out, int64_t micros);
+/* A bin of what is appended from here on; ended with what this returns. */
+size_t mr_wire_bin_begin(struct mr_buf *out);
+void mr_wire_bin_end(struct mr_buf *out, size_t begun);
 /* `text` is one JSON value; who writes it vouches for that. */
 void mr_wire_json(struct mr_buf *out, struct mr_slice text);
-/* Its head alone: `len` bytes of text have to follow. */
-void mr_wire_json_head(struct mr_buf *out, size_t len);
 void mr_wire_array(struct mr_buf *out, uint32_t count);
 void mr_wire_map(struct mr_buf *out, uint32_t pairs);
 

@@ -490,6 +490,7 @@ static void destroy(struct mr_actor *self)
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);
     mr_params_fini(&self->other_params);
+    mr_row_plans_fini(&self->plans);
     mr_constraints_destroy(&self->constraints);
     mr_buf_fini(&self->body);
     mr_buf_fini(&self->frame);

@@ -17,6 +17,7 @@
 #include "runtime/db.h"
 #include "runtime/lag.h"
 #include "runtime/mailbox.h"
+#include "runtime/rows.h"
 
 enum { MR_PLAN_MAX = 1024 }; /* messages in a batch, and in flight, at most */
 
@@ -140,6 +141,7 @@ struct mr_actor {
     struct mr_params params;
     struct mr_params other_params;      /* of a statement beside the one at hand */
     struct mr_constraints *constraints; /* what is known of those that were broken */
+    struct mr_row_plans plans;          /* of the results of its statements */
     struct mr_buf body;
     struct mr_buf frame;
 };

@@ -56,14 +56,22 @@ void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_statu
     send_reply(self, message, MR_ERROR, &self->body);
 }
 
-void mr_answer_body(struct mr_actor *self, struct mr_message *message, const struct mr_buf *body)
-{
-    struct mr_buf payload = {0};
+static const struct mr_reply_head nothing_beside = {{"", 0}, 0, {"", 0}};
 
-    mr_reply_begin(&payload, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
-    mr_buf_append(&payload, body->data, body->len);
-    send_reply(self, message, MR_REPLY, &payload);
-    mr_buf_fini(&payload);
+void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json)
+{
+    size_t begun;
+
+    mr_buf_clear(&self->body, SIZE_MAX);
+    begun = mr_reply_begin(&self->body);
+    mr_buf_slice(&self->body, json);
+    mr_reply_end(&self->body, begun, head != NULL ? head : &nothing_beside);
+    send_reply(self, message, MR_REPLY, &self->body);
+}
+
+void mr_answer_nothing(struct mr_actor *self, struct mr_message *message)
+{
+    mr_answer_json(self, message, NULL, MR_SLICE("null"));
 }
 
 static void answer_all(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_status status)
@@ -201,25 +209,33 @@ static void answer_with_status(struct mr_actor *self, struct mr_message *message
         mr_answer_error(self, message, status, field, "unknown", MR_TOLD_UNKNOWN);
 }
 
+const char *mr_answer_statement(const struct mr_message *message)
+{
+    return message->variant != NULL ? message->variant->statement : mr_op_info(message->envelope.op)->name;
+}
+
 static enum mr_shape shape_of(const struct mr_message *message)
 {
     return message->variant != NULL ? message->variant->shape : mr_op_info(message->envelope.op)->traits->shape;
 }
 
-/* Puts a success into `self->body`; false: the rows do not fit one. */
-static bool make_reply(struct mr_actor *self, const struct mr_message *message, struct mr_row *row, struct mr_row_plan *plan,
-                       const mr_rows *rows, unsigned from, unsigned to)
+/* Puts a success into `self->body`; false: the rows do not fit one. `unsaid`: a column that JSON has no form for, or NULL. */
+static bool make_reply(struct mr_actor *self, const struct mr_message *message, struct mr_row *row,
+                       const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to, const char **unsaid)
 {
-    struct mr_buf next = {0};
+    struct mr_body_notes notes = {.unsaid = NULL};
+    mr_status status;
+    size_t begun;
 
-    to = mr_rows_fit(plan, rows, from, to, &next);
-    if (next.len > 0)
-        row->head.next = (struct mr_slice){next.data, next.len};
     mr_buf_clear(&self->body, SIZE_MAX);
-    mr_reply_begin(&self->body, &row->head);
-    self->body.failed |= next.failed;
-    mr_buf_fini(&next);
-    return mr_rows_body(&self->body, shape_of(message), plan, rows, from, to) == MR_OK;
+    begun = mr_reply_begin(&self->body);
+    status = mr_rows_body(&self->body, shape_of(message), plan, rows, from, to, &notes);
+    if (notes.next.len > 0)
+        row->head.next = (struct mr_slice){notes.next.data, notes.next.len};
+    mr_reply_end(&self->body, begun, &row->head);
+    mr_buf_fini(&notes.next);
+    *unsaid = notes.unsaid;
+    return status == MR_OK;
 }
 
 static void answer_unfit(struct mr_actor *self, struct mr_message *message)
@@ -229,73 +245,79 @@ static void answer_unfit(struct mr_actor *self, struct mr_message *message)
     mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
 }
 
-static void answer_too_wide(struct mr_actor *self, struct mr_message *message)
+/* The columns are not those of an answer, or there is no memory to find out. */
+static void answer_unplanned(struct mr_actor *self, struct mr_message *const *messages, unsigned count, mr_status status)
 {
-    mr_log_bounded(MR_LOG_ERROR, "rows have too many columns", mr_log_text("op", mr_op_info(message->envelope.op)->name),
-                   mr_log_trace(message->envelope.traceparent));
-    mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
+    if (status == MR_INTERNAL)
+        mr_log_bounded(MR_LOG_ERROR, "rows have no ordinal, or too many columns",
+                       mr_log_text("op", mr_op_info(messages[0]->envelope.op)->name),
+                       mr_log_trace(messages[0]->envelope.traceparent));
+    answer_all(self, messages, count, status);
 }
 
-static void send_made(struct mr_actor *self, struct mr_message *message, struct mr_row_plan *plan)
+static void tell_unsaid(const struct mr_message *message, const char *column)
 {
-    if (plan->unsaid != NULL)
+    if (column != NULL)
         mr_log_bounded(MR_LOG_WARN, "a value that JSON has no form for was left out",
-                       mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_text("column", plan->unsaid),
+                       mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_text("column", column),
                        mr_log_trace(message->envelope.traceparent));
-    plan->unsaid = NULL;
-    send_reply(self, message, MR_REPLY, &self->body);
 }
 
 /* A run of rows with one ordinal is the answer to one message. */
-static void answer_run(struct mr_actor *self, struct mr_message *message, struct mr_row_plan *plan, const mr_rows *rows,
+static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan, const mr_rows *rows,
                        unsigned from, unsigned to)
 {
+    const char *unsaid;
     struct mr_row row;
 
     mr_row_read(&row, plan, rows, to - 1);
-    if (row.status != 0)
+    if (row.status != 0) {
         answer_with_status(self, message, &row);
-    else if (make_reply(self, message, &row, plan, rows, from, to))
-        send_made(self, message, plan);
-    else
+    } else if (make_reply(self, message, &row, plan, rows, from, to, &unsaid)) {
+        tell_unsaid(message, unsaid);
+        send_reply(self, message, MR_REPLY, &self->body);
+    } else {
         answer_unfit(self, message);
+    }
 }
 
 /* No row is nothing, or none; but not one. */
 static bool make_empty(struct mr_actor *self, const struct mr_message *message)
 {
+    size_t begun;
+
     mr_buf_clear(&self->body, SIZE_MAX);
-    mr_reply_begin(&self->body, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
-    if (shape_of(message) == MR_SHAPE_NONE)
-        mr_wire_nil(&self->body);
-    else
-        mr_wire_array(&self->body, 0);
+    begun = mr_reply_begin(&self->body);
+    mr_buf_text(&self->body, shape_of(message) == MR_SHAPE_NONE ? "null" : "[]");
+    mr_reply_end(&self->body, begun, &nothing_beside);
     return shape_of(message) != MR_SHAPE_ONE;
 }
 
 bool mr_answer_make(struct mr_actor *self, const struct mr_message *message, const mr_rows *rows)
 {
     unsigned count = mr_rows_count(rows);
-    struct mr_row_plan plan;
+    const struct mr_row_plan *plan;
+    const char *unsaid;
     struct mr_row row;
 
-    if (mr_row_plan_init_single(&plan, rows) != MR_OK)
+    if (mr_row_plan_find(&self->plans, &plan, mr_answer_statement(message), rows, true) != MR_OK)
         return false;
     if (count == 0)
         return make_empty(self, message);
-    mr_row_read(&row, &plan, rows, count - 1);
-    return row.status == 0 && make_reply(self, message, &row, &plan, rows, 0, count);
+    mr_row_read(&row, plan, rows, count - 1);
+    return row.status == 0 && make_reply(self, message, &row, plan, rows, 0, count, &unsaid);
 }
 
 void mr_answer_single(struct mr_actor *self, struct mr_message *message, const mr_rows *rows)
 {
     unsigned count = mr_rows_count(rows);
-    struct mr_row_plan plan;
+    const struct mr_row_plan *plan;
+    mr_status status = mr_row_plan_find(&self->plans, &plan, mr_answer_statement(message), rows, true);
 
-    if (mr_row_plan_init_single(&plan, rows) != MR_OK) {
-        answer_too_wide(self, message);
+    if (status != MR_OK) {
+        answer_unplanned(self, &message, 1, status);
     } else if (count > 0) {
-        answer_run(self, message, &plan, rows, 0, count);
+        answer_run(self, message, plan, rows, 0, count);
     } else if (make_empty(self, message)) {
         send_reply(self, message, MR_REPLY, &self->body);
     } else {
@@ -303,40 +325,24 @@ void mr_answer_single(struct mr_actor *self, struct mr_message *message, const m
     }
 }
 
-void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json)
-{
-    mr_buf_clear(&self->body, SIZE_MAX);
-    mr_reply_begin(&self->body, head);
-    mr_wire_json(&self->body, json);
-    send_reply(self, message, MR_REPLY, &self->body);
-}
-
 static void answer_rows(struct mr_actor *self, struct mr_message *const *messages, unsigned count, const mr_rows *rows)
 {
     unsigned total = mr_rows_count(rows);
-    struct mr_row_plan plan;
-    unsigned n;
+    const struct mr_row_plan *plan;
+    mr_status status = mr_row_plan_find(&self->plans, &plan, mr_answer_statement(messages[0]), rows, false);
 
-    if (mr_row_plan_init(&plan, rows) != MR_OK) {
-        mr_log_bounded(MR_LOG_ERROR, "rows have no ordinal, or too many columns",
-                       mr_log_text("op", mr_op_info(messages[0]->envelope.op)->name));
-        answer_all(self, messages, count, MR_INTERNAL);
+    if (status != MR_OK) {
+        answer_unplanned(self, messages, count, status);
         return;
     }
-    n = (unsigned)plan.ordinal;
     for (unsigned from = 0, to; from < total; from = to) {
-        int64_t ordinal = mr_rows_int(rows, from, n, 0);
+        int64_t ordinal = mr_row_ordinal(plan, rows, from);
 
-        for (to = from + 1; to < total && mr_rows_int(rows, to, n, 0) == ordinal;)
+        for (to = from + 1; to < total && mr_row_ordinal(plan, rows, to) == ordinal;)
             to++;
         if (ordinal >= 1 && ordinal <= count && !messages[ordinal - 1]->answered)
-            answer_run(self, messages[ordinal - 1], &plan, rows, from, to);
+            answer_run(self, messages[ordinal - 1], plan, rows, from, to);
     }
-}
-
-const char *mr_answer_statement(const struct mr_message *message)
-{
-    return message->variant != NULL ? message->variant->statement : mr_op_info(message->envelope.op)->name;
 }
 
 static void answer_batch(struct mr_actor *self, struct mr_message **messages, unsigned count);

@@ -40,8 +40,11 @@ void mr_answer_end(struct mr_actor *self, struct mr_message *const *messages, un
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
                      const char *text);
 
-/* Answers with a body in the wire's form. */
-void mr_answer_body(struct mr_actor *self, struct mr_message *message, const struct mr_buf *body);
+/* Answers a message with a success whose body is this JSON. `head` NULL: there is nothing to say beside it. */
+void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json);
+
+/* Answers with a success that has no body. */
+void mr_answer_nothing(struct mr_actor *self, struct mr_message *message);
 
 /*
  * Runs a statement for a C handler, which has the connection to itself: reconnecting first if need be and, once more after a
@@ -58,9 +61,6 @@ void mr_answer_single(struct mr_actor *self, struct mr_message *message, const m
 
 /* Puts the payload of that answer into `self->body` and sends nothing; false: it is no success, and the body is of no use. */
 bool mr_answer_make(struct mr_actor *self, const struct mr_message *message, const mr_rows *rows) MR_WARN_UNUSED;
-
-/* Answers a message with a success whose body is JSON already. */
-void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json);
 
 /*
  * Answers a message with the error that stands against it alone: a refusal that the client can understand, or its status, which is

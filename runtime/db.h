@@ -283,24 +283,6 @@ uint32_t mr_rows_type(const mr_rows *self, unsigned column);
 /* The column's value; false when it is NULL. Borrowed until mr_rows_free. */
 bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_slice *out);
 
-/* Whether the column is one of UUIDs, 16 bytes each. */
-bool mr_rows_is_uuid(const mr_rows *self, unsigned column);
-
-/*
- * Whether JSON has a form for the column's value: not for NaN and the infinities, nor for a day or an instant outside of the years
- * 0001 to 9999. True of NULL.
- */
-bool mr_rows_says(const mr_rows *self, unsigned row, unsigned column);
-
-/* Whether the type has values of which mr_rows_says is false. */
-bool mr_type_may_be_unsaid(uint32_t type);
-
-/*
- * Appends the column's value in the wire's form; nil when NULL. A number is exact. Arrays become arrays, and elements that JSON has
- * no form for nil. MR_INTERNAL for a type Millrace does not know, and for a value of which mr_rows_says is false.
- */
-mr_status mr_rows_wire(const mr_rows *self, unsigned row, unsigned column, struct mr_buf *out) MR_WARN_UNUSED;
-
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
 
@@ -314,16 +296,8 @@ void mr_rows_free(mr_rows **self);
 
 /* ---- Types of columns ---- */
 
-enum { MR_TYPE_OWN_FIRST = 16384 }; /* OIDs from here on are a database's own (src/include/access/transam.h) */
-
 /*
- * Whether mr_rows_wire knows a type that PostgreSQL comes with: bool, the integers, float4, float8, numeric, text and its kin, uuid,
- * json, jsonb, date, timestamptz, and arrays of these. Of others a statement can say what they are in one of these, e.g. `::text`.
- */
-bool mr_type_known(uint32_t type);
-
-/*
- * The same for any type of the database: enums and citext are known too, domains over what is known, and arrays, of domains
+ * mr_type_known (runtime/column.h) for any type of the database: enums and citext are known too, domains over what is known, and arrays, of domains
  * only of such over text. MR_OK: `out` is the answer.
  * By text, so at any time outside of a pipeline.
  */

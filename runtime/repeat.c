@@ -62,31 +62,25 @@ mr_status mr_repeat_claim(struct mr_actor *self, const struct mr_message *messag
 /* {"$body": its JSON as text, "$version": …, "$id": …}: jsonb would put the members of an object into another order. */
 static mr_status write_kept(struct mr_buf *out, struct mr_slice payload)
 {
-    struct mr_buf body = {0};
     struct mr_reply_head head;
-    struct mr_wire wire;
+    struct mr_slice json;
     char id[MR_UUID_TEXT + 1];
-    mr_status status = mr_reply_decode(payload, &head, &wire);
+    mr_status status = mr_reply_decode(payload, &head, &json);
 
-    if (status == MR_OK)
-        status = mr_json_from_wire(&body, &wire);
-    if (status == MR_OK) {
-        mr_buf_text(out, "{\"$body\":");
-        mr_json_string(out, (struct mr_slice){body.data, body.len});
-        mr_buf_printf(out, ",\"$version\":%lld", (long long)head.version);
-        if (head.id.len == 16) {
-            mr_uuid_format(id, (const uint8_t *)head.id.data);
-            mr_buf_printf(out, ",\"$id\":\"%.*s\"", MR_UUID_TEXT, id);
-        }
-        mr_buf_char(out, '}');
+    if (status != MR_OK)
+        return status;
+    mr_buf_text(out, "{\"$body\":");
+    mr_json_string(out, json);
+    mr_buf_printf(out, ",\"$version\":%lld", (long long)head.version);
+    if (head.id.len == 16) {
+        mr_uuid_format(id, (const uint8_t *)head.id.data);
+        mr_buf_printf(out, ",\"$id\":\"%.*s\"", MR_UUID_TEXT, id);
     }
-    if (status == MR_OK && (body.failed || out->failed))
-        status = MR_NO_MEMORY;
-    mr_buf_fini(&body);
-    return status;
+    mr_buf_char(out, '}');
+    return out->failed ? MR_NO_MEMORY : MR_OK;
 }
 
-/* An answer that is no success, or no JSON, is not kept, and its key is given back: NULL in its place. */
+/* An answer that is no success is not kept, and its key is given back: NULL in its place. */
 static mr_status add_answer(struct mr_actor *self, const struct mr_message *message, const mr_rows *rows)
 {
     struct mr_params *params = &self->other_params;
@@ -96,10 +90,6 @@ static mr_status add_answer(struct mr_actor *self, const struct mr_message *mess
 
     if (answer.present)
         status = self->body.failed ? MR_NO_MEMORY : write_kept(&kept, (struct mr_slice){self->body.data, self->body.len});
-    if (status == MR_INVALID) {
-        answer.present = false;
-        status = MR_OK;
-    }
     answer.text = (struct mr_slice){kept.data, kept.len};
     add_key(params, message);
     mr_params_add(params, 2, MR_TEXT, &answer);

@@ -1,5 +1,22 @@
 #include "runtime/rows.h"
 
+#include <stdlib.h>
+
+#include "proto/json.h"
+
+struct mr_row_plan {
+    int ordinal;
+    int status, field, message, next, version, id, page, page_size, total_items, take, key; /* column index, -1: none */
+    bool single;
+    unsigned width; /* columns of the result */
+    uint32_t *types;
+    struct mr_buf text; /* what the slices of the columns borrow, and before that the names of all, each with a NUL */
+    unsigned count;
+    struct mr_column *columns;
+};
+
+/* ---- Plans ---- */
+
 static int *reserved(struct mr_row_plan *plan, const char *name)
 {
     const struct {
@@ -17,65 +34,208 @@ static int *reserved(struct mr_row_plan *plan, const char *name)
     return NULL;
 }
 
-static void add_column(struct mr_row_plan *plan, unsigned index, const char *name, bool may_be_unsaid)
+static void plan_destroy(struct mr_row_plan **self)
+{
+    if (*self == NULL)
+        return;
+    mr_buf_fini(&(*self)->text);
+    free((*self)->types);
+    free((*self)->columns);
+    free(*self);
+    *self = NULL;
+}
+
+static struct mr_row_plan *plan_new(unsigned width, bool single)
+{
+    struct mr_row_plan *self = calloc(1, sizeof *self);
+
+    if (self == NULL)
+        return NULL;
+    self->width = width;
+    self->single = single;
+    self->types = calloc(width + 1, sizeof *self->types);
+    self->columns = calloc(width + 1, sizeof *self->columns);
+    self->ordinal = -1;
+    self->status = self->field = self->message = self->next = self->version = self->id = -1;
+    self->page = self->page_size = self->total_items = self->take = self->key = -1;
+    if (self->types == NULL || self->columns == NULL)
+        plan_destroy(&self);
+    return self;
+}
+
+/* `,"name":`, and a brace behind it; its text is found by its length when all of it is there. */
+static struct mr_slice add_name(struct mr_buf *text, struct mr_slice name, bool opens)
+{
+    size_t before = text->len;
+
+    mr_buf_char(text, ',');
+    mr_json_string(text, name);
+    mr_buf_text(text, opens ? ":{" : ":");
+    return (struct mr_slice){NULL, text->len - before};
+}
+
+static void add_column(struct mr_row_plan *self, unsigned index, const char *name)
 {
     const char *dot = strchr(name, '.');
-    struct mr_column *column = &plan->columns[plan->count++];
+    struct mr_column *column = &self->columns[self->count++];
+    struct mr_slice own = mr_slice_of(dot != NULL ? dot + 1 : name);
 
     column->index = index;
-    column->may_be_unsaid = may_be_unsaid;
-    column->group = dot != NULL ? (struct mr_slice){name, (size_t)(dot - name)} : (struct mr_slice){name, 0};
-    column->name = mr_slice_of(dot != NULL ? dot + 1 : name);
+    column->type = self->types[index];
+    column->write = mr_column_writer_of(column->type);
+    column->name_bytes = own.len;
+    column->member = add_name(&self->text, own, false);
+    if (dot != NULL && dot > name)
+        column->open = add_name(&self->text, (struct mr_slice){name, (size_t)(dot - name)}, true);
 }
 
-/* All but the columns, which are many and are told by their count. */
-static void clear(struct mr_row_plan *out)
+/* The text has come to rest: its pieces stand behind the names in the order in which they were added. */
+static void place_names(struct mr_row_plan *self, size_t at)
 {
-    out->count = 0;
-    out->ordinal = -1;
-    out->status = out->field = out->message = out->next = out->version = out->id = -1;
-    out->page = out->page_size = out->total_items = out->take = out->key = -1;
-    out->unsaid = NULL;
+    for (unsigned i = 0; i < self->count; i++) {
+        struct mr_column *column = &self->columns[i];
+
+        column->member.data = self->text.data + at;
+        at += column->member.len;
+        column->open.data = self->text.data + at;
+        at += column->open.len;
+    }
 }
 
-/* `ordinal` NULL: there is none. */
-static mr_status plan_columns(struct mr_row_plan *out, const mr_rows *rows, const char *ordinal)
+static bool is_together(const struct mr_column *a, const struct mr_column *b)
 {
-    unsigned columns = mr_rows_columns(rows);
+    return a->open.len == b->open.len && memcmp(a->open.data, b->open.data, a->open.len) == 0;
+}
 
-    clear(out);
-    for (unsigned i = 0; i < columns; i++) {
+static void find_runs(struct mr_row_plan *self)
+{
+    for (unsigned i = self->count; i-- > 0;) {
+        struct mr_column *column = &self->columns[i];
+
+        column->run_end = i + 1 < self->count && is_together(column, column + 1) ? column[1].run_end : i + 1;
+    }
+}
+
+static const char *ordinal_of(const mr_rows *rows, bool single)
+{
+    for (unsigned i = 0; !single && i < mr_rows_columns(rows); i++)
+        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
+            return "$n";
+    return single ? NULL : "n";
+}
+
+static mr_status plan_columns(struct mr_row_plan *self, const mr_rows *rows)
+{
+    const char *ordinal = ordinal_of(rows, self->single);
+
+    for (unsigned i = 0; i < self->width; i++) {
         const char *name = mr_rows_name(rows, i);
-        int *index = reserved(out, name);
+        int *index = reserved(self, name);
 
         if (index != NULL)
             *index = (int)i;
         else if (ordinal != NULL && strcmp(name, ordinal) == 0)
-            out->ordinal = (int)i;
-        else if (out->count == MR_COLUMNS_MAX)
+            self->ordinal = (int)i;
+        else if (self->count == MR_COLUMNS_MAX)
             return MR_INTERNAL;
         else
-            add_column(out, i, name, mr_type_may_be_unsaid(mr_rows_type(rows, i)));
-        if (strcmp(name, "id") == 0 && mr_rows_is_uuid(rows, i))
-            out->id = (int)i;
+            add_column(self, i, name);
+        if (strcmp(name, "id") == 0 && mr_type_is_uuid(self->types[i]))
+            self->id = (int)i;
     }
-    return ordinal == NULL || out->ordinal >= 0 ? MR_OK : MR_INTERNAL;
+    return ordinal == NULL || self->ordinal >= 0 ? MR_OK : MR_INTERNAL;
 }
 
-mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows)
+static mr_status plan_make(struct mr_row_plan **out, const mr_rows *rows, bool single)
 {
-    const char *ordinal = "n";
+    struct mr_row_plan *self = plan_new(mr_rows_columns(rows), single);
+    mr_status status;
+    size_t names;
 
-    for (unsigned i = 0; i < mr_rows_columns(rows); i++)
-        if (strcmp(mr_rows_name(rows, i), "$n") == 0)
-            ordinal = "$n";
-    return plan_columns(out, rows, ordinal);
+    if (self == NULL)
+        return MR_NO_MEMORY;
+    for (unsigned i = 0; i < self->width; i++) {
+        const char *name = mr_rows_name(rows, i);
+
+        self->types[i] = mr_rows_type(rows, i);
+        mr_buf_append(&self->text, name, strlen(name) + 1);
+    }
+    names = self->text.len;
+    status = plan_columns(self, rows);
+    if (status == MR_OK && self->text.failed)
+        status = MR_NO_MEMORY;
+    if (status != MR_OK) {
+        plan_destroy(&self);
+        return status;
+    }
+    place_names(self, names);
+    find_runs(self);
+    *out = self;
+    return MR_OK;
 }
 
-mr_status mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows)
+/* Whether it says of these rows what a plan made of them would: a statement may change with the connection that it is prepared on. */
+static bool fits(const struct mr_row_plan *self, const mr_rows *rows, bool single)
 {
-    return plan_columns(out, rows, NULL);
+    const char *name = self->text.data;
+
+    if (self->single != single || self->width != mr_rows_columns(rows))
+        return false;
+    for (unsigned i = 0; i < self->width; i++) {
+        if (self->types[i] != mr_rows_type(rows, i) || strcmp(name, mr_rows_name(rows, i)) != 0)
+            return false;
+        name += strlen(name) + 1;
+    }
+    return true;
 }
+
+/* FNV-1a. */
+static unsigned place_of(const char *statement)
+{
+    uint32_t hash = 2166136261U;
+
+    for (; *statement != '\0'; statement++)
+        hash = (hash ^ (unsigned char)*statement) * 16777619U;
+    return hash % MR_ROW_PLANS;
+}
+
+enum { NEAR_BY = 4 };
+
+/* Where the plan is, or can be: one of the places that the name leads to. Where all are taken the first has to go. */
+static struct mr_row_plan **find_place(struct mr_row_plans *self, const char *statement, const mr_rows *rows, bool single)
+{
+    unsigned first = place_of(statement);
+
+    for (unsigned i = 0; i < NEAR_BY; i++) {
+        struct mr_row_plan **place = &self->plans[(first + i) % MR_ROW_PLANS];
+
+        if (*place == NULL || fits(*place, rows, single))
+            return place;
+    }
+    plan_destroy(&self->plans[first]);
+    return &self->plans[first];
+}
+
+mr_status mr_row_plan_find(struct mr_row_plans *self, const struct mr_row_plan **out, const char *statement,
+                           const mr_rows *rows, bool single)
+{
+    struct mr_row_plan **place = find_place(self, statement, rows, single);
+    mr_status status = MR_OK;
+
+    if (*place == NULL)
+        status = plan_make(place, rows, single);
+    if (status == MR_OK)
+        *out = *place;
+    return status;
+}
+
+void mr_row_plans_fini(struct mr_row_plans *self)
+{
+    for (unsigned i = 0; i < MR_ROW_PLANS; i++)
+        plan_destroy(&self->plans[i]);
+}
+
+/* ---- What concerns the message as a whole ---- */
 
 static struct mr_slice text_or_empty(const mr_rows *rows, unsigned row, int column)
 {
@@ -91,6 +251,11 @@ static int64_t int_or_zero(const mr_rows *rows, unsigned row, int column)
     return column >= 0 ? mr_rows_int(rows, row, (unsigned)column, 0) : 0;
 }
 
+int64_t mr_row_ordinal(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+{
+    return int_or_zero(rows, row, plan->ordinal);
+}
+
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
     out->status = int_or_zero(rows, row, plan->status);
@@ -101,171 +266,177 @@ void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_ro
     out->head.id = text_or_empty(rows, row, plan->id);
 }
 
-/* What a row takes in an answer, about: its values, and something for their names. */
-static size_t row_bytes(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
+/* ---- Bodies ---- */
+
+/* A body under way. */
+struct writer {
+    struct mr_buf *out;
+    const struct mr_row_plan *plan;
+    const mr_rows *rows;
+    struct mr_body_notes *notes;
+    size_t bytes; /* of the rows so far, about: their values, and something for their names */
+    bool broken;  /* a value was not understood */
+};
+
+/* In front of a member there is a comma, unless it is the first of its object. */
+static void write_name(struct mr_buf *out, struct mr_slice name, bool first)
 {
+    mr_buf_append(out, name.data + first, name.len - first);
+}
+
+/* Whether it is there. */
+static bool write_member(struct writer *self, const struct mr_column *column, unsigned row, bool first)
+{
+    struct mr_buf *out = self->out;
+    size_t before = out->len;
     struct mr_slice value;
-    size_t bytes = 0;
+    enum mr_said said;
 
-    for (unsigned i = 0; i < plan->count; i++)
-        if (mr_rows_get(rows, row, plan->columns[i].index, &value))
-            bytes += value.len + plan->columns[i].name.len;
-    return bytes;
+    if (!mr_rows_get(self->rows, row, column->index, &value))
+        return false;
+    self->bytes += value.len + column->name_bytes;
+    write_name(out, column->member, first);
+    said = column->write(out, column->type, value);
+    if (said == MR_SAID)
+        return true;
+    out->len = before;
+    if (said == MR_UNSAID)
+        self->notes->unsaid = mr_rows_name(self->rows, column->index);
+    else
+        self->broken = true;
+    return false;
 }
 
-unsigned mr_rows_fit(const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to, struct mr_buf *next)
+/* The columns [from, to) as members of one object, of which none was written before if `first`. Whether any is there now. */
+static bool write_members(struct writer *self, unsigned from, unsigned to, unsigned row, bool first)
 {
-    int64_t take = plan->take >= 0 ? mr_rows_int(rows, from, (unsigned)plan->take, 0) : 0;
-    unsigned end = from + 1;
-    size_t bytes;
+    bool none = first;
 
-    if (take <= 0 || plan->id < 0)
-        return to;
-    bytes = row_bytes(plan, rows, from);
-    for (; end < to && end - from < take; end++) {
-        bytes += row_bytes(plan, rows, end);
-        if (bytes > MR_LIST_BYTES)
+    for (unsigned i = from; i < to; i++)
+        if (write_member(self, &self->plan->columns[i], row, none))
+            none = false;
+    return !none;
+}
+
+/* The same columns as an object under their own name. */
+static bool write_group(struct writer *self, unsigned from, unsigned to, unsigned row, bool first)
+{
+    size_t before = self->out->len;
+
+    write_name(self->out, self->plan->columns[from].open, first);
+    if (!write_members(self, from, to, row, true)) {
+        self->out->len = before;
+        return !first;
+    }
+    mr_buf_char(self->out, '}');
+    return true;
+}
+
+/* Whether it has any member. */
+static bool write_object(struct writer *self, unsigned row)
+{
+    const struct mr_row_plan *plan = self->plan;
+    bool any = false;
+
+    mr_buf_char(self->out, '{');
+    for (unsigned i = 0, end; i < plan->count; i = end) {
+        end = plan->columns[i].run_end;
+        any = plan->columns[i].open.len == 0 ? write_members(self, i, end, row, !any) : write_group(self, i, end, row, !any);
+    }
+    mr_buf_char(self->out, '}');
+    return any;
+}
+
+/* The row as an element of an array. A row without a member is none. */
+static bool write_item(struct writer *self, unsigned row, bool first)
+{
+    size_t before = self->out->len;
+
+    if (!first)
+        mr_buf_char(self->out, ',');
+    if (write_object(self, row))
+        return true;
+    self->out->len = before;
+    return false;
+}
+
+/* How many rows the array may have at most; 0: it has no bounds. */
+static int64_t bound_of(const struct writer *self, unsigned from)
+{
+    int64_t take = self->plan->id >= 0 ? int_or_zero(self->rows, from, self->plan->take) : 0;
+
+    return take > 0 ? take : 0;
+}
+
+/* The rows of an array with bounds, until it is full. Returns the row behind its last. */
+static unsigned write_bounded(struct writer *self, unsigned from, unsigned end)
+{
+    bool any = write_item(self, from, true);
+    unsigned row = from + 1;
+
+    for (; row < end; row++) {
+        struct writer before = *self;
+        const char *unsaid = self->notes->unsaid;
+        size_t len = self->out->len;
+        bool is_item = write_item(self, row, !any);
+
+        if (self->bytes > MR_LIST_BYTES) { /* as if it had not been looked at */
+            *self = before;
+            self->notes->unsaid = unsaid;
+            self->out->len = len;
             break;
-    }
-    if (end < to)
-        mr_rows_cursor(next, rows, end - 1, (unsigned)plan->id, plan->key);
-    return end;
-}
-
-/* What of a row goes into the JSON. It is asked for several times, so it is looked up once. */
-static void note_present(struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
-{
-    struct mr_slice ignored;
-
-    for (unsigned i = 0; i < plan->count; i++) {
-        struct mr_column *column = &plan->columns[i];
-
-        column->is_present = mr_rows_get(rows, row, column->index, &ignored);
-        if (!column->is_present || !column->may_be_unsaid || mr_rows_says(rows, row, column->index))
-            continue;
-        column->is_present = false;
-        plan->unsaid = mr_rows_name(rows, column->index);
-    }
-}
-
-/* The columns from `at` on that nest under one name, and how many of them are present. */
-static unsigned group_end(const struct mr_row_plan *plan, unsigned at, uint32_t *present)
-{
-    struct mr_slice group = plan->columns[at].group;
-    unsigned end = at;
-
-    *present = 0;
-    for (; end < plan->count && plan->columns[end].group.len == group.len &&
-           memcmp(plan->columns[end].group.data, group.data, group.len) == 0;
-         end++)
-        *present += plan->columns[end].is_present;
-    return end;
-}
-
-static mr_status write_members(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row,
-                               unsigned from, unsigned to)
-{
-    for (unsigned i = from; i < to; i++) {
-        if (!plan->columns[i].is_present)
-            continue;
-        mr_wire_text(out, plan->columns[i].name);
-        if (mr_rows_wire(rows, row, plan->columns[i].index, out) != MR_OK)
-            return MR_INTERNAL;
-    }
-    return MR_OK;
-}
-
-/* Takes the row in hand. Members of the object it becomes: its top-level columns, and each nested object once. */
-static uint32_t count_members(struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
-{
-    uint32_t members = 0;
-    uint32_t present;
-
-    note_present(plan, rows, row);
-    for (unsigned i = 0; i < plan->count;) {
-        unsigned end = group_end(plan, i, &present);
-
-        members += plan->columns[i].group.len == 0 ? present : present > 0;
-        i = end;
-    }
-    return members;
-}
-
-/* Of the row in hand, which has that many members. */
-static mr_status write_object(struct mr_buf *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row,
-                              uint32_t members)
-{
-    uint32_t present;
-
-    mr_wire_map(out, members);
-    for (unsigned i = 0; i < plan->count;) {
-        unsigned end = group_end(plan, i, &present);
-
-        if (plan->columns[i].group.len > 0 && present > 0) {
-            mr_wire_text(out, plan->columns[i].group);
-            mr_wire_map(out, present);
         }
-        if (present > 0 && write_members(out, plan, rows, row, i, end) != MR_OK)
-            return MR_INTERNAL;
-        i = end;
+        any |= is_item;
     }
-    return MR_OK;
+    return row;
 }
 
-static mr_status write_array(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+static void write_array(struct writer *self, unsigned from, unsigned to)
 {
-    uint32_t items = 0;
+    int64_t take = bound_of(self, from);
+    unsigned end = take > 0 && take < to - from ? from + (unsigned)take : to;
+    bool any = false;
 
-    for (unsigned row = from; row < to; row++)
-        items += count_members(plan, rows, row) > 0;
-    mr_wire_array(out, items);
-    for (unsigned row = from; row < to; row++) {
-        uint32_t members = count_members(plan, rows, row);
-
-        if (members > 0 && write_object(out, plan, rows, row, members) != MR_OK)
-            return MR_INTERNAL;
-    }
-    return MR_OK;
+    mr_buf_char(self->out, '[');
+    if (take > 0)
+        end = write_bounded(self, from, end);
+    for (unsigned row = from; take == 0 && row < to; row++)
+        any |= write_item(self, row, !any);
+    mr_buf_char(self->out, ']');
+    if (end < to)
+        mr_rows_cursor(&self->notes->next, self->rows, end - 1, (unsigned)self->plan->id, self->plan->key);
 }
 
-static void write_pagination(struct mr_buf *out, int64_t page, int64_t page_size, int64_t items)
+static void write_page(struct writer *self, unsigned from, unsigned to)
 {
-    const struct {
-        const char *name;
-        int64_t value;
-    } members[] = {{"page", page},
-                   {"pageSize", page_size},
-                   {"totalItems", items},
-                   {"totalPages", page_size > 0 ? (items + page_size - 1) / page_size : 0}};
+    const struct mr_row_plan *plan = self->plan;
+    int64_t size = int_or_zero(self->rows, from, plan->page_size);
+    int64_t items = int_or_zero(self->rows, from, plan->total_items);
 
-    mr_wire_map(out, 4);
-    for (size_t i = 0; i < 4; i++) {
-        mr_wire_text(out, mr_slice_of(members[i].name));
-        mr_wire_int(out, members[i].value);
-    }
+    mr_buf_text(self->out, "{\"data\":");
+    write_array(self, from, to);
+    mr_buf_text(self->out, ",\"pagination\":{\"page\":");
+    mr_buf_int(self->out, int_or_zero(self->rows, from, plan->page));
+    mr_buf_text(self->out, ",\"pageSize\":");
+    mr_buf_int(self->out, size);
+    mr_buf_text(self->out, ",\"totalItems\":");
+    mr_buf_int(self->out, items);
+    mr_buf_text(self->out, ",\"totalPages\":");
+    mr_buf_int(self->out, size > 0 ? (items + size - 1) / size : 0);
+    mr_buf_text(self->out, "}}");
 }
 
-static mr_status write_page(struct mr_buf *out, struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
+                       unsigned from, unsigned to, struct mr_body_notes *notes)
 {
-    mr_status status;
+    struct writer self = {.out = out, .plan = plan, .rows = rows, .notes = notes};
 
-    mr_wire_map(out, 2);
-    mr_wire_text(out, MR_SLICE("data"));
-    status = write_array(out, plan, rows, from, to);
-    mr_wire_text(out, MR_SLICE("pagination"));
-    write_pagination(out, int_or_zero(rows, from, plan->page), int_or_zero(rows, from, plan->page_size),
-                     int_or_zero(rows, from, plan->total_items));
-    return status;
-}
-
-mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
-                       unsigned to)
-{
     switch (shape) {
-    case MR_SHAPE_NONE: mr_wire_nil(out); return MR_OK;
-    case MR_SHAPE_ONE: return write_object(out, plan, rows, from, count_members(plan, rows, from));
-    case MR_SHAPE_MANY: return write_array(out, plan, rows, from, to);
-    case MR_SHAPE_PAGE: return write_page(out, plan, rows, from, to);
+    case MR_SHAPE_NONE: mr_buf_text(out, "null"); break;
+    case MR_SHAPE_ONE: (void)write_object(&self, from); break;
+    case MR_SHAPE_MANY: write_array(&self, from, to); break;
+    case MR_SHAPE_PAGE: write_page(&self, from, to); break;
     }
-    return MR_INTERNAL;
+    out->failed |= notes->next.failed;
+    return self.broken ? MR_INTERNAL : MR_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * rows: from the columns of a result to the JSON-to-be of a reply.
+ * rows: from the rows of a result to the JSON of a reply, in one pass.
  *
  * A column's name is its JSON name; a dotted name ("taskPriority.code") nests, its columns standing side by
  * side; a NULL is left out, and so is a value that JSON has no form for. Reserved: the ordinal, which is "$n" or, where there is
@@ -14,26 +14,41 @@
 #define MR_RUNTIME_ROWS_H
 
 #include "proto/envelope.h"
+#include "runtime/column.h"
 #include "runtime/db.h"
 
-enum { MR_COLUMNS_MAX = MR_ROW_COLUMNS, MR_LIST_BYTES = 1048576 };
+enum { MR_COLUMNS_MAX = MR_ROW_COLUMNS, MR_LIST_BYTES = 1048576, MR_ROW_PLANS = 128 };
 
 /* A column that goes into the JSON. */
 struct mr_column {
     unsigned index;
-    struct mr_slice group; /* "taskPriority" of "taskPriority.code"; empty: top level */
-    struct mr_slice name;
-    bool may_be_unsaid; /* the type has values that JSON has no form for */
-    bool is_present;    /* in the row at hand: it is not NULL, and JSON has a form for it */
+    uint32_t type;
+    mr_column_writer *write;
+    struct mr_slice member; /* `,"code":` of "taskPriority.code", escaped: what stands in front of its value */
+    struct mr_slice open;   /* `,"taskPriority":{`; empty: top level */
+    size_t name_bytes;      /* of "code" */
+    unsigned run_end;       /* the column behind those that nest under the same name, side by side with it */
 };
 
-struct mr_row_plan {
-    struct mr_column columns[MR_COLUMNS_MAX];
-    unsigned count;
-    int ordinal;
-    int status, field, message, next, version, id, page, page_size, total_items, take, key; /* column index, -1: none */
-    const char *unsaid; /* a column whose value was left out, because JSON has no form for it; NULL: none */
+/* What a result's columns say of its rows. It borrows nothing from the result, and does not change. */
+struct mr_row_plan;
+
+/* The plans of results that were read before, each made once: a statement's next result has the same columns. Zeroed: none. */
+struct mr_row_plans {
+    struct mr_row_plan *plans[MR_ROW_PLANS];
 };
+
+/*
+ * The plan of a result of the named statement, borrowed until the next call. MR_INTERNAL: there are more than MR_COLUMNS_MAX columns,
+ * or none is the ordinal. A result that is `single` has no ordinal: its rows answer one message, and n is a column like any other.
+ */
+mr_status mr_row_plan_find(struct mr_row_plans *self, const struct mr_row_plan **out, const char *statement,
+                           const mr_rows *rows, bool single) MR_WARN_UNUSED;
+
+void mr_row_plans_fini(struct mr_row_plans *self);
+
+/* The ordinal of a row; 0: it has none. */
+int64_t mr_row_ordinal(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
 
 /* The reserved columns of a row that concern its message as a whole. */
 struct mr_row {
@@ -43,25 +58,20 @@ struct mr_row {
     struct mr_reply_head head; /* the id is that of a column of that name and of type uuid */
 };
 
-/* MR_INTERNAL: there are more than MR_COLUMNS_MAX columns, or none is the ordinal. The plan borrows from the rows. */
-mr_status mr_row_plan_init(struct mr_row_plan *out, const mr_rows *rows) MR_WARN_UNUSED;
-
-/* The same of rows without an ordinal: they answer one message, and n is a column like any other. */
-mr_status mr_row_plan_init_single(struct mr_row_plan *out, const mr_rows *rows) MR_WARN_UNUSED;
-
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
 
-/*
- * The rows [from, the result) belong to the answer: at most "$take", and of at most MR_LIST_BYTES together, but one at least. When
- * that leaves some out, `next` gets the cursor of the last. Without a column "$take": all of them.
- */
-unsigned mr_rows_fit(const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to, struct mr_buf *next);
+/* What came of a body beside its text. Zeroed before, and `next` freed behind it. */
+struct mr_body_notes {
+    struct mr_buf next; /* cursor of the last row, when others had to be left out; else empty */
+    const char *unsaid; /* a column whose value was left out, because JSON has no form for it; NULL: none. Of the rows */
+};
 
 /*
- * Appends the body made of the rows [from, to) in the given shape. A row whose columns are all NULL is no item
- * of an array: it is there to answer its ordinal. MR_INTERNAL for a column type that is not understood. Sets `plan->unsaid`.
+ * Appends the JSON made of the rows [from, to) in the given shape. A row whose columns are all NULL is no item
+ * of an array: it is there to answer its ordinal. With a column "$take" an array has at most that many rows, and of at most
+ * MR_LIST_BYTES together, but one at least. MR_INTERNAL for a column type that is not understood.
  */
-mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, struct mr_row_plan *plan, const mr_rows *rows, unsigned from,
-                       unsigned to) MR_WARN_UNUSED;
+mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
+                       unsigned from, unsigned to, struct mr_body_notes *notes) MR_WARN_UNUSED;
 
 #endif

@@ -1,5 +1,6 @@
 #include "tests/fuzz/gateway/stubs.h"
 
+#include "proto/json.h"
 #include "runtime/log.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/tasks.h"
@@ -128,33 +129,27 @@ static void write_object(size_t bytes)
 
     if (filler[0] == '\0')
         memset(filler, 'x', sizeof filler);
-    mr_wire_map(&payload, 2);
-    mr_wire_text(&payload, MR_SLICE("id"));
-    mr_wire_text(&payload, MR_SLICE("0190a0a0-0000-7000-8000-000000000001"));
-    mr_wire_text(&payload, MR_SLICE("text"));
-    mr_wire_text(&payload, (struct mr_slice){filler, bytes});
+    mr_buf_text(&payload, "{\"id\":\"0190a0a0-0000-7000-8000-000000000001\",\"text\":");
+    mr_json_string(&payload, (struct mr_slice){filler, bytes});
+    mr_buf_char(&payload, '}');
 }
 
 static void write_page(size_t bytes)
 {
-    mr_wire_map(&payload, 2);
-    mr_wire_text(&payload, MR_SLICE("data"));
-    mr_wire_array(&payload, 1);
+    mr_buf_text(&payload, "{\"data\":[");
     write_object(bytes);
-    mr_wire_text(&payload, MR_SLICE("pagination"));
-    mr_wire_map(&payload, 1);
-    mr_wire_text(&payload, MR_SLICE("page"));
-    mr_wire_int(&payload, 1);
+    mr_buf_text(&payload, "],\"pagination\":{\"page\":1}}");
 }
 
 static void write_body(enum mr_op op, size_t bytes)
 {
     switch (mr_op_info(op)->traits->shape) {
-    case MR_SHAPE_NONE: mr_wire_nil(&payload); break;
+    case MR_SHAPE_NONE: mr_buf_text(&payload, "null"); break;
     case MR_SHAPE_ONE: write_object(bytes); break;
     case MR_SHAPE_MANY:
-        mr_wire_array(&payload, 1);
+        mr_buf_char(&payload, '[');
         write_object(bytes);
+        mr_buf_char(&payload, ']');
         break;
     case MR_SHAPE_PAGE: write_page(bytes); break;
     }
@@ -162,9 +157,12 @@ static void write_body(enum mr_op op, size_t bytes)
 
 static void reply_with(struct stub *self, const struct late *asking, const struct mr_reply_head *head, size_t bytes)
 {
+    size_t begun;
+
     mr_buf_clear(&payload, SIZE_MAX);
-    mr_reply_begin(&payload, head);
+    begun = mr_reply_begin(&payload);
     write_body(asking->op, bytes);
+    mr_reply_end(&payload, begun, head);
     send_payload(self, MR_REPLY, asking->op, asking->correlation);
 }
 
@@ -202,17 +200,21 @@ static void answer_garbage(struct stub *self, uint8_t argument)
 /* The payload of a reply or of an error, cut short or with a byte changed. */
 static void answer_garbled(struct stub *self, const struct late *asking, uint8_t argument)
 {
+    size_t begun;
+
     mr_buf_clear(&payload, SIZE_MAX);
-    if ((argument & 1) != 0)
+    if ((argument & 1) != 0) {
         mr_fault_encode(&payload, &(struct mr_fault){.status = MR_INVALID, .field = {"a", 1}, .code = {"b", 1}, .message = {"c", 1}});
-    else
-        mr_reply_begin(&payload, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
-    if ((argument & 3) == 0)
-        write_body(asking->op, 10);
+    } else {
+        begun = mr_reply_begin(&payload);
+        if ((argument & 2) == 0)
+            write_body(asking->op, 10);
+        mr_reply_end(&payload, begun, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
+    }
     if ((argument & 4) != 0)
         payload.len -= (argument >> 3) % payload.len;
     else
-        payload.data[(argument >> 3) % payload.len] ^= (char)0xa5;
+        payload.data[(size_t)(argument >> 3) * 5 % payload.len] ^= (char)0xa5;
     send_payload(self, (argument & 1) != 0 ? MR_ERROR : MR_REPLY, asking->op, asking->correlation);
 }
 
