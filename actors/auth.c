@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "actors/apikeys.h"
 #include "actors/grant.h"
 #include "actors/usernames.h"
 #include "proto/username.h"
@@ -373,6 +374,8 @@ static mr_code_handler *const handlers[MR_OP_COUNT] = {
     [MR_OP_refresh] = on_refresh,
     [MR_OP_sign_out] = on_sign_out,
     [MR_OP_password_change] = on_password_change,
+    [MR_OP_api_key_create] = mr_on_api_key_create,
+    [MR_OP_key_verify] = mr_on_key_verify,
 };
 
 const struct mr_actor_spec mr_auth_spec = {.id = MR_ACTOR_AUTH, .handlers = handlers};

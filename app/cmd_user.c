@@ -15,10 +15,14 @@ enum { STATEMENT_MS = 10000 };
 /* Finds the user of a name as a sign-in does: id and name as registered are the second and the third column. */
 #define FIND "sign_in__find"
 
-/* A row when that changed anything. */
+/* A row when that changed anything. Who did it is an operator: whoever can reach the database with its password. */
 static const struct mr_statement grant_admin = {
     "user_grant_admin",
-    "UPDATE millrace.app_user SET role = 'admin' WHERE id = ($1::uuid[])[1] AND role <> 'admin' RETURNING id"};
+    "WITH changed AS ("
+    "UPDATE millrace.app_user SET role = 'admin' WHERE id = ($1::uuid[])[1] AND role <> 'admin' RETURNING id"
+    ") INSERT INTO millrace.audit (id, by, operation, subject_type, subject, detail)"
+    " SELECT millrace.uuid_v7(), 'command', 'user grant-admin', 'user', changed.id, '{\"role\": \"admin\"}' FROM changed"
+    " RETURNING id"};
 
 static mr_status run(mr_db *db, const char *statement, struct mr_params *params, mr_rows **out)
 {

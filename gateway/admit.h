@@ -19,4 +19,13 @@ bool admit(struct exchange *exchange, const struct mr_http_request *request, con
 mr_status admit_caller(struct exchange *exchange, const struct mr_http_request *request,
                        struct mr_principal *caller) MR_WARN_UNUSED;
 
+/*
+ * Whether the client's address may have one more unknown API key looked up: those that turn out to be no keys count as attempts at
+ * a password do. False: exchange.quota says how long it has to wait.
+ */
+bool admit_guess(struct exchange *exchange, const struct mr_http_request *request);
+
+/* The key that was looked up is none. */
+void admit_guessed(struct exchange *exchange, const struct mr_http_request *request);
+
 #endif

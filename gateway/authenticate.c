@@ -65,8 +65,7 @@ static void remember(struct entry *entry, struct mr_slice token, const struct mr
     *entry = (struct entry){copy, token.len, *principal, expires_s};
 }
 
-/* The token of "Bearer <token>", if there is one; the scheme is compared without regard to case. */
-static bool bearer(const struct mr_http_request *request, struct mr_slice *out)
+bool mr_bearer(const struct mr_http_request *request, struct mr_slice *out)
 {
     static const char scheme[] = "bearer ";
     struct mr_slice value;
@@ -101,7 +100,7 @@ mr_status mr_authenticate(struct mr_principal *out, struct mr_token_cache *cache
     int64_t expires_s;
     mr_status status;
 
-    if (!bearer(request, &token))
+    if (!mr_bearer(request, &token))
         return MR_UNAUTHORIZED;
     entry = slot_of(cache, token);
     if (holds(entry, token, now_s)) {

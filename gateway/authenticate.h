@@ -15,6 +15,9 @@ struct mr_token_cache;
 struct mr_token_cache *mr_token_cache_new(void);
 void mr_token_cache_destroy(struct mr_token_cache **self);
 
+/* What stands behind "Bearer " in the Authorization header; the scheme is compared without regard to case. False: nothing. */
+bool mr_bearer(const struct mr_http_request *request, struct mr_slice *out);
+
 /*
  * Sets `out` to the caller. MR_UNAUTHORIZED without a bearer token, also with credentials of another scheme;
  * MR_INVALID_TOKEN when none of the secrets signed it, or it is out of time (RFC 6750, 3.1). `previous` is empty when there

@@ -130,6 +130,7 @@ static void send_message(struct exchange *exchange, const struct mr_http_request
         .conditions = &exchange->conditions,
         .new_id = exchange->new_id,
         .traceparent = exchange->traceparent,
+        .only = slice_of(&exchange->only),
     };
     const char *detail;
     mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
@@ -191,6 +192,12 @@ static void pass_on(struct exchange *exchange, const struct mr_http_request *req
         send_message(exchange, request, body, exchange->identity == MR_OK ? &caller : NULL);
 }
 
+void dispatch_identified(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body)
+{
+    resolve(exchange, request); /* the parameters of the route borrow the request */
+    pass_on(exchange, request, body);
+}
+
 static void on_whole(void *self, const struct mr_http_request *request, struct mr_slice body)
 {
     struct exchange *exchange = self;
@@ -201,6 +208,8 @@ static void on_whole(void *self, const struct mr_http_request *request, struct m
         answer_no_route(exchange, request);
     else if (mr_op_info(exchange->op)->actor == MR_ACTOR_GATEWAY)
         answer_here(exchange, request);
+    else if (keys_must_ask(exchange, request))
+        keys_ask(exchange, request, body);
     else
         pass_on(exchange, request, body);
 }

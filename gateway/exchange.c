@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "gateway/parts.h"
+#include "gateway/prefer.h"
 #include "runtime/metrics.h"
 #include "gateway/reply.h"
 
@@ -90,8 +91,11 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     self->connection = connection;
     self->op = MR_OP_NONE;
     self->route_status = MR_NOT_FOUND;
+    self->held = NULL;
+    self->key_asked_ms = 0;
+    mr_buf_clear(&self->only, 512);
     self->has_user = false;
-    self->asks_primary = false;
+    self->asks_primary = gateway->wrote_until_ms != NULL && request != NULL && mr_prefers(request, "primary");
     mr_buf_clear(&self->link, 512);
     self->quota.policy = NULL;
     mr_buf_clear(&self->cache_key, 512);
@@ -297,7 +301,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
     if (chosen < 0)
         return MR_UNAVAILABLE;
     load = &gateway->mailboxes[chosen];
-    self->bytes = gateway->frame.len;
+    self->bytes = gateway->frame.len + (self->held != NULL ? self->held->size : 0);
     if (message != MR_OP_db_ping && is_full(gateway, load, self->bytes))
         return refuse(load);
     status = mr_mailbox_send(gateway->mailbox, load->actor->name, gateway->frame.data, gateway->frame.len);
@@ -400,6 +404,8 @@ void exchange_end(struct exchange *self)
     exchange_settle(self);
     mr_trace_abandon(&self->span, mr_mono_us(gateway->clock));
     parts_destroy(&self->parts);
+    free(self->held);
+    self->held = NULL;
     self->connection = NULL;
     gateway->free_indices[gateway->free_count++] = self->index;
 }
@@ -436,6 +442,8 @@ void exchange_fini_all(struct gateway *gateway)
         mr_buf_fini(&gateway->exchanges[i]->asked);
         mr_preconditions_fini(&gateway->exchanges[i]->conditions);
         parts_destroy(&gateway->exchanges[i]->parts);
+        free(gateway->exchanges[i]->held);
+        mr_buf_fini(&gateway->exchanges[i]->only);
         mr_span_destroy(&gateway->exchanges[i]->span);
         free(gateway->exchanges[i]);
     }

@@ -37,11 +37,15 @@ struct exchange {
     uint64_t cache_generation;             /* when the message was sent */
     struct mr_buf cache_key;               /* of an op that may be cached: whole, another answer may have its beginning */
     struct mr_preconditions conditions;
-    mr_status identity; /* MR_OK: the caller is known; else the 401 of an op that has to know them */
+    mr_status identity;   /* MR_OK: the caller is known; else the 401 of an op that has to know them */
+    struct held *held;    /* the request, while its key is being verified; NULL: it is not. Owned */
+    int64_t key_asked_ms; /* monotonic: when somebody was asked who its key is; 0: nobody was */
+    uint8_t key_hash[MR_KEY_HASH];
+    struct mr_buf only; /* what the scopes of its key are narrowed to; empty: to nothing. See mr_scope_grants */
     bool has_user;
     struct mr_principal caller; /* when has_user */
     struct mr_buf asked;        /* the payload of the message under way, when that went to a replica */
-    bool asks_primary;          /* a replica was asked already, whose answer is doubtful */
+    bool asks_primary;          /* the client prefers it, or a replica was asked already, whose answer is doubtful */
     uint8_t new_id[16];         /* the id made for the message, for Location */
     const char *repeated;       /* a header field that came twice and may not; NULL: none did. Static */
     char request_id[REQUEST_ID_MAX + 1];

@@ -192,6 +192,7 @@ static void destroy(struct gateway *gateway)
         ev_loop_destroy(gateway->loop);
     mr_mailbox_destroy(&gateway->mailbox);
     mr_token_cache_destroy(&gateway->tokens);
+    mr_key_cache_destroy(&gateway->keys);
     mr_cache_drop(&gateway->cache);
     admit_fini(gateway);
     docs_fini(gateway);
@@ -244,9 +245,11 @@ static struct gateway *create(const struct mr_gateway_options *options)
     if (options->config->db_host_read_only[0] != '\0')
         gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);
     gateway->tokens = mr_token_cache_new();
+    gateway->keys = mr_key_cache_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
-    if (gateway->tokens == NULL || gateway->loop == NULL || !admit_setup(gateway) || docs_setup(gateway) != MR_OK ||
-        mr_route_prepare() != MR_OK || open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
+    if (gateway->tokens == NULL || gateway->keys == NULL || gateway->loop == NULL || !admit_setup(gateway) ||
+        docs_setup(gateway) != MR_OK || mr_route_prepare() != MR_OK || open_mailboxes(gateway) != MR_OK ||
+        !open_server(gateway)) {
         destroy(gateway);
         return NULL;
     }

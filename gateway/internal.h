@@ -10,6 +10,7 @@
 #include "gateway/authenticate.h"
 #include "gateway/cache.h"
 #include "gateway/gateway.h"
+#include "gateway/keys.h"
 #include "gateway/precondition.h"
 #include "gateway/rate_limit.h"
 #include "gateway/route.h"
@@ -56,6 +57,7 @@ struct gateway {
     struct exchange_list uploads; /* by when they beat next */
 
     struct mr_token_cache *tokens;
+    struct mr_key_cache *keys;
     struct mr_cache cache;
     struct docs *docs;                   /* NULL: no documentation is served */
     struct mr_rate_limit *auth_limit;    /* NULL: off */

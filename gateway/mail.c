@@ -33,6 +33,8 @@ static void answer(struct exchange *self, const struct mr_envelope *reply)
         upload_refused(self);
     if (self->connection == NULL) {
         exchange_end(self);
+    } else if (reply->op == MR_OP_key_verify) {
+        keys_answered(self, reply);
     } else if (reply->op == MR_OP_db_ping) {
         health_pinged(self, reply->kind == MR_REPLY);
     } else if (reply->kind == MR_REPLY && is_of_a_part(self, reply)) {

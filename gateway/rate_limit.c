@@ -68,13 +68,26 @@ static struct place *place_of(struct mr_rate_limit *self, uint64_t hash)
     return fullest;
 }
 
+/* Until the next token is there; 0 or less: it is. */
+static int64_t wait_of(const struct mr_rate_limit *self, const struct place *place, int64_t now_ns)
+{
+    int64_t missing_ns = place->full_at_ns > now_ns ? place->full_at_ns - now_ns : 0;
+
+    return missing_ns + self->token_ns - self->bucket_ns;
+}
+
+bool mr_rate_limit_has(struct mr_rate_limit *self, enum mr_rate_caller caller, const uint8_t id[MR_RATE_ID], int64_t now_ms)
+{
+    return wait_of(self, place_of(self, hash_of(self, caller, id)), now_ms * ns_per_ms) <= 0;
+}
+
 bool mr_rate_limit_take(struct mr_rate_limit *self, enum mr_rate_caller caller, const uint8_t id[MR_RATE_ID], int64_t now_ms,
                         struct mr_quota *quota)
 {
     struct place *place = place_of(self, hash_of(self, caller, id));
     int64_t now_ns = now_ms * ns_per_ms;
     int64_t missing_ns = place->full_at_ns > now_ns ? place->full_at_ns - now_ns : 0;
-    int64_t wait_ns = missing_ns + self->token_ns - self->bucket_ns;
+    int64_t wait_ns = wait_of(self, place, now_ns);
     bool good = wait_ns <= 0;
 
     if (good) {

@@ -41,4 +41,7 @@ void mr_rate_limit_destroy(struct mr_rate_limit **self);
 bool mr_rate_limit_take(struct mr_rate_limit *self, enum mr_rate_caller caller, const uint8_t id[MR_RATE_ID], int64_t now_ms,
                         struct mr_quota *quota);
 
+/* Whether mr_rate_limit_take would find one; takes nothing. */
+bool mr_rate_limit_has(struct mr_rate_limit *self, enum mr_rate_caller caller, const uint8_t id[MR_RATE_ID], int64_t now_ms);
+
 #endif

@@ -20,8 +20,8 @@ static const char security_headers[] = "Strict-Transport-Security: max-age=31536
 static const char no_content_policy[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 
 static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, baggage, content-encoding, "
-                                        "content-type, idempotency-key, if-match, if-none-match, traceparent, tracestate, "
-                                        "x-request-id\r\n"
+                                        "content-type, idempotency-key, if-match, if-none-match, prefer, traceparent, "
+                                        "tracestate, x-request-id\r\n"
                                         "Access-Control-Max-Age: 600\r\n";
 
 static const char exposed_headers[] = "Access-Control-Expose-Headers: accept-encoding, accept-patch, allow, etag, "
@@ -327,7 +327,7 @@ static const char *headers_of(mr_status status, const struct exchange *exchange)
 {
     int http = mr_status_http(status);
 
-    if (status == MR_INVALID_TOKEN)
+    if (status == MR_INVALID_TOKEN || status == MR_INVALID_KEY)
         return "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
     if (http == 401)
         return "WWW-Authenticate: Bearer\r\n";
@@ -375,9 +375,38 @@ static void problem(struct exchange *exchange, mr_status status, const char *det
         respond(exchange, http, "application/problem+json", (struct mr_slice){body->data, body->len}, headers);
 }
 
+/* RFC 6750, 3.1. What the operation takes is named; one that takes no key names nothing. */
+static void refuse_key(struct exchange *exchange, mr_status status)
+{
+    const char *scopes = mr_op_info(exchange->op)->traits->scopes;
+    struct mr_buf detail = {0};
+    struct mr_buf header = {0};
+    struct mr_slice scope;
+    unsigned count = 0;
+
+    mr_buf_text(&header, "WWW-Authenticate: Bearer error=\"insufficient_scope\"");
+    mr_buf_text(&detail, "The API key does not have a scope that lets it do this: ");
+    while (mr_scope_next(&scopes, &scope)) {
+        if (count == 0)
+            mr_buf_printf(&header, ", scope=\"%.*s\"", (int)scope.len, scope.data);
+        mr_buf_printf(&detail, "%s%.*s", count++ == 0 ? "" : " or ", (int)scope.len, scope.data);
+    }
+    mr_buf_append(&header, "\r\n", sizeof "\r\n");
+    mr_buf_append(&detail, ".", sizeof ".");
+    if (detail.failed || header.failed)
+        respond_no_memory(exchange);
+    else
+        problem(exchange, status, count > 0 ? detail.data : NULL, (struct mr_slice){0}, header.data);
+    mr_buf_fini(&detail);
+    mr_buf_fini(&header);
+}
+
 void reply_problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors)
 {
-    problem(exchange, status, detail, errors, headers_of(status, exchange));
+    if (status == MR_KEY_REFUSED || status == MR_SCOPE)
+        refuse_key(exchange, status);
+    else
+        problem(exchange, status, detail, errors, headers_of(status, exchange));
 }
 
 static void add_error(struct mr_buf *out, struct mr_slice field, const struct mr_fault *fault)

@@ -382,16 +382,33 @@ static bool is_of_head(const struct mr_field *field)
     return field->from == MR_QUERY || field->from == MR_HEADER;
 }
 
-/* Nobody is signed in where an operation leaves that open; then there is no value. */
+/* Nobody is signed in where an operation leaves that open; then there is no value. A key is nobody's session, and no user. */
 static void read_token_field(struct mr_value *value, const struct mr_field *field, const struct mr_principal *principal)
 {
+    bool is_key = principal != NULL && principal->role == MR_ROLE_KEY;
+
     if (principal == NULL)
         return;
-    value->present = field->from != MR_TOKEN_SESSION || principal->has_session;
-    if (field->from == MR_TOKEN_ADMIN)
+    switch (field->from) {
+    case MR_TOKEN_SESSION:
+        value->present = principal->has_session;
+        memcpy(value->uuid, principal->session_id, sizeof value->uuid);
+        break;
+    case MR_TOKEN_ADMIN:
+        value->present = !is_key;
         value->boolean = principal->role == MR_ROLE_ADMIN;
-    else
-        memcpy(value->uuid, field->from == MR_TOKEN_USER ? principal->user_id : principal->session_id, 16);
+        break;
+    default:
+        value->present = is_key == (field->from == MR_TOKEN_KEY);
+        memcpy(value->uuid, principal->user_id, sizeof value->uuid);
+        break;
+    }
+}
+
+static void read_only_field(struct mr_value *value, struct mr_slice only)
+{
+    if (only.len > 0)
+        set_text(value, only);
 }
 
 static mr_status read_field(struct mr_request *self, unsigned i, const struct mr_field *field, const struct mr_route *route,
@@ -410,7 +427,9 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
         return field->many ? read_query_items(self, i, field, http->query) : read_query_field(self, i, field, http->query);
     case MR_TOKEN_USER:
     case MR_TOKEN_ADMIN:
+    case MR_TOKEN_KEY:
     case MR_TOKEN_SESSION: read_token_field(&self->values[i], field, facts->principal); break;
+    case MR_TOKEN_ONLY: read_only_field(&self->values[i], facts->only); break;
     case MR_NEW_ID:
         memcpy(self->values[i].uuid, facts->new_id, 16);
         self->values[i].present = true;

@@ -29,6 +29,7 @@ struct mr_request_facts {
     const uint8_t *new_id;                     /* 16 bytes, for the fields that the gateway makes */
     const char *traceparent;
     const struct mr_request *head; /* what mr_request_read_head read, when there is no `http`; NULL: nothing */
+    struct mr_slice only;          /* what the scopes of an API key are narrowed to; empty: to nothing */
     struct mr_slice upload_type;   /* of a body that travelled ahead; see enum mr_source */
     int64_t upload_parts;
     int64_t upload_lines;

@@ -69,19 +69,26 @@ static void refuse_head(struct exchange *exchange, mr_status status, const char 
                   errors->failed ? (struct mr_slice){0} : (struct mr_slice){errors->data, errors->len});
 }
 
-void upload_begin(struct exchange *exchange, const struct mr_http_request *request)
+/* False: it was answered. */
+static bool take_head(struct exchange *exchange, const struct mr_http_request *request)
 {
     const char *detail = NULL;
-    mr_status status;
+    mr_status status = check_head(exchange, request, &detail);
 
-    exchange->parts = parts_new();
-    if (exchange->parts == NULL) {
-        fail(exchange, MR_NO_MEMORY);
-        return;
-    }
-    status = check_head(exchange, request, &detail);
     if (status != MR_OK)
         refuse_head(exchange, status, detail);
+    return status == MR_OK;
+}
+
+void upload_begin(struct exchange *exchange, const struct mr_http_request *request)
+{
+    exchange->parts = parts_new();
+    if (exchange->parts == NULL)
+        fail(exchange, MR_NO_MEMORY);
+    else if (keys_must_ask(exchange, request))
+        keys_ask(exchange, request, (struct mr_slice){"", 0}); /* no content is taken meanwhile */
+    else
+        (void)!take_head(exchange, request);
 }
 
 static mr_status send_part(struct exchange *exchange)
@@ -116,6 +123,7 @@ static mr_status send_last(struct exchange *exchange)
         .new_id = exchange->new_id,
         .traceparent = exchange->traceparent,
         .head = &self->head,
+        .only = {exchange->only.len > 0 ? exchange->only.data : "", exchange->only.len},
         .upload_type = self->type,
         .upload_parts = self->sent,
         .upload_lines = self->lines + self->is_in_line,
@@ -190,6 +198,17 @@ void upload_refused(struct exchange *exchange)
 {
     if (exchange->parts != NULL)
         exchange->parts->is_handed_over = false;
+}
+
+void upload_identified(struct exchange *exchange, const struct mr_http_request *request)
+{
+    (void)!mr_route_find(&exchange->route, request->verb, request->path, NULL); /* its parameters borrow the request */
+    if (!take_head(exchange, request))
+        return;
+    if (exchange->parts->ended)
+        go_on(exchange);
+    else
+        mr_http_resume(exchange->connection);
 }
 
 void upload_part_kept(struct exchange *exchange)

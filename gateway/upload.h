@@ -11,6 +11,9 @@
 /* Begins the upload that the exchange's operation takes, or answers why not. */
 void upload_begin(struct exchange *exchange, const struct mr_http_request *request);
 
+/* Goes on with an upload whose API key had to be verified first. May answer. */
+void upload_identified(struct exchange *exchange, const struct mr_http_request *request);
+
 /* Content came; returns how much was taken. May answer. */
 size_t upload_take(struct exchange *exchange, struct mr_slice content);
 

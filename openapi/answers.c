@@ -53,7 +53,7 @@ static bool may_answer(const struct mr_op_info *info, int http)
     case 501:
     case 503: return true;
     case 401: return info->access != MR_ACCESS_PUBLIC || answers_listed(traits->answers, http);
-    case 403: return info->access == MR_ACCESS_ADMIN;
+    case 403: return info->access == MR_ACCESS_ADMIN || info->access == MR_ACCESS_USER || answers_listed(traits->answers, http);
     case 412: return reads_conditions(info);
     case 415: return has_body(traits) || traits->upload != NULL;
     case 429:

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "openapi/internal.h"
+#include "proto/apikey.h"
 
 static const char about[] =
     "JSON over HTTP. Times are RFC 3339 in UTC, ids are UUIDs, properties without a value are left out. Every refusal is a "
@@ -28,6 +29,11 @@ static void put_security_scheme(struct doc *doc, json_t *components)
     put(doc, schemes, "bearer",
         json_pack("{s:s, s:s, s:s, s:s}", "type", "http", "scheme", "bearer", "bearerFormat", "JWT", "description",
                   "The accessToken that a sign-in answers"));
+    put(doc, schemes, "apiKey",
+        json_pack("{s:s, s:s, s:s, s:s}", "type", "http", "scheme", "bearer", "bearerFormat", MR_KEY_PREFIX "...",
+                  "description",
+                  "A key of a program, from POST /v1/api-keys, in the place of an access token. An operation that takes one "
+                  "names the scope that the key has to have"));
 }
 
 /* Borrowed by `doc`, held by `root`. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "openapi/internal.h"
+#include "proto/apikey.h"
 
 enum { PATH_MAX_LEN = 256, GROUP_MAX = 64 };
 
@@ -97,6 +98,13 @@ static void put_parameter(struct doc *doc, json_t *parameters, const struct mr_f
 static const struct mr_field if_none_match = {"If-None-Match", MR_TEXT, MR_IF_NONE_MATCH,
                                               .about = "304 if this is the version that is stored", .example = "\"3\""};
 
+/* What every read that a replica may answer takes. */
+static const struct mr_field prefer = {"Prefer", MR_TEXT, MR_HEADER,
+                                       .about =
+                                           "`primary`: the answer has every write that was answered before, also one through "
+                                           "another process; without it a replica may answer that is a little behind",
+                                       .example = "primary"};
+
 static void put_parameters(struct doc *doc, json_t *operation, const struct mr_op_info *info)
 {
     const struct mr_traits *traits = info->traits;
@@ -107,6 +115,8 @@ static void put_parameters(struct doc *doc, json_t *operation, const struct mr_o
             put_parameter(doc, parameters, field);
     if (info->verb == MR_VERB_GET && (traits->versioned || traits->cache_s > 0 || traits->kept))
         put_parameter(doc, parameters, &if_none_match);
+    if (info->verb == MR_VERB_GET && info->actor == MR_ACTOR_DATA_READER)
+        put_parameter(doc, parameters, &prefer);
     if (json_array_size(parameters) > 0)
         put(doc, operation, "parameters", json_incref(parameters));
     json_decref(parameters);
@@ -182,15 +192,19 @@ static void put_body(struct doc *doc, json_t *operation, const struct mr_way *wa
 
 /* ---- The operation ---- */
 
-/* An empty requirement stands for "or without". */
-static void put_security(struct doc *doc, json_t *operation, enum mr_access access)
+/* One is enough: an access token, or a key with one of the scopes. An empty requirement stands for "or without". */
+static void put_security(struct doc *doc, json_t *operation, const struct mr_op_info *info)
 {
     json_t *security = put_array(doc, operation, "security");
+    const char *scopes = info->traits->scopes;
+    struct mr_slice scope;
 
-    if (access == MR_ACCESS_PUBLIC)
+    if (info->access == MR_ACCESS_PUBLIC)
         return;
     add(doc, security, json_pack("{s:[]}", "bearer"));
-    if (access == MR_ACCESS_OPTIONAL)
+    while (mr_scope_next(&scopes, &scope))
+        add(doc, security, json_pack("{s:[s%]}", "apiKey", scope.data, scope.len));
+    if (info->access == MR_ACCESS_OPTIONAL)
         add(doc, security, json_object());
 }
 
@@ -222,7 +236,7 @@ void put_way(struct doc *doc, const struct mr_way *way)
     put_text(doc, operation, "operationId", way->name);
     put_text(doc, operation, "summary", info->traits->summary);
     put_group(doc, operation, way->path);
-    put_security(doc, operation, info->access);
+    put_security(doc, operation, info);
     put_parameters(doc, operation, info);
     put_body(doc, operation, way, info);
     put_answers(doc, put_object(doc, operation, "responses"), info);

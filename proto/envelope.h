@@ -15,11 +15,12 @@ enum { MR_ENVELOPE_VERSION = 3 };
 
 enum mr_kind { MR_REQUEST, MR_REPLY, MR_ERROR, MR_KIND_COUNT };
 
-enum mr_role { MR_ROLE_USER, MR_ROLE_ADMIN, MR_ROLE_COUNT };
+/* An API key (proto/apikey.h) is no user: it may do what its scopes say, and nothing is its own. */
+enum mr_role { MR_ROLE_USER, MR_ROLE_ADMIN, MR_ROLE_KEY, MR_ROLE_COUNT };
 
 /* On whose behalf a message travels. The session stays behind in the gateway: an op that wants it has a field of it. */
 struct mr_principal {
-    uint8_t user_id[16];
+    uint8_t user_id[16]; /* of MR_ROLE_KEY the key's id */
     enum mr_role role;
     bool has_session; /* the token named the session it was issued in */
     uint8_t session_id[16];

@@ -46,8 +46,10 @@ enum mr_source {
     MR_HEADER,        /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
     MR_IF_MATCH,      /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
     MR_IF_NONE_MATCH, /* those that If-None-Match names, or "*"; an op with one of the two has both (RFC 9110, 13.1.2) */
-    MR_TOKEN_USER,    /* the caller's id, from the verified access token */
-    MR_TOKEN_ADMIN,   /* whether the caller is an administrator */
+    MR_TOKEN_USER,    /* the caller's id, from the verified access token; of an API key there is none */
+    MR_TOKEN_ADMIN,   /* whether the caller is an administrator; of an API key there is none */
+    MR_TOKEN_KEY,     /* the id of the API key that calls, when it is one */
+    MR_TOKEN_ONLY,    /* what the scopes of the API key are narrowed to, as the literal of a text[]; none: they are not */
     MR_TOKEN_SESSION, /* the session the access token was issued in, when it names one */
     MR_NEW_ID,        /* UUIDv7 made by the gateway, so that a message can be run twice and write once */
     MR_FINGERPRINT,   /* hash of the body, when there is an Idempotency-Key */

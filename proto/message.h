@@ -92,6 +92,9 @@ struct mr_traits {
     bool idempotent;                 /* honours Idempotency-Key, which then is the message's key */
     const char *credential;          /* of an OPTIONAL op: the body's field that stands in for an access token; who has
                                           such a token may leave the body out. NULL: none */
+    const char *scopes;              /* of API keys that may call it, one of "these|words"; NULL: no key may */
+    const char *narrow;              /* the field of the path to whose value such a scope may be narrowed; NULL: none. An op
+                                          with a field from MR_TOKEN_ONLY takes narrowed scopes, too, and its statement narrows */
     const struct mr_upload *upload;  /* the body is taken in parts; NULL: it is a JSON object, or none */
     const struct mr_import *import;  /* what becomes of that upload; NULL: its statement sees to it */
     const struct mr_result *returns; /* an object of a success, or each of a list; NULL: it has no body, or `media` says what */

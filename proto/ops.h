@@ -21,6 +21,11 @@
     OP(PATCH,  "/v1/users/profile",               profile_update,     DATA_WRITER, USER,     200, SQL)      \
     OP(DELETE, "/v1/users/profile",               profile_delete,     DATA_WRITER, USER,     204, SQL)      \
     OP(POST,   "/v1/users/password",              password_change,    AUTH,        USER,     204, CODE)     \
+    OP(POST,   "/v1/api-keys",                    api_key_create,     AUTH,        ADMIN,    201, CODE)     \
+    OP(GET,    "/v1/api-keys",                    api_key_list,       DATA_READER, ADMIN,    200, SQL)      \
+    OP(GET,    "/v1/api-keys/:keyId",             api_key_get,        DATA_READER, ADMIN,    200, SQL)      \
+    OP(DELETE, "/v1/api-keys/:keyId",             api_key_delete,     DATA_WRITER, ADMIN,    204, SQL)      \
+    OP(GET,    "/v1/audit",                       audit_list,         DATA_READER, ADMIN,    200, SQL)      \
     OP(POST,   "/v1/tasks",                       task_create,        DATA_WRITER, USER,     201, SQL)      \
     OP(GET,    "/v1/tasks",                       task_list,          DATA_READER, USER,     200, SQL)      \
     OP(GET,    "/v1/tasks/:taskId",               task_get,           DATA_READER, USER,     200, SQL)      \
@@ -45,6 +50,7 @@
     OP(GET,    "/apidoc",                         apidoc,             GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/apidoc/:file",                   apidoc_file,        GATEWAY,     PUBLIC,   200, CODE)     \
     OP(NONE,   NULL,                              db_ping,            AUTH,        INTERNAL, 200, SQL)      \
+    OP(NONE,   NULL,                              key_verify,         AUTH,        INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              import_part,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              import_drop,        DATA_WRITER, INTERNAL, 200, SQL)      \
@@ -62,6 +68,8 @@
 #define MR_GROUPS(GROUP)                                                                \
     GROUP("auth",     "Registration, sign-in and sessions")                             \
     GROUP("users",    "The caller's own account")                                       \
+    GROUP("api-keys", "Keys of programs, for administrators")                           \
+    GROUP("audit",    "Who changed what, for administrators")                           \
     GROUP("tasks",    "The caller's tasks")                                             \
     GROUP("stats",    "Daily figures of the caller's tasks")                            \
     GROUP("reports",  "Weekly reports of the caller's tasks")                           \

@@ -18,7 +18,10 @@
     ST(UNAUTHORIZED,     401, "An access token is needed.")                                                 \
     ST(BAD_CREDENTIALS,  401, "The username or the password is wrong.")                                     \
     ST(BAD_REFRESH_TOKEN,401, "The refresh token is unknown, expired or spent; sign in again.")             \
+    ST(INVALID_KEY,      401, "The API key is unknown, was deleted, or has expired.")                       \
     ST(FORBIDDEN,        403, "The caller may not do this.")                                                \
+    ST(KEY_REFUSED,      403, "An API key may not do this; it takes a user's access token.")                 \
+    ST(SCOPE,            403, "The API key does not have the scope that this takes.")                       \
     ST(NOT_FOUND,        404, "There is no such resource.")                                                 \
     ST(METHOD,           405, "The resource does not take this method; Allow lists those it takes.")        \
     ST(REQUEST_TIMEOUT,  408, "The body did not come in time.")                                             \

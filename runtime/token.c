@@ -109,7 +109,7 @@ static bool check_head(const json_t *head)
 
 static bool is_role(const char *name, enum mr_role *out)
 {
-    for (int role = 0; name != NULL && role < MR_ROLE_COUNT; role++)
+    for (size_t role = 0; name != NULL && role < sizeof role_names / sizeof role_names[0]; role++)
         if (strcmp(name, role_names[role]) == 0) {
             *out = (enum mr_role)role;
             return true;

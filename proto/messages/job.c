@@ -26,7 +26,10 @@ const struct mr_result mr_result_job_run = {
         {"progress", .columns = &progress, .about = "how far it is"},
         {"result", .json = &mr_result_anything, .optional = true,
          .about = "what came of it; of an import {imported, rejected, errors: [{line, field, message}]}"},
-        {"error", MR_TEXT, .optional = true, .about = "why the last attempt failed", .example = "the database was away"}),
+        {"error", MR_TEXT, .optional = true, .about = "why the last attempt failed", .example = "the database was away"},
+        {"waitsFor", MR_TEXT, .choices = "scheduler", .optional = true,
+         .about = "scheduler: none is awake to take the run; one that rests does at its next tick, and without one nobody does",
+         .example = "scheduler"}),
 };
 
 static const struct mr_result job = {
@@ -46,7 +49,11 @@ MR_MESSAGE(job_list) {
     .shape = MR_SHAPE_MANY,
     .rerun_safe = true,
     .returns = &job,
-    .fields = MR_FIELDS({"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"}),
+    .scopes = "jobs:admin|jobs:work",
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
 };
 
 MR_MESSAGE(job_get) {
@@ -54,10 +61,13 @@ MR_MESSAGE(job_get) {
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
     .returns = &job,
+    .scopes = "jobs:admin|jobs:work",
+    .narrow = "job",
     .answers = "404",
     .fields = MR_FIELDS(
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"}),
 };
 
 MR_MESSAGE(job_run_list) {
@@ -67,13 +77,16 @@ MR_MESSAGE(job_run_list) {
     .batch_max = 16,
     .rerun_safe = true,
     .returns = &mr_result_job_run,
+    .scopes = "jobs:admin",
+    .narrow = "job",
     .answers = "404",
     .continued = true,
     .fields = MR_FIELDS(
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
         {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "its name", .example = "cleanup"},
         {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest", .example = "20"},
-        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
+        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"}),
 };
 
 MR_MESSAGE(job_run_create) {
@@ -85,14 +98,17 @@ MR_MESSAGE(job_run_create) {
     .resource = "job_run_create",
     .key = "id",
     .returns = &mr_result_job_run,
+    .scopes = "jobs:enqueue|jobs:admin",
+    .narrow = "job",
     .answers = "404|409|422",
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new run"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who starts it"},
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who starts it"},
         {"job", MR_TEXT, MR_PATH, true, 1, 64, .about = "the job's name", .example = "cleanup"},
         {"traceparent", MR_TEXT, MR_TRACE, .about = "the trace that the run belongs to"},
         {"Idempotency-Key", MR_TEXT, MR_HEADER, false, 1, 255, .about = "the same key for a day: the first answer again", .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""},
-        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"}),
+        {"fingerprint", MR_TEXT, MR_FINGERPRINT, .about = "tells whether the payload is the same, too"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"}),
 };
 
 MR_MESSAGE(job_run_get) {
@@ -100,11 +116,14 @@ MR_MESSAGE(job_run_get) {
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
     .returns = &mr_result_job_run,
+    .scopes = "jobs:enqueue|jobs:work|jobs:admin",
     .answers = "404",
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may see every run"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, .about = "whether they may see every run"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
 };
 
 MR_MESSAGE(job_run_cancel) {
@@ -113,11 +132,14 @@ MR_MESSAGE(job_run_cancel) {
     .resource = "job_run",
     .key = "runId",
     .returns = &mr_result_job_run,
+    .scopes = "jobs:admin",
     .answers = "404|409",
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
-        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, true, .about = "whether they may cancel every run"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
+        {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, .about = "whether they may cancel every run"},
+        {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
 };
 
 const struct mr_upload mr_import_upload = {

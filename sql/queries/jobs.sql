@@ -204,6 +204,28 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT seen.run_id || '/' || seen.part FROM seen LIMIT 1) END AS unit
   FROM k;
 
+-- name: {{job}}__audit for job in cleanup housekeeping
+WITH {{chunk}}, old AS (
+    SELECT a.id, a.at
+      FROM k
+     CROSS JOIN LATERAL (SELECT a.id, a.at
+                           FROM millrace.audit a
+                          WHERE a.at < now() - (k.settings ->> 'AUDIT_RETENTION')::bigint * interval '1 millisecond'
+                            AND (a.at, a.id) > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
+                                                coalesce(split_part(k.cursor, '/', 2)::uuid, {{least_id}}))
+                          ORDER BY a.at, a.id
+                          LIMIT k.most
+                            FOR UPDATE SKIP LOCKED) a
+), gone AS (
+    DELETE FROM millrace.audit a USING old WHERE a.id = old.id AND {{unless_skipped}} RETURNING a.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT to_char(old.at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || old.id
+          FROM old ORDER BY old.at DESC, old.id DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM old) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
+  FROM k;
+
 -- ---- aggregate ----
 
 -- name: aggregate__changes

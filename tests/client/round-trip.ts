@@ -134,6 +134,19 @@ async function jobs() {
   assert.equal((await user.GET('/v1/jobs')).error?.status, 403);
 }
 
+async function keys() {
+  const made = good(await admin.POST('/v1/api-keys', { body: { name: 'a program', scopes: ['jobs:enqueue:report'] } }), 201);
+  const params = { path: { keyId: made.id } };
+  const program = clientOf(made.key);
+  assert.ok(good(await admin.GET('/v1/api-keys')).some((key) => key.id === made.id));
+  const run = good(await program.POST('/v1/jobs/{job}/runs', { params: { path: { job: 'report' } } }), 202);
+  assert.equal(good(await program.GET('/v1/job-runs/{runId}', { params: { path: { runId: run.id } } })).job, 'report');
+  assert.equal((await program.GET('/v1/users/profile')).error?.status, 403);
+  assert.deepEqual(good(await admin.GET('/v1/api-keys/{keyId}', { params })).scopes, ['jobs:enqueue:report']);
+  good(await admin.DELETE('/v1/api-keys/{keyId}', { params }), 204);
+  assert.equal(good(await admin.GET('/v1/audit', { params: { query: { limit: 1 } } }))[0]?.operation, 'api_key_delete');
+}
+
 async function everybodys() {
   const priorities = good(await anybody.GET('/v1/refdata/taskpriorities'));
   const code = priorities[0]?.code as string;
@@ -155,7 +168,7 @@ async function leaving() {
   assert.equal((await user.GET('/v1/users/profile')).error?.status, 401);
 }
 
-for (const part of [account, tasks, importing, figures, jobs, everybodys, leaving]) await part();
+for (const part of [account, tasks, importing, figures, jobs, keys, everybodys, leaving]) await part();
 
 const document: { paths: Record<string, Record<string, unknown>> } = JSON.parse(readFileSync(process.env['DOCUMENT'] as string, 'utf8'));
 const documented = Object.entries(document.paths).flatMap(([path, item]) => Object.keys(item).map((verb) => `${verb} ${path}`));

@@ -39,6 +39,11 @@ class World:
         self.user = self.new_user()
         self.admin = server.admin()
         self.clients.append(self.admin)
+        self.program = server.api()
+        self.clients.append(self.program)
+        self.program.token = self.admin.post("/v1/api-keys", {"name": "a program", "scopes": ["jobs:work"]}).json()["key"]
+        with server.database() as database:  # a scope that nothing takes is not given out
+            database.query("UPDATE millrace.api_key SET scopes = '{moon:read}'")
         self.admin.post("/v1/jobs/report/runs", None)
         self.run = self.admin.run_job("cleanup", 60)
         wait_for(lambda: self.user.get("/v1/reports").json() or self.admin.run_job("report", 60) is None, 60, "a report")
@@ -134,6 +139,28 @@ class World:
 
     def report_get(self):
         return Request(path={"reportId": self.report["id"]}, client=self.user)
+
+    def key(self):
+        response = self.admin.post("/v1/api-keys", {"name": "a program", "scopes": ["jobs:admin"]})
+        assert response.status == 201, response
+        return response.json()["id"]
+
+    def api_key_create(self):
+        return Request(self.example("api_key_create"), client=self.admin)
+
+    def api_key_list(self):
+        self.key()
+        return Request(client=self.admin)
+
+    def api_key_get(self):
+        return Request(path={"keyId": self.key()}, client=self.admin)
+
+    def api_key_delete(self):
+        return Request(path={"keyId": self.key()}, client=self.admin)
+
+    def audit_list(self):
+        self.key()
+        return Request(client=self.admin)
 
     def job_list(self):
         return Request(client=self.admin)
@@ -333,8 +360,12 @@ class Operations(ContractTest):
     def test_403__is_as_documented(self):
         for operation in self.each(when=documents(403)):
             request = getattr(self.world, operation.id)()
-            request.client = self.world.user
+            request.client = self.world.program  # whose scope is another's
             self.answer(operation, 403, request=request)
+
+    def test_refusal_of_users__is_as_documented(self):
+        for path in ("/v1/jobs", "/v1/api-keys", "/v1/audit"):
+            self.assertEqual(self.world.user.get(path).status, 403, path)
 
     def test_404__is_as_documented(self):
         for operation in self.each(when=lambda o: documents(404)(o) and "{" in o.path):

@@ -81,13 +81,15 @@ class PoisonTest(support.SchedulersTest):
                 SELECT gen_random_uuid(), 'import', 'user', 'succeeded', now() FROM generate_series(1, {count});
             INSERT INTO millrace.import_part (run_id, part, bytes, created_at)
                 SELECT id, 0, 'x', now() - interval '2 hours' FROM millrace.job_run WHERE state = 'succeeded' AND job = 'import'
-                    ON CONFLICT DO NOTHING""")
+                    ON CONFLICT DO NOTHING;
+            INSERT INTO millrace.audit (id, at, by, operation, subject_type, subject)
+                SELECT gen_random_uuid(), now() - interval '400 days', 'command', 'grant-admin', 'user', gen_random_uuid() FROM generate_series(1, {count})""")
         self.database.add_tasks(user, count, days_old=60, complete=True)
         return user
 
 
 class Clean(PoisonTest):
-    LEFT = {"refreshTokens": "millrace.refresh_token", "sessions": "millrace.session", "idempotencyKeys": "millrace.idempotency_key", "runs": "millrace.job_run", "importParts": "millrace.import_part"}
+    LEFT = {"refreshTokens": "millrace.refresh_token", "sessions": "millrace.session", "idempotencyKeys": "millrace.idempotency_key", "runs": "millrace.job_run", "importParts": "millrace.import_part", "audit": "millrace.audit"}
 
     def poison_leftovers(self):
         """One row in the middle of each; what names them, in the order of the statements."""
@@ -96,17 +98,18 @@ class Clean(PoisonTest):
         key = self.middle("millrace.idempotency_key", column="key", order="created_at")
         run = self.middle("millrace.job_run", where="job = 'report'")
         part = self.middle("millrace.import_part", column="run_id", order="run_id")
-        for table, name, column in (("millrace.refresh_token", token, "id"), ("millrace.session", session, "id"), ("millrace.idempotency_key", key, "key"),
+        entry = self.middle("millrace.audit")
+        for table, name, column in (("millrace.audit", entry, "id"), ("millrace.refresh_token", token, "id"), ("millrace.session", session, "id"), ("millrace.idempotency_key", key, "key"),
                                     ("millrace.job_run", run, "id"), ("millrace.import_part", part, "run_id")):
             self.poison(table, name, column)
         named = self.database.value("SELECT user_id || '/' || to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
                                     f"FROM millrace.idempotency_key WHERE key = '{key}'")
-        return [("refreshTokens", token), ("sessions", session), ("idempotencyKeys", named), ("runs", run), ("importParts", part + "/0")]
+        return [("refreshTokens", token), ("sessions", session), ("idempotencyKeys", named), ("runs", run), ("importParts", part + "/0"), ("audit", entry)]
 
     def assert_only_poison_is_left(self):
         self.assertEqual([self.database.count(table, where) for table, where in (
             ("millrace.refresh_token", "expires_at < now()"), ("millrace.session", "created_at < now() - interval '1 day'"), ("millrace.idempotency_key", "true"),
-            ("millrace.job_run", "job = 'report'"), ("millrace.import_part", "true"))], [1] * 5)
+            ("millrace.job_run", "job = 'report'"), ("millrace.import_part", "true"), ("millrace.audit", "true"))], [1] * 6)
 
     def test_cleanup__leaves_out_one_row_of_each_kind(self):
         self.fill_leftovers(700)
@@ -116,7 +119,7 @@ class Clean(PoisonTest):
         process = self.scheduler()
         result = self.run_job(process, "cleanup")
         self.assert_skipped(result, ("tasks", task), *units)
-        self.assertEqual([result[name] for name in ("tasks", *self.LEFT)], [699] * 6)
+        self.assertEqual([result[name] for name in ("tasks", *self.LEFT)], [699] * 7)
         self.assertEqual(self.database.query("SELECT id FROM task"), [[task]])
         self.assert_only_poison_is_left()
         told = process.logs("job unit skipped")

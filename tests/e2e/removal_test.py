@@ -18,7 +18,8 @@ WITHOUT_KEY = {"task_count": "user_id = '{0}'", "task_change": "user_id = '{0}'"
                "millrace.refresh_token": "session_id IN (SELECT id FROM millrace.session WHERE user_id = '{0}')",
                "millrace.import_part": "run_id IN (SELECT id FROM millrace.job_run WHERE owner = '{0}')"}
 BODIES = {"task_create": {"summary": "x", "taskPriorityCode": "LOW"},
-                  "password_change": {"currentPassword": support.PASSWORD, "newPassword": "12345678"}}
+          "password_change": {"currentPassword": support.PASSWORD, "newPassword": "12345678"},
+          "api_key_create": {"name": "n", "scopes": ["jobs:admin"]}}
 
 
 def setUpModule():
@@ -94,7 +95,7 @@ class AtOnce(RemovalTest):
             verb, path, message, _, access = line.split()[:5]
             if access != "public":
                 yield message, verb, path.replace(":taskId", self.task).replace(":runId", self.run_id).replace(":job", "cleanup").replace(
-                    ":reportId", self.report)
+                    ":reportId", self.report).replace(":keyId", self.report)
 
     def call(self, client, message, verb, path):
         if message == "task_import":

@@ -200,7 +200,7 @@ static int64_t run_chunks(mr_db *db, const char *statement)
         char *sql = NULL;
 
         if (asprintf(&sql, "EXECUTE \"%s\"('{2}', ARRAY[%s]::text[], '{NULL}', ARRAY['%s'], '{NULL}', '{f}', '{0}')", statement, cursor,
-                     "{\"CLEANUP_SCOPE\": \"completed\", \"CLEANUP_COMPLETED_AFTER\": 0}") < 0)
+                     "{\"CLEANUP_SCOPE\": \"completed\", \"CLEANUP_COMPLETED_AFTER\": 0, \"AUDIT_RETENTION\": 0}") < 0)
             fail();
         if (mr_db_exec(db, sql, mr_mono_ms(&mr_system_clock) + WAIT_MS, &rows) != MR_OK)
             fail_test("%s: %s", sql, mr_db_last_error(db)->message);
@@ -241,6 +241,9 @@ static void test_statement__a_cursor_reads_the_same_under_every_setting(void **s
                  "INSERT INTO millrace.import_part (run_id, part, bytes, created_at)"
                  " SELECT gen_random_uuid(), 0, '', timestamptz '2020-01-31 23:59:59.999999Z' + i * interval '36 hours 1 microsecond'"
                  "   FROM generate_series(1, 11) i;"
+                 "INSERT INTO millrace.audit (id, at, by, operation, subject_type, subject)"
+                 " SELECT gen_random_uuid(), timestamptz '2020-01-31 23:59:59.999999Z' + i / 3 * interval '36 hours 1 microsecond',"
+                 "        'command', 'grant-admin', 'user', gen_random_uuid() FROM generate_series(1, 11) i;"
                  "INSERT INTO millrace.session (id, user_id, password_version)"
                  " VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001', 1);"
                  "INSERT INTO millrace.refresh_token (id, session_id, token_hash, expires_at)"
@@ -256,6 +259,7 @@ static void test_statement__a_cursor_reads_the_same_under_every_setting(void **s
         assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.import_part"), 0);
         assert_int_equal(run_chunks(db, "cleanup__refreshTokens"), 11);
         assert_int_equal(run_chunks(db, "cleanup__idempotencyKeys"), 11);
+        assert_int_equal(run_chunks(db, "cleanup__audit"), 11);
         mr_db_destroy(&db);
         database_destroy(&database);
     }

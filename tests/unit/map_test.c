@@ -169,6 +169,33 @@ static void test_map__access_fits_the_fields(void **state)
                             (info->access == MR_ACCESS_OPTIONAL && !f->required));
 }
 
+/* An API key is no user: what it may call must not ask for one, and its statement has to be told which key it is. */
+static void test_map__what_takes_a_key_does_not_need_a_user(void **state)
+{
+    unsigned found = 0;
+
+    (void)state;
+    FOR_EACH_OP(info)
+    {
+        const struct mr_traits *t = info->traits;
+        bool has_key = false;
+
+        for (const struct mr_field *f = t->fields; f->name != NULL; f++) {
+            has_key = has_key || f->from == MR_TOKEN_KEY;
+            if (t->scopes != NULL && f->required && (f->from == MR_TOKEN_USER || f->from == MR_TOKEN_ADMIN))
+                fail_test("%s takes a key, and needs %s", info->name, f->name);
+            if (t->scopes == NULL && (f->from == MR_TOKEN_KEY || f->from == MR_TOKEN_ONLY))
+                fail_test("%s takes no key, and reads %s", info->name, f->name);
+        }
+        if (has_key != (t->scopes != NULL) || (has_key && info->access != MR_ACCESS_USER && info->access != MR_ACCESS_ADMIN))
+            fail_test("%s: scopes, access and fields do not fit", info->name);
+        if (t->narrow != NULL)
+            assert_int_equal(t->fields[mr_field_index(op_of(info), t->narrow)].from, MR_PATH);
+        found += has_key;
+    }
+    assert_true(found >= 6);
+}
+
 /* Without one anybody could call it, and with one that has to be given nobody could do with an access token alone. */
 static void test_map__an_optional_caller_has_a_credential_instead(void **state)
 {
@@ -485,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_map__fields_fit_and_are_unique),
         cmocka_unit_test(test_map__path_parameters_and_path_fields_are_the_same),
         cmocka_unit_test(test_map__access_fits_the_fields),
+        cmocka_unit_test(test_map__what_takes_a_key_does_not_need_a_user),
         cmocka_unit_test(test_map__an_optional_caller_has_a_credential_instead),
         cmocka_unit_test(test_map__who_takes_a_password_or_a_token_is_the_auth_actor),
         cmocka_unit_test(test_map__a_user_sees_only_what_is_theirs),

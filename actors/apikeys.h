@@ -1,0 +1,20 @@
+/*
+ * apikeys: what the auth actor does for API keys (proto/apikey.h): it makes them, and says whose a hash is.
+ *
+ * A key has 256 random bits, so that its plain SHA-256 is enough to store: nobody can try them out, and a look-up by the hash is
+ * one step in an index (docs/decisions/0056-api-keys.md).
+ *
+ * Thread: the actor's.
+ */
+#ifndef MR_ACTORS_APIKEYS_H
+#define MR_ACTORS_APIKEYS_H
+
+#include "runtime/actor.h"
+
+/* Of MR_OP_api_key_create. */
+void mr_on_api_key_create(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+/* Of MR_OP_key_verify: the key's id, and {scopes: separated by spaces, life: milliseconds until it expires}, or MR_INVALID_KEY. */
+void mr_on_key_verify(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * keys: who an API key is.
+ *
+ * The gateway asks the auth actor once and believes the answer for KEY_LIFE_MS, so that a key that was deleted ends everywhere
+ * within 5 seconds, and goes on that long while the database is away. Meanwhile the request is held: a copy of its head and its
+ * body, which counts as bytes of the mailbox. Only the key's hash leaves the gateway, and only the hash is remembered.
+ *
+ * Thread: the gateway's.
+ */
+#ifndef MR_GATEWAY_KEYS_H
+#define MR_GATEWAY_KEYS_H
+
+#include "http/head.h"
+#include "proto/apikey.h"
+#include "proto/envelope.h"
+
+struct exchange;
+struct mr_key_cache;
+
+/* A key that was verified. Borrowed from the cache, until another is kept. */
+struct mr_key {
+    uint8_t hash[MR_KEY_HASH];
+    uint8_t id[16];
+    char *scopes; /* separated by spaces; NULL: the slot is free */
+    int64_t until_ms;
+};
+
+/* A request that waits until its key is verified, in one block. */
+struct held {
+    size_t size; /* of the block, in bytes */
+    struct mr_slice body;
+    struct mr_http_request request;
+    char bytes[];
+};
+
+/* Bounded: a slot for each of 4096 hashes; one that falls into it takes its place. */
+struct mr_key_cache *mr_key_cache_new(void);
+void mr_key_cache_destroy(struct mr_key_cache **self);
+
+/* The key of that hash as it is known at `now_ms` (monotonic); NULL: it has to be asked for. */
+const struct mr_key *mr_key_cache_find(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], int64_t now_ms);
+
+/* Remembers a key until `until_ms`. MR_NO_MEMORY: nothing has changed. */
+mr_status mr_key_cache_keep(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], const uint8_t id[16],
+                            struct mr_slice scopes, int64_t until_ms) MR_WARN_UNUSED;
+
+/* SHA-256 of a key. */
+void mr_key_hash(uint8_t out[MR_KEY_HASH], struct mr_slice key);
+
+/* A copy of the request and its body; free() it. NULL: no memory. */
+struct held *held_new(const struct mr_http_request *request, struct mr_slice body);
+
+/* Whether the caller is an API key that nobody here knows for now; the request may have to wait for keys_ask. */
+bool keys_must_ask(const struct exchange *exchange, const struct mr_http_request *request);
+
+/*
+ * Holds the request and asks who its key is; or answers, when that cannot be. keys_answered lets it go on where it was: a whole
+ * request in dispatch.c, an upload in upload.c.
+ */
+void keys_ask(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body);
+
+/* The auth actor's answer. */
+void keys_answered(struct exchange *exchange, const struct mr_envelope *reply);
+
+/*
+ * Sets `out` to the key that calls, as a principal, and `key` to what is known of it. MR_INVALID_KEY: it is no key, or none that
+ * is good.
+ */
+mr_status keys_identify(struct mr_principal *out, const struct mr_key **key, const struct exchange *exchange,
+                        struct mr_slice credential) MR_WARN_UNUSED;
+
+#endif

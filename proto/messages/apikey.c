@@ -1,0 +1,116 @@
+#include "proto/message.h"
+
+#define KEY_MEMBERS                                                                                                                                \
+    {"id", MR_UUID, .about = "its id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},                                                          \
+    {"name", MR_TEXT, .about = "what it is for", .example = "nightly import"},                                                                      \
+    {"scopes", MR_TEXT, .many = true, .about = "what it lets a program do", .example = "jobs:enqueue:receipts"},                                    \
+    {"createdAt", MR_TIME, .about = "when it was made", .example = "2027-01-01T08:00:00.000Z"},                                                     \
+    {"expiresAt", MR_TIME, .optional = true, .about = "when it ends; left out: it does not", .example = "2028-01-01T00:00:00.000Z"}
+
+static const struct mr_result key = {
+    .name = "ApiKey",
+    .about = "A key that a program calls with; the secret itself is told once, when it is made",
+    .members = MR_MEMBERS(
+        KEY_MEMBERS,
+        {"createdBy", MR_UUID, .about = "the administrator who made it", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
+        {"lastUsedAt", MR_TIME, .optional = true, .about = "when it was used last, to the minute", .example = "2027-01-01T09:00:00.000Z"}),
+};
+
+static const struct mr_result made = {
+    .name = "NewApiKey",
+    .about = "A key that was made, with its secret, which nobody can be told again",
+    .members = MR_MEMBERS(
+        {"key", MR_TEXT, .about = "the key: Authorization: Bearer mk_...", .example = "mk_K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv72ol_pe_Unols"},
+        KEY_MEMBERS),
+};
+
+static const struct mr_result entry = {
+    .name = "AuditEntry",
+    .about = "A change that somebody made",
+    .members = MR_MEMBERS(
+        {"id", MR_UUID, .about = "its id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6091"},
+        {"at", MR_TIME, .about = "when", .example = "2027-01-01T08:00:00.000Z"},
+        {"by", MR_TEXT, .choices = "user|key|command", .about = "who: a user, an API key, or a command of an operator", .example = "user"},
+        {"callerId", MR_UUID, .optional = true, .about = "the user or the key", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
+        {"caller", MR_TEXT, .optional = true, .about = "the user's name or that of the key, while they are there", .example = "ada"},
+        {"operation", MR_TEXT, .about = "what was done, as the operation or the command is called", .example = "api_key_create"},
+        {"subjectType", MR_TEXT, .choices = "apiKey|user", .about = "what it was done to", .example = "apiKey"},
+        {"subjectId", MR_UUID, .about = "the id of that", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},
+        {"detail", .json = &mr_result_anything, .optional = true, .about = "what changed"}),
+};
+
+MR_MESSAGE(api_key_create) {
+    .summary = "Make an API key; its secret is in this answer and nowhere else",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .location = "/v1/api-keys/:id",
+    .returns = &made,
+    .fields = MR_FIELDS(
+        {"id", MR_UUID, MR_NEW_ID, true, .about = "the new key"},
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who makes it"},
+        {"name", MR_TEXT, MR_BODY, true, 1, 100, .about = "what it is for", .example = "nightly import"},
+        {"scopes", MR_TEXT, MR_BODY, true, 1, 128, .many = true, .items_min = 1, .items_max = 32,
+         .about = "what it lets a program do: jobs:enqueue, jobs:work, jobs:admin, each also of one job (jobs:enqueue:receipts), and what the operations of an application name",
+         .example = "[\"jobs:enqueue\"]"},
+        {"expiresAt", MR_TIME, MR_BODY, .about = "when it ends; left out: when it is deleted", .example = "2028-01-01T00:00:00.000Z"},
+        {"secretHash", MR_TEXT, MR_ACTOR, .about = "SHA-256 of the key, made by the auth actor"},
+        {"knownScopes", MR_TEXT, MR_ACTOR, .about = "what there is to choose from, as the auth actor knows it"}),
+};
+
+MR_MESSAGE(api_key_list) {
+    .summary = "The API keys, newest first",
+    .shape = MR_SHAPE_MANY,
+    .lane = MR_LANE_SLOW,
+    .batch_max = 16,
+    .rerun_safe = true,
+    .returns = &key,
+    .continued = true,
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest", .example = "20"},
+        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
+};
+
+MR_MESSAGE(api_key_get) {
+    .summary = "One API key, without its secret",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .returns = &key,
+    .answers = "404",
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"keyId", MR_UUID, MR_PATH, true, .about = "the key", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"}),
+};
+
+MR_MESSAGE(api_key_delete) {
+    .summary = "Delete an API key; within 5 seconds no process takes it any more",
+    .shape = MR_SHAPE_NONE,
+    .resource = "api_key",
+    .key = "keyId",
+    .answers = "404",
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"keyId", MR_UUID, MR_PATH, true, .about = "the key", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},
+        {"auditId", MR_UUID, MR_NEW_ID, true, .about = "the entry that says who deleted it"}),
+};
+
+MR_MESSAGE(audit_list) {
+    .summary = "Who changed what, newest first",
+    .shape = MR_SHAPE_MANY,
+    .lane = MR_LANE_SLOW,
+    .batch_max = 16,
+    .rerun_safe = true,
+    .returns = &entry,
+    .continued = true,
+    .fields = MR_FIELDS(
+        {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
+        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest", .example = "20"},
+        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
+};
+
+MR_MESSAGE(key_verify) {
+    .summary = "Who an API key is: its id, its scopes and how long that may be believed",
+    .shape = MR_SHAPE_ONE,
+    .rerun_safe = true,
+    .fields = MR_FIELDS({"keyHash", MR_BYTES, MR_BODY, true, .about = "SHA-256 of the key; the key itself stays in the gateway"}),
+};
