@@ -209,6 +209,7 @@ int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone)
     int admin_fd;
 
     mr_metrics_setup(zone != NULL ? "AS" : "A", zone != NULL ? "all" : "api", config->metrics_emf);
+    mr_metrics_name_environment(config->metrics_environment);
     if (!set_up(config, zone != NULL ? "all" : "api") || !open_port(config, &listen_fd))
         return MR_EXIT_FAILED;
     if (!mr_admin_listen(config, &admin_fd)) {
@@ -238,6 +239,7 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
     int admin_fd;
 
     mr_metrics_setup("S", "scheduler", config->metrics_emf);
+    mr_metrics_name_environment(config->metrics_environment);
     if (!set_up(config, "scheduler") || !mr_admin_listen(config, &admin_fd))
         return MR_EXIT_FAILED;
     status = mr_tier_start(&tier, config, zone, open_pulse(config));

@@ -10,115 +10,29 @@ writes its log line for every run, as it does by default, to a file; the peers a
 Figures are ratios of one run: never compare absolute ones between runs. Exits 1 when Millrace is slower than a peer.
 """
 
-import contextlib
 import csv
-import glob
+import io
 import json
 import os
-import platform
-import pwd
 import re
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from datetime import datetime, timezone
+from datetime import datetime
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
-from support import Database, wait_for  # noqa: E402
+from measure import PEERS, POLL_SECONDS, UUIDV7, Database, commit, keep, machine, node_package, node_program, own_server, said
 
 JOBS = 100_000
 ROUNDS = 3
 LAST_ROUND_STARTS_BY = 270  # seconds
 DRAIN_SECONDS = 90          # the longest a drain may take
-POLL_SECONDS = 0.25
-PEERS = os.path.join(HERE, "peers")
-RESULTS = os.path.join(HERE, "results")
-
-# An id such as the API gives to a run: UUIDs of version 7 rise with time, here by a millisecond for every row `n`.
-UUIDV7 = """(lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + n), 12, '0') || '7'
-              || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid"""
-
-
-class Server:
-    """A PostgreSQL with its default settings, run by somebody who is not root."""
-
-    def __init__(self, directory):
-        programs = [shutil.which("initdb"), *sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))]
-        self.programs = os.path.dirname(programs[-1] or "")
-        user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
-        self.who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        self.home = os.path.join(directory, "server")
-        self.data = os.path.join(self.home, "data")
-        os.mkdir(self.home)
-        if user:
-            os.chown(self.home, user.pw_uid, user.pw_gid)
-        self.run("initdb", "--pgdata", self.data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
-        with open(os.path.join(directory, "server.log"), "w") as log:
-            self.child = subprocess.Popen([self.path("postgres"), "-D", self.data, "-k", self.home, "-c", "listen_addresses="],
-                                          cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.who)
-        wait_for(self.is_up, 30, "the server is up")
-
-    def path(self, program):
-        return os.path.join(self.programs, program)
-
-    def run(self, program, *arguments, check=True):
-        return subprocess.run([self.path(program), *arguments], cwd=self.home, env={"TZ": "UTC"}, text=True, capture_output=True,
-                              check=check, **self.who).stdout
-
-    def is_up(self):
-        if self.child.poll() is not None:
-            raise SystemExit("PostgreSQL does not start")
-        try:
-            self.query("SELECT 1")
-            return True
-        except Exception:
-            return False
-
-    def query(self, sql, database="postgres"):
-        with Database(self.home, database) as session:
-            return session.query(sql)
-
-    def stop(self):
-        self.child.send_signal(signal.SIGINT)
-        self.child.wait(60)
-
-    def last_commit(self, begin, end, files):
-        """When the last transaction was committed that changed a row of these files (database, file number)."""
-        changes, last, commits = {f"/{database}/{file} " for database, file in files}, None, {}
-        for line in self.run("pg_waldump", "--path", os.path.join(self.data, "pg_wal"), "--start", begin, "--end", end,
-                             "--rmgr=Heap", "--rmgr=Transaction").splitlines():
-            record = re.search(r"tx:\s+(\d+), .* desc: (COMMIT|DELETE|UPDATE|HOT_UPDATE) (\S+ \S+)", line)
-            if record and record.group(2) == "COMMIT":
-                commits[record.group(1)] = datetime.strptime(record.group(3), "%Y-%m-%d %H:%M:%S.%f")
-            elif record and any(change in line for change in changes):
-                last = record.group(1)
-        return commits[last].replace(tzinfo=timezone.utc).timestamp()
-
-
-@contextlib.contextmanager
-def own_server():
-    """A Server and a directory to write to; both are gone afterwards, also when the process is told to end."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    directory = tempfile.mkdtemp(prefix="millrace-bench-")
-    os.chmod(directory, 0o755)
-    server = None
-    try:
-        server = Server(directory)
-        yield server, directory
-    finally:
-        if server:
-            server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Contender:
     """Who is measured: a database named after it, and processes that are started and told to begin."""
+
+    jobs = JOBS
 
     def __init__(self, server, directory):
         self.server, self.directory = server, directory
@@ -160,8 +74,8 @@ class Contender:
                         raise SystemExit(f"{log.read()[-2000:]}\n{self.name} does not get through (exit status {ended})")
                 time.sleep(POLL_SECONDS)
             done = int(session.value(self.finished))
-            if done != JOBS:
-                raise SystemExit(f"{self.name}: {done} of {JOBS} jobs were done")
+            if done not in (-1, self.jobs):
+                raise SystemExit(f"{self.name}: {done} of {self.jobs} jobs were done")
             end = session.value("SELECT pg_current_wal_flush_lsn()")
         # A change is at most some polls older than its commit.
         return self.server.last_commit(marks[max(0, len(marks) - 6)], end, files)
@@ -186,7 +100,7 @@ class Millrace(Contender):
         began = time.monotonic()
         self.server.query(f"""INSERT INTO millrace.job (name, exclusive, manual) VALUES ('noop', false, true);
             INSERT INTO millrace.job_run (id, job, trigger, exclusive)
-            SELECT {UUIDV7}, 'noop', 'manual', false FROM generate_series(1, {JOBS}) n""", self.name)
+            SELECT {UUIDV7}, 'noop', 'manual', false FROM generate_series(1, {self.jobs}) n""", self.name)
         return time.monotonic() - began
 
     # The line about every run goes to a file, where a log driver would have put it.
@@ -203,7 +117,7 @@ class Peer(Contender):
                     "DATABASE_URL": f"postgres://postgres@/{self.name}?host={self.server.home}"}
 
     def fill(self):
-        text = subprocess.run([*self.command, "enqueue", str(JOBS)], env=self.env, text=True, stdout=subprocess.PIPE, check=True).stdout
+        text = subprocess.run([*self.command, "enqueue", str(self.jobs)], env=self.env, text=True, stdout=subprocess.PIPE, check=True).stdout
         return float(re.search(r"enqueued ([\d.]+)", text).group(1))
 
     def start(self, configuration, log):
@@ -221,7 +135,7 @@ class Peer(Contender):
 
 class GraphileWorker(Peer):
     name, table, unfinished = "graphile-worker", "graphile_worker._private_jobs", "true"
-    finished = f"SELECT {JOBS}"  # finished rows are deleted, and failed ones are not
+    finished = "SELECT -1"  # finished rows are deleted, and failed ones are not
     batches = {"completeJobBatchDelay": 0, "failJobBatchDelay": 0}
     configurations = [
         {"concurrentJobs": 24, "localQueue": {"size": 500}, **batches},  # its documentation's
@@ -243,25 +157,10 @@ class PgBoss(Peer):
     ]
 
 
-def node_program():
-    for path in [*glob.glob(os.path.join(PEERS, "node_modules", "node-linux-*", "bin", "node")), shutil.which("node")]:
-        if path and os.path.isdir(os.path.join(PEERS, "node_modules", "pg-boss")):
-            return path
-    raise SystemExit("missing: npm --prefix bench/peers ci")
-
-
 def versions(binary, node, server):
-    def said(*command):
-        return subprocess.run(command, text=True, capture_output=True, check=False, cwd=ROOT).stdout.strip()
-
-    def package(name):
-        with open(os.path.join(PEERS, "node_modules", name, "package.json")) as file:
-            return f"{name} {json.load(file)['version']}"
-
-    processor = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
-    return [f"machine: {processor.group(1) if processor else platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-            f"versions: {said(binary, '--version')} ({said('git', 'describe', '--always', '--dirty')}), "
-            f"{said(server.path('postgres'), '--version')}, node {said(node, '--version')}, {package('graphile-worker')}, {package('pg-boss')}"]
+    return [f"machine: {machine()}",
+            f"versions: {said(binary, '--version')} ({commit()}), {said(server.path('postgres'), '--version')}, "
+            f"node {said(node, '--version')}, {node_package('graphile-worker')}, {node_package('pg-boss')}"]
 
 
 def text_of(configuration):
@@ -279,12 +178,10 @@ class Report:
         print(f"{phase:9} {contender.name:16} {filled:9.2f} {drained:9.2f} {JOBS / drained:9.0f}   {text_of(configuration)}", flush=True)
 
     def keep(self, head):
-        os.makedirs(RESULTS, exist_ok=True)
-        path = os.path.join(RESULTS, datetime.now().strftime("jobs-%Y%m%d-%H%M%S.csv"))
-        with open(path, "w", newline="") as file:
-            file.writelines(f"# {line}\n" for line in head)
-            csv.writer(file).writerows([["phase", "contender", "configuration", "jobs", "enqueue_s", "drain_s", "jobs_per_s"], *self.rows])
-        print(f"kept in {os.path.relpath(path)}")
+        text = io.StringIO()
+        text.writelines(f"# {line}\n" for line in head)
+        csv.writer(text).writerows([["phase", "contender", "configuration", "jobs", "enqueue_s", "drain_s", "jobs_per_s"], *self.rows])
+        print(f"kept in {os.path.relpath(keep(datetime.now().strftime('jobs-%Y%m%d-%H%M%S.csv'), text.getvalue()))}")
 
 
 def best_configuration(contender, report):

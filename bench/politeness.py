@@ -9,19 +9,14 @@ is more than twice the lower of the two without it, when the request takes 50 ms
 """
 
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import urllib.request
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-from floor import request, start, write  # noqa: E402
-from jobs import POLL_SECONDS, UUIDV7, own_server  # noqa: E402
-from support import Database  # noqa: E402
+from measure import POLL_SECONDS, UUIDV7, Database, Wrk, own_server, request, start, write
+from measure import register as register
 
 ROWS = 1_000_000
 USERS = 1_000
@@ -32,68 +27,35 @@ JOB_SECONDS = 600  # the longest it may take
 REQUEST_MS = 50    # how much longer than nearly every read the request may take that removes a user
 PORT = 13000
 BASE = f"http://127.0.0.1:{PORT}"
-UNITS = {"us": 0.001, "ms": 1, "s": 1000}
 
 READ = """local ids = {%s}
 request = function() return wrk.format("GET", "/v1/tasks/" .. ids[math.random(#ids)]) end
 """
 
 
-class Wrk:
-    """Reads until its time is up or it is told to stop; then `p99` in milliseconds and `rate` a second."""
-
-    def __init__(self, script, token, seconds):
-        self.child = subprocess.Popen(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script, "-H",
-                                       f"authorization: Bearer {token}", BASE], stdout=subprocess.PIPE, text=True)
-
-    def finish(self, at_once=False):
-        if at_once:
-            self.child.send_signal(signal.SIGINT)
-        text, _ = self.child.communicate()
-        if "Non-2xx" in text or "Socket errors" in text:
-            raise SystemExit(f"errors under load:\n{text}")
-        self.p99 = self.latency("99%", text)
-        self.p50 = self.latency("50%", text)
-        self.rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
-        return self
-
-    @staticmethod
-    def latency(rank, text):
-        value, unit = re.search(rank + r"\s+([\d.]+)(us|ms|s)\b", text).groups()
-        return float(value) * UNITS[unit]
-
-
-def add_users(server):
+def add_users(server, database="millrace"):
     server.query(f"""INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)
         SELECT gen_random_uuid(), 'user' || n, 'user' || n || '@example.com', 'F', 'L', '' FROM generate_series(1, {USERS}) n""",
-                 "millrace")
+                 database)
 
 
-def fill(server, rows, users):
-    """Tasks of those who are called user1 and so on, in turn."""
+def fill(server, rows, users, database="millrace"):
+    """Completed tasks of those who are called user1 and so on, in turn, 60 days old."""
     for first in range(1, rows + 1, 100_000):
         server.query(f"""INSERT INTO task (id, user_id, summary, priority_code, is_complete, created_at, updated_at)
             SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW', true, at, at
               FROM generate_series({first}, {min(first + 99_999, rows)}) n
               JOIN (SELECT id, row_number() OVER () - 1 AS place FROM millrace.app_user WHERE username LIKE 'user%') u ON u.place = n % {users},
-                   (SELECT now() - interval '60 days' AS at) t""", "millrace")
-    server.query("VACUUM ANALYZE", "millrace")
-    server.query("CHECKPOINT")
+                   (SELECT now() - interval '60 days' AS at) t""", database)
+    server.settle(database)
 
 
-def register(name):
-    """A user who has signed in; the token."""
-    request(BASE, "/v1/auth/register", {"firstName": "B", "lastName": "B", "email": "b@example.com", "username": name,
-                                        "password": "bench bench"})
-    return request(BASE, "/v1/auth/signin", {"username": name, "password": "bench bench"})["accessToken"]
-
-
-def sign_up(server):
+def sign_up(server, base=BASE, database="millrace"):
     """A user with tasks that stay; the token, and the ids."""
-    token = register("bench")
+    token = register(base, "bench")
     rows = server.query(f"""INSERT INTO task (id, user_id, summary, priority_code)
         SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW' FROM millrace.app_user u, generate_series(1, {KEPT}) n WHERE u.username = 'bench'
-        RETURNING id""", "millrace")
+        RETURNING id""", database)
     return token, [row[0] for row in rows]
 
 
@@ -138,25 +100,25 @@ def show(when, wrk):
 
 
 def measure(server, binary, directory, rows, job):
-    settings = {"DB_HOST": server.home, "DB_USER": "postgres", "DB_DATABASE": "millrace"}
+    settings = server.settings("millrace")
     server.query("CREATE DATABASE millrace")
     api, _ = start(binary, "api", PORT, **settings)
     scheduler = subprocess.Popen([binary, "scheduler"], env={"PATH": os.environ["PATH"], "LOGGING_LEVEL": "error", **settings},
                                  stdin=subprocess.DEVNULL)
     try:
-        victim = register("user1") if job == "removal" else add_users(server)
+        victim = register(BASE, "user1") if job == "removal" else add_users(server)
         fill(server, rows, 1 if victim else USERS)
         token, ids = sign_up(server)
         script = write(directory, "read.lua", READ % ", ".join(f'"{each}"' for each in ids))
-        Wrk(script, token, 3).finish()
+        Wrk(BASE, 3, CONNECTIONS, token, script).finish()
         print(f"{'':24} {'p50 ms':>9} {'p99 ms':>9} {'reads/s':>9}")
-        before = show("before", Wrk(script, token, SECONDS).finish())
-        wrk = Wrk(script, token, JOB_SECONDS)
+        before = show("before", Wrk(BASE, SECONDS, CONNECTIONS, token, script).finish())
+        wrk = Wrk(BASE, JOB_SECONDS, CONNECTIONS, token, script)
         began = time.monotonic()
         request_ms = remove(victim) if victim else start_cleanup(server)
         took, done = wait_for_the_run(server, began)
         during = show(f"while {job} is at work", wrk.finish(at_once=True))
-        after = show("after", Wrk(script, token, SECONDS).finish())
+        after = show("after", Wrk(BASE, SECONDS, CONNECTIONS, token, script).finish())
     finally:
         for child in (api, scheduler):
             child.terminate()

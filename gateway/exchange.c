@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "gateway/parts.h"
+#include "gateway/prefer.h"
 #include "runtime/metrics.h"
 #include "gateway/reply.h"
 
@@ -94,7 +95,7 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     self->key_asked_ms = 0;
     mr_buf_clear(&self->only, 512);
     self->has_user = false;
-    self->asks_primary = false;
+    self->asks_primary = gateway->wrote_until_ms != NULL && request != NULL && mr_prefers(request, "primary");
     mr_buf_clear(&self->link, 512);
     self->quota.policy = NULL;
     mr_buf_clear(&self->cache_key, 512);

@@ -45,7 +45,7 @@ struct exchange {
     bool has_user;
     struct mr_principal caller; /* when has_user */
     struct mr_buf asked;        /* the payload of the message under way, when that went to a replica */
-    bool asks_primary;          /* a replica was asked already, whose answer is doubtful */
+    bool asks_primary;          /* the client prefers it, or a replica was asked already, whose answer is doubtful */
     uint8_t new_id[16];         /* the id made for the message, for Location */
     const char *repeated;       /* a header field that came twice and may not; NULL: none did. Static */
     char request_id[REQUEST_ID_MAX + 1];

@@ -20,8 +20,8 @@ static const char security_headers[] = "Strict-Transport-Security: max-age=31536
 static const char no_content_policy[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 
 static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, baggage, content-encoding, "
-                                        "content-type, idempotency-key, if-match, if-none-match, traceparent, tracestate, "
-                                        "x-request-id\r\n"
+                                        "content-type, idempotency-key, if-match, if-none-match, prefer, traceparent, "
+                                        "tracestate, x-request-id\r\n"
                                         "Access-Control-Max-Age: 600\r\n";
 
 static const char exposed_headers[] = "Access-Control-Expose-Headers: accept-encoding, accept-patch, allow, etag, "

@@ -98,6 +98,13 @@ static void put_parameter(struct doc *doc, json_t *parameters, const struct mr_f
 static const struct mr_field if_none_match = {"If-None-Match", MR_TEXT, MR_IF_NONE_MATCH,
                                               .about = "304 if this is the version that is stored", .example = "\"3\""};
 
+/* What every read that a replica may answer takes. */
+static const struct mr_field prefer = {"Prefer", MR_TEXT, MR_HEADER,
+                                       .about =
+                                           "`primary`: the answer has every write that was answered before, also one through "
+                                           "another process; without it a replica may answer that is a little behind",
+                                       .example = "primary"};
+
 static void put_parameters(struct doc *doc, json_t *operation, const struct mr_op_info *info)
 {
     const struct mr_traits *traits = info->traits;
@@ -108,6 +115,8 @@ static void put_parameters(struct doc *doc, json_t *operation, const struct mr_o
             put_parameter(doc, parameters, field);
     if (info->verb == MR_VERB_GET && (traits->versioned || traits->cache_s > 0 || traits->kept))
         put_parameter(doc, parameters, &if_none_match);
+    if (info->verb == MR_VERB_GET && info->actor == MR_ACTOR_DATA_READER)
+        put_parameter(doc, parameters, &prefer);
     if (json_array_size(parameters) > 0)
         put(doc, operation, "parameters", json_incref(parameters));
     json_decref(parameters);

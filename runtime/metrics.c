@@ -30,6 +30,7 @@ static uint64_t told[MR_METRIC_COUNT]; /* as of the last line; whoever has the m
 static _Atomic int64_t next_ms;
 static const char *shown_roles = "AS";
 static const char *shown_role = "all";
+static const char *shown_environment = "";
 static bool is_wanted;
 
 void mr_metric_add(enum mr_metric metric, uint64_t more)
@@ -161,6 +162,11 @@ void mr_metrics_setup(const char *roles, const char *role, bool emf)
     mr_families.more = mr_op_count() > MR_OP_COUNT ? calloc(mr_op_count() - MR_OP_COUNT, sizeof *mr_families.more) : NULL;
 }
 
+void mr_metrics_name_environment(const char *name)
+{
+    shown_environment = name;
+}
+
 bool mr_metrics_are_of(const char *roles)
 {
     return strpbrk(roles, shown_roles) != NULL;
@@ -190,16 +196,21 @@ void mr_metrics_emf(struct mr_buf *out, int64_t wall_ms)
 {
     char before = '[';
 
-    mr_buf_printf(out,
-                  "{\"_aws\":{\"Timestamp\":%lld,\"CloudWatchMetrics\":[{\"Namespace\":\"Millrace\",\"Dimensions\":[[\"Role\"]]"
-                  ",\"Metrics\":",
-                  (long long)wall_ms);
+    mr_buf_printf(
+        out,
+        "{\"_aws\":{\"Timestamp\":%lld,\"CloudWatchMetrics\":[{\"Namespace\":\"Millrace\",\"Dimensions\":[[%s\"Role\"]]"
+        ",\"Metrics\":",
+        (long long)wall_ms, *shown_environment != '\0' ? "\"Environment\"," : "");
     for (int i = 0; i < MR_METRIC_COUNT; i++)
         if (is_shown(i)) {
             mr_buf_printf(out, "%c{\"Name\":\"%s\",\"Unit\":\"%s\"}", before, table[i].cloudwatch, table[i].unit);
             before = ',';
         }
     mr_buf_printf(out, "]}]},\"Role\":\"%s\"", shown_role);
+    if (*shown_environment != '\0') {
+        mr_buf_text(out, ",\"Environment\":");
+        mr_json_string(out, mr_slice_of(shown_environment));
+    }
     for (int i = 0; i < MR_METRIC_COUNT; i++)
         if (is_shown(i))
             mr_buf_printf(out, ",\"%s\":%llu", table[i].cloudwatch, (unsigned long long)take(i));

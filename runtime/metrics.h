@@ -195,6 +195,9 @@ uint64_t mr_metric_value(enum mr_metric metric);
 /* Which roles' figures are told ("A", "S" or "AS"), and the name of this process's; once, before other threads exist. */
 void mr_metrics_setup(const char *roles, const char *role, bool emf);
 
+/* The environment that the line names beside the role, borrowed for good; "": none. As mr_metrics_setup. */
+void mr_metrics_name_environment(const char *name);
+
 /* Whether a figure of these roles is told here, and the role of this process. */
 bool mr_metrics_are_of(const char *roles);
 const char *mr_metrics_role(void);

@@ -42,21 +42,28 @@ function cronsOf(values: Values): Crons {
   return Object.fromEntries(Object.entries(all).filter(([, cron]) => cron !== undefined));
 }
 
+/** The jobs of an application's own image are not known here; that there may be some is reason enough. */
+function needsScheduler({ scheduler, appImage, schedulerEgressPorts }: Values, crons: Crons): boolean {
+  const isNeeded = Object.keys(crons).length > 0 || appImage !== undefined || schedulerEgressPorts !== undefined;
+  return scheduler === 'true' || isNeeded;
+}
+
 export function derive(values: Values): Config {
   const { appName, environment } = values;
   const crons = cronsOf(values);
   const baseName = `${appName}-${environment}`;
+  const secrets = values.jwtPerEnvironment ? `/${appName}/${environment}` : `/${appName}`;
   return {
     ...values,
     isProduction: environment === 'prd',
-    hasScheduledTasks: Object.keys(crons).length > 0,
+    hasScheduledTasks: needsScheduler(values, crons),
     crons,
     fullDomainName: `${values.domainName}.${values.hostedZoneName}`,
     baseName,
     schedulerName: `${appName}-scheduler-${environment}`,
     repositoryName: values.ecrShared ? baseName : appName,
-    jwtSecretParameter: `/${appName}/jwt-secret`,
-    jwtSecretPreviousParameter: `/${appName}/jwt-secret-previous`,
+    jwtSecretParameter: `${secrets}/jwt-secret`,
+    jwtSecretPreviousParameter: `${secrets}/jwt-secret-previous`,
     autoPauseSeconds: values.databaseMinCapacity === 0 ? (values.databaseAutoPauseSeconds ?? 300) : undefined,
     backupRegion: backupRegionOf(values),
     stackName: (type) => `${baseName}-${type}`,

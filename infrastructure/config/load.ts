@@ -74,7 +74,7 @@ function parse(variable: Variable<unknown>, env: Environment, problems: Problem[
 }
 
 /** Prefixes that are ours alone; the CDK CLI sets variables under `CDK_` too. */
-const OURS = /^CDK_(ALARM|APP|BACKUP|CERTIFICATE|DATABASE|DOMAIN|ECR|HOSTED|SCHEDULE|SCHEDULER|SERVICE|TAG|TASK|VPC)_/;
+const OURS = /^CDK_(ALARM|APP|BACKUP|CERTIFICATE|DATABASE|DOMAIN|ECR|HOSTED|KMS|SCHEDULE|SCHEDULER|SERVICE|TAG|TASK|VPC)_/;
 
 /** A misspelt name would otherwise be a default that nobody asked for. */
 function unknownNames(env: Environment): Problem[] {

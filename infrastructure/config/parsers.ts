@@ -85,6 +85,51 @@ export function list(item: RegExp, expected: string): Parser<readonly string[]> 
   });
 }
 
+/** TCP ports, each once. */
+export const ports: Parser<readonly number[]> = parser('a comma-separated list of ports from 1 to 65535, each once', (text) => {
+  const items = text.split(',').map((part) => part.trim());
+  const numbers = items.map(Number);
+  const good = items.every((part) => /^[1-9]\d{0,4}$/.test(part)) && numbers.every((port) => port <= 65535);
+  return good && new Set(numbers).size === numbers.length ? numbers : undefined;
+});
+
+/** Private addresses (RFC 1918, RFC 6598) with a mask in the range, and no bit set behind it. */
+export function cidr(widest: number, narrowest: number): Parser<string> {
+  const expected = `a private network such as 10.20.0.0/16, with a mask from /${widest} to /${narrowest}`;
+  return parser(expected, (text) => {
+    const [, address = '', mask = ''] = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(text) ?? [];
+    const bytes = address.split('.').map(Number);
+    const value = bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+    const isInside = Number(mask) >= widest && Number(mask) <= narrowest && bytes.every((byte) => byte <= 255);
+    return isInside && value % 2 ** (32 - Number(mask)) === 0 && isPrivate(bytes) ? text : undefined;
+  });
+}
+
+function isPrivate([first = 0, second = 0]: readonly number[]): boolean {
+  return (
+    first === 10 ||
+    (first === 172 && second >= 16 && second <= 31) ||
+    (first === 192 && second === 168) ||
+    (first === 100 && second >= 64 && second <= 127)
+  );
+}
+
+/** One object of JSON: names of variables and their texts. */
+export const settings: Parser<Readonly<Record<string, string>>> = parser(
+  'an object of JSON, names in capitals and values in quotes, such as {"RESTOCK_CRON":"0 3 * * *"}',
+  (text) => {
+    try {
+      const value: unknown = JSON.parse(text);
+      const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+      const entries = isObject ? Object.entries(value) : [];
+      const good = entries.every(([name, one]) => /^[A-Z][A-Z0-9_]{0,99}$/.test(name) && typeof one === 'string');
+      return isObject && good ? Object.fromEntries(entries) : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+);
+
 /** `*`, or origins as a browser sends them: scheme, host, port, nothing after. */
 export const origins: Parser<string> = parser(
   '* or a comma-separated list of origins such as https://app.example.com (no path)',

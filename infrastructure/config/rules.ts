@@ -146,6 +146,46 @@ function collectorPort({ xray, appPort }: Partly): Problem[] {
     : [];
 }
 
+/** Production's tasks stay where nothing routes to them; an existing VPC has the way out that it has. */
+function withoutNat({ vpcNat, environment, vpcId }: Partly): Problem[] {
+  if (vpcNat !== false) {
+    return [];
+  }
+  if (environment === 'prd') {
+    return problem('CDK_VPC_NAT', 'false', 'true in prd, whose tasks run in private subnets');
+  }
+  return vpcId === undefined ? [] : problem('CDK_VPC_NAT', 'false', 'unset with CDK_VPC_ID: an existing VPC has its own way out');
+}
+
+/** The key of another region cannot be used; one of another account can, if its policy says so. */
+function keyRegion({ kmsKey, region }: Partly): Problem[] {
+  return kmsKey === undefined || region === undefined || kmsKey.split(':')[3] === region
+    ? []
+    : problem('CDK_KMS_KEY_ARN', kmsKey, `a key in ${region}, the region deployed to`);
+}
+
+/** ECS pulls from any region, but pays for it with every start of a task. */
+function imageRegion({ appImage, region }: Partly): Problem[] {
+  return appImage === undefined || region === undefined || appImage.split('.')[3] === region
+    ? []
+    : problem('CDK_APP_IMAGE', appImage, `a repository in ${region}, the region deployed to`);
+}
+
+/** What the containers are given already; the deployment decides it by settings of its own. */
+const OURS = /^(NODE_ENV|APP_|CORS_|DB_|GATEWAY_|JWT_|LOGGING_|METRICS_|OTEL_|SCHEDULE_|SHUTDOWN_|TRUST_PROXY_)/;
+
+function appSettingNames({ appSettings }: Partly): Problem[] {
+  const ours = Object.keys(appSettings ?? {}).filter((name) => OURS.test(name));
+  return ours.length === 0 ? [] : problem('CDK_APP_SETTINGS', ours.join(','), 'names that are not settings of Millrace itself');
+}
+
+function appSettingSecrets({ appSettings }: Partly): Problem[] {
+  const secret = Object.keys(appSettings ?? {}).filter((name) => /SECRET|PASS|TOKEN|_KEY$/.test(name));
+  return secret.length === 0
+    ? []
+    : problem('CDK_APP_SETTINGS', secret.join(','), 'nothing secret: it stands in the task definition for everyone to read');
+}
+
 /** A rule is asked only when every value that it reads was good on its own. */
 export const rules: readonly { readonly reads: readonly (keyof Values)[]; readonly check: Rule }[] = [
   {
@@ -173,4 +213,9 @@ export const rules: readonly { readonly reads: readonly (keyof Values)[]; readon
   { reads: ['environment', 'region', 'backupCopyRegion'], check: backupCopy },
   { reads: ['domainName', 'hostedZoneName'], check: recordLength },
   { reads: ['xray', 'appPort'], check: collectorPort },
+  { reads: ['vpcNat', 'environment', 'vpcId'], check: withoutNat },
+  { reads: ['kmsKey', 'region'], check: keyRegion },
+  { reads: ['appImage', 'region'], check: imageRegion },
+  { reads: ['appSettings'], check: appSettingNames },
+  { reads: ['appSettings'], check: appSettingSecrets },
 ];

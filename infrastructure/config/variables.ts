@@ -81,6 +81,14 @@ const TAG = is.matching(
   /^(?!aws:)[\p{L}\p{N} _.:/=+@-]{1,256}$/iu,
   '1 to 256 letters, digits, spaces and _.:/=+-@, not starting with aws:',
 );
+const ECR_REPOSITORY = is.matching(
+  /^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?\/[a-z0-9]+([._/-][a-z0-9]+)*$/,
+  'a repository of ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/shop, without a tag',
+);
+const KMS_KEY = is.matching(
+  /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[0-9A-Za-z-]+$/,
+  'an ARN like arn:aws:kms:us-east-1:123456789012:key/…',
+);
 const EMAIL = is.matching(/^[^@\s]+@[^@\s]+\.[^@\s]+$/, 'an e-mail address');
 
 export const variables = {
@@ -132,6 +140,18 @@ export const variables = {
     'us-east-1a,us-east-1b',
     'its availability zones, two or more',
   ),
+  vpcCidr: withDefault(
+    'CDK_VPC_CIDR',
+    is.cidr(16, 20),
+    '10.0.0.0/16',
+    'addresses of the VPC that is made; another than those of the networks it is joined with',
+  ),
+  vpcNat: withDefault(
+    'CDK_VPC_NAT',
+    is.boolean,
+    'true',
+    'false, outside prd: no NAT gateway; tasks run in public subnets, where nothing but the load balancer reaches them',
+  ),
 
   appName: withDefault('CDK_APP_NAME', APP_NAME, 'millrace', 'application name, the start of every other name'),
   appPort: withDefault('CDK_APP_PORT', is.integer(1, 65535), '3000', 'application port'),
@@ -150,6 +170,25 @@ export const variables = {
     'tokens of the JWT secret before (/<app name>/jwt-secret-previous) are good as well, while it is being changed',
   ),
 
+  jwtPerEnvironment: withDefault(
+    'CDK_APP_JWT_PER_ENVIRONMENT',
+    is.boolean,
+    'false',
+    'the JWT secret is /<app name>/<environment>/jwt-secret, for environments that share an account and a region',
+  ),
+  appImage: optional(
+    'CDK_APP_IMAGE',
+    ECR_REPOSITORY,
+    '123456789012.dkr.ecr.us-east-1.amazonaws.com/shop',
+    "where the image of your application is (FROM millrace, COPY your folder to /app); unset: in the ecr stack's repository",
+  ),
+  appSettings: optional(
+    'CDK_APP_SETTINGS',
+    is.settings,
+    `'{"RESTOCK_CRON":"0 3 * * *"}'`,
+    "variables that your application's folder names; none of them secret",
+  ),
+
   databaseName: {
     ...withDefault('CDK_DATABASE_NAME', DATABASE_NAME, '$CDK_APP_NAME', 'database name', 'millrace'),
     // With the guide's application name this is the guide's database name, nestjs_playground.
@@ -164,6 +203,24 @@ export const variables = {
     is.integer(300, 86400),
     '300',
     'idle seconds before the database pauses; only with CDK_DATABASE_MIN_CAPACITY=0 (then 300)',
+  ),
+  databaseEngineVersion: withDefault(
+    'CDK_DATABASE_ENGINE_VERSION',
+    is.matching(/^17\.\d{1,2}$/, 'a minor version of PostgreSQL 17 that Aurora offers, such as 17.5'),
+    '17.5',
+    'version of Aurora PostgreSQL; AWS changes it only when this does',
+  ),
+  kmsKey: optional(
+    'CDK_KMS_KEY_ARN',
+    KMS_KEY,
+    'arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000',
+    "a key of yours for the database, its secrets and its backups; unset: AWS's",
+  ),
+  backupLock: withDefault(
+    'CDK_BACKUP_LOCK',
+    is.oneOf('none', 'governance', 'compliance'),
+    'none',
+    'in prd: nobody deletes a backup before its 35 days; compliance: not even the account, from the fourth day on, for ever',
   ),
   backupCopyRegion: optional(
     'CDK_BACKUP_COPY_REGION',
@@ -188,6 +245,18 @@ export const variables = {
     'when the maintenance job runs',
   ),
   scheduleTimezone: optional('CDK_SCHEDULE_TIMEZONE', is.timeZone, 'UTC', 'time zone of the cron expressions'),
+  scheduler: withDefault(
+    'CDK_SCHEDULER',
+    is.oneOf('auto', 'true'),
+    'auto',
+    'whether there is a scheduler; auto: as soon as a cron, CDK_APP_IMAGE or CDK_SCHEDULER_EGRESS_PORTS needs one',
+  ),
+  schedulerEgressPorts: optional(
+    'CDK_SCHEDULER_EGRESS_PORTS',
+    is.ports,
+    '8443,9200',
+    'TCP ports, beside 443, on which the scheduler may call what it pushes to',
+  ),
   schedulerTaskMemoryMb: withDefault('CDK_SCHEDULER_TASK_MEMORY_MB', MEMORY, '512', 'scheduler memory (MB)'),
   schedulerTaskCpuUnits: withDefault('CDK_SCHEDULER_TASK_CPU_UNITS', CPU, '256', 'scheduler CPU units'),
 

@@ -43,10 +43,12 @@ export interface DatabaseSecrets {
 
 function commonSettings(config: Config): Settings {
   return {
+    ...config.appSettings,
     NODE_ENV: 'production',
     LOGGING_LEVEL: config.loggingLevel,
     LOGGING_FORMAT: 'json',
     METRICS_EMF: 'true',
+    METRICS_ENVIRONMENT: config.baseName,
     DB_SSL: 'verify-full',
     DB_SSL_ROOT_CERT: RDS_CA_BUNDLE,
     ...(config.autoPauseSeconds === undefined ? {} : { DB_IDLE_RELEASE: `${IDLE_RELEASE_SECONDS}s` }),

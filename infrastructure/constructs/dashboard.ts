@@ -28,7 +28,7 @@ export class Dashboard extends Construct {
     dashboard.addWidgets(...databaseGraphs(props.cluster));
     dashboard.addWidgets(...insideGraphs(props.config));
     if (props.config.hasScheduledTasks) {
-      dashboard.addWidgets(...jobGraphs());
+      dashboard.addWidgets(...jobGraphs(props.config));
     }
   }
 }
@@ -91,7 +91,7 @@ function insideGraphs(config: Config): cloudwatch.IWidget[] {
     });
   const batch = new cloudwatch.MathExpression({
     expression: 'messages / batches',
-    usingMetrics: { messages: counted('api', 'Messages'), batches: counted('api', 'Batches') },
+    usingMetrics: { messages: counted(config, 'api', 'Messages'), batches: counted(config, 'api', 'Batches') },
     label: 'messages in a statement',
   });
   return [
@@ -99,21 +99,21 @@ function insideGraphs(config: Config): cloudwatch.IWidget[] {
     graph('Average batch of the API', batch),
     graph(
       'Connections of clients, and database connections lost',
-      greatest('api', 'Connections'),
-      ...roles.map((role) => counted(role, 'DatabaseConnectionsLost').with({ label: `lost: ${role}` })),
+      greatest(config, 'api', 'Connections'),
+      ...roles.map((role) => counted(config, role, 'DatabaseConnectionsLost').with({ label: `lost: ${role}` })),
     ),
   ];
 }
 
 const OUTCOMES = ['Succeeded', 'Failed', 'Dead', 'Cancelled', 'Released', 'Rescued'];
 
-function jobGraphs(): cloudwatch.IWidget[] {
+function jobGraphs(config: Config): cloudwatch.IWidget[] {
   return [
-    graph('Job runs by outcome', ...OUTCOMES.map((outcome) => counted('scheduler', `JobRuns${outcome}`))),
+    graph('Job runs by outcome', ...OUTCOMES.map((outcome) => counted(config, 'scheduler', `JobRuns${outcome}`))),
     graph(
       'Wait of the oldest due run, longest run (ms)',
-      ...['JobQueueAge', 'JobRunTimeMax'].map((name) => greatest('scheduler', name)),
+      ...['JobQueueAge', 'JobRunTimeMax'].map((name) => greatest(config, 'scheduler', name)),
     ),
-    graph('Ticks late and missed', counted('scheduler', 'TicksLate'), counted('scheduler', 'TicksMissed')),
+    graph('Ticks late and missed', counted(config, 'scheduler', 'TicksLate'), counted(config, 'scheduler', 'TicksMissed')),
   ];
 }

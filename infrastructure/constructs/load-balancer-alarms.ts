@@ -2,7 +2,7 @@
 import { Duration } from 'aws-cdk-lib';
 import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { HttpCodeElb, HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
-import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { type Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { ALARM_PERIOD, type AlarmTopic } from './alarm-topic.ts';
 
@@ -18,10 +18,12 @@ export interface LoadBalancerAlarmsProps {
 }
 
 export class LoadBalancerAlarms extends Construct {
+  readonly serverErrors: Alarm;
+
   constructor(scope: Construct, id: string, { loadBalancer, targetGroup, alarmTopic, neverSleeps }: LoadBalancerAlarmsProps) {
     super(scope, id);
     const sum = { period: ALARM_PERIOD, statistic: 'Sum' };
-    alarmTopic.alarm(this, 'api-5xx', {
+    this.serverErrors = alarmTopic.alarm(this, 'api-5xx', {
       description: `The API answered more than ${SERVER_ERRORS} requests with 5xx in five minutes.`,
       metric: targetGroup.metrics.httpCodeTarget(HttpCodeTarget.TARGET_5XX_COUNT, sum),
       threshold: SERVER_ERRORS,

@@ -1,4 +1,5 @@
 /** What wakes someone up about a service, whichever of the two it is. */
+import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
@@ -30,6 +31,9 @@ export interface ServiceAlarmsProps {
 }
 
 export class ServiceAlarms extends Construct {
+  /** Rings when the service itself does its work badly, whatever became of its database. */
+  readonly errors: Alarm;
+
   constructor(scope: Construct, id: string, props: ServiceAlarmsProps) {
     super(scope, id);
     const { role, alarmTopic, task } = props;
@@ -45,7 +49,7 @@ export class ServiceAlarms extends Construct {
       threshold: 80,
       periods: 3,
     });
-    alarmTopic.alarm(this, `${role}-errors`, {
+    this.errors = alarmTopic.alarm(this, `${role}-errors`, {
       description: `More than ${ERRORS} error lines of ${props.serviceName} in five minutes.`,
       metric: countLogLines(task.logGroup, props.config, {
         name: `${role}-error-lines`,

@@ -3,10 +3,12 @@
  * group, security group and roles. What the API has beyond this (load balancer,
  * scaling) is in the compute stack; the scheduler has nothing beyond it.
  */
-import { CfnDeletionPolicy, Duration } from 'aws-cdk-lib';
+import { CfnDeletionPolicy, Duration, Fn } from 'aws-cdk-lib';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IRepository } from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import type { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
@@ -14,6 +16,7 @@ import { addCollector } from './collector.ts';
 import { allowDatabaseAccess } from './database-access.ts';
 import { makeExecPossible } from './exec.ts';
 import { createLogGroup } from './log-group.ts';
+import { taskSubnets } from './vpc.ts';
 
 /** The unprivileged user that the image is built for. */
 const USER = '65532';
@@ -42,6 +45,8 @@ export interface ServiceTaskProps {
   /** The container's port; without one nothing can connect. */
   readonly port?: number;
   readonly healthCheckGracePeriod?: Duration;
+  /** TCP ports that it may call anywhere, beside 443. */
+  readonly egressPorts?: readonly number[];
 }
 
 export class ServiceTask extends Construct {
@@ -70,6 +75,7 @@ export class ServiceTask extends Construct {
       },
     });
     keepRevisions(task);
+    letReadSecrets(task, props.config);
     const container = this.addContainer(task, props);
     if (!props.config.isProduction) {
       makeExecPossible(task, container);
@@ -105,7 +111,17 @@ export class ServiceTask extends Construct {
     });
   }
 
-  /** Out: HTTPS to AWS (images, secrets, logs) and the database. Nothing else, either way. */
+  /**
+   * ECS watches these alarms while it deploys, and goes back when one of them rings. By name, and made before: an alarm that
+   * depends on the service could not be.
+   */
+  rollBackOn(alarms: readonly cloudwatch.Alarm[]): void {
+    const names = alarms.map(({ node }) => (node.defaultChild as cloudwatch.CfnAlarm).alarmName as string);
+    this.service.enableDeploymentAlarms(names, { behavior: ecs.AlarmBehavior.ROLLBACK_ON_ALARM });
+    this.service.node.addDependency(...alarms);
+  }
+
+  /** Out: HTTPS to AWS (images, secrets, logs), the database, and what pushes were allowed. Nothing else, either way. */
   private createSecurityGroup(props: ServiceTaskProps): ec2.SecurityGroup {
     const group = new ec2.SecurityGroup(this, 'SecurityGroup', {
       vpc: props.vpc,
@@ -113,6 +129,9 @@ export class ServiceTask extends Construct {
       allowAllOutbound: false,
     });
     group.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'AWS services');
+    for (const port of props.egressPorts ?? []) {
+      group.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(port), 'What jobs push to');
+    }
     allowDatabaseAccess(this, group, props.databaseSecurityGroupId);
     return group;
   }
@@ -128,9 +147,8 @@ export class ServiceTask extends Construct {
       circuitBreaker: { enable: true, rollback: true },
       healthCheckGracePeriod: props.healthCheckGracePeriod,
       capacityProviderStrategies: capacity(props.config),
-      vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      ...taskSubnets(props.config),
       securityGroups: [this.securityGroup],
-      assignPublicIp: false,
       enableExecuteCommand: !props.config.isProduction,
       enableECSManagedTags: true,
       propagateTags: ecs.PropagatedTagSource.SERVICE,
@@ -146,6 +164,20 @@ function keepRevisions(task: ecs.FargateTaskDefinition): void {
   const { cfnOptions } = task.node.defaultChild as ecs.CfnTaskDefinition;
   cfnOptions.updateReplacePolicy = CfnDeletionPolicy.RETAIN;
   cfnOptions.deletionPolicy = CfnDeletionPolicy.DELETE;
+}
+
+/** The library gives no right to a key that it did not make. */
+function letReadSecrets(task: ecs.FargateTaskDefinition, { kmsKey }: Config): void {
+  if (kmsKey !== undefined) {
+    const viaService = Fn.sub('secretsmanager.${AWS::Region}.${AWS::URLSuffix}');
+    task.addToExecutionRolePolicy(
+      new iam.PolicyStatement({
+        actions: ['kms:Decrypt'],
+        resources: [kmsKey],
+        conditions: { StringEquals: { 'kms:ViaService': viaService } },
+      }),
+    );
+  }
 }
 
 /** Without root and capabilities a process may listen below 1024 only where the kernel lets everybody. */

@@ -13,16 +13,11 @@ const ZONES = 2;
 export function createVpc(scope: Construct, config: Config): ec2.IVpc {
   const vpc = new ec2.Vpc(scope, 'Vpc', {
     vpcName: config.baseName,
-    ipAddresses: ec2.IpAddresses.cidr('10.0.0.0/16'),
+    ipAddresses: ec2.IpAddresses.cidr(config.vpcCidr),
     maxAzs: ZONES,
     // One gateway is one point of failure, and half the price: production pays for two.
-    natGateways: config.isProduction ? ZONES : 1,
-    subnetConfiguration: [
-      { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
-      { name: 'private', subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS, cidrMask: 22 },
-      // No route out at all: the database needs none.
-      { name: 'data', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: 24 },
-    ],
+    natGateways: config.vpcNat ? (config.isProduction ? ZONES : 1) : 0,
+    subnetConfiguration: subnets(config),
     // Nothing uses the default group; emptying it would cost a Lambda function.
     restrictDefaultSecurityGroup: false,
   });
@@ -30,6 +25,32 @@ export function createVpc(scope: Construct, config: Config): ec2.IVpc {
   vpc.addGatewayEndpoint('S3', { service: ec2.GatewayVpcEndpointAwsService.S3 });
   addFlowLog(scope, vpc, config);
   return vpc;
+}
+
+/** Sizes that follow the VPC's: 256 and 1,024 addresses in a /16, as small as 16 and 64 in a /20. */
+function subnets({ vpcCidr, vpcNat }: Config): ec2.SubnetConfiguration[] {
+  const mask = Number(vpcCidr.split('/')[1]);
+  const inside: ec2.SubnetConfiguration = {
+    name: 'private',
+    subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS,
+    cidrMask: mask + 6,
+  };
+  return [
+    { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: mask + 8, mapPublicIpOnLaunch: false },
+    ...(vpcNat ? [inside] : []),
+    // No route out at all: the database needs none.
+    { name: 'data', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: mask + 8 },
+  ];
+}
+
+/**
+ * Where the tasks run. Without NAT the only way out to AWS is an address of their own in the public subnets; their security
+ * groups let nothing in but the load balancer, as everywhere.
+ */
+export function taskSubnets(config: Config): { vpcSubnets: ec2.SubnetSelection; assignPublicIp: boolean } {
+  return config.vpcNat
+    ? { vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS }, assignPublicIp: false }
+    : { vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC }, assignPublicIp: true };
 }
 
 /** The configuration has made sure that all four lists are there and fit together. */

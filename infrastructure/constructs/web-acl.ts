@@ -35,9 +35,19 @@ const RULE_GROUPS: readonly RuleGroup[] = [
       'GenericLFI_QUERYARGUMENTS',
       'GenericRFI_BODY',
       'GenericRFI_QUERYARGUMENTS',
+      // A search for `app.log` or `config.ini`.
+      'RestrictedExtensions_QUERYARGUMENTS',
     ],
   },
-  { name: 'AWSManagedRulesKnownBadInputsRuleSet', onlyCount: [] },
+  {
+    name: 'AWSManagedRulesKnownBadInputsRuleSet',
+    onlyCount: [
+      'JavaDeserializationRCE_BODY',
+      'JavaDeserializationRCE_QUERYSTRING',
+      'Log4JRCE_BODY',
+      'Log4JRCE_QUERYSTRING',
+    ],
+  },
   {
     name: 'AWSManagedRulesSQLiRuleSet',
     onlyCount: [

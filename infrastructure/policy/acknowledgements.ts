@@ -101,6 +101,15 @@ export const acknowledgements: readonly Acknowledgement[] = [
   },
   {
     stack: 'database',
+    path: 'Cluster/Secret/Resource',
+    id: 'AwsSolutions-SMG4',
+    reason:
+      'Without NAT no function in the VPC reaches Secrets Manager, and the endpoint that would do costs more than is saved: outside ' +
+      'production the password is changed by hand, as the runbook says.',
+    when: (config) => !config.vpcNat,
+  },
+  {
+    stack: 'database',
     path: 'ReadOnlySecret/Resource',
     id: 'AwsSolutions-SMG4',
     reason: 'It holds the host name of the read replica and no credential: there is nothing to rotate.',

@@ -13,7 +13,7 @@ import type { AlarmTopic } from '../constructs/alarm-topic.ts';
 import { apiSettings, databaseSecrets, jwtSecrets } from '../constructs/container-settings.ts';
 import { Dashboard } from '../constructs/dashboard.ts';
 import { desiredCount } from '../constructs/desired-count.ts';
-import { imageVersion } from '../constructs/image.ts';
+import { imageRepository, imageVersion } from '../constructs/image.ts';
 import { LoadBalancerAlarms } from '../constructs/load-balancer-alarms.ts';
 import { PublicEndpoint } from '../constructs/public-endpoint.ts';
 import { RestartOnRotation } from '../constructs/restart-on-rotation.ts';
@@ -44,6 +44,8 @@ export class ComputeStack extends BaseStack {
     const endpoint = new PublicEndpoint(this, 'Endpoint', { ...props, service: api.service });
     this.scaleOnCpu(api.service);
     this.warnOfSilence();
+    this.warnOfNobody();
+    this.warnOfSharedSecret();
     this.watch(props, api, endpoint);
     new CfnOutput(this, 'Url', { value: `https://${props.config.fullDomainName}`, description: 'The API' });
   }
@@ -65,7 +67,7 @@ export class ComputeStack extends BaseStack {
       command: 'api',
       cluster: this.cluster,
       vpc,
-      repository,
+      repository: imageRepository(this, repository, config),
       imageTag: image.tag,
       cpu: config.taskCpuUnits,
       memoryLimitMiB: config.taskMemoryMb,
@@ -106,9 +108,30 @@ export class ComputeStack extends BaseStack {
     }
   }
 
+  /** Otherwise the first to notice is whoever wonders what became of an import. */
+  private warnOfNobody(): void {
+    if (!this.config.hasScheduledTasks) {
+      Annotations.of(this).addWarningV2(
+        'millrace:no-scheduler',
+        'No cron is set, so there is no scheduler: imports, jobs that are started by hand, and what a deleted user leaves ' +
+          'behind wait until there is one, and nothing that has expired is deleted. CDK_SCHEDULER=true starts one.',
+      );
+    }
+  }
+
+  private warnOfSharedSecret(): void {
+    if (this.config.ecrShared && !this.config.jwtPerEnvironment) {
+      Annotations.of(this).addWarningV2(
+        'millrace:shared-jwt-secret',
+        'CDK_ECR_SHARED=true says that environments share this account: without CDK_APP_JWT_PER_ENVIRONMENT=true they share the ' +
+          'JWT secret too, and a token of one is good in the other.',
+      );
+    }
+  }
+
   private watch(props: ComputeStackProps, api: ServiceTask, { loadBalancer, targetGroup }: PublicEndpoint): void {
     const { config, alarmTopic, database } = props;
-    new ServiceAlarms(this, 'Watch', {
+    const { errors } = new ServiceAlarms(this, 'Watch', {
       task: api,
       role: 'api',
       clusterArn: this.cluster.clusterArn,
@@ -116,12 +139,13 @@ export class ComputeStack extends BaseStack {
       config,
       alarmTopic,
     });
-    new LoadBalancerAlarms(this, 'WatchEndpoint', {
+    const { serverErrors } = new LoadBalancerAlarms(this, 'WatchEndpoint', {
       loadBalancer,
       targetGroup,
       alarmTopic,
       neverSleeps: config.isProduction,
     });
+    api.rollBackOn([serverErrors, errors]);
     new RestartOnRotation(this, 'Rotation', {
       role: 'api',
       secret: database.secret,

@@ -9,8 +9,10 @@ import { CfnOutput, Duration, Names, RemovalPolicy, SecretValue } from 'aws-cdk-
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import { CfnApplication } from 'aws-cdk-lib/aws-sam';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
-import type { Construct } from 'constructs';
+import type { Construct, IConstruct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import type { AlarmTopic } from '../constructs/alarm-topic.ts';
 import { BackupPlan } from '../constructs/backup-plan.ts';
@@ -20,7 +22,10 @@ import { createLogGroup } from '../constructs/log-group.ts';
 import { dataSubnets } from '../constructs/vpc.ts';
 import { BaseStack } from './base.stack.ts';
 
-const ENGINE = rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_17_5 });
+function engineOf({ databaseEngineVersion: full }: Config): rds.IClusterEngine {
+  const [major = ''] = full.split('.');
+  return rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.of(full, major) });
+}
 
 export interface DatabaseStackProps {
   readonly config: Config;
@@ -44,15 +49,18 @@ export class DatabaseStack extends BaseStack {
       allowAllOutbound: false,
     });
     const logGroup = this.createLogGroup();
-    this.cluster = this.createCluster(vpc);
+    const key = config.kmsKey === undefined ? undefined : kms.Key.fromKeyArn(this, 'Key', config.kmsKey);
+    this.cluster = this.createCluster(vpc, key);
     this.cluster.node.addDependency(logGroup);
     this.secret = this.requireSecret();
-    this.rotateSecret(vpc);
-    this.tellOfFailedRotation(alarmTopic);
-    this.readOnlySecret = config.databaseReadReplica ? this.createReadOnlySecret() : undefined;
+    if (config.vpcNat) {
+      this.rotateSecret(vpc);
+      this.tellOfFailedRotation(alarmTopic);
+    }
+    this.readOnlySecret = config.databaseReadReplica ? this.createReadOnlySecret(key) : undefined;
     new DatabaseAlarms(this, 'Watch', { cluster: this.cluster, config, alarmTopic });
     if (config.isProduction) {
-      new BackupPlan(this, 'Backup', { cluster: this.cluster, config, alarmTopic });
+      new BackupPlan(this, 'Backup', { cluster: this.cluster, config, alarmTopic, key });
     }
     new CfnOutput(this, 'SecretArn', { value: this.secret.secretArn, description: 'Host, user and password' });
     new CfnOutput(this, 'Endpoint', { value: this.cluster.clusterEndpoint.hostname });
@@ -63,15 +71,16 @@ export class DatabaseStack extends BaseStack {
     return createLogGroup(this, 'LogGroup', `/aws/rds/cluster/${this.config.baseName}/postgresql`, this.config);
   }
 
-  private createCluster(vpc: ec2.IVpc): rds.DatabaseCluster {
+  private createCluster(vpc: ec2.IVpc, key: kms.IKey | undefined): rds.DatabaseCluster {
     const { config } = this;
+    const engine = engineOf(config);
     const pausing = config.autoPauseSeconds;
     return new rds.DatabaseCluster(this, 'Cluster', {
       clusterIdentifier: config.baseName,
-      engine: ENGINE,
+      engine,
       port: DATABASE_PORT,
       defaultDatabaseName: config.databaseName,
-      credentials: rds.Credentials.fromGeneratedSecret(config.databaseUsername),
+      credentials: rds.Credentials.fromGeneratedSecret(config.databaseUsername, { encryptionKey: key }),
       vpc,
       vpcSubnets: dataSubnets(config),
       securityGroups: [this.securityGroup],
@@ -83,15 +92,17 @@ export class DatabaseStack extends BaseStack {
       serverlessV2MaxCapacity: config.databaseMaxCapacity,
       serverlessV2AutoPauseDuration: pausing === undefined ? undefined : Duration.seconds(pausing),
       parameterGroup: new rds.ParameterGroup(this, 'Parameters', {
-        engine: ENGINE,
+        engine,
         description: 'Connections must be encrypted',
         parameters: { 'rds.force_ssl': '1' },
       }),
       storageEncrypted: true,
+      storageEncryptionKey: key,
       backup: { retention: Duration.days(config.isProduction ? 7 : 1) },
       copyTagsToSnapshot: true,
       cloudwatchLogsExports: ['postgresql'],
       enablePerformanceInsights: true,
+      performanceInsightEncryptionKey: key,
       databaseInsightsMode: rds.DatabaseInsightsMode.STANDARD,
       monitoringInterval: Duration.seconds(60),
       deletionProtection: config.isProduction,
@@ -108,7 +119,12 @@ export class DatabaseStack extends BaseStack {
 
   /**
    * The function sits in the private subnets: it needs the way out to Secrets
-   * Manager that the isolated data subnets do not have.
+   * Manager that the isolated data subnets do not have. Without NAT there is no
+   * such subnet, and the password is changed by hand.
+   *
+   * A schedule rotates at once when it is made. It waits for the instances,
+   * because a cluster without one refuses every connection, and the first
+   * rotation would fail and ring.
    */
   private rotateSecret(vpc: ec2.IVpc): void {
     const securityGroup = new ec2.SecurityGroup(this, 'RotationSecurityGroup', {
@@ -127,6 +143,14 @@ export class DatabaseStack extends BaseStack {
     // first rotation, which keeps its lines for ever and stays when the stack goes.
     const group = createLogGroup(this, 'RotationLogGroup', `/aws/lambda/${Names.uniqueId(rotation)}`, this.config);
     rotation.node.addDependency(group);
+    for (const schedule of within(this.cluster, secretsmanager.CfnRotationSchedule)) {
+      schedule.node.addDependency(...within(this.cluster, rds.CfnDBInstance));
+    }
+    if (this.config.kmsKey !== undefined) {
+      for (const application of within(rotation, CfnApplication)) {
+        application.addPropertyOverride('Parameters.kmsKeyArn', this.config.kmsKey);
+      }
+    }
   }
 
   /** Nothing stops working when a rotation fails: without a word nobody would know. */
@@ -145,9 +169,10 @@ export class DatabaseStack extends BaseStack {
   }
 
   /** A secret because the guide says so, and so that containers get all `DB_*` one way. */
-  private createReadOnlySecret(): secretsmanager.ISecret {
+  private createReadOnlySecret(key: kms.IKey | undefined): secretsmanager.ISecret {
     return new secretsmanager.Secret(this, 'ReadOnlySecret', {
       description: 'Host name of the read replica',
+      encryptionKey: key,
       secretObjectValue: { host: SecretValue.unsafePlainText(this.cluster.clusterReadEndpoint.hostname) },
       removalPolicy: RemovalPolicy.DESTROY,
     });
@@ -159,5 +184,12 @@ function instanceOptions(): rds.ServerlessV2ClusterInstanceProps {
     caCertificate: rds.CaCertificate.RDS_CA_RSA2048_G1,
     enablePerformanceInsights: true,
     publiclyAccessible: false,
+    // The version in the template is the version that runs. Were AWS to raise it by itself, the next change of the cluster would ask
+    // for the older one, which RDS refuses.
+    autoMinorVersionUpgrade: false,
   };
+}
+
+function within<T>(construct: IConstruct, type: new (...args: never[]) => T): T[] {
+  return construct.node.findAll().filter((one) => one instanceof type) as T[];
 }

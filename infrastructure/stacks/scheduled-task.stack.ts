@@ -1,6 +1,6 @@
 /**
  * The scheduler tier: one task of the same image that nothing can connect to.
- * Emitted only when a cron expression is set.
+ * Emitted only when something needs it: a cron expression, an application's own image, ports to push to, or CDK_SCHEDULER=true.
  */
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -9,7 +9,7 @@ import type { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import type { AlarmTopic } from '../constructs/alarm-topic.ts';
 import { databaseSecrets, schedulerSettings } from '../constructs/container-settings.ts';
-import { imageVersion } from '../constructs/image.ts';
+import { imageRepository, imageVersion } from '../constructs/image.ts';
 import { JobAlarms } from '../constructs/job-alarms.ts';
 import { RestartOnRotation } from '../constructs/restart-on-rotation.ts';
 import { ServiceAlarms } from '../constructs/service-alarms.ts';
@@ -39,13 +39,14 @@ export class ScheduledTaskStack extends BaseStack {
       command: 'scheduler',
       cluster,
       vpc,
-      repository,
+      repository: imageRepository(this, repository, config),
       imageTag: imageVersion(this).tag,
       cpu: config.schedulerTaskCpuUnits,
       memoryLimitMiB: config.schedulerTaskMemoryMb,
       environment: schedulerSettings(config),
       secrets: databaseSecrets(database),
       databaseSecurityGroupId: database.securityGroup.securityGroupId,
+      egressPorts: config.schedulerEgressPorts?.filter((port) => port !== 443),
       desiredCount: 1,
       // The old task stops before the new one starts: never two. Ticks would stay single even so.
       minHealthyPercent: 0,
@@ -54,7 +55,7 @@ export class ScheduledTaskStack extends BaseStack {
   }
 
   private watch({ config, alarmTopic, cluster, database }: ScheduledTaskStackProps, scheduler: ServiceTask): void {
-    new ServiceAlarms(this, 'Watch', {
+    const { errors } = new ServiceAlarms(this, 'Watch', {
       task: scheduler,
       role: 'scheduler',
       clusterArn: cluster.clusterArn,
@@ -62,6 +63,7 @@ export class ScheduledTaskStack extends BaseStack {
       config,
       alarmTopic,
     });
+    scheduler.rollBackOn([errors]);
     new JobAlarms(this, 'WatchJobs', {
       logGroup: scheduler.logGroup,
       clusterName: cluster.clusterName,

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Template } from 'aws-cdk-lib/assertions';
+import { loadConfig } from '../config/load.ts';
 import { IDLE_RELEASE_SECONDS, RESUME_SECONDS, WAKING_REQUEST_SECONDS } from '../constructs/container-settings.ts';
 import { connectionLimit } from '../constructs/database-alarms.ts';
-import { newApp, synth } from './support/synth.ts';
+import { MANAGED_RULES } from './support/managed-rules.ts';
+import { newApp, REQUIRED, synth } from './support/synth.ts';
 import {
   alarm,
   alarmNames,
@@ -18,9 +20,12 @@ import {
   one,
   statements,
 } from './support/template.ts';
-import { everything, existingVpc, matrix, pausing, plain, production, replica, scheduled } from './support/variants.ts';
+import { everything, existingVpc, frugal, matrix, pausing, plain, production, replica, scheduled } from './support/variants.ts';
 
 const SERVICES = ['compute', 'scheduled-task'] as const;
+
+const warnings = (which: ReturnType<typeof plain>): string[] =>
+  which.assembly.stacks.flatMap(({ messages }) => messages.map(({ entry }) => String(entry.data)));
 
 describe('network', () => {
   const network = (which = plain()) => which.template('network');
@@ -50,6 +55,44 @@ describe('network', () => {
     assert.equal(endpoint.VpcEndpointType, 'Gateway');
     assert.match(JSON.stringify(endpoint.ServiceName), /\.s3"/);
     assert.ok(endpoint.RouteTableIds.length >= 4);
+  });
+  it('the addresses of the VPC by setting, and the sizes of its subnets follow', () => {
+    const blocks = (which: ReturnType<typeof plain>) =>
+      all(network(which), 'AWS::EC2::Subnet').map(({ Properties }) => Properties.CidrBlock.split('/')[1]);
+    assert.equal(one(network(), 'AWS::EC2::VPC').Properties.CidrBlock, '10.0.0.0/16');
+    assert.deepEqual(blocks(plain()).sort(), ['22', '22', '24', '24', '24', '24']);
+    assert.equal(one(network(everything()), 'AWS::EC2::VPC').Properties.CidrBlock, '172.20.0.0/18');
+    assert.deepEqual(blocks(everything()).sort(), ['24', '24', '26', '26', '26', '26']);
+    const small = synth({ CDK_VPC_CIDR: '192.168.16.0/20' });
+    assert.deepEqual(blocks(small).sort(), ['26', '26', '28', '28', '28', '28'], 'no smaller than AWS takes');
+  });
+  it('without NAT there is no gateway and no private subnet, and tasks have addresses of their own', () => {
+    none(network(frugal()), 'AWS::EC2::NatGateway');
+    assert.equal(all(network(frugal()), 'AWS::EC2::Subnet').length, 4);
+    for (const type of SERVICES) {
+      const { AssignPublicIp, Subnets } = one(frugal().template(type), 'AWS::ECS::Service').Properties.NetworkConfiguration
+        .AwsvpcConfiguration;
+      assert.equal(AssignPublicIp, 'ENABLED');
+      assert.ok(Subnets.every((subnet: Json) => JSON.stringify(subnet).includes('public')));
+    }
+  });
+  it('without NAT, too, nothing but the load balancer reaches a task, and the database has no route out', () => {
+    const ingress = all(frugal().template('compute'), 'AWS::EC2::SecurityGroupIngress').filter(({ Properties }) =>
+      JSON.stringify(Properties.GroupId).includes('ApiSecurityGroup'),
+    );
+    assert.equal(ingress.length, 1);
+    assert.match(JSON.stringify(ingress[0]?.Properties.SourceSecurityGroupId), /LoadBalancer/);
+    for (const type of SERVICES) {
+      const group = all(frugal().template(type), 'AWS::EC2::SecurityGroup').find(({ id }) => /^(Api|Scheduler)/.test(id));
+      assert.deepEqual(group?.Properties.SecurityGroupIngress ?? [], []);
+    }
+    none(frugal().template('scheduled-task'), 'AWS::ElasticLoadBalancingV2::TargetGroup');
+    const { SubnetIds } = one(frugal().template('database'), 'AWS::RDS::DBSubnetGroup').Properties;
+    assert.ok(SubnetIds.every((subnet: Json) => JSON.stringify(subnet).includes('data')));
+  });
+  it('without NAT no function could change the password, and none tries', () => {
+    none(frugal().template('database'), 'AWS::SecretsManager::RotationSchedule');
+    none(frugal().template('database'), 'AWS::Serverless::Application');
   });
   it('flow logs by setting, for a VPC of ours and for an existing one', () => {
     one(network(everything()), 'AWS::EC2::FlowLog');
@@ -123,6 +166,58 @@ describe('database', () => {
     assert.match(mapping.aws.applicationId, /SecretsManagerRDSPostgreSQLRotationSingleUser$/);
     assert.ok(JSON.stringify(Parameters.vpcSubnetIds).includes('private'), 'with a way out to Secrets Manager');
   });
+  it('the first rotation, which comes with its schedule, waits for the instances', () => {
+    const template = replica().template('database');
+    const { DependsOn } = one(template, 'AWS::SecretsManager::RotationSchedule');
+    const instances = all(template, 'AWS::RDS::DBInstance').map(({ id }) => id);
+    assert.equal(instances.length, 2);
+    assert.ok(instances.every((id) => DependsOn?.includes(id)));
+  });
+  it('the version is the one of the setting, and AWS raises it on no instance by itself', () => {
+    assert.equal(cluster().Properties.EngineVersion, '17.5');
+    const raised = synth({ CDK_DATABASE_ENGINE_VERSION: '17.6' }).template('database');
+    assert.equal(one(raised, 'AWS::RDS::DBCluster').Properties.EngineVersion, '17.6');
+    assert.equal(one(raised, 'AWS::RDS::DBClusterParameterGroup').Properties.Family, 'aurora-postgresql17');
+    for (const { Properties } of all(replica().template('database'), 'AWS::RDS::DBInstance')) {
+      assert.equal(Properties.AutoMinorVersionUpgrade, false);
+    }
+  });
+  it('a key of ours by setting, for the database, its figures, secrets and backups, which the services may use', () => {
+    const which = everything('prd');
+    const { kmsKey } = which.config;
+    const database = which.template('database');
+    const { KmsKeyId, PerformanceInsightsKmsKeyId } = cluster(which).Properties;
+    assert.deepEqual([KmsKeyId, PerformanceInsightsKmsKeyId], [kmsKey, kmsKey]);
+    const secrets = all(database, 'AWS::SecretsManager::Secret');
+    assert.equal(secrets.length, 2);
+    assert.ok(secrets.every(({ Properties }) => Properties.KmsKeyId === kmsKey));
+    assert.equal(one(database, 'AWS::Serverless::Application').Properties.Parameters.kmsKeyArn, kmsKey);
+    assert.equal(one(database, 'AWS::Backup::BackupVault').Properties.EncryptionKeyArn, kmsKey);
+    for (const type of SERVICES) {
+      const [decrypt] = statements(which.template(type)).filter(({ Action }) => Action === 'kms:Decrypt');
+      assert.equal(decrypt.Resource, kmsKey);
+      assert.match(JSON.stringify(decrypt.Condition), /"kms:ViaService":.*secretsmanager\./);
+    }
+    assert.equal(cluster().Properties.KmsKeyId, undefined);
+  });
+  it('backups are locked by setting: for 35 days, or for ever from the fourth day on', () => {
+    const locked = (which: ReturnType<typeof plain>) =>
+      one(which.template('database'), 'AWS::Backup::BackupVault').Properties.LockConfiguration;
+    assert.equal(locked(production()), undefined);
+    assert.deepEqual(locked(everything('prd')), { MinRetentionDays: 35 });
+    const forEver = synth({ CDK_ENVIRONMENT: 'prd', CDK_BACKUP_LOCK: 'compliance' });
+    assert.deepEqual(locked(forEver), { MinRetentionDays: 35, ChangeableForDays: 3 });
+  });
+  it('in prd 26 hours without a backup are an alarm, and so is that nobody counts', () => {
+    const missing = alarm(production().template('database'), 'millrace-prd-backup-missing');
+    assert.deepEqual(
+      [missing.Namespace, missing.MetricName, missing.Statistic, missing.ComparisonOperator, missing.Threshold],
+      ['AWS/Backup', 'NumberOfBackupJobsCompleted', 'Sum', 'LessThanThreshold', 1],
+    );
+    assert.deepEqual(missing.Dimensions, [{ Name: 'BackupVaultName', Value: 'millrace-prd' }]);
+    assert.deepEqual([missing.Period * missing.EvaluationPeriods, missing.TreatMissingData], [26 * 3600, 'breaching']);
+    assert.ok(missing.Period >= 3600, 'CloudWatch looks back for more than a day only by the hour');
+  });
   it('the rotation function goes out on 443 and to the database only', () => {
     const group = all(plain().template('database'), 'AWS::EC2::SecurityGroup').find(({ id }) =>
       id.startsWith('Rotation'),
@@ -188,6 +283,20 @@ describe('images', () => {
   it('a tag that no registry takes is refused', () => {
     assert.throws(() => synth({}, 'not a tag'), /appVersion=not a tag: expected an image tag such as 1\.2\.3/);
   });
+  it('that of an application by setting: from its repository, which its tasks may pull from and no other', () => {
+    for (const type of SERVICES) {
+      const template = everything().template(type);
+      const { Image, Environment } = container(template);
+      assert.match(JSON.stringify(Image), /210987654321\.dkr\.ecr\.us-east-1\..*team\/shop:1\.2\.3/);
+      const pull = statements(template).filter(({ Action }) => listOf(Action).includes('ecr:BatchGetImage'));
+      assert.deepEqual(
+        pull.map(({ Resource }) => Resource),
+        ['arn:aws:ecr:us-east-1:210987654321:repository/team/shop'],
+      );
+      assert.ok(Environment.some(({ Name, Value }: Json) => Name === 'RESTOCK_CRON' && Value === '0 3 * * *'));
+      assert.ok(!Environment.some(({ Name }: Json) => Name === 'MILLRACE_APP'), 'the image says where its folder is');
+    }
+  });
   it('one repository in two environments of an account needs CDK_ECR_SHARED', () => {
     assert.equal(synth({ CDK_ECR_SHARED: 'true', CDK_ENVIRONMENT: 'qa' }).config.repositoryName, 'millrace-qa');
   });
@@ -203,6 +312,19 @@ describe('services', () => {
     for (const type of SERVICES) {
       const { DeploymentCircuitBreaker } = service(type).DeploymentConfiguration;
       assert.deepEqual(DeploymentCircuitBreaker, { Enable: true, Rollback: true });
+    }
+  });
+  it('a deployment whose alarms ring goes back, and the alarms are there before', () => {
+    const alarms = { compute: ['api-5xx', 'api-errors'], 'scheduled-task': ['scheduler-errors'] };
+    for (const type of SERVICES) {
+      const template = scheduled().template(type);
+      const { DependsOn, Properties } = one(template, 'AWS::ECS::Service');
+      const names = alarms[type].map((name) => `millrace-dev-${name}`);
+      assert.deepEqual(Properties.DeploymentConfiguration.Alarms, { AlarmNames: names, Enable: true, Rollback: true });
+      for (const name of names) {
+        const made = all(template, 'AWS::CloudWatch::Alarm').find((each) => each.Properties.AlarmName === name);
+        assert.ok(DependsOn?.includes(made?.id ?? 'missing'), name);
+      }
     }
   });
   it('an update leaves the revision before active: ECS takes no other when it is rolled back by hand', () => {
@@ -256,15 +378,68 @@ describe('services', () => {
   it('while the JWT secret is being changed the API takes tokens of the one before', () => {
     const template = everything().template('compute');
     const own = container(template).Secrets.find(({ Name }: Json) => Name === 'JWT_SECRET_PREVIOUS');
-    assert.match(JSON.stringify(own?.ValueFrom), /:ssm:.*:parameter\/millrace\/jwt-secret-previous/);
+    assert.match(JSON.stringify(own?.ValueFrom), /:ssm:.*:parameter\/millrace\/dev\/jwt-secret-previous/);
     const readable = statements(template)
       .filter(({ Action }) => listOf<string>(Action).includes('ssm:GetParameters'))
       .flatMap(({ Resource }) => listOf<Json>(Resource).map((arn) => JSON.stringify(arn)));
     assert.equal(readable.length, 2);
-    assert.ok(readable.every((arn) => /parameter\/millrace\/jwt-secret/.test(arn)));
+    assert.ok(readable.every((arn) => /parameter\/millrace\/dev\/jwt-secret/.test(arn)));
     const names = (which: ReturnType<typeof plain>) =>
       container(which.template('compute')).Secrets.map(({ Name }: Json) => Name);
     assert.ok(!names(plain()).includes('JWT_SECRET_PREVIOUS'));
+  });
+  it('the JWT secret carries the environment by setting; who shares an account without it is warned', () => {
+    const template = everything().template('compute');
+    const given = JSON.stringify(container(template).Secrets);
+    assert.match(given, /parameter\/millrace\/dev\/jwt-secret"/);
+    assert.match(given, /parameter\/millrace\/dev\/jwt-secret-previous"/);
+    const warned = (env: Record<string, string>) =>
+      warnings(synth(env)).filter((text) => /CDK_APP_JWT_PER_ENVIRONMENT/.test(text)).length;
+    assert.equal(warned({ CDK_ECR_SHARED: 'true', CDK_ENVIRONMENT: 'qa' }), 1);
+    assert.equal(warnings(everything()).filter((text) => /CDK_APP_JWT_PER_ENVIRONMENT/.test(text)).length, 0);
+    assert.equal(warned({}), 0);
+  });
+  it('a scheduler is there as soon as something needs one', () => {
+    const has = (env: Record<string, string>) => loadConfig({ ...REQUIRED, ...env }).hasScheduledTasks;
+    assert.equal(has({}), false);
+    assert.equal(has({ CDK_SCHEDULER: 'auto' }), false);
+    assert.equal(has({ CDK_SCHEDULER: 'true' }), true);
+    assert.equal(has({ CDK_SCHEDULE_TASK_REPORT_CRON: '@weekly' }), true);
+    assert.equal(has({ CDK_SCHEDULER_EGRESS_PORTS: '8443' }), true);
+    assert.equal(has({ CDK_APP_IMAGE: '123456789012.dkr.ecr.us-east-1.amazonaws.com/shop' }), true);
+    const forced = synth({ CDK_SCHEDULER: 'true' });
+    assert.ok(forced.stackNames.includes('millrace-dev-scheduled-task'));
+    const crons = Object.keys(environment(forced.template('scheduled-task'))).filter((name) => /_CRON$/.test(name));
+    assert.deepEqual(crons, []);
+  });
+  it('without a scheduler synthesis says what waits for ever', () => {
+    const about = (which: ReturnType<typeof plain>) => warnings(which).filter((text) => /CDK_SCHEDULER=true/.test(text));
+    assert.match(about(plain())[0] ?? '', /imports, jobs that are started by hand, and what a deleted user leaves/);
+    assert.deepEqual(about(scheduled()), []);
+  });
+  it('the scheduler may call the ports of a setting, and nothing but 443 and the database without it', () => {
+    const ports = (which: ReturnType<typeof plain>, type: (typeof SERVICES)[number] = 'scheduled-task') => {
+      const template = which.template(type);
+      const group = all(template, 'AWS::EC2::SecurityGroup').find(({ id }) => /^(Api|Scheduler)/.test(id));
+      const apart = all(template, 'AWS::EC2::SecurityGroupEgress').filter(({ Properties }) =>
+        /(Api|Scheduler)SecurityGroup/.test(JSON.stringify(Properties.GroupId)),
+      );
+      return [...(group?.Properties.SecurityGroupEgress ?? []), ...apart.map(({ Properties }) => Properties)].map(
+        ({ FromPort, ToPort, IpProtocol }: Json) => `${IpProtocol} ${FromPort}-${ToPort}`,
+      );
+    };
+    assert.deepEqual(ports(scheduled()).sort(), ['tcp 443-443', 'tcp 5432-5432']);
+    assert.deepEqual(ports(everything()).sort(), ['tcp 443-443', 'tcp 5432-5432', 'tcp 8443-8443']);
+    assert.deepEqual(ports(everything(), 'compute').sort(), ['tcp 443-443', 'tcp 5432-5432'], 'the API pushes nothing');
+  });
+  it('figures carry the environment', () => {
+    for (const type of SERVICES) {
+      assert.equal(environment(scheduled().template(type)).METRICS_ENVIRONMENT, 'millrace-dev');
+    }
+    const { DashboardBody } = one(scheduled().template('compute'), 'AWS::CloudWatch::Dashboard').Properties;
+    const shown = [...JSON.stringify(DashboardBody).matchAll(/\\"Millrace\\",\\"\w+\\",([^\]]*?)\\"Role/g)];
+    assert.ok(shown.length >= 12);
+    assert.ok(shown.every(([, dimension]) => dimension === '\\"Environment\\",\\"millrace-dev\\",'));
   });
   it('60 s to stop, within the 120 s that Fargate allows; 30 s to leave the load balancer; 60 s to start', () => {
     for (const type of SERVICES) {
@@ -551,8 +726,24 @@ describe('load balancer', () => {
     assert.ok(counted.every(({ ActionToUse }: Json) => JSON.stringify(ActionToUse) === '{"Count":{}}'));
     const names = counted.map(({ Name }: Json) => Name).sort();
     const patterns = ['CrossSiteScripting', 'EC2MetaDataSSRF', 'GenericLFI', 'GenericRFI', 'SQLi', 'SQLiExtendedPatterns'];
-    const expected = [...patterns.flatMap((name) => [`${name}_BODY`, `${name}_QUERYARGUMENTS`]), 'NoUserAgent_HEADER', 'SizeRestrictions_BODY'];
+    const inputs = ['JavaDeserializationRCE', 'Log4JRCE'];
+    const expected = [
+      ...patterns.flatMap((name) => [`${name}_BODY`, `${name}_QUERYARGUMENTS`]),
+      ...inputs.flatMap((name) => [`${name}_BODY`, `${name}_QUERYSTRING`]),
+      'NoUserAgent_HEADER',
+      'RestrictedExtensions_QUERYARGUMENTS',
+      'SizeRestrictions_BODY',
+    ];
     assert.deepEqual(names, expected.sort());
+  });
+  it('WAF counts rules by names that their group has: it takes a misspelt one without a word', () => {
+    const { Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
+    for (const { Statement } of Rules) {
+      const { Name, RuleActionOverrides } = Statement.ManagedRuleGroupStatement ?? { RuleActionOverrides: [] };
+      for (const { Name: rule } of RuleActionOverrides) {
+        assert.ok(MANAGED_RULES[Name]?.includes(rule), `${Name}: ${rule}`);
+      }
+    }
   });
   it('WAF blocks an address that sends more than 10,000 requests in five minutes', () => {
     const [rate] = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties.Rules;
@@ -666,11 +857,11 @@ describe('alarms', () => {
     }
   });
   it('a log level at which alarms would be silent is warned of', () => {
-    const warnings = (level: string) =>
+    const warned = (level: string) =>
       synth({ CDK_APP_LOGGING_LEVEL: level })
         .assembly.getStackByName('millrace-dev-compute')
         .messages.filter(({ entry }) => /CDK_APP_LOGGING_LEVEL/.test(String(entry.data))).length;
-    assert.deepEqual([warnings('error'), warnings('warn')], [1, 0]);
+    assert.deepEqual([warned('error'), warned('warn')], [1, 0]);
   });
   it('events of the database are those of this cluster and its instances', () => {
     const template = replica().template('database');

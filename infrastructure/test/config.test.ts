@@ -114,6 +114,43 @@ describe('configuration: impossible combinations', () => {
     ));
   it('fewer tasks wanted than the minimum is fine: scaling lifts them', () =>
     assert.deepEqual(problems({ CDK_SERVICE_MIN_CAPACITY: '1' }), []));
+  it('no NAT in prd, nor in an existing VPC', () => {
+    refused({ CDK_VPC_NAT: 'false', CDK_ENVIRONMENT: 'prd' }, 'CDK_VPC_NAT', /true in prd/);
+    refused({ ...VPC, CDK_VPC_NAT: 'false' }, 'CDK_VPC_NAT', /an existing VPC has its own way out/);
+    assert.deepEqual(problems({ CDK_VPC_NAT: 'false' }), []);
+  });
+  it('a network that is not private, is too small, or has bits behind its mask', () => {
+    for (const cidr of ['8.8.0.0/16', '10.0.0.0/21', '10.0.0.0/8', '10.0.1.0/16', '10.0.0.0', '172.32.0.0/16', '10.0.256.0/20']) {
+      refused({ CDK_VPC_CIDR: cidr }, 'CDK_VPC_CIDR', /a private network such as 10\.20\.0\.0\/16/);
+    }
+    for (const cidr of ['10.20.0.0/16', '172.31.240.0/20', '192.168.0.0/16', '100.64.0.0/18']) {
+      assert.deepEqual(problems({ CDK_VPC_CIDR: cidr }), [], cidr);
+    }
+  });
+  it('ports that are none, or twice', () => {
+    for (const ports of ['0', '65536', '80,80', '80,', 'https']) {
+      refused({ CDK_SCHEDULER_EGRESS_PORTS: ports }, 'CDK_SCHEDULER_EGRESS_PORTS', /ports from 1 to 65535, each once/);
+    }
+  });
+  it('a key or an image of another region', () => {
+    const key = 'arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-4000-8000-000000000000';
+    refused({ CDK_KMS_KEY_ARN: key }, 'CDK_KMS_KEY_ARN', /a key in us-east-1/);
+    refused({ CDK_APP_IMAGE: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop' }, 'CDK_APP_IMAGE', /in us-east-1/);
+    refused({ CDK_APP_IMAGE: '123456789012.dkr.ecr.us-east-1.amazonaws.com/shop:1.0' }, 'CDK_APP_IMAGE', /without a tag/);
+  });
+  it('settings of an application that are none, are Millrace’s own, or look secret', () => {
+    for (const settings of ['x', '[]', '{"a":"1"}', '{"A":1}', 'null']) {
+      refused({ CDK_APP_SETTINGS: settings }, 'CDK_APP_SETTINGS', /an object of JSON/);
+    }
+    refused({ CDK_APP_SETTINGS: '{"DB_HOST":"x"}' }, 'CDK_APP_SETTINGS', /not settings of Millrace itself/);
+    refused({ CDK_APP_SETTINGS: '{"SHOP_API_KEY":"x"}' }, 'CDK_APP_SETTINGS', /nothing secret/);
+    assert.deepEqual(loadConfig({ ...REQUIRED, CDK_APP_SETTINGS: '{"A_B":"1, 2"}' }).appSettings, { A_B: '1, 2' });
+  });
+  it('a version of the database that is not one of PostgreSQL 17', () => {
+    for (const version of ['17', '16.9', '17.5.1', '18.0']) {
+      refused({ CDK_DATABASE_ENGINE_VERSION: version }, 'CDK_DATABASE_ENGINE_VERSION', /a minor version of PostgreSQL 17/);
+    }
+  });
   it('a certificate of another region', () =>
     refused({ CDK_REGION: 'eu-west-1' }, 'CDK_CERTIFICATE_ARN', /a certificate in eu-west-1/));
   it('a certificate of another account', () =>

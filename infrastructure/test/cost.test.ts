@@ -39,12 +39,25 @@ describe('cost', () => {
     assert.equal(cents(cost['NAT gateway']), cents(2 * 730 * 0.045 + 50 * 0.045));
     assert.equal(cents(cost['Public IPv4 addresses']), cents(4 * 730 * 0.005));
     assert.equal(cents(cost['Load balancer']), cents(730 * (0.0225 + 2 * 0.008)));
+    assert.equal(cents(cost.Backups), cents(5 * 50 * 0.021));
+    assert.equal(cents(cost['Copies in another region']), cents(35 * 50 * 0.021 + 30 * 50 * 0.02));
+    assert.equal(cents(cost.Dashboards), 300);
     assert.equal(cents(cost.WAF), cents(5 + 4 + 100 * 0.6));
   });
   it('asleep, neither task nor database costs anything but its storage', () => {
     const cost = of('dev, asleep');
     assert.deepEqual([cost['Fargate: API'], cost['Aurora: capacity'], cost.WAF], [0, 0, undefined]);
     assert.equal(cents(cost['Aurora: storage and I/O']), 10);
+  });
+  it('an environment that sleeps costs under 30 dollars without NAT, and the table says so', () => {
+    const dollars = Object.values(of('dev at least cost, asleep')).reduce((sum, one) => sum + one, 0);
+    assert.ok(dollars < 30, `$${dollars}`);
+    assert.ok(read('docs/cost.md').includes(`| dev at least cost, asleep | **$${dollars.toFixed(2)}** |`));
+  });
+  it('without NAT a task pays for an address of its own while it runs', () => {
+    const [asleep, awake] = [of('dev at least cost, asleep'), of('dev at least cost, working hours')];
+    assert.equal(cents(asleep['Public IPv4 addresses']), cents(2 * 730 * 0.005));
+    assert.equal(cents(awake['Public IPv4 addresses']), cents((2 * 730 + 176) * 0.005));
   });
   it('is read from the templates: a reader is paid like the writer', () => {
     const [one, two] = [of('production'), of('production with a read replica')];

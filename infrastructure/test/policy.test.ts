@@ -132,7 +132,10 @@ describe('the library’s bundled rules', () => {
     it(`find nothing, nor does any other check: ${name}`, () => {
       const { report, failed } = synthesize(make().app);
       assert.equal(failed, false);
-      const broken = report.pluginReports.filter(({ violations }) => violations.length > 0);
+      const broken = report.pluginReports
+        .flatMap(({ violations }) => violations)
+        // Without a scheduler synthesis says what waits for ever; test/beyond.test.ts wants it to.
+        .filter(({ ruleName }) => ruleName !== 'Annotation::millrace:no-scheduler');
       assert.deepEqual(broken, []);
     });
   }

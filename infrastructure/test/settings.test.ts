@@ -37,6 +37,7 @@ function givenBy(which: Synthesized): Given[] {
   return types.map((type) => ({
     role: type === 'compute' ? 'api' : 'scheduler',
     environment: environment(which.template(type)),
+    application: Object.keys(which.config.appSettings ?? {}),
     secrets: Object.keys(secrets(which.template(type))),
   }));
 }
@@ -157,9 +158,12 @@ describe('settings of the containers against the binary', () => {
   withBinary('the metrics on the dashboard are those that the binary writes', () => {
     const code = readFileSync(binary as string);
     const { DashboardBody } = one(everything().template('compute'), 'AWS::CloudWatch::Dashboard').Properties;
-    const shown = [...JSON.stringify(DashboardBody).matchAll(/\\"Millrace\\",\\"(\w+)\\",\\"Role\\",\\"(\w+)\\"/g)];
+    const shown = [...JSON.stringify(DashboardBody).matchAll(
+      /\\"Millrace\\",\\"(\w+)\\",\\"Environment\\",\\"[\w-]+\\",\\"Role\\",\\"(\w+)\\"/g,
+    )];
     assert.ok(shown.length >= 12, `${shown.length} metrics`);
-    assert.ok(code.includes('"Namespace":"Millrace","Dimensions":[["Role"]]'));
+    assert.ok(code.includes('"Namespace":"Millrace","Dimensions":[[%s"Role"]]'));
+    assert.ok(code.includes('"Environment",'));
     for (const [, name, role] of shown) {
       assert.ok(code.includes(`${name}\0`), name);
       assert.ok(code.includes(`${role}\0`), role);
@@ -187,6 +191,16 @@ describe('settings of the containers against the binary', () => {
 });
 
 describe('settings of the containers, without the binary', () => {
+  it('no setting that a container is given can be set by CDK_APP_SETTINGS', () => {
+    for (const make of Object.values(matrix)) {
+      for (const { environment: given, secrets: names, application } of givenBy(make())) {
+        const own = [...Object.keys(given), ...names].filter((name) => !application.includes(name));
+        for (const name of own) {
+          assert.ok(!isTaken('CDK_APP_SETTINGS', JSON.stringify({ [name]: 'x' })), name);
+        }
+      }
+    }
+  });
   it('the scheduler gets no JWT secret', () => {
     const [api, scheduler] = givenBy(everything());
     assert.ok(api?.secrets.includes('JWT_SECRET'));
@@ -213,7 +227,7 @@ describe('the check itself', () => {
     setting('WAIT', 'duration', { rule: '1s..1m' }),
   ];
   const check = (environmentGiven: Record<string, string>, role: 'api' | 'scheduler' = 'api', given: string[] = []) =>
-    settingsProblems(small, { role, environment: environmentGiven, secrets: given });
+    settingsProblems(small, { role, environment: environmentGiven, secrets: given, application: [] });
 
   it('accepts what fits, aliases included', () =>
     assert.deepEqual(

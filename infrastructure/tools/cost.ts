@@ -74,24 +74,35 @@ function database(which: Synthesized, use: Use): Line[] {
   ];
 }
 
-/** 35 daily backups are counted as five times the data: Aurora's are incremental. */
+const DAYS_KEPT = 35;
+const COPIES_A_MONTH = 30;
+
+/**
+ * 35 daily backups here are counted as five times the data: Aurora's are incremental. Copies in another region are counted as full
+ * ones, and so is what is sent there, until a bill has shown otherwise.
+ */
 function backups(which: Synthesized, { storageGb }: Use): Line[] {
   if (resources(which, 'AWS::Backup::BackupPlan').length === 0) {
     return [];
   }
-  const kept = storageGb * 5;
+  const here = storageGb * 5;
+  const there = storageGb * DAYS_KEPT;
   return [
+    { what: 'Backups', how: `${here} GB, ${DAYS_KEPT} days`, dollars: here * PRICES.backupGbMonth },
     {
-      what: 'Backups in two regions',
-      how: `${kept} GB each, 35 days`,
-      dollars: 2 * kept * PRICES.backupGbMonth + storageGb * PRICES.crossRegionGb,
+      what: 'Copies in another region',
+      how: `${there} GB: ${DAYS_KEPT} full copies, one sent each day`,
+      dollars: there * PRICES.backupGbMonth + COPIES_A_MONTH * storageGb * PRICES.crossRegionGb,
     },
   ];
 }
 
 function network(which: Synthesized, use: Use): Line[] {
   const gateways = resources(which, 'AWS::EC2::NatGateway').length;
-  const addresses = gateways + 2; // the load balancer has one in each zone
+  // The load balancer has one in each zone; a task in a public subnet has one of its own while it runs.
+  const schedulers = resources(which, 'AWS::ECS::Service').length - 1;
+  const ofTasks = which.config.vpcNat ? 0 : use.tasks * use.share + schedulers;
+  const addresses = gateways + 2 + ofTasks;
   return [
     {
       what: 'NAT gateway',
@@ -100,7 +111,7 @@ function network(which: Synthesized, use: Use): Line[] {
     },
     {
       what: 'Public IPv4 addresses',
-      how: `${addresses}`,
+      how: ofTasks === 0 ? `${addresses}` : `${addresses.toFixed(2)} on average`,
       dollars: addresses * HOURS * PRICES.publicIpv4Hour,
     },
     {
@@ -138,9 +149,11 @@ function firewall(which: Synthesized, use: Use): Line[] {
 
 function watching(which: Synthesized, use: Use): Line[] {
   const alarms = resources(which, 'AWS::CloudWatch::Alarm').length;
+  const dashboards = resources(which, 'AWS::CloudWatch::Dashboard').length;
   const secrets = resources(which, 'AWS::SecretsManager::Secret').length;
   return [
     { what: 'Alarms', how: `${alarms}`, dollars: alarms * PRICES.alarmMonth },
+    { what: 'Dashboards', how: `${dashboards}`, dollars: dashboards * PRICES.dashboardMonth },
     {
       what: 'Metrics and logs',
       how: `${use.metrics} metrics, ${use.logGb} GB`,

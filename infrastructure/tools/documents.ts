@@ -123,7 +123,7 @@ export function envExample(): string {
   const lines = table.map(({ name, about, parser, required, fallback, example }) => {
     const must = required && fallback === undefined;
     const value = fallback !== undefined && !fallback.startsWith('$') ? fallback : (example ?? '');
-    const text = /^$|[ #]/.test(value) && !value.startsWith('"') ? `"${value}"` : value;
+    const text = /^$|[ #]/.test(value) && !/^["']/.test(value) ? `"${value}"` : value;
     return `# ${about}: ${parser.expected}\n${must ? '' : '#'}${name}=${must ? text : text || fallback}\n`;
   });
   return `# Copy to .env (or .env.dev, .env.qa, .env.prd) and edit; neither is ever committed.

@@ -21,6 +21,7 @@ export const PRICES = {
   publicIpv4Hour: 0.005,
   secretMonth: 0.4,
   alarmMonth: 0.1,
+  dashboardMonth: 3,
   metricMonth: 0.3,
   logIngestGb: 0.5,
   firewallMonth: 5,

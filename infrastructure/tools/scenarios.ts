@@ -26,24 +26,41 @@ const BUSY: Use = {
   metrics: 60,
 };
 
+const ASLEEP: Use = {
+  tasks: 0,
+  share: 0,
+  acu: 0,
+  storageGb: 1,
+  millionIo: 0,
+  natGb: 0,
+  lcu: 0,
+  logGb: 0,
+  accessLogGb: 0,
+  millionRequests: 0,
+  metrics: 0,
+};
+
+/** What a developer's environment costs least with; the rest is the guide's. */
+export const LEAST = { CDK_VPC_NAT: 'false', CDK_DATABASE_MIN_CAPACITY: '0' };
+
 export const SCENARIOS: readonly Scenario[] = [
+  {
+    title: 'dev at least cost, asleep',
+    about: 'No task runs, the database is paused, and with `CDK_VPC_NAT=false` there is no gateway.',
+    make: () => synth({ ...SIZES.dev, ...LEAST }),
+    use: ASLEEP,
+  },
+  {
+    title: 'dev at least cost, working hours',
+    about: 'The same with one API task for 8 hours on 22 days, and the database at 0.5 ACU in these hours.',
+    make: () => synth({ ...SIZES.dev, ...LEAST }),
+    use: { ...ASLEEP, tasks: 1, share: 176 / 730, acu: 0.5 * (176 / 730), millionIo: 2, logGb: 0.5, millionRequests: 0.1, metrics: 12 },
+  },
   {
     title: 'dev, asleep',
     about: 'The defaults with `CDK_DATABASE_MIN_CAPACITY=0`: no task runs and the database is paused.',
     make: () => synth({ ...SIZES.dev, CDK_DATABASE_MIN_CAPACITY: '0' }),
-    use: {
-      tasks: 0,
-      share: 0,
-      acu: 0,
-      storageGb: 1,
-      millionIo: 0,
-      natGb: 0,
-      lcu: 0,
-      logGb: 0,
-      accessLogGb: 0,
-      millionRequests: 0,
-      metrics: 0,
-    },
+    use: ASLEEP,
   },
   {
     title: 'dev, working hours',

@@ -26,7 +26,10 @@ const struct mr_result mr_result_job_run = {
         {"progress", .columns = &progress, .about = "how far it is"},
         {"result", .json = &mr_result_anything, .optional = true,
          .about = "what came of it; of an import {imported, rejected, errors: [{line, field, message}]}"},
-        {"error", MR_TEXT, .optional = true, .about = "why the last attempt failed", .example = "the database was away"}),
+        {"error", MR_TEXT, .optional = true, .about = "why the last attempt failed", .example = "the database was away"},
+        {"waitsFor", MR_TEXT, .choices = "scheduler", .optional = true,
+         .about = "scheduler: none is awake to take the run; one that rests does at its next tick, and without one nobody does",
+         .example = "scheduler"}),
 };
 
 static const struct mr_result job = {

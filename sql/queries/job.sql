@@ -5,10 +5,16 @@
 -- part: is_nobody
 u.id IS NULL AND k.api_key IS NULL
 
+-- Nobody holds a schedule: no scheduler is there, or it rests. Asked once for a statement, not for each row.
+
+-- part: unattended
+NOT EXISTS (SELECT FROM millrace.job j CROSS JOIN LATERAL jsonb_each_text(j.holders) h WHERE h.value::timestamptz > now())
+
 -- part: run
 r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.scheduled_for AS "scheduledFor",
        r.created_at AS "createdAt", r.started_at AS "startedAt", r.finished_at AS "finishedAt",
-       r.done AS "progress.done", r.total AS "progress.total", nullif(r.result, '{}') AS result, r.error
+       r.done AS "progress.done", r.total AS "progress.total", nullif(r.result, '{}') AS result, r.error,
+       CASE WHEN r.state = 'queued' AND {{unattended}} THEN 'scheduler' END AS "waitsFor"
 
 -- part: instant
 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
@@ -25,7 +31,8 @@ LEFT JOIN LATERAL (
                  'createdAt', to_char(r.created_at AT TIME ZONE 'UTC', {{instant}}),
                  'startedAt', to_char(r.started_at AT TIME ZONE 'UTC', {{instant}}),
                  'finishedAt', to_char(r.finished_at AT TIME ZONE 'UTC', {{instant}}),
-                 'progress', json_build_object('done', r.done, 'total', r.total), 'error', r.error)) AS run
+                 'progress', json_build_object('done', r.done, 'total', r.total), 'error', r.error,
+                 'waitsFor', CASE WHEN r.state = 'queued' AND {{unattended}} THEN 'scheduler' END)) AS run
         FROM millrace.job_run r
        WHERE r.job = j.name
        ORDER BY r.id DESC

@@ -120,6 +120,7 @@ class Jobs(JobsApiTest):
         self.assertEqual(self.admin.post("/v1/jobs/cleanup/runs", None).status, 202)
         run = self.admin.post("/v1/jobs/cleanup/runs", None).json()
         self.assertEqual(self.ok(self.admin.get("/v1/jobs/cleanup"))["lastRun"], run)
+        del run["waitsFor"]
         self.database.query(f"""UPDATE millrace.job_run SET state = 'dead', attempt = 5, scheduled_for = '2027-01-01T00:00Z', started_at = '2027-01-01T00:00:01Z',
             finished_at = '2027-01-01T00:00:02.5Z', done = 7, total = 9, result = '{{"tasks": 7}}', error = 'it broke' WHERE id = '{run['id']}'""")
         ended = self.ok(self.admin.get("/v1/job-runs/" + run["id"]))
@@ -160,10 +161,23 @@ class Start(JobsApiTest):
             self.assertEqual(answer.header("Location"), "/v1/job-runs/" + run["id"])
             self.assertEqual(answer.header("Cache-Control"), "no-store")
             self.assertRegex(run.pop("createdAt"), TIME)
-            self.assertEqual(run, {"id": run["id"], "job": job, "trigger": "manual", "state": "queued", "attempt": 0, "maxAttempts": 5, "progress": {"done": 0}})
+            self.assertEqual(run, {"id": run["id"], "job": job, "trigger": "manual", "state": "queued", "attempt": 0, "maxAttempts": 5, "progress": {"done": 0},
+                                   "waitsFor": "scheduler"})
             self.assertEqual(self.ok(self.admin.get(answer.header("Location"))), answer.json())
             self.assertEqual(self.database.run(run["id"])["exclusive"], job != "removal")
         self.assertEqual(self.start(body={}).status, 202)
+
+    def test_start__waits_for_a_scheduler_until_one_is_there(self):
+        run_id = self.start().json()["id"]
+        self.database.query("UPDATE millrace.job SET holders = jsonb_build_object('gone', now() - interval '1 second') WHERE name = 'cleanup'")
+        self.assertEqual(self.ok(self.admin.get("/v1/job-runs/" + run_id))["waitsFor"], "scheduler")
+        self.database.query("UPDATE millrace.job SET holders = jsonb_build_object('there', now() + interval '1 minute') WHERE name = 'report'")
+        self.addCleanup(self.database.query, "UPDATE millrace.job SET holders = '{}'")
+        self.assertNotIn("waitsFor", self.ok(self.admin.get("/v1/job-runs/" + run_id)))
+        self.assertNotIn("waitsFor", self.start("report").json())
+        self.database.query("UPDATE millrace.job SET holders = '{}'")
+        self.database.query(f"UPDATE millrace.job_run SET state = 'running', attempt = 1 WHERE id = '{run_id}'")
+        self.assertNotIn("waitsFor", self.ok(self.admin.get("/v1/job-runs/" + run_id)), "somebody has taken it")
 
     def test_start__of_the_import_is_409_and_says_why(self):
         problem = self.assert_problem(self.start("import", key="k"), 409, "job")
@@ -278,7 +292,7 @@ class Runs(JobsApiTest):
     def test_owner__never_shows(self):
         run_id = self.add_run("import", owner=self.user.id, args='{"format": "text/csv", "parts": 1}', claimed_by="host:1:2", claim=7)
         self.assertLessEqual(set(self.ok(self.admin.get("/v1/job-runs/" + run_id))), {
-            "id", "job", "trigger", "state", "attempt", "maxAttempts", "scheduledFor", "createdAt", "startedAt", "finishedAt", "progress", "result", "error"})
+            "id", "job", "trigger", "state", "attempt", "maxAttempts", "scheduledFor", "createdAt", "startedAt", "finishedAt", "progress", "result", "error", "waitsFor"})
 
 
 class Cancel(JobsApiTest):

@@ -61,6 +61,21 @@ class Replica(WithApi):
         self.assertEqual(user.request("PUT", "/v1/tasks/" + task["id"], {"summary": "again"}).status, 200)
         self.assertEqual(user.get("/v1/tasks/" + task["id"]).json()["summary"], "again")
 
+    def test_prefer_primary__finds_the_last_write_without_a_cookie_or_a_memory_of_it(self):
+        server = self.start(DB_HOST_READ_ONLY=socket_of(replica), DB_READ_YOUR_WRITES="0s")
+        user = self.user_of(server)
+        task = user.create_task()
+        with primary.server.database() as database:  # as another process would: this one does not know of it
+            database.query(f"UPDATE public.task SET summary = 'elsewhere' WHERE id = '{task['id']}'")
+        with replica.server.database() as database:
+            database.query("INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash) "
+                           f"VALUES ('{user.user['id']}', 'behind', 'o@example.org', 'O', 'H', '')")
+        wait_for(lambda: user.get("/v1/users/profile").json()["username"] == "behind", 5, "the reads go to the replica")
+        preferred = [("Prefer", "return=representation, primary")]
+        self.assertEqual(user.get("/v1/users/profile", headers=preferred).json()["username"], user.user["username"])
+        self.assertEqual(user.get("/v1/tasks", headers=preferred).json()[0]["summary"], "elsewhere")
+        self.assertEqual(user.get("/v1/users/profile").json()["username"], "behind", "and only these")
+
     def test_reads__of_a_new_user_find_the_user(self):
         server = self.start(DB_HOST_READ_ONLY=socket_of(replica), DB_READ_YOUR_WRITES="1m")
         self.assertEqual(self.user_of(server).get("/v1/users/profile").status, 200)

@@ -116,6 +116,29 @@ static void assert_names_what_it_tells(const json_t *line)
     assert_int_equal(json_object_size(line), 2 + json_array_size(metrics)); /* _aws and Role */
 }
 
+/* A name may have any character. */
+static void test_emf__names_the_environment_beside_the_role(void **state)
+{
+    json_t *line;
+    json_t *dimensions;
+
+    (void)state;
+    mr_metrics_name_environment("shop-\"dev\"");
+    line = line_at(0);
+    assert_string_equal(json_string_value(json_object_get(line, "Environment")), "shop-\"dev\"");
+    dimensions = json_array_get(json_object_get(json_array_get(json_object_get(json_object_get(line, "_aws"), "CloudWatchMetrics"), 0),
+                                                "Dimensions"),
+                                0);
+    assert_int_equal(json_array_size(dimensions), 2);
+    assert_string_equal(json_string_value(json_array_get(dimensions, 0)), "Environment");
+    assert_string_equal(json_string_value(json_array_get(dimensions, 1)), "Role");
+    json_decref(line);
+    mr_metrics_name_environment("");
+    line = line_at(0);
+    assert_null(json_object_get(line, "Environment"));
+    json_decref(line);
+}
+
 static void assert_line_of(const char *roles, const char *role, const char *told, const char *not_told)
 {
     json_t *line;
@@ -427,6 +450,7 @@ static void test_metrics__of_many_threads_one_writes_the_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_emf__names_the_environment_beside_the_role),
         TEST(test_metrics__a_line_is_of_the_embedded_metric_format),
         TEST(test_metrics__a_role_tells_its_own_figures),
         TEST(test_metrics__names_are_unique_and_documented),

@@ -8,6 +8,8 @@ export interface Given {
   readonly environment: Readonly<Record<string, string>>;
   /** Names only: the values are not ours to know. */
   readonly secrets: readonly string[];
+  /** Names of CDK_APP_SETTINGS: what they mean only the application's folder knows. */
+  readonly application: readonly string[];
 }
 
 /** The guide gives the scheduler the same database secrets as the API; it ignores this one. */
@@ -71,7 +73,7 @@ function problemsOfValue(table: readonly Setting[], { role }: Given, name: strin
 
 /** Everything that is wrong with what a container is given; empty when nothing is. */
 export function settingsProblems(table: readonly Setting[], given: Given): string[] {
-  const names = [...Object.keys(given.environment), ...given.secrets];
+  const names = [...Object.keys(given.environment), ...given.secrets].filter((name) => !given.application.includes(name));
   return [
     ...names.flatMap((name) => problemsOfName(table, given, name)),
     ...Object.entries(given.environment).flatMap(([name, value]) => problemsOfValue(table, given, name, value)),

@@ -26,6 +26,8 @@ export const existingVpc = (): Synthesized =>
     CDK_VPC_AZS: 'us-east-1a,us-east-1b',
     ...CRON,
   });
+/** The least that an environment can cost: no NAT, and a database that sleeps. */
+export const frugal = (): Synthesized => synth({ CDK_VPC_NAT: 'false', CDK_DATABASE_MIN_CAPACITY: '0', ...CRON });
 /** Everything that a setting can turn on. */
 export const everything = (environment: 'dev' | 'prd' = 'dev'): Synthesized =>
   synth({
@@ -39,6 +41,13 @@ export const everything = (environment: 'dev' | 'prd' = 'dev'): Synthesized =>
     CDK_SPOT: 'true',
     CDK_ECR_SHARED: 'true',
     CDK_APP_JWT_ROTATION: 'true',
+    CDK_APP_JWT_PER_ENVIRONMENT: 'true',
+    CDK_APP_IMAGE: '210987654321.dkr.ecr.us-east-1.amazonaws.com/team/shop',
+    CDK_APP_SETTINGS: '{"RESTOCK_CRON":"0 3 * * *"}',
+    CDK_KMS_KEY_ARN: 'arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000',
+    CDK_BACKUP_LOCK: 'governance',
+    CDK_VPC_CIDR: '172.20.0.0/18',
+    CDK_SCHEDULER_EGRESS_PORTS: '443,8443',
     CDK_SCHEDULE_TASK_AGGREGATE_CRON: '15 * * * *',
     CDK_SCHEDULE_TASK_REPORT_CRON: '0 6 * * MON',
     CDK_SCHEDULE_TASK_MAINTENANCE_CRON: '30 3 * * SUN',
@@ -55,6 +64,7 @@ export const matrix: Readonly<Record<string, () => Synthesized>> = {
   pausing,
   guideNames,
   existingVpc,
+  frugal,
   everything: () => everything(),
   'everything in prd': () => everything('prd'),
 };

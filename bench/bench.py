@@ -1,0 +1,473 @@
+"""The benchmark: every row of the table below, beside its references and peers, in one run on one machine.
+
+usage: python3 bench/bench.py build/release/millrace [--quick] [floor | STEP ...]    (or: ./dev bench [...])
+
+Starts what it measures itself, takes the contestants of a row in turn, several rounds, and compares medians. `--quick` has one
+short round and a tenth of the rows of a large table. `floor` is short: requests beside nginx and pgbench, and the start. STEP
+names single steps. Writes the report (Markdown), CSV, SVG charts and the costs for bench/scaling.py into bench/results/. Figures
+are ratios of one run: never compare absolute ones between runs. Exits 1 when a target is missed.
+"""
+
+import json
+import os
+import re
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+import jobs
+import politeness
+from charts import line_chart
+from contest import Api, Peer
+from measure import (Database, Limited, Nginx, Paced, Pgbench, Wrk, commit, cpu_seconds, end, keep, machine, node_package,
+                     node_program, own_server, request, rss_mib, said, start, wrk)
+from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown
+
+CONNECTIONS = 128
+IDLE = 10_000
+OVERLOAD = 3
+MIB_LEAST = 512          # of the small machine, with SMALL_CPU of a core
+SMALL_CPU = 0.25
+HELD_MS = 50
+SCALED_CPU = 0.1         # of a core for each process behind the balancer
+TARGETS = {
+    "health": (AT_LEAST, 0.9), "refdata": (AT_LEAST, 0.9), "one": (AT_LEAST, 1.2), "list": (AT_LEAST, 0.7), "page": (AT_LEAST, 0.7),
+    "create": (AT_LEAST, 3.5), "list : best of go, node": (AT_LEAST, 3), "one : best of go, node": (AT_LEAST, 4),
+    "create : best of go, node": (AT_LEAST, 4), "one : c": (AT_LEAST, 1.5), "create : c": (AT_LEAST, 1.5), "mix": (AT_MOST, 3),
+    "latency": (AT_MOST, 2), "overload": (AT_LEAST, 0.9), "overload connections": (AT_MOST, 0), "memory": (AT_MOST, 32),
+    "start": (AT_MOST, 60), "idle memory": (AT_MOST, 8), "idle rate": (AT_LEAST, 0.9), "idle answered": (AT_LEAST, IDLE),
+    "jobs": (AT_LEAST, 1), "large list": (AT_MOST, 1.3), "large cleanup": (AT_LEAST, 0.5), "small": (None, None),
+    "scaling": (AT_LEAST, 0.8),
+}
+
+
+class Skipped(Exception):
+    """Why something cannot be measured here."""
+
+
+class Memory(threading.Thread):
+    """Looks at a process twice a second."""
+
+    def __init__(self, api):
+        super().__init__(daemon=True)
+        self.api, self.began, self.seen, self.over = api, time.monotonic(), [], threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.5):
+            try:
+                self.seen.append((time.monotonic() - self.began, rss_mib(self.api.child.pid)))
+            except (OSError, SystemExit):  # it is being started again
+                continue
+
+
+class Bench:
+    def __init__(self, binary, server, directory, quick):
+        self.binary, self.server, self.directory, self.quick = binary, server, directory, quick
+        self.seconds, self.rounds = (1, 1) if quick else (2, 3)
+        self.rows, self.charts, self.costs, self.notes = [], {}, {}, []
+        self.api = Api(binary, server, directory)
+        self.peers = {}
+        self.memory = Memory(self.api)
+        self.memory.start()
+
+    # ---- Rows ----
+
+    def add(self, key, work, against, figure, reference, value, unit="", note=""):
+        sense, target = TARGETS[key]
+        row = Row(work, against, figure, reference, value, sense, target, unit, note)
+        self.rows.append(row)
+        print(as_line(row), flush=True)
+
+    def rates(self, contestants):
+        """Medians of requests a second, by name; the contestants take turns."""
+        taken = {name: [] for name in contestants}
+        for measure in contestants.values() if not self.quick else ():
+            measure(1)
+        for _ in range(self.rounds):
+            for name, measure in contestants.items():
+                taken[name].append(measure(self.seconds))
+        return {name: statistics.median(values) for name, values in taken.items()}
+
+    def ratio(self, key, work, against, ours, theirs):
+        self.add(key, work, against, f"{ours:.0f}/s", f"{theirs:.0f}/s", ours / theirs, "x")
+
+    def rate(self, base, path, token=None, script=None):
+        return lambda seconds: wrk(base + path, seconds, CONNECTIONS, token, script).rate
+
+    def beside_peers(self, key, work, path, token, script, counts):
+        """A row against pgbench and, where there are peers, rows against them."""
+        api = self.api
+        pgbench = Pgbench(self.server, api.database, api.sql[key], counts, 1)
+        rates = self.rates({"millrace": self.costing(key, self.rate(api.base, path, token, script)),
+                            "pgbench": lambda seconds: pgbench.run(pgbench.clients, seconds),
+                            **{name: self.rate(peer.base, path, token, script) for name, peer in self.peers.items()}})
+        self.ratio(key, work, f"pgbench, {pgbench.clients} clients", rates["millrace"], rates["pgbench"])
+        best = max((name for name in ("go", "node") if name in rates), key=rates.get, default=None)
+        if best:
+            self.ratio(f"{key} : best of go, node", work, f"{best}, the better of Go, Node", rates["millrace"], rates[best])
+        if "c" in rates and f"{key} : c" in TARGETS:
+            self.ratio(f"{key} : c", work, "C, libpq, threads", rates["millrace"], rates["c"])
+
+    def database_cpu(self):
+        """Seconds of a core that the server's processes have taken which serve Millrace, or write for everybody."""
+        pids = self.server.query("""SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'data-%'
+            OR backend_type IN ('walwriter', 'checkpointer', 'background writer')""")
+        return sum(cpu_seconds(pid) for pid, in pids)
+
+    def costing(self, key, measure):
+        """Measures, and keeps what a request cost in the API and in the database, in microseconds of a core."""
+
+        def measured(seconds):
+            before = cpu_seconds(self.api.child.pid), self.database_cpu()
+            rate = measure(seconds)
+            after = cpu_seconds(self.api.child.pid), self.database_cpu()
+            api, database = (1e6 * (b - a) / (rate * seconds) for a, b in zip(before, after))
+            self.costs.setdefault(key, []).append((api, database))
+            return rate
+
+        return measured
+
+    # ---- Steps, in the order of the report ----
+
+    def start_peers(self):
+        for number, name in enumerate(("go", "node", "c")):
+            try:
+                self.peers[name] = Peer(name, self.api, 13010 + number)
+            except SystemExit as error:
+                self.notes.append(f"{name} is left out: {error}")
+                print(self.notes[-1], flush=True)
+
+    def stop_peers(self):
+        for peer in self.peers.values():
+            peer.stop()
+        self.peers = {}
+
+    def without_sql(self):
+        for key, path in (("health", "/v1/health"), ("refdata", "/v1/refdata/taskpriorities")):
+            body = json.dumps(request(self.api.base, path), separators=(",", ":"))
+            nginx = Nginx.saying(self.directory, 13020, body.replace("'", " "))
+            try:
+                rates = self.rates({"millrace": self.rate(self.api.base, path), "nginx": self.rate(nginx.base, "/")})
+            finally:
+                nginx.stop()
+            self.ratio(key, f"GET {path}", "nginx, return 200", rates["millrace"], rates["nginx"])
+
+    def one(self):
+        self.beside_peers("one", "GET /v1/tasks/{id}", f"/v1/tasks/{self.api.id}", self.api.token, None, (2, 4, 8))
+
+    def list(self):
+        self.beside_peers("list", "GET /v1/tasks?limit=10", "/v1/tasks?limit=10", self.api.token, None, (2, 4, 8))
+
+    def page(self):
+        pgbench = Pgbench(self.server, self.api.database, self.api.sql["page"], (4,))
+        rates = self.rates({"millrace": self.rate(self.api.base, "/v1/tasks?page=1&pageSize=10", self.api.token),
+                            "pgbench": lambda seconds: pgbench.run(pgbench.clients, seconds)})
+        self.ratio("page", "GET /v1/tasks?page=1&pageSize=10", f"pgbench, {pgbench.clients} clients", rates["millrace"], rates["pgbench"])
+
+    def create(self):
+        self.beside_peers("create", "POST /v1/tasks", "/v1/tasks", self.api.writer, self.api.post, (16, 32, 64))
+
+    def latency(self):
+        pgbench = Pgbench(self.server, self.api.database, self.api.sql["one"], (1,))
+        ours, theirs = [], []
+        for _ in range(self.rounds):
+            ours.append(wrk(f"{self.api.base}/v1/tasks/{self.api.id}", self.seconds, 1, self.api.token).p50)
+            theirs.append(pgbench.p50(self.directory, self.seconds))
+        a, b = statistics.median(ours), statistics.median(theirs)
+        self.add("latency", "GET /v1/tasks/{id}, one client, p50", "pgbench, one client, p50", f"{a:.3f} ms", f"{b:.3f} ms", a / b, "x")
+
+    def concurrency(self):
+        """The charts of throughput, latency and batch size; no row."""
+        counts = (1, 8, 64, 256) if self.quick else (1, 4, 16, 64, 256)
+        seconds = 1 if self.quick else 2
+        path = f"/v1/tasks/{self.api.id}"
+        throughput, latency, batches = {}, {}, {}
+        for name, base in {"millrace": self.api.base, **{name: peer.base for name, peer in self.peers.items()}}.items():
+            for count in counts:
+                before = self.api.batches()
+                load = wrk(base + path, seconds, count, self.api.token)
+                throughput.setdefault(name, []).append((count, load.rate))
+                latency.setdefault(f"{name}, p99", []).append((count, load.p99))
+                if name == "millrace":
+                    batches.setdefault("reads of one", []).append((count, self.batch_size(before)))
+        for count in counts:
+            for label, script, token, path in (("lists", None, self.api.token, "/v1/tasks?limit=10"),
+                                               ("creates", self.api.post, self.api.writer, "/v1/tasks")):
+                before = self.api.batches()
+                wrk(self.api.base + path, 1, count, token, script)
+                batches.setdefault(label, []).append((count, self.batch_size(before)))
+        self.chart("throughput", "GET /v1/tasks/{id}: requests a second", "connections", "requests/s", throughput, True)
+        self.chart("latency", "GET /v1/tasks/{id}: latency", "connections", "ms", latency, True)
+        self.chart("batches", "Messages that one statement answers", "connections", "messages", batches, True)
+
+    def batch_size(self, before):
+        """Of the actor that had most to do since then."""
+        after = self.api.batches()
+        grown = {actor: {what: now[what] - before.get(actor, {}).get(what, 0) for what in now} for actor, now in after.items()}
+        most = max(grown.values(), key=lambda each: each["sum"])
+        return most["sum"] / max(1, most["count"])
+
+    def chart(self, name, title, x, y, series, log_x=False):
+        self.charts[name + ".svg"] = title
+        keep(name + ".svg", line_chart(title, x, y, series, log_x))
+
+    def mix(self):
+        """80% single reads, 15% lists, 5% writes. It answers, or wrk ends the run."""
+        few, many = [], []
+        for _ in range(self.rounds):
+            few.append(wrk(self.api.base, self.seconds, 32, self.api.token, self.api.mix).p99)
+            many.append(wrk(self.api.base, self.seconds, 256, self.api.token, self.api.mix).p99)
+        a, b = statistics.median(many), statistics.median(few)
+        self.add("mix", "mix, 256 connections, p99", "itself, 32 connections", f"{a:.1f} ms", f"{b:.1f} ms", a / b, "x")
+        memory = rss_mib(self.api.child.pid)
+        self.add("memory", "memory of millrace api after the mix", "", f"{memory:.1f} MiB", "", memory, "MiB")
+
+    def overload(self):
+        """An open loop offers three times the peak of lists, which cost most; the peak is taken before and after."""
+        url = self.api.base + "/v1/tasks?limit=10"
+        connections = 6000  # more than MAILBOX_MAX_MESSAGES
+        pids = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE application_name LIKE 'data-%'"
+        kept = self.server.query(pids, self.api.database)
+        before = wrk(url, self.seconds, CONNECTIONS, self.api.token).rate
+        load = Paced(self.directory, url, 4 if self.quick else 7, connections, OVERLOAD * before, self.api.token)
+        peak = (before + wrk(url, self.seconds, CONNECTIONS, self.api.token).rate) / 2
+        lost = int(self.server.query(pids, self.api.database) != kept)
+        offered = load.served + load.refused
+        self.add("overload", f"lists, offered {offered / peak:.1f} x the peak: served", "the peak, 128 connections",
+                 f"{load.served:.0f}/s", f"{peak:.0f}/s", load.served / peak, "x",
+                 f"{load.refused:.0f}/s refused by 503 (p99 {load.refused_p99:.0f} ms), {load.other} others")
+        self.add("overload connections", "database connections lost meanwhile", "", str(lost), "", lost)
+
+    def idle(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+        self.api.restart()
+        answered = 0
+        asking = b"GET /v1/health HTTP/1.1\r\nHost: bench\r\n\r\n"
+        others = lambda: wrk(f"{self.api.base}/v1/tasks/{self.api.id}", self.seconds, 64, self.api.token).rate  # noqa: E731
+        clients = []
+        try:
+            for _ in range(100):
+                clients.append(ask(self.api.port, asking))
+            before = [others() for _ in range(self.rounds)]
+            first = rss_mib(self.api.child.pid)
+            for _ in range(IDLE - 100):
+                clients.append(ask(self.api.port, asking))
+            each = (rss_mib(self.api.child.pid) - first) * 1024 / (IDLE - 100)
+            during = [others() for _ in range(self.rounds)]
+            for client in clients:
+                client.sendall(asking)
+                answered += client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        finally:
+            for client in clients:
+                client.close()
+        a, b = statistics.median(during), statistics.median(before)
+        self.add("idle memory", f"{IDLE} idle connections, each beyond 100", "", f"{each:.2f} KiB", "", each, "KiB")
+        self.add("idle answered", "answered afterwards", "", str(answered), str(IDLE), answered)
+        self.add("idle rate", "GET /v1/tasks/{id} beside them, 64 clients", "without them", f"{a:.0f}/s", f"{b:.0f}/s", a / b, "x")
+
+    def start(self):
+        took = []
+        for _ in range(5):
+            child, seconds = self.api.start_one(13002)
+            end(child)
+            took.append(seconds * 1000)
+        ready = statistics.median(took)
+        self.add("start", "ready after start, database up", "", f"{ready:.0f} ms", "", ready, "ms")
+
+    def jobs(self):
+        jobs.Contender.jobs = 5_000 if self.quick else 30_000
+        contenders = [jobs.Millrace(self.binary, self.server, self.directory)]
+        try:
+            node = node_program()
+            contenders += [jobs.GraphileWorker(node, self.server, self.directory), jobs.PgBoss(node, self.server, self.directory)]
+        except SystemExit as error:
+            raise Skipped(str(error)) from error
+        # The configurations that `./dev bench jobs` finds the fastest on two cores.
+        taken = {each.name: [] for each in contenders}
+        for _ in range(1 if self.quick else 2):
+            for each in contenders:
+                taken[each.name].append(each.jobs / each.drain(each.configurations[0])[1])
+        rates = {name: statistics.median(values) for name, values in taken.items()}
+        ours = rates.pop("millrace")
+        best = max(rates, key=rates.get)
+        self.ratio("jobs", f"{jobs.Contender.jobs} jobs that do nothing", f"{best}, the faster", ours, rates[best])
+
+    def large(self):
+        """A list and a clean-up on a table of a million, beside ten thousand."""
+        rows = 100_000 if self.quick else 1_000_000
+        small, big = self.clean_up("small", 10_000), self.clean_up("large", rows)
+        self.add("large list", f"GET /v1/tasks?limit=10, {rows} tasks, p50", "10000 tasks", f"{big[0]:.2f} ms", f"{small[0]:.2f} ms",
+                 big[0] / small[0], "x")
+        self.add("large cleanup", f"clean-up, {rows} tasks", "10000 tasks", f"{big[1]:.0f} rows/s", f"{small[1]:.0f} rows/s",
+                 big[1] / small[1], "x")
+
+    def clean_up(self, database, rows):
+        """The p50 of lists in ms with 32 clients, and the rows a second that a clean-up deletes in its first ten seconds."""
+        server, base = self.server, "http://127.0.0.1:13030"
+        server.query(f'CREATE DATABASE "{database}"')
+        api, _ = start(self.binary, "api", 13030, **server.settings(database))
+        try:
+            politeness.add_users(server, database)
+            politeness.fill(server, rows, politeness.USERS, database)
+            token, _ = politeness.sign_up(server, base, database)
+            server.settle(database)
+            wrk(base + "/v1/tasks?limit=10", 1, 32, token)
+            p50 = statistics.median(wrk(base + "/v1/tasks?limit=10", self.seconds, 32, token).p50 for _ in range(self.rounds))
+        finally:
+            end(api)
+        return p50, self.deleted_a_second(database)
+
+    def deleted_a_second(self, database):
+        server = self.server
+        server.query("INSERT INTO millrace.job_run (id, job, trigger) VALUES (gen_random_uuid(), 'cleanup', 'manual')", database)
+        scheduler = subprocess.Popen([self.binary, "scheduler"], stdin=subprocess.DEVNULL,
+                                     env={"PATH": os.environ["PATH"], "LOGGING_LEVEL": "error", "HEALTH_SOCKET": f"bench-{os.getpid()}",
+                                          **server.settings(database)})
+        try:
+            with Database(server.home, database) as session:
+                give_up = time.monotonic() + 10
+                while True:
+                    state, done, seconds = session.query("""SELECT state, done, extract(epoch FROM coalesce(finished_at,
+                        clock_timestamp()) - started_at) FROM millrace.job_run WHERE job = 'cleanup'""")[0]
+                    if state != "queued" and (state != "running" or time.monotonic() > give_up):
+                        return int(done) / float(seconds)
+                    time.sleep(0.02)
+        finally:
+            end(scheduler)
+
+    def small(self):
+        """What a small machine holds: the API in a control group; the database has what is left."""
+        try:
+            group = Limited("millrace-bench", SMALL_CPU, MIB_LEAST)
+        except SystemExit as error:
+            raise Skipped(str(error)) from error
+        url = f"{self.api.base}/v1/tasks/{self.api.id}"
+        held = (0, 0.0)
+        try:
+            group.take(self.api.child.pid)
+            for rate in (500, 1000, 2000, 4000) if self.quick else (500, 1000, 1500, 2000, 3000, 4000, 6000, 8000):
+                load = Paced(self.directory, url, 3, 64, rate, self.api.token)
+                if load.other or load.refused or load.p99 >= HELD_MS or load.served < 0.95 * rate:
+                    break
+                held = (load.served, load.p99)
+        finally:
+            self.api.stop()
+            group.remove()
+            self.api.child, _ = self.api.start_one(self.api.port, ADMIN_PORT=str(self.api.port + 1))
+        self.add("small", f"GET /v1/tasks/{{id}}, {SMALL_CPU} CPU, {MIB_LEAST} MiB", f"p99 under {HELD_MS} ms", f"{held[0]:.0f}/s",
+                 f"{held[1]:.1f} ms", held[0], "/s")
+
+    def scaling(self):
+        """Processes with a share of a core each behind a balancer: as many times one as there are."""
+        rates = {count: self.balanced(count) for count in (1, 2, 4)}
+        ratio = rates[4] / rates[1]
+        self.notes.append("behind the balancer, " + ", ".join(f"{count} processes of {SCALED_CPU} CPU: {rate:.0f}/s"
+                                                              for count, rate in rates.items()))
+        self.add("scaling", f"4 processes of {SCALED_CPU} CPU behind nginx", "4 x one of them", f"{rates[4]:.0f}/s",
+                 f"{4 * rates[1]:.0f}/s", ratio / 4, "x")
+
+    def balanced(self, count):
+        ports = [13040 + number for number in range(count)]
+        children, groups, nginx = [], [], None
+        try:
+            for port in ports:
+                child, _ = self.api.start_one(port)
+                children.append(child)
+                groups.append(Limited(f"millrace-bench-{port}", SCALED_CPU, MIB_LEAST))
+                groups[-1].take(child.pid)
+            nginx = Nginx.balancing(self.directory, 13050, ports)
+            url = f"{nginx.base}/v1/tasks/{self.api.id}"
+            wrk(url, 1, 64, self.api.token)
+            return wrk(url, 2 * self.seconds, 64, self.api.token).rate
+        except SystemExit as error:
+            raise Skipped(str(error)) from error
+        finally:
+            end(*children)
+            for group in groups:
+                group.remove()
+            if nginx:
+                nginx.stop()
+
+    # ---- The whole ----
+
+    STEPS = ("start_peers", "without_sql", "one", "latency", "list", "page", "concurrency", "mix", "overload", "create", "stop_peers",
+             "start", "idle", "jobs", "large", "small", "scaling")
+    FLOOR = ("without_sql", "one", "list", "create", "start")
+
+    def run(self, steps):
+        began = time.monotonic()
+        for number, step in enumerate(steps, 1):
+            print(f"[{time.monotonic() - began:4.0f} s] {number} of {len(steps)}: {step}", file=sys.stderr, flush=True)
+            try:
+                getattr(self, step)()
+            except Skipped as reason:
+                self.add(step if step in TARGETS else "small", step, "", "", "", None, note=str(reason))
+        self.took = time.monotonic() - began
+
+    def stop(self):
+        self.memory.over.set()
+        self.memory.join()
+        self.stop_peers()
+        self.api.stop()
+
+    def report(self):
+        if len(self.memory.seen) > 1:
+            self.chart("memory", "Memory of millrace api during the run (it is started again for some steps)", "seconds", "MiB",
+                       {"RSS": self.memory.seen})
+        head = [f"machine: {machine()}; client, servers and database share it", f"millrace {commit()}", *versions(self.server),
+                f"took {self.took:.0f} s{', --quick' if self.quick else ''}; load average at the end: "
+                f"{', '.join(f'{each:.1f}' for each in os.getloadavg())}", *self.notes]
+        keep("report.md", as_markdown(self.rows, head, self.charts))
+        keep("report.csv", as_csv(self.rows, head))
+        if {"one", "list", "create"} <= set(self.costs):
+            costs = {key: {"api": round(statistics.median(api), 1), "database": round(statistics.median(database), 1)}
+                     for key, (api, database) in ((key, zip(*taken)) for key, taken in self.costs.items())}
+            keep("costs.json", json.dumps({"head": head, "costs": costs}, indent=2) + "\n")
+        print("\n" + "\n".join(head))
+        print("kept in bench/results/: report.md, report.csv, charts")
+        return not any(row.missed for row in self.rows)
+
+
+def ask(port, what):
+    client = socket.create_connection(("127.0.0.1", port))
+    client.sendall(what)
+    client.recv(4096)
+    return client
+
+
+def versions(server):
+    found = [said(server.path("postgres"), "--version"), said("go", "version").removeprefix("go version "), said("gcc", "--version"),
+             said("sh", "-c", "wrk -v; true"), said("h2load", "--version")]
+    nginx = subprocess.run(["nginx", "-v"], text=True, capture_output=True, check=False).stderr.strip()
+    try:
+        found += [f"node {said(node_program(), '--version')}", *(node_package(each) for each in ("fastify", "pg", "graphile-worker", "pg-boss"))]
+    except (SystemExit, OSError):
+        pass
+    return ["versions: " + ", ".join(re.sub(r" Copyright.*| \[.*", "", each) for each in [*found, nginx] if each)]
+
+
+def main(arguments):
+    quick = "--quick" in arguments
+    names = [each for each in arguments if each != "--quick"]
+    binary = os.path.abspath(names.pop(0)) if names else ""
+    steps = Bench.FLOOR if names == ["floor"] else [each for each in Bench.STEPS if not names or each in names]
+    missing = [tool for tool in ("wrk", "nginx", "pgbench", "h2load") if not shutil.which(tool)]
+    if not os.path.exists(binary) or (names != ["floor"] and set(names) - set(Bench.STEPS)) or missing:
+        raise SystemExit(f"missing: {', '.join(missing)}" if missing else f"{__doc__}\nSTEP: {', '.join(Bench.STEPS)}")
+    with own_server() as (server, directory):
+        bench = Bench(binary, server, directory, quick)
+        try:
+            bench.run(steps)
+            good = bench.report()
+        finally:
+            bench.stop()
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,60 @@
+"""The rows of a run: each a figure, what it is held against, the target, and a verdict."""
+
+import csv
+import io
+
+AT_LEAST, AT_MOST = ">=", "<="
+
+
+class Row:
+    """`figure` and `reference` are texts with their units; `value` is what the target is about, None when it was not measured."""
+
+    def __init__(self, work, against, figure, reference, value, sense, target, unit, note=""):
+        self.work, self.against, self.figure, self.reference = work, against, figure, reference
+        self.value, self.sense, self.target, self.unit, self.note = value, sense, target, unit, note
+
+    @property
+    def verdict(self):
+        if self.value is None:
+            return "skipped"
+        if self.target is None:
+            return "reported"
+        if self.sense == AT_LEAST:
+            return "ok" if self.value >= self.target else "UNDER"
+        return "ok" if self.value <= self.target else "OVER"
+
+    @property
+    def missed(self):
+        return self.verdict in ("UNDER", "OVER")
+
+    def texts(self):
+        value = "" if self.value is None else f"{self.value:.2f} {self.unit}".rstrip()
+        target = "" if self.target is None else f"{self.sense} {self.target:g} {self.unit}".rstrip()
+        return [self.work, self.against, self.figure, self.reference, value, target, self.verdict, self.note]
+
+
+HEAD = ["work", "against", "millrace", "reference", "value", "target", "verdict", "note"]
+
+
+def as_line(row):
+    work, against, figure, reference, value, target, verdict, note = row.texts()
+    return f"{work:44.44} {against:26.26} {figure:>12} {reference:>12} {value:>11} {target:>12}  {verdict}" + (f": {note}" if note else "")
+
+
+def as_csv(rows, head):
+    text = io.StringIO()
+    text.writelines(f"# {line}\n" for line in head)
+    csv.writer(text, lineterminator="\n").writerows([HEAD, *(row.texts() for row in rows)])
+    return text.getvalue()
+
+
+def as_markdown(rows, head, charts):
+    """`charts`: file name to title."""
+    cells = [[text.replace("|", "\\|").replace(">=", "≥").replace("<=", "≤") for text in row.texts()] for row in rows]
+    missed = sum(row.missed for row in rows)
+    lines = ["# The last run", "", *(f"- {line}" for line in head), "",
+             f"Rows: {len(rows)}; targets missed: {missed}; not measured: {sum(row.value is None for row in rows)}.", "",
+             "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *("| " + " | ".join(row) + " |" for row in cells), ""]
+    for name, title in charts.items():
+        lines += [f"![{title}]({name})", ""]
+    return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""What the benchmark makes of its figures: verdicts, tables, charts, and the model of docs/scaling.md."""
+
+import contextlib
+import csv
+import io
+import os
+import re
+import sys
+import unittest
+from xml.etree import ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+import bench  # noqa: E402
+import charts  # noqa: E402
+import measure  # noqa: E402
+import scaling  # noqa: E402
+from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown  # noqa: E402
+
+
+def row(value, sense=AT_LEAST, target=0.9, note=""):
+    return Row("GET /a|b", "nginx", "10/s", "9/s", value, sense, target, "x", note)
+
+
+class Verdict(unittest.TestCase):
+    def test_verdict__is_the_target_s(self):
+        for value, sense, target, verdict in ((0.9, AT_LEAST, 0.9, "ok"), (0.89, AT_LEAST, 0.9, "UNDER"), (3, AT_MOST, 3, "ok"),
+                                              (3.1, AT_MOST, 3, "OVER"), (5, None, None, "reported"), (None, AT_LEAST, 1, "skipped")):
+            self.assertEqual(row(value, sense, target).verdict, verdict)
+
+    def test_missed__is_what_fails_the_run(self):
+        self.assertEqual([row(value).missed for value in (1, 0.1, None)], [False, True, False])
+
+    def test_every_step__is_there_and_every_target_has_a_sense(self):
+        for step in {*bench.Bench.STEPS, *bench.Bench.FLOOR}:
+            self.assertTrue(callable(getattr(bench.Bench, step)), step)
+        for key, (sense, target) in bench.TARGETS.items():
+            self.assertEqual(sense is None, target is None, key)
+            self.assertIn(sense, (AT_LEAST, AT_MOST, None))
+
+
+class Tables(unittest.TestCase):
+    def test_csv__has_the_machine_and_a_line_each(self):
+        lines = as_csv([row(1), row(None, note="no Go")], ["machine: one"]).splitlines()
+        self.assertEqual(lines[0], "# machine: one")
+        cells = list(csv.reader(lines[1:]))
+        self.assertEqual(cells[1], ["GET /a|b", "nginx", "10/s", "9/s", "1.00 x", ">= 0.9 x", "ok", ""])
+        self.assertEqual(cells[2][4:], ["", ">= 0.9 x", "skipped", "no Go"])
+
+    def test_markdown__tells_of_what_is_missed(self):
+        text = as_markdown([row(1), row(0.5), row(None)], ["machine: one"], {"a.svg": "A"})
+        self.assertIn("- machine: one\n", text)
+        self.assertIn("missed: 1", text)
+        self.assertIn("not measured: 1", text)
+        self.assertIn("| GET /a\\|b | nginx | 10/s | 9/s | 0.50 x | ≥ 0.9 x | UNDER |  |", text)
+        self.assertIn("![A](a.svg)", text)
+
+    def test_line__has_figure_target_and_verdict(self):
+        self.assertRegex(as_line(row(0.5)), r"^GET /a\|b +nginx +10/s +9/s +0\.50 x +>= 0\.9 x  UNDER$")
+
+
+class Charts(unittest.TestCase):
+    def test_steps__are_round_and_reach_the_most(self):
+        for most in (0.003, 0.7, 1, 9, 10, 37, 128, 30793, 0):
+            marks = charts.steps(most)
+            self.assertGreaterEqual(marks[-1], most)
+            self.assertEqual(marks[0], 0)
+            self.assertLessEqual(len(marks), 8)
+
+    def test_chart__is_xml_and_keeps_within_its_frame(self):
+        svg = charts.line_chart("A < B", "connections", "ms", {"a & b": [(1, 5), (16, 40), (256, 37)], "one": [(1, 0)]}, log_x=True)
+        tree = ElementTree.fromstring(svg)
+        name = "{http://www.w3.org/2000/svg}"
+        lines = [each.get("points").split() for each in tree.iter(name + "polyline")]
+        self.assertEqual([len(line) for line in lines], [3, 1])
+        for x, y in (map(float, point.split(",")) for line in lines for point in line):
+            self.assertTrue(0 <= x <= charts.WIDTH and 0 <= y <= charts.HEIGHT)
+        xs = [float(point.split(",")[0]) for point in lines[0]]
+        self.assertAlmostEqual(xs[1], (xs[0] + xs[2]) / 2, 1)  # 16 is halfway from 1 to 256
+        self.assertIn("A < B", [each.text for each in tree.iter(name + "text")])
+
+
+class Measures(unittest.TestCase):
+    def test_paced__leaves_out_the_first_second_and_tells_refusals_apart(self):
+        load = measure.Paced.__new__(measure.Paced)
+        lines = ["0 200 1000", "900000 200 50000"]
+        lines += [f"{1_000_000 + 1000 * n} 200 {1000 * (n + 1)}" for n in range(100)]
+        lines += ["1500000 503 200", "1600000 503 400", "1700000 500 100", "5900000 200 9000000"]
+        load.read(lines, 3)
+        self.assertEqual((load.served, load.refused, load.other), (50, 1, 1))
+        self.assertEqual((load.p99, load.refused_p99), (100, 0.4))
+
+    def test_wrk_latency__knows_its_units(self):
+        text = "  Latency Distribution\n     50%  850.00us\n     75%    1.10ms\n     99%    1.20s\n"
+        self.assertEqual((measure.wrk_latency("50%", text), measure.wrk_latency("99%", text)), (0.85, 1200))
+
+    def test_rank__of_nothing_is_nothing(self):
+        self.assertEqual((measure.rank([], 0.5), measure.rank([3, 1, 2], 0.5), measure.rank([1], 0.99)), (0, 2, 1))
+
+
+class Model(unittest.TestCase):
+    costs = {"one": {"api": 20, "database": 10}, "list": {"api": 100, "database": 50}, "create": {"api": 40, "database": 100}}
+
+    def test_tasks__share_the_load_until_the_database_is_full(self):
+        mix = {"one": 1}
+        shape = scaling.Shape(cpu=0.25, tasks=2, db_cores=2, use=0.5)
+        self.assertEqual(scaling.holds(self.costs, mix, shape), {"API": 12500, "database": 100000})
+        self.assertEqual(scaling.least(scaling.holds(self.costs, mix, shape)), ("API", 12500))
+        self.assertEqual(scaling.tasks_until_database(self.costs, mix, shape), 16)
+        shape.tasks = 17
+        self.assertEqual(scaling.least(scaling.holds(self.costs, mix, shape))[0], "database")
+
+    def test_replica__takes_the_reads(self):
+        mix = {"one": 0.5, "create": 0.5}
+        limits = scaling.holds(self.costs, mix, scaling.Shape(cpu=1, tasks=1, db_cores=1, replica_cores=1, use=1))
+        self.assertEqual((limits["primary"], limits["replica"]), (20000, 200000))
+        limits = scaling.holds(self.costs, {"one": 1}, scaling.Shape(replica_cores=1))
+        self.assertIsNone(limits["primary"])
+
+    def test_command__prints_what_it_holds_and_refuses_a_mix_of_nothing(self):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            scaling.main(["--cpu", "0.5", "--tasks", "4", "--mix", "one=3,create=1"])
+        self.assertRegex(out.getvalue(), r"holds +\d+ requests/s: the (API|database) is full first")
+        for wrong in ("one=0", "two=1", "one", "one=-1"):
+            with self.assertRaises(ValueError):
+                scaling.parse_mix(wrong)
+
+    def test_costs__are_those_of_the_page(self):
+        with open(os.path.join(ROOT, "docs", "scaling.md")) as file:
+            text = file.read()
+        for kind, label in (("one", "GET one"), ("list", "list of ten"), ("create", "POST")):
+            found = re.search(rf"^\| {label} \| ([\d.]+) \| ([\d.]+) \|", text, re.M)
+            self.assertIsNotNone(found, label)
+            self.assertEqual({"api": float(found[1]), "database": float(found[2])}, scaling.COSTS[kind])
+
+
+if __name__ == "__main__":
+    unittest.main()
