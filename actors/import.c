@@ -246,8 +246,7 @@ static void reject(struct harvest *self, int64_t line, const char *field, const 
     mr_record_fini(&record);
 }
 
-/* What no record says. Ids ascend, so that lists have the rows in the order of the lines. A run belongs to a user: of an API key there
-   is nothing to say. */
+/* What no record says. Ids ascend, so that lists have the rows in the order of the lines. A user has uploaded it: no API key is there. */
 static void fill_in(const struct mr_actor *self, const struct mr_run *run, const struct orders *orders, enum mr_source from,
                     struct mr_value *out)
 {
