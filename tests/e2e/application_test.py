@@ -242,6 +242,24 @@ class Removal(unittest.TestCase):
         self.assertEqual(len(keeper.get("/v1/remarks").json()), 1)
 
 
+class Maintenance(unittest.TestCase):
+    def test_maintenance__looks_after_tables_and_rebuilds_what_a_migration_left_to_it(self):
+        with server.database() as database:
+            database.query("""CREATE TABLE "Odd ""name" (n integer); CREATE INDEX "odd index" ON "Odd ""name" (n);"""
+                           """COMMENT ON INDEX "odd index" IS 'millrace: rebuild'; CREATE TABLE session (n integer)""")
+            before = database.value("SELECT '\"odd index\"'::regclass::oid::text || pg_relation_filenode('\"odd index\"')")
+            admin = server.admin()
+            self.addCleanup(admin.close)
+            result = admin.run_job("maintenance")["result"]
+            self.assertLessEqual({"app_user", "job_run", "note", "millrace.session", "public.session", 'Odd "name'}, set(result))
+            self.assertFalse({"first_note", "task"} & set(result))
+            self.assertEqual([name for name in result if "skipped" in result[name]], [])
+            self.assertIn("odd index", result['Odd "name']["indexes"])
+            after = database.value("SELECT '\"odd index\"'::regclass::oid::text || pg_relation_filenode('\"odd index\"')")
+            self.assertNotEqual(after, before)
+            self.assertIsNone(database.value("SELECT obj_description('\"odd index\"'::regclass, 'pg_class')"))
+
+
 class Seats(unittest.TestCase):
     """A statement that runs message by message: what it refuses, and a key that comes again."""
 
