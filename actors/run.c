@@ -342,7 +342,7 @@ static struct mr_job_statement statement_of_application(const struct mr_job_stat
     for (; statements != NULL && statements->name != NULL; statements++)
         if ((*phase)-- == 0)
             return *statements;
-    return (struct mr_job_statement){NULL, false};
+    return (struct mr_job_statement){.name = NULL};
 }
 
 static bool is_of_job(const char *statement, const char *job)
@@ -353,7 +353,7 @@ static bool is_of_job(const char *statement, const char *job)
 /* The engine's, among which stands what an application adds. */
 static struct mr_job_statement statement_of_engine(const struct mr_actor *self, const struct mr_job_info *info, int64_t phase)
 {
-    struct mr_job_statement found = {NULL, false};
+    struct mr_job_statement found = {.name = NULL};
 
     if (info->added_behind == NULL)
         found = statement_of_application(info->added, &phase);
@@ -361,7 +361,7 @@ static struct mr_job_statement statement_of_engine(const struct mr_actor *self, 
         if (!is_of_job((*s)->name, info->name))
             continue;
         if (phase-- == 0)
-            found = (struct mr_job_statement){(*s)->name, true};
+            found = (struct mr_job_statement){.name = (*s)->name, .in_chunks = true};
         else if (info->added_behind != NULL && strcmp((*s)->name, info->added_behind) == 0)
             found = statement_of_application(info->added, &phase);
     }
@@ -416,6 +416,24 @@ static mr_status ask_once(struct mr_actor *self, const char *statement, mr_rows 
     return mr_job_query(self, statement, out);
 }
 
+/* Rows of a view are those of other tables, and theirs to delete. */
+static mr_status find_table(struct mr_actor *self, const char *table, bool *out)
+{
+    mr_rows *rows = NULL;
+    mr_status status;
+
+    *out = table == NULL;
+    if (table == NULL)
+        return MR_OK;
+    mr_params_begin(&self->params, 1);
+    mr_params_text(&self->params, 0, table);
+    status = mr_job_query(self, "run_due__table", &rows);
+    if (status == MR_OK)
+        *out = mr_rows_count(rows) > 0;
+    mr_rows_free(&rows);
+    return status;
+}
+
 static void take_chunk(const struct mr_run *run, const mr_rows *rows, struct mr_chunk *out)
 {
     struct mr_slice value;
@@ -434,18 +452,21 @@ static mr_status chunk_by_sql(struct mr_actor *self, const struct mr_run *run, s
     static _Thread_local char counter[64];
     mr_rows *rows = NULL;
     mr_status status;
+    bool is_there;
 
     if (statement.name == NULL)
         return MR_OK;
-    status = statement.in_chunks ? ask_for_chunk(self, run, statement.name, &rows) : ask_once(self, statement.name, &rows);
+    status = find_table(self, statement.table, &is_there);
+    if (status == MR_OK && is_there)
+        status = statement.in_chunks ? ask_for_chunk(self, run, statement.name, &rows) : ask_once(self, statement.name, &rows);
     if (status != MR_OK)
         return status;
     counter_of(counter, statement.name);
     out->counter = counter;
     out->of = counter;
-    if (statement.in_chunks)
+    if (is_there && statement.in_chunks)
         take_chunk(run, rows, out);
-    else
+    else if (is_there)
         out->rows = mr_rows_affected(rows);
     out->phase = out->more ? run->phase : run->phase + 1;
     out->more = out->more || statement_of(self, run->phase + 1).name != NULL;

@@ -127,6 +127,7 @@ static void make_all(struct mr_making *self)
         make_operation(self, &application->operations[i]);
     for (unsigned i = 0; i < application->job_count; i++)
         mr_make_job(self, &application->jobs[i]);
+    mr_make_removal(self);
 }
 
 static int by_name(const void *left, const void *right)

@@ -66,10 +66,44 @@ static void check_comparable(struct checking *self, const struct mr_app_resource
                  type == MR_APP_JSON ? "json" : "an array");
 }
 
+/* Rows without a value there would have to come last: which they are no index knows. */
+static void check_through(struct checking *self, const struct mr_app_resource *resource, const struct mr_app_sort *sort)
+{
+    const struct mr_app_field *field = mr_app_field(&resource->fields, sort->through);
+    const struct mr_app_resource *other = field != NULL && field->references.resource != NULL
+                                              ? mr_app_resource(self->application, field->references.resource)
+                                              : NULL;
+    const struct mr_app_field *of = other != NULL ? mr_app_field(&other->fields, sort->of) : NULL;
+    struct mr_place place = mr_yaml_place(sort->node);
+
+    if (type_of(resource, sort->field) >= 0)
+        complain(self, mr_yaml_place(sort->node->key), "a field has the name \"%s\" already, expected another", sort->field);
+    if (field == NULL)
+        no_field(self, place, &resource->fields, sort->through);
+    else if (other == NULL)
+        complain(self, place, "\"%s\" references nothing, expected a field that does", sort->through);
+    else if (of == NULL)
+        no_field(self, place, &other->fields, sort->of);
+    else if (other->owner != NULL)
+        complain(self, place, "rows of \"%s\" have owners, expected a resource that is everybody's", other->name);
+    else {
+        check_comparable(self, other, sort->of, sort->node);
+        if (!field->required || !of->required)
+            complain(self, place, "\"%s\" is not required, expected an order by what every row has",
+                     field->required ? sort->of : sort->through);
+    }
+}
+
 static void check_sorts(struct checking *self, const struct mr_app_resource *resource)
 {
-    for (unsigned i = 0; i < resource->list.sort.count; i++)
-        check_comparable(self, resource, resource->list.sort.items[i].field, resource->list.sort.items[i].node);
+    for (unsigned i = 0; i < resource->list.sort.count; i++) {
+        const struct mr_app_sort *sort = &resource->list.sort.items[i];
+
+        if (sort->through != NULL)
+            check_through(self, resource, sort);
+        else
+            check_comparable(self, resource, sort->field, sort->node);
+    }
 }
 
 static void check_filters(struct checking *self, const struct mr_app_resource *resource)
@@ -174,6 +208,8 @@ static void check_reference(struct checking *self, const struct mr_app_resource 
         check_embed(self, resource, field, target);
 }
 
+static void check_statement(struct checking *self, struct mr_place place, const char *name);
+
 /* ---- Resources ---- */
 
 static void check_columns(struct checking *self, const struct mr_app_resource *resource)
@@ -229,6 +265,8 @@ static void check_resource(struct checking *self, const struct mr_app_resource *
     check_sorts(self, resource);
     check_filters(self, resource);
     check_search(self, resource);
+    if (resource->list.total != NULL)
+        check_statement(self, mr_yaml_place_of(resource->list.node, "total"), resource->list.total);
     for (unsigned i = 0; i < resource->fields.count; i++)
         check_reference(self, resource, &resource->fields.items[i]);
     if (resource->cache_ms.is_set && resource->access.read != NULL && strcmp(resource->access.read, "public") != 0)

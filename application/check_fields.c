@@ -58,10 +58,13 @@ static void check_field(struct mr_app_field *field, struct mr_problems *problems
     mr_check_default(field, problems);
 }
 
+/* Also what is in a json value. */
 static void check_all(struct mr_app_fields *fields, struct mr_problems *problems)
 {
-    for (unsigned i = 0; i < fields->count; i++)
+    for (unsigned i = 0; i < fields->count; i++) {
         check_field(&fields->items[i], problems);
+        check_all(&fields->items[i].members, problems);
+    }
 }
 
 void mr_check_fields(struct mr_application *self, struct mr_problems *problems)
@@ -74,8 +77,10 @@ void mr_check_fields(struct mr_application *self, struct mr_problems *problems)
             if (fields->items[f].column == NULL)
                 fields->items[f].column = mr_column_of(&self->arena, fields->items[f].name);
     }
-    for (unsigned i = 0; i < self->operation_count; i++)
+    for (unsigned i = 0; i < self->operation_count; i++) {
         check_all(&self->operations[i].fields, problems);
+        check_all(&self->operations[i].returns.fields, problems);
+    }
     for (unsigned i = 0; i < self->job_count; i++)
         check_all(&self->jobs[i].args, problems);
 }

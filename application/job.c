@@ -4,8 +4,7 @@
 #include "application/keys.h"
 #include "application/making.h"
 
-/* Its text, with {{parts}} filled in; NULL when one is not known, which is a problem then. */
-static bool fill(struct mr_making *self, const struct mr_app_statement *statement, struct mr_buf *out)
+bool mr_fill_parts(struct mr_making *self, const struct mr_app_statement *statement, struct mr_buf *out)
 {
     const char *at = statement->sql;
     const char *open;
@@ -42,8 +41,9 @@ static const struct mr_job_statement *statements_of(struct mr_making *self, cons
 
         if (statement == NULL)
             continue;
-        out[count++] = (struct mr_job_statement){statement->name, strstr(statement->sql, "{{chunk}}") != NULL};
-        if (!mr_has_statement(self, statement->name) && fill(self, statement, &text))
+        out[count++] =
+            (struct mr_job_statement){.name = statement->name, .in_chunks = strstr(statement->sql, "{{chunk}}") != NULL};
+        if (!mr_has_statement(self, statement->name) && mr_fill_parts(self, statement, &text))
             mr_make_statement(self, statement->name, &text);
         mr_buf_fini(&text);
     }

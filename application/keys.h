@@ -41,6 +41,7 @@
     KIND(SCOPE,     "^(public|user|admin|[a-z][a-z0-9_-]*(:[a-z][a-z0-9_-]*)+)$",                                           \
                                                                        "public, user, admin or a scope such as products:write") \
     KIND(SORT,      "^-?" MR_NAME_PATTERN "$",                         "a field, with - in front for descending")           \
+    KIND(THROUGH,   "^" MR_NAME_PATTERN "[.]" MR_NAME_PATTERN "$",     "a field that references a row, and a field of that, such as categoryCode.label") \
     KIND(CONDITION, "^(" MR_NAME_PATTERN " )?(=|!=|<|<=|>|>=)$",       "a comparison such as '=' or 'price <='")            \
     KIND(CRON,      NULL,                                              "a cron expression such as 0 5 * * MON")             \
     KIND(ZONE,      "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$",    "a time zone such as Europe/Berlin")                 \
@@ -118,6 +119,8 @@
     KEY(field,       "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required !readonly", "the value of a new row that does not say it")  \
     KEY(field,       "length",      length,        LENGTH,    NULL,             NULL,     false, MR_TEXT_TYPES, "characters, from..to")                   \
     KEY(field,       "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "what the whole text has to match")       \
+    KEY(field,       "hint",        hint,          TEXT,      NULL,             NULL,     false, "pattern", "what a client is told whose text does not match it") \
+    KEY(field,       "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a good value, for the documentation")            \
     KEY(field,       "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
     KEY(field,       "scale",       scale,         INTEGER,   "0..30",          NULL,     false, "type=decimal", "digits behind the point")               \
     KEY(field,       "items",       items,         LENGTH,    NULL,             NULL,     false, "many=true", "how many there are in the array, from..to") \
@@ -129,9 +132,10 @@
     KEY(embed,       "as",          as,            NAME,      NULL,             NULL,     true,  NULL, "the object's name in the answer")                 \
     KEY(embed,       "columns",     columns,       COLUMNS,   NULL,             NULL,     true,  NULL, "what it shows")                                   \
                                                                                                                                                           \
-    KEY(list,        "sort",        sort,          SORTS,     NULL,             NULL,     false, NULL, "orders that can be asked for; the first is the default") \
+    KEY(list,        "sort",        sort,          SORTS,     NULL,             NULL,     false, NULL, "orders that can be asked for, the first is the default; an entry `word: field.other` is the order of what a field references") \
     KEY(list,        "filter",      filter,        FILTERS,   NULL,             NULL,     false, NULL, "query parameters, and what each compares")        \
     KEY(list,        "search",      search,        NAMES,     NULL,             NULL,     false, NULL, "fields whose words q looks for")                  \
+    KEY(list,        "total",       total,         STATEMENT, NULL,             NULL,     false, NULL, "a statement of queries/ that knows how many rows there are where nothing narrows the list; else they are counted") \
                                                                                                                                                           \
     KEY(operation,   "route",       route,         ROUTE,     NULL,             NULL,     true,  NULL, "method and path")                                 \
     KEY(operation,   "status",      status,        INTEGER,   "200..299",       NULL,     false, NULL, "of a success; 200, or 204 without an answer")     \
@@ -150,6 +154,8 @@
     KEY(input,       "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required", "the value when a request does not say it")  \
     KEY(input,       "length",      length,        LENGTH,    NULL,             NULL,     false, MR_TEXT_TYPES, "characters, from..to")                   \
     KEY(input,       "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "what the whole text has to match")       \
+    KEY(input,       "hint",        hint,          TEXT,      NULL,             NULL,     false, "pattern", "what a client is told whose text does not match it") \
+    KEY(input,       "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a good value, for the documentation")            \
     KEY(input,       "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
     KEY(input,       "scale",       scale,         INTEGER,   "0..30",          NULL,     false, "type=decimal", "digits behind the point")               \
     KEY(input,       "items",       items,         LENGTH,    NULL,             NULL,     false, "many=true", "how many there are in the array, from..to") \
@@ -161,6 +167,7 @@
     KEY(result,      "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "every answer has it")                             \
     KEY(result,      "fields",      members,       FIELDS,    "result",         NULL,     false, "type=json", "what is in it, for the documentation")      \
     KEY(result,      "keyed",       keyed,         BOOLEAN,   NULL,             "false",  false, "fields", "the fields are those of each of its values, whose names are data") \
+    KEY(result,      "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a good value, for the documentation")            \
     KEY(result,      "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
     KEY(job,         "work",        work,          WORD,      "sql|push|pull",  NULL,     true,  NULL, "who does it: statements, a signed HTTP call, or workers that ask") \

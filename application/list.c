@@ -118,6 +118,27 @@ static struct mr_op_info info_of(struct mr_making *self, const struct list *list
                                .traits = mr_make_traits(self, &traits)};
 }
 
+/* One value, of the caller at most. */
+static void read_total(struct mr_making *self, struct list *list)
+{
+    const char *name = list->resource->list.total;
+    const struct mr_app_statement *source = name != NULL ? mr_app_statement(self->application, name) : NULL;
+    struct mr_sql sql = {.text = NULL};
+
+    if (source == NULL || !mr_sql_read(&sql, self->arena, source, self->problems))
+        return;
+    for (unsigned i = 0; i < sql.parameter_count; i++) {
+        const struct mr_sql_parameter *parameter = &sql.parameters[i];
+
+        if (strcmp(parameter->name, "now") != 0 && !(list->by_user && strcmp(parameter->name, "caller") == 0))
+            mr_problems_add(self->problems, parameter->place, "\":%s\" in a total of %s, expected %s", parameter->name,
+                            list->resource->name, list->by_user ? ":caller or :now" : ":now");
+    }
+    if (sql.kind != MR_SQL_READ)
+        mr_problems_add(self->problems, source->begin, "a total that is no plain query, expected SELECT");
+    list->total = sql;
+}
+
 void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource)
 {
     enum mr_access access = mr_access_of(self, resource->access.read, mr_yaml_get(resource->node, "access"));
@@ -128,6 +149,7 @@ void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource
         return;
     *list = (struct list){.application = self->application, .resource = resource, .by_user = access != MR_ACCESS_PUBLIC};
     list_find_orders(self, list);
+    read_total(self, list);
     list->few = list_few_rows(list);
     if (self->arena->failed || list->order_count == 0)
         return;

@@ -12,6 +12,7 @@
 #define MR_APPLICATION_LIST_H
 
 #include "application/making.h"
+#include "application/statement.h"
 
 enum {
     LIST_MOST = 1000,             /* rows of a plain array */
@@ -34,7 +35,12 @@ struct list_column {
 struct list_order {
     struct list_column by;
     bool descending;
+    const struct mr_app_field *through;   /* `by` is of the row that this field references: LIST_BY of rows; NULL: of the own */
+    const struct mr_app_resource *others; /* those rows' */
 };
+
+/* What a row has its order by, when that is of another. */
+#define LIST_BY "$by"
 
 struct list_filter {
     struct list_column of;
@@ -49,6 +55,7 @@ struct list {
     const struct mr_app_resource *resource;
     const struct mr_field *fields;
     bool by_user;
+    struct mr_sql total;       /* text NULL: rows are counted */
     struct list_order *orders; /* the first is the default */
     unsigned order_count;
     struct list_filter *filters; /* those that tell a value first */

@@ -24,6 +24,21 @@ static bool find_column(const struct mr_app_resource *resource, const char *name
     return field != NULL;
 }
 
+/* What a declared order is by. */
+static bool find_order(const struct mr_making *self, const struct mr_app_resource *resource, const struct mr_app_sort *sort,
+                       struct list_order *out)
+{
+    out->through = NULL;
+    if (sort->through == NULL)
+        return find_column(resource, sort->field, &out->by);
+    out->through = mr_app_field(&resource->fields, sort->through);
+    out->others = out->through != NULL ? mr_app_resource(self->application, out->through->references.resource) : NULL;
+    if (out->others == NULL || !find_column(out->others, sort->of, &out->by))
+        return false;
+    out->by.name = sort->field;
+    return true;
+}
+
 static void add_order(struct mr_making *self, struct list *list, struct list_order order)
 {
     struct list_order *orders = mr_arena_grow(self->arena, list->orders, list->order_count, sizeof *orders);
@@ -51,20 +66,23 @@ static void check_order(struct mr_making *self, const struct mr_app_sort *sort, 
 void list_find_orders(struct mr_making *self, struct list *list)
 {
     const struct mr_app_sorts *sorts = &list->resource->list.sort;
-    struct list_column by;
+    struct list_order order = {.descending = true};
 
     for (int turn = 0; turn < 2; turn++)
         for (unsigned i = 0; i < sorts->count; i++) {
-            if (!find_column(list->resource, sorts->items[i].field, &by))
+            if (!find_order(self, list->resource, &sorts->items[i], &order))
                 continue;
             if (turn == 0)
-                check_order(self, &sorts->items[i], &by);
-            add_order(self, list, (struct list_order){by, sorts->items[i].descending != (turn == 1)});
+                check_order(self, &sorts->items[i], &order.by);
+            order.descending = sorts->items[i].descending != (turn == 1);
+            add_order(self, list, order);
         }
-    if (list->order_count > 0 || !find_column(list->resource, "createdAt", &by))
+    if (list->order_count > 0 || !find_column(list->resource, "createdAt", &order.by))
         return;
-    add_order(self, list, (struct list_order){by, true});
-    add_order(self, list, (struct list_order){by, false});
+    order = (struct list_order){.by = order.by, .descending = true};
+    add_order(self, list, order);
+    order.descending = false;
+    add_order(self, list, order);
 }
 
 /* ---- The message ---- */

@@ -46,7 +46,7 @@ static void put_column(struct writing *self, const char *column)
 
 static const char *key_of(const struct writing *self)
 {
-    return self->order->by.column;
+    return self->order->through != NULL ? LIST_BY : self->order->by.column;
 }
 
 static bool by_id(const struct writing *self)
@@ -127,6 +127,12 @@ static void source(struct writing *self)
 
 /* ---- The parts ---- */
 
+/* Rows from the first on that have to be looked at. */
+static const char *reach(const struct writing *self)
+{
+    return self->one->paged ? K "\"page\" * " K "\"pageSize\"" : TAKE;
+}
+
 static void along(struct writing *self)
 {
     const char *direction = self->order->descending ? " DESC" : "";
@@ -136,14 +142,17 @@ static void along(struct writing *self)
         put_column(self, key_of(self));
         mr_buf_printf(self->out, "%s, ", direction);
     }
-    mr_buf_printf(self->out, "\"t\".\"id\"%s LIMIT %s", direction, self->one->paged ? K "\"page\" * " K "\"pageSize\"" : TAKE);
+    mr_buf_printf(self->out, "\"t\".\"id\"%s LIMIT %s", direction, reach(self));
 }
 
 static void part(struct writing *self, const char *condition)
 {
     put(self, "(SELECT * FROM ");
     source(self);
-    mr_buf_printf(self->out, " WHERE %s", condition);
+    put(self, " WHERE ");
+    if (condition[0] == '\0')
+        return; /* the caller goes on */
+    put(self, condition);
     filters(self);
 }
 
@@ -185,25 +194,70 @@ static void going_on(struct writing *self)
     put(self, ")");
 }
 
+/* An id in front of all others. */
+static const char *edge(const struct writing *self)
+{
+    return self->order->descending ? "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
+                                   : "'00000000-0000-0000-0000-000000000000'::uuid";
+}
+
 /* Rows without one: last in either direction, from the first of them on or behind the cursor. */
 static void without_key(struct writing *self)
 {
-    const char *edge = self->order->descending ? "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
-                                               : "'00000000-0000-0000-0000-000000000000'::uuid";
-
     put(self, " UNION ALL ");
     part(self, "true");
     key_is(self, " IS NULL");
     if (!self->one->paged)
         mr_buf_printf(self->out,
                       " AND \"t\".\"id\"%sCASE WHEN " K "\"$after\" IS NULL THEN coalesce(" K "\"$afterId\", %s) ELSE %s END",
-                      beyond(self), edge, edge);
+                      beyond(self), edge(self), edge(self));
     along(self);
     put(self, ")");
 }
 
+/*
+ * In the order of what a field references, of which there are few: of each of those rows as many as may be needed, which is a range of an
+ * index (owner, reference, id), and the first of them all.
+ */
+static void rows_through(struct writing *self)
+{
+    const struct list_order *order = self->order;
+    const struct mr_app_field *key = mr_app_field(&order->others->fields, order->through->references.field);
+    const char *direction = order->descending ? " DESC" : "";
+
+    put(self, "(SELECT \"t\".* FROM (SELECT \"t\".*, ");
+    mr_sql_column(self->out, "$o", order->by.column);
+    put(self, " AS \"" LIST_BY "\" FROM ");
+    mr_sql_name(self->out, order->others->table);
+    put(self, " AS \"$o\" CROSS JOIN LATERAL ");
+    part(self, "");
+    mr_sql_column(self->out, "t", order->through->column);
+    put(self, " = ");
+    mr_sql_column(self->out, "$o", key != NULL ? key->column : "id");
+    filters(self);
+    if (!self->one->paged) {
+        mr_buf_printf(self->out, " AND \"t\".\"id\"%sCASE WHEN ", beyond(self));
+        mr_sql_column(self->out, "$o", order->by.column);
+        mr_buf_printf(self->out, " = " K "\"$after\" THEN " K "\"$afterId\" ELSE %s END", edge(self));
+    }
+    mr_buf_printf(self->out, " ORDER BY \"t\".\"id\"%s LIMIT %s) AS \"t\"", direction, reach(self));
+    if (!self->one->paged) {
+        put(self, " WHERE (" K "\"$after\" IS NULL OR ");
+        mr_sql_column(self->out, "$o", order->by.column);
+        put(self, order->descending ? " <= " : " >= ");
+        put(self, K "\"$after\")");
+    }
+    mr_buf_printf(self->out, ") AS \"t\" ORDER BY \"t\".\"" LIST_BY "\"%s, \"t\".\"id\"%s LIMIT ", direction, direction);
+    put(self, self->one->paged ? K "\"pageSize\" OFFSET (" K "\"page\" - 1) * " K "\"pageSize\"" : TAKE);
+    put(self, ") AS \"t\"");
+}
+
 static void rows(struct writing *self)
 {
+    if (self->order->through != NULL) {
+        rows_through(self);
+        return;
+    }
     put(self, "(SELECT * FROM (");
     beginning(self);
     if (!self->one->paged)
@@ -339,14 +393,36 @@ static void batch(struct writing *self)
     put(self, ") AS \"$c\" OFFSET 0) AS " MR_BATCH);
 }
 
+static void write_caller(struct mr_buf *out, const char *name, void *argument)
+{
+    (void)argument;
+    mr_buf_text(out, strcmp(name, "now") == 0 ? "pg_catalog.now()" : K "\"$caller\"");
+}
+
+/* How many there are where nothing narrows the list: the application may know. */
+static void known_total(struct writing *self)
+{
+    const struct mr_sql *total = &self->list->total;
+
+    put(self, "coalesce((\n");
+    mr_sql_write(total, 0, strlen(total->text), self->out, write_caller, NULL);
+    put(self, "\n), 0)::bigint");
+}
+
 /* How many there are: once for each message; without a filter, of rows that are everybody's, once for the batch. */
 static void batch_with_total(struct writing *self)
 {
-    put(self, "(SELECT *, (SELECT count(*) FROM ");
-    source(self);
-    put(self, " WHERE true");
-    filters(self);
-    put(self, ") AS \"$items\" FROM ");
+    put(self, "(SELECT *, ");
+    if (self->list->total.text != NULL && !self->one->searched && self->one->firm_count == 0) {
+        known_total(self);
+    } else {
+        put(self, "(SELECT count(*) FROM ");
+        source(self);
+        put(self, " WHERE true");
+        filters(self);
+        put(self, ")");
+    }
+    put(self, " AS \"$items\" FROM ");
     batch(self);
     put(self, " OFFSET 0) AS " MR_BATCH);
 }

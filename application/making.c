@@ -211,15 +211,15 @@ static void set_bounds(struct mr_field *out, const struct mr_app_field *field)
 }
 
 /* As struct mr_field has it: the value's text, of arrays and of JSON that of JSON. */
-static const char *fallback_of(struct mr_making *self, const struct mr_app_field *field)
+static const char *text_of(struct mr_making *self, const struct mr_app_field *field, const struct mr_yaml *value)
 {
     struct mr_buf json = {0};
     const char *out = NULL;
 
-    if (field->fallback == NULL || (!field->many && field->type.index != MR_APP_JSON && field->type.index != MR_APP_DECIMAL &&
-                                    field->type.index != MR_APP_NUMBER))
-        return field->fallback != NULL ? field->fallback->text : NULL;
-    if (mr_yaml_json(field->fallback, &json))
+    if (value == NULL || (!field->many && field->type.index != MR_APP_JSON && field->type.index != MR_APP_DECIMAL &&
+                          field->type.index != MR_APP_NUMBER))
+        return value != NULL ? value->text : NULL;
+    if (mr_yaml_json(value, &json))
         out = mr_arena_text(self->arena, (struct mr_slice){json.data, json.len});
     self->arena->failed |= out == NULL;
     mr_buf_fini(&json);
@@ -234,8 +234,10 @@ struct mr_field mr_field_of(struct mr_making *self, const struct mr_app_field *f
         .from = from,
         .required = field->required,
         .clearable = field->clearable,
-        .fallback = fallback_of(self, field),
+        .fallback = text_of(self, field, field->fallback),
+        .example = text_of(self, field, field->example),
         .pattern = pattern_of(self, field->pattern),
+        .hint = field->hint,
         .about = field->about != NULL ? field->about : mr_make_text(self, "its %s", field->name),
     };
 
@@ -348,6 +350,7 @@ static struct mr_member member_of(struct mr_making *self, const struct mr_app_fi
                               .many = field->many,
                               .json = field->members.count > 0 ? inner_of(self, field) : NULL,
                               .keyed = field->keyed,
+                              .example = text_of(self, field, field->example),
                               .about = about_of(self, field)};
 }
 
@@ -359,6 +362,17 @@ const struct mr_app_field *mr_field_of_column(const struct mr_app_resource *reso
     return NULL;
 }
 
+/* Whether it shows what the other resource shows itself, in that order. */
+static bool is_all_of(const struct mr_app_resource *other, const struct mr_app_embed *embed)
+{
+    bool all = !mr_app_is_served(other) && embed->columns.count == other->fields.count;
+
+    for (unsigned i = 0; all && i < other->fields.count; i++)
+        all = strcmp(other->fields.items[i].column, embed->columns.items[i].name) == 0 &&
+              other->fields.items[i].embed.node == NULL;
+    return all;
+}
+
 /* What stands embedded: those columns of the other resource that were asked for, as it would show them itself. */
 static const struct mr_result *embedded_of(struct mr_making *self, const struct mr_app_field *field)
 {
@@ -368,6 +382,8 @@ static const struct mr_result *embedded_of(struct mr_making *self, const struct 
 
     if (out == NULL || other == NULL)
         return &mr_result_anything;
+    if (is_all_of(other, &field->embed))
+        return mr_result_of(self, other);
     for (unsigned i = 0; i < field->embed.columns.count; i++) {
         const char *column = field->embed.columns.items[i].name;
         const struct mr_app_field *shown = mr_field_of_column(other, column);
@@ -392,6 +408,14 @@ const char *mr_embed_name(struct mr_making *self, const struct mr_app_resource *
     return field != NULL ? field->name : camel_of(self, column);
 }
 
+/* Rows of others are not shown, whatever refers to them. */
+static bool has_owner(const struct mr_making *self, const char *name)
+{
+    const struct mr_app_resource *resource = mr_app_resource(self->application, name);
+
+    return resource == NULL || resource->owner != NULL;
+}
+
 static const struct mr_result *make_result(struct mr_making *self, const struct mr_app_resource *resource)
 {
     struct mr_result *out = mr_arena_take(self->arena, sizeof *out);
@@ -404,11 +428,15 @@ static const struct mr_result *make_result(struct mr_making *self, const struct 
     for (unsigned i = 0; i < resource->fields.count; i++) {
         const struct mr_app_field *field = &resource->fields.items[i];
 
-        add_member(self, &members, member_of(self, field));
+        struct mr_member member = member_of(self, field);
+
+        /* Every row has an owner. */
+        member.optional = member.optional && (resource->owner == NULL || strcmp(field->column, resource->owner) != 0);
+        add_member(self, &members, member);
         if (field->embed.node != NULL)
             add_member(self, &members,
                        (struct mr_member){.name = field->embed.as,
-                                          .optional = true,
+                                          .optional = !field->required || has_owner(self, field->references.resource),
                                           .columns = embedded_of(self, field),
                                           .about = mr_make_text(self, "what %s names", field->name)});
     }

@@ -250,4 +250,10 @@ void mr_make_operation(struct mr_making *self, const struct mr_app_operation *op
 void mr_make_replacements(struct mr_making *self);
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
+/* What the job `removal` does of its own accord; behind all jobs. */
+void mr_make_removal(struct mr_making *self);
+
+/* Appends the statement's text with its {{parts}} filled in. False: one is not known, which is a problem then. */
+bool mr_fill_parts(struct mr_making *self, const struct mr_app_statement *statement, struct mr_buf *out);
+
 #endif

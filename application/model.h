@@ -87,8 +87,10 @@ struct mr_app_texts {
 };
 
 struct mr_app_sort {
-    const char *field;
+    const char *field; /* or another word, for a column of the row that a field references: */
     bool descending;
+    const char *through; /* that field; NULL: none */
+    const char *of;      /* the field of the other resource */
     const struct mr_yaml *node;
 };
 
@@ -126,6 +128,7 @@ struct mr_app_list {
     struct mr_app_sorts sort;
     struct mr_app_filters filter;
     struct mr_app_names search;
+    const char *total; /* the statement that knows how many rows there are; NULL: they are counted */
 };
 
 struct mr_app_field;
@@ -146,8 +149,10 @@ struct mr_app_field {
     bool readonly;
     bool unique;
     const struct mr_yaml *fallback; /* of its type; NULL: none */
+    const struct mr_yaml *example;  /* of its type; NULL: none */
     struct mr_app_length length;
     const char *pattern;
+    const char *hint; /* what is wrong with a value that does not match */
     struct mr_app_range range;
     struct mr_app_integer scale;
     struct mr_app_length items;

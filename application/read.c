@@ -386,18 +386,54 @@ static void read_secrets(struct mr_reader *self, const struct mr_key *key, const
     read_names_of(self, MR_KIND_SECRET, key, node, out);
 }
 
+/* `-name`, or a map of one entry, `-word: field.other`. */
+static bool read_sort(struct mr_reader *self, const struct mr_yaml *node, struct mr_app_sort *out)
+{
+    const struct mr_yaml *value = node->kind == MR_YAML_MAP ? node->first : NULL;
+    const char *point;
+    const char *text;
+    const char *name;
+
+    if (node->kind == MR_YAML_MAP && node->count != 1) {
+        unexpected(self, node, "one entry in it, such as label: categoryCode.label");
+        return false;
+    }
+    if (!mr_read_text(self, MR_KIND_SORT, value != NULL ? value->key : node, &name))
+        return false;
+    *out =
+        (struct mr_app_sort){.field = name + (*name == '-'), .descending = *name == '-', .node = value != NULL ? value : node};
+    if (value == NULL)
+        return true;
+    if (!mr_read_text(self, MR_KIND_THROUGH, value, &text))
+        return false;
+    point = strchr(text, '.');
+    out->through = mr_arena_text(self->arena, (struct mr_slice){text, (size_t)(point - text)});
+    out->of = point + 1;
+    return out->through != NULL;
+}
+
 static void read_sorts(struct mr_reader *self, const struct mr_key *key, const struct mr_yaml *node, void *out)
 {
     struct mr_app_sorts *sorts = out;
-    struct mr_app_names names = {0};
+    char quote[MR_QUOTE_ROOM];
 
-    read_names_of(self, MR_KIND_SORT, key, node, &names);
-    sorts->items = names.count > 0 ? mr_arena_take(self->arena, names.count * sizeof *sorts->items) : NULL;
-    for (unsigned i = 0; i < names.count && sorts->items != NULL; i++) {
-        const char *name = names.items[i].name;
-        bool descending = *name == '-';
+    if (!is_filled(self, node, MR_YAML_LIST, mr_kind_info(key->kind)->told))
+        return;
+    sorts->items = mr_arena_take(self->arena, node->count * sizeof *sorts->items);
+    for (const struct mr_yaml *item = node->first; item != NULL && sorts->items != NULL; item = item->next) {
+        struct mr_app_sort *sort = &sorts->items[sorts->count];
+        bool twice = false;
 
-        sorts->items[sorts->count++] = (struct mr_app_sort){name + descending, descending, names.items[i].node};
+        if (!read_sort(self, item, sort))
+            continue;
+        for (unsigned i = 0; i < sorts->count; i++)
+            twice =
+                twice || (strcmp(sorts->items[i].field, sort->field) == 0 && sorts->items[i].descending == sort->descending);
+        if (twice)
+            mr_problems_add(self->problems, mr_yaml_place(sort->node), "%s stands here twice, expected it once",
+                            mr_quote(quote, item->kind == MR_YAML_MAP ? item->first->key->text : item->source));
+        else
+            sorts->count++;
     }
 }
 
@@ -546,6 +582,7 @@ static read_value *const readers[MR_KIND_COUNT] = {
     [MR_KIND_REFERENCE] = read_reference,
     [MR_KIND_SCOPE] = read_text,
     [MR_KIND_SORT] = read_text,
+    [MR_KIND_THROUGH] = read_text,
     [MR_KIND_CONDITION] = read_text,
     [MR_KIND_CRON] = read_cron,
     [MR_KIND_ZONE] = read_text,

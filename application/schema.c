@@ -240,6 +240,28 @@ static void write_access(struct writing *self)
     close_with(self, ']');
 }
 
+static void write_sorts(struct writing *self)
+{
+    begin_list(self, true);
+    open_with(self, "anyOf", '[');
+    open_with(self, NULL, '{');
+    write_string(self, mr_kind_info(MR_KIND_SORT)->pattern);
+    close_with(self, '}');
+    open_with(self, NULL, '{');
+    write_text(self, "type", "object");
+    write_bare(self, "minProperties", "1");
+    write_bare(self, "maxProperties", "1");
+    open_with(self, "propertyNames", '{');
+    write_text(self, "pattern", mr_kind_info(MR_KIND_SORT)->pattern);
+    close_with(self, '}');
+    open_with(self, "additionalProperties", '{');
+    write_string(self, mr_kind_info(MR_KIND_THROUGH)->pattern);
+    close_with(self, '}');
+    close_with(self, '}');
+    close_with(self, ']');
+    close_with(self, '}');
+}
+
 static void write_returned_kinds(struct writing *self)
 {
     open_with(self, NULL, '{');
@@ -291,7 +313,7 @@ static void write_kind(struct writing *self, const struct mr_key *key)
     case MR_KIND_COLUMNS: write_list(self, MR_KIND_COLUMN); break;
     case MR_KIND_STATEMENTS: write_list(self, MR_KIND_STATEMENT); break;
     case MR_KIND_SECRETS: write_list(self, MR_KIND_SECRET); break;
-    case MR_KIND_SORTS: write_list(self, MR_KIND_SORT); break;
+    case MR_KIND_SORTS: write_sorts(self); break;
     case MR_KIND_FILTERS: write_filters(self); break;
     case MR_KIND_TEXTS: write_texts(self); break;
     case MR_KIND_FIELDS: write_fields(self, key->allowed); break;

@@ -214,6 +214,12 @@ static bool is_of_type(int type, const struct mr_yaml *node)
     return true; /* what it holds is looked at as a whole */
 }
 
+/* An example is looked at without the default beside it. */
+static const char *told(const struct mr_app_field *field)
+{
+    return field->fallback != NULL ? "default" : "example";
+}
+
 static void check_text(const struct mr_app_field *field, const struct mr_yaml *node, struct mr_problems *problems)
 {
     regex_t regex;
@@ -223,7 +229,7 @@ static void check_text(const struct mr_app_field *field, const struct mr_yaml *n
 
     (void)mr_utf8_valid(mr_slice_of(node->text), &points);
     if (field->length.is_set && (points < field->length.min || points > field->length.max))
-        mr_problems_add(problems, mr_yaml_place(node), "the default has %lld characters, expected %lld to %lld",
+        mr_problems_add(problems, mr_yaml_place(node), "the %s has %lld characters, expected %lld to %lld", told(field),
                         (long long)points, (long long)field->length.min, (long long)field->length.max);
     if (field->pattern == NULL)
         return;
@@ -231,7 +237,7 @@ static void check_text(const struct mr_app_field *field, const struct mr_yaml *n
     if (regcomp(&regex, whole, REG_EXTENDED | REG_NOSUB) != 0)
         return;
     if (regexec(&regex, node->text, 0, NULL, 0) != 0)
-        mr_problems_add(problems, mr_yaml_place(node), "the default %s does not match, expected the field's pattern",
+        mr_problems_add(problems, mr_yaml_place(node), "the %s %s does not match, expected the field's pattern", told(field),
                         mr_quote(quote, node->source));
     regfree(&regex);
 }
@@ -243,11 +249,11 @@ static void check_number(const struct mr_app_field *field, const struct mr_yaml 
 
     if (exact && ((range->min != NULL && mr_decimal_compare(node->text, range->min) < 0) ||
                   (range->max != NULL && mr_decimal_compare(node->text, range->max) > 0)))
-        mr_problems_add(problems, mr_yaml_place(node), "the default is %s, expected it in %s..%s", node->text,
+        mr_problems_add(problems, mr_yaml_place(node), "the %s is %s, expected it in %s..%s", told(field), node->text,
                         range->min != NULL ? range->min : "", range->max != NULL ? range->max : "");
     if (field->scale.is_set && mr_decimal_scale(node->text) > field->scale.value)
-        mr_problems_add(problems, mr_yaml_place(node), "the default is %s, expected at most %lld digits behind the point",
-                        node->text, (long long)field->scale.value);
+        mr_problems_add(problems, mr_yaml_place(node), "the %s is %s, expected at most %lld digits behind the point",
+                        told(field), node->text, (long long)field->scale.value);
 }
 
 static void check_one(const struct mr_app_field *field, const struct mr_yaml *node, struct mr_problems *problems)
@@ -256,7 +262,7 @@ static void check_one(const struct mr_app_field *field, const struct mr_yaml *no
     int type = field->type.index;
 
     if (!is_of_type(type, node)) {
-        mr_problems_add(problems, mr_yaml_place(node), "the default is %s, expected %s",
+        mr_problems_add(problems, mr_yaml_place(node), "the %s is %s, expected %s", told(field),
                         node->source != NULL ? mr_quote(quote, node->source) : mr_yaml_told(node->kind),
                         mr_app_type_name(type));
         return;
@@ -267,37 +273,46 @@ static void check_one(const struct mr_app_field *field, const struct mr_yaml *no
         check_number(field, node, problems);
 }
 
-static void check_json(const struct mr_yaml *node, struct mr_problems *problems)
+static void check_json(const struct mr_app_field *field, const struct mr_yaml *node, struct mr_problems *problems)
 {
     struct mr_buf out = {0};
 
     if (!mr_yaml_json(node, &out))
         mr_problems_add(problems, mr_yaml_place(node),
-                        "the default holds a number that is none in JSON, expected one such as 31 or 0.5");
+                        "the %s holds a number that is none in JSON, expected one such as 31 or 0.5", told(field));
     mr_buf_fini(&out);
 }
 
 static void check_many(const struct mr_app_field *field, const struct mr_yaml *list, struct mr_problems *problems)
 {
     if (list->kind != MR_YAML_LIST) {
-        mr_problems_add(problems, mr_yaml_place(list), "the default is %s, expected a list", mr_yaml_told(list->kind));
+        mr_problems_add(problems, mr_yaml_place(list), "the %s is %s, expected a list", told(field), mr_yaml_told(list->kind));
         return;
     }
     if (field->items.is_set && (list->count < field->items.min || list->count > field->items.max))
-        mr_problems_add(problems, mr_yaml_place(list), "the default has %u items, expected %lld to %lld", list->count,
+        mr_problems_add(problems, mr_yaml_place(list), "the %s has %u items, expected %lld to %lld", told(field), list->count,
                         (long long)field->items.min, (long long)field->items.max);
     for (const struct mr_yaml *item = list->first; item != NULL; item = item->next)
         check_one(field, item, problems);
 }
 
-void mr_check_default(const struct mr_app_field *field, struct mr_problems *problems)
+static void check_value(const struct mr_app_field *field, const struct mr_yaml *value, struct mr_problems *problems)
 {
-    if (field->fallback == NULL || !field->type.is_set)
+    if (value == NULL || !field->type.is_set)
         return;
     if (field->many)
-        check_many(field, field->fallback, problems);
+        check_many(field, value, problems);
     else
-        check_one(field, field->fallback, problems);
+        check_one(field, value, problems);
     if (field->type.index == MR_APP_JSON)
-        check_json(field->fallback, problems);
+        check_json(field, value, problems);
+}
+
+void mr_check_default(const struct mr_app_field *field, struct mr_problems *problems)
+{
+    struct mr_app_field example = *field;
+
+    check_value(field, field->fallback, problems);
+    example.fallback = NULL;
+    check_value(&example, field->example, problems);
 }

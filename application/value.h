@@ -19,7 +19,7 @@ bool mr_regex_check(const char *pattern, char *reason, size_t room);
 /* Milliseconds of "30s", "5m", ...; of nothing else. */
 int64_t mr_duration_ms(const char *text);
 
-/* Holds a default against its field's type and bounds; adds what does not fit. */
+/* Holds a default, and an example, against their field's type and bounds; adds what does not fit. */
 void mr_check_default(const struct mr_app_field *field, struct mr_problems *problems);
 
 /* The words of the type's name, e.g. "timestamp". */

@@ -113,6 +113,24 @@ static const struct mr_sql_column *column_of(const struct mr_app_resource *resou
     return column != NULL ? mr_catalogue_column(table, column) : NULL;
 }
 
+/* In the order of what a field references: the rows of each value in the order of their ids. */
+static void wish_order_through(struct wishes *wishes, struct query query, const struct mr_app_sort *sort)
+{
+    const struct mr_sql_column *compared[2];
+    struct wish wish = {.place = mr_yaml_place(sort->node), .what = "the order by", .name = sort->field};
+    struct mr_buf sql = {0};
+
+    query.column = column_of(query.resource, query.table, sort->through);
+    if (query.column == NULL)
+        return;
+    compared[0] = query.column;
+    compared[1] = query.owner;
+    wish.index = index_for(wishes, &query);
+    filtered_sql(&sql, &query, "=");
+    mr_buf_printf(&sql, " ORDER BY id%s", sort->descending ? " DESC" : "");
+    wishes_add(wishes, wish, &sql, compared, 2);
+}
+
 static void wish_order(struct wishes *wishes, struct query query, const struct mr_app_sort *sort, struct mr_place place)
 {
     const struct mr_app_field *field = mr_app_field(&query.resource->fields, sort->field);
@@ -203,8 +221,14 @@ static void wish_list(struct wishes *wishes, const struct mr_app_resource *resou
     query.owner = resource->owner != NULL ? mr_catalogue_column(query.table, resource->owner) : NULL;
     if (resource->owner != NULL && query.owner == NULL)
         return;
-    for (unsigned i = 0; i < resource->list.sort.count; i++)
-        wish_order(wishes, query, &resource->list.sort.items[i], mr_yaml_place(resource->list.sort.items[i].node));
+    for (unsigned i = 0; i < resource->list.sort.count; i++) {
+        const struct mr_app_sort *sort = &resource->list.sort.items[i];
+
+        if (sort->through != NULL)
+            wish_order_through(wishes, query, sort);
+        else
+            wish_order(wishes, query, sort, mr_yaml_place(sort->node));
+    }
     wish_default_order(wishes, &query);
     for (unsigned i = 0; i < resource->list.filter.count; i++)
         wish_filter(wishes, query, &resource->list.filter.items[i]);

@@ -103,14 +103,9 @@ static bool is_of_callers(const struct mr_sql_reference *reference)
 }
 
 /* An account stays until the job `removal` has deleted what belongs to it; app_user goes at once. */
-static bool is_removed_by_job(const struct pair *pair, const struct mr_sql_reference *reference)
+static bool is_removed_by_job(const struct mr_sql_reference *reference)
 {
-    const struct mr_application *application = pair->self->application;
-
-    for (unsigned i = 0; i < application->job_count; i++)
-        if (application->jobs[i].name != NULL && strcmp(application->jobs[i].name, "removal") == 0)
-            return strcmp(reference->table, "millrace.account") == 0;
-    return false;
+    return strcmp(reference->table, "millrace.account") == 0;
 }
 
 /* What belongs to a user goes when they do; a foreign key that forbids it keeps them from leaving. */
@@ -133,12 +128,11 @@ static void check_owner(struct pair *pair)
     while ((reference = reference_of(pair->table, column, reference, &at)) != NULL && !is_of_callers(reference)) {
     }
     if (reference == NULL)
-        complain(pair->self, place,
-                 "the owner's column \"%s\" refers to no user, expected REFERENCES millrace.app_user ON DELETE CASCADE",
+        complain(pair->self, place, "the owner's column \"%s\" refers to no user, expected REFERENCES millrace.account",
                  column->name);
-    else if ((reference->on_delete == 'a' || reference->on_delete == 'r') && !is_removed_by_job(pair, reference))
+    else if ((reference->on_delete == 'a' || reference->on_delete == 'r') && !is_removed_by_job(reference))
         complain(pair->self, place,
-                 "a user who has rows here could not be removed, expected the column \"%s\" with ON DELETE CASCADE",
+                 "a user who has rows here could not be removed, expected the column \"%s\" with REFERENCES millrace.account",
                  column->name);
 }
 

@@ -122,7 +122,7 @@ string(APPEND c "    NULL,\n};\n\n")
 
 # What statements of an application may use, too.
 string(APPEND c "const struct mr_statement mr_parts[] = {\n")
-foreach(part chunk unless_skipped least_id greatest_id skipped_ids ids_with_this this_id exact_instant)
+foreach(part chunk closed unless_skipped least_id greatest_id skipped_ids ids_with_this this_id exact_instant)
     emit_statement("${part}" "${part_${part}}")
 endforeach()
 string(APPEND c "    {NULL, NULL},\n};\n\nconst struct mr_migration mr_migrations[] = {\n")

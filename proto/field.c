@@ -242,7 +242,8 @@ static bool parse_text(const struct mr_field *field, struct mr_slice text, struc
         return false;
     }
     if (field->pattern != NULL && !mr_pattern_matches(field->pattern, text)) {
-        mr_problem_set(problem, "pattern", "must match %s", mr_pattern_text(field->pattern));
+        mr_problem_set(problem, "format", field->hint != NULL ? "%s" : "must match %s",
+                       field->hint != NULL ? field->hint : mr_pattern_text(field->pattern));
         return false;
     }
     if (!check_format(field, text, problem))

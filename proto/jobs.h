@@ -62,6 +62,7 @@ struct mr_job_info {
 struct mr_job_statement {
     const char *name;
     bool in_chunks;
+    const char *table; /* as SQL has it: the statement runs where that is a table, and not where it is a view; NULL: anywhere */
 };
 
 /* What an application adds to a job of the engine's. */

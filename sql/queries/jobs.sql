@@ -419,7 +419,7 @@ SELECT p.bytes
   JOIN millrace.import_part p ON p.run_id = k.run_id AND p.part BETWEEN k.first AND k.last
  ORDER BY p.part;
 
--- name: import__tasks
+-- name: import__tasks (built in)
 -- Answers for those whose priority there is not.
 WITH k AS (
     SELECT *

@@ -89,6 +89,10 @@ SELECT r.phase, r.cursor, r.done, r.result::text, r.cancel_requested, coalesce((
   JOIN millrace.job_run r ON r.id = k.id AND r.claim = k.claim AND r.state = 'running'
    FOR NO KEY UPDATE OF r;
 
+-- name: run_due__table
+-- Whether it is a table, with rows of its own.
+SELECT c.relkind FROM pg_class c WHERE c.oid = to_regclass(($1::text[])[1]) AND c.relkind IN ('r', 'p');
+
 -- name: run_due__wait
 UPDATE millrace.job_run r
    SET error = k.error

@@ -520,11 +520,10 @@ class Lists(ApiTest):
         self.assert_problem(self.get("?limit=1&limit=2"), 400, {"limit": "duplicate"})
 
     def test_cursors_of_nowhere_do_no_harm(self):
-        for cursor in ("0" * 48, "f" * 48, "f" * 32 + "7fffffffffffffff", "0" * 32 + "8000000000000000",
-                       "0" * 32 + "7ffffffffffffff0", "f" * 32 + "0" * 16):
-            with self.subTest(cursor=cursor):
-                response = self.get(f"?cursor=-createdAt.{cursor}&limit=3")
-                self.assertIn(response.status, (200, 400) if len(cursor) < 48 else (200,), response)
+        key = re.search(r"cursor=-createdAt[.][0-9a-f]{32}([0-9a-f]+)>", self.get("?limit=1").header("Link")).group(1)
+        for place in ("0" * 32, "f" * 32, "0" * 31 + "1"):
+            with self.subTest(place=place):
+                self.assertEqual(self.get(f"?cursor=-createdAt.{place}{key}&limit=3").status, 200)
                 self.assertEqual(self.get("?limit=1").status, 200)
 
     def test_unknown_parameters_are_ignored(self):

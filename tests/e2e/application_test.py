@@ -1,5 +1,6 @@
 """An application from a folder, served by all of it: `millrace all` with MILLRACE_APP."""
 
+import json
 import os
 import unittest
 
@@ -121,6 +122,24 @@ SELECT (SELECT count(*) FROM seen) AS rows,
 """,
 }
 
+COLUMNS = "id uuid PRIMARY KEY, version bigint NOT NULL DEFAULT 1, created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now()"
+
+# What belongs to users: a table that refers to another, in front of it by its name, and a view of which nothing can be deleted.
+FILES.update({
+    "migrations/0003_note.sql": f"""\
+CREATE TABLE note ({COLUMNS}, user_id uuid NOT NULL REFERENCES millrace.account, text text NOT NULL);
+CREATE INDEX ON note (user_id, created_at, id);
+CREATE TABLE remark ({COLUMNS}, user_id uuid NOT NULL REFERENCES millrace.account, note_id uuid NOT NULL REFERENCES note, text text);
+CREATE INDEX ON remark (user_id, created_at, id);
+CREATE INDEX ON remark (note_id);
+CREATE VIEW first_note AS SELECT DISTINCT ON (user_id) * FROM note ORDER BY user_id, created_at, id;
+""",
+    "resources/note.yaml": "path: /v1/notes\nowner: user_id\nfields:\n  text: {type: text, required: true, length: 1..100}\n",
+    "resources/remark.yaml": "path: /v1/remarks\nowner: user_id\nfields:\n  note: {type: uuid, required: true, column: note_id, references: note.id}\n"
+                             "  text: {type: text, length: 0..100}\n",
+    "resources/first_note.yaml": "path: /v1/first-notes\nowner: user_id\noperations: [list]\nfields:\n  text: {type: text, readonly: true}\n",
+})
+
 scratch = None
 server = None
 
@@ -199,6 +218,28 @@ class Application(unittest.TestCase):
         self.assertEqual((job["schedule"], job["timezone"]), ("30 4 * * *", "Europe/Berlin"))
         self.assertRegex(job["nextAt"], "T0[23]:30:00")
         self.assertEqual(admin.get("/v1/jobs/report").status, 404)
+
+
+class Removal(unittest.TestCase):
+    def test_removal__deletes_the_rows_of_declared_owners_in_chunks(self):
+        keeper, user = server.api().register(), server.api().register()
+        self.addCleanup(keeper.close)
+        self.addCleanup(user.close)
+        for api in (keeper, user):
+            note = api.post("/v1/notes", {"text": "mine"}).json()
+            self.assertEqual(api.post("/v1/remarks", {"note": note["id"]}).status, 201)
+        self.assertEqual([note["text"] for note in user.get("/v1/first-notes").json()], ["mine"])
+        with server.database() as database:
+            database.query(f"INSERT INTO note (id, user_id, text) SELECT gen_random_uuid(), '{user.user['id']}', 'x' FROM generate_series(1, 1500);"
+                           f"INSERT INTO remark (id, user_id, note_id) SELECT gen_random_uuid(), user_id, id FROM note WHERE user_id = '{user.user['id']}'")
+            self.assertEqual(user.request("DELETE", "/v1/users/profile").status, 204)
+            self.assertEqual(user.get("/v1/notes").status, 401)
+            support.wait_for(lambda: not database.count("millrace.account", f"id = '{user.user['id']}'"), 30, "the account goes, when its rows have")
+            ended = support.wait_for(lambda: database.query("SELECT result FROM millrace.job_run WHERE job = 'removal' AND state = 'succeeded'"
+                                                            f" AND args ->> 'account' = '{user.user['id']}'"), 10, "the run ends")
+            self.assertEqual({name: json.loads(ended[0][0])[name] for name in ("notes", "remarks")}, {"notes": 1501, "remarks": 1502})
+            self.assertEqual(database.query("SELECT count(*), count(DISTINCT user_id) FROM note"), [["1", "1"]])
+        self.assertEqual(len(keeper.get("/v1/remarks").json()), 1)
 
 
 class Seats(unittest.TestCase):

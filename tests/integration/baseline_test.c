@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 #include "application/folder.h"
+#include "proto/jobs.h"
+#include "proto/message.h"
 #include "runtime/ledger.h"
 #include "runtime/migrate.h"
 #include "tests/support/database.h"
@@ -186,6 +188,47 @@ static void test_baseline__leaves_nothing_in_public(void **state)
     assert_int_equal(sql_number(fresh->db, "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
                                            " + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)"
                                            " + (SELECT count(*) FROM pg_type WHERE typnamespace = 'public'::regnamespace)"), 0);
+}
+
+static bool begins_with(const char *statement, const char *name, const char *behind)
+{
+    size_t len = strlen(name);
+
+    return strncmp(statement, name, len) == 0 && (statement[len] == '\0' || strncmp(statement + len, behind, strlen(behind)) == 0);
+}
+
+/* Whether it is left out beside an application. */
+static bool is_of_tasks(const char *statement)
+{
+    if (mr_statement_is_built_in(statement))
+        return true;
+    for (int op = 0; op < MR_OP_COUNT; op++) {
+        const struct mr_op_info *info = mr_op_info((enum mr_op)op);
+
+        if (info->traits->built_in && (begins_with(statement, info->name, "/") || begins_with(statement, info->name, "__")))
+            return true;
+    }
+    for (int job = 0; job < MR_JOB_COUNT; job++)
+        if (!mr_job_is_engines((enum mr_job)job) && begins_with(statement, mr_job_info((enum mr_job)job)->name, "__"))
+            return true;
+    return false;
+}
+
+/* An actor prepares all its statements at once: one that names a table of tasks would keep it from its work. */
+static void test_baseline__has_what_statements_of_the_engine_name(void **state)
+{
+    unsigned prepared = 0;
+
+    (void)state;
+    must_go_up(fresh, &no_steps, 1 + migrations_behind_baseline());
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++) {
+        if (is_of_tasks(s->name))
+            continue;
+        sql_exec(fresh->db, "/* %s */ PREPARE it AS %s", s->name, s->text);
+        sql_exec(fresh->db, "DEALLOCATE it");
+        prepared++;
+    }
+    assert_true(prepared > 60);
 }
 
 /* As if all that it stands for had run: a binary that checks the record needs to know no baseline. */
@@ -403,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_baseline__leaves_what_the_migrations_leave),
         TEST(test_baseline__and_the_first_migration_of_tasks_leave_what_the_migrations_leave),
+        TEST(test_baseline__has_what_statements_of_the_engine_name),
         TEST(test_baseline__leaves_nothing_in_public),
         TEST(test_baseline__leaves_the_record_of_the_migrations),
         TEST(test_baseline__a_text_that_was_changed_is_refused),

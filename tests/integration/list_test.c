@@ -25,10 +25,20 @@ static const char thing[] = "path: /v1/things\n"
                             "  day:   {type: date, clearable: true}\n"
                             "  mass:  {type: number, clearable: true}\n"
                             "  shelf: {type: text, column: shelf_code, references: shelf.code, embed: {as: where, columns: [code, label]}}\n"
+                            "  kind:  {type: text, required: true, length: 1..9, column: kind_code, references: kind.code}\n"
                             "list:\n"
-                            "  sort:   [-createdAt, code, -name, rank, due, done, price, day, mass, id]\n"
+                            "  sort:   [-createdAt, code, -name, rank, due, done, price, day, mass, id, urgency: kind.weight]\n"
                             "  filter: {done: '=', rankFrom: 'rank >=', shelf: '=', notRank: 'rank !=', dueBefore: 'due <', priceUpTo: 'price <=', from: 'day >='}\n"
-                            "  search: [name, about]\n";
+                            "  search: [name, about]\n"
+                            "  total:  thing_total\n";
+static const char kind[] = "path: /v1/kinds\n"
+                           "access: public\n"
+                           "fields:\n"
+                           "  code:   {type: text, required: true, length: 1..9}\n"
+                           "  weight: {type: integer, required: true}\n"
+                           "operations: []\n";
+static const char total[] = "-- name: thing_total\n"
+                            "SELECT sum(items) FROM thing_count WHERE user_id = :caller;\n";
 static const char shelf[] = "path: /v1/shelves\n"
                             "access: {read: public, write: admin}\n"
                             "fields:\n"
@@ -39,14 +49,18 @@ static const char shelf[] = "path: /v1/shelves\n"
 static const char tables[] =
     "CREATE TABLE shelf (id uuid PRIMARY KEY, version bigint NOT NULL DEFAULT 1, code text NOT NULL UNIQUE, label text NOT NULL,"
     " created_at timestamptz NOT NULL DEFAULT clock_timestamp(), updated_at timestamptz NOT NULL DEFAULT clock_timestamp());"
+    "CREATE TABLE kind (code text PRIMARY KEY, weight integer NOT NULL);"
+    "CREATE INDEX ON kind (weight);"
+    "INSERT INTO kind VALUES ('K1', 3), ('K2', -1), ('K3', 3), ('K4', 2000000000);"
+    "CREATE TABLE thing_count (user_id uuid, items bigint NOT NULL); CREATE INDEX ON thing_count (user_id);"
     "CREATE TABLE thing (id uuid PRIMARY KEY, version bigint NOT NULL DEFAULT 1, user_id uuid NOT NULL, code text COLLATE \"C\" NOT NULL,"
-    " name varchar(200), about text, rank integer, price numeric(9, 2), day date, mass float8, due timestamptz, done boolean NOT NULL DEFAULT false, shelf_code text REFERENCES shelf (code),"
+    " name varchar(200), about text, rank integer, price numeric(9, 2), day date, mass float8, due timestamptz, done boolean NOT NULL DEFAULT false, shelf_code text REFERENCES shelf (code), kind_code text NOT NULL DEFAULT 'K1' REFERENCES kind (code),"
     " created_at timestamptz NOT NULL DEFAULT clock_timestamp(), updated_at timestamptz NOT NULL DEFAULT clock_timestamp());"
     "CREATE INDEX ON shelf (label, id);"
     "CREATE INDEX ON thing (user_id, created_at, id); CREATE INDEX ON thing (user_id, code, id); CREATE INDEX ON thing (user_id, name, id);"
     "CREATE INDEX ON thing (user_id, rank, id); CREATE INDEX ON thing (user_id, due, id); CREATE INDEX ON thing (user_id, done, id); CREATE INDEX ON thing (user_id, price, id);"
     "CREATE INDEX ON thing (user_id, day, id); CREATE INDEX ON thing (user_id, mass, id);"
-    "CREATE INDEX ON thing (user_id, id); CREATE INDEX ON thing (user_id, shelf_code, id);";
+    "CREATE INDEX ON thing (user_id, id); CREATE INDEX ON thing (user_id, shelf_code, id); CREATE INDEX ON thing (user_id, kind_code, id);";
 
 struct state {
     struct folder folder;
@@ -67,6 +81,8 @@ static void serve(struct state *self)
     folder_make(&self->folder);
     folder_write(&self->folder, "resources/thing.yaml", thing);
     folder_write(&self->folder, "resources/shelf.yaml", shelf);
+    folder_write(&self->folder, "resources/kind.yaml", kind);
+    folder_write(&self->folder, "queries/thing.sql", total);
     self->application = folder_load(self->folder.path, &problems);
     status = mr_application_build(&self->built, self->application, &problems);
     mr_problems_print(&problems, &told);
@@ -99,7 +115,7 @@ static void fill(struct state *self, unsigned rows)
     make_words_index(self);
     sql_exec(self->fixture->database->db,
              "INSERT INTO shelf (id, code, label) SELECT gen_random_uuid(), 'S' || i, 'shelf ' || i / 3 FROM generate_series(1, 20) i;"
-             "INSERT INTO thing (id, user_id, code, name, about, rank, due, done, price, day, mass, shelf_code, created_at)"
+             "INSERT INTO thing (id, user_id, code, name, about, rank, due, done, price, day, mass, shelf_code, kind_code, created_at)"
              " SELECT lpad(to_hex(i * 7919 %% 1000003), 32, '0')::uuid, CASE WHEN i %% 2 = 0 THEN '%s' ELSE '%s' END::uuid,"
              "        CASE WHEN i %% 13 = 0 THEN '' ELSE chr(65 + i %% 50) || 'é' END, CASE WHEN i %% 5 > 1 THEN 'name ' || i %% 40 END,"
              "        CASE WHEN i %% 3 = 0 THEN 'word' || i %% 7 || ', and path/to/' || i END,"
@@ -108,9 +124,10 @@ static void fill(struct state *self, unsigned rows)
              "        ELSE timestamptz '2027-01-01' + (i %% 100) * interval '1.000001 s' END,"
              "        i %% 4 = 0, CASE WHEN i %% 6 > 0 THEN (i %% 17 - 3) / 4.0 END,"
              "        CASE i %% 8 WHEN 0 THEN NULL WHEN 1 THEN date 'infinity' WHEN 2 THEN date '-infinity' ELSE date '1969-12-20' + i %% 20 END,"
-             "        CASE WHEN i %% 10 > 0 THEN (i %% 23 - 7) / 3.0::float8 END, CASE WHEN i %% 9 > 0 THEN 'S' || 1 + i %% 20 END, timestamptz '2027-01-01' + (i / 3) * interval '1.000001 s'"
+             "        CASE WHEN i %% 10 > 0 THEN (i %% 23 - 7) / 3.0::float8 END, CASE WHEN i %% 9 > 0 THEN 'S' || 1 + i %% 20 END, 'K' || 1 + i / 5 %% 4, timestamptz '2027-01-01' + (i / 3) * interval '1.000001 s'"
              "   FROM generate_series(1, %u) i;"
-             "ANALYZE thing; ANALYZE shelf",
+             "INSERT INTO thing_count SELECT user_id, count(*) FROM thing GROUP BY 1;"
+             "ANALYZE thing; ANALYZE shelf; ANALYZE kind",
              self->fixture->user_text, self->other_text, 2 * rows);
 }
 
@@ -263,6 +280,8 @@ static const struct order {
     {"-done", "done DESC, id DESC"},
     {"id", "id"},
     {"-id", "id DESC"},
+    {"urgency", "(SELECT weight FROM kind WHERE kind.code = kind_code), id"},
+    {"-urgency", "(SELECT weight FROM kind WHERE kind.code = kind_code) DESC, id DESC"},
 };
 
 static void test_list__a_walk_meets_every_row_once_in_every_order(void **state)
@@ -322,6 +341,27 @@ static void test_list__pages_have_their_rows_and_the_total(void **state)
         check_ids(self, &ids, where, orders[i].by, query);
         mr_buf_fini(&ids);
     }
+}
+
+static int64_t total_of(struct state *self, const char *query)
+{
+    return json_integer_value(json_object_get(json_object_get(ask(self, "thing_list", query)->body, "pagination"), "totalItems"));
+}
+
+static void test_list__an_application_knows_the_total_of_what_is_not_narrowed(void **state)
+{
+    struct state *self = *state;
+    int64_t done = sql_number(self->fixture->database->db, "SELECT count(*) FROM thing WHERE done AND user_id = '%s'",
+                              self->fixture->user_text);
+
+    sql_exec(self->fixture->database->db, "INSERT INTO thing_count VALUES ('%s', -923)", self->fixture->user_text);
+    assert_int_equal(total_of(self, "page=1"), ROWS - 923);
+    assert_int_equal(total_of(self, "page=3&pageSize=100&sort=-rank"), ROWS - 923);
+    assert_int_equal(total_of(self, "page=1&done=true"), done);
+    assert_int_not_equal(total_of(self, "page=1&q=word1"), ROWS - 923);
+    sql_exec(self->fixture->database->db, "DELETE FROM thing_count WHERE items < 0 OR user_id = '%s'", self->fixture->user_text);
+    assert_int_equal(total_of(self, "page=1"), 0);
+    sql_exec(self->fixture->database->db, "INSERT INTO thing_count VALUES ('%s', %d)", self->fixture->user_text, (int)ROWS);
 }
 
 /* Alone, in pairs, all together, and with words; walked and by pages. */
@@ -598,6 +638,8 @@ static void test_list__what_no_index_promises_runs_alone(void **state)
         {"limit=10&rankFrom=3&done=true", "thing_list/walk/-createdAt/done+rankFrom", 1},
         {"limit=10&rankFrom=3&done=true&shelf=S1", "thing_list/walk/-createdAt/done+shelf", 1},
         {"limit=10&q=word&done=true", "thing_list/walk/-createdAt/q", 1},
+        {"limit=10&sort=urgency", "thing_list/walk/urgency", 4},
+        {"limit=10&sort=-urgency&done=true", "thing_list/walk/-urgency/done", 1},
         {"page=1", "thing_list/page/-createdAt", 16},
         {"page=1&pageSize=100&sort=-code", "thing_list/page/-code/many", 1},
     };
@@ -624,6 +666,7 @@ int main(void)
         cmocka_unit_test(test_list__a_walk_meets_every_row_once_in_every_order),
         cmocka_unit_test(test_list__a_plain_list_is_as_long_as_it_may_be),
         cmocka_unit_test(test_list__pages_have_their_rows_and_the_total),
+        cmocka_unit_test(test_list__an_application_knows_the_total_of_what_is_not_narrowed),
         cmocka_unit_test(test_list__filters_leave_what_they_should),
         cmocka_unit_test(test_list__rows_of_others_are_not_there),
         cmocka_unit_test(test_list__who_is_gone_is_told_so),

@@ -352,6 +352,14 @@ static const struct change {
      "resources/product.yaml:10:24: there is no field \"tgas\", expected \"tags\"\n"},
     {PRODUCT("list: {sort: [name]}\noperations: [get]"),
      "resources/product.yaml:4:1: \"list\" here, but \"operations\" has no list, expected both or neither\n"},
+    {PRODUCT("  kind: {type: text, required: true, references: category.code}\nlist:\n"
+             "  sort: [a: nam.b, b: name.b, c: kind.cod, d: kind.label, kind: kind.code]\n  total: totl"),
+     "resources/product.yaml:6:13: there is no field \"nam\", expected \"name\"\n"
+     "resources/product.yaml:6:23: \"name\" references nothing, expected a field that does\n"
+     "resources/product.yaml:6:34: there is no field \"cod\", expected \"code\"\n"
+     "resources/product.yaml:6:47: \"label\" is not required, expected an order by what every row has\n"
+     "resources/product.yaml:6:59: a field has the name \"kind\" already, expected another\n"
+     "resources/product.yaml:7:10: there is no statement \"totl\", expected -- name: totl in a file of queries/\n"},
     /* Who may read the one, but not the other, would see it embedded. */
     {"resources/category.yaml",
      "path: /v1/categories\naccess: public\nfields: {code: {type: uuid, references: product.id, embed: {as: p, columns: [name]}}}\n",

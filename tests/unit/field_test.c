@@ -345,11 +345,11 @@ static void test_field__patterns_cover_the_whole(void **state)
     field.pattern = pattern;
     assert_takes(&field, "ABC");
     assert_takes(&field, "42");
-    assert_refuses(&field, "421", "pattern");
-    assert_refuses(&field, "ABC1", "pattern");
-    assert_refuses(&field, "xABC", "pattern");
-    assert_refuses(&field, "ABC\n", "pattern");
-    assert_refuses(&field, "", "pattern");
+    assert_refuses(&field, "421", "format");
+    assert_refuses(&field, "ABC1", "format");
+    assert_refuses(&field, "xABC", "format");
+    assert_refuses(&field, "ABC\n", "format");
+    assert_refuses(&field, "", "format");
     assert_false(mr_field_parse(&field, (struct mr_slice){"4", 1}, &(struct mr_value){0}, &problem));
     assert_string_equal(problem.message, "must match [A-Z]+|[0-9]{2}");
     assert_true(mr_pattern_matches(pattern, (struct mr_slice){"12345", 2})); /* and not what is behind the text */

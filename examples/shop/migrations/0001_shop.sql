@@ -31,7 +31,7 @@ CREATE INDEX ON product USING gin ((to_tsvector('simple', translate(coalesce("na
 CREATE TABLE basket_item (
     id         uuid        PRIMARY KEY,
     version    bigint      NOT NULL DEFAULT 1,
-    user_id    uuid        NOT NULL REFERENCES millrace.app_user ON DELETE CASCADE,
+    user_id    uuid        NOT NULL REFERENCES millrace.account,
     product_id uuid        NOT NULL REFERENCES product,
     quantity   integer     NOT NULL DEFAULT 1 CHECK (quantity > 0),
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -44,7 +44,7 @@ CREATE INDEX ON basket_item (product_id);
 CREATE TABLE purchase (
     id         uuid           PRIMARY KEY,
     version    bigint         NOT NULL DEFAULT 1,
-    user_id    uuid           NOT NULL REFERENCES millrace.app_user ON DELETE CASCADE,
+    user_id    uuid           NOT NULL REFERENCES millrace.account,
     total      numeric(12, 2) NOT NULL,
     note       text,
     created_at timestamptz    NOT NULL DEFAULT now(),

@@ -148,8 +148,8 @@ static const char *check_fields(const struct answer *answer, const struct seen *
         return bare ? "a length where no body may be" : "no length";
     if (seen->date != 1 || seen->id != 1 || seen->nosniff != 1)
         return "Date, X-Request-Id or X-Content-Type-Options is missing or there twice";
-    if ((answer->status == 401) != (seen->authenticate > 0))
-        return "401 and WWW-Authenticate do not come together";
+    if (answer->status == 401 ? seen->authenticate == 0 : answer->status != 403 && seen->authenticate > 0)
+        return "401 without WWW-Authenticate, or that with what is neither 401 nor 403";
     if (answer->status == 405 && seen->allow != 1)
         return "405 without Allow";
     if ((answer->status == 503 || answer->status == 429) && seen->retry != 1)

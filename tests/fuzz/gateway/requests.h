@@ -12,7 +12,7 @@
 /* The variations of a request. */
 enum request_flags {
     REQUEST_ADMIN = 1,
-    REQUEST_ANONYMOUS = 2, /* no token; with REQUEST_ADMIN one that expired */
+    REQUEST_ANONYMOUS = 2, /* no token; with REQUEST_ADMIN one that expired, or with REQUEST_FULL, too, an API key */
     REQUEST_CLOSES = 4,
     REQUEST_HEAD = 8,     /* HEAD instead of GET; Expect: 100-continue where there is a body */
     REQUEST_GUARDED = 16, /* If-None-Match, If-Match, Idempotency-Key */
