@@ -252,7 +252,7 @@ static void fill_in(const struct mr_actor *self, const struct mr_run *run, const
 {
     uint8_t random[10];
 
-    out->present = true;
+    out->present = from != MR_TOKEN_KEY; /* a user has uploaded it */
     if (from == MR_TOKEN_ADMIN) {
         out->boolean = orders->by_admin;
     } else if (from == MR_TOKEN_USER) {

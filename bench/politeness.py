@@ -40,13 +40,19 @@ def add_users(server, database="millrace"):
 
 
 def fill(server, rows, users, database="millrace"):
-    """Completed tasks of those who are called user1 and so on, in turn, 60 days old."""
+    """Completed tasks of those who are called user1 and so on, in turn, 60 days old. Indexes are made when the rows are there."""
+    indexes = server.query("""SELECT i.indexrelid::regclass, pg_get_indexdef(i.indexrelid) FROM pg_index i
+        WHERE i.indrelid = 'task'::regclass AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)""", database)
+    for name, _ in indexes:
+        server.query(f"DROP INDEX {name}", database)
     for first in range(1, rows + 1, 100_000):
         server.query(f"""INSERT INTO task (id, user_id, summary, priority_code, is_complete, created_at, updated_at)
             SELECT {UUIDV7}, u.id, 'task ' || n, 'LOW', true, at, at
               FROM generate_series({first}, {min(first + 99_999, rows)}) n
               JOIN (SELECT id, row_number() OVER () - 1 AS place FROM millrace.app_user WHERE username LIKE 'user%') u ON u.place = n % {users},
                    (SELECT now() - interval '60 days' AS at) t""", database)
+    for _, definition in indexes:
+        server.query(definition, database)
     server.settle(database)
 
 

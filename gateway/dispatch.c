@@ -133,8 +133,13 @@ static void send_message(struct exchange *exchange, const struct mr_http_request
         .only = slice_of(&exchange->only),
     };
     const char *detail;
-    mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
+    mr_status status = exchange_find_room(exchange);
 
+    if (status != MR_OK) {
+        reply_problem(exchange, status, NULL, (struct mr_slice){0});
+        return;
+    }
+    status = mr_request_read(&message, route, request, body, &facts, &detail);
     if (status == MR_OK)
         status = check_credential(exchange, &message);
     if (status == MR_OK) {

@@ -273,6 +273,24 @@ static mr_status refuse(struct mailbox_load *load)
     return MR_OVERLOADED;
 }
 
+mr_status exchange_find_room(const struct exchange *self)
+{
+    const struct gateway *gateway = self->gateway;
+    const struct mr_op_info *info = mr_op_info(self->op);
+    struct mailbox_load *full = NULL;
+
+    for (unsigned i = 0; i < gateway->mailbox_count; i++) {
+        struct mailbox_load *load = &gateway->mailboxes[i];
+
+        if (load->actor->spec->id != info->actor || load->actor->lane != info->traits->lane)
+            continue;
+        if (!is_full(gateway, load, 0))
+            return MR_OK;
+        full = load;
+    }
+    return full != NULL ? refuse(full) : MR_OK;
+}
+
 /* What was sent, so that the primary can be asked the same. */
 static void keep_asked(struct exchange *self)
 {

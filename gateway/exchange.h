@@ -74,6 +74,12 @@ void exchange_abandon(struct exchange *self);
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms) MR_WARN_UNUSED;
 
+/*
+ * MR_OVERLOADED when each mailbox that could take a message of the exchange's op has its fill: known before the request is read any
+ * further, so that what is refused costs little. MR_OK promises nothing of exchange_send.
+ */
+mr_status exchange_find_room(const struct exchange *self) MR_WARN_UNUSED;
+
 /* Actors keep something of the upload from here on. While the exchange lasts they are told so. */
 void exchange_keep_upload(struct exchange *self);
 

@@ -1088,10 +1088,15 @@ class Overload(GatewayTest):
                 self.assertRegex(response.header("Retry-After"), "^[0-9]+$")
                 self.assertEqual(response.header("Content-Type"), "application/problem+json")
                 self.assertFalse(response.closes)
+                # Nor is it read before that: what is wrong with it is told when there is room.
+                refused.send(task_request(""))
+                self.assertEqual(refused.response().status, 503)
                 # Other mailboxes, and what needs none, go on.
                 self.assertTrue(refused.is_open())
             for connection in waiting:
                 self.assertEqual(connection.response().status, 201)
+            refused.send(task_request(""))
+            self.assertEqual(refused.response().status, 400)
             refused.send(task_request("taken"))
             self.assertEqual(refused.response().status, 201)
         self.assertEqual(process.stop(), 0)

@@ -119,6 +119,32 @@ static void test_operation__statements_in_the_place_of_others(void **state)
     assert_told("access: public", "SELECT 1\n-- name: item_create\nINSERT INTO item (id, name) VALUES (:id, :name) RETURNING *", "");
 }
 
+/* From here on the resource is another one. */
+static void write_item(const char *access)
+{
+    char text[256];
+
+    snprintf(text, sizeof text, "path: /v1/items\naccess: %s\nfields:\n  name: {type: text, clearable: true}\n  seen: {type: text, readonly: true}\n"
+                                "operations: [create, import]\n", access);
+    folder_write(&folder, "resources/item.yaml", text);
+}
+
+/* Nothing that is declared, or said by a statement, is passed by. */
+static void test_operation__an_import_that_would_go_round_something(void **state)
+{
+    (void)state;
+    write_item("user");
+    assert_told("access: public", "SELECT 1\n-- name: item_create\nINSERT INTO item (id, name) VALUES (:id, :name) RETURNING *",
+                "queries/item.sql:3:1: an import of \"item\" would make rows without item_create, expected a trigger in its place, or"
+                " \"import\" left out\n");
+    assert_told("access: public", "SELECT 1\n-- name: item_import\nSELECT * FROM item",
+                "queries/item.sql:3:1: the import item_import is a job and cannot be replaced by a statement, expected another name\n");
+    write_item("public");
+    assert_told("access: public", "SELECT 1",
+                "resources/item.yaml:6:13: \"import\" where everybody may write, and nobody could see what became of it, expected access of"
+                " users or administrators\n");
+}
+
 static const struct mr_op_info *op_of(const char *name)
 {
     const struct mr_op_table *table = mr_built_ops(built);
@@ -159,6 +185,60 @@ static void test_operation__becomes_a_row_of_the_map(void **state)
     assert_true(mr_built_has_choices(built));
 }
 
+static void test_operation__of_a_scope_takes_keys_and_administrators(void **state)
+{
+    const struct mr_op_info *info;
+    const struct mr_field *fields;
+
+    (void)state;
+    assert_told("access: items:read, returns: [item]", "SELECT * FROM item WHERE name = :role", "");
+    info = op_of("it");
+    fields = info->traits->fields;
+    assert_int_equal(info->access, MR_ACCESS_ADMIN);
+    assert_string_equal(info->traits->scopes, "items:read");
+    assert_int_equal(fields[0].from, MR_TOKEN_USER);
+    assert_false(fields[0].required);
+    assert_int_equal(fields[1].from, MR_TOKEN_KEY);
+    assert_int_equal(fields[2].from, MR_TOKEN_ADMIN);
+    assert_false(fields[2].required);
+    assert_null(fields[3].name);
+    assert_told("access: admin, returns: [item]", "SELECT * FROM item", "");
+    assert_null(op_of("it")->traits->scopes);
+}
+
+static void test_operation__that_is_a_call_without_arguments_has_no_parameter(void **state)
+{
+    (void)state;
+    assert_told("access: items:read", "CALL tidy()", "");
+    assert_null(op_of("it")->traits->fields[0].name);
+    assert_told("", "CALL tidy()", "");
+    assert_null(op_of("it")->traits->fields[0].name);
+}
+
+/* A record has what a create has, but for what only the answer to one needs. */
+static void test_operation__an_import_takes_what_a_create_does(void **state)
+{
+    const struct mr_op_info *info;
+    const struct mr_field *record;
+
+    (void)state;
+    write_item("{read: public, write: admin}");
+    assert_told("access: public", "SELECT 1", "");
+    info = op_of("item_import");
+    record = info->traits->import->fields;
+    assert_int_equal(info->verb, MR_VERB_POST);
+    assert_string_equal(info->path, "/v1/items/import");
+    assert_int_equal(info->access, op_of("item_create")->access);
+    assert_int_equal(info->http, 202);
+    assert_ptr_equal(info->traits->upload, &mr_import_upload);
+    for (unsigned i = 0; record[i].name != NULL; i++) {
+        assert_string_equal(record[i].name, op_of("item_create")->traits->fields[i].name);
+        assert_false(record[i].clearable);
+        assert_string_not_equal(record[i].name, "seen");
+    }
+    assert_int_equal(mr_fields_count(record), 3);
+}
+
 /* In two lanes messages of one key would pass each other. */
 static void test_operation__a_list_is_slow_unless_it_changes_something(void **state)
 {
@@ -192,8 +272,12 @@ int main(void)
         cmocka_unit_test(test_operation__keys_that_cannot_be_kept),
         cmocka_unit_test(test_operation__statements_in_the_place_of_others),
         cmocka_unit_test(test_operation__becomes_a_row_of_the_map),
+        cmocka_unit_test(test_operation__of_a_scope_takes_keys_and_administrators),
+        cmocka_unit_test(test_operation__that_is_a_call_without_arguments_has_no_parameter),
         cmocka_unit_test(test_operation__a_list_is_slow_unless_it_changes_something),
         cmocka_unit_test(test_operation__has_a_field_at_least),
+        cmocka_unit_test(test_operation__an_import_that_would_go_round_something),
+        cmocka_unit_test(test_operation__an_import_takes_what_a_create_does),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
