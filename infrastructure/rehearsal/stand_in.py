@@ -202,7 +202,32 @@ OURS = {
     "AWS::ApplicationAutoScaling::ScalableTarget": ScalableTarget,
 }
 _known = parsing.resource_class_from_type
-parsing.resource_class_from_type = lambda kind: OURS.get(kind) or _known(kind) or Anything
+_taught = set()
+
+
+def class_of(kind):
+    """Ours, moto's, or anything; moto's know some of their attributes, and the rest is their name."""
+    known = OURS.get(kind) or _known(kind) or Anything
+    if known not in _taught and not issubclass(known, Anything):
+        _taught.add(known)
+        teach(known)
+    return known
+
+
+def teach(model):
+    attribute = getattr(model, "get_cfn_attribute", None)
+
+    def answer(self, attribute_name):
+        try:
+            return attribute(self, attribute_name)
+        except Exception:  # whatever moto raises for one that it does not know
+            return f"{self.physical_resource_id}.{attribute_name}"
+
+    model.get_cfn_attribute = answer
+    model.has_cfn_attr = classmethod(lambda cls, attr: True)
+
+
+parsing.resource_class_from_type = class_of
 
 
 # ---- Stacks ----
