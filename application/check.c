@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "application/access.h"
 #include "application/keys.h"
 #include "application/value.h"
 #include "proto/jobs.h"
@@ -136,22 +137,6 @@ static void check_search(struct checking *self, const struct mr_app_resource *re
 
 /* ---- References ---- */
 
-/* 0: everybody, 1: users, 2: administrators; -1: a scope, which compares with itself only. */
-static int rank_of(const char *access)
-{
-    int rank = -1;
-
-    (void)mr_word_is_in("public|user|admin", access, &rank);
-    return rank;
-}
-
-static bool may_read_too(const char *reader, const char *wanted)
-{
-    if (rank_of(wanted) < 0 || rank_of(reader) < 0)
-        return rank_of(wanted) == 0 || strcmp(reader, wanted) == 0;
-    return rank_of(reader) >= rank_of(wanted);
-}
-
 static const struct mr_app_field *field_by_column(const struct mr_app_fields *fields, const char *column)
 {
     for (unsigned i = 0; i < fields->count; i++)
@@ -178,7 +163,7 @@ static void check_embed(struct checking *self, const struct mr_app_resource *res
     }
     /* Else whoever reads this resource would read of the other what they may not. */
     if (target->access.read != NULL && resource->access.read != NULL &&
-        !may_read_too(resource->access.read, target->access.read))
+        !mr_access_covers(resource->access.read, target->access.read))
         complain(self, mr_yaml_place(embed->node),
                  "who reads \"%s\" (%s) may not read \"%s\" (%s), expected no embed or another access", resource->name,
                  resource->access.read, target->name, target->access.read);
@@ -246,7 +231,7 @@ static void check_owner(struct checking *self, const struct mr_app_resource *res
     for (int write = 0; write < 2; write++) {
         const char *word = write != 0 ? resource->access.write : resource->access.read;
 
-        if (word != NULL && rank_of(word) < 1)
+        if (word != NULL && (mr_access_of(word) == MR_ACCESS_PUBLIC || mr_access_scopes(word) != NULL))
             complain(self, mr_yaml_place_of(resource->node, "access"),
                      "%s is \"%s\" beside an owner, expected user or admin: nobody else owns rows",
                      write != 0 ? "write" : "read", word);

@@ -252,6 +252,7 @@ void mr_make_create(struct mr_making *self, const struct mr_app_resource *resour
                                                 .conflicts = true,
                                                 .constraints = true,
                                                 .returns = mr_writes_result(self, &writes),
+                                                .scopes = writes.scopes,
                                                 .answers = writes.by_user ? "409|422" : "409",
                                                 .versioned = true,
                                                 .again = again,

@@ -142,11 +142,13 @@ static void take_reserved(struct custom *self)
 {
     bool by_user = self->access != MR_ACCESS_PUBLIC;
 
+    const char *scopes = mr_access_scopes(self->declared->access);
+
     if (by_user && (self->sql.kind != MR_SQL_CALL || wants(self, "caller")))
-        mr_make_field(self->making, &self->fields, mr_caller_field());
+        mr_make_caller(self->making, &self->fields, scopes);
     if (by_user && wants(self, "role"))
-        add_field(self, MR_ROLE_FIELD, MR_BOOL, MR_TOKEN_ADMIN, true, "whether an administrator calls");
-    if (wants(self, "newId") || self->fields.count == 0)
+        add_field(self, MR_ROLE_FIELD, MR_BOOL, MR_TOKEN_ADMIN, scopes == NULL, "whether an administrator calls");
+    if (wants(self, "newId") || (self->fields.count == 0 && self->sql.kind != MR_SQL_CALL))
         add_field(self, "newId", MR_UUID, MR_NEW_ID, true, "a new id");
     if (!self->declared->idempotent)
         return;
@@ -171,6 +173,8 @@ static void take_fields(struct custom *self)
         mr_make_field(self->making, &self->fields, field);
     }
     take_reserved(self);
+    if (self->fields.count == 0) /* of a CALL: the table has its end, and nothing else */
+        self->fields.items = mr_arena_take(self->making->arena, sizeof *self->fields.items);
 }
 
 static void check_idempotent(struct custom *self)
@@ -244,6 +248,7 @@ static struct mr_traits traits_of(struct custom *self)
         .key = declared->key,
         .location = location_of(self),
         .idempotent = declared->idempotent,
+        .scopes = mr_access_scopes(declared->access),
         .returns = result_of(self),
         .answers = answers_of(self),
         .versioned = self->resource != NULL && self->shape == MR_SHAPE_ONE && mr_app_is_served(self->resource),
@@ -292,7 +297,7 @@ void mr_make_operation(struct mr_making *self, const struct mr_app_operation *op
 
     if (custom.source == NULL || !mr_sql_read(&custom.sql, self->arena, custom.source, self->problems))
         return;
-    custom.access = mr_access_of(self, operation->access, mr_yaml_get(operation->node, "access"));
+    custom.access = mr_access_of(operation->access);
     take_answer(&custom);
     check_parameters(&custom);
     check_answer(&custom);

@@ -19,7 +19,7 @@ static bool has_caller(const struct mr_custom *self)
 
 static void role_of(struct mr_buf *out, const char *is_admin)
 {
-    mr_buf_printf(out, "CASE WHEN %s THEN 'admin' ELSE 'user' END", is_admin);
+    mr_buf_printf(out, "CASE %s WHEN true THEN 'admin' WHEN false THEN 'user' ELSE 'key' END", is_admin);
 }
 
 /* ---- What the answer shows ---- */
@@ -210,9 +210,9 @@ static void write_value(struct mr_buf *out, const char *name, void *argument)
     if (field == NULL) {
         mr_buf_text(out, "pg_catalog.now()");
     } else if (strcmp(field->name, MR_ROLE_FIELD) == 0) {
-        mr_buf_text(out, "(CASE WHEN ");
+        mr_buf_text(out, "(CASE ");
         put_value(out, self->fields, field);
-        mr_buf_text(out, " THEN 'admin' ELSE 'user' END)");
+        mr_buf_text(out, " WHEN true THEN 'admin' WHEN false THEN 'user' ELSE 'key' END)");
     } else {
         put_value(out, self->fields, field);
     }

@@ -14,7 +14,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
                                     .required = true,
                                     .about = mr_make_text(self, "the %s", mr_words_of(self, writes->resource->name))});
     if (writes->by_user)
-        mr_make_field(self, &fields, mr_caller_field());
+        mr_make_caller(self, &fields, writes->scopes);
     mr_writes_conditions(self, &fields);
     return fields.items;
 }
@@ -72,6 +72,7 @@ void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resour
                                                 .key = id,
                                                 .conflicts = true,
                                                 .constraints = true,
+                                                .scopes = writes.scopes,
                                                 .answers = "404|409|412",
                                                 .fields = fields,
                                             }),

@@ -31,7 +31,8 @@ static void statement(struct mr_making *self, const struct mr_app_resource *reso
 void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
 {
     const char *name = mr_make_text(self, "%s_get", resource->name);
-    enum mr_access access = mr_access_of(self, resource->access.read, mr_yaml_get(resource->node, "access"));
+    enum mr_access access = mr_access_of(resource->access.read);
+    const char *scopes = mr_access_scopes(resource->access.read);
     bool by_user = access != MR_ACCESS_PUBLIC;
     struct mr_making_fields fields = {0};
 
@@ -42,7 +43,7 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
                                     .required = true,
                                     .about = mr_make_text(self, "the %s", mr_words_of(self, resource->name))});
     if (by_user)
-        mr_make_field(self, &fields, mr_caller_field());
+        mr_make_caller(self, &fields, scopes);
     if (fields.items == NULL)
         return;
     mr_make_op(self,
@@ -61,6 +62,7 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
                                                 .rerun_safe = true,
                                                 .cache_s = (unsigned)(resource->cache_ms.value / 1000),
                                                 .returns = mr_result_of(self, resource),
+                                                .scopes = scopes,
                                                 .answers = "404",
                                                 .versioned = true,
                                                 .fields = fields.items,

@@ -38,7 +38,7 @@
     KIND(LENGTH,    "^[0-9]{1,7}[.][.][0-9]{1,7}$",                    "a length such as 1..200")                           \
     KIND(PATTERN,   NULL,                                              "a regular expression (POSIX, extended)")            \
     KIND(REFERENCE, "^" MR_WORD_PATTERN "[.]" MR_NAME_PATTERN "$",     "a resource and its field, such as category.code")   \
-    KIND(SCOPE,     "^(public|user|admin|[a-z][a-z0-9_-]*(:[a-z][a-z0-9_-]*)+)$",                                           \
+    KIND(SCOPE,     "^(public|user|admin|[a-z][a-z0-9_-]{0,30}(:[a-z][a-z0-9_-]{0,30}){1,3})$",                                  \
                                                                        "public, user, admin or a scope such as products:write") \
     KIND(SORT,      "^-?" MR_NAME_PATTERN "$",                         "a field, with - in front for descending")           \
     KIND(THROUGH,   "^" MR_NAME_PATTERN "[.]" MR_NAME_PATTERN "$",     "a field that references a row, and a field of that, such as categoryCode.label") \
@@ -194,6 +194,7 @@
     KEY(arg,         "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "a run has to have it")                            \
     KEY(arg,         "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required", "the value when it is left out")             \
     KEY(arg,         "length",      length,        LENGTH,    NULL,             NULL,     false, MR_TEXT_TYPES, "characters, from..to")                   \
+    KEY(arg,         "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "what the whole text has to match")       \
     KEY(arg,         "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
     KEY(arg,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \

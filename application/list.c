@@ -103,6 +103,7 @@ static struct mr_op_info info_of(struct mr_making *self, const struct list *list
         .cache_s = (unsigned)(resource->cache_ms.value / 1000),
         .returns = mr_result_of(self, resource),
         .continued = true,
+        .scopes = mr_access_scopes(resource->access.read),
         .variants = make_variants(self, list),
         .pick = make_pick(self, list),
         .fields = list->fields,
@@ -141,7 +142,7 @@ static void read_total(struct mr_making *self, struct list *list)
 
 void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource)
 {
-    enum mr_access access = mr_access_of(self, resource->access.read, mr_yaml_get(resource->node, "access"));
+    enum mr_access access = mr_access_of(resource->access.read);
     struct list *list = mr_arena_take(self->arena, sizeof *list);
     struct mr_op_info info;
 

@@ -284,7 +284,7 @@ void list_make_fields(struct mr_making *self, struct list *list)
     struct mr_making_fields fields = {0};
 
     if (list->by_user)
-        mr_make_field(self, &fields, mr_caller_field());
+        mr_make_caller(self, &fields, mr_access_scopes(list->resource->access.read));
     add_place(self, list, &fields);
     add_filters(self, list, &fields, true);
     add_filters(self, list, &fields, false);

@@ -126,18 +126,6 @@ void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, stru
 
 /* ---- What declarations mean ---- */
 
-enum mr_access mr_access_of(struct mr_making *self, const char *word, const struct mr_yaml *node)
-{
-    if (strcmp(word, "public") == 0)
-        return MR_ACCESS_PUBLIC;
-    if (strcmp(word, "admin") == 0)
-        return MR_ACCESS_ADMIN;
-    if (strcmp(word, "user") != 0)
-        mr_problems_add(self->problems, mr_yaml_place(node),
-                        "\"%s\" is a scope of API keys, which there are none of yet, expected public, user or admin", word);
-    return MR_ACCESS_USER;
-}
-
 const char *mr_path_of(struct mr_making *self, const char *path)
 {
     char *out = mr_arena_text(self->arena, mr_slice_of(path));
@@ -272,9 +260,16 @@ const char *mr_row_path(struct mr_making *self, const struct mr_app_resource *re
     return mr_make_text(self, "%s/:%s", resource->path, mr_id_name(self, resource));
 }
 
-struct mr_field mr_caller_field(void)
+void mr_make_caller(struct mr_making *self, struct mr_making_fields *fields, const char *scopes)
 {
-    return (struct mr_field){.name = "caller", .type = MR_UUID, .from = MR_TOKEN_USER, .required = true, .about = "who calls"};
+    mr_make_field(
+        self, fields,
+        (struct mr_field){
+            .name = "caller", .type = MR_UUID, .from = MR_TOKEN_USER, .required = scopes == NULL, .about = "who calls"});
+    if (scopes != NULL)
+        mr_make_field(
+            self, fields,
+            (struct mr_field){.name = MR_KEY_FIELD, .type = MR_UUID, .from = MR_TOKEN_KEY, .about = "the API key that calls"});
 }
 
 /* ---- Results ---- */

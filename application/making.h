@@ -7,6 +7,7 @@
 #ifndef MR_APPLICATION_MAKING_H
 #define MR_APPLICATION_MAKING_H
 
+#include "application/access.h"
 #include "application/model.h"
 #include "proto/jobs.h"
 #include "proto/message.h"
@@ -94,9 +95,6 @@ void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, stru
 
 /* ---- What declarations mean ---- */
 
-/* public, user or admin. A scope is a problem: there are no keys that could have one yet. */
-enum mr_access mr_access_of(struct mr_making *self, const char *word, const struct mr_yaml *node);
-
 /* "/v1/orders/{id}": "/v1/orders/:id". */
 const char *mr_path_of(struct mr_making *self, const char *path);
 
@@ -110,8 +108,12 @@ const char *mr_id_name(struct mr_making *self, const struct mr_app_resource *res
 /* The path of one row: "/v1/products/:productId". */
 const char *mr_row_path(struct mr_making *self, const struct mr_app_resource *resource);
 
-/* The reserved field `caller`: the id of who calls, of an operation that needs a token. */
-struct mr_field mr_caller_field(void);
+/*
+ * Adds the reserved field `caller`, the id of who calls, of an operation that needs a token. Where it takes scopes, too, there is none
+ * of an API key, whose id is in a field of its own then. `scopes`: as struct mr_traits has them.
+ */
+#define MR_KEY_FIELD "$apiKey"
+void mr_make_caller(struct mr_making *self, struct mr_making_fields *fields, const char *scopes);
 
 /* What a row of the resource looks like: id, the declared fields with what they embed, createdAt, updatedAt. */
 const struct mr_result *mr_result_of(struct mr_making *self, const struct mr_app_resource *resource);
@@ -143,7 +145,7 @@ void mr_sql_given(struct mr_buf *out, const char *field);
 /*
  * The SELECT that makes the rows of a batch from the parameters, one row a message: a column for each field, of its SQL type and
  * under its name; behind a clearable one the boolean "NAME?", whether it was given; "$n", the ordinal; and, when the message has the
- * field `caller`, "$caller": their id if they are still there, NULL if not.
+ * field `caller`, "$caller": their id if they are still there, or that of the API key that calls; NULL: neither.
  */
 void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields);
 
@@ -176,9 +178,10 @@ void mr_sql_embeds(struct mr_buf *out, struct mr_making *self, const struct mr_a
 struct mr_writes {
     const struct mr_app_resource *resource;
     enum mr_access access;
-    bool by_user;  /* there is a caller: the message has the field `caller`, the batch the column "$caller" */
-    bool by_role;  /* a field references what administrators only see: the message has the field "$admin" */
-    bool is_shown; /* who writes a row may also read it; others are told its id */
+    const char *scopes; /* of API keys that may write it; NULL: none */
+    bool by_user;       /* there is a caller: the message has the field `caller`, the batch the column "$caller" */
+    bool by_role;       /* a field references what not all who write may see: the message has the field "$admin" */
+    bool is_shown;      /* who writes a row may also read it; others are told its id */
 };
 
 /* What is declared of it. A reference that nobody who writes may ever see is a problem. */

@@ -110,20 +110,23 @@ static void columns(struct mr_buf *out, const struct mr_field *fields)
     mr_buf_text(out, "\"$b\".\"$n\"");
 }
 
-static const struct mr_field *caller_of(const struct mr_field *fields)
+static const struct mr_field *field_from(const struct mr_field *fields, enum mr_source source)
 {
-    while (fields->name != NULL && fields->from != MR_TOKEN_USER)
+    while (fields->name != NULL && fields->from != source)
         fields++;
     return fields->name != NULL ? fields : NULL;
 }
 
 void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields)
 {
-    const struct mr_field *caller = caller_of(fields);
+    const struct mr_field *caller = field_from(fields, MR_TOKEN_USER);
+    const struct mr_field *key = field_from(fields, MR_TOKEN_KEY);
 
     mr_buf_text(out, "SELECT ");
     columns(out, fields);
-    if (caller != NULL)
+    if (key != NULL) /* the gateway has verified it */
+        mr_sql_put(out, ", coalesce(\"$u\".id, \"$b\".%I) AS \"$caller\"", key->name);
+    else if (caller != NULL)
         mr_buf_text(out, ", \"$u\".id AS \"$caller\"");
     mr_buf_text(out, " FROM unnest(");
     parameters(out, fields);

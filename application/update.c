@@ -175,6 +175,7 @@ void mr_make_update(struct mr_making *self, const struct mr_app_resource *resour
                                                 .conflicts = true,
                                                 .constraints = true,
                                                 .returns = mr_writes_result(self, &writes),
+                                                .scopes = writes.scopes,
                                                 .answers = "404|409|412",
                                                 .versioned = true,
                                                 .fields = fields,

@@ -14,12 +14,6 @@ static const char *read_word(const struct mr_application *application, const str
     return other != NULL ? other->access.read : "public";
 }
 
-/* From everybody to administrators; a scope, which is a problem of its own, stands with users. */
-static int rank_of(const char *word)
-{
-    return strcmp(word, "public") == 0 ? 0 : strcmp(word, "admin") == 0 ? 2 : 1;
-}
-
 bool mr_is_written(const struct mr_app_field *field)
 {
     return !field->readonly;
@@ -34,19 +28,20 @@ static void check_reference(struct mr_making *self, struct mr_writes *writes, co
 {
     const char *read = read_word(self->application, field);
 
-    if (writes->access == MR_ACCESS_PUBLIC && rank_of(read) > 0)
+    if (writes->access == MR_ACCESS_PUBLIC && mr_access_of(read) != MR_ACCESS_PUBLIC)
         mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(field->node, "references")),
                         "who writes \"%s\" (public) may not read \"%s\" (%s), expected another access", writes->resource->name,
                         field->references.resource, read);
-    writes->by_role |= writes->access == MR_ACCESS_USER && rank_of(read) > 1;
+    writes->by_role |= writes->by_user && !mr_access_covers(writes->resource->access.write, read);
 }
 
 struct mr_writes mr_writes_of(struct mr_making *self, const struct mr_app_resource *resource)
 {
     struct mr_writes out = {
         .resource = resource,
-        .access = mr_access_of(self, resource->access.write, mr_yaml_get(resource->node, "access")),
-        .is_shown = rank_of(resource->access.write) >= rank_of(resource->access.read),
+        .access = mr_access_of(resource->access.write),
+        .scopes = mr_access_scopes(resource->access.write),
+        .is_shown = mr_access_covers(resource->access.write, resource->access.read),
     };
 
     out.by_user = out.access != MR_ACCESS_PUBLIC;
@@ -59,13 +54,13 @@ struct mr_writes mr_writes_of(struct mr_making *self, const struct mr_app_resour
 void mr_writes_callers(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields)
 {
     if (writes->by_user)
-        mr_make_field(self, fields, mr_caller_field());
+        mr_make_caller(self, fields, writes->scopes);
     if (writes->by_role)
         mr_make_field(self, fields,
                       (struct mr_field){.name = "$admin",
                                         .type = MR_BOOL,
                                         .from = MR_TOKEN_ADMIN,
-                                        .required = true,
+                                        .required = writes->scopes == NULL,
                                         .about = "whether they are an administrator"});
 }
 
@@ -169,7 +164,7 @@ static void look_up(struct mr_buf *out, struct mr_making *self, const struct mr_
     mr_sql_put(out, " LEFT JOIN LATERAL (SELECT true AS \"there\" FROM %I AS \"$o\" WHERE \"$o\".%I = %I.%I", other->table,
                key != NULL ? key->column : "id", alias, field->name);
     mr_sql_owned(out, other, "$o", alias);
-    if (writes->access == MR_ACCESS_USER && rank_of(other->access.read) > 1)
+    if (writes->by_user && !mr_access_covers(writes->resource->access.write, other->access.read))
         mr_sql_put(out, " AND %I.\"$admin\"", alias);
     mr_sql_put(out, " LIMIT 1) AS %I ON true", own);
 }

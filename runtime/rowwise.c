@@ -95,7 +95,8 @@ static mr_status bind_message(struct mr_params *params, const struct mr_message 
 
 static bool has_caller(const struct mr_message *message)
 {
-    return message->envelope.has_principal && mr_op_info(message->envelope.op)->access != MR_ACCESS_PUBLIC;
+    return message->envelope.has_principal && message->envelope.principal.role != MR_ROLE_KEY &&
+           mr_op_info(message->envelope.op)->access != MR_ACCESS_PUBLIC;
 }
 
 /* Looks up the callers in front of what is added next, or in front of all. */

@@ -98,7 +98,9 @@ static void test_keys__are_known_until_their_end(void **state)
 {
     struct mr_key_cache *cache = mr_key_cache_new();
     uint8_t id[16] = {7};
-    uint8_t one[MR_KEY_HASH], two[MR_KEY_HASH], beside[MR_KEY_HASH];
+    uint8_t one[MR_KEY_HASH];
+    uint8_t two[MR_KEY_HASH];
+    uint8_t beside[MR_KEY_HASH];
     const struct mr_key *key;
 
     (void)state;

@@ -46,6 +46,12 @@ static const struct example {
     {MR_FILE_RESOURCE, RESOURCE("table: Product"), "3:8: \"Product\", expected a name in SQL: a-z, 0-9 and _", false},
     {MR_FILE_RESOURCE, RESOURCE("access: admin"), NULL, false},
     {MR_FILE_RESOURCE, RESOURCE("access: {read: public, write: products:write}"), NULL, false},
+    {MR_FILE_RESOURCE, RESOURCE("access: a:b:c:d"), NULL, false},
+    {MR_FILE_RESOURCE, RESOURCE("access: a:b:c:d:e"), "3:9: \"a:b:c:d:e\", expected public, user, admin or a scope such as products:write", false},
+    {MR_FILE_RESOURCE, RESOURCE("access: products:Write"), "3:9: \"products:Write\", expected public, user, admin or a scope such as products:write", false},
+    {MR_FILE_RESOURCE, RESOURCE("access: a:b123456789012345678901234567890"), NULL, false},
+    {MR_FILE_RESOURCE, RESOURCE("access: a:b1234567890123456789012345678901"),
+     "3:9: \"a:b1234567890123456789012345678901\", expected public, user, admin or a scope such as products:write", false},
     {MR_FILE_RESOURCE, RESOURCE("access: amdin"), "3:9: \"amdin\", expected public, user, admin or a scope such as products:write", false},
     {MR_FILE_RESOURCE, RESOURCE("access: {read: public, writes: admin}"), "3:24: unknown key \"writes\", expected read or write", false},
     {MR_FILE_RESOURCE, RESOURCE("access: [public]"),
@@ -200,8 +206,8 @@ static const struct example {
     {MR_FILE_JOBS, JOB("  timezone: UTC"), "3:3: \"timezone\" does not go here, expected it only with \"cron\"", false},
     {MR_FILE_JOBS, JOB("  priority: 101"), "3:13: \"101\", expected an integer from -100 to 100", false},
     {MR_FILE_JOBS, JOB("  retry: {first: 2s}"), "3:3: \"attempts\" is missing, expected an integer", false},
-    {MR_FILE_JOBS, JOB("  args: {c: {type: text, pattern: x}}"),
-     "3:26: unknown key \"pattern\", expected one of type, required, default, length, range, about", false},
+    {MR_FILE_JOBS, JOB("  args: {c: {type: text, clearable: true}}"),
+     "3:26: unknown key \"clearable\", expected one of type, required, default, length, pattern, range, about", false},
 };
 
 enum { EXAMPLE_COUNT = sizeof examples / sizeof examples[0] };

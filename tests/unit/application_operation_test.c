@@ -185,6 +185,36 @@ static void test_operation__becomes_a_row_of_the_map(void **state)
     assert_true(mr_built_has_choices(built));
 }
 
+static void test_operation__of_a_scope_takes_keys_and_administrators(void **state)
+{
+    const struct mr_op_info *info;
+    const struct mr_field *fields;
+
+    (void)state;
+    assert_told("access: items:read, returns: [item]", "SELECT * FROM item WHERE name = :role", "");
+    info = op_of("it");
+    fields = info->traits->fields;
+    assert_int_equal(info->access, MR_ACCESS_ADMIN);
+    assert_string_equal(info->traits->scopes, "items:read");
+    assert_int_equal(fields[0].from, MR_TOKEN_USER);
+    assert_false(fields[0].required);
+    assert_int_equal(fields[1].from, MR_TOKEN_KEY);
+    assert_int_equal(fields[2].from, MR_TOKEN_ADMIN);
+    assert_false(fields[2].required);
+    assert_null(fields[3].name);
+    assert_told("access: admin, returns: [item]", "SELECT * FROM item", "");
+    assert_null(op_of("it")->traits->scopes);
+}
+
+static void test_operation__that_is_a_call_without_arguments_has_no_parameter(void **state)
+{
+    (void)state;
+    assert_told("access: items:read", "CALL tidy()", "");
+    assert_null(op_of("it")->traits->fields[0].name);
+    assert_told("", "CALL tidy()", "");
+    assert_null(op_of("it")->traits->fields[0].name);
+}
+
 /* A record has what a create has, but for what only the answer to one needs. */
 static void test_operation__an_import_takes_what_a_create_does(void **state)
 {
@@ -242,6 +272,8 @@ int main(void)
         cmocka_unit_test(test_operation__keys_that_cannot_be_kept),
         cmocka_unit_test(test_operation__statements_in_the_place_of_others),
         cmocka_unit_test(test_operation__becomes_a_row_of_the_map),
+        cmocka_unit_test(test_operation__of_a_scope_takes_keys_and_administrators),
+        cmocka_unit_test(test_operation__that_is_a_call_without_arguments_has_no_parameter),
         cmocka_unit_test(test_operation__a_list_is_slow_unless_it_changes_something),
         cmocka_unit_test(test_operation__has_a_field_at_least),
         cmocka_unit_test(test_operation__an_import_that_would_go_round_something),
