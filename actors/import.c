@@ -246,20 +246,21 @@ static void reject(struct harvest *self, int64_t line, const char *field, const 
     mr_record_fini(&record);
 }
 
-/* What no record says. Ids ascend, so that lists have the rows in the order of the lines. */
+/* What no record says. Ids ascend, so that lists have the rows in the order of the lines. A user has uploaded it: no API key is there. */
 static void fill_in(const struct mr_actor *self, const struct mr_run *run, const struct orders *orders, enum mr_source from,
                     struct mr_value *out)
 {
     uint8_t random[10];
 
-    out->present = from != MR_TOKEN_KEY; /* a user has uploaded it */
-    if (from == MR_TOKEN_ADMIN) {
-        out->boolean = orders->by_admin;
-    } else if (from == MR_TOKEN_USER) {
-        memcpy(out->uuid, run->owner, sizeof run->owner);
-    } else {
+    out->present = true;
+    switch (from) {
+    case MR_TOKEN_ADMIN: out->boolean = orders->by_admin; break;
+    case MR_TOKEN_USER: memcpy(out->uuid, run->owner, sizeof run->owner); break;
+    case MR_NEW_ID:
         randombytes_buf(random, sizeof random);
         mr_uuid_next(out->uuid, mr_wall_ms(self->clock), random);
+        break;
+    default: out->present = false; break;
     }
 }
 
