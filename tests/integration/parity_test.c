@@ -1,5 +1,5 @@
 /*
- * Tasks as the folder tests/data/applications/tasks declares them, against the tasks that are compiled in: the same requests on
+ * Tasks as the folder apps/tasks declares them, against the tasks that are compiled in: the same requests on
  * the same rows have the same answers.
  */
 #include "tests/support/served.h"
@@ -142,7 +142,7 @@ static void test_parity__declared_tasks_answer_as_those_compiled_in(void **state
 
     (void)state;
     play_on(NULL, compiled);
-    play_on(APPLICATION("tasks"), declared);
+    play_on(MR_SOURCE_DIR "/apps/tasks", declared);
     for (unsigned i = 0; i < STEPS; i++) {
         if (strcmp(compiled[i], declared[i]) != 0) {
             print_error("step %u, %s %s: %s\nnot %s\n", i, mr_verb_name(steps[i].verb), steps[i].body, declared[i], compiled[i]);

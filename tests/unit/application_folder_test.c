@@ -156,15 +156,13 @@ static void test_load__work_of_others(void **state)
 
 static bool is_no_task(enum mr_op op)
 {
-    const char *name = mr_op_info(op)->name;
-
-    return strncmp(name, "task", 4) != 0;
+    return !mr_op_info(op)->traits->built_in;
 }
 
 static void test_load__tasks_where_the_engine_has_none(void **state)
 {
     static const struct mr_application_options options = {.is_engine = is_no_task};
-    struct mr_application *tasks = must_load(MR_SOURCE_DIR "/tests/data/applications/tasks", &options);
+    struct mr_application *tasks = must_load(MR_SOURCE_DIR "/apps/tasks", &options);
     struct mr_application *beside = NULL;
 
     (void)state;
@@ -172,7 +170,7 @@ static void test_load__tasks_where_the_engine_has_none(void **state)
     mr_application_destroy(&tasks);
 
     /* Beside the tasks of the engine every route and name of theirs is there twice. */
-    assert_int_equal(mr_application_load(&beside, MR_SOURCE_DIR "/tests/data/applications/tasks", NULL, &problems), MR_INVALID);
+    assert_int_equal(mr_application_load(&beside, MR_SOURCE_DIR "/apps/tasks", NULL, &problems), MR_INVALID);
     assert_true(problems.found >= 14);
 }
 
