@@ -75,33 +75,34 @@ static mr_status vacuum(struct mr_actor *self, const struct table *table, char s
     return status;
 }
 
-/* Locks nobody out, and takes its time. What a rebuild that was interrupted left behind goes first. */
-static mr_status rebuild_words(struct mr_actor *self)
+/* The statements of the row, one by one: none of them runs in a transaction. */
+static mr_status rebuild(struct mr_actor *self, const mr_rows *rows, unsigned row)
 {
-    mr_status status = exec(self, "DROP INDEX CONCURRENTLY IF EXISTS task_words_ccnew");
+    enum { STATEMENTS = 3 };
+    mr_status status = MR_OK;
 
-    if (status == MR_OK)
-        status = exec(self, "REINDEX INDEX CONCURRENTLY task_words");
-    if (status == MR_OK)
-        status = exec(self, "COMMENT ON INDEX task_words IS 'words of paths'");
+    for (unsigned column = 0; column < STATEMENTS && status == MR_OK; column++) {
+        struct mr_slice sql = {"", 0};
+
+        mr_rows_get(rows, row, column, &sql);
+        status = exec(self, sql.data); /* libpq terminates its values */
+    }
     return status;
 }
 
-/* Once in the life of a database that was large when migration 9 came. */
+/* Indexes that a migration has left to this job, since the table was large. */
 static mr_status rebuild_outdated(struct mr_actor *self, const struct table *table)
 {
     mr_rows *rows = NULL;
     mr_status status;
-    bool outdated;
 
     mr_params_begin(&self->params, 1);
     mr_params_text(&self->params, 0, table->place.data); /* libpq terminates its values */
     status = mr_job_query(self, "maintenance__outdated", &rows);
-    if (status != MR_OK)
-        return status;
-    outdated = mr_rows_count(rows) > 0;
+    for (unsigned row = 0; status == MR_OK && row < mr_rows_count(rows); row++)
+        status = rebuild(self, rows, row);
     mr_rows_free(&rows);
-    return outdated ? rebuild_words(self) : MR_OK;
+    return status;
 }
 
 /* The table behind the cursor, which has no place when there is none. */

@@ -386,12 +386,29 @@ static void counter_of(char out[64], const char *statement)
     snprintf(out, 64, "%.*s", (int)strcspn(from, "/"), from);
 }
 
+/* The run's own behind those of its job: of two of one name, jsonb keeps the last. */
+static void put_args(struct mr_buf *out, const struct mr_actor *self, const struct mr_run *run)
+{
+    const char *usual = mr_job_info(mr_job_of(self))->args;
+
+    if (usual == NULL) {
+        mr_buf_text(out, run->args.data);
+    } else {
+        mr_buf_append(out, usual, strlen(usual) - 1);
+        mr_buf_text(out, strcmp(run->args.data, "{}") == 0 ? "" : ",");
+        mr_buf_text(out, run->args.data + 1);
+    }
+    mr_buf_char(out, '\0');
+}
+
 /* The parameters of a chunk: $1 to $7 of {{chunk}}. */
 static mr_status ask_for_chunk(struct mr_actor *self, const struct mr_run *run, const char *statement, mr_rows **out)
 {
     struct mr_buf settings = {0};
+    struct mr_buf args = {0};
     mr_status status;
 
+    put_args(&args, self, run);
     mr_config_values_json(&settings, self->config);
     mr_buf_char(&settings, '\0');
     mr_params_begin(&self->params, 7);
@@ -402,10 +419,11 @@ static mr_status ask_for_chunk(struct mr_actor *self, const struct mr_run *run, 
     else
         mr_params_null(&self->params, 2, MR_TIME);
     mr_params_text(&self->params, 3, settings.data);
-    mr_params_text(&self->params, 4, run->args.data);
+    mr_params_text(&self->params, 4, args.data);
     mr_params_bool(&self->params, 5, run->skip.now);
     mr_params_int(&self->params, 6, run->skip.count);
-    status = settings.failed ? MR_NO_MEMORY : mr_job_query(self, statement, out);
+    status = settings.failed || args.failed ? MR_NO_MEMORY : mr_job_query(self, statement, out);
+    mr_buf_fini(&args);
     mr_buf_fini(&settings);
     return status;
 }

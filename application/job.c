@@ -3,6 +3,7 @@
  */
 #include "application/keys.h"
 #include "application/making.h"
+#include "proto/json.h"
 
 bool mr_fill_parts(struct mr_making *self, const struct mr_app_statement *statement, struct mr_buf *out)
 {
@@ -53,7 +54,7 @@ static const struct mr_job_statement *statements_of(struct mr_making *self, cons
 /* What the loader knows and nobody does yet is told, so that no promise of a folder is broken silently. */
 static void refuse_unserved(struct mr_making *self, const struct mr_app_job *job)
 {
-    static const char *const unserved[] = {"args", "retry", "timeout", "concurrency", "perKey", "priority", "unique", "keep"};
+    static const char *const unserved[] = {"retry", "timeout", "concurrency", "perKey", "priority", "unique", "keep"};
 
     for (size_t i = 0; i < sizeof unserved / sizeof unserved[0]; i++) {
         const struct mr_yaml *node = mr_yaml_get(job->node, unserved[i]);
@@ -65,6 +66,46 @@ static void refuse_unserved(struct mr_making *self, const struct mr_app_job *job
     if (job->started_by.index == MR_APP_BY_USER)
         mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(job->node, "startedBy")),
                         "a user cannot start a job yet, expected \"admin\"");
+}
+
+/*
+ * What a run is given: the defaults, since nobody says anything else when a run is started. Each has to have one, and a statement
+ * with {{chunk}} to see it. NULL: nothing.
+ */
+static const char *args_of(struct mr_making *self, const struct mr_app_job *job, const struct mr_job_statement *statements)
+{
+    struct mr_buf json = {0};
+    const char *out;
+    bool is_seen = false;
+
+    if (job->args.count == 0)
+        return NULL;
+    for (; statements != NULL && statements->name != NULL; statements++)
+        is_seen = is_seen || statements->in_chunks;
+    if (!is_seen)
+        mr_problems_add(self->problems, mr_yaml_place_of(job->node, "args"),
+                        "no statement of the job sees them, expected one with {{chunk}}");
+    for (unsigned i = 0; i < job->args.count; i++) {
+        const struct mr_app_field *arg = &job->args.items[i];
+
+        if (arg->fallback == NULL) {
+            mr_problems_add(self->problems, mr_yaml_place(arg->node),
+                            "nobody gives a run its arguments yet, expected \"default\"");
+            continue;
+        }
+        mr_buf_text(&json, json.len == 0 ? "{" : ",");
+        mr_json_string(&json, mr_slice_of(arg->name));
+        mr_buf_char(&json, ':');
+        if (arg->type.index == MR_APP_TEXT)
+            mr_json_string(&json, mr_slice_of(arg->fallback->text));
+        else
+            (void)!mr_yaml_json(arg->fallback, &json); /* what JSON cannot say has been refused */
+    }
+    mr_buf_char(&json, '}');
+    self->arena->failed |= json.failed;
+    out = json.len > 1 ? mr_arena_text(self->arena, (struct mr_slice){json.data, json.len}) : NULL;
+    mr_buf_fini(&json);
+    return out;
 }
 
 /* The engine's job of that name; MR_JOB_COUNT when there is none beside an application. */
@@ -84,20 +125,24 @@ static void add_to_engine(struct mr_making *self, enum mr_job job, const struct 
     struct mr_job_addition *all = mr_arena_grow(self->arena, self->additions, self->addition_count, sizeof *all);
 
     for (const struct mr_yaml *value = declared->node->first; value != NULL; value = value->next)
-        if (!mr_word_is_in("work|statements|about", value->key->text, NULL))
-            mr_problems_add(self->problems, mr_yaml_place(value->key),
-                            "\"%s\" of the engine's job \"%s\", expected nothing but the statements that are added to it",
-                            value->key->text, declared->name);
+        if (!mr_word_is_in("work|statements|args|about", value->key->text, NULL))
+            mr_problems_add(
+                self->problems, mr_yaml_place(value->key),
+                "\"%s\" of the engine's job \"%s\", expected nothing but the statements that are added to it, and their args",
+                value->key->text, declared->name);
     if (all == NULL)
         return;
     self->additions = all;
-    all[self->addition_count++] = (struct mr_job_addition){job, statements_of(self, declared)};
+    all[self->addition_count] = (struct mr_job_addition){.job = job, .statements = statements_of(self, declared)};
+    all[self->addition_count].args = args_of(self, declared, all[self->addition_count].statements);
+    self->addition_count++;
 }
 
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
 {
     static const char *const missed[] = {"once", "skip", "all"};
     enum mr_job engine = engine_job(job->name);
+    const struct mr_job_statement *statements;
     struct mr_job_info *jobs;
 
     if (job->work.index != MR_APP_BY_SQL) {
@@ -115,6 +160,7 @@ void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
         return;
     }
     refuse_unserved(self, job);
+    statements = statements_of(self, job);
     jobs = mr_arena_grow(self->arena, self->jobs, self->job_count, sizeof *jobs);
     if (jobs == NULL)
         return;
@@ -125,7 +171,8 @@ void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
         .alone = job->exclusive,
         .starter = MR_STARTED_BY_ADMIN,
         .about = job->about != NULL ? job->about : job->name,
-        .statements = statements_of(self, job),
+        .statements = statements,
+        .args = args_of(self, job, statements),
         .schedule = job->cron,
         .timezone = job->timezone,
         .missed = job->missed.is_set ? missed[job->missed.index] : NULL,

@@ -194,6 +194,7 @@
     KEY(arg,         "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "a run has to have it")                            \
     KEY(arg,         "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required", "the value when it is left out")             \
     KEY(arg,         "length",      length,        LENGTH,    NULL,             NULL,     false, MR_TEXT_TYPES, "characters, from..to")                   \
+    KEY(arg,         "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "what the whole text has to match")       \
     KEY(arg,         "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
     KEY(arg,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \

@@ -3,8 +3,8 @@
 enum { SQL, CODE };
 
 static const struct mr_job_info jobs[] = {
-#define JOB(name, cron, at_once, alone, starter, work, about)                                                   \
-    [MR_JOB_##name] = {#name, cron, at_once, alone, MR_STARTED_BY_##starter, (work) == CODE, about, NULL, NULL, \
+#define JOB(name, cron, at_once, alone, starter, work, about)                                                         \
+    [MR_JOB_##name] = {#name, cron, at_once, alone, MR_STARTED_BY_##starter, (work) == CODE, about, NULL, NULL, NULL, \
                        NULL,  NULL, NULL,    NULL},
     MR_JOBS(JOB)
 #undef JOB
@@ -38,6 +38,7 @@ void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count)
 
         extended[job] = jobs[job];
         extended[job].added = additions[i].statements;
+        extended[job].args = additions[i].args;
         extended[job].added_behind = first_of(job);
         is_extended[job] = true;
     }

@@ -52,6 +52,7 @@ struct mr_job_info {
     const char *schedule; /* cron expression; NULL: as the setting says, if there is one */
     const char *timezone; /* of the schedule; NULL: SCHEDULE_TIMEZONE */
     const char *missed;   /* "once", "skip" or "all"; NULL: SCHEDULE_MISSED */
+    const char *args;     /* JSON object of what a run has that says nothing else; NULL: nothing. Of an addition, too */
 
     /* Of the engine's. */
     const struct mr_job_statement *added; /* what an application does in the same runs, ended by a NULL name; NULL: nothing */
@@ -69,6 +70,7 @@ struct mr_job_statement {
 struct mr_job_addition {
     enum mr_job job;
     const struct mr_job_statement *statements; /* ended by a NULL name */
+    const char *args;                          /* as a job's */
 };
 
 /*

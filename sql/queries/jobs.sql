@@ -387,13 +387,17 @@ SELECT l.place, l.name, (SELECT count(*) FROM listed o WHERE o.place > l.place) 
  LIMIT 1;
 
 -- name: maintenance__outdated
--- Whether the table has an index that holds what a function made before it was changed: see migration 9.
-SELECT c.relname
+-- Indexes of the table that a migration left to be rebuilt, by the comment 'millrace: rebuild'; of tasks, what a function made before
+-- it was changed (migration 9). A rebuild locks nobody out, and takes its time; what one that was interrupted left behind goes first.
+SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %I.%I', n.nspname, left(c.relname, 57) || '_ccnew'),
+       format('REINDEX INDEX CONCURRENTLY %I.%I', n.nspname, c.relname),
+       format('COMMENT ON INDEX %I.%I IS %s', n.nspname, c.relname, CASE c.relname WHEN 'task_words' THEN '''words of paths''' ELSE 'NULL' END)
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE i.indrelid = to_regclass(($1::text[])[1])
-   AND c.relname = 'task_words'
-   AND obj_description(c.oid, 'pg_class') IS DISTINCT FROM 'words of paths'
+   AND (obj_description(c.oid, 'pg_class') = 'millrace: rebuild'
+        OR c.relname = 'task_words' AND obj_description(c.oid, 'pg_class') IS DISTINCT FROM 'words of paths')
    AND pg_has_role(c.relowner, 'USAGE');
 
 -- name: maintenance__figures

@@ -65,7 +65,10 @@ census:
   about: Counts users
 cleanup:
   work: sql
-  statements: [cleanup__seats]
+  statements: [cleanup__seats, cleanup__rows]
+  args:
+    row:   {type: text, default: '${CLEANED_ROW:-nowhere}', length: 1..10}
+    above: {type: integer, default: 1}
 """,
     "operations/rows.yaml": """\
 row_list:
@@ -98,6 +101,12 @@ INSERT INTO room VALUES ('hall', 1), ('attic', NULL);
     "queries/census.sql": """\
 -- name: cleanup__seats
 DELETE FROM seat WHERE row_name = 'old';
+
+-- name: cleanup__rows
+WITH {{chunk}}, gone AS (
+    DELETE FROM seat s USING k WHERE s.row_name = k.args ->> 'row' AND s.number > (k.args ->> 'above')::bigint RETURNING s.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows, NULL::text AS cursor, false AS more, NULL::text AS unit FROM k;
 
 -- name: row_list
 SELECT v.name, jsonb_build_object('seats', v.seats) AS size FROM (VALUES ('A', 9), ('B', 11)) v (name, seats) ORDER BY v.name;
@@ -148,7 +157,7 @@ def setUpModule():
     global scratch, server
     scratch = support.Scratch()
     scratch.write(FILES)
-    server = support.Everything(MILLRACE_APP=scratch.path).ready()
+    server = support.Everything(MILLRACE_APP=scratch.path, CLEANED_ROW="swept").ready()
 
 
 def tearDownModule():
@@ -192,6 +201,15 @@ class Application(unittest.TestCase):
         self.assertIn("refreshTokens", run["result"])
         with server.database() as connection:
             self.assertEqual(connection.query("SELECT row_name FROM seat WHERE row_name IN ('old', 'new')"), [["new"]])
+
+    def test_application__a_run_is_given_what_the_job_s_arguments_default_to(self):
+        """A variable among them; what a run has of its own comes before."""
+        with server.database() as connection:
+            connection.query("INSERT INTO seat (row_name, number) SELECT 'swept', n FROM generate_series(1, 9) n")
+            for args, left in (({"above": 5, "else": 1}, 5), ({}, 1)):
+                run = connection.add_run("cleanup", args=json.dumps(args))
+                connection.wait_for_run(run)
+                self.assertEqual(connection.value("SELECT count(*) FROM seat WHERE row_name = 'swept'"), str(left))
 
     def test_application__a_list_of_a_map_is_kept_by_gateway_and_client(self):
         api = server.api()
@@ -240,6 +258,24 @@ class Removal(unittest.TestCase):
             self.assertEqual({name: json.loads(ended[0][0])[name] for name in ("notes", "remarks")}, {"notes": 1501, "remarks": 1502})
             self.assertEqual(database.query("SELECT count(*), count(DISTINCT user_id) FROM note"), [["1", "1"]])
         self.assertEqual(len(keeper.get("/v1/remarks").json()), 1)
+
+
+class Maintenance(unittest.TestCase):
+    def test_maintenance__looks_after_tables_and_rebuilds_what_a_migration_left_to_it(self):
+        with server.database() as database:
+            database.query("""CREATE TABLE "Odd ""name" (n integer); CREATE INDEX "odd index" ON "Odd ""name" (n);"""
+                           """COMMENT ON INDEX "odd index" IS 'millrace: rebuild'; CREATE TABLE session (n integer)""")
+            before = database.value("SELECT '\"odd index\"'::regclass::oid::text || pg_relation_filenode('\"odd index\"')")
+            admin = server.admin()
+            self.addCleanup(admin.close)
+            result = admin.run_job("maintenance")["result"]
+            self.assertLessEqual({"app_user", "job_run", "note", "millrace.session", "public.session", 'Odd "name'}, set(result))
+            self.assertFalse({"first_note", "task"} & set(result))
+            self.assertEqual([name for name in result if "skipped" in result[name]], [])
+            self.assertIn("odd index", result['Odd "name']["indexes"])
+            after = database.value("SELECT '\"odd index\"'::regclass::oid::text || pg_relation_filenode('\"odd index\"')")
+            self.assertNotEqual(after, before)
+            self.assertIsNone(database.value("SELECT obj_description('\"odd index\"'::regclass, 'pg_class')"))
 
 
 class Seats(unittest.TestCase):

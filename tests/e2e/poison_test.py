@@ -35,7 +35,7 @@ class PoisonTest(support.SchedulersTest):
                 touched jsonb := coalesce(to_jsonb(OLD), to_jsonb(NEW));
             BEGIN
                 IF EXISTS (SELECT FROM public.poison WHERE name = touched ->> TG_ARGV[0]) THEN
-                    RAISE 'the secret of %', touched;
+                    RAISE 'hush: %', touched;
                 END IF;
                 RETURN coalesce(NEW, OLD);
             END $$""")
@@ -53,7 +53,7 @@ class PoisonTest(support.SchedulersTest):
                                      f"'{json.dumps(args)}' FROM millrace.job WHERE name = '{job}' RETURNING id")
         row = self.database.wait_for_run(run_id, 60)
         self.assertEqual((row["attempt"], row["error"]), (1, None))
-        self.assertNotIn("secret", json.dumps(row))
+        self.assertNotIn("hush", json.dumps(row))
         line = wait_for(lambda: [line for line in process.logs("job run") if line["runId"] == run_id], 10, "the run's line")[0]
         skipped = row["result"].get("skipped", {}).get("count", 0)
         self.assertEqual((line["level"], line.get("skipped", 0), line["outcome"]), ("warn" if skipped else "info", skipped, "succeeded"))
@@ -119,7 +119,7 @@ class Clean(PoisonTest):
         process = self.scheduler()
         result = self.run_job(process, "cleanup")
         self.assert_skipped(result, ("tasks", task), *units)
-        self.assertEqual([result[name] for name in ("tasks", *self.LEFT)], [699] * 7)
+        self.assertEqual([result[name] for name in ("tasks", *self.LEFT)], [699] * (1 + len(self.LEFT)))
         self.assertEqual(self.database.query("SELECT id FROM task"), [[task]])
         self.assert_only_poison_is_left()
         told = process.logs("job unit skipped")
@@ -127,7 +127,7 @@ class Clean(PoisonTest):
         # Once the cause is gone, the next run takes what was left.
         self.database.query("TRUNCATE poison")
         result = self.run_job(process, "cleanup")
-        self.assertEqual([result[name] for name in ("tasks", *self.LEFT)], [1] * 6)
+        self.assertEqual([result[name] for name in ("tasks", *self.LEFT)], [1] * (1 + len(self.LEFT)))
         self.assertNotIn("skipped", result)
         self.assertEqual(process.stop(), 0)
 
@@ -151,12 +151,12 @@ class Clean(PoisonTest):
         self.database.query(f"""DELETE FROM millrace.app_user WHERE id IN ('{"','".join(gone)}');
             UPDATE millrace.job_run SET state = 'dead', finished_at = now() WHERE job = 'removal';
             CREATE FUNCTION refuse_run() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                IF NEW.args ->> 'account' = '{gone[2]}' THEN RAISE 'secret'; END IF; RETURN NEW; END $$;
+                IF NEW.args ->> 'account' = '{gone[2]}' THEN RAISE 'hush'; END IF; RETURN NEW; END $$;
             CREATE TRIGGER refuse_run BEFORE INSERT ON millrace.job_run FOR EACH ROW EXECUTE FUNCTION refuse_run()""")
         process = self.scheduler()
         result = self.run_job(process, "housekeeping")
         self.assert_skipped(result, *units, ("overdue", gone[2]))
-        self.assertEqual(([result[name] for name in self.LEFT], result["overdue"]), ([39] * 5, 4))
+        self.assertEqual(([result[name] for name in self.LEFT], result["overdue"]), ([39] * len(self.LEFT), 4))
         self.assert_only_poison_is_left()
         self.assertEqual(process.stop(), 0)
 
@@ -286,7 +286,7 @@ class Maintain(PoisonTest):
         self.database.add_user()
         self.database.query("""CREATE FUNCTION word(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$;
             CREATE INDEX word ON millrace.app_user (word(username));
-            CREATE OR REPLACE FUNCTION word(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE 'secret'; END $$""")
+            CREATE OR REPLACE FUNCTION word(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE 'hush'; END $$""")
         process = self.scheduler()
         result = self.run_job(process, "maintenance")
         self.assert_skipped(result, ("tables", "app_user"))

@@ -802,10 +802,10 @@ class JobDatabase(Database):
             SELECT gen_random_uuid(), '{user}', 'task ' || i, 'LOW', {complete}, at, at
               FROM generate_series(1, {count}) i, (SELECT now() - interval '{days_old} days' AS at) t""")
 
-    def add_run(self, job, trigger="manual"):
+    def add_run(self, job, trigger="manual", args="{}"):
         """Queues a run, as an administrator's request does; returns its id."""
-        return self.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive) "
-                          f"SELECT gen_random_uuid(), name, '{trigger}', exclusive FROM millrace.job WHERE name = '{job}' RETURNING id")
+        return self.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive, args) "
+                          f"SELECT gen_random_uuid(), name, '{trigger}', exclusive, '{args}' FROM millrace.job WHERE name = '{job}' RETURNING id")
 
     def run(self, run_id):
         """The row of a run as a dictionary."""

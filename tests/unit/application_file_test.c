@@ -206,8 +206,8 @@ static const struct example {
     {MR_FILE_JOBS, JOB("  timezone: UTC"), "3:3: \"timezone\" does not go here, expected it only with \"cron\"", false},
     {MR_FILE_JOBS, JOB("  priority: 101"), "3:13: \"101\", expected an integer from -100 to 100", false},
     {MR_FILE_JOBS, JOB("  retry: {first: 2s}"), "3:3: \"attempts\" is missing, expected an integer", false},
-    {MR_FILE_JOBS, JOB("  args: {c: {type: text, pattern: x}}"),
-     "3:26: unknown key \"pattern\", expected one of type, required, default, length, range, about", false},
+    {MR_FILE_JOBS, JOB("  args: {c: {type: text, clearable: true}}"),
+     "3:26: unknown key \"clearable\", expected one of type, required, default, length, pattern, range, about", false},
 };
 
 enum { EXAMPLE_COUNT = sizeof examples / sizeof examples[0] };

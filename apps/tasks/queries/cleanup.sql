@@ -4,8 +4,8 @@ WITH {{chunk}}, old AS (
       FROM k
      CROSS JOIN LATERAL (SELECT t.id, t.completed_at
                            FROM task t
-                          WHERE k.settings ->> 'CLEANUP_SCOPE' = 'completed'
-                            AND t.completed_at < now() - (k.settings ->> 'CLEANUP_COMPLETED_AFTER')::bigint * interval '1 millisecond'
+                          WHERE k.args ->> 'scope' = 'completed'
+                            AND t.completed_at < now() - (k.args ->> 'completedAfter')::interval
                             AND (t.completed_at, t.id) > (coalesce(split_part(k.cursor, '/', 1), '-infinity')::timestamptz,
                                                           coalesce(split_part(k.cursor, '/', 2)::uuid, '00000000-0000-0000-0000-000000000000'::uuid))
                           ORDER BY t.completed_at, t.id
@@ -27,7 +27,7 @@ WITH {{chunk}}, old AS (
       FROM k
      CROSS JOIN LATERAL (SELECT t.id
                            FROM task t
-                          WHERE k.settings ->> 'CLEANUP_SCOPE' = 'all'
+                          WHERE k.args ->> 'scope' = 'all'
                             AND t.id > coalesce(k.cursor::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
                           ORDER BY t.id
                           LIMIT k.most

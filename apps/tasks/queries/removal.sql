@@ -1,32 +1,5 @@
 -- What the job `removal` deletes of an account that was closed; the run's args say which.
 
--- name: removal__tasks
--- Newest first, as the index has them.
-WITH {{chunk}}, closed AS (
-    SELECT k.most, k.cursor, a.id
-      FROM k
-      JOIN millrace.account a ON a.id = (k.args ->> 'account')::uuid AND a.closed_at IS NOT NULL
-), mine AS (
-    SELECT t.id, t.created_at
-      FROM closed c
-     CROSS JOIN LATERAL (SELECT t.id, t.created_at
-                           FROM task t
-                          WHERE t.user_id = c.id
-                            AND (t.created_at, t.id) < (coalesce(split_part(c.cursor, '/', 1), 'infinity')::timestamptz,
-                                                        coalesce(split_part(c.cursor, '/', 2)::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-                          ORDER BY t.created_at DESC, t.id DESC
-                          LIMIT c.most
-                            FOR UPDATE SKIP LOCKED) t
-), gone AS (
-    DELETE FROM task t USING mine WHERE t.id = mine.id AND NOT (SELECT k.skip FROM k) RETURNING t.id
-)
-SELECT (SELECT count(*) FROM gone) AS rows,
-       (SELECT to_char(mine.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '/' || mine.id
-          FROM mine ORDER BY mine.created_at, mine.id LIMIT 1) AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more,
-       CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END AS unit
-  FROM k;
-
 -- name: removal__days
 WITH {{chunk}}, closed AS (
     SELECT k.most, k.cursor, a.id
