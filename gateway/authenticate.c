@@ -48,10 +48,26 @@ static struct entry *slot_of(struct mr_token_cache *self, struct mr_slice token)
     return &self->entries[hash % SLOTS];
 }
 
+/* In a time that tells nothing of where they differ. Blocks, because a byte at a time is a tenth of what a request costs here. */
+static bool is_same(const char *a, const char *b, size_t len)
+{
+    unsigned char rest[2][crypto_verify_64_BYTES] = {{0}};
+    int differ = 0;
+
+    for (; len > crypto_verify_64_BYTES; len -= crypto_verify_64_BYTES) {
+        differ |= crypto_verify_64((const unsigned char *)a, (const unsigned char *)b);
+        a += crypto_verify_64_BYTES;
+        b += crypto_verify_64_BYTES;
+    }
+    memcpy(rest[0], a, len);
+    memcpy(rest[1], b, len);
+    return (differ | crypto_verify_64(rest[0], rest[1])) == 0;
+}
+
 static bool holds(const struct entry *entry, struct mr_slice token, int64_t now_s)
 {
     return entry->token != NULL && entry->len == token.len && entry->expires_s > now_s &&
-           sodium_memcmp(entry->token, token.data, token.len) == 0;
+           is_same(entry->token, token.data, token.len);
 }
 
 static void remember(struct entry *entry, struct mr_slice token, const struct mr_principal *principal, int64_t expires_s)

@@ -201,6 +201,7 @@ static void destroy(struct gateway *gateway)
     free(gateway->mailboxes);
     free(gateway->wrote_until_ms);
     mr_buf_fini(&gateway->body);
+    mr_buf_fini(&gateway->headers);
     mr_buf_fini(&gateway->frame);
     mr_buf_fini(&gateway->payload);
     mr_buf_fini(&gateway->fixed);

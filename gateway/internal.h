@@ -64,6 +64,7 @@ struct gateway {
     struct mr_rate_limit *default_limit; /* NULL: off */
     int64_t *wrote_until_ms; /* by hash of the user: until then their reads go to the primary; NULL without a replica */
     struct mr_buf body;      /* the JSON of the answer being made */
+    struct mr_buf headers;   /* further headers of the answer being made */
     struct mr_buf frame;     /* the envelope being built */
     struct mr_buf payload;   /* its payload */
     struct mr_buf fixed;     /* headers of every response */

@@ -279,11 +279,12 @@ static void keep_and_respond(struct exchange *exchange, struct mr_slice body)
 void reply_answer(struct exchange *exchange, struct mr_slice payload)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
-    struct mr_buf extra = {0};
+    struct mr_buf *extra = &exchange->gateway->headers;
     struct mr_reply_head head;
     struct mr_slice body;
     char etag[24];
 
+    mr_buf_clear(extra, KEEP_BYTES);
     if (mr_reply_decode(payload, &head, &body) != MR_OK) {
         mr_log_bounded(MR_LOG_ERROR, "malformed reply", mr_log_text("requestId", exchange->request_id),
                        mr_log_trace(mr_slice_of(exchange->traceparent)), mr_log_text("op", info->name));
@@ -295,18 +296,20 @@ void reply_answer(struct exchange *exchange, struct mr_slice payload)
         return;
     }
     if (info->traits->location != NULL && head.id.len == 16)
-        add_location(&extra, head.id, info->traits->location);
+        add_location(extra, head.id, info->traits->location);
     if (head.next.len > 0)
-        add_link(&extra, exchange, head.next);
-    snprintf(etag, sizeof etag, "\"%lld\"", (long long)head.version);
-    if (head.version != 0)
-        mr_buf_printf(&extra, "ETag: %s\r\n", etag);
-    mr_buf_char(&extra, '\0');
-    if (extra.failed || exchange->link.failed)
+        add_link(extra, exchange, head.next);
+    if (head.version != 0) {
+        snprintf(etag, sizeof etag, "\"%lld\"", (long long)head.version);
+        mr_buf_text(extra, "ETag: ");
+        mr_buf_text(extra, etag);
+        mr_buf_text(extra, "\r\n");
+    }
+    mr_buf_char(extra, '\0');
+    if (extra->failed || exchange->link.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else
-        respond_success(exchange, json_type, body, head.version != 0 ? etag : NULL, extra.data);
-    mr_buf_fini(&extra);
+        respond_success(exchange, json_type, body, head.version != 0 ? etag : NULL, extra->data);
 }
 
 static void add_member(struct mr_buf *out, const char *name, const char *value)

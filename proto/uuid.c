@@ -83,17 +83,27 @@ bool mr_uuid_parse(uint8_t out[16], const char *text, size_t len)
     return true;
 }
 
-void mr_uuid_format(char *out, const uint8_t uuid[16])
+static char *put_hex(char *out, const uint8_t *bytes, size_t count)
 {
     static const char digits[] = "0123456789abcdef";
-    unsigned nibble = 0;
 
-    for (size_t i = 0; i < MR_UUID_TEXT; i++) {
-        if (is_hyphen(i)) {
-            out[i] = '-';
-            continue;
-        }
-        out[i] = digits[uuid[nibble / 2] >> (nibble % 2 == 0 ? 4 : 0) & 0x0f];
-        nibble++;
+    for (size_t i = 0; i < count; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 0x0f];
     }
+    return out;
+}
+
+/* Each row of a reply has some, so no digit asks whether a hyphen is due. */
+void mr_uuid_format(char *out, const uint8_t uuid[16])
+{
+    out = put_hex(out, uuid, 4);
+    *out++ = '-';
+    out = put_hex(out, uuid + 4, 2);
+    *out++ = '-';
+    out = put_hex(out, uuid + 6, 2);
+    *out++ = '-';
+    out = put_hex(out, uuid + 8, 2);
+    *out++ = '-';
+    (void)put_hex(out, uuid + 10, 6);
 }

@@ -4,12 +4,18 @@
 
 #include "proto/json.h"
 
+/* A column of the result, whatever becomes of it. */
+struct told {
+    uint32_t type;
+    size_t name_bytes; /* with its NUL */
+};
+
 struct mr_row_plan {
     int ordinal;
     int status, field, message, next, version, id, page, page_size, total_items, take, key; /* column index, -1: none */
     bool single;
     unsigned width; /* columns of the result */
-    uint32_t *types;
+    struct told *told;
     struct mr_buf text; /* what the slices of the columns borrow, and before that the names of all, each with a NUL */
     unsigned count;
     struct mr_column *columns;
@@ -39,7 +45,7 @@ static void plan_destroy(struct mr_row_plan **self)
     if (*self == NULL)
         return;
     mr_buf_fini(&(*self)->text);
-    free((*self)->types);
+    free((*self)->told);
     free((*self)->columns);
     free(*self);
     *self = NULL;
@@ -53,12 +59,12 @@ static struct mr_row_plan *plan_new(unsigned width, bool single)
         return NULL;
     self->width = width;
     self->single = single;
-    self->types = calloc(width + 1, sizeof *self->types);
+    self->told = calloc(width + 1, sizeof *self->told);
     self->columns = calloc(width + 1, sizeof *self->columns);
     self->ordinal = -1;
     self->status = self->field = self->message = self->next = self->version = self->id = -1;
     self->page = self->page_size = self->total_items = self->take = self->key = -1;
-    if (self->types == NULL || self->columns == NULL)
+    if (self->told == NULL || self->columns == NULL)
         plan_destroy(&self);
     return self;
 }
@@ -81,7 +87,7 @@ static void add_column(struct mr_row_plan *self, unsigned index, const char *nam
     struct mr_slice own = mr_slice_of(dot != NULL ? dot + 1 : name);
 
     column->index = index;
-    column->type = self->types[index];
+    column->type = self->told[index].type;
     column->write = mr_column_writer_of(column->type);
     column->name_bytes = own.len;
     column->member = add_name(&self->text, own, false);
@@ -140,7 +146,7 @@ static mr_status plan_columns(struct mr_row_plan *self, const mr_rows *rows)
             return MR_INTERNAL;
         else
             add_column(self, i, name);
-        if (strcmp(name, "id") == 0 && mr_type_is_uuid(self->types[i]))
+        if (strcmp(name, "id") == 0 && mr_type_is_uuid(self->told[i].type))
             self->id = (int)i;
     }
     return ordinal == NULL || self->ordinal >= 0 ? MR_OK : MR_INTERNAL;
@@ -157,8 +163,8 @@ static mr_status plan_make(struct mr_row_plan **out, const mr_rows *rows, bool s
     for (unsigned i = 0; i < self->width; i++) {
         const char *name = mr_rows_name(rows, i);
 
-        self->types[i] = mr_rows_type(rows, i);
-        mr_buf_append(&self->text, name, strlen(name) + 1);
+        self->told[i] = (struct told){mr_rows_type(rows, i), strlen(name) + 1};
+        mr_buf_append(&self->text, name, self->told[i].name_bytes);
     }
     names = self->text.len;
     status = plan_columns(self, rows);
@@ -182,9 +188,9 @@ static bool fits(const struct mr_row_plan *self, const mr_rows *rows, bool singl
     if (self->single != single || self->width != mr_rows_columns(rows))
         return false;
     for (unsigned i = 0; i < self->width; i++) {
-        if (self->types[i] != mr_rows_type(rows, i) || strcmp(name, mr_rows_name(rows, i)) != 0)
+        if (self->told[i].type != mr_rows_type(rows, i) || strcmp(name, mr_rows_name(rows, i)) != 0)
             return false;
-        name += strlen(name) + 1;
+        name += self->told[i].name_bytes;
     }
     return true;
 }

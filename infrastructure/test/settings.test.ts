@@ -149,6 +149,16 @@ describe('settings of the containers against the binary', () => {
     const sticky = Number(attributes(TargetGroupAttributes)['stickiness.lb_cookie.duration_seconds']) * 1000;
     assert.ok(lasts('compute', 'DB_READ_YOUR_WRITES', replica()) < sticky);
   });
+  withBinary('a slow upload is judged by the gateway, never by the load balancer (tests/e2e/balancer_test.py shows both)', () => {
+    const balancer = one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
+    const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds']) * 1000;
+    for (const which of [scheduled(), pausing()]) {
+      // No byte of a head or a body for as long as this, or no answer: the gateway says so first.
+      for (const name of ['GATEWAY_HEADER_TIMEOUT', 'GATEWAY_BODY_TIMEOUT', 'GATEWAY_REQUEST_TIMEOUT']) {
+        assert.ok(lasts('compute', name, which) + 5_000 <= idle, `${name} and ${idle} ms`);
+      }
+    }
+  });
   withBinary('the messages that the alarms on the database count are in the binary', () => {
     const code = readFileSync(binary as string);
     for (const text of [...DATABASE_FAILURES, 'job run', 'runId', 'outcome', 'dead', 'failed']) {

@@ -166,8 +166,8 @@ static void test_request_types__members_keep_their_digits(void **state)
         {"details", "[1e400000]", "!details:range"},
         {"details", "[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]", "[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]"},
         {"sku", "\"AB-12\"", "AB-12"},
-        {"sku", "\"AB-12x\"", "!sku:pattern"},
-        {"sku", "\"\"", "!sku:pattern"},
+        {"sku", "\"AB-12x\"", "!sku:format"},
+        {"sku", "\"\"", "!sku:format"},
         {"tags", "[]", "{}"},
         {"tags", "[\"a\"]", "{\"a\"}"},
         {"tags", "[\"a,b\",\"{\\\"}\",\"\\\\\",\"NULL\"]", "{\"a,b\",\"{\\\"}\",\"\\\\\",\"NULL\"}"},
@@ -213,7 +213,7 @@ static void test_request_types__every_problem_is_told_at_once(void **state)
 {
     (void)state;
     assert_string_equal(outcome("sku", "\"x\",\"price\":1.234,\"details\":1e999,\"tags\":[\"\"],\"released\":1"),
-                        "!sku:pattern,price:scale,released:type,details:range,tags[0]:length");
+                        "!sku:format,price:scale,released:type,details:range,tags[0]:length");
 }
 
 static void test_request_types__values_that_are_not_text(void **state)

@@ -1,0 +1,295 @@
+"""
+A stand-in for AWS: moto's server, with what moto lets pass and a deployment of ours depends on. `python3 stand_in.py PORT`.
+
+Added: resources that moto's CloudFormation does not know are made by its own API where it has one, and are a name elsewhere; a name that is
+taken is refused; what is imported by another stack is not deleted, nor is a protected stack or database; a revision that
+CloudFormation retains stays active, and ECS takes no other; a version of the database that is lower is refused.
+
+It does not show that AWS takes every property, nor that anything runs.
+"""
+import itertools
+import json
+import sys
+
+import boto3
+import moto.cloudformation.models as cloudformation
+import moto.cloudformation.parsing as parsing
+import moto.cloudformation.responses as responses
+import moto.ecs.models as ecs
+import moto.route53.models as route53
+import moto.server
+from moto.cloudformation.exceptions import ValidationError
+from moto.core.common_models import CloudFormationModel
+from moto.ecs.exceptions import EcsClientException
+
+PORT = sys.argv[1] if len(sys.argv) > 1 else "0"
+numbers = itertools.count(1)
+
+
+def client(service):
+    return boto3.client(service, endpoint_url=f"http://127.0.0.1:{PORT}", region_name="us-east-1",
+                        aws_access_key_id="rehearsal", aws_secret_access_key="rehearsal")
+
+
+# ---- Resources ----
+
+# moto reads the service from the name of the module that a model stands in.
+__name__, started = "stand_in.ours", __name__
+
+class Anything(CloudFormationModel):
+    """A resource that has a name and attributes, and nothing else. Its name is taken until it is deleted."""
+
+    taken = set()
+    NAMES = ("AlarmName", "BackupVaultName", "BackupPlanName", "DBClusterIdentifier", "Name")
+
+    def __init__(self, kind, name, properties):
+        self.kind, self.properties = kind, properties
+        self.type = self.cf_resource_type = kind
+        self.physical_resource_id = self.make(name)
+        if (kind, self.physical_resource_id) in self.taken:
+            raise ValidationError(message=f"{kind} {self.physical_resource_id} already exists")
+        self.taken.add((kind, self.physical_resource_id))
+
+    def make(self, name):
+        return next((self.properties[key] for key in self.NAMES if isinstance(self.properties.get(key), str)), name)
+
+    def change(self, properties):
+        self.properties = properties
+
+    def unmake(self):
+        pass
+
+    @staticmethod
+    def cloudformation_name_type():
+        return ""
+
+    @staticmethod
+    def cloudformation_type():
+        return ""
+
+    @classmethod
+    def has_cfn_attr(cls, attr):
+        return True
+
+    def get_cfn_attribute(self, attribute_name):
+        return f"{self.physical_resource_id}.{attribute_name}"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        return cls(cloudformation_json["Type"], resource_name, plain(cloudformation_json["Properties"]))
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        original_resource.change(plain(cloudformation_json["Properties"]))
+        return original_resource
+
+    def delete(self, account_id, region_name):
+        self.unmake()
+        self.taken.discard((self.kind, self.physical_resource_id))
+
+
+def plain(value):
+    """A reference is the resource itself here."""
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    known = (getattr(value, name, None) for name in ("physical_resource_id", "name"))
+    return value if isinstance(value, (str, int, float, bool)) else next((one for one in known if one is not None), value)
+
+
+def only(properties, *names):
+    return {name: properties[name] for name in names if name in properties}
+
+
+class Cluster(Anything):
+    def make(self, name):
+        client("rds").create_db_cluster(**only(
+            self.properties, "DBClusterIdentifier", "Engine", "EngineVersion", "MasterUsername", "DeletionProtection",
+            "DBSubnetGroupName", "DBClusterParameterGroupName", "ServerlessV2ScalingConfiguration"), MasterUserPassword="of-the-secret")
+        return self.properties["DBClusterIdentifier"]
+
+    def change(self, properties):
+        before, after = self.properties["EngineVersion"], properties["EngineVersion"]
+        if [int(part) for part in after.split(".")] < [int(part) for part in before.split(".")]:
+            raise ValidationError(message=f"Cannot upgrade aurora-postgresql from {before} to {after}")
+        super().change(properties)
+
+    def get_cfn_attribute(self, attribute_name):
+        return "5432" if attribute_name == "Endpoint.Port" else super().get_cfn_attribute(attribute_name)
+
+    def unmake(self):
+        if self.properties.get("DeletionProtection"):
+            raise ValidationError(message="Cannot delete protected Cluster, please disable deletion protection and try again.")
+        client("rds").delete_db_cluster(DBClusterIdentifier=self.physical_resource_id, SkipFinalSnapshot=True)
+
+
+class Instance(Anything):
+    def make(self, name):
+        identifier = f"{self.properties['DBClusterIdentifier']}-{next(numbers)}"
+        client("rds").create_db_instance(DBInstanceIdentifier=identifier, **only(
+            self.properties, "DBClusterIdentifier", "DBInstanceClass", "Engine"))
+        return identifier
+
+    def unmake(self):
+        client("rds").delete_db_instance(DBInstanceIdentifier=self.physical_resource_id, SkipFinalSnapshot=True)
+
+
+class Secret(Anything):
+    def make(self, name):
+        generate = self.properties.get("GenerateSecretString", {})
+        content = json.loads(self.properties.get("SecretString") or generate.get("SecretStringTemplate", "{}"))
+        if "GenerateStringKey" in generate:
+            content[generate["GenerateStringKey"]] = "of-the-secret"
+        return client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(content))["ARN"]
+
+    def unmake(self):
+        client("secretsmanager").delete_secret(SecretId=self.physical_resource_id, ForceDeleteWithoutRecovery=True)
+
+
+class Attachment(Anything):
+    def make(self, name):
+        return self.properties["SecretId"]
+
+
+class Alarm(Anything):
+    def make(self, name):
+        self.put()
+        return self.properties["AlarmName"]
+
+    def change(self, properties):
+        super().change(properties)
+        self.put()
+
+    def put(self):
+        numbers_of = {name: float(self.properties[name]) for name in ("Threshold",) if name in self.properties}
+        client("cloudwatch").put_metric_alarm(**only(
+            self.properties, "AlarmName", "AlarmDescription", "Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Dimensions",
+            "Period", "EvaluationPeriods", "ComparisonOperator", "TreatMissingData", "AlarmActions", "OKActions"), **numbers_of)
+
+    def unmake(self):
+        client("cloudwatch").delete_alarms(AlarmNames=[self.physical_resource_id])
+
+
+class Vault(Anything):
+    def make(self, name):
+        client("backup").create_backup_vault(BackupVaultName=self.properties["BackupVaultName"])
+        return self.properties["BackupVaultName"]
+
+
+class ScalableTarget(Anything):
+    def make(self, name):
+        self.put()
+        return self.properties["ResourceId"]
+
+    def change(self, properties):
+        super().change(properties)
+        self.put()
+
+    def put(self):
+        client("application-autoscaling").register_scalable_target(**only(
+            self.properties, "ServiceNamespace", "ResourceId", "ScalableDimension"), MinCapacity=int(self.properties["MinCapacity"]),
+            MaxCapacity=int(self.properties["MaxCapacity"]))
+
+
+OURS = {
+    "AWS::RDS::DBCluster": Cluster,
+    "AWS::RDS::DBInstance": Instance,
+    "AWS::SecretsManager::Secret": Secret,
+    "AWS::SecretsManager::SecretTargetAttachment": Attachment,
+    "AWS::CloudWatch::Alarm": Alarm,
+    "AWS::Backup::BackupVault": Vault,
+    "AWS::ApplicationAutoScaling::ScalableTarget": ScalableTarget,
+}
+_known = parsing.resource_class_from_type
+_taught = set()
+
+
+def class_of(kind):
+    """Ours, moto's, or anything; moto's know some of their attributes, and the rest is their name."""
+    known = OURS.get(kind) or _known(kind) or Anything
+    if known not in _taught and not issubclass(known, Anything):
+        _taught.add(known)
+        teach(known)
+    return known
+
+
+def teach(model):
+    attribute = getattr(model, "get_cfn_attribute", None)
+
+    def answer(self, attribute_name):
+        try:
+            return attribute(self, attribute_name)
+        except Exception:  # whatever moto raises for one that it does not know
+            return f"{self.physical_resource_id}.{attribute_name}"
+
+    model.get_cfn_attribute = answer
+    model.has_cfn_attr = classmethod(lambda cls, attr: True)
+
+
+parsing.resource_class_from_type = class_of
+
+
+# ---- Stacks ----
+
+_from_s3 = responses.get_stack_from_s3_url
+# The CLI names a template by the address of this server, which moto would take for the name of a bucket.
+responses.get_stack_from_s3_url = lambda url, **kwargs: _from_s3(url.replace("//127.0.0.1:", "//localhost:"), **kwargs)
+
+_delete = cloudformation.CloudFormationBackend.delete_stack
+
+
+def delete_stack(self, name_or_stack_id):
+    """Who is imported stays, and who is protected."""
+    stack = next((one for one in self.stacks.values() if name_or_stack_id in (one.name, one.stack_id)), None)
+    if stack is not None:
+        if stack.enable_termination_protection:
+            raise ValidationError(message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
+        others = [json.dumps(one.template_dict) for one in self.stacks.values() if one is not stack]
+        used = next((one.name for one in stack.exports if any(f'"{one.name}"' in text for text in others)), None)
+        if used is not None:
+            raise ValidationError(message=f"Export {used} cannot be deleted as it is in use")
+    return _delete(self, name_or_stack_id)
+
+
+cloudformation.CloudFormationBackend.delete_stack = delete_stack
+
+
+# ---- Names that moto makes otherwise than AWS ----
+
+_zone = route53.create_route53_zone_id
+route53.create_route53_zone_id = lambda *args, **kwargs: "Z" + _zone(*args, **kwargs)[1:]
+
+
+# ---- Revisions ----
+
+_deregister = ecs.EC2ContainerServiceBackend.deregister_task_definition
+_update_task = ecs.TaskDefinition.update_from_cloudformation_json.__func__
+
+
+def update_task(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+    """moto takes the revision before out of service, whatever the template says."""
+    backend = ecs.ecs_backends[account_id][region_name]
+    keeps = cloudformation_json.get("UpdateReplacePolicy") == "Retain"
+    backend.deregister_task_definition = (lambda arn: None) if keeps else _deregister.__get__(backend)
+    try:
+        return _update_task(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name)
+    finally:
+        del backend.deregister_task_definition
+
+
+ecs.TaskDefinition.update_from_cloudformation_json = classmethod(update_task)
+_update_service = ecs.EC2ContainerServiceBackend.update_service
+
+
+def update_service(self, service_properties):
+    wanted = service_properties.get("task_definition")
+    if wanted is not None and self.describe_task_definition(wanted).status != "ACTIVE":
+        raise EcsClientException(f"TaskDefinition is inactive: {wanted}")
+    return _update_service(self, service_properties)
+
+
+ecs.EC2ContainerServiceBackend.update_service = update_service
+
+if started == "__main__":
+    moto.server.main(["-H", "127.0.0.1", "-p", PORT])
