@@ -8,6 +8,7 @@ names single steps. Writes the report (Markdown), CSV, SVG charts and the costs 
 are ratios of one run: never compare absolute ones between runs. Exits 1 when a target is missed.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -22,10 +23,12 @@ import time
 
 import jobs
 import politeness
+import scaling
 from charts import line_chart
 from contest import Api, Peer
-from measure import (Database, Limited, Nginx, Paced, Pgbench, Wrk, commit, cpu_seconds, end, keep, machine, node_package,
-                     node_program, own_server, request, rss_mib, said, start, wrk)
+from measure import (Database, Limited, Nginx, Paced, Pgbench, commit, cpu_seconds, end, keep, machine, node_package,
+                     node_program, own_server, request, rss_mib, said, start, with_children,
+                     wrk)
 from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown
 
 CONNECTIONS = 128
@@ -41,7 +44,7 @@ TARGETS = {
     "create : best of go, node": (AT_LEAST, 4), "one : c": (AT_LEAST, 1.5), "create : c": (AT_LEAST, 1.5), "mix": (AT_MOST, 3),
     "latency": (AT_MOST, 2), "overload": (AT_LEAST, 0.9), "overload connections": (AT_MOST, 0), "memory": (AT_MOST, 32),
     "start": (AT_MOST, 60), "idle memory": (AT_MOST, 8), "idle rate": (AT_LEAST, 0.9), "idle answered": (AT_LEAST, IDLE),
-    "jobs": (AT_LEAST, 1), "large list": (AT_MOST, 1.3), "large cleanup": (AT_LEAST, 0.5), "small": (None, None),
+    "jobs": (AT_LEAST, 1), "large list": (AT_MOST, 1.3), "large cleanup": (AT_LEAST, 0.5), "small": (None, None), "cost": (None, None),
     "scaling": (AT_LEAST, 0.8),
 }
 
@@ -70,6 +73,7 @@ class Bench:
         self.binary, self.server, self.directory, self.quick = binary, server, directory, quick
         self.seconds, self.rounds = (1, 1) if quick else (2, 3)
         self.rows, self.charts, self.costs, self.notes = [], {}, {}, []
+        self.commit = commit()  # of what is measured, whatever is edited meanwhile
         self.api = Api(binary, server, directory)
         self.peers = {}
         self.memory = Memory(self.api)
@@ -100,37 +104,46 @@ class Bench:
         return lambda seconds: wrk(base + path, seconds, CONNECTIONS, token, script).rate
 
     def beside_peers(self, key, work, path, token, script, counts):
-        """A row against pgbench and, where there are peers, rows against them."""
+        """A row against pgbench and, where there are peers, rows against them, by rate and by what a request costs."""
         api = self.api
         pgbench = Pgbench(self.server, api.database, api.sql[key], counts, 1)
-        rates = self.rates({"millrace": self.costing(key, self.rate(api.base, path, token, script)),
-                            "pgbench": lambda seconds: pgbench.run(pgbench.clients, seconds),
-                            **{name: self.rate(peer.base, path, token, script) for name, peer in self.peers.items()}})
+        servers = {"millrace": api, **self.peers}
+        rates = self.rates({**{name: self.costing(key, server, self.rate(server.base, path, token, script))
+                               for name, server in servers.items()},
+                            "pgbench": lambda seconds: pgbench.run(pgbench.clients, seconds)})
         self.ratio(key, work, f"pgbench, {pgbench.clients} clients", rates["millrace"], rates["pgbench"])
         best = max((name for name in ("go", "node") if name in rates), key=rates.get, default=None)
         if best:
             self.ratio(f"{key} : best of go, node", work, f"{best}, the better of Go, Node", rates["millrace"], rates[best])
         if "c" in rates and f"{key} : c" in TARGETS:
             self.ratio(f"{key} : c", work, "C, libpq, threads", rates["millrace"], rates["c"])
+        for name in self.peers:
+            ours, theirs = (self.median_costs(each)[key] for each in ("millrace", name))
+            self.add("cost", f"{work}, CPU a request", name, "{api:.0f} + {database:.0f} us".format(**ours),
+                     "{api:.0f} + {database:.0f} us".format(**theirs), sum(theirs.values()) / sum(ours.values()), "x",
+                     "server + PostgreSQL")
 
-    def database_cpu(self):
-        """Seconds of a core that the server's processes have taken which serve Millrace, or write for everybody."""
-        pids = self.server.query("""SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'data-%'
+    def cpu(self, server):
+        """Seconds of a core by process: of the server, and of what PostgreSQL has to serve it, or to write for everybody."""
+        pids = self.server.query(f"""SELECT pid FROM pg_stat_activity WHERE {server.backends}
             OR backend_type IN ('walwriter', 'checkpointer', 'background writer')""")
-        return sum(cpu_seconds(pid) for pid, in pids)
+        return [seconds_of(with_children(server.child.pid)), seconds_of(int(pid) for pid, in pids)]
 
-    def costing(self, key, measure):
-        """Measures, and keeps what a request cost in the API and in the database, in microseconds of a core."""
+    def costing(self, key, server, measure):
+        """Measures, and keeps what a request cost in the server and in the database, in microseconds of a core."""
 
         def measured(seconds):
-            before = cpu_seconds(self.api.child.pid), self.database_cpu()
+            before = self.cpu(server)
             rate = measure(seconds)
-            after = cpu_seconds(self.api.child.pid), self.database_cpu()
-            api, database = (1e6 * (b - a) / (rate * seconds) for a, b in zip(before, after))
-            self.costs.setdefault(key, []).append((api, database))
+            self.costs.setdefault(server.name, {}).setdefault(key, []).append(
+                [1e6 * grown(then, now) / (rate * seconds) for then, now in zip(before, self.cpu(server))])
             return rate
 
         return measured
+
+    def median_costs(self, name="millrace"):
+        return {key: dict(zip(("api", "database"), (round(statistics.median(each), 1) for each in zip(*taken))))
+                for key, taken in self.costs.get(name, {}).items()}
 
     # ---- Steps, in the order of the report ----
 
@@ -365,11 +378,12 @@ class Bench:
     def scaling(self):
         """Processes with a share of a core each behind a balancer: as many times one as there are."""
         rates = {count: self.balanced(count) for count in (1, 2, 4)}
-        ratio = rates[4] / rates[1]
-        self.notes.append("behind the balancer, " + ", ".join(f"{count} processes of {SCALED_CPU} CPU: {rate:.0f}/s"
-                                                              for count, rate in rates.items()))
+        told = ", ".join(f"{count}: {rate:.0f}/s" for count, rate in rates.items())
+        if "one" in self.median_costs():
+            one = scaling.holds(self.median_costs(), {"one": 1}, scaling.Shape(SCALED_CPU, 1, use=1))["API"]
+            told += f"; the model says {one:.0f}/s for each"
         self.add("scaling", f"4 processes of {SCALED_CPU} CPU behind nginx", "4 x one of them", f"{rates[4]:.0f}/s",
-                 f"{4 * rates[1]:.0f}/s", ratio / 4, "x")
+                 f"{4 * rates[1]:.0f}/s", rates[4] / (4 * rates[1]), "x", told)
 
     def balanced(self, count):
         ports = [13040 + number for number in range(count)]
@@ -419,18 +433,30 @@ class Bench:
         if len(self.memory.seen) > 1:
             self.chart("memory", "Memory of millrace api during the run (it is started again for some steps)", "seconds", "MiB",
                        {"RSS": self.memory.seen})
-        head = [f"machine: {machine()}; client, servers and database share it", f"millrace {commit()}", *versions(self.server),
+        head = [f"machine: {machine()}; client, servers and database share it", f"millrace {self.commit}", *versions(self.server),
                 f"took {self.took:.0f} s{', --quick' if self.quick else ''}; load average at the end: "
                 f"{', '.join(f'{each:.1f}' for each in os.getloadavg())}", *self.notes]
         keep("report.md", as_markdown(self.rows, head, self.charts))
         keep("report.csv", as_csv(self.rows, head))
-        if {"one", "list", "create"} <= set(self.costs):
-            costs = {key: {"api": round(statistics.median(api), 1), "database": round(statistics.median(database), 1)}
-                     for key, (api, database) in ((key, zip(*taken)) for key, taken in self.costs.items())}
-            keep("costs.json", json.dumps({"head": head, "costs": costs}, indent=2) + "\n")
+        if set(scaling.MIX) <= set(self.median_costs()):
+            keep("costs.json", json.dumps({"head": head, "costs": self.median_costs()}, indent=2) + "\n")
         print("\n" + "\n".join(head))
         print("kept in bench/results/: report.md, report.csv, charts")
         return not any(row.missed for row in self.rows)
+
+
+def seconds_of(pids):
+    """By process; one that has ended meanwhile is left out."""
+    found = {}
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):
+            found[pid] = cpu_seconds(pid)
+    return found
+
+
+def grown(before, after):
+    """What the processes that are there in the end have taken since; a new one began at nothing."""
+    return sum(seconds - before.get(pid, 0) for pid, seconds in after.items())
 
 
 def ask(port, what):

@@ -20,6 +20,7 @@ class Api:
     """`millrace api` on a database of its own, with two users: one reads, one writes."""
 
     name = "millrace"
+    backends = "application_name LIKE 'data-%'"  # of pg_stat_activity
 
     def __init__(self, binary, server, directory, port=13000, database="millrace"):
         self.binary, self.server, self.database, self.port = binary, server, database, port
@@ -112,9 +113,9 @@ class Peer:
     }
 
     def __init__(self, name, api, port):
-        self.name, self.base = name, f"http://127.0.0.1:{port}"
+        self.name, self.base, self.backends = name, f"http://127.0.0.1:{port}", f"application_name = '{name}'"
         env = {"PATH": os.environ["PATH"], "PORT": str(port), "JWT_SECRET": SECRET, "NODE_ENV": "production", "POOL": str(POOL[name]),
-               "DATABASE_URL": f"postgres://postgres@/{api.database}?host={api.server.home}"}
+               "DATABASE_URL": f"postgres://postgres@/{api.database}?host={api.server.home}&application_name={name}"}
         self.child = subprocess.Popen(self.commands[name](), env=env, stdin=subprocess.DEVNULL)
         try:
             wait_ready(f"{self.base}/v1/tasks", self.child)

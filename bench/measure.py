@@ -185,7 +185,7 @@ http {{ access_log off; keepalive_requests 100000000; default_type application/j
     @classmethod
     def balancing(cls, directory, port, ports):
         """In front of servers on those ports, with connections to them that stay."""
-        backends = " ".join(f"server 127.0.0.1:{each};" for each in ports)
+        backends = " ".join(f"server 127.0.0.1:{each} max_fails=0;" for each in ports)
         return cls(directory, port, f"""upstream api {{ {backends} keepalive 256; keepalive_requests 100000000; }}
     server {{ listen 127.0.0.1:{port};
         location / {{ proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}""")
@@ -239,6 +239,11 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def with_children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [pid, *map(int, file.read().split())]
 
 
 # ---- Clients ----

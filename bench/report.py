@@ -11,7 +11,8 @@ class Row:
 
     def __init__(self, work, against, figure, reference, value, sense, target, unit, note=""):
         self.work, self.against, self.figure, self.reference = work, against, figure, reference
-        self.value, self.sense, self.target, self.unit, self.note = value, sense, target, unit, note
+        self.value, self.sense, self.target, self.unit = value, sense, target, unit
+        self.note = note.strip().split("\n", maxsplit=1)[0]  # a table has a line for each row
 
     @property
     def verdict(self):

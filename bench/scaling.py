@@ -16,7 +16,7 @@ import os
 import sys
 
 # Microseconds of a core for each request, at 128 connections: docs/scaling.md says where and when.
-COSTS = {"one": {"api": 18.8, "database": 6.0}, "list": {"api": 53.1, "database": 59.4}, "create": {"api": 23.1, "database": 57.7}}
+COSTS = {"one": {"api": 13.8, "database": 4.8}, "list": {"api": 41.8, "database": 77.5}, "create": {"api": 27.9, "database": 92.5}}
 MIX = {"one": 0.80, "list": 0.15, "create": 0.05}
 READS = {"one", "list"}
 

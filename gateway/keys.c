@@ -41,11 +41,28 @@ static size_t slot_of(const uint8_t hash[MR_KEY_HASH])
     return (size_t)(hash[0] | hash[1] << 8) % SLOTS;
 }
 
+bool mr_key_cache_knew(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH])
+{
+    const struct mr_key *key = &self->entries[slot_of(hash)];
+
+    return key->scopes != NULL && sodium_memcmp(key->hash, hash, sizeof key->hash) == 0;
+}
+
 const struct mr_key *mr_key_cache_find(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], int64_t now_ms)
 {
     const struct mr_key *key = &self->entries[slot_of(hash)];
 
-    return key->scopes != NULL && key->until_ms > now_ms && sodium_memcmp(key->hash, hash, sizeof key->hash) == 0 ? key : NULL;
+    return key->until_ms > now_ms && mr_key_cache_knew(self, hash) ? key : NULL;
+}
+
+void mr_key_cache_drop(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH])
+{
+    struct mr_key *key = &self->entries[slot_of(hash)];
+
+    if (!mr_key_cache_knew(self, hash))
+        return;
+    free(key->scopes);
+    *key = (struct mr_key){.scopes = NULL};
 }
 
 mr_status mr_key_cache_keep(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], const uint8_t id[16],
@@ -139,9 +156,9 @@ static mr_status ask(struct exchange *exchange, const struct mr_http_request *re
 
     if (!mr_bearer(request, &credential))
         return MR_UNAUTHORIZED;
-    if (!admit_guess(exchange, request))
-        return MR_RATE_LIMITED;
     mr_key_hash(exchange->key_hash, credential);
+    if (!mr_key_cache_knew(exchange->gateway->keys, exchange->key_hash) && !admit_guess(exchange, request))
+        return MR_RATE_LIMITED;
     exchange->held = held_new(request, body);
     if (exchange->held == NULL)
         return MR_NO_MEMORY;
@@ -194,8 +211,10 @@ static void refuse(struct exchange *exchange, struct mr_slice payload)
         reply_problem(exchange, MR_INTERNAL, NULL, (struct mr_slice){0});
         return;
     }
-    if (fault.status == MR_INVALID_KEY)
+    if (fault.status == MR_INVALID_KEY) {
+        mr_key_cache_drop(exchange->gateway->keys, exchange->key_hash);
         admit_guessed(exchange, &exchange->held->request);
+    }
     reply_fault(exchange, &fault);
 }
 

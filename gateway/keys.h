@@ -40,6 +40,12 @@ void mr_key_cache_destroy(struct mr_key_cache **self);
 /* The key of that hash as it is known at `now_ms` (monotonic); NULL: it has to be asked for. */
 const struct mr_key *mr_key_cache_find(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], int64_t now_ms);
 
+/* Whether a key of that hash was good when it was last asked for, however long ago: it need not be a guess. */
+bool mr_key_cache_knew(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH]);
+
+/* Forgets it: it is no key any more. */
+void mr_key_cache_drop(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH]);
+
 /* Remembers a key until `until_ms`. MR_NO_MEMORY: nothing has changed. */
 mr_status mr_key_cache_keep(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], const uint8_t id[16],
                             struct mr_slice scopes, int64_t until_ms) MR_WARN_UNUSED;

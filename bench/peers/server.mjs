@@ -52,7 +52,7 @@ function toTask(row) {
 }
 
 async function serve() {
-  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL ?? 8) });
+  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL ?? 4), idleTimeoutMillis: 0 });
   const ask = async (name, ...values) => (await pool.query({ name, text: statements[name], values })).rows.map(toTask);
   const app = fastify();
   await app.register(jwt, { secret: process.env.JWT_SECRET, verify: { algorithms: ["HS256"], cache: true } });

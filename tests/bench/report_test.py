@@ -41,7 +41,7 @@ class Verdict(unittest.TestCase):
 
 class Tables(unittest.TestCase):
     def test_csv__has_the_machine_and_a_line_each(self):
-        lines = as_csv([row(1), row(None, note="no Go")], ["machine: one"]).splitlines()
+        lines = as_csv([row(1), row(None, note="no Go\nand more")], ["machine: one"]).splitlines()
         self.assertEqual(lines[0], "# machine: one")
         cells = list(csv.reader(lines[1:]))
         self.assertEqual(cells[1], ["GET /a|b", "nginx", "10/s", "9/s", "1.00 x", ">= 0.9 x", "ok", ""])
@@ -93,6 +93,9 @@ class Measures(unittest.TestCase):
     def test_wrk_latency__knows_its_units(self):
         text = "  Latency Distribution\n     50%  850.00us\n     75%    1.10ms\n     99%    1.20s\n"
         self.assertEqual((measure.wrk_latency("50%", text), measure.wrk_latency("99%", text)), (0.85, 1200))
+
+    def test_grown__counts_new_processes_and_leaves_out_those_that_ended(self):
+        self.assertEqual(bench.grown({1: 5.0, 2: 7.0}, {1: 6.5, 3: 0.25}), 1.75)
 
     def test_rank__of_nothing_is_nothing(self):
         self.assertEqual((measure.rank([], 0.5), measure.rank([3, 1, 2], 0.5), measure.rank([1], 0.99)), (0, 2, 1))

@@ -120,6 +120,13 @@ static void test_keys__are_known_until_their_end(void **state)
     assert_int_equal(mr_key_cache_keep(cache, beside, id, MR_SLICE("c:d"), 4100), MR_OK);
     assert_null(mr_key_cache_find(cache, one, 100));
     assert_string_equal(mr_key_cache_find(cache, beside, 100)->scopes, "c:d");
+    assert_true(mr_key_cache_knew(cache, beside)); /* also when its time is over */
+    assert_null(mr_key_cache_find(cache, beside, 4100));
+    mr_key_cache_drop(cache, one); /* another's slot */
+    assert_true(mr_key_cache_knew(cache, beside));
+    mr_key_cache_drop(cache, beside);
+    assert_false(mr_key_cache_knew(cache, beside));
+    assert_null(mr_key_cache_find(cache, beside, 100));
     mr_key_cache_destroy(&cache);
     mr_key_cache_destroy(&cache);
 }
