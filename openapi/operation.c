@@ -115,7 +115,9 @@ static void put_parameters(struct doc *doc, json_t *operation, const struct mr_o
             put_parameter(doc, parameters, field);
     if (info->verb == MR_VERB_GET && (traits->versioned || traits->cache_s > 0 || traits->kept))
         put_parameter(doc, parameters, &if_none_match);
-    if (info->verb == MR_VERB_GET && info->actor == MR_ACTOR_DATA_READER)
+    /* Whether a query of an application may go to a replica says a database, which nobody needs for the document: on the primary this
+       changes nothing. */
+    if (info->verb == MR_VERB_GET && info->handler == MR_BY_SQL)
         put_parameter(doc, parameters, &prefer);
     if (json_array_size(parameters) > 0)
         put(doc, operation, "parameters", json_incref(parameters));
