@@ -116,6 +116,8 @@ class Rehearsal:
         shell = {**self.shell, **self.environments.get(environment, {})}
         if command.startswith("npm run deploy"):
             shell["CDK_METHOD"] = "direct"  # moto's change sets forget exports
+        if command.startswith("npm run diff"):
+            shell["CDK_METHOD"] = "template"  # and it cannot delete one
         if re.match(r"npm run (deploy|diff|destroy)", command):
             shell["CDK_APP"] = self.assembly(environment, re.findall(r"--context \S+", command))
         return subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=PACKAGE, env=shell, text=True, capture_output=True, timeout=900)
