@@ -127,7 +127,7 @@ void mr_make_removal(struct mr_making *self)
     ordering.seen = mr_arena_take(self->arena, resources + 1);
     if (ordering.out == NULL || ordering.seen == NULL)
         return;
-    for (unsigned i = 0; i < ordering.count; i++)
+    for (unsigned i = 0; addition->statements != NULL && i < ordering.count; i++)
         ordering.out[i] = addition->statements[i];
     for (unsigned i = 0; i < resources; i++)
         put(&ordering, i);

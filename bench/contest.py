@@ -22,7 +22,7 @@ class Api:
     name = "millrace"
     backends = "application_name LIKE 'data-%'"  # of pg_stat_activity
 
-    def __init__(self, binary, server, directory, port=13000, database="millrace"):
+    def __init__(self, binary, server, directory, port=13000, database="served"):
         self.binary, self.server, self.database, self.port = binary, server, database, port
         server.query(f'CREATE DATABASE "{database}"')
         self.base, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"

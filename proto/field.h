@@ -98,7 +98,7 @@ struct mr_field {
     const char *least;   /* DECIMAL, NUMBER: the bounds, as proto/decimal.h reads them; NULL: none */
     const char *most;
     const struct mr_pattern *pattern; /* TEXT: what the whole value matches; borrowed; NULL: anything (proto/pattern.h) */
-    const char *hint; /* what a client is told whose value does not match it; NULL: the pattern itself */
+    const char *hint;                 /* what a client is told whose value does not match it; NULL: the pattern itself */
     bool many;         /* an array of such values: each is held to the rules above. `fallback` and `example` are JSON then */
     int64_t items_min; /* how many there are in it; 0 and 0: unbounded */
     int64_t items_max;
