@@ -236,6 +236,16 @@ _from_s3 = responses.get_stack_from_s3_url
 # The CLI names a template by the address of this server, which moto would take for the name of a bucket.
 responses.get_stack_from_s3_url = lambda url, **kwargs: _from_s3(url.replace("//127.0.0.1:", "//localhost:"), **kwargs)
 
+_resolve = cloudformation.CloudFormationBackend._resolve_update_parameters
+
+
+def resolve(self, instance, incoming_params):
+    """The value before of a parameter that nobody has given is its default."""
+    known = [each for each in incoming_params if not each.get("UsePreviousValue") or each["ParameterKey"] in instance.parameters]
+    return _resolve(self, instance=instance, incoming_params=known)
+
+
+cloudformation.CloudFormationBackend._resolve_update_parameters = resolve
 _delete = cloudformation.CloudFormationBackend.delete_stack
 
 
