@@ -5,5 +5,5 @@
 const struct mr_actor_spec mr_data_writer_spec = {
     .id = MR_ACTOR_DATA_WRITER,
     .channel = "millrace_refdata",
-    .tells = MR_OP_refdata_changed,
+    .tells = MR_OP_cache_stale,
 };

@@ -559,7 +559,7 @@ static enum mr_op find_operation(const char *name)
     for (unsigned i = 0; i < mr_op_count(); i++) {
         enum mr_op op = (enum mr_op)i;
 
-        if (!mr_op_is_served(op) || mr_op_info(op)->traits->import == NULL)
+        if (mr_op_info(op)->traits->import == NULL)
             continue;
         if (name != NULL && strcmp(mr_op_info(op)->name, name) == 0)
             return op;

@@ -17,7 +17,7 @@ static const char *name_of(unsigned instance)
 
 bool mr_job_is_on(enum mr_job job, const struct mr_config *config)
 {
-    return mr_job_is_served(job) && (job != MR_JOB_noop || config->job_noop);
+    return job != MR_JOB_noop || config->job_noop;
 }
 
 /* Who has a run: unique to this thread, so that a restarted process never takes the runs of its forerunner for its own. */

@@ -377,7 +377,7 @@ static struct mr_job_statement statement_of(const struct mr_actor *self, int64_t
                                     : statement_of_engine(self, info, phase);
 }
 
-/* "tasks" of "cleanup__tasks/completed"; of a name without "__" all of it. */
+/* "orders" of "cleanup__orders/paid"; of a name without "__" all of it. */
 static void counter_of(char out[64], const char *statement)
 {
     const char *separator = strstr(statement, "__");

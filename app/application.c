@@ -24,11 +24,6 @@ bool mr_application_arguments(const char *command, int argc, char **argv)
     return false;
 }
 
-static bool is_engine(enum mr_op op)
-{
-    return !mr_op_info(op)->traits->built_in;
-}
-
 static void tell(const char *folder, mr_status status, struct mr_problems *problems)
 {
     struct mr_buf text = {0};
@@ -51,8 +46,7 @@ const struct mr_packed *mr_application_packed(const char *folder)
 /* What comes of it is for the caller, also when it fails. */
 static bool read_folder(const char *folder, struct mr_application **out, struct mr_built **tables)
 {
-    struct mr_application_options options = {
-        .packed = mr_application_packed(folder), .lookup = mr_environment, .is_engine = is_engine};
+    struct mr_application_options options = {.packed = mr_application_packed(folder), .lookup = mr_environment};
     struct mr_problems problems = {0};
     mr_status status = mr_application_load(out, folder, &options, &problems);
 
@@ -73,9 +67,7 @@ static const char *folder_named(int argc, char **argv)
 
 static bool use(const char *folder)
 {
-    if (folder[0] == '\0')
-        return true;
-    if (!read_folder(folder, &application, &built))
+    if (!read_folder(folder[0] != '\0' ? folder : "tasks:", &application, &built))
         return false;
     mr_built_install(built);
     return true;

@@ -20,7 +20,7 @@ const struct mr_packed *mr_application_packed(const char *folder);
 
 /*
  * Reads the application of the folder that was given as an argument, or else that of MILLRACE_APP, and makes it this process's
- * until it ends; without either it stays the one that is built in. To be called once, with the environment read, before other
+ * until it ends; without either it is the one that is packed into the binary. To be called once, with the environment read, before other
  * threads exist. False: every problem has been printed, and the exit status is MR_EXIT_USAGE.
  */
 bool mr_application_use(int argc, char **argv);
@@ -49,7 +49,7 @@ void mr_application_settle(const struct mr_config *config);
 /* What mr_application_use has built; NULL: nothing. */
 const struct mr_built *mr_application_built(void);
 
-/* What mr_application_use has read; NULL: it is the one that is built in. */
+/* What mr_application_use has read; NULL before. */
 const struct mr_application *mr_application_used(void);
 
 #endif

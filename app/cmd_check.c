@@ -69,12 +69,6 @@ static bool is_folder(const char *path)
     return false;
 }
 
-/* The tasks that are compiled in give way to an application. */
-static bool is_engine(enum mr_op op)
-{
-    return !mr_op_info(op)->traits->built_in;
-}
-
 /* What is checked: what could be read of it, and what it became if nothing was in the way. */
 struct subject {
     struct mr_application *application;
@@ -85,7 +79,7 @@ struct subject {
 static bool read_subject(struct subject *self, const char *folder, struct mr_problems *problems)
 {
     struct mr_application_options options = {
-        .packed = mr_application_packed(folder), .lookup = mr_environment, .is_engine = is_engine, .keep_broken = true};
+        .packed = mr_application_packed(folder), .lookup = mr_environment, .keep_broken = true};
     mr_status status = mr_application_load(&self->application, folder, &options, problems);
 
     if (status == MR_OK)

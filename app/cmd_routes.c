@@ -24,7 +24,7 @@ int mr_command_routes(int argc, char **argv)
     for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
-        if (info->path != NULL && mr_op_is_served((enum mr_op)op))
+        if (info->path != NULL)
             printf("%-6s %-22s %-12s %-12s %-8s %-12s %s\n", mr_verb_name(info->verb), info->path, info->name,
                    mr_actor_info(info->actor)->name, access_name(info->access),
                    info->traits->scopes != NULL ? info->traits->scopes : "-", info->traits->summary);

@@ -73,25 +73,13 @@ static unsigned print_of_application(const struct mr_built *built, const char *n
     return printed;
 }
 
-static unsigned print_built_in(const char *name)
-{
-    unsigned printed = 0;
-
-    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        if (is_wanted(s->name, name) && op_of(s->name) != NULL) {
-            print_one(s->name, s->text);
-            printed++;
-        }
-    return printed;
-}
-
 /* False: a setting is wrong, which has been printed. */
 static bool ask_database(void)
 {
     const char *host = mr_environment("DB_HOST");
     struct mr_config config;
 
-    if (mr_application_built() == NULL || host == NULL || host[0] == '\0')
+    if (host == NULL || host[0] == '\0')
         return true;
     if (!mr_load_settings(&config, MR_RUN_MIGRATE))
         return false;
@@ -111,7 +99,7 @@ int mr_command_sql(int argc, char **argv)
     mr_load_dotenv();
     if (!mr_application_use_here(0, NULL) || !ask_database())
         return MR_EXIT_USAGE;
-    printed = mr_application_built() != NULL ? print_of_application(mr_application_built(), name) : print_built_in(name);
+    printed = print_of_application(mr_application_built(), name);
     if (printed > 0 || name == NULL)
         return MR_EXIT_OK;
     fprintf(stderr, "millrace sql: there is no statement of '%s'; `millrace sql` prints all\n", name);

@@ -216,7 +216,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
                                       .group_count = self->group_count,
                                       .title = self->application->title,
                                       .version = self->application->version,
-                                      .about = self->application->about};
+                                      .about = self->application->about,
+                                      .license = self->application->license};
 }
 
 mr_status mr_application_build(struct mr_built **out, const struct mr_application *application, struct mr_problems *problems)

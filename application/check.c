@@ -418,8 +418,7 @@ static void check_job(struct checking *self, const struct mr_app_job *job)
         if (mr_app_field(&job->args, job->unique.by.items[i].name) == NULL)
             no_field(self, mr_yaml_place(job->unique.by.items[i].node), &job->args, job->unique.by.items[i].name);
     for (int i = 0; i < MR_JOB_COUNT; i++)
-        if (mr_job_is_engines((enum mr_job)i) && !mr_job_takes_more((enum mr_job)i) &&
-            strcmp(mr_job_info((enum mr_job)i)->name, job->name) == 0)
+        if (!mr_job_takes_more((enum mr_job)i) && strcmp(mr_job_info((enum mr_job)i)->name, job->name) == 0)
             complain(self, mr_yaml_place(job->node->key), "the job \"%s\" is the engine's own, expected another name",
                      job->name);
 }
@@ -471,12 +470,7 @@ static void claim_route(struct claims *self, enum mr_verb verb, const char *path
     mr_buf_fini(&text);
 }
 
-static bool has_engine(const struct checking *self, enum mr_op op)
-{
-    return self->options->is_engine == NULL || self->options->is_engine(op);
-}
-
-static void claim_engine(const struct checking *self, struct claims *names, struct claims *routes)
+static void claim_engine(struct claims *names, struct claims *routes)
 {
     static const struct {
         enum mr_verb verb;
@@ -492,15 +486,12 @@ static void claim_engine(const struct checking *self, struct claims *names, stru
     for (int op = 0; op < MR_OP_COUNT; op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
-        if (!has_engine(self, (enum mr_op)op))
-            continue;
         claim(names, mr_slice_of(info->name), nowhere, "the engine");
         if (info->path != NULL)
             claim_route(routes, info->verb, info->path, nowhere, "the engine");
     }
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
-        if (has_engine(self, aliases[i].op))
-            claim_route(routes, aliases[i].verb, aliases[i].path, nowhere, "the engine");
+        claim_route(routes, aliases[i].verb, aliases[i].path, nowhere, "the engine");
 }
 
 static void claim_standard(const struct mr_app_resource *resource, enum mr_app_standard operation, struct claims *names,
@@ -571,7 +562,7 @@ static void check_twice(struct checking *self)
     struct claims names = {.arena = &application->arena};
     struct claims routes = {.arena = &application->arena};
 
-    claim_engine(self, &names, &routes);
+    claim_engine(&names, &routes);
     for (unsigned i = 0; i < application->resource_count; i++)
         for (int operation = MR_APP_CREATE; operation <= MR_APP_IMPORT; operation++)
             if (application->resources[i].path != NULL && serves(&application->resources[i], (enum mr_app_standard)operation))

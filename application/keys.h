@@ -98,6 +98,7 @@
     KEY(application, "title",       title,         TEXT,      NULL,             NULL,     true,  NULL, "the application's name, for people")              \
     KEY(application, "version",     version,       TEXT,      NULL,             NULL,     false, NULL, "its version; the documentation shows it")         \
     KEY(application, "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "what it is for")                                  \
+    KEY(application, "license",     license,       TEXT,      NULL,             NULL,     false, NULL, "its licence, by its identifier in the SPDX list: MIT") \
     KEY(application, "groups",      groups,        TEXTS,     NULL,             NULL,     false, NULL, "what the documentation says of a group of operations: those whose paths begin with /v1/ and its name") \
                                                                                                                                                           \
     KEY(resource,    "path",        path,          PATH,      NULL,             NULL,     true,  NULL, "where it is served; one row is a segment below")  \

@@ -21,7 +21,6 @@ struct mr_packed;
 struct mr_application_options {
     const struct mr_packed *packed;          /* what is in the binary, in place of a folder; NULL: the folder */
     const char *(*lookup)(const char *name); /* value of an environment variable, NULL when it is not set; NULL: none is set */
-    bool (*is_engine)(enum mr_op op); /* whether an operation of the map is there beside this application; NULL: all are */
     bool
         keep_broken; /* `out` is filled with MR_INVALID, too: what has a problem is zeroed there, and nothing may serve from it */
 };

@@ -265,6 +265,7 @@ struct mr_application {
     const char *title;
     const char *version;
     const char *about;
+    const char *license;
     struct mr_app_texts groups;
     struct mr_app_resource *resources; /* by name */
     unsigned resource_count;

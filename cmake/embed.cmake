@@ -31,11 +31,10 @@ endfunction()
 set(c "#include \"sql/sql.h\"\n\nconst struct mr_statement mr_statements[] = {\n")
 # A query file is blocks that begin with `-- name: NAME` (a statement) or `-- part: NAME` (text for {{NAME}} in any
 # statement). `-- name: NAME for X in A B; Y in C D` is a statement for each combination, with {{X}} and {{Y}} known in
-# its name, its text and its parts. `-- name: NAME (built in)` is one of tasks, which an application replaces. What stands before
+# its name, its text and its parts. What stands before
 # the first block is a comment; the dot keeps that element from being empty.
 set(WORD "[A-Za-z0-9_/-]+")
 set(all_blocks "")
-set(names_built_in "")
 file(GLOB files "${SOURCE}/queries/*.sql")
 list(SORT files)
 foreach(file IN LISTS files)
@@ -53,10 +52,6 @@ macro(read_block block)
     string(REGEX REPLACE "(\n(--[^\n]*)?)+$" "" body "${CMAKE_MATCH_3}")
     string(STRIP "${body}" body)
     string(REGEX REPLACE "${SEMICOLON}$" "" body "${body}")
-    if(header MATCHES "^(.*) \\(built in\\)$")
-        set(header "${CMAKE_MATCH_1}")
-        list(APPEND names_built_in "${header}")
-    endif()
 endmacro()
 
 # Fills in {{parts}} from the inside out.
@@ -113,12 +108,6 @@ foreach(block IN LISTS all_blocks)
     endif()
 endforeach()
 string(APPEND c "    {NULL, NULL},\n};\n\n")
-list(REMOVE_DUPLICATES names_built_in)
-string(APPEND c "const char *const mr_statements_built_in[] = {\n")
-foreach(name IN LISTS names_built_in)
-    string(APPEND c "    \"${name}\",\n")
-endforeach()
-string(APPEND c "    NULL,\n};\n\n")
 
 # What statements of an application may use, too.
 string(APPEND c "const struct mr_statement mr_parts[] = {\n")

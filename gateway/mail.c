@@ -56,7 +56,7 @@ static void deliver(struct gateway *gateway, const struct mr_parcel *parcel)
     struct exchange *self;
     bool good = mr_envelope_decode(&reply, parcel->data, parcel->len) == MR_OK;
 
-    if (good && reply.kind == MR_REQUEST && reply.op == MR_OP_refdata_changed) {
+    if (good && reply.kind == MR_REQUEST && reply.op == MR_OP_cache_stale) {
         mr_cache_drop(&gateway->cache);
         return;
     }

@@ -8,18 +8,19 @@ static const char about[] =
     "problem (RFC 9457); a 400 names all fields that break a rule at once. HEAD works wherever GET does. To try calls: "
     "register, sign in, and send the access token as Authorization: Bearer.";
 
-/* An application has a name of its own, and a licence that is its own affair. */
+/* An application has a name of its own, and a licence where it says one. */
 static void put_info(struct doc *doc, json_t *root, const char *version)
 {
     const struct mr_op_table *application = mr_ops_installed();
+    const char *license = application->title != NULL ? application->license : "MIT";
     json_t *info = put_object(doc, root, "info");
 
     put_text(doc, info, "title", application->title != NULL ? application->title : "Millrace");
     put_text(doc, info, "version", application->version != NULL ? application->version : version);
     put(doc, info, "description",
         application->about != NULL ? json_sprintf("%s\n\n%s", application->about, about) : json_string(about));
-    if (application->title == NULL)
-        put(doc, info, "license", json_pack("{s:s, s:s}", "name", "MIT", "identifier", "MIT"));
+    if (license != NULL)
+        put(doc, info, "license", json_pack("{s:s, s:s}", "name", license, "identifier", license));
 }
 
 static void put_security_scheme(struct doc *doc, json_t *components)

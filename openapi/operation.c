@@ -8,7 +8,7 @@ enum { PATH_MAX_LEN = 256, GROUP_MAX = 64 };
 
 /* ---- The path and the group ---- */
 
-/* "/v1/tasks/:taskId" becomes "/v1/tasks/{taskId}". */
+/* "/v1/products/:productId" becomes "/v1/products/{productId}". */
 static void template_of(char out[PATH_MAX_LEN], const char *path)
 {
     size_t len = 0;

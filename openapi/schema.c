@@ -220,7 +220,7 @@ bool has_body(const struct mr_traits *traits)
     return false;
 }
 
-/* "task_create" becomes "TaskCreateBody". */
+/* "product_create" becomes "ProductCreateBody". */
 static void name_body(char out[NAME_MAX_LEN], const char *op)
 {
     size_t len = 0;
@@ -361,7 +361,7 @@ static const struct mr_result pagination = {
                           {"totalPages", MR_INT, .about = "pages in all", .example = "5"}),
 };
 
-/* "Task" becomes "TaskPage". */
+/* "Product" becomes "ProductPage". */
 static json_t *page_reference(struct doc *doc, const struct mr_result *of)
 {
     char name[NAME_MAX_LEN];

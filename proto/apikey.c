@@ -124,7 +124,7 @@ void mr_scopes_known(struct mr_buf *out)
     mr_buf_text(out, "{");
     for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_traits *traits = mr_op_info((enum mr_op)op)->traits;
-        const char *scopes = mr_op_is_served((enum mr_op)op) ? traits->scopes : NULL;
+        const char *scopes = traits->scopes;
 
         while (mr_scope_next(&scopes, &scope)) {
             const char *comma = out->data != NULL && out->len > 1 ? "," : "";

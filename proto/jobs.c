@@ -54,16 +54,6 @@ unsigned mr_job_count(void)
     return MR_JOB_COUNT + installed_count;
 }
 
-bool mr_job_is_engines(enum mr_job job)
-{
-    return job != MR_JOB_aggregate && job != MR_JOB_report;
-}
-
-bool mr_job_is_served(enum mr_job job)
-{
-    return installed == NULL || mr_job_is_engines(job);
-}
-
 const struct mr_job_info *mr_job_info(enum mr_job job)
 {
     if (job >= MR_JOB_COUNT)

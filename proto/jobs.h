@@ -15,8 +15,6 @@
 #define MR_JOBS(JOB)                                                                                                   \
     /*  name         cron setting                      at once alone  started by work  what it does */                 \
     JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",     1,      true,  ADMIN,     SQL,  "deletes what is over")         \
-    JOB(aggregate,   "SCHEDULE_TASK_AGGREGATE_CRON",   1,      true,  ADMIN,     SQL,  "adds up daily figures")        \
-    JOB(report,      "SCHEDULE_TASK_REPORT_CRON",      1,      true,  ADMIN,     SQL,  "sums up a week for each user") \
     JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, "vacuums all tables")           \
     JOB(import,      NULL,                             1,      false, USER,      CODE, "makes rows of an upload")      \
     JOB(removal,     NULL,                             1,      false, ADMIN,     SQL,  "deletes what a removed user leaves") \
@@ -74,9 +72,9 @@ struct mr_job_addition {
 };
 
 /*
- * Makes the jobs of an application this process's, in place of those that are built in with tasks: number `i` is the job
+ * Makes the jobs of an application this process's: number `i` is the job
  * MR_JOB_COUNT + i; together with the engine's they are at most MR_JOBS_MAX. Borrowed until the process ends, or until another call. To
- * be called before other threads exist. `own` NULL: there is no application but the one that is built in.
+ * be called before other threads exist. `own` NULL: there are none.
  */
 void mr_jobs_install(const struct mr_job_info *own, unsigned count);
 
@@ -88,12 +86,6 @@ bool mr_job_takes_more(enum mr_job job);
 
 /* One more than the greatest job there is. */
 unsigned mr_job_count(void);
-
-/* Whether it is there whatever application is served; others are those of tasks. */
-bool mr_job_is_engines(enum mr_job job);
-
-/* Whether this process has it; one that belongs to tasks gives way to an application. */
-bool mr_job_is_served(enum mr_job job);
 
 /* The job's row; `job` is below mr_job_count(). */
 const struct mr_job_info *mr_job_info(enum mr_job job);

@@ -42,18 +42,11 @@ static const char *const verbs[] = {
 static const struct mr_op_table no_table;
 static const struct mr_op_table *installed = &no_table;
 static unsigned edition;
-/* The ways of the engine's own operations, while an application is installed beside them. */
-static const struct mr_way *engine_ways[sizeof ways / sizeof ways[0]];
-static unsigned engine_way_count;
 
 void mr_ops_install(const struct mr_op_table *table)
 {
     installed = table != NULL ? table : &no_table;
     edition++;
-    engine_way_count = 0;
-    for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++)
-        if (mr_op_is_served(ways[i].op))
-            engine_ways[engine_way_count++] = &ways[i];
 }
 
 unsigned mr_ops_edition(void)
@@ -71,16 +64,6 @@ unsigned mr_op_count(void)
     return MR_OP_COUNT + installed->op_count;
 }
 
-bool mr_built_in_is_served(void)
-{
-    return installed == &no_table;
-}
-
-bool mr_op_is_served(enum mr_op op)
-{
-    return op >= MR_OP_COUNT || mr_built_in_is_served() || !ops[op].traits->built_in;
-}
-
 const struct mr_op_info *mr_op_info(enum mr_op op)
 {
     return op < MR_OP_COUNT ? &ops[op] : &installed->ops[op - MR_OP_COUNT];
@@ -93,11 +76,11 @@ const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor)
 
 const struct mr_way *mr_way(unsigned i)
 {
-    if (installed == &no_table)
-        return i < sizeof ways / sizeof ways[0] ? &ways[i] : NULL;
-    if (i < engine_way_count)
-        return engine_ways[i];
-    return i - engine_way_count < installed->way_count ? &installed->ways[i - engine_way_count] : NULL;
+    const unsigned own = sizeof ways / sizeof ways[0];
+
+    if (i < own)
+        return &ways[i];
+    return i - own < installed->way_count ? &installed->ways[i - own] : NULL;
 }
 
 const struct mr_group *mr_group(unsigned i)

@@ -107,7 +107,6 @@ struct mr_traits {
     bool continued;   /* a list may have a Link to its rest: the statement has a column "$next", or "$take" (runtime/rows.h) */
     bool row_wise;    /* its statement answers one message, not a batch, and takes values, not arrays: runtime/rowwise.h */
     bool constraints; /* a constraint that its statement breaks is an answer: runtime/constraints.h */
-    bool built_in;    /* of the application that is compiled in, tasks: not served beside another */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_variant *again;    /* answers what the statement left unanswered, in its place; NULL: it is asked itself */
     const struct mr_pick *pick;        /* decides between them; NULL: the first whose conditions hold */
@@ -167,29 +166,23 @@ struct mr_op_table {
     const char *title;   /* the application's name, for people; NULL: none */
     const char *version; /* of the application; NULL: that of the binary */
     const char *about;   /* what it is for; NULL: nobody has said */
+    const char *license; /* its identifier in the SPDX list; NULL: nobody has said */
 };
 
 /*
- * Makes the operations of an application those of this process, in place of the ones that are built in, and behind the engine's.
- * `table` stays as it is until the process ends, or until another call; NULL brings the ones built in back. To be called before
- * other threads exist.
+ * Makes the operations of an application those of this process, behind the engine's. `table` stays as it is until the process ends,
+ * or until another call; NULL: there are none. To be called before other threads exist.
  */
 void mr_ops_install(const struct mr_op_table *table);
 
 /* Another number after each mr_ops_install, for who keeps something that was made of the tables. */
 unsigned mr_ops_edition(void);
 
-/* What was installed; a table of nothing when it is the application that is built in. */
+/* What was installed; a table of nothing when nothing was. */
 const struct mr_op_table *mr_ops_installed(void);
 
 /* One more than the greatest op there is. */
 unsigned mr_op_count(void);
-
-/* Whether this process serves it; one that is built in gives way to an application. */
-bool mr_op_is_served(enum mr_op op);
-
-/* Whether the application that is compiled in, tasks, is: no other was installed. */
-bool mr_built_in_is_served(void);
 
 /* The op's row; `op` is below mr_op_count(). */
 const struct mr_op_info *mr_op_info(enum mr_op op);

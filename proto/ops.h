@@ -26,23 +26,12 @@
     OP(GET,    "/v1/api-keys/:keyId",             api_key_get,        DATA_READER, ADMIN,    200, SQL)      \
     OP(DELETE, "/v1/api-keys/:keyId",             api_key_delete,     DATA_WRITER, ADMIN,    204, SQL)      \
     OP(GET,    "/v1/audit",                       audit_list,         DATA_READER, ADMIN,    200, SQL)      \
-    OP(POST,   "/v1/tasks",                       task_create,        DATA_WRITER, USER,     201, SQL)      \
-    OP(GET,    "/v1/tasks",                       task_list,          DATA_READER, USER,     200, SQL)      \
-    OP(GET,    "/v1/tasks/:taskId",               task_get,           DATA_READER, USER,     200, SQL)      \
-    OP(PUT,    "/v1/tasks/:taskId",               task_update,        DATA_WRITER, USER,     200, SQL)      \
-    OP(DELETE, "/v1/tasks/:taskId",               task_delete,        DATA_WRITER, USER,     204, SQL)      \
-    OP(POST,   "/v1/tasks/import",                task_import,        DATA_WRITER, USER,     202, SQL)      \
-    OP(GET,    "/v1/stats/tasks",                 task_stats,         DATA_READER, USER,     200, SQL)      \
-    OP(GET,    "/v1/reports",                     report_list,        DATA_READER, USER,     200, SQL)      \
-    OP(GET,    "/v1/reports/:reportId",           report_get,         DATA_READER, USER,     200, SQL)      \
     OP(GET,    "/v1/jobs",                        job_list,           DATA_READER, ADMIN,    200, SQL)      \
     OP(GET,    "/v1/jobs/:job",                   job_get,            DATA_READER, ADMIN,    200, SQL)      \
     OP(GET,    "/v1/jobs/:job/runs",              job_run_list,       DATA_READER, ADMIN,    200, SQL)      \
     OP(POST,   "/v1/jobs/:job/runs",              job_run_create,     DATA_WRITER, ADMIN,    202, SQL)      \
     OP(GET,    "/v1/job-runs/:runId",             job_run_get,        DATA_READER, USER,     200, SQL)      \
     OP(POST,   "/v1/job-runs/:runId/cancel",      job_run_cancel,     DATA_WRITER, USER,     202, SQL)      \
-    OP(GET,    "/v1/refdata/taskpriorities",      task_priority_list, DATA_READER, PUBLIC,   200, SQL)      \
-    OP(GET,    "/v1/refdata/taskpriorities/:code",task_priority_get,  DATA_READER, PUBLIC,   200, SQL)      \
     OP(GET,    "/v1/health",                      health,             GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/livez",                          livez,              GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/readyz",                         readyz,             GATEWAY,     PUBLIC,   200, CODE)     \
@@ -51,7 +40,7 @@
     OP(GET,    "/apidoc/:file",                   apidoc_file,        GATEWAY,     PUBLIC,   200, CODE)     \
     OP(NONE,   NULL,                              db_ping,            AUTH,        INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              key_verify,         AUTH,        INTERNAL, 200, CODE)     \
-    OP(NONE,   NULL,                              refdata_changed,    GATEWAY,     INTERNAL, 200, CODE)     \
+    OP(NONE,   NULL,                              cache_stale,        GATEWAY,     INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              import_part,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              import_drop,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              import_beat,        DATA_WRITER, INTERNAL, 200, SQL)      \
@@ -60,7 +49,6 @@
 /* Another way to the same row, with a name of its own for the documentation. */
 #define MR_ALIASES(ALIAS)                                                               \
     /*     verb   path                 message         name    */                       \
-    ALIAS(PATCH, "/v1/tasks/:taskId",  task_update,    task_patch)                      \
     ALIAS(GET,   "/health",            health,         health_short)                    \
     ALIAS(GET,   "/apidoc-json",       openapi,        openapi_alias)
 
@@ -70,12 +58,8 @@
     GROUP("users",    "The caller's own account")                                       \
     GROUP("api-keys", "Keys of programs, for administrators")                           \
     GROUP("audit",    "Who changed what, for administrators")                           \
-    GROUP("tasks",    "The caller's tasks")                                             \
-    GROUP("stats",    "Daily figures of the caller's tasks")                            \
-    GROUP("reports",  "Weekly reports of the caller's tasks")                           \
     GROUP("jobs",     "Background jobs and their schedules, for administrators")        \
     GROUP("job-runs", "Runs of background jobs, imports among them")                    \
-    GROUP("refdata",  "Reference data, which everybody may keep")                       \
     GROUP("health",   "Whether the service works")                                      \
     GROUP("system",   "Probes, and this documentation")
 

@@ -398,8 +398,7 @@ static bool belongs(const struct mr_actor *self, const char *statement)
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
         size_t len = strlen(info->name);
 
-        if (mr_op_is_served((enum mr_op)op) && info->actor == self->spec->id && info->traits->lane == self->lane &&
-            strncmp(statement, info->name, len) == 0 &&
+        if (info->actor == self->spec->id && info->traits->lane == self->lane && strncmp(statement, info->name, len) == 0 &&
             (statement[len] == '\0' || statement[len] == '/' || strncmp(statement + len, "__", 2) == 0))
             return true;
     }
@@ -412,11 +411,9 @@ static bool is_common(const char *statement)
     return mr_op_count() > MR_OP_COUNT && strncmp(statement, "row_wise__", strlen("row_wise__")) == 0;
 }
 
-/* Tables of tasks are not there beside another application. */
 static bool is_wanted(const struct mr_actor *self, const char *statement)
 {
-    return (belongs(self, statement) || is_common(statement)) &&
-           (mr_built_in_is_served() || !mr_statement_is_built_in(statement));
+    return belongs(self, statement) || is_common(statement);
 }
 
 static mr_status select_statements(struct mr_actor *self)

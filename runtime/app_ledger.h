@@ -28,8 +28,8 @@ struct mr_app_steps {
 };
 
 /*
- * Makes them those of this process; borrowed until it ends, or until another call. NULL: the application that is compiled in, which
- * has none and inherits. To be called before other threads exist.
+ * Makes them those of this process; borrowed until it ends, or until another call. NULL: there are none, and the
+ * engine's run from the first on, as before applications had any. To be called before other threads exist.
  */
 void mr_app_steps_install(const struct mr_app_steps *steps);
 const struct mr_app_steps *mr_app_steps_installed(void);

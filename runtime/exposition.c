@@ -165,7 +165,7 @@ static const char *op_name(enum mr_op op)
 
 static bool is_told(enum mr_op op)
 {
-    return op == MR_OP_NONE || (mr_op_is_served(op) && mr_op_info(op)->access != MR_ACCESS_INTERNAL);
+    return op == MR_OP_NONE || mr_op_info(op)->access != MR_ACCESS_INTERNAL;
 }
 
 static void write_requests(const struct page *page)

@@ -253,21 +253,18 @@ static mr_status refuse_owner(struct migrator *self, const char *whose)
 
 /*
  * Where the application has left no record, the engine's says whose the database is. One that began with the first migration belongs
- * to who inherits, whether these have all run or not. One of the baseline is anybody's, but for who has no migrations to make its
- * tables by. Two applications that have records are told apart by these (mr_app_ledger_check).
+ * to who inherits, whether these have all run or not. One of the baseline is anybody's. Two applications that have records are told
+ * apart by these (mr_app_ledger_check); one that has no migrations has nothing to be told apart by.
  */
 static mr_status check_owner(struct migrator *self, const struct found *found)
 {
     const struct mr_app_steps *steps = mr_app_steps_installed();
-    bool has_none = steps->inherits && steps->count == 0;
     bool is_of_baseline = mr_ledger_is_of_baseline(found->engine);
 
     if (rows_of(found->engine) == 0)
         return MR_OK;
-    if (rows_of(found->app) == 0 && !is_of_baseline && !steps->inherits)
+    if ((rows_of(found->app) == 0 || steps->count == 0) && !is_of_baseline && !steps->inherits)
         return refuse_owner(self, ", whose tables the engine's migrations have made");
-    if (has_none && (is_of_baseline || rows_of(found->app) > 0))
-        return refuse_owner(self, "");
     return MR_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
  * rows: from the rows of a result to the JSON of a reply, in one pass.
  *
- * A column's name is its JSON name; a dotted name ("taskPriority.code") nests, its columns standing side by
+ * A column's name is its JSON name; a dotted name ("shelf.code") nests, its columns standing side by
  * side; a NULL is left out, and so is a value that JSON has no form for. Reserved: the ordinal, which is "$n" or, where there is
  * no such, n; "$status", "$field", "$message", "$next", "$version", "$page",
  * "$pageSize", "$totalItems", "$take", "$key".
@@ -24,8 +24,8 @@ struct mr_column {
     unsigned index;
     uint32_t type;
     mr_column_writer *write;
-    struct mr_slice member; /* `,"code":` of "taskPriority.code", escaped: what stands in front of its value */
-    struct mr_slice open;   /* `,"taskPriority":{`; empty: top level */
+    struct mr_slice member; /* `,"code":` of "shelf.code", escaped: what stands in front of its value */
+    struct mr_slice open;   /* `,"shelf":{`; empty: top level */
     size_t name_bytes;      /* of "code" */
     unsigned run_end;       /* the column behind those that nest under the same name, side by side with it */
 };

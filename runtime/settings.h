@@ -23,7 +23,7 @@
 #define MR_SETTINGS(SET) \
     /*  member                   name                              alias          type      default               rule                              roles   about */ \
     SET(node_env,                "NODE_ENV",                       NULL,          CHOICE,   "development",        "development|test|production",    "ASMH", "production refuses weak secrets; only development, said explicitly, does without one; all but production read a .env file") \
-    SET(app_folder,              "MILLRACE_APP",                   NULL,          TEXT,     "",                   "",                               "ASM",  "folder of the application that is served; unset: the one that is built in, tasks") \
+    SET(app_folder,              "MILLRACE_APP",                   NULL,          TEXT,     "",                   "",                               "ASM",  "folder of the application that is served; unset: the one in the binary, tasks") \
     SET(app_port,                "APP_PORT",                       NULL,          INTEGER,  "3000",               "1..65535",                       "AH",   "port of the API") \
     SET(app_host,                "APP_HOST",                       NULL,          TEXT,     "::",                 "",                               "AH",   "address to listen on; :: is every IPv6 and IPv4 address") \
     SET(app_version,             "APP_VERSION",                    NULL,          TEXT,     "",                   "",                               "A",    "version that health tells when it is a semantic version; else the build's") \

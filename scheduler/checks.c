@@ -27,23 +27,35 @@ static bool is_zone(const char *value, struct mr_buf *reason)
     return good;
 }
 
+/* Says so when no tick of the job can come in the zone that it follows. */
+static void check_ticks(const struct mr_config *config, enum mr_job job, const struct mr_zone *usual, int64_t now_ms,
+                        struct mr_buf *problems)
+{
+    const struct mr_job_info *info = mr_job_info(job);
+    const char *text = info->schedule != NULL ? info->schedule : info->cron != NULL ? mr_config_text(config, info->cron) : "";
+    struct mr_cron_problem ignored;
+    struct mr_cron cron;
+    int64_t next_ms;
+
+    if (*text == '\0' || !mr_cron_parse(&cron, mr_slice_of(text), &ignored) ||
+        mr_cron_next(&cron, mr_job_zone(job, usual), now_ms, &next_ms))
+        return;
+    if (info->schedule != NULL)
+        mr_buf_printf(problems, "job %s: cron %s", info->name, text);
+    else
+        mr_buf_printf(problems, "%s=%s", info->cron, text);
+    mr_buf_printf(problems, ": expected a tick that can come in the zone %s\n",
+                  info->timezone != NULL ? info->timezone : config->schedule_timezone);
+}
+
 bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems)
 {
     size_t before = problems->len;
     mr_status opened = mr_job_zones_open(problems);
     int64_t now_ms = mr_wall_ms(&mr_system_clock); /* a tick of the past, before the zone had its rules of today, is none */
 
-    for (unsigned job = 0; job < mr_job_count(); job++) {
-        const char *setting = mr_job_info((enum mr_job)job)->cron;
-        const char *text = setting != NULL ? mr_config_text(config, setting) : "";
-        struct mr_cron_problem ignored;
-        struct mr_cron cron;
-        int64_t next_ms;
-
-        if (*text != '\0' && mr_cron_parse(&cron, mr_slice_of(text), &ignored) && !mr_cron_next(&cron, zone, now_ms, &next_ms))
-            mr_buf_printf(problems, "%s=%s: expected a tick that can come in the zone %s\n", setting, text,
-                          config->schedule_timezone);
-    }
+    for (unsigned job = 0; opened == MR_OK && job < mr_job_count(); job++)
+        check_ticks(config, (enum mr_job)job, zone, now_ms, problems);
     return opened == MR_OK && problems->len == before;
 }
 

@@ -53,8 +53,9 @@ const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 bool mr_scheduler_is_refused(const struct mr_scheduler *self);
 
 /*
- * Whether every schedule has a tick to come in this zone, which may have a gap in just that place. Appends a line for each
- * that has not.
+ * Whether every schedule, of a setting or of an application's job, has a tick to come in the zone that it follows (`zone` where it
+ * names none), which may have a gap in just that place. Appends a line for each that has not. To be called before other
+ * threads exist.
  */
 bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems);
 

@@ -49,14 +49,6 @@ int mr_statement_place(const char *name)
     return found != NULL ? (int)(found - installed) : -1;
 }
 
-bool mr_statement_is_built_in(const char *name)
-{
-    for (const char *const *each = mr_statements_built_in; *each != NULL; each++)
-        if (strcmp(*each, name) == 0)
-            return true;
-    return false;
-}
-
 const struct mr_statement *mr_statement_find(const char *name)
 {
     int place = mr_statement_place(name);

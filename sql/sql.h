@@ -4,7 +4,6 @@
 #ifndef MR_SQL_SQL_H
 #define MR_SQL_SQL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -41,12 +40,6 @@ extern const struct mr_statement mr_parts[];
 
 /* Ended by a NULL name; in the order of files and of the text in them. */
 extern const struct mr_statement mr_statements[];
-
-/* Names of those of them, `-- name: NAME (built in)`, that belong to the application that is compiled in, tasks; ended by NULL. */
-extern const char *const mr_statements_built_in[];
-
-/* Whether it is one of them. */
-bool mr_statement_is_built_in(const char *name);
 
 /* Ended by a NULL name; versions rise by one from 1. */
 extern const struct mr_migration mr_migrations[];

@@ -10,6 +10,12 @@ u.id IS NULL AND k.api_key IS NULL
 -- part: unattended
 NOT EXISTS (SELECT FROM millrace.job j CROSS JOIN LATERAL jsonb_each_text(j.holders) h WHERE h.value::timestamptz > now())
 
+-- part: renew_key
+ON CONFLICT (user_id, key) DO UPDATE
+       SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
+     WHERE i.created_at < now() - interval '1 day'
+    RETURNING i.user_id, i.key
+
 -- part: run
 r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.scheduled_for AS "scheduledFor",
        r.created_at AS "createdAt", r.started_at AS "startedAt", r.finished_at AS "finishedAt",
@@ -159,7 +165,7 @@ SELECT k.n,
   LEFT JOIN locked ON locked.id = k.run_id
   LEFT JOIN changed r ON r.id = k.run_id;
 
--- name: {{op}} for op in task_import import_run
+-- name: import_run
 -- The parts of the body came ahead; without one of them there is nothing to import. A key that is new (or older than a day) is
 -- kept with the answer. One that is there already answers as it did the first time, and the parts that came again are dropped.
 --

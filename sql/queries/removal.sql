@@ -11,7 +11,7 @@ closed AS (
 )
 
 -- name: removal__runs
--- First of all, so that no import makes more tasks: one that is at work finds that its run is gone.
+-- First of all, so that no import makes more rows: one that is at work finds that its run is gone.
 WITH {{chunk}}, {{closed}}, mine AS (
     SELECT r.id
       FROM closed c
@@ -26,29 +26,6 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        {{ids_with_this}} AS cursor,
        (SELECT count(*) FROM mine) >= greatest(k.most / 200, 1) AS more,
        {{this_id}} AS unit
-  FROM k;
-
--- name: removal__tasks (built in)
--- Newest first, as the index has them.
-WITH {{chunk}}, {{closed}}, mine AS (
-    SELECT t.id, t.created_at
-      FROM closed c
-     CROSS JOIN LATERAL (SELECT t.id, t.created_at
-                           FROM task t
-                          WHERE t.user_id = c.id
-                            AND (t.created_at, t.id) < (coalesce(split_part(c.cursor, '/', 1), 'infinity')::timestamptz,
-                                                        coalesce(split_part(c.cursor, '/', 2)::uuid, {{greatest_id}}))
-                          ORDER BY t.created_at DESC, t.id DESC
-                          LIMIT c.most
-                            FOR UPDATE SKIP LOCKED) t
-), gone AS (
-    DELETE FROM task t USING mine WHERE t.id = mine.id AND {{unless_skipped}} RETURNING t.id
-)
-SELECT (SELECT count(*) FROM gone) AS rows,
-       (SELECT to_char(mine.created_at AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || mine.id
-          FROM mine ORDER BY mine.created_at, mine.id LIMIT 1) AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more,
-       CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END AS unit
   FROM k;
 
 -- name: removal__refreshTokens
@@ -103,82 +80,6 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        (SELECT count(*) FROM mine) >= k.most AS more,
        CASE WHEN k.skip
             THEN (SELECT mine.user_id || '/' || to_char(mine.created_at AT TIME ZONE 'UTC', {{exact_instant}}) FROM mine LIMIT 1) END AS unit
-  FROM k;
-
--- name: removal__days (built in)
-WITH {{chunk}}, {{closed}}, mine AS (
-    SELECT s.user_id, s.day
-      FROM closed c
-     CROSS JOIN LATERAL (SELECT s.user_id, s.day
-                           FROM task_stat s
-                          WHERE s.user_id = c.id AND s.day > coalesce(c.cursor, '-infinity')::date
-                          ORDER BY s.day
-                          LIMIT c.most
-                            FOR UPDATE SKIP LOCKED) s
-), gone AS (
-    DELETE FROM task_stat s USING mine WHERE s.user_id = mine.user_id AND s.day = mine.day AND {{unless_skipped}} RETURNING s.day
-)
-SELECT (SELECT count(*) FROM gone) AS rows,
-       (SELECT to_char(max(mine.day), 'YYYY-MM-DD') FROM mine) AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more,
-       CASE WHEN k.skip THEN (SELECT mine.user_id || '/' || to_char(mine.day, 'YYYY-MM-DD') FROM mine LIMIT 1) END AS unit
-  FROM k;
-
--- name: removal__reports (built in)
-WITH {{chunk}}, {{closed}}, mine AS (
-    SELECT r.id, r.period_from
-      FROM closed c
-     CROSS JOIN LATERAL (SELECT r.id, r.period_from
-                           FROM report r
-                          WHERE r.user_id = c.id AND r.period_from > coalesce(c.cursor, '-infinity')::timestamptz
-                          ORDER BY r.period_from
-                          LIMIT c.most
-                            FOR UPDATE SKIP LOCKED) r
-), gone AS (
-    DELETE FROM report r USING mine WHERE r.id = mine.id AND {{unless_skipped}} RETURNING r.id
-)
-SELECT (SELECT count(*) FROM gone) AS rows,
-       (SELECT to_char(max(mine.period_from) AT TIME ZONE 'UTC', {{exact_instant}}) FROM mine) AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more,
-       CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END AS unit
-  FROM k;
-
--- name: removal__figures/changes (built in)
--- What statements have appended and nobody has added up yet; forget_account takes what comes after this.
-WITH {{chunk}}, {{closed}}, mine AS (
-    SELECT t.id
-      FROM closed c
-     CROSS JOIN LATERAL (SELECT t.id
-                           FROM task_change t
-                          WHERE t.user_id = c.id AND t.id <> ALL (coalesce(string_to_array(c.cursor, ','), '{}')::bigint[])
-                          LIMIT c.most
-                            FOR UPDATE SKIP LOCKED) t
-), gone AS (
-    DELETE FROM task_change t USING mine WHERE t.id = mine.id AND {{unless_skipped}} RETURNING t.id
-)
-SELECT (SELECT count(*) FROM gone) AS rows,
-       {{ids_with_this}} AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more,
-       {{this_id}} AS unit
-  FROM k;
-
--- name: removal__figures/counts (built in)
--- These have no id: their account and place name them.
-WITH {{chunk}}, {{closed}}, mine AS (
-    SELECT t.place AS id
-      FROM closed c
-     CROSS JOIN LATERAL (SELECT t.ctid AS place
-                           FROM task_count t
-                          WHERE t.user_id = c.id AND t.ctid <> ALL (coalesce(string_to_array(c.cursor, '/'), '{}')::tid[])
-                          LIMIT c.most
-                            FOR UPDATE SKIP LOCKED) t
-), gone AS (
-    DELETE FROM task_count t USING mine WHERE t.ctid = mine.id AND {{unless_skipped}} RETURNING t.items
-)
-SELECT (SELECT count(*) FROM gone) AS rows,
-       concat_ws('/', k.cursor, (SELECT mine.id FROM mine WHERE k.skip LIMIT 1)) AS cursor,
-       (SELECT count(*) FROM mine) >= k.most AS more,
-       CASE WHEN k.skip THEN (SELECT c.id || '/' || mine.id FROM closed c, mine LIMIT 1) END AS unit
   FROM k;
 
 -- name: removal__accounts

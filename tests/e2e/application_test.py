@@ -387,16 +387,14 @@ class Migrations(unittest.TestCase):
         self.assertIn("belongs to another application", self.migrate(status=1))
         self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
         self.assertIn("belongs to another application", self.migrate(status=1))
-        self.assertEqual(self.query("SELECT to_regclass('note'), to_regclass('millrace.app_migration')"), [[None, None]])
+        self.assertEqual(self.query("SELECT to_regclass('note')"), [[None]])
 
     def test_migrations__tasks_refuse_the_database_of_an_application(self):
-        self.migrate()  # it has no migrations yet
-        for _ in range(2):
-            done = support.run("migrate", **self.there)
-            self.assertEqual(done.returncode, 1)
-            self.assertIn("belongs to another application", done.stderr)
-            self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
-            self.migrate()
+        self.write("migrations/0001_note.sql", "CREATE TABLE note (id uuid PRIMARY KEY);\n")
+        self.migrate()
+        done = support.run("migrate", **self.there)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("another application", done.stderr)
         self.assertEqual(self.query("SELECT to_regclass('task'), to_regclass('schema_migration')"), [[None, None]])
 
     def test_migrations__a_role_that_may_not_make_what_is_needed_is_told_what_to_grant(self):

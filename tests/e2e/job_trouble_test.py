@@ -130,9 +130,12 @@ class Clocks(TroubleTest):
         wait_for(lambda: self.database.count("millrace.job_run", "job = 'cleanup' AND trigger = 'cron'") == 1, 10, "it is caught up")
 
     def test_tick__that_falls_into_a_gap_for_ever_is_refused(self):
-        done = run("scheduler", DB_HOST="nowhere.invalid", SCHEDULE_TASK_REPORT_CRON="30 2 25-31 3 */7", SCHEDULE_TIMEZONE="Europe/Berlin")
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("SCHEDULE_TASK_REPORT_CRON=30 2 25-31 3 */7: expected a tick that can come in the zone Europe/Berlin", done.stderr)
+        for job, setting, place in (("cleanup", "SCHEDULE_TASK_CLEANUP_CRON", "SCHEDULE_TASK_CLEANUP_CRON="),
+                                    ("report", "SCHEDULE_TASK_REPORT_CRON", "job report: cron ")):  # the application's
+            with self.subTest(job=job):
+                done = run("scheduler", DB_HOST="nowhere.invalid", SCHEDULE_TIMEZONE="Europe/Berlin", **{setting: "30 2 25-31 3 */7"})
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(place + "30 2 25-31 3 */7: expected a tick that can come in the zone Europe/Berlin", done.stderr)
 
 
 class Calendar(TroubleTest):

@@ -186,14 +186,17 @@ class WithoutMigrations(RefusalTest):
         wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
 
     def test_no_right_to_the_schema(self):
-        """Of the application's tables PostgreSQL then says that there are none."""
+        """The engine has its own schema; of the application's tables PostgreSQL says that there are none when they are asked for."""
         self.server.query("CREATE ROLE weak LOGIN; REVOKE USAGE ON SCHEMA public FROM public")
         self.addCleanup(self.server.query, "GRANT USAGE ON SCHEMA public TO public")
         server = self.start(("The user lacks a right to the database.", "noRight"), DB_USER="weak")
         self.server.query("GRANT USAGE ON SCHEMA millrace TO weak; GRANT SELECT ON ALL TABLES IN SCHEMA public, millrace TO weak")
-        wait_for(lambda: self.ready_problem(server) == LACKS, 15, "the engine's tables are there")
+        wait_for(lambda: self.ready_problem(server) is None, 15, "the engine's tables are there")
+        api = server.api()
+        self.addCleanup(api.close)
+        self.assertEqual(api.get("/v1/refdata/taskpriorities").status, 500)
         self.server.query("GRANT USAGE ON SCHEMA public TO weak")
-        wait_for(lambda: self.ready_problem(server) is None, 10, "ready")
+        self.assertEqual(api.get("/v1/refdata/taskpriorities").status, 200)
 
     def test_tls_that_cannot_be_had(self):
         self.start(("TLS to the database cannot be set up.", "tls"), **self.verified(DB_SSL_ROOT_CERT=self.other.certificate))

@@ -78,19 +78,15 @@ class Scale(unittest.TestCase):
         """A cursor 900,000 tasks into a walk of the large list."""
         key, order = {
             "createdAt": ("(extract(epoch FROM created_at) * 1000000)::bigint", "created_at"),
-            "dueAt": ("coalesce((extract(epoch FROM due_at) * 1000000)::bigint, %s)", "coalesce(due_at, '%s')"),
-            "priority": ("(SELECT ordinal FROM task_priority WHERE code = priority_code)::bigint",
+            "dueAt": ("(extract(epoch FROM due_at) * 1000000)::bigint", "due_at"),
+            "priority": ("(SELECT ordinal FROM task_priority WHERE code = priority_code)",
                          "(SELECT ordinal FROM task_priority WHERE code = priority_code)"),
         }[sort.lstrip("-")]
-        down = sort.startswith("-")
-        if sort.endswith("dueAt"):
-            key %= "-9223372036854775808" if down else "9223372036854775807"
-            order %= "-infinity" if down else "infinity"
-        turn = "DESC" if down else "ASC"
+        turn = "DESC" if sort.startswith("-") else "ASC"
         with module.server.database() as database:
             database.socket.settimeout(120)
-            return sort + "." + database.value(f"""SELECT replace(id::text, '-', '') || lpad(to_hex({key}), 16, '0') FROM task
-                WHERE user_id = '{user_id(2)}' ORDER BY {order} {turn}, id {turn} OFFSET 900000 LIMIT 1""")
+            return sort + "." + database.value(f"""SELECT replace(id::text, '-', '') || coalesce('1' || encode(({key})::text::bytea, 'hex'), '0')
+                FROM task WHERE user_id = '{user_id(2)}' ORDER BY {order} {turn} NULLS LAST, id {turn} OFFSET 900000 LIMIT 1""")
 
     def test_walk__costs_the_same_in_the_depth(self):
         large = self.api(2)

@@ -1,13 +1,9 @@
-"""What `q` finds: words of summary and description, whatever they are part of, in old rows and in new ones."""
+"""What `q` finds: words of summary and description, whatever they are part of."""
 
-import re
 import unittest
 import urllib.parse
-from pathlib import Path
 
-from support import ModuleServer, Scheduler
-
-MIGRATION = Path(__file__).resolve().parents[2] / "sql" / "migrations" / "0009_words_of_paths.sql"
+from support import ModuleServer
 
 # A text, what finds it, and what does not.
 TEXTS = [
@@ -125,69 +121,6 @@ class LocaleC(unittest.TestCase):
         for word in ("crash", "birnen", "Äpfel", "Äpfel/Birnen.csv", "csv"):
             self.assertEqual([one["id"] for one in found(api, word)], [task["id"]], word)
         self.assertEqual(api.get("/v1/tasks?q=---").status, 400)
-
-
-class OldRows(unittest.TestCase):
-    """What was indexed before punctuation parted words."""
-
-    def setUp(self):
-        self.name = server.job_database()
-        self.database = server.database(self.name)
-        self.addCleanup(self.database.close)
-        self.database.query("CREATE OR REPLACE FUNCTION task_words(user_id uuid, summary text, description text) RETURNS tsvector "
-                            "LANGUAGE sql IMMUTABLE AS $$ SELECT to_tsvector('simple'::regconfig, summary || ' ' || coalesce(description, '')) "
-                            "|| array_to_tsvector(ARRAY[user_id::text]) $$; COMMENT ON INDEX task_words IS NULL")
-        self.user, token = self.database.add_user()
-        self.database.query("INSERT INTO task (id, user_id, summary, priority_code) "
-                            f"SELECT gen_random_uuid(), '{self.user}', 'see docs/crash' || i || '.log', 'LOW' FROM generate_series(1, 300) i")
-        process = server.api_process(self.name)
-        self.addCleanup(process.kill)
-        self.api = process.ready().api()
-        self.addCleanup(self.api.close)
-        self.api.token = token
-
-    def migrate_again(self):
-        """Migration 9 as if this were the first time."""
-        text = MIGRATION.read_text().replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
-        self.database.query(text)
-
-    def is_marked(self):
-        return self.database.value("SELECT obj_description('task_words'::regclass, 'pg_class')") == "words of paths"
-
-    def test_a_small_table_is_done_by_the_migration(self):
-        self.assertEqual(found(self.api, "crash77"), [])
-        self.migrate_again()
-        self.assertTrue(self.is_marked())
-        self.assertEqual(len(found(self.api, "crash77")), 1)
-        self.assertEqual(len(found(self.api, "docs see")), 300)
-
-    def test_a_large_one_by_maintenance(self):
-        text = MIGRATION.read_text().replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
-        self.database.query(re.sub(r"16 \* 1048576", "0", text))
-        self.assertFalse(self.is_marked())
-        self.assertEqual(len(found(self.api, "docs/crash77.log")), 1, "by its token, as before")
-        self.database.query("INSERT INTO task (id, user_id, summary, priority_code) "
-                            f"VALUES (gen_random_uuid(), '{self.user}', 'new/crash77.log', 'LOW')")
-        self.assertEqual(len(found(self.api, "crash77")), 1, "what was written since")
-        self.start_scheduler()
-        for _ in range(2):
-            self.database.wait_for_run(self.database.add_run("maintenance"), 60)
-            self.assertTrue(self.is_marked())
-            self.assertEqual(len(found(self.api, "crash77")), 2)
-
-    def test_a_rebuild_that_was_interrupted_is_done_again(self):
-        self.database.query("CREATE INDEX task_words_ccnew ON task (id)")
-        self.migrate_again()
-        self.database.query("COMMENT ON INDEX task_words IS NULL")
-        self.start_scheduler()
-        self.database.wait_for_run(self.database.add_run("maintenance"), 60)
-        self.assertTrue(self.is_marked())
-        self.assertIsNone(self.database.value("SELECT to_regclass('task_words_ccnew')"))
-
-    def start_scheduler(self):
-        scheduler = Scheduler(server, self.name)
-        self.addCleanup(scheduler.kill)
-        scheduler.ready()
 
 
 if __name__ == "__main__":

@@ -383,7 +383,7 @@ static enum mr_op op_of(const struct mr_actor *actor)
     for (; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
 
-        if (mr_op_is_served((enum mr_op)op) && info->path != NULL && info->access != MR_ACCESS_ADMIN && info->actor == actor->spec->id && info->traits->lane == actor->lane && info->traits->upload == NULL)
+        if (info->path != NULL && info->access != MR_ACCESS_ADMIN && info->actor == actor->spec->id && info->traits->lane == actor->lane && info->traits->upload == NULL)
             break;
     }
     return (enum mr_op)op;

@@ -202,12 +202,12 @@ static void test_connection__an_actor_says_why_it_has_none(void **state)
 
     driver_destroy(&self->driver);
     config = self->database->config;
-    sql_exec(self->database->db, "ALTER TABLE task RENAME TO task_elsewhere");
+    sql_exec(self->database->db, "ALTER TABLE millrace.job_run RENAME TO job_run_elsewhere");
     self->driver = driver_with_data(&config);
     reader = driver_actor(self->driver, op_named("task_get"));
     eventually(strstr(trouble(reader), "migrations") != NULL);
     assert_false(reader->stats.connected);
-    sql_exec(self->database->db, "ALTER TABLE task_elsewhere RENAME TO task");
+    sql_exec(self->database->db, "ALTER TABLE millrace.job_run_elsewhere RENAME TO job_run");
     eventually(reader->stats.connected && strcmp(trouble(reader), "none") == 0);
     driver_destroy(&self->driver);
     config.db_database = "nowhere";

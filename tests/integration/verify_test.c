@@ -86,7 +86,6 @@ static void test_verify__the_folders_are_good(void **state)
     assert_true(finds(MR_SOURCE_DIR "/examples/shop", ""));
 }
 
-/* Where the tables of the tasks that are compiled in are not in the way. */
 static void test_verify__the_tasks_are_good(void **state)
 {
     (void)state;

@@ -62,14 +62,9 @@ void folder_write(const struct folder *self, const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static bool is_engine(enum mr_op op)
-{
-    return !mr_op_info(op)->traits->built_in;
-}
-
 struct mr_application *folder_load(const char *path, struct mr_problems *problems)
 {
-    static const struct mr_application_options options = {.is_engine = is_engine, .keep_broken = true};
+    static const struct mr_application_options options = {.keep_broken = true};
     struct mr_application *out = NULL;
     mr_status status = mr_application_load(&out, path, &options, problems);
 

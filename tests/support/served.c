@@ -7,14 +7,9 @@
 
 enum { RUN_MS = 60000, PROMPT_MS = 500 };
 
-static bool is_engine(enum mr_op op)
-{
-    return !mr_op_info(op)->traits->built_in;
-}
-
 static void load(struct served *self, const char *folder)
 {
-    struct mr_application_options options = {.is_engine = is_engine};
+    struct mr_application_options options = {.lookup = NULL};
     struct mr_problems problems = {0};
     struct mr_buf text = {0};
 

@@ -1,25 +1,46 @@
 #include "tests/support/tasks.h"
 
+#include "application/build.h"
+#include "application/folder.h"
+#include "application/load.h"
 #include "tests/support/test.h"
+
+static struct mr_application *application;
+static struct mr_built *built;
 
 int tasks_serve(void **state)
 {
+    struct mr_application_options options = {.packed = &mr_packed_application};
+    struct mr_problems problems = {0};
+    struct mr_buf text = {0};
+
     (void)state;
-    mr_ops_install(NULL);
+    if (mr_application_load(&application, "tasks:", &options, &problems) != MR_OK ||
+        mr_application_build(&built, application, &problems) != MR_OK) {
+        mr_problems_print(&problems, &text);
+        print_error("tasks: %.*s\n", (int)text.len, text.len > 0 ? text.data : "no memory");
+        mr_buf_fini(&text);
+        mr_problems_fini(&problems);
+        return -1;
+    }
+    mr_problems_fini(&problems);
+    mr_built_install(built);
     return 0;
 }
 
 int tasks_end(void **state)
 {
     (void)state;
-    mr_ops_install(NULL);
+    mr_built_install(NULL);
+    mr_built_destroy(&built);
+    mr_application_destroy(&application);
     return 0;
 }
 
 enum mr_op op_named(const char *name)
 {
     for (unsigned op = 0; op < mr_op_count(); op++)
-        if (strcmp(mr_op_info((enum mr_op)op)->name, name) == 0 && mr_op_is_served((enum mr_op)op))
+        if (strcmp(mr_op_info((enum mr_op)op)->name, name) == 0)
             return (enum mr_op)op;
     fail_test("there is no operation %s", name);
     return MR_OP_NONE;

@@ -23,7 +23,7 @@ static const struct example {
     {MR_FILE_APPLICATION, "title:\n", "1:7: nothing, expected text", false},
     {MR_FILE_APPLICATION, "version: '1'\n", "1:1: \"title\" is missing, expected text", false},
     {MR_FILE_APPLICATION, "titel: Shop\ntitle: a\n", "1:1: unknown key \"titel\", expected \"title\"", false},
-    {MR_FILE_APPLICATION, "title: a\ncolour: red\n", "2:1: unknown key \"colour\", expected one of title, version, about, groups", false},
+    {MR_FILE_APPLICATION, "title: a\ncolour: red\n", "2:1: unknown key \"colour\", expected one of title, version, about, license, groups", false},
     {MR_FILE_APPLICATION, "title: a\ngroups: {products: What is sold, job-runs: 'x'}\n", NULL, false},
     {MR_FILE_APPLICATION, "title: a\ngroups: [products]\n", "2:9: a list, expected a map of a name to a text", false},
     {MR_FILE_APPLICATION, "title: a\ngroups: {products: 5}\n", "2:20: \"5\" without quotes is no text, expected text", false},

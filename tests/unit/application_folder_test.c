@@ -154,38 +154,22 @@ static void test_load__work_of_others(void **state)
     mr_application_destroy(&receipts);
 }
 
-static bool is_no_task(enum mr_op op)
+static void test_load__a_column_has_its_name_from_the_field(void **state)
 {
-    return !mr_op_info(op)->traits->built_in;
-}
-
-static void test_load__tasks_where_the_engine_has_none(void **state)
-{
-    static const struct mr_application_options options = {.is_engine = is_no_task};
-    struct mr_application *tasks = must_load(MR_SOURCE_DIR "/apps/tasks", &options);
-    struct mr_application *beside = NULL;
+    struct mr_application *tasks = must_load(MR_SOURCE_DIR "/apps/tasks", NULL);
 
     (void)state;
     assert_string_equal(mr_app_field(&mr_app_resource(tasks, "task")->fields, "dueAt")->column, "due_at");
     mr_application_destroy(&tasks);
-
-    /* Beside the tasks of the engine every route and name of theirs is there twice. */
-    assert_int_equal(mr_application_load(&beside, MR_SOURCE_DIR "/apps/tasks", NULL, &problems), MR_INVALID);
-    assert_true(problems.found >= 14);
 }
 
 /* ---- What is packed into the binary ---- */
 
-static bool is_engine(enum mr_op op)
-{
-    return !mr_op_info(op)->traits->built_in;
-}
-
 /* Everything that a packed file has is what the file has: none is missing, none is another. */
 static void test_packed__has_the_files_of_its_folder(void **state)
 {
-    struct mr_application_options from_folder = {.is_engine = is_engine};
-    struct mr_application_options from_memory = {.packed = &mr_packed_application, .is_engine = is_engine};
+    struct mr_application_options from_folder = {.lookup = NULL};
+    struct mr_application_options from_memory = {.packed = &mr_packed_application};
     struct mr_application *application = must_load(MR_SOURCE_DIR "/apps/tasks", &from_folder);
     struct mr_application *packed = must_load("", &from_memory);
 
@@ -571,7 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(test_load__a_shop),
         IN_A_FOLDER(test_load__work_of_others),
-        IN_A_FOLDER(test_load__tasks_where_the_engine_has_none),
+        IN_A_FOLDER(test_load__a_column_has_its_name_from_the_field),
         IN_A_FOLDER(test_packed__has_the_files_of_its_folder),
         IN_A_FOLDER(test_packed__problems_are_those_of_a_folder),
         IN_A_FOLDER(test_packed__without_millrace_yaml_is_refused),

@@ -534,9 +534,8 @@ static void test_records__problems_are_members_of_an_array(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     mr_buf_fini(&said);
-    return 0;
+    return tasks_end(state);
 }
 
 int main(void)
@@ -576,5 +575,5 @@ int main(void)
         cmocka_unit_test(test_records__problems_are_members_of_an_array),
     };
 
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, tasks_serve, teardown);
 }

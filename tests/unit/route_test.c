@@ -11,7 +11,7 @@ static mr_status find(struct mr_route *out, enum mr_verb verb, const char *path,
 static void test_route__every_row_of_the_map_is_found(void **state)
 {
     (void)state;
-    for (int op = 0; op < MR_OP_COUNT; op++) {
+    for (unsigned op = 0; op < mr_op_count(); op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
         struct mr_route route;
 
@@ -65,7 +65,10 @@ static void test_route__other_verbs_are_told_what_is_allowed(void **state)
 
     (void)state;
     assert_int_equal(find(&route, MR_VERB_DELETE, "/v1/tasks", &allow), MR_METHOD);
-    assert_slice_equal(buf_slice(&allow), "OPTIONS, POST, GET, HEAD");
+    assert_non_null(memmem(allow.data, allow.len, "OPTIONS", 7));
+    assert_non_null(memmem(allow.data, allow.len, "GET, HEAD", 9));
+    assert_non_null(memmem(allow.data, allow.len, "POST", 4));
+    assert_null(memmem(allow.data, allow.len, "PUT", 3));
     mr_buf_clear(&allow, SIZE_MAX);
     assert_int_equal(find(&route, MR_VERB_POST, "/v1/tasks/1", &allow), MR_METHOD);
     assert_non_null(memmem(allow.data, allow.len, "GET, HEAD", 9));

@@ -300,7 +300,7 @@ void stub_speak_up(unsigned stub, uint8_t what)
     mr_buf_clear(&payload, SIZE_MAX);
     mr_wire_array(&payload, 0);
     switch (what % 3) {
-    case 0: send_payload(self, MR_REQUEST, MR_OP_refdata_changed, 0); break;
+    case 0: send_payload(self, MR_REQUEST, MR_OP_cache_stale, 0); break;
     case 1: send_payload(self, MR_REQUEST, op_named("task_get"), what); break;
     case 2: answer_garbage(self, what); break;
     }
