@@ -2,13 +2,17 @@
 
 #include <strings.h>
 
+static bool ends_token(char c)
+{
+    return c == '=' || c == ';' || c == ' ' || c == '\t';
+}
+
 /* An item begins with its token; a value or parameters may follow. */
 static bool begins_with_token(struct mr_slice item, const char *token)
 {
     size_t len = strlen(token);
 
-    return item.len >= len && strncasecmp(item.data, token, len) == 0 &&
-           (item.len == len || memchr("=; \t", item.data[len], 4) != NULL);
+    return item.len >= len && strncasecmp(item.data, token, len) == 0 && (item.len == len || ends_token(item.data[len]));
 }
 
 /* Whether a quoted text is open behind the item: its commas have parted what belongs together. */

@@ -341,7 +341,7 @@ class Interrupted(ImportTest):
     def test_sigterm__hands_it_over(self):
         process, run_id = self.begin()
         self.assertEqual(process.stop(), 0)
-        self.assertEqual(process.outcomes(run_id), [("released", 1)])
+        support.assert_becomes(self, lambda: process.outcomes(run_id), [("released", 1)])
         self.scheduler(**self.CHUNK)
         self.assert_whole(run_id, 1)
 
@@ -403,7 +403,7 @@ class Interrupted(ImportTest):
                      "both jobs wait")
             lock.release()
         wait_for(lambda: process.outcomes(run_id), 20, "the run ends")
-        self.assertEqual(process.outcomes(run_id), [("lost", 1)])
+        support.assert_becomes(self, lambda: process.outcomes(run_id), [("lost", 1)])
         wait_for(lambda: not self.database.count("millrace.account", f"id = '{self.user}'"), 20, "nothing is left")
         self.assertEqual(self.database.count("task") + self.database.count("millrace.import_part"), 0)
         self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is tried again"])

@@ -109,7 +109,7 @@ class Silent(FaultTest):
         self.assertLess(took, 60)
         row = fleet.assert_finished(self, run_id, 120, attempt=2)
         self.assertIsNone(row["error"])
-        self.assertEqual(fleet.outcomes(run_id), [("rescued", 1), ("succeeded", 2)])
+        support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("rescued", 1), ("succeeded", 2)])
         self.assertEqual(rescuer.stop(), 0)
 
     def test_sigstop__the_late_writes_of_the_old_owner_change_nothing(self):
@@ -124,13 +124,13 @@ class Silent(FaultTest):
         before = fleet.database.value(f"SELECT r::text || xmin || ctid FROM millrace.job_run r WHERE id = '{run_id}'")
         owner.signal(signal.SIGCONT)
         wait_for(lambda: owner.outcomes(run_id), 30, "the old owner notices")
-        self.assertEqual(owner.outcomes(run_id), [("lost", 1)])
-        self.assertEqual(fleet.outcomes(run_id), [("rescued", 1), ("succeeded", 2), ("lost", 1)])
+        support.assert_becomes(self, lambda: owner.outcomes(run_id), [("lost", 1)])
+        support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("rescued", 1), ("succeeded", 2), ("lost", 1)])
         # It lives on: while the other is gone, it takes the next one.
         next(process for process in fleet.processes if process is not owner).kill()
         again = fleet.database.add_run("cleanup")
         fleet.database.wait_for_run(again, 30)
-        self.assertEqual(owner.outcomes(again), [("succeeded", 1)])
+        support.assert_becomes(self, lambda: owner.outcomes(again), [("succeeded", 1)])
         self.assertEqual(fleet.database.value(f"SELECT r::text || xmin || ctid FROM millrace.job_run r WHERE id = '{run_id}'"), before)
         self.assertEqual(fleet.database.query("SELECT id FROM task ORDER BY id"), fleet.kept)
         self.assertEqual(owner.stop(), 0)
@@ -162,7 +162,7 @@ class OwnServer(FaultTest):
 
             wait_for(connects, 30, "the database is back")
             fleet.assert_finished(self, run_id, 90)
-            self.assertEqual(fleet.outcomes(run_id), [("succeeded", 1)])
+            support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("succeeded", 1)])
             fleet.database.add_tasks(fleet.user, fleet.old, days_old=60, complete=True)
         self.assert_end(fleet)
 
@@ -196,7 +196,7 @@ class OwnServer(FaultTest):
             held.pop().close()
         fleet.assert_finished(self, run_id, 90)
         wait_for(lambda: process.pulse()["status"] == "ok", 10, "it is well again")
-        self.assertEqual(fleet.outcomes(run_id), [("succeeded", 1)])
+        support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("succeeded", 1)])
         self.assert_end(fleet)
 
 
@@ -211,7 +211,7 @@ class Connections(FaultTest):
             fleet.database.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}")
             wait_for(lambda: fleet.database.count("pg_stat_activity", OURS + " AND application_name = 'scheduler'") == 2, 10, "they come back")
         fleet.assert_finished(self, run_id, 90)
-        self.assertEqual(fleet.outcomes(run_id), [("succeeded", 1)])
+        support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("succeeded", 1)])
         for job in ("aggregate", "report", "cleanup"):
             fleet.database.wait_for_run(fleet.database.add_run(job), 20)
         self.assert_end(fleet)
@@ -253,7 +253,7 @@ class Connections(FaultTest):
             for job in ("aggregate", "report", "maintenance"):
                 fleet.database.wait_for_run(fleet.database.add_run(job), 60)
             self.assertEqual(int(holder.value("SELECT count(*) FROM task")), fleet.old + len(fleet.kept))
-        self.assertEqual(process.outcomes(run_id), [("succeeded", 1)])
+        support.assert_becomes(self, lambda: process.outcomes(run_id), [("succeeded", 1)])
         self.assert_end(fleet)
 
     def test_lock__that_somebody_holds_for_long_is_waited_for(self):
@@ -308,7 +308,7 @@ class Failing(FaultTest):
         fleet.database.query("ALTER TABLE millrace.hidden RENAME TO refresh_token")
         fleet.assert_finished(self, run_id, 10, attempt=2)
         self.assertIsNone(fleet.database.run(run_id)["error"])
-        self.assertEqual(process.outcomes(run_id), [("failed", 1), ("succeeded", 2)])
+        support.assert_becomes(self, lambda: process.outcomes(run_id), [("failed", 1), ("succeeded", 2)])
 
     def test_failure__does_not_keep_other_runs_of_the_job_from_starting(self):
         fleet, process, run_id = self.failing()

@@ -46,7 +46,7 @@ class Resting(scheduler_hold_test.HoldTest):
             self.assertTrue(rester.pulse()["database"].get("idle"))
         row = self.database.wait_for_run(run_id, scheduler_hold_test.HOLD_S + 35 + 20)
         self.assertEqual(row["attempt"], 2)
-        self.assertEqual([outcome for outcome, _ in rester.outcomes(run_id)], ["rescued", "succeeded"])
+        support.assert_becomes(self, lambda: [outcome for outcome, _ in rester.outcomes(run_id)], ["rescued", "succeeded"])
 
     def test_look__finds_nothing_and_the_last_one_lets_the_database_sleep(self):
         other = self.scheduler()

@@ -63,6 +63,14 @@ def wait_for(condition, seconds, what):
         pause = min(0.02, pause * 1.5)
 
 
+def assert_becomes(test, ask, expected, seconds=10):
+    """What `ask()` says is as expected, soon: a line of the log, say, comes behind the change of a row that it tells of."""
+    end = time.monotonic() + patience(seconds)
+    while (told := ask()) != expected and time.monotonic() < end:
+        time.sleep(0.01)
+    test.assertEqual(told, expected)
+
+
 def free_port():
     """A port below the ephemeral ones, so that no outgoing connection takes it before the server does."""
     while True:
