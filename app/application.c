@@ -140,8 +140,3 @@ const struct mr_built *mr_application_built(void)
 {
     return built;
 }
-
-const struct mr_application *mr_application_used(void)
-{
-    return application;
-}

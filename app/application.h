@@ -49,7 +49,4 @@ void mr_application_settle(const struct mr_config *config);
 /* What mr_application_use has built; NULL: nothing. */
 const struct mr_built *mr_application_built(void);
 
-/* What mr_application_use has read; NULL before. */
-const struct mr_application *mr_application_used(void);
-
 #endif

@@ -211,9 +211,8 @@ void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char
 /* " AND ..." that `alias`, a row of the resource, is the caller's, who stands in the batch's row; nothing where rows are everybody's. */
 void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
-/* Whether a field is unique and can be written, and whether the resource has such a field. */
+/* Whether a field is unique and can be written. */
 bool mr_is_unique(const struct mr_app_field *field);
-bool mr_has_unique(const struct mr_app_resource *resource);
 
 /*
  * An expression for the name of the first unique field whose value in the batch's row `alias` a stored row has; NULL when there is

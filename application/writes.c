@@ -201,14 +201,6 @@ bool mr_is_unique(const struct mr_app_field *field)
     return field->unique && mr_is_written(field);
 }
 
-bool mr_has_unique(const struct mr_app_resource *resource)
-{
-    for (unsigned i = 0; i < resource->fields.count; i++)
-        if (mr_is_unique(&resource->fields.items[i]))
-            return true;
-    return false;
-}
-
 void mr_sql_taken(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *self_id)
 {
     bool any = false;

@@ -2,7 +2,7 @@
 #include "runtime/clock.h"
 #include "runtime/config.h"
 #include "scheduler/cron.h"
-#include "scheduler/scheduler.h"
+#include "scheduler/internal.h"
 #include "scheduler/zone.h"
 
 static bool is_cron(const char *value, struct mr_buf *reason)
@@ -32,7 +32,7 @@ static void check_ticks(const struct mr_config *config, enum mr_job job, const s
                         struct mr_buf *problems)
 {
     const struct mr_job_info *info = mr_job_info(job);
-    const char *text = info->schedule != NULL ? info->schedule : info->cron != NULL ? mr_config_text(config, info->cron) : "";
+    const char *text = ticks_expression(config, job);
     struct mr_cron_problem ignored;
     struct mr_cron cron;
     int64_t next_ms;
@@ -40,12 +40,11 @@ static void check_ticks(const struct mr_config *config, enum mr_job job, const s
     if (*text == '\0' || !mr_cron_parse(&cron, mr_slice_of(text), &ignored) ||
         mr_cron_next(&cron, mr_job_zone(job, usual), now_ms, &next_ms))
         return;
-    if (info->schedule != NULL)
-        mr_buf_printf(problems, "job %s: cron %s", info->name, text);
-    else
+    if (info->schedule == NULL && info->cron != NULL)
         mr_buf_printf(problems, "%s=%s", info->cron, text);
-    mr_buf_printf(problems, ": expected a tick that can come in the zone %s\n",
-                  info->timezone != NULL ? info->timezone : config->schedule_timezone);
+    else
+        mr_buf_printf(problems, "job %s: cron %s", info->name, text);
+    mr_buf_printf(problems, ": expected a tick that can come in the zone %s\n", ticks_zone(config, job));
 }
 
 bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems)

@@ -28,19 +28,12 @@ static const char *schedule_of(const struct mr_scheduler *self, enum mr_job job)
     return *cron != '\0' ? cron : NULL;
 }
 
-static const char *zone_name(const struct mr_scheduler *self, enum mr_job job)
-{
-    const char *own = mr_job_info(job)->timezone;
-
-    return own != NULL ? own : self->config->schedule_timezone;
-}
-
 void holds_bind(struct mr_scheduler *self, enum mr_job job, unsigned first_column)
 {
     const char *schedule = schedule_of(self, job);
 
     mr_params_text(&self->params, first_column, schedule);
-    mr_params_text(&self->params, first_column + 1, schedule != NULL ? zone_name(self, job) : NULL);
+    mr_params_text(&self->params, first_column + 1, schedule != NULL ? ticks_zone(self->config, job) : NULL);
 }
 
 static const char *ours(const struct mr_scheduler *self, struct mr_slice name)

@@ -134,6 +134,9 @@ mr_status holds_let_go(struct mr_scheduler *self, int64_t timeout_ms, int64_t *o
 /* The expression that says when a job runs; "": it is not scheduled. Borrowed. */
 const char *ticks_expression(const struct mr_config *config, enum mr_job job);
 
+/* The name of the zone that its expression is read in. Borrowed. */
+const char *ticks_zone(const struct mr_config *config, enum mr_job job);
+
 /* Tells the table of jobs what is on and when, and learns up to where each schedule was seen to. */
 mr_status ticks_sync(struct mr_scheduler *self) MR_WARN_UNUSED;
 

@@ -24,6 +24,13 @@ const char *ticks_expression(const struct mr_config *config, enum mr_job job)
     return setting != NULL ? mr_config_text(config, setting) : "";
 }
 
+const char *ticks_zone(const struct mr_config *config, enum mr_job job)
+{
+    const char *own = mr_job_info(job)->timezone;
+
+    return own != NULL ? own : config->schedule_timezone;
+}
+
 static void make_id(struct mr_scheduler *self, int64_t wall_ms)
 {
     uint8_t random[10];
