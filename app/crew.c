@@ -3,7 +3,7 @@
 #include "actors/auth.h"
 #include "actors/data_reader.h"
 #include "actors/data_writer.h"
-#include "actors/job.h"
+#include "jobs/job.h"
 
 static mr_status start(struct mr_crew *self, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
                        const struct mr_config *config)

@@ -1,5 +1,5 @@
 /*
- * POST of many rows: an upload, whose records the job `import` makes rows of, chunk by chunk (actors/import.c).
+ * POST of many rows: an upload, whose records the job `import` makes rows of, chunk by chunk (jobs/import.c).
  *
  * A record is read as the body of a create, and what is made of it is what create would make: the same fields, the same INSERT, the
  * same references and owners. Only what is told of a row that is not made differs: a problem of its line. A value that is taken makes

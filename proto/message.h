@@ -63,7 +63,7 @@ struct mr_upload {
 };
 
 /*
- * What the records of an upload become: rows, by the job `import` (actors/import.c), which finds the operation by its name. A record
+ * What the records of an upload become: rows, by the job `import` (jobs/import.c), which finds the operation by its name. A record
  * is read as a body; the id is made for each, and who calls is whoever uploaded it.
  */
 struct mr_import {

@@ -5,7 +5,7 @@
 -- A statement handles at most k.most rows and answers with one row: how many it did handle (rows), where it goes on
 -- (cursor), and whether it has to (more). What stands between `__` and `/` in its name counts rows in the run's result.
 --
--- With k.skip it gets one unit that the database refuses (actors/skip.h): it changes nothing, moves its cursor past that unit,
+-- With k.skip it gets one unit that the database refuses (jobs/skip.h): it changes nothing, moves its cursor past that unit,
 -- which is the first behind the cursor, and names it (unit): by an id, never by content. k.skipped units were skipped before.
 
 -- part: chunk

@@ -5,7 +5,7 @@ import re
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FOLDERS = ("proto", "runtime", "http", "gateway", "actors", "scheduler", "application", "openapi", "sql")
+FOLDERS = ("proto", "runtime", "http", "gateway", "actors", "jobs", "scheduler", "application", "openapi", "sql")
 WORDS = re.compile(r"\btask_|_tasks?\b|\btaskId\b|\btask_?priorit|\bMR_OP_task|\bMR_JOB_report|\breport_(list|get)\b|"
                    r"\b(FROM|INTO|UPDATE|JOIN|TABLE) (task|report)s?\b", re.I)
 # Migrations of earlier releases, which databases have.

@@ -1,6 +1,6 @@
 #include "tests/support/served.h"
 
-#include "actors/job.h"
+#include "jobs/job.h"
 #include "gateway/request.h"
 #include "proto/uuid.h"
 #include "tests/support/test.h"

@@ -2,12 +2,12 @@
  * The job `import`, chunk by chunk. The test plays the database: it hands out the parts of an upload and keeps the tasks.
  * What is defined here takes the place of the functions of the same names in the libraries.
  */
-#include "actors/run.h"
+#include "jobs/run.h"
 
 #include <jansson.h>
 #include <sodium.h>
 
-#include "actors/records.h"
+#include "jobs/records.h"
 #include "runtime/constraints.h"
 #include "tests/support/test.h"
 

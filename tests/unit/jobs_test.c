@@ -3,8 +3,8 @@
  */
 #include "proto/jobs.h"
 
-#include "actors/job.h"
-#include "actors/run.h"
+#include "jobs/job.h"
+#include "jobs/run.h"
 #include "application/folder.h"
 #include "runtime/config.h"
 #include "runtime/settings.h"
@@ -74,7 +74,7 @@ static unsigned statements_of(const struct mr_job_info *info)
     return count;
 }
 
-/* Runs that are taken together have no chunks: nothing is done for them (actors/job.c). */
+/* Runs that are taken together have no chunks: nothing is done for them (jobs/job.c). */
 static void test_jobs__work_of_sql_has_statements(void **state)
 {
     (void)state;

@@ -4,7 +4,7 @@
 #include "actors/auth.h"
 #include "actors/data_reader.h"
 #include "actors/data_writer.h"
-#include "actors/job.h"
+#include "jobs/job.h"
 #include "gateway/route.h"
 #include "runtime/actor.h"
 #include "runtime/ledger.h"

@@ -1,4 +1,4 @@
-#include "actors/records.h"
+#include "jobs/records.h"
 
 #include "tests/support/tasks.h"
 #include "tests/support/test.h"

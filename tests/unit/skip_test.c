@@ -1,4 +1,4 @@
-#include "actors/skip.h"
+#include "jobs/skip.h"
 #include "tests/support/test.h"
 
 enum { UNITS_MOST = 2000 };

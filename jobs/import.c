@@ -8,9 +8,9 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#include "actors/run.h"
-#include "actors/records.h"
-#include "actors/utf16.h"
+#include "jobs/run.h"
+#include "jobs/records.h"
+#include "jobs/utf16.h"
 #include "proto/uuid.h"
 #include "runtime/constraints.h"
 

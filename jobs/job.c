@@ -1,10 +1,10 @@
-#include "actors/job.h"
+#include "jobs/job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "actors/run.h"
+#include "jobs/run.h"
 #include "runtime/answer.h"
 #include "runtime/backoff.h"
 

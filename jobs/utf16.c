@@ -1,4 +1,4 @@
-#include "actors/utf16.h"
+#include "jobs/utf16.h"
 
 #include <stdint.h>
 

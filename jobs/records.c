@@ -1,4 +1,4 @@
-#include "actors/records.h"
+#include "jobs/records.h"
 
 #include <csv.h>
 #include <jansson.h>

@@ -7,7 +7,7 @@
 #ifndef MR_ACTORS_RUN_TRACE_H
 #define MR_ACTORS_RUN_TRACE_H
 
-#include "actors/run.h"
+#include "jobs/run.h"
 
 /* A run was taken. */
 void mr_run_trace_begin(struct mr_run *run);

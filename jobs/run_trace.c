@@ -1,4 +1,4 @@
-#include "actors/run_trace.h"
+#include "jobs/run_trace.h"
 
 #include "proto/uuid.h"
 #include "runtime/tracer.h"

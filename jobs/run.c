@@ -1,8 +1,8 @@
-#include "actors/run.h"
+#include "jobs/run.h"
 
 #include <stdio.h>
 
-#include "actors/run_trace.h"
+#include "jobs/run_trace.h"
 #include "proto/uuid.h"
 #include "runtime/answer.h"
 #include "runtime/backoff.h"

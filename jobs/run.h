@@ -6,7 +6,7 @@
 #ifndef MR_ACTORS_RUN_H
 #define MR_ACTORS_RUN_H
 
-#include "actors/skip.h"
+#include "jobs/skip.h"
 #include "proto/jobs.h"
 #include "runtime/actor.h"
 #include "runtime/span.h"

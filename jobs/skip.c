@@ -1,4 +1,4 @@
-#include "actors/skip.h"
+#include "jobs/skip.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "actors/run.h"
+#include "jobs/run.h"
 #include "proto/json.h"
 
 /* A row of maintenance__next; borrowed from its rows. */
