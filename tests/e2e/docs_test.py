@@ -21,14 +21,6 @@ def libraries():
     return re.findall(r"^mr_library\((\w+) SOURCES", read("CMakeLists.txt"), re.M)
 
 
-def pages():
-    for folder, names, files in os.walk(ROOT):
-        names[:] = [name for name in names if name not in ("build", "node_modules", ".git", ".millrace", "infrastructure")]
-        for name in files:
-            if name.endswith(".md"):
-                yield os.path.join(folder, name)
-
-
 class Docs(unittest.TestCase):
     def test_readme__has_the_table_of_settings_that_the_binary_prints(self):
         shown = re.search(r"<!-- settings: .*? -->\n(.*?)<!-- /settings -->", read("README.md"), re.S).group(1)
@@ -72,14 +64,6 @@ class Docs(unittest.TestCase):
         for folder in (*libraries(), "cmake"):
             self.assertIn(folder, copied)
             self.assertIn(folder, let_in)
-
-    def test_pages__link_to_what_is_there(self):
-        for page in pages():
-            with open(page, encoding="utf-8") as file:
-                text = file.read()
-            for target in re.findall(r"\]\(([^)#:]+)\)", text):
-                path = os.path.normpath(os.path.join(os.path.dirname(page), target))
-                self.assertTrue(os.path.exists(path), f"{os.path.relpath(page, ROOT)}: {target}")
 
     def test_decisions__are_all_in_the_list(self):
         index = read("docs", "decisions", "README.md")
