@@ -162,10 +162,13 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 /* ---- Statements in flight ---- */
 
 /*
- * Whether statements should be sent with mr_db_send: the way to the server is long (runtime/pace.h), or it is time to find
- * out. Otherwise mr_db_run is better.
+ * Whether statements should be sent with mr_db_send whatever else waits: the way to the server is long (runtime/pace.h), or it is
+ * time to find out. Otherwise mr_db_run is better, unless there is something to do meanwhile.
  */
 bool mr_db_overlaps(const mr_db *self);
+
+/* Whether the connection stands, and nothing is known that speaks against using it. */
+bool mr_db_is_sound(const mr_db *self);
 
 /* Whether the statement can be sent at once: it is prepared, or does not have to be. */
 bool mr_db_is_prepared(const mr_db *self, const char *statement);
