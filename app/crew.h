@@ -17,7 +17,7 @@ struct mr_crew {
     struct mr_usernames *usernames; /* of those that answer requests */
 };
 
-/* The actors that answer requests, or those of the jobs that are on. What was started by the time of a failure is in it. */
+/* The actors that answer requests, or the workers of jobs. What was started by the time of a failure is in it. */
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 

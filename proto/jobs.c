@@ -54,6 +54,16 @@ unsigned mr_job_count(void)
     return MR_JOB_COUNT + installed_count;
 }
 
+bool mr_job_find(struct mr_slice name, enum mr_job *out)
+{
+    for (unsigned job = 0; job < mr_job_count(); job++)
+        if (mr_slice_is(name, mr_job_info((enum mr_job)job)->name)) {
+            *out = (enum mr_job)job;
+            return true;
+        }
+    return false;
+}
+
 const struct mr_job_info *mr_job_info(enum mr_job job)
 {
     if (job >= MR_JOB_COUNT)
