@@ -53,6 +53,8 @@ struct mr_making {
     unsigned pattern_count;
     struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_job_kind *kinds;
+    unsigned kind_count;
     struct mr_job_addition *additions; /* to jobs of the engine's */
     unsigned addition_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
@@ -251,6 +253,9 @@ void mr_make_operation(struct mr_making *self, const struct mr_app_operation *op
 /* Puts statements of queries/ in the place of those that were generated for resources, where they have the name. */
 void mr_make_replacements(struct mr_making *self);
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
+
+/* What the table of jobs is to have of it. */
+void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 
 /* What the job `removal` does of its own accord; behind all jobs. */
 void mr_make_removal(struct mr_making *self);

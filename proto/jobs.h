@@ -27,6 +27,9 @@
 /* Jobs of statements and code there may be in all, those of an application included. */
 enum { MR_JOBS_MAX = 256 };
 
+/* Jobs of an application, also of those whose work is push or pull. */
+enum { MR_KINDS_MAX = 1000 };
+
 enum mr_job {
 #define JOB(name, cron, at_once, alone, starter, work, about) MR_JOB_##name,
     MR_JOBS(JOB)
@@ -72,6 +75,19 @@ struct mr_job_addition {
     const struct mr_job_statement *statements; /* ended by a NULL name */
     const char *args;                          /* as a job's */
 };
+
+/* What a job of push or pull is that says nothing else. */
+enum { MR_KIND_ATTEMPTS = 10, MR_KIND_RETRY_FIRST_MS = 2000, MR_KIND_RETRY_MOST_MS = 3600000, MR_KIND_TIMEOUT_MS = 30000 };
+
+/* A job of an application as the table of jobs is to have it, whoever does its work. */
+struct mr_job_kind {
+    const char *name;
+    const char *columns; /* JSON object: columns of millrace.job by their names. It may hold secrets */
+};
+
+/* Makes them this process's, as mr_jobs_install; and those that were made so. */
+void mr_job_kinds_install(const struct mr_job_kind *kinds, unsigned count);
+const struct mr_job_kind *mr_job_kinds(unsigned *count);
 
 /*
  * Makes the jobs of an application this process's: number `i` is the job
