@@ -12,6 +12,7 @@
 #include "proto/jobs.h"
 #include "proto/message.h"
 #include "proto/pattern.h"
+#include "runtime/needs.h"
 #include "sql/sql.h"
 
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
@@ -55,6 +56,8 @@ struct mr_making {
     unsigned job_count;
     struct mr_job_addition *additions; /* to jobs of the engine's */
     unsigned addition_count;
+    struct mr_table_need *needs; /* of its tables */
+    unsigned need_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 
@@ -89,6 +92,15 @@ bool mr_has_statement(const struct mr_making *self, const char *name);
 
 /* A copy of traits in the arena. */
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits);
+
+/*
+ * Adds what the generated operations of a resource need of the database; what a statement of queries/ names, as it was read, or in the
+ * text that it became. A text that does not parse needs nothing: the server will say what is wrong with it.
+ */
+struct mr_sql;
+void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resource);
+void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
+void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use);
 
 /* Adds a field to a message. */
 void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field);

@@ -453,6 +453,14 @@ static mr_status make_room_for_flights(struct mr_actor *self)
     return self->flights != NULL ? MR_OK : MR_NO_MEMORY;
 }
 
+/* Whoever signs in needs nothing of the application. */
+static enum mr_db_use use_of(const struct mr_actor *self)
+{
+    if (self->spec->id == MR_ACTOR_DATA_READER || self->spec->id == MR_ACTOR_DATA_WRITER)
+        return MR_DB_FOR_REQUESTS;
+    return self->spec->id == MR_ACTOR_JOB ? MR_DB_FOR_JOBS : MR_DB_FOR_ITSELF;
+}
+
 static mr_status open_db(struct mr_actor *self)
 {
     struct mr_db_options options = {
@@ -465,6 +473,7 @@ static mr_status open_db(struct mr_actor *self)
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
         .application = true,
+        .use = use_of(self),
     };
     mr_status status = mr_db_new(&self->primary, &options, self->statements);
 
