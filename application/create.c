@@ -148,14 +148,16 @@ static void put_keys(struct mr_buf *out)
 
 /*
  * The row that answers: the new one; that of a run before this one, whose answer was lost; or the first of the key. This statement
- * does not see its own rows in the table.
+ * does not see its own rows in the table. They are joined once, by a hash: looked for in each row's subquery, a batch of n would
+ * read n * n of them. The limit ends the search at the first, which is the row where it was made.
  */
 static void put_row(struct mr_buf *out, const struct mr_writes *writes)
 {
     const struct mr_app_resource *resource = writes->resource;
 
     mr_sql_put(out,
-               " LEFT JOIN LATERAL (SELECT \"$made\".* FROM \"$made\" WHERE \"$made\".\"id\" = " MR_BATCH ".\"id\""
+               " LEFT JOIN \"$made\" ON \"$made\".\"id\" = " MR_BATCH ".\"id\""
+               " LEFT JOIN LATERAL (SELECT \"$made\".* WHERE \"$made\".\"id\" IS NOT NULL"
                " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
                resource->table);
     mr_sql_owned(out, resource, "$o", "$k");
@@ -166,7 +168,7 @@ static void put_row(struct mr_buf *out, const struct mr_writes *writes)
             " UNION ALL SELECT \"$a\".* FROM jsonb_populate_record((SELECT \"$o\" FROM %I AS \"$o\" WHERE false), " MR_BATCH
             ".\"$answer\") AS \"$a\" WHERE " MR_BATCH ".\"$first\" = " MR_BATCH ".\"$fingerprint\"",
             resource->table);
-    mr_buf_text(out, ") AS \"t\" ON true");
+    mr_buf_text(out, " LIMIT 1) AS \"t\" ON true");
 }
 
 static void put_status(struct mr_buf *out, const struct mr_writes *writes)

@@ -412,27 +412,17 @@ void reply_problem(struct exchange *exchange, mr_status status, const char *deta
         problem(exchange, status, detail, errors, headers_of(status, exchange));
 }
 
-static void add_error(struct mr_buf *out, struct mr_slice field, const struct mr_fault *fault)
-{
-    mr_buf_text(out, out->len > 0 ? ",{\"field\":" : "{\"field\":");
-    mr_json_string(out, field);
-    mr_buf_text(out, ",\"code\":");
-    mr_json_string(out, fault->code);
-    mr_buf_text(out, ",\"message\":");
-    mr_json_string(out, fault->message);
-    mr_buf_char(out, '}');
-}
-
 /* Each of the fields that it is about. */
 static void add_errors(struct mr_buf *out, const struct mr_fault *fault)
 {
     struct mr_slice rest = fault->field;
 
+    mr_buf_slice(out, fault->errors);
     while (rest.len > 0) {
         const char *end = memchr(rest.data, '|', rest.len);
         size_t len = end != NULL ? (size_t)(end - rest.data) : rest.len;
 
-        add_error(out, (struct mr_slice){rest.data, len}, fault);
+        mr_fault_error(out, (struct mr_slice){rest.data, len}, fault->code, fault->message);
         rest.data += end != NULL ? len + 1 : len;
         rest.len -= end != NULL ? len + 1 : len;
     }
@@ -442,7 +432,7 @@ void reply_fault(struct exchange *exchange, const struct mr_fault *fault)
 {
     struct mr_buf errors = {0};
     struct mr_buf detail = {0};
-    bool says = fault->field.len == 0 && fault->message.len > 0; /* of the request as a whole */
+    bool says = fault->field.len == 0 && fault->errors.len == 0 && fault->message.len > 0; /* of the request as a whole */
 
     add_errors(&errors, fault);
     mr_buf_slice(&detail, fault->message);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/body.h"
 #include "gateway/media.h"
 #include "http/target.h"
 #include "proto/json.h"
@@ -27,30 +28,22 @@ static void set_int(struct mr_value *value, int64_t integer)
     *value = (struct mr_value){.present = true, .integer = integer};
 }
 
-static void add_error_of(struct mr_request *self, const char *name, const char *code, const char *message)
-{
-    struct mr_buf *out = &self->errors;
-
-    if (out->len > 0)
-        mr_buf_char(out, ',');
-    mr_buf_text(out, "{\"field\":");
-    mr_json_string(out, mr_slice_of(name));
-    mr_buf_text(out, ",\"code\":");
-    mr_json_string(out, mr_slice_of(code));
-    mr_buf_text(out, ",\"message\":");
-    mr_json_string(out, mr_slice_of(message));
-    mr_buf_char(out, '}');
-}
-
 static void add_error(struct mr_request *self, const struct mr_field *field, const char *code, const char *message)
 {
-    add_error_of(self, field->name, code, message);
+    mr_body_error(self, field->name, code, message);
 }
 
 /* ---- Body ---- */
 
 static const char json_only[] = "application/json";
 static const char patch_types[] = "application/json|application/merge-patch+json";
+
+static bool takes_items(const struct mr_field *fields)
+{
+    while (fields->name != NULL && fields->from != MR_BODY_ITEMS)
+        fields++;
+    return fields->name != NULL;
+}
 
 /* No Content-Type at all is taken for JSON. */
 static mr_status read_json(struct mr_request *self, const struct mr_field *fields, const struct mr_http_request *http,
@@ -68,10 +61,15 @@ static mr_status read_json(struct mr_request *self, const struct mr_field *field
             *detail = "The body has to be application/json or application/merge-patch+json.";
     }
     if (status == MR_OK)
-        status = mr_object_load(&self->json, body, detail);
-    if (status == MR_OK)
+        status =
+            takes_items(fields) ? mr_object_load_any(&self->json, body, detail) : mr_object_load(&self->json, body, detail);
+    if (status != MR_OK)
+        return status;
+    if (json_is_array(self->json))
+        mr_body_items(self, fields, body);
+    else
         mr_object_find(body, fields, self->values);
-    return status;
+    return MR_OK;
 }
 
 static void tell(void *context, const struct mr_field *field, int index, const struct mr_problem *problem)
@@ -79,27 +77,7 @@ static void tell(void *context, const struct mr_field *field, int index, const s
     char name[MR_ITEM_NAME];
 
     mr_object_item_name(name, field, index);
-    add_error_of(context, name, problem->code, problem->message);
-}
-
-/* Until here the value held the member's text, for the fields that are read from that. */
-static void read_body_field(struct mr_request *self, unsigned i, const struct mr_field *field)
-{
-    const json_t *json = json_object_get(self->json, field->name);
-    const struct mr_listener listener = {tell, self};
-    struct mr_slice text = self->values[i].text;
-    struct mr_value value = {.cleared = json_is_null(json) && field->clearable};
-    struct mr_problem problem;
-
-    if (self->is_merge_patch && json_is_null(json) && !field->clearable)
-        add_error(self, field, "null", "cannot be removed");
-    if (json != NULL && !json_is_null(json)) {
-        if (field->many)
-            (void)mr_object_array(field, json, text, &self->decoded[i], &value, &listener);
-        else if (!mr_object_value(field, json, text, &value, &problem))
-            add_error(self, field, problem.code, problem.message);
-    }
-    self->values[i] = value;
+    mr_body_error(context, name, problem->code, problem->message);
 }
 
 /* ---- Path and query ---- */
@@ -267,7 +245,7 @@ static void read_header_field(struct mr_request *self, unsigned i, const struct 
 static void check_grammar(struct mr_request *self, const char *name, const struct mr_condition *condition)
 {
     if (condition->kind == MR_CONDITION_MALFORMED)
-        add_error_of(self, name, "format", "must be * or a list of entity tags in quotes (RFC 9110, 8.8.3)");
+        mr_body_error(self, name, "format", "must be * or a list of entity tags in quotes (RFC 9110, 8.8.3)");
 }
 
 static bool has_versions(enum mr_op op)
@@ -341,7 +319,8 @@ static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op, 
     unsigned char hash[16];
 
     for (unsigned f = 0; fields[f].name != NULL; f++)
-        if (fields[f].from == MR_BODY || fields[f].from == MR_PATH || fields[f].from == MR_UPLOAD_TYPE)
+        if (fields[f].from == MR_BODY || fields[f].from == MR_BODY_ITEMS || fields[f].from == MR_PATH ||
+            fields[f].from == MR_UPLOAD_TYPE)
             body[f] = self->values[f];
     if (op >= MR_OP_COUNT) /* many operations of an application take the same fields */
         mr_buf_text(&bytes, mr_op_info(op)->name);
@@ -372,7 +351,7 @@ static bool wants_body(const struct mr_traits *traits, struct mr_slice body)
 {
     for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
         if (field->from == MR_BODY)
-            return body.len > 0 || traits->credential == NULL;
+            return body.len > 0 || (traits->credential == NULL && !traits->body_optional);
     return false;
 }
 
@@ -421,7 +400,10 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
         return MR_OK;
     }
     switch (field->from) {
-    case MR_BODY: read_body_field(self, i, field); break;
+    case MR_BODY:
+        if (!json_is_array(self->json))
+            mr_body_field(self, i, field);
+        break;
     case MR_PATH: return path_param(route, field->name, &raw) ? read_text_field(self, i, field, raw, false) : MR_INTERNAL;
     case MR_QUERY:
         return field->many ? read_query_items(self, i, field, http->query) : read_query_field(self, i, field, http->query);
@@ -442,6 +424,7 @@ static mr_status read_field(struct mr_request *self, unsigned i, const struct mr
     case MR_UPLOAD_TYPE: set_text(&self->values[i], facts->upload_type); break;
     case MR_UPLOAD_PARTS: set_int(&self->values[i], facts->upload_parts); break;
     case MR_UPLOAD_LINES: set_int(&self->values[i], facts->upload_lines); break;
+    case MR_BODY_ITEMS:  /* with the body */
     case MR_FINGERPRINT: /* when the others are known */
     case MR_ACTOR: break;
     }
@@ -513,7 +496,7 @@ static void use_fallback(struct mr_request *self, unsigned i, const struct mr_fi
 
 static void complete_field(struct mr_request *self, unsigned i, const struct mr_field *field, size_t errors_before)
 {
-    if (self->values[i].present || self->errors.len != errors_before)
+    if (self->values[i].present || self->errors.len != errors_before || (field->from == MR_BODY && json_is_array(self->json)))
         return;
     if (field->fallback != NULL)
         use_fallback(self, i, field);

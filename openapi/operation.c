@@ -181,7 +181,7 @@ static void put_body(struct doc *doc, json_t *operation, const struct mr_way *wa
     body = put_object(doc, operation, "requestBody");
     if (traits->upload != NULL)
         describe_upload(doc, body, traits);
-    put(doc, body, "required", json_boolean(traits->credential == NULL));
+    put(doc, body, "required", json_boolean(traits->credential == NULL && !traits->body_optional));
     content = put_object(doc, body, "content");
     if (traits->upload != NULL) {
         put_upload(doc, content, traits->upload);

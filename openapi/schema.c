@@ -58,6 +58,12 @@ static json_t *typed(enum mr_type type, const char *text)
     }
 }
 
+/* An integer for us, a text such as "30s" for who sends it. */
+static bool is_duration(const struct mr_field *field)
+{
+    return field->format == MR_FORMAT_DURATION;
+}
+
 static void put_choices(struct doc *doc, json_t *schema, const char *choices)
 {
     json_t *list = put_array(doc, schema, "enum");
@@ -119,6 +125,12 @@ static void put_text_rules(struct doc *doc, json_t *schema, const struct mr_fiel
         put_text(doc, schema, "pattern", "^[A-Z0-9_-]*$");
     if (field->format == MR_FORMAT_EMAIL)
         put_text(doc, schema, "format", "email");
+    if (field->format == MR_FORMAT_URL)
+        put_text(doc, schema, "format", "uri");
+    if (field->format == MR_FORMAT_NAME)
+        put_text(doc, schema, "pattern", "^[a-z][a-z0-9_-]*$");
+    if (field->format == MR_FORMAT_SECRET)
+        put_text(doc, schema, "pattern", "^whsec_[A-Za-z0-9+/]+=*$");
     if (field->pattern != NULL)
         put_pattern(doc, schema, mr_pattern_text(field->pattern));
     if (field->min > 0)
@@ -154,6 +166,10 @@ static void put_type(struct doc *doc, json_t *schema, const char *type, bool nul
 /* What each value has to be like. */
 static void put_rules(struct doc *doc, json_t *schema, const struct mr_field *field)
 {
+    if (is_duration(field)) {
+        put_text(doc, schema, "pattern", "^[0-9]{1,9}(ms|s|m|h|d)$");
+        return;
+    }
     if (format_name(field->type) != NULL)
         put_text(doc, schema, "format", format_name(field->type));
     if (field->type == MR_TEXT)
@@ -179,14 +195,14 @@ static void put_items(struct doc *doc, json_t *schema, const struct mr_field *fi
 /* Of the field: what is `many` is given as JSON. */
 static json_t *typed_of(const struct mr_field *field, const char *text)
 {
-    return typed(field->many ? MR_JSON : field->type, text);
+    return typed(field->many ? MR_JSON : is_duration(field) ? MR_TEXT : field->type, text);
 }
 
 json_t *field_schema(struct doc *doc, const struct mr_field *field)
 {
     json_t *self = json_object();
 
-    put_type(doc, self, field->many ? "array" : type_name(field->type), field->clearable);
+    put_type(doc, self, field->many ? "array" : is_duration(field) ? "string" : type_name(field->type), field->clearable);
     if (field->from == MR_BODY)
         put(doc, self, "description",
             field->type == MR_TIME ? json_sprintf("%s; a %s", field->about, mr_type_told(MR_TIME)) : json_string(field->about));
@@ -236,6 +252,27 @@ static void name_body(char out[NAME_MAX_LEN], const char *op)
     snprintf(out + len, NAME_MAX_LEN - len, "Body");
 }
 
+/* The properties of the object that "retry.first" is a member of, and the member's own name in `*name`. */
+static json_t *place_of_member(struct doc *doc, json_t *properties, const struct mr_field *field, const char **name)
+{
+    const char *dot = strchr(field->name, '.');
+    char group[NAME_MAX_LEN];
+    json_t *object;
+
+    *name = field->name;
+    if (dot == NULL)
+        return properties;
+    *name = dot + 1;
+    snprintf(group, sizeof group, "%.*s", (int)(dot - field->name), field->name);
+    object = json_object_get(properties, group);
+    if (object == NULL) {
+        object = put_object(doc, properties, group);
+        put_type(doc, object, "object", field->clearable);
+    }
+    properties = json_object_get(object, "properties");
+    return properties != NULL ? properties : put_object(doc, object, "properties");
+}
+
 static json_t *body_schema(struct doc *doc, const struct mr_traits *traits)
 {
     json_t *self = json_object();
@@ -245,9 +282,13 @@ static json_t *body_schema(struct doc *doc, const struct mr_traits *traits)
     put_text(doc, self, "type", "object");
     properties = put_object(doc, self, "properties");
     for (const struct mr_field *field = traits->fields; field->name != NULL; field++) {
+        const char *name;
+        json_t *place;
+
         if (field->from != MR_BODY)
             continue;
-        put(doc, properties, field->name, field_schema(doc, field));
+        place = place_of_member(doc, properties, field, &name);
+        put(doc, place, name, field_schema(doc, field));
         if (field->required)
             add(doc, required, json_string(field->name));
     }
@@ -257,6 +298,27 @@ static json_t *body_schema(struct doc *doc, const struct mr_traits *traits)
     return self;
 }
 
+/* The body, or an array of such where the op takes that, too. */
+static json_t *or_items(struct doc *doc, const struct mr_traits *traits, json_t *body)
+{
+    const struct mr_field *field = traits->fields;
+    json_t *any;
+    json_t *items;
+
+    while (field->name != NULL && field->from != MR_BODY_ITEMS)
+        field++;
+    if (field->name == NULL)
+        return body;
+    any = json_array();
+    items = array_of(doc, json_incref(body));
+    put_text(doc, items, "description", field->about);
+    put(doc, items, "minItems", json_integer(field->items_min));
+    put(doc, items, "maxItems", json_integer(field->items_max));
+    add(doc, any, body);
+    add(doc, any, items);
+    return json_pack("{s:o}", "oneOf", any);
+}
+
 json_t *body_reference(struct doc *doc, const struct mr_op_info *info)
 {
     char name[NAME_MAX_LEN];
@@ -264,7 +326,22 @@ json_t *body_reference(struct doc *doc, const struct mr_op_info *info)
     name_body(name, info->name);
     if (json_object_get(doc->schemas, name) == NULL)
         put(doc, doc->schemas, name, body_schema(doc, info->traits));
-    return reference(doc, "schemas", name);
+    return or_items(doc, info->traits, reference(doc, "schemas", name));
+}
+
+static void put_example(struct doc *doc, json_t *body, const struct mr_field *field)
+{
+    const char *dot = strchr(field->name, '.');
+    char group[NAME_MAX_LEN];
+    json_t *object;
+
+    if (dot == NULL) {
+        put(doc, body, field->name, field_example(doc, field));
+        return;
+    }
+    snprintf(group, sizeof group, "%.*s", (int)(dot - field->name), field->name);
+    object = json_object_get(body, group);
+    put(doc, object != NULL ? object : put_object(doc, body, group), dot + 1, field_example(doc, field));
 }
 
 json_t *body_example(struct doc *doc, const struct mr_traits *traits)
@@ -273,7 +350,7 @@ json_t *body_example(struct doc *doc, const struct mr_traits *traits)
 
     for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
         if (field->from == MR_BODY && field->example != NULL)
-            put(doc, self, field->name, field_example(doc, field));
+            put_example(doc, self, field);
     return self;
 }
 
@@ -383,19 +460,31 @@ static json_t *shape_schema(struct doc *doc, enum mr_shape shape, const struct m
     return shape == MR_SHAPE_MANY ? array_of(doc, result_reference(doc, of)) : result_reference(doc, of);
 }
 
+static const struct mr_result *result_of(const struct mr_traits *traits, const struct mr_variant *variant)
+{
+    return variant->returns != NULL ? variant->returns : traits->returns;
+}
+
+/* Whether the op, or a variant before this one, tells the same in the same shape. */
+static bool is_told_before(const struct mr_traits *traits, const struct mr_variant *variant)
+{
+    if (variant->shape == MR_SHAPE_NONE || (variant->shape == traits->shape && result_of(traits, variant) == traits->returns))
+        return true;
+    for (const struct mr_variant *other = traits->variants; other < variant; other++)
+        if (other->shape == variant->shape && result_of(traits, other) == result_of(traits, variant))
+            return true;
+    return false;
+}
+
 json_t *success_schema(struct doc *doc, const struct mr_traits *traits)
 {
-    bool seen[MR_SHAPE_PAGE + 1] = {[MR_SHAPE_NONE] = true};
     json_t *any = json_array();
     json_t *self;
 
-    seen[traits->shape] = true;
     add(doc, any, shape_schema(doc, traits->shape, traits->returns));
     for (const struct mr_variant *variant = traits->variants; variant != NULL && variant->statement != NULL; variant++)
-        if (!seen[variant->shape]) {
-            seen[variant->shape] = true;
-            add(doc, any, shape_schema(doc, variant->shape, traits->returns));
-        }
+        if (!is_told_before(traits, variant))
+            add(doc, any, shape_schema(doc, variant->shape, result_of(traits, variant)));
     self = json_array_size(any) == 1 ? json_incref(json_array_get(any, 0)) : json_pack("{s:O}", "oneOf", any);
     json_decref(any);
     return self;

@@ -2,7 +2,9 @@
 
 #include <math.h>
 
-enum { ENVELOPE_ITEMS = 9, TIMES_ITEMS = 4, REPLY_ITEMS = 4, FAULT_ITEMS = 4 };
+#include "proto/json.h"
+
+enum { ENVELOPE_ITEMS = 9, TIMES_ITEMS = 4, REPLY_ITEMS = 4, FAULT_ITEMS = 5 };
 
 static void optional_text(struct mr_buf *out, struct mr_slice text)
 {
@@ -252,6 +254,18 @@ void mr_fault_encode(struct mr_buf *out, const struct mr_fault *fault)
     optional_text(out, fault->field);
     optional_text(out, fault->code);
     optional_text(out, fault->message);
+    optional_text(out, fault->errors);
+}
+
+void mr_fault_error(struct mr_buf *out, struct mr_slice field, struct mr_slice code, struct mr_slice message)
+{
+    mr_buf_text(out, out->len > 0 ? ",{\"field\":" : "{\"field\":");
+    mr_json_string(out, field);
+    mr_buf_text(out, ",\"code\":");
+    mr_json_string(out, code);
+    mr_buf_text(out, ",\"message\":");
+    mr_json_string(out, message);
+    mr_buf_char(out, '}');
 }
 
 mr_status mr_fault_decode(struct mr_fault *out, struct mr_slice payload)
@@ -262,7 +276,7 @@ mr_status mr_fault_decode(struct mr_fault *out, struct mr_slice payload)
 
     if (!next_array(&wire, FAULT_ITEMS) || !next_below(&wire, MR_STATUS_COUNT, &status) || status == MR_OK ||
         !next_optional_text(&wire, &fault.field) || !next_optional_text(&wire, &fault.code) ||
-        !next_optional_text(&wire, &fault.message))
+        !next_optional_text(&wire, &fault.message) || !next_optional_text(&wire, &fault.errors))
         return MR_INVALID;
     fault.status = (mr_status)status;
     *out = fault;

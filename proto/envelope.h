@@ -81,14 +81,19 @@ void mr_reply_end(struct mr_buf *out, size_t begun, const struct mr_reply_head *
 /* Splits a reply into head and JSON, both borrowed. MR_INVALID for what is no reply; the JSON is not looked into. */
 mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_slice *json) MR_WARN_UNUSED;
 
-/* ---- Error payload: [status, field, code, message]. ---- */
+/* ---- Error payload: [status, field, code, message, errors]. ---- */
 
 struct mr_fault {
     mr_status status;
     struct mr_slice field;   /* "one|or|more"; empty: the request as a whole */
     struct mr_slice code;    /* stable word for programs */
     struct mr_slice message; /* for people */
+    struct mr_slice errors;  /* instead of these three where several things are wrong: members of a JSON array, as
+                                gateway/request.h has them, for which the writer vouches; empty: none */
 };
+
+/* Appends {field, code, message}, behind a comma where others stand before it. */
+void mr_fault_error(struct mr_buf *out, struct mr_slice field, struct mr_slice code, struct mr_slice message);
 
 void mr_fault_encode(struct mr_buf *out, const struct mr_fault *fault);
 mr_status mr_fault_decode(struct mr_fault *out, struct mr_slice payload) MR_WARN_UNUSED;

@@ -10,6 +10,7 @@
 
 #include "proto/decimal.h"
 #include "proto/jsontext.h"
+#include "proto/kind.h"
 #include "proto/pattern.h"
 #include "proto/timestamp.h"
 #include "proto/username.h"
@@ -223,6 +224,18 @@ static bool check_format(const struct mr_field *field, struct mr_slice text, str
     case MR_FORMAT_CURSOR:
         mr_problem_set(problem, "format", "must be a cursor taken from a Link header");
         return all_of(text, "abcdef", false, false);
+    case MR_FORMAT_NAME:
+        mr_problem_set(problem, "format", "must be a letter and then a-z, 0-9, _ and -");
+        return mr_kind_name_is_good(text);
+    case MR_FORMAT_URL:
+        mr_problem_set(problem, "format", "must be a URL of http or https, without a user, a password or a fragment");
+        return mr_push_url_is_good(text);
+    case MR_FORMAT_SECRET:
+        mr_problem_set(problem, "format", "must be whsec_ and base64 of %d to %d bytes", MR_SECRET_LEAST, MR_SECRET_MOST);
+        return mr_push_secret_is_good(text);
+    case MR_FORMAT_CRON: /* the gateway's to read */
+    case MR_FORMAT_ZONE:
+    case MR_FORMAT_DURATION:
     case MR_FORMAT_ANY: break;
     }
     return true;
@@ -281,6 +294,54 @@ static bool parse_integer(const struct mr_field *field, struct mr_slice text, st
         return false;
     out->integer = negative ? value : -value;
     return mr_field_check_integer(field, out->integer, problem);
+}
+
+/* ---- Durations ---- */
+
+static const struct unit {
+    const char *name;
+    int64_t ms;
+} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+
+enum { UNITS = sizeof units / sizeof units[0], DURATION_DIGITS = 9 };
+
+bool mr_duration_parse(int64_t *out_ms, struct mr_slice text)
+{
+    int64_t value = 0;
+    size_t at = 0;
+
+    for (; at < text.len && at < DURATION_DIGITS && text.data[at] >= '0' && text.data[at] <= '9'; at++)
+        value = value * 10 + (text.data[at] - '0');
+    for (size_t i = 0; at > 0 && i < UNITS; i++)
+        if (mr_slice_is((struct mr_slice){text.data + at, text.len - at}, units[i].name)) {
+            *out_ms = value * units[i].ms;
+            return true;
+        }
+    return false;
+}
+
+/* In the largest unit that it is a multiple of. */
+static void write_duration(char *out, size_t room, int64_t ms)
+{
+    size_t unit = UNITS - 1;
+
+    while (unit > 0 && (ms == 0 || ms % units[unit].ms != 0))
+        unit--;
+    snprintf(out, room, "%" PRId64 "%s", ms / units[unit].ms, units[unit].name);
+}
+
+static bool parse_duration(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
+{
+    char least[32];
+    char most[32];
+
+    mr_problem_set(problem, "type", "must be a duration such as 500ms, 30s, 15m, 1h or 7d");
+    if (!mr_duration_parse(&out->integer, text))
+        return false;
+    write_duration(least, sizeof least, field->min);
+    write_duration(most, sizeof most, field->max);
+    mr_problem_set(problem, "range", "must be from %s to %s", least, most);
+    return (field->min == 0 && field->max == 0) || (out->integer >= field->min && out->integer <= field->max);
 }
 
 /* ---- Numbers ---- */
@@ -385,7 +446,10 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
     case MR_TEXT: good = parse_text(field, text, &value, problem); break;
     case MR_UUID: good = mr_uuid_parse(value.uuid, text.data, text.len); break;
     case MR_TIME: good = mr_timestamp_parse(&value.integer, text.data, text.len); break;
-    case MR_INT: good = parse_integer(field, text, &value, problem); break;
+    case MR_INT:
+        good = field->format == MR_FORMAT_DURATION ? parse_duration(field, text, &value, problem)
+                                                   : parse_integer(field, text, &value, problem);
+        break;
     case MR_BOOL:
         value.boolean = mr_slice_is(text, "true");
         good = value.boolean || mr_slice_is(text, "false");

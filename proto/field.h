@@ -40,11 +40,13 @@ enum mr_type {
 
 /* Where a field's value comes from. */
 enum mr_source {
-    MR_BODY,          /* property of the JSON body */
-    MR_PATH,          /* `:name` segment of the path */
-    MR_QUERY,         /* query parameter */
-    MR_HEADER,        /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
-    MR_IF_MATCH,      /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
+    MR_BODY,       /* property of the JSON body */
+    MR_BODY_ITEMS, /* of a JSON body that is an array of objects instead of one: JSON, an array of objects that have the values of
+                         the fields from MR_BODY, which are themselves left out then; items_min and items_max are its bounds */
+    MR_PATH,       /* `:name` segment of the path */
+    MR_QUERY,      /* query parameter */
+    MR_HEADER,     /* request header of the field's name; a structured-field string or bare (RFC 8941, 3.3.3) */
+    MR_IF_MATCH,   /* the versions that If-Match names, "3,4"; empty when it names none of ours (RFC 9110, 13.1.1) */
     MR_IF_NONE_MATCH, /* those that If-None-Match names, or "*"; an op with one of the two has both (RFC 9110, 13.1.2) */
     MR_TOKEN_USER,    /* the caller's id, from the verified access token; of an API key there is none */
     MR_TOKEN_ADMIN,   /* whether the caller is an administrator; of an API key there is none */
@@ -70,12 +72,29 @@ enum mr_format {
     MR_FORMAT_CODE,     /* A-Z 0-9 _ - */
     MR_FORMAT_CHOICE,   /* one of the field's choices */
     MR_FORMAT_CURSOR,   /* hexadecimal digits, as a list's Link carries them; see also `belongs_to` */
+    MR_FORMAT_DURATION, /* of an INT: text such as "30s", carried as milliseconds; ms, s, m, h, d */
+    MR_FORMAT_NAME,     /* a-z, 0-9, _ and -, a letter first */
+    MR_FORMAT_URL,      /* absolute, http or https, without a user, a password or a fragment */
+    MR_FORMAT_SECRET,   /* whsec_ and base64 of 24 to 64 bytes (Standard Webhooks); never told again, not even in an error */
+    MR_FORMAT_CRON,     /* a cron expression, which the gateway reads (scheduler/cron.h) */
+    MR_FORMAT_ZONE,     /* the name of a time zone that this machine knows, which the gateway looks for (scheduler/zone.h) */
 };
 
+struct json_t;
 struct mr_pattern;
+struct mr_problem;
+
+/*
+ * Holds a JSON value, which is not null, against rules of its own, and tells every problem under its name: "args.orderId.type" of the
+ * field "args". False: there was one.
+ */
+typedef bool mr_json_rule(const struct json_t *json, const char *name,
+                          void (*tell)(void *context, const char *name, const struct mr_problem *problem), void *context);
 
 struct mr_field {
-    const char *name; /* JSON name */
+    const char
+        *name; /* JSON name. Of the body, "retry.first" is the member `first` of the object `retry`; not for what is read from
+                         the body's text (mr_object_wants_text) */
     enum mr_type type;
     enum mr_source from;
     bool required;
@@ -102,6 +121,7 @@ struct mr_field {
     bool many;         /* an array of such values: each is held to the rules above. `fallback` and `example` are JSON then */
     int64_t items_min; /* how many there are in it; 0 and 0: unbounded */
     int64_t items_max;
+    mr_json_rule *rule; /* JSON: what the value has to be like beside that; NULL: anything */
 };
 
 /* A value of a field. Not present stands for left out and, unless the field is clearable, for null. */
@@ -150,6 +170,9 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
 
 /* Which of a field's choices `text` is, from 0 on; -1: none. */
 int mr_field_choice(const struct mr_field *field, struct mr_slice text);
+
+/* Reads "500ms", "30s", "15m", "1h", "7d": nine digits at most, and a unit. */
+bool mr_duration_parse(int64_t *out_ms, struct mr_slice text);
 
 /* Holds an integer against the field's bounds. */
 bool mr_field_check_integer(const struct mr_field *field, int64_t value, struct mr_problem *problem);

@@ -37,8 +37,9 @@ struct mr_when {
 struct mr_variant {
     const char *statement;
     enum mr_shape shape;
-    struct mr_when when[4]; /* ended by a NULL field */
-    unsigned batch_max;     /* messages in one of its statements; 0: as many as the op's */
+    struct mr_when when[4];          /* ended by a NULL field */
+    unsigned batch_max;              /* messages in one of its statements; 0: as many as the op's */
+    const struct mr_result *returns; /* what a success of it tells; NULL: as the op's */
 };
 
 struct mr_traits;
@@ -95,6 +96,7 @@ struct mr_traits {
     const char *scopes;              /* of API keys that may call it, one of "these|words"; NULL: no key may */
     const char *narrow;              /* the field of the path to whose value such a scope may be narrowed; NULL: none. An op
                                           with a field from MR_TOKEN_ONLY takes narrowed scopes, too, and its statement narrows */
+    bool body_optional;              /* the body may be left out, also where a field of it is required */
     const struct mr_upload *upload;  /* the body is taken in parts; NULL: it is a JSON object, or none */
     const struct mr_import *import;  /* what becomes of that upload; NULL: its statement sees to it */
     const struct mr_result *returns; /* an object of a success, or each of a list; NULL: it has no body, or `media` says what */

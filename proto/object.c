@@ -137,14 +137,16 @@ static json_t *load(struct mr_slice text, size_t flags, const char **detail)
     return json;
 }
 
-mr_status mr_object_load(json_t **out, struct mr_slice text, const char **detail)
+static mr_status load_container(json_t **out, struct mr_slice text, bool takes_arrays, const char **detail)
 {
     json_t *json = load(text, 0, detail);
 
     if (json == NULL)
         return MR_INVALID;
-    if (!json_is_object(json))
+    if (!json_is_object(json) && !takes_arrays)
         *detail = "The body has to be a JSON object.";
+    else if (!json_is_object(json) && !json_is_array(json))
+        *detail = "The body has to be a JSON object or an array of such.";
     else if (too_deep(json, 1))
         *detail = "The body nests deeper than 16 levels.";
     else {
@@ -155,12 +157,34 @@ mr_status mr_object_load(json_t **out, struct mr_slice text, const char **detail
     return MR_INVALID;
 }
 
+mr_status mr_object_load(json_t **out, struct mr_slice text, const char **detail)
+{
+    return load_container(out, text, false, detail);
+}
+
+mr_status mr_object_load_any(json_t **out, struct mr_slice text, const char **detail)
+{
+    return load_container(out, text, true, detail);
+}
+
+const json_t *mr_object_member(const json_t *object, const char *name)
+{
+    const char *dot;
+
+    while ((dot = strchr(name, '.')) != NULL) {
+        object = json_object_getn(object, name, (size_t)(dot - name));
+        name = dot + 1;
+    }
+    return json_object_get(object, name);
+}
+
 static bool from_string(const struct mr_field *field, const json_t *json, struct mr_value *out, struct mr_problem *problem)
 {
     struct mr_slice text = {json_string_value(json), json_string_length(json)};
 
     if (!json_is_string(json)) {
-        mr_problem_set(problem, "type", "must be a %s", mr_type_told(field->type));
+        mr_problem_set(problem, "type", field->format == MR_FORMAT_DURATION ? "must be a string such as 30s" : "must be a %s",
+                       mr_type_told(field->type));
         return false;
     }
     return mr_field_parse(field, text, out, problem);
@@ -218,6 +242,8 @@ bool mr_object_value(const struct mr_field *field, const json_t *json, struct mr
         *out = (struct mr_value){.present = true, .boolean = json_is_true(json)};
         return json_is_boolean(json);
     case MR_INT:
+        if (field->format == MR_FORMAT_DURATION)
+            return from_string(field, json, out, problem);
         mr_problem_set(problem, "type", "must be an integer");
         *out = (struct mr_value){.present = true, .integer = json_integer_value(json)};
         return json_is_integer(json) && is_in_range(out->integer, problem) &&

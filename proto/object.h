@@ -16,6 +16,12 @@ struct json_t;
 /* Reads an object; json_decref frees it. MR_INVALID: `detail` is a sentence that says why, in static storage. */
 mr_status mr_object_load(struct json_t **out, struct mr_slice text, const char **detail) MR_WARN_UNUSED;
 
+/* The same of an object or an array, whatever its elements are. */
+mr_status mr_object_load_any(struct json_t **out, struct mr_slice text, const char **detail) MR_WARN_UNUSED;
+
+/* The member of a field's name, where "retry.first" is that of an object in the object; NULL: it has none. */
+const struct json_t *mr_object_member(const struct json_t *object, const char *name);
+
 /*
  * Whether the field's values are read from the text of the body, for they lose what jansson does not keep: the digits of a number.
  */

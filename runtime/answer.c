@@ -41,6 +41,13 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
                        mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_trace(message->envelope.traceparent));
 }
 
+static void send_fault(struct mr_actor *self, struct mr_message *message, const struct mr_fault *fault)
+{
+    mr_buf_clear(&self->body, SIZE_MAX);
+    mr_fault_encode(&self->body, fault);
+    send_reply(self, message, MR_ERROR, &self->body);
+}
+
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
                      const char *text)
 {
@@ -51,9 +58,7 @@ void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_statu
         .message = mr_slice_of(text != NULL ? text : ""),
     };
 
-    mr_buf_clear(&self->body, SIZE_MAX);
-    mr_fault_encode(&self->body, &fault);
-    send_reply(self, message, MR_ERROR, &self->body);
+    send_fault(self, message, &fault);
 }
 
 static const struct mr_reply_head nothing_beside = {{"", 0}, 0, {"", 0}};
@@ -191,22 +196,69 @@ mr_status mr_answer_bind(struct mr_actor *self, struct mr_message *const *messag
     return mr_params_end(&self->params);
 }
 
+static struct mr_slice or_usual(struct mr_slice told, const char *usual)
+{
+    return told.len > 0 ? told : mr_slice_of(usual);
+}
+
+/* Code and text of a field that a row complains of. */
+static void explain(const struct mr_row *row, struct mr_slice *code, struct mr_slice *text)
+{
+    bool conflicts = mr_status_from_http((int)row->status) == MR_CONFLICT;
+
+    if (row->message.len > 0)
+        *code = or_usual(row->code, conflicts ? "state" : "range");
+    else
+        *code = or_usual(row->code, conflicts ? "taken" : "unknown");
+    *text = or_usual(row->message, conflicts ? MR_TOLD_TAKEN : MR_TOLD_UNKNOWN);
+}
+
 static void answer_with_status(struct mr_actor *self, struct mr_message *message, const struct mr_row *row)
 {
-    mr_status status = mr_status_from_http((int)row->status);
-    char field[64];
-    char text[256];
+    struct mr_fault fault = {.status = mr_status_from_http((int)row->status), .field = row->field, .message = row->message};
 
-    mr_slice_copy(field, sizeof field, row->field);
-    mr_slice_copy(text, sizeof text, row->message);
-    if (field[0] == '\0')
-        mr_answer_error(self, message, status, NULL, NULL, text);
-    else if (text[0] != '\0')
-        mr_answer_error(self, message, status, field, status == MR_CONFLICT ? "state" : "range", text);
-    else if (status == MR_CONFLICT)
-        mr_answer_error(self, message, status, field, "taken", MR_TOLD_TAKEN);
+    if (row->field.len > 0)
+        explain(row, &fault.code, &fault.message);
+    send_fault(self, message, &fault);
+}
+
+/* Whether each row complains of a field of its own. */
+static bool are_errors(const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to)
+{
+    struct mr_row row;
+
+    if (to - from < 2)
+        return false;
+    for (; from < to; from++) {
+        mr_row_read(&row, plan, rows, from);
+        if (row.status == 0 || row.field.len == 0)
+            return false;
+    }
+    return true;
+}
+
+/* All that is wrong at once, under the status of the last row. */
+static void answer_with_errors(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan,
+                               const mr_rows *rows, unsigned from, unsigned to)
+{
+    struct mr_fault fault = {.status = MR_INVALID};
+    struct mr_buf errors = {0};
+    struct mr_slice code;
+    struct mr_slice text;
+    struct mr_row row;
+
+    for (; from < to; from++) {
+        mr_row_read(&row, plan, rows, from);
+        explain(&row, &code, &text);
+        mr_fault_error(&errors, row.field, code, text);
+        fault.status = mr_status_from_http((int)row.status);
+    }
+    fault.errors = (struct mr_slice){errors.data, errors.len};
+    if (errors.failed)
+        mr_answer_error(self, message, MR_NO_MEMORY, NULL, NULL, NULL);
     else
-        mr_answer_error(self, message, status, field, "unknown", MR_TOLD_UNKNOWN);
+        send_fault(self, message, &fault);
+    mr_buf_fini(&errors);
 }
 
 const char *mr_answer_statement(const struct mr_message *message)
@@ -271,7 +323,9 @@ static void answer_run(struct mr_actor *self, struct mr_message *message, const 
     struct mr_row row;
 
     mr_row_read(&row, plan, rows, to - 1);
-    if (row.status != 0) {
+    if (row.status != 0 && are_errors(plan, rows, from, to)) {
+        answer_with_errors(self, message, plan, rows, from, to);
+    } else if (row.status != 0) {
         answer_with_status(self, message, &row);
     } else if (make_reply(self, message, &row, plan, rows, from, to, &unsaid)) {
         tell_unsaid(message, unsaid);

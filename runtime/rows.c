@@ -12,7 +12,7 @@ struct told {
 
 struct mr_row_plan {
     int ordinal;
-    int status, field, message, next, version, id, page, page_size, total_items, take, key; /* column index, -1: none */
+    int status, field, code, message, next, version, id, page, page_size, total_items, take, key; /* column index, -1: none */
     bool single;
     unsigned width; /* columns of the result */
     struct told *told;
@@ -32,7 +32,8 @@ static int *reserved(struct mr_row_plan *plan, const char *name)
                  {"$next", &plan->next},          {"$message", &plan->message},
                  {"$version", &plan->version},    {"$page", &plan->page},
                  {"$pageSize", &plan->page_size}, {"$totalItems", &plan->total_items},
-                 {"$take", &plan->take},          {"$key", &plan->key}};
+                 {"$take", &plan->take},          {"$key", &plan->key},
+                 {"$code", &plan->code}};
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(name, table[i].name) == 0)
@@ -62,7 +63,7 @@ static struct mr_row_plan *plan_new(unsigned width, bool single)
     self->told = calloc(width + 1, sizeof *self->told);
     self->columns = calloc(width + 1, sizeof *self->columns);
     self->ordinal = -1;
-    self->status = self->field = self->message = self->next = self->version = self->id = -1;
+    self->status = self->field = self->code = self->message = self->next = self->version = self->id = -1;
     self->page = self->page_size = self->total_items = self->take = self->key = -1;
     if (self->told == NULL || self->columns == NULL)
         plan_destroy(&self);
@@ -266,6 +267,7 @@ void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_ro
 {
     out->status = int_or_zero(rows, row, plan->status);
     out->field = text_or_empty(rows, row, plan->field);
+    out->code = text_or_empty(rows, row, plan->code);
     out->message = text_or_empty(rows, row, plan->message);
     out->head.next = text_or_empty(rows, row, plan->next);
     out->head.version = int_or_zero(rows, row, plan->version);

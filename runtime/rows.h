@@ -3,7 +3,7 @@
  *
  * A column's name is its JSON name; a dotted name ("shelf.code") nests, its columns standing side by
  * side; a NULL is left out, and so is a value that JSON has no form for. Reserved: the ordinal, which is "$n" or, where there is
- * no such, n; "$status", "$field", "$message", "$next", "$version", "$page",
+ * no such, n; "$status", "$field", "$code", "$message", "$next", "$version", "$page",
  * "$pageSize", "$totalItems", "$take", "$key".
  *
  * A list whose statement has the column "$take" goes on in a Link without a column "$next": its rows are one more than "$take" when
@@ -54,6 +54,7 @@ int64_t mr_row_ordinal(const struct mr_row_plan *plan, const mr_rows *rows, unsi
 struct mr_row {
     int64_t status; /* HTTP code; 0: success */
     struct mr_slice field;
+    struct mr_slice code;      /* the rule that it breaks; empty: the usual for the status */
     struct mr_slice message;   /* what is wrong with the field; empty: the usual for the status */
     struct mr_reply_head head; /* the id is that of a column of that name and of type uuid */
 };

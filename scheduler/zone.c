@@ -156,6 +156,11 @@ static bool has_file(const char *name)
     return found;
 }
 
+bool mr_zone_is_known(const char *name)
+{
+    return strcmp(name, "UTC") == 0 || (is_name(name) && has_file(name));
+}
+
 mr_status mr_zone_new(struct mr_zone **out, const char *name)
 {
     struct mr_zone *self = NULL;
@@ -163,7 +168,7 @@ mr_status mr_zone_new(struct mr_zone **out, const char *name)
 
     if (strcmp(name, "UTC") == 0)
         status = append(&self, INT64_MIN, 0) ? MR_OK : MR_NO_MEMORY;
-    else if (is_name(name) && has_file(name))
+    else if (mr_zone_is_known(name))
         status = read_zone(&self, name);
     if (status != MR_OK)
         goto out;

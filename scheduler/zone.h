@@ -10,6 +10,7 @@
 #ifndef MR_SCHEDULER_ZONE_H
 #define MR_SCHEDULER_ZONE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/buffer.h"
@@ -33,6 +34,9 @@ struct mr_zone_span {
  */
 mr_status mr_zone_new(struct mr_zone **out, const char *name) __attribute__((warn_unused_result));
 void mr_zone_destroy(struct mr_zone **self);
+
+/* Whether mr_zone_new finds a zone of that name. Changes nothing: for any thread. */
+bool mr_zone_is_known(const char *name);
 
 /*
  * Opens the zones that jobs of an application name for themselves, for as long as the process lasts. MR_INVALID: there is no such zone;

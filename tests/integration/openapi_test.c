@@ -99,14 +99,15 @@ static bool has_column(const PGresult *description, const char *name)
     return PQfnumber(description, name) >= 0;
 }
 
-static void check_statement(PGconn *connection, const struct mr_op_info *info, const char *statement, enum mr_shape shape)
+static void check_statement(PGconn *connection, const struct mr_op_info *info, const char *statement, enum mr_shape shape,
+                            const struct mr_result *returns)
 {
     PGresult *description = describe(connection, statement);
     char next[] = "\"$next\""; /* PQfnumber folds what has no quotes */
     char version[] = "\"$version\"";
 
-    if (info->traits->returns != NULL)
-        compare(description, statement, info->traits->returns);
+    if (returns != NULL)
+        compare(description, statement, returns);
     if (info->traits->versioned != has_column(description, version))
         fail_test("%s: `versioned` is not what the statement does", statement);
     if (shape == MR_SHAPE_MANY && info->traits->continued != has_column(description, next))
@@ -128,9 +129,9 @@ static void test_openapi__results_are_the_columns_of_the_statements(void **state
         if (info->path == NULL || info->actor == MR_ACTOR_GATEWAY)
             continue;
         for (const struct mr_variant *v = info->traits->variants; v != NULL && v->statement != NULL; v++, checked++)
-            check_statement(connection, info, v->statement, v->shape);
+            check_statement(connection, info, v->statement, v->shape, v->returns != NULL ? v->returns : info->traits->returns);
         if (mr_statement_find(info->name) != NULL) {
-            check_statement(connection, info, info->name, info->traits->shape);
+            check_statement(connection, info, info->name, info->traits->shape, info->traits->returns);
             checked++;
         }
     }

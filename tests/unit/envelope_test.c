@@ -284,7 +284,7 @@ static void test_envelope__a_payload_that_does_not_fit_is_refused(void **state)
 
 static void test_envelope__replies_and_faults_come_back(void **state)
 {
-    struct mr_fault fault = {MR_CONFLICT, MR_SLICE("username"), MR_SLICE("taken"), {"", 0}};
+    struct mr_fault fault = {MR_CONFLICT, MR_SLICE("username"), MR_SLICE("taken"), {"", 0}, MR_SLICE("{}")};
     struct mr_buf buf = {0};
     struct mr_fault out;
     struct mr_reply_head said = {MR_SLICE("cursor"), 7, MR_SLICE("0123456789abcdef")};
@@ -326,10 +326,11 @@ static void test_envelope__replies_and_faults_come_back(void **state)
     assert_slice_equal(out.field, "username");
     assert_slice_equal(out.code, "taken");
     assert_int_equal(out.message.len, 0);
+    assert_slice_equal(out.errors, "{}");
     for (size_t cut = 0; cut < buf.len; cut++)
         assert_int_equal(mr_fault_decode(&out, (struct mr_slice){buf.data, cut}), MR_INVALID);
-    assert_int_equal(mr_fault_decode(&out, MR_SLICE("\x94\x00\xc0\xc0\xc0")), MR_INVALID); /* OK is no fault */
-    assert_int_equal(mr_fault_decode(&out, MR_SLICE("\x94\x7f\xc0\xc0\xc0")), MR_INVALID);
+    assert_int_equal(mr_fault_decode(&out, MR_SLICE("\x95\x00\xc0\xc0\xc0\xc0")), MR_INVALID); /* OK is no fault */
+    assert_int_equal(mr_fault_decode(&out, MR_SLICE("\x95\x7f\xc0\xc0\xc0\xc0")), MR_INVALID);
     mr_buf_fini(&buf);
 }
 

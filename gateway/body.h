@@ -1,0 +1,26 @@
+/*
+ * body: a JSON body as the values of a message's fields.
+ *
+ * Thread: the gateway's.
+ */
+#ifndef MR_GATEWAY_BODY_H
+#define MR_GATEWAY_BODY_H
+
+#include "gateway/request.h"
+
+/*
+ * Reads field `i`, from MR_BODY, out of `self->json`. Until here the value held the member's text, for fields that are read from
+ * that. What is wrong is added to the request's errors.
+ */
+void mr_body_field(struct mr_request *self, unsigned i, const struct mr_field *field);
+
+/*
+ * Reads a body that is an array, as the value of the field from MR_BODY_ITEMS: each element is held against the fields from MR_BODY,
+ * and its problems are told under "[3].args".
+ */
+void mr_body_items(struct mr_request *self, const struct mr_field *fields, struct mr_slice text);
+
+/* Adds an error of a member or a field. */
+void mr_body_error(struct mr_request *self, const char *name, const char *code, const char *message);
+
+#endif

@@ -1,0 +1,287 @@
+#include "proto/kind.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "proto/timestamp.h"
+#include "proto/uuid.h"
+
+enum { NAME_ROOM = 192, PORT_MAX = 65535 };
+
+/* ---- Where calls go, and what signs them ---- */
+
+static bool skip_scheme(struct mr_slice *url)
+{
+    static const char *const schemes[] = {"https://", "http://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (url->len > len && memcmp(url->data, schemes[i], len) == 0) {
+            url->data += len;
+            url->len -= len;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_port(struct mr_slice text)
+{
+    long port = 0;
+
+    if (text.len == 0 || text.len > 5)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        port = port * 10 + (text.data[i] - '0');
+    }
+    return port > 0 && port <= PORT_MAX;
+}
+
+static bool all_among(struct mr_slice text, const char *others)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+
+        if ((c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c == '\0' || strchr(others, c) == NULL))
+            return false;
+    }
+    return true;
+}
+
+/* A name or an IPv4 address, or an IPv6 address in brackets. */
+static bool is_host(struct mr_slice host)
+{
+    if (host.len > 2 && host.data[0] == '[')
+        return host.data[host.len - 1] == ']' && all_among((struct mr_slice){host.data + 1, host.len - 2}, ":.");
+    return host.len > 0 && host.len <= 253 && host.data[0] != '.' && host.data[0] != '-' && all_among(host, "-._");
+}
+
+static bool is_authority(struct mr_slice text)
+{
+    const char *bracket = memchr(text.data, ']', text.len);
+    const char *from = bracket != NULL ? bracket : text.data;
+    const char *colon = memchr(from, ':', text.len - (size_t)(from - text.data));
+    struct mr_slice host = {text.data, colon != NULL ? (size_t)(colon - text.data) : text.len};
+
+    return is_host(host) && (colon == NULL || is_port((struct mr_slice){colon + 1, text.len - host.len - 1}));
+}
+
+bool mr_push_url_is_good(struct mr_slice url)
+{
+    size_t end = 0;
+
+    for (size_t i = 0; i < url.len; i++)
+        if (url.data[i] <= ' ' || url.data[i] > '~' || strchr("\"<>\\^`{|}#", url.data[i]) != NULL)
+            return false;
+    if (!skip_scheme(&url))
+        return false;
+    while (end < url.len && url.data[end] != '/' && url.data[end] != '?')
+        end++;
+    return is_authority((struct mr_slice){url.data, end});
+}
+
+bool mr_push_secret_is_good(struct mr_slice secret)
+{
+    static const char prefix[] = "whsec_";
+    size_t padding = 0;
+    size_t bytes;
+
+    if (secret.len < sizeof prefix || memcmp(secret.data, prefix, sizeof prefix - 1) != 0)
+        return false;
+    secret.data += sizeof prefix - 1;
+    secret.len -= sizeof prefix - 1;
+    while (padding < 2 && padding < secret.len && secret.data[secret.len - 1 - padding] == '=')
+        padding++;
+    bytes = secret.len / 4 * 3 - padding;
+    return secret.len % 4 == 0 && all_among((struct mr_slice){secret.data, secret.len - padding}, "+/") &&
+           bytes >= MR_SECRET_LEAST && bytes <= MR_SECRET_MOST;
+}
+
+bool mr_kind_name_is_good(struct mr_slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i];
+
+        if ((c < 'a' || c > 'z') && (i == 0 || ((c < '0' || c > '9') && c != '_' && c != '-')))
+            return false;
+    }
+    return name.len > 0;
+}
+
+/* ---- Arguments ---- */
+
+/* Who hears of what is wrong with one argument. */
+struct hearing {
+    void (*tell)(void *context, const char *name, const struct mr_problem *problem);
+    void *context;
+    const char *name; /* "args.orderId" */
+    bool good;
+};
+
+static void complain(struct hearing *self, const char *member, const char *code, const char *message)
+{
+    char name[NAME_ROOM];
+    struct mr_problem problem;
+
+    snprintf(name, sizeof name, "%s%s%s", self->name, member[0] != '\0' ? "." : "", member);
+    mr_problem_set(&problem, code, "%s", message);
+    self->tell(self->context, name, &problem);
+    self->good = false;
+}
+
+enum kind { OF_TEXT, OF_UUID, OF_INTEGER, OF_NUMBER, OF_BOOLEAN, OF_TIMESTAMP, OF_DATE, OF_JSON, KINDS };
+
+static const char *const kinds[KINDS] = {"text", "uuid", "integer", "number", "boolean", "timestamp", "date", "json"};
+
+static enum kind kind_of(const json_t *type)
+{
+    int kind = 0;
+
+    while (kind < KINDS && (!json_is_string(type) || strcmp(json_string_value(type), kinds[kind]) != 0))
+        kind++;
+    return (enum kind)kind;
+}
+
+static bool is_moment(enum kind kind, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    uint8_t uuid[16];
+    int64_t ignored;
+
+    if (text == NULL)
+        return false;
+    if (kind == OF_UUID)
+        return mr_uuid_parse(uuid, text, json_string_length(value));
+    return kind == OF_DATE ? mr_date_parse(&ignored, text, json_string_length(value))
+                           : mr_timestamp_parse(&ignored, text, json_string_length(value));
+}
+
+static bool is_of(enum kind kind, const json_t *value)
+{
+    switch (kind) {
+    case OF_TEXT: return json_is_string(value);
+    case OF_INTEGER: return json_is_integer(value);
+    case OF_NUMBER: return json_is_number(value);
+    case OF_BOOLEAN: return json_is_boolean(value);
+    case OF_UUID:
+    case OF_TIMESTAMP:
+    case OF_DATE: return is_moment(kind, value);
+    default: return true;
+    }
+}
+
+static double number_of(const json_t *rules, const char *member, double otherwise)
+{
+    const json_t *value = json_object_get(rules, member);
+
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+static void check_default(struct hearing *self, enum kind kind, const json_t *rules)
+{
+    const json_t *value = json_object_get(rules, "default");
+    double length = number_of(rules, "length", 1e9);
+
+    if (value == NULL)
+        return;
+    if (!is_of(kind, value))
+        complain(self, "default", "type", "must be a value of the type");
+    else if (json_is_true(json_object_get(rules, "required")))
+        complain(self, "default", "mismatch", "makes no sense where the argument is required");
+    else if (json_is_number(value) && (json_number_value(value) < number_of(rules, "min", -1e308) ||
+                                       json_number_value(value) > number_of(rules, "max", 1e308)))
+        complain(self, "default", "range", "must lie between min and max");
+    else if (kind == OF_TEXT && (double)json_string_length(value) > 4 * length)
+        complain(self, "default", "length", "must not be longer than length");
+}
+
+static void check_bounds(struct hearing *self, enum kind kind, const json_t *rules)
+{
+    static const char *const bounds[] = {"min", "max"};
+    bool is_number = kind == OF_INTEGER || kind == OF_NUMBER;
+
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *bound = json_object_get(rules, bounds[i]);
+
+        if (bound != NULL && !is_number)
+            complain(self, bounds[i], "mismatch", "is for arguments of type integer and number");
+        else if (bound != NULL && !is_of(kind, bound))
+            complain(self, bounds[i], "type", kind == OF_INTEGER ? "must be an integer" : "must be a number");
+    }
+    if (number_of(rules, "min", -1e308) > number_of(rules, "max", 1e308))
+        complain(self, "max", "range", "must not be below min");
+}
+
+static void check_length(struct hearing *self, enum kind kind, const json_t *rules)
+{
+    const json_t *length = json_object_get(rules, "length");
+
+    if (length != NULL && kind != OF_TEXT)
+        complain(self, "length", "mismatch", "is for arguments of type text");
+    else if (length != NULL &&
+             (!json_is_integer(length) || json_integer_value(length) < 1 || json_integer_value(length) > 1000000))
+        complain(self, "length", "range", "must be an integer from 1 to 1000000");
+}
+
+static void check_rules(struct hearing *self, const json_t *rules)
+{
+    static const char known[] = "type|required|default|min|max|length";
+    enum kind kind = kind_of(json_object_get(rules, "type"));
+    const json_t *required = json_object_get(rules, "required");
+    const struct mr_field words = {.choices = known};
+    const char *member;
+    json_t *value;
+
+    json_object_foreach((json_t *)rules, member, value) {
+        if (mr_field_choice(&words, mr_slice_of(member)) < 0)
+            complain(self, member, "unknown", "is none of type, required, default, min, max and length");
+    }
+    if (kind == KINDS) {
+        complain(self, "type", "choice", "must be one of text|uuid|integer|number|boolean|timestamp|date|json");
+        return;
+    }
+    if (required != NULL && !json_is_boolean(required))
+        complain(self, "required", "type", "must be a boolean");
+    check_bounds(self, kind, rules);
+    check_length(self, kind, rules);
+    check_default(self, kind, rules);
+}
+
+static bool is_argument(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 0 && len <= 63 && (name[0] < '0' || name[0] > '9') && all_among((struct mr_slice){name, len}, "_");
+}
+
+bool mr_kind_args_rule(const struct json_t *json, const char *name,
+                       void (*tell)(void *context, const char *name, const struct mr_problem *problem), void *context)
+{
+    struct hearing whole = {tell, context, name, true};
+    const char *argument;
+    json_t *rules;
+
+    if (!json_is_object(json)) {
+        complain(&whole, "", "type", "must be an object of arguments and their rules");
+        return false;
+    }
+    if (json_object_size(json) > MR_ARGS_MAX)
+        complain(&whole, "", "items", "must have at most 64 arguments");
+    json_object_foreach((json_t *)json, argument, rules) {
+        char path[NAME_ROOM / 2 + 32];
+        struct hearing one = {tell, context, path, true};
+
+        snprintf(path, sizeof path, "%s.%.80s", name, argument);
+        if (!is_argument(argument))
+            complain(&one, "", "format", "must be called by letters, digits and _, a letter first");
+        else if (!json_is_object(rules))
+            complain(&one, "", "type", "must be an object of rules, such as {\"type\": \"uuid\"}");
+        else
+            check_rules(&one, rules);
+        whole.good = whole.good && one.good;
+    }
+    return whole.good;
+}

@@ -1,0 +1,137 @@
+/*
+ * What the values of a kind of jobs have to be like.
+ */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "proto/kind.h"
+#include "tests/support/test.h"
+
+static void check(bool (*is_good)(struct mr_slice), const char *const *texts, bool expected)
+{
+    for (; *texts != NULL; texts++)
+        if (is_good(mr_slice_of(*texts)) != expected)
+            fail_test("%s %s", *texts, expected ? "was refused" : "was taken");
+}
+
+static void test_url__is_absolute_and_holds_no_secret(void **state)
+{
+    static const char *const good[] = {"https://hooks.example.org/receipts?a=1&b=%20", "http://127.0.0.1:8080", "http://[::1]:9/x", "https://a",
+                                       "https://xn--bcher-kva.example/", "http://a_b.internal:65535/", NULL};
+    static const char *const bad[] = {"",          "ftp://a.b/",       "https://",        "https:///x",     "//a.b/",   "https://user:pass@a.b/",
+                                      "https://a.b/#x", "https://a b/",     "https://a.b:0/",  "https://a.b:65536/", "https://a.b:/",
+                                      "https://a.b:8o/", "HTTPS//a",   "https://[::1",    "https://a.b/\n", "https://b\xc3\xbc" "cher.example/",
+                                      "javascript:alert(1)", "https://-a/", "https://.a/", "https://a.b:123456/", NULL};
+
+    (void)state;
+    check(mr_push_url_is_good, good, true);
+    check(mr_push_url_is_good, bad, false);
+}
+
+static void test_secret__is_base64_of_24_to_64_bytes(void **state)
+{
+    static const char *const good[] = {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
+                                       "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                                       "AAAAAAAAAAAAAAAAAAAAAAAAAA==", /* 64 bytes */
+                                       "whsec_++++////AAAAAAAAAAAAAAAAAAAAAAAA", NULL};
+    static const char *const bad[] = {"whsec_", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa==",
+                                      "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_-_KQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                                      "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaL=Sw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA======",
+                                      "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                                      "AAAAAAAAAAAAAAAAAAAAAAAAAAAA", /* 66 bytes */
+                                      NULL};
+
+    (void)state;
+    check(mr_push_secret_is_good, good, true);
+    check(mr_push_secret_is_good, bad, false);
+}
+
+static void test_name__is_a_word_of_a_scope(void **state)
+{
+    static const char *const good[] = {"a", "send_receipt", "send-receipt2", NULL};
+    static const char *const bad[] = {"", "2a", "_a", "-a", "Send", "a:b", "a b", "a.b", "a/b", "\xc3\xbc", NULL};
+
+    (void)state;
+    check(mr_kind_name_is_good, good, true);
+    check(mr_kind_name_is_good, bad, false);
+}
+
+struct told {
+    char text[512];
+};
+
+static void note(void *context, const char *name, const struct mr_problem *problem)
+{
+    struct told *told = context;
+    size_t len = strlen(told->text);
+
+    snprintf(told->text + len, sizeof told->text - len, "%s%s:%s", len > 0 ? "," : "", name, problem->code);
+}
+
+/* Every problem of the rules in `text`, as "name:code". */
+static const char *problems_of(const char *text)
+{
+    static struct told told;
+    json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
+    bool good;
+
+    assert_non_null(json);
+    told.text[0] = '\0';
+    good = mr_kind_args_rule(json, "args", note, &told);
+    assert_int_equal(good, told.text[0] == '\0');
+    json_decref(json);
+    return told.text;
+}
+
+static void test_args__rules_that_are_good(void **state)
+{
+    (void)state;
+    assert_string_equal(problems_of("{}"), "");
+    assert_string_equal(problems_of("{\"orderId\":{\"type\":\"uuid\",\"required\":true},\"locale\":{\"type\":\"text\",\"default\":\"en\",\"length\":5},"
+                                    "\"n\":{\"type\":\"integer\",\"min\":1,\"max\":9,\"default\":3},\"x\":{\"type\":\"number\",\"min\":0.5},"
+                                    "\"on\":{\"type\":\"date\",\"default\":\"2027-01-31\"},\"at\":{\"type\":\"timestamp\",\"default\":\"2027-01-01T00:00:00Z\"},"
+                                    "\"b\":{\"type\":\"boolean\",\"default\":false},\"j\":{\"type\":\"json\",\"default\":[1]}}"),
+                        "");
+}
+
+static void test_args__every_problem_is_told_by_name(void **state)
+{
+    (void)state;
+    assert_string_equal(problems_of("[]"), "args:type");
+    assert_string_equal(problems_of("{\"a\":5,\"b c\":{\"type\":\"text\"},\"d\":{\"type\":\"word\"},\"e\":{}}"),
+                        "args.a:type,args.b c:format,args.d.type:choice,args.e.type:choice");
+    assert_string_equal(problems_of("{\"a\":{\"type\":\"uuid\",\"lenght\":5,\"required\":1,\"default\":\"x\",\"min\":1,\"length\":2}}"),
+                        "args.a.lenght:unknown,args.a.required:type,args.a.min:mismatch,args.a.length:mismatch,args.a.default:type");
+    assert_string_equal(problems_of("{\"a\":{\"type\":\"integer\",\"min\":5,\"max\":4},\"b\":{\"type\":\"integer\",\"max\":4,\"default\":5},"
+                                    "\"c\":{\"type\":\"integer\",\"min\":0.5},\"d\":{\"type\":\"text\",\"required\":true,\"default\":\"x\"},"
+                                    "\"e\":{\"type\":\"text\",\"length\":0}}"),
+                        "args.a.max:range,args.b.default:range,args.c.min:type,args.d.default:mismatch,args.e.length:range");
+}
+
+static void test_args__are_bounded(void **state)
+{
+    struct mr_buf text = {0};
+
+    (void)state;
+    mr_buf_char(&text, '{');
+    for (int i = 0; i <= MR_ARGS_MAX; i++)
+        mr_buf_printf(&text, "%s\"a%d\":{\"type\":\"text\"}", i > 0 ? "," : "", i);
+    mr_buf_text(&text, "}");
+    mr_buf_char(&text, '\0');
+    assert_string_equal(problems_of(text.data), "args:items");
+    mr_buf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_url__is_absolute_and_holds_no_secret),
+        cmocka_unit_test(test_secret__is_base64_of_24_to_64_bytes),
+        cmocka_unit_test(test_name__is_a_word_of_a_scope),
+        cmocka_unit_test(test_args__rules_that_are_good),
+        cmocka_unit_test(test_args__every_problem_is_told_by_name),
+        cmocka_unit_test(test_args__are_bounded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
