@@ -215,7 +215,7 @@ static struct transfer *new_transfer(struct mr_courier *self)
         return NULL;
     transfer->courier = self;
     transfer->easy = curl_easy_init();
-    if (transfer->easy != NULL && set_options(transfer))
+    if (transfer->easy != NULL)
         return transfer;
     destroy_transfer(transfer);
     return NULL;
@@ -346,20 +346,27 @@ static bool add_headers(struct transfer *self)
     return good;
 }
 
+/*
+ * A handle that is not reset keeps count of the kept connections that it found closed, over all of its calls, and fails the one
+ * with the sixth.
+ */
 static bool prepare(struct transfer *self)
 {
     const struct mr_call *call = self->call;
     bool is_https = call->url.len > 5 && call->url.data[4] == 's';
+    bool is_set;
 
     self->head_bytes = 0;
     self->head_is_whole = self->was_forbidden = self->was_allowed = false;
     self->error[0] = '\0';
+    curl_easy_reset(self->easy);
+    is_set = set_options(self);
     curl_easy_setopt(self->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
     curl_easy_setopt(self->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms(call));
     curl_easy_setopt(self->easy, CURLOPT_PIPEWAIT, (long)is_https); /* rather a stream of a connection than one more */
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, call->body.data != NULL ? call->body.data : "");
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
-    return !call->url.failed && !call->body.failed && add_headers(self) &&
+    return is_set && !call->url.failed && !call->body.failed && add_headers(self) &&
            curl_easy_setopt(self->easy, CURLOPT_URL, call->url.data) == CURLE_OK &&
            curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->headers) == CURLE_OK &&
            curl_multi_add_handle(self->courier->multi, self->easy) == CURLM_OK;
