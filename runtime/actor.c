@@ -61,6 +61,7 @@ static unsigned instances_each(const struct mr_config *config, enum mr_actor_id 
     case MR_ACTOR_AUTH: return (unsigned)config->actor_auth_count;
     case MR_ACTOR_DATA_READER: return (unsigned)config->actor_reader_count;
     case MR_ACTOR_DATA_WRITER: return (unsigned)config->actor_writer_count;
+    case MR_ACTOR_JOB: return (unsigned)config->job_workers;
     default: return 1;
     }
 }
@@ -414,13 +415,10 @@ static void loop(mr_thread *thread, void *argument)
 
 /* ---- Life ---- */
 
-/* The statements of the actor's ops: those of a message's name, and those that begin with it, or with the instance's name,
-   and "/" or "__". */
+/* The statements of the actor's ops: those of a message's name, and those that begin with it and "/" or "__"; and its own. */
 static bool belongs(const struct mr_actor *self, const char *statement)
 {
-    const char *own = self->spec->instance_name != NULL ? strchr(self->name, '/') + 1 : NULL;
-
-    if (own != NULL && strncmp(statement, own, strlen(own)) == 0 && strncmp(statement + strlen(own), "__", 2) == 0)
+    if (self->spec->owns != NULL && self->spec->owns(statement))
         return true;
     for (unsigned op = 0; op < MR_OP_COUNT; op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
@@ -481,6 +479,14 @@ static mr_status make_room_for_flights(struct mr_actor *self)
     return self->flights != NULL ? MR_OK : MR_NO_MEMORY;
 }
 
+/* Whoever signs in needs nothing of the application. */
+static enum mr_db_use use_of(const struct mr_actor *self)
+{
+    if (self->spec->id == MR_ACTOR_DATA_READER || self->spec->id == MR_ACTOR_DATA_WRITER)
+        return MR_DB_FOR_REQUESTS;
+    return self->spec->id == MR_ACTOR_JOB ? MR_DB_FOR_JOBS : MR_DB_FOR_ITSELF;
+}
+
 static mr_status open_db(struct mr_actor *self)
 {
     struct mr_db_options options = {
@@ -493,6 +499,7 @@ static mr_status open_db(struct mr_actor *self)
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
         .application = true,
+        .use = use_of(self),
     };
     mr_status status = mr_db_new(&self->primary, &options, self->statements);
 
@@ -540,10 +547,7 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->instance = instance;
     self->on_replica = reads_replica(config, spec->id) && instance < instances_each(config, spec->id, lane);
     self->last = &self->first;
-    if (spec->instance_name != NULL)
-        snprintf(self->name, sizeof self->name, "%s/%s", mr_actor_info(spec->id)->name, spec->instance_name(instance));
-    else
-        mr_actor_mailbox_name(self->name, spec->id, lane, instance);
+    mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);
     if (status == MR_OK)
         status = make_room_for_flights(self);
