@@ -99,7 +99,7 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
     note_ticks(schedule, ticks, made);
     *schedule = moved;
     if (made > 0)
-        runs_prompt(self, schedule->job);
+        runs_want(self, schedule->job);
 }
 
 /*
@@ -206,7 +206,7 @@ static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
     for (unsigned job = 0; job < mr_job_count(); job++) {
         const struct mr_job_info *info = mr_job_info((enum mr_job)job);
 
-        if (!self->is_on[job])
+        if (!self->options->is_on[job])
             continue;
         mr_params_text(&self->params, 0, info->name);
         mr_params_bool(&self->params, 1, info->alone);
@@ -242,7 +242,7 @@ static void take_mark(struct mr_scheduler *self, const mr_rows *rows, unsigned r
 
     mr_rows_get(rows, row, 0, &name);
     if (mr_rows_int(rows, row, 2, 0) != 0)
-        mr_log(MR_LOG_WARN, "ticks had been seen to ahead of time, by a process whose clock was ahead",
+        mr_log(MR_LOG_WARN, "ticks were handled ahead of time, by a process whose clock was fast",
                mr_log_slice("job", name));
     if (seen_to_ms > wall_ms)
         seen_to_ms = wall_ms;

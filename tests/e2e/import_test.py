@@ -348,7 +348,7 @@ class Interrupted(ImportTest):
     def test_connections_terminated__in_the_middle(self):
         _, run_id = self.begin()
         for _ in range(4):
-            self.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'job/import'")
+            self.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'job/%' AND datname = current_database()")
             done = self.database.run(run_id)["done"]
             wait_for(lambda: self.database.run(run_id)["done"] > done, 20, "it goes on")
         self.assert_whole(run_id, 1)
@@ -406,7 +406,7 @@ class Interrupted(ImportTest):
         support.assert_becomes(self, lambda: process.outcomes(run_id), [("lost", 1)])
         wait_for(lambda: not self.database.count("millrace.account", f"id = '{self.user}'"), 20, "nothing is left")
         self.assertEqual(self.database.count("task") + self.database.count("millrace.import_part"), 0)
-        self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is tried again"])
+        self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is retried"])
         self.client = self.new_client()
         self.database.wait_for_run(self.upload(line("next")))
 
