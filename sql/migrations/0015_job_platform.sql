@@ -192,7 +192,10 @@ DECLARE
     bucket bigint := (extract(epoch FROM clock_timestamp()) * 100)::bigint;
     since  bigint := bucket - (SELECT w.last_value FROM millrace.wake w);
 BEGIN
-    IF since >= 10 OR since < -1000 OR (since > 0 AND pg_try_advisory_xact_lock(hashtext('millrace.wake'), 0)) THEN -- < -1000: the clock was set back
+    IF since = 0 OR since BETWEEN -1000 AND -1 THEN -- further ahead: the clock was set back
+        RETURN;
+    END IF;
+    IF pg_try_advisory_xact_lock(hashtext('millrace.wake'), 0) OR since NOT BETWEEN 0 AND 9 THEN
         PERFORM setval('millrace.wake', bucket), pg_notify('millrace_ready', $1);
     END IF;
 END
