@@ -12,6 +12,7 @@
 #include "application/choice.h"
 #include "application/load.h"
 #include "runtime/db.h"
+#include "runtime/needs.h"
 #include "sql/sql.h"
 
 /* What an application becomes. */
@@ -47,6 +48,9 @@ const struct mr_statement *mr_built_statements(const struct mr_built *self, unsi
 
 /* The text of the statement at that place; the caller's to free. NULL: out of memory. */
 char *mr_built_text(const struct mr_built *self, unsigned place);
+
+/* What it needs of its database, borrowed; runtime/needs.h. A process that serves installs it beside. */
+const struct mr_needs *mr_built_needs(const struct mr_built *self);
 
 /*
  * Frees it, and all that was borrowed from it, and sets the caller's pointer to NULL. Accepts NULL. Not while it is

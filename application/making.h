@@ -12,6 +12,7 @@
 #include "proto/jobs.h"
 #include "proto/message.h"
 #include "proto/pattern.h"
+#include "runtime/needs.h"
 #include "sql/sql.h"
 
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
@@ -53,8 +54,12 @@ struct mr_making {
     unsigned pattern_count;
     struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_job_kind *kinds;
+    unsigned kind_count;
     struct mr_job_addition *additions; /* to jobs of the engine's */
     unsigned addition_count;
+    struct mr_table_need *needs; /* of its tables */
+    unsigned need_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 
@@ -89,6 +94,15 @@ bool mr_has_statement(const struct mr_making *self, const char *name);
 
 /* A copy of traits in the arena. */
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits);
+
+/*
+ * Adds what the generated operations of a resource need of the database; what a statement of queries/ names, as it was read, or in the
+ * text that it became. A text that does not parse needs nothing: the server will say what is wrong with it.
+ */
+struct mr_sql;
+void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resource);
+void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
+void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use);
 
 /* Adds a field to a message. */
 void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field);
@@ -272,6 +286,9 @@ void mr_make_replacements(struct mr_making *self);
 
 /* Makes the row of a job, and its statements. */
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
+
+/* What the table of jobs is to have of it. */
+void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 
 /* What the job `removal` does of its own accord; behind all jobs. */
 void mr_make_removal(struct mr_making *self);

@@ -17,6 +17,9 @@
 typedef struct mr_db mr_db;
 typedef struct mr_rows mr_rows;
 
+/* What a connection is for: whether it stands without all that the application needs (runtime/needs.h). */
+enum mr_db_use { MR_DB_FOR_ITSELF, MR_DB_FOR_REQUESTS, MR_DB_FOR_JOBS };
+
 struct mr_db_options {
     const struct mr_config *config; /* the DB_* settings; borrowed */
     const struct mr_clock *clock;   /* for timeouts and backoff; borrowed */
@@ -30,6 +33,7 @@ struct mr_db_options {
     int64_t lock_timeout;      /* of a set-wise connection, milliseconds; 0: DB_LOCK_TIMEOUT */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
     bool application;          /* knows the statements of the application, too: each is prepared when it is first needed */
+    enum mr_db_use use;        /* beside the engine's tables it needs those of the application's requests, or jobs */
 };
 
 /*
@@ -45,6 +49,9 @@ struct mr_db_options {
     T(FULL,       "full",       true,  "The database has no connection left.") \
     T(READ_ONLY,  "readOnly",   true,  "The database takes no writes: it is a standby, or was demoted.") \
     T(SCHEMA,     "schema",     true,  "The schema is not the one that is needed, or may not be seen: have the migrations run?") \
+    T(PENDING,    "pending",    true,  "Migrations of the application have not run.") \
+    T(TABLES,     "tables",     true,  "A table of the application is missing, or may not be used.") \
+    T(OTHER,      "otherApplication", false, "The database is that of another application, or of a newer release of this one.") \
     T(REFUSED,    "refused",    false, "The database refuses the user or the password.") \
     T(MISSING,    "noDatabase", false, "There is no such database.") \
     T(FORBIDDEN,  "noRight",    false, "The user lacks a right to the database.") \

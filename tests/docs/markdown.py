@@ -1,4 +1,5 @@
-"""Links of the pages in the tree, as a code host follows them: to files that are there, and to headings that are.
+"""Links of the pages in the tree, as a code host follows them: to files that are there, and to headings that are. And what pages name in
+passing: files of the project, and tests.
 
     python3 markdown.py     prints those that lead nowhere; exit status 1 when there are any
 """
@@ -11,6 +12,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 NO_PAGES = {"build", "node_modules", ".git", ".millrace", "cdk.out"}
+# A file or a folder of the project, in a code span. Capitals are placeholders.
+NAMED = re.compile(r"`((?:actors|app|application|bench|docs|gateway|http|infrastructure|jobs|openapi|packaging|proto|runtime|scheduler|sql|tests)"
+                   r"/[a-z_0-9./-]*(?:/|\.[a-z]+))`")
+TEST = re.compile(r"`(test_\w+__\w+)`")
+NOT_OURS = ("bench/results/", "infrastructure/.env", "docs/crash.log")  # what comes to be, and a path of a client's
 
 
 def pages(root):
@@ -40,6 +46,33 @@ def anchors(text):
     return found
 
 
+def tests(root):
+    """The names of all tests."""
+    found = set()
+    for folder, _, files in os.walk(os.path.join(root, "tests")):
+        for name in files:
+            if name.endswith(("_test.py", "_test.c")):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    found.update(re.findall(r"\b(test_\w+)\(", file.read()))
+    return found
+
+
+def misnamed(root):
+    """Names of files and tests in the pages of which there are none. Decisions tell what was so."""
+    known = tests(root)
+    found = []
+    for page in sorted(pages(root)):
+        name = os.path.relpath(page, root)
+        if name.startswith("docs/decisions/") or name == "CHANGELOG.md":
+            continue
+        with open(page, encoding="utf-8") as file:
+            text = re.sub(r"^(```+).*?^\1$", "", file.read(), flags=re.M | re.S)
+        found += [f"{name}: there is no {path}" for path in NAMED.findall(text)
+                  if not path.startswith(NOT_OURS) and not os.path.exists(os.path.join(root, path))]
+        found += [f"{name}: there is no {test}" for test in TEST.findall(text) if test not in known]
+    return found
+
+
 def problems(root):
     texts = {}
     for page in pages(root):
@@ -62,7 +95,7 @@ def problems(root):
 
 
 if __name__ == "__main__":
-    wrong = problems(ROOT)
+    wrong = problems(ROOT) + misnamed(ROOT)
     for line in wrong:
         print(line)
     sys.exit(1 if wrong else 0)

@@ -12,6 +12,9 @@ class Pages(unittest.TestCase):
         self.assertGreater(len(list(markdown.pages(markdown.ROOT))), 70)
         self.assertEqual(markdown.problems(markdown.ROOT), [])
 
+    def test_pages__name_files_and_tests_that_are_there(self):
+        self.assertEqual(markdown.misnamed(markdown.ROOT), [])
+
 
 class Checker(unittest.TestCase):
     def problems(self, **pages):
@@ -31,6 +34,15 @@ class Checker(unittest.TestCase):
     def test_checker__names_headings_as_a_code_host_does(self):
         text = "# The `millrace` API: what it says, [linked](b.md)\n## Twice\n## Twice\n```\n# none\n```\n"
         self.assertEqual(markdown.anchors(text), {"the-millrace-api-what-it-says-linked", "twice", "twice-1"})
+
+    def test_checker__finds_names_of_what_is_not_there(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.makedirs(os.path.join(folder, "tests"))
+            with open(os.path.join(folder, "tests", "one_test.py"), "w", encoding="utf-8") as file:
+                file.write("def test_one__works(self):\n")
+            with open(os.path.join(folder, "a.md"), "w", encoding="utf-8") as file:
+                file.write("`tests/one_test.py` `tests/two_test.py` `tests/NAME_test.py` `test_one__works` `test_one__fails`\n")
+            self.assertEqual(markdown.misnamed(folder), ["a.md: there is no tests/two_test.py", "a.md: there is no test_one__fails"])
 
     def test_checker__follows_no_link_in_code(self):
         self.assertEqual(self.problems(a="`[b](b.md)`\n\n```text\n[c](c.md)\n```\n"), [])

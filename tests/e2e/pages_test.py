@@ -1,4 +1,4 @@
-"""README and quick start do what they say: what they show is typed, and what is printed is what stands there."""
+"""README, quick start and adding-a-resource.md do what they say: what they show is typed, and what is printed is what stands there."""
 
 import re
 import unittest
@@ -51,6 +51,9 @@ class Pages(unittest.TestCase):
 
     def test_quick_start__works_as_written(self):
         pages.follow(self, pages.read("docs", "quick-start.md"))
+
+    def test_adding_a_resource__begins_as_written(self):
+        pages.follow(self, pages.read("docs", "adding-a-resource.md"))
 
 
 if __name__ == "__main__":
