@@ -546,7 +546,9 @@ DECLARE
     known   jsonb       := nullif(current_setting(noted, true), '')::jsonb; -- {"next": when to look at everything, "keys": {key: [turn, id]}}
     marks   jsonb       := CASE WHEN (known ->> 'next')::timestamptz > began THEN known -> 'keys' END;
     reads   bigint;
+    looks   boolean     := marks IS NULL; -- at everything
     notes   boolean     := marks IS NOT NULL;
+    calm    boolean     := false;
     came_to jsonb       := '{}';
 BEGIN
     SELECT j.paused_at, j.concurrency, j.per_key, j.timeout_ms INTO kind FROM millrace.job j WHERE j.name = $1 AND j.work <> 'sql';
@@ -566,7 +568,7 @@ BEGIN
     its_end := clock_timestamp() + coalesce($3, kind.timeout_ms) * interval '1 millisecond';
 
     -- Again where keys that had enough did not get all, because others had less than their share.
-    FOR pass IN 1..3 LOOP
+    FOR pass IN 1..2 LOOP
         EXIT WHEN room <= 0;
         number := coalesce(number, nextval('millrace.run_claim'));
         reads := pg_stat_get_xact_tuples_returned('millrace.ready_pkey'::regclass);
@@ -607,7 +609,7 @@ BEGIN
                                                FROM millrace.ready r
                                               WHERE r.job = $1 AND r.key = k.key AND (r.turn, r.id) > (k.turn, k.id)
                                               ORDER BY r.job, r.key, r.turn, r.id
-                                              LIMIT least(k.free, (room + (SELECT count(*) FROM keys) - 1) / (SELECT count(*) FROM keys))
+                                              LIMIT least(k.free, CASE WHEN pass = 1 THEN (room + (SELECT count(*) FROM keys) - 1) / (SELECT count(*) FROM keys) ELSE room END)
                                                 FOR UPDATE SKIP LOCKED) s) p
                  ORDER BY p.rank, k.place
                  LIMIT room
@@ -625,7 +627,8 @@ BEGIN
         LOOP
             IF got = 0 AND marks IS NULL THEN -- all of it was done for the first row
                 reads := pg_stat_get_xact_tuples_returned('millrace.ready_pkey'::regclass) - reads;
-                notes := reads > 1000 + 20 * row.keys * room AND row.keys < room;
+                notes := reads > 1000 + 10 * (room + row.keys) AND row.keys < room;
+                calm := NOT notes;
             END IF;
             IF notes THEN
                 came_to := came_to || jsonb_build_object(row.key, jsonb_build_array(row.turn, row.id));
@@ -645,14 +648,19 @@ BEGIN
             got := got + 1;
         END LOOP;
         room := room - got;
-        EXIT WHEN got = 0 OR room = 0 OR notes OR NOT EXISTS (SELECT FROM millrace.ready r WHERE r.job = $1);
+        EXIT WHEN got = 0 OR room = 0;
+        IF notes THEN
+            marks := coalesce(known -> 'keys', '{}') || came_to;
+        ELSE
+            EXIT WHEN NOT EXISTS (SELECT FROM millrace.ready r WHERE r.job = $1);
+        END IF;
     END LOOP;
 
-    IF notes AND (marks IS NULL OR came_to <> '{}') THEN
-        PERFORM set_config(noted, jsonb_build_object('next', CASE WHEN marks IS NOT NULL THEN known -> 'next'
+    IF notes AND (looks OR came_to <> '{}') THEN
+        PERFORM set_config(noted, jsonb_build_object('next', CASE WHEN NOT looks THEN known -> 'next'
                                                                   ELSE to_jsonb(clock_timestamp() + greatest((clock_timestamp() - began) * 20, interval '1 second')) END,
                                                      'keys', coalesce(known -> 'keys', '{}') || came_to)::text, false);
-    ELSIF NOT notes AND known IS NOT NULL AND got > 0 THEN
+    ELSIF calm AND known IS NOT NULL THEN
         PERFORM set_config(noted, '', false);
     END IF;
 END
@@ -821,9 +829,11 @@ BEGIN
                                      NULL, NULL, NULL);
     END IF;
 
-    next_ms := (SELECT greatest(ceil(extract(epoch FROM least((SELECT l.at FROM millrace.later l ORDER BY l.at, l.id LIMIT 1),
-                                                              (SELECT l.until FROM millrace.lease l ORDER BY l.until, l.id LIMIT 1))
-                                                        - clock_timestamp()) * 1000), 0)::bigint);
+    next_ms := ceil(extract(epoch FROM least((SELECT l.at FROM millrace.later l ORDER BY l.at, l.id LIMIT 1),
+                                             (SELECT l.until FROM millrace.lease l ORDER BY l.until, l.id LIMIT 1)) - clock_timestamp()) * 1000);
+    IF next_ms < 0 THEN
+        next_ms := 0;
+    END IF;
     RETURN NEXT;
 END
 $$;
