@@ -15,6 +15,7 @@ struct mr_built {
     const struct mr_job_addition *additions;
     unsigned addition_count;
     struct mr_app_steps steps;
+    struct mr_needs needs;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
     struct mr_made *made; /* the same, and who writes them */
@@ -120,6 +121,7 @@ static void make_all(struct mr_making *self)
     for (unsigned i = 0; i < application->resource_count; i++) {
         make_group(self, &application->resources[i]);
         make_resource(self, &application->resources[i]);
+        mr_make_needs(self, &application->resources[i]);
     }
     make_groups(self);
     mr_make_replacements(self);
@@ -204,6 +206,7 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->choice_count = self->choice_count;
     out->patterns = self->patterns;
     out->pattern_count = self->pattern_count;
+    out->needs = (struct mr_needs){self->needs, self->need_count};
     out->jobs = self->jobs;
     out->job_count = self->job_count;
     out->additions = self->additions;
@@ -350,6 +353,11 @@ const struct mr_statement *mr_built_statements(const struct mr_built *self, unsi
 {
     *count = self->statement_count;
     return self->statements;
+}
+
+const struct mr_needs *mr_built_needs(const struct mr_built *self)
+{
+    return &self->needs;
 }
 
 void mr_built_destroy(struct mr_built **self)

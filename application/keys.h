@@ -256,7 +256,10 @@ enum { MR_ENTRIES_MAX = 100, MR_WORD_ROOM = 64 }; /* entries of a list, and of a
 #define MR_RESERVED_NAMES "caller|role|newId|now"
 #define MR_IMPLIED_NAMES  "id|version|createdAt|updatedAt"
 
+/* The row of a kind of value; static. */
 const struct mr_kind_info *mr_kind_info(enum mr_kind kind);
+
+/* The row of a section of a file; static. */
 const struct mr_section_info *mr_section_info(enum mr_section section);
 
 /* The section of that name, which a row of the table has. */
@@ -280,8 +283,10 @@ bool mr_word_is_in(const char *words, const char *word, int *index);
 /* The word nearest to `name`, by at most two changes, in "one|of|these"; NULL when there is none. Copied to `room`. */
 const char *mr_word_near(const char *words, const char *name, char room[MR_WORD_ROOM]);
 
-/* Gathers names as "one|of|these", and then the one of them that is nearest, as mr_word_near; which gives the memory of `words` back. */
+/* Adds a name to "one|of|these"; the memory is the caller's until mr_word_near_of. Out of memory: `words->failed`. */
 void mr_word_add(struct mr_buf *words, const char *word);
+
+/* The gathered name that is nearest, as mr_word_near; frees the memory of `words`. */
 const char *mr_word_near_of(struct mr_buf *words, const char *name, char room[MR_WORD_ROOM]);
 
 /* The key nearest to `name`; NULL when there is none. */

@@ -84,12 +84,16 @@ enum mr_job mr_job_of(const struct mr_actor *self);
 /* Waits for the connection; false when the actor is to stop, or when the server does not take us any more. */
 bool mr_job_come_back(struct mr_actor *self);
 
-/* For health: the database refuses what the job asks of it although the connection stands; or it does not any more. */
+/* For health: the connection stands, but the database refuses what the job asks of it. */
 void mr_job_note_refused(struct mr_actor *self);
+
+/* The database answered the job's statement: ends what mr_job_note_refused began. */
 void mr_job_note_answer(struct mr_actor *self);
 
 /* Reads row `row` of what run_due__claim answers; mr_run_fini frees what it holds. */
 void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows *rows, unsigned row);
+
+/* Frees what the run holds, not the struct itself. A zeroed struct is fine. */
 void mr_run_fini(struct mr_run *self);
 
 /*

@@ -178,22 +178,31 @@ static void begin_batch(struct mr_actor *self, struct mr_message **messages, uns
     mr_trace_mailbox(self, messages, count);
 }
 
-/* What is not sent behind others has the connection to itself. */
-static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
+/* How the statement of a batch is sent. */
+enum way {
+    ALONE,   /* it has the connection to itself, until it is answered */
+    LEADING, /* when the one before has come back, and before that is answered */
+    FLYING   /* behind those in flight (runtime/flight.h) */
+};
+
+/* `others`: more batches are at hand. One that waited for the server may find the connection gone: what is left is settled first. */
+static enum way choose_way(struct mr_actor *self, const struct mr_message *message, bool others)
+{
+    if (mr_flight_suits(self, message))
+        return FLYING;
+    if ((others || self->flight_count > 0) && mr_flight_may_lead(self, message)) {
+        mr_flight_await(self);
+        if (mr_flight_may_lead(self, message))
+            return LEADING;
+    }
+    mr_flight_land_all(self);
+    return ALONE;
+}
+
+static void answer_alone(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
-    bool flies = mr_flight_suits(self, messages[0]);
 
-    if (!flies)
-        mr_flight_land_all(self);
-    count = mr_queue_drop_late(self, messages, count);
-    if (count == 0 || mr_shutdown_is_cut())
-        return;
-    begin_batch(self, messages, count);
-    if (flies) {
-        mr_flight_send(self, messages, count);
-        return;
-    }
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
     else if (info->traits->row_wise)
@@ -201,6 +210,22 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
     else
         mr_answer_by_sql(self, messages, count);
     mr_answer_end(self, messages, count);
+}
+
+static enum way answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count, bool others)
+{
+    enum way way = choose_way(self, messages[0], others);
+
+    count = mr_queue_drop_late(self, messages, count);
+    if (count == 0 || mr_shutdown_is_cut())
+        return way;
+    begin_batch(self, messages, count);
+    switch (way) {
+    case ALONE: answer_alone(self, messages, count); break;
+    case LEADING: mr_flight_lead(self, messages, count); break;
+    case FLYING: mr_flight_send(self, messages, count); break;
+    }
+    return way;
 }
 
 /* How many messages like this one may share a statement. */
@@ -217,14 +242,17 @@ static void answer_next_batch(struct mr_actor *self, unsigned most)
 {
     struct mr_message *batch[MR_PLAN_MAX];
     unsigned count = mr_plan_batch(self->first, self->waiting - self->flying, most, batch);
+    enum way way = FLYING;
 
     self->held = count == 0;
     for (unsigned done = 0; done < count;) {
         unsigned group = mr_plan_group(batch + done, count - done, at_once(batch[done]));
 
-        answer_group(self, batch + done, group);
+        way = answer_group(self, batch + done, group, done + group < count);
         done += group;
     }
+    if (way == LEADING)
+        mr_flight_land_all(self);
 }
 
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
@@ -453,6 +481,14 @@ static mr_status make_room_for_flights(struct mr_actor *self)
     return self->flights != NULL ? MR_OK : MR_NO_MEMORY;
 }
 
+/* Whoever signs in needs nothing of the application. */
+static enum mr_db_use use_of(const struct mr_actor *self)
+{
+    if (self->spec->id == MR_ACTOR_DATA_READER || self->spec->id == MR_ACTOR_DATA_WRITER)
+        return MR_DB_FOR_REQUESTS;
+    return self->spec->id == MR_ACTOR_JOB ? MR_DB_FOR_JOBS : MR_DB_FOR_ITSELF;
+}
+
 static mr_status open_db(struct mr_actor *self)
 {
     struct mr_db_options options = {
@@ -465,6 +501,7 @@ static mr_status open_db(struct mr_actor *self)
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
         .application = true,
+        .use = use_of(self),
     };
     mr_status status = mr_db_new(&self->primary, &options, self->statements);
 

@@ -88,6 +88,7 @@ struct mr_scheduler {
 
 /* query.c */
 
+/* Monotonic time of the scheduler's clock, in milliseconds. */
 int64_t scheduler_now_ms(const struct mr_scheduler *self);
 
 /*

@@ -38,15 +38,16 @@ void mr_scheduler_ask_to_stop(struct mr_scheduler *self);
  */
 bool mr_scheduler_stop_by(struct mr_scheduler *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* Accepts NULL. */
+/* Ends its loop, if that still runs, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_scheduler_destroy(struct mr_scheduler **self);
 
-/*
- * For who looks from another thread: when the loop went round last (monotonic); whether the connection to the database stands,
- * or was closed for want of work; and why no tick and no run can be counted on, a sentence that anybody may see (NULL: they can).
- */
+/* When the loop last went round (monotonic), so that another thread can tell whether it is stuck. Any thread. */
 int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self);
+
+/* Whether the connection to the database stands, or was closed for want of work. Any thread. */
 bool mr_scheduler_is_connected(const struct mr_scheduler *self);
+
+/* Why no tick and no run can be counted on: a static sentence that anybody may see. NULL: they can. Any thread. */
 const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 
 /* Whether the database refused user or password, and the process has been told to end. */
