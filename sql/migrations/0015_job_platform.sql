@@ -923,3 +923,6 @@ $$;
 
 -- A key that was made on the command line was made by nobody that is known here.
 ALTER TABLE millrace.api_key ALTER COLUMN created_by DROP NOT NULL;
+
+-- What is done to many runs at once is a run of its own. It is known before a scheduler was ever there, for an API may queue one.
+INSERT INTO millrace.job (name, exclusive, manual) VALUES ('bulk', false, true) ON CONFLICT DO NOTHING;
