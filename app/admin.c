@@ -102,6 +102,7 @@ static void answer_metrics(struct asked *self, const struct mr_http_request *req
     struct mr_exposition facts = {
         .clock = &mr_system_clock,
         .crews = {{admin->crew->actors, admin->crew->count}, {admin->tier->crew.actors, admin->tier->crew.count}},
+        .jobs_on = admin->tier->options.is_on,
         .has_scheduler = scheduler != NULL,
         .is_scheduler_connected = scheduler != NULL && mr_scheduler_is_connected(scheduler),
         .started_ms = admin->started_ms,

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "jobs/job.h"
+
 mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, const struct mr_zone *zone, int pulse_fd)
 {
     mr_status status = mr_crew_start_jobs(&self->crew, config);
@@ -19,6 +21,8 @@ mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, co
         .actor_count = self->crew.count,
         .pulse_fd = pulse_fd,
     };
+    for (unsigned job = 0; job < mr_job_count(); job++)
+        self->options.is_on[job] = mr_job_is_on((enum mr_job)job, config);
     return mr_scheduler_start(&self->scheduler, &self->options);
 }
 

@@ -1,5 +1,5 @@
 /*
- * tier: the scheduler and the actors of its jobs.
+ * tier: the scheduler and the workers of its jobs.
  *
  * Thread: the main thread.
  */

@@ -12,6 +12,8 @@ struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
+    const struct mr_job_kind *kinds;
+    unsigned kind_count;
     const struct mr_job_addition *additions;
     unsigned addition_count;
     struct mr_app_steps steps;
@@ -209,6 +211,8 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->needs = (struct mr_needs){self->needs, self->need_count};
     out->jobs = self->jobs;
     out->job_count = self->job_count;
+    out->kinds = self->kinds;
+    out->kind_count = self->kind_count;
     out->additions = self->additions;
     out->addition_count = self->addition_count;
     out->table = (struct mr_op_table){.ops = self->ops,
@@ -336,6 +340,7 @@ void mr_built_install(const struct mr_built *self)
     static const struct mr_job_info none;
 
     mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
+    mr_job_kinds_install(self != NULL ? self->kinds : NULL, self != NULL ? self->kind_count : 0);
     mr_jobs_add_to(self != NULL ? self->additions : NULL, self != NULL ? self->addition_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);

@@ -54,6 +54,8 @@ struct mr_making {
     unsigned pattern_count;
     struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_job_kind *kinds;
+    unsigned kind_count;
     struct mr_job_addition *additions; /* to jobs of the engine's */
     unsigned addition_count;
     struct mr_table_need *needs; /* of its tables */
@@ -284,6 +286,9 @@ void mr_make_replacements(struct mr_making *self);
 
 /* Makes the row of a job, and its statements. */
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
+
+/* What the table of jobs is to have of it. */
+void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 
 /* What the job `removal` does of its own accord; behind all jobs. */
 void mr_make_removal(struct mr_making *self);

@@ -3,25 +3,30 @@
  *
  * Thread:  one; owns a mailbox, a database connection of its own, which also listens for runs that others queue, and the
  *          socket that answers `millrace health`.
- * Input:   time; the channel `millrace_jobs`; answers of the job actors to its prompts.
- * Promise: a tick has one run, however many schedulers there are; a due run finds its actor within a moment when this
- *          process hears of it and within a second when it does not; a run whose owner is silent for 30 s is put back.
+ * Input:   time; the channel `millrace_jobs`; answers of the workers to its prompts.
+ * Promise: a tick has one run, however many schedulers there are; a due run finds a worker within a moment when this
+ *          process hears of it and within a second when it does not, and when all are at work within a second or two of that; a run
+ *          whose owner is silent for 30 s is put back.
  */
 #ifndef MR_SCHEDULER_SCHEDULER_H
 #define MR_SCHEDULER_SCHEDULER_H
 
+#include "proto/jobs.h"
 #include "runtime/actor.h"
 
 struct mr_scheduler;
 struct mr_zone;
 
+enum { MR_WORKERS_MAX = 64 };
+
 struct mr_scheduler_options {
     const struct mr_config *config; /* whose expressions and zone have been checked (mr_scheduler_checks) */
     const struct mr_clock *clock;
-    struct mr_actor *const *actors; /* of the jobs that are on; started; stopped after mr_scheduler_stop_by */
-    unsigned actor_count;
-    const struct mr_zone *zone; /* SCHEDULE_TIMEZONE */
-    int pulse_fd;               /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
+    struct mr_actor *const *actors; /* the workers; started; stopped after mr_scheduler_stop_by */
+    unsigned actor_count;           /* MR_WORKERS_MAX at most */
+    bool is_on[MR_JOBS_MAX];        /* whether runs of the job are worked on here */
+    const struct mr_zone *zone;     /* SCHEDULE_TIMEZONE */
+    int pulse_fd;                   /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
 };
 
 /*

@@ -239,12 +239,14 @@ MR_MESSAGE(job_run_get) {
     .returns = &mr_result_job_run,
     .scopes = "jobs:enqueue|jobs:work|jobs:admin",
     .answers = "404",
+    .waits = &(const struct mr_waits){.field = "wait", .on = "runId"},
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
         {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
         {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, .about = "whether they may see every run"},
         {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
-        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"},
+        {"wait", MR_INT, MR_QUERY, false, 0, 60000, MR_FORMAT_DURATION, .about = "wait so long for the run to end, 60s at most; then it is told as it is", .example = "30s"}),
 };
 
 MR_MESSAGE(job_run_cancel) {
@@ -321,8 +323,8 @@ MR_MESSAGE(import_beat) {
 };
 
 MR_MESSAGE(run_due) {
-    .summary = "Runs may be due: a prompt for the job's actor, which looks for itself",
+    .summary = "Runs of a job may be due: a prompt for a worker, which looks for itself and answers when it has done with the job",
     .shape = MR_SHAPE_NONE,
     .rerun_safe = true,
-    .fields = MR_FIELDS({.name = NULL}),
+    .fields = MR_FIELDS({"job", MR_TEXT, MR_ACTOR, true, .about = "the job's name"}),
 };

@@ -220,9 +220,11 @@ SELECT k.n, {{queue_status}} AS "$status",
  ORDER BY k.n, q.place, q.field;
 
 -- name: job_run_get
-SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status", {{run}}
-  FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::text[])
-       WITH ORDINALITY AS k (run_id, user_id, is_admin, api_key, only_jobs, n)
+-- For how long a client waits is the gateway's affair.
+SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status",
+       r.state NOT IN ('succeeded', 'dead', 'cancelled') AS "$pending", {{run}}
+  FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::text[], $6::bigint[])
+       WITH ORDINALITY AS k (run_id, user_id, is_admin, api_key, only_jobs, wait, n)
   LEFT JOIN millrace.app_user u ON u.id = k.user_id
   LEFT JOIN LATERAL (SELECT * FROM millrace.every_run r WHERE r.id = k.run_id) r ON {{may_see}};
 
