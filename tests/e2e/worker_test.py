@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
+import shutil
 import signal
-import socket
-import threading
+import subprocess
+import sys
 import time
 import unittest
 import uuid
@@ -27,8 +29,8 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-class Workers(support.TiersTest):
-    """An API and another beside it, on a database without a scheduler: what is due is seen to by the APIs."""
+class WorkerTest(support.TiersTest):
+    """An API on a database without a scheduler: what is due is seen to by the API alone."""
 
     module = module
 
@@ -121,6 +123,8 @@ class Workers(support.TiersTest):
     def attempts(self, run):
         return int(self.database.value(f"SELECT attempt FROM millrace.run WHERE id = '{run}'"))
 
+
+class Workers(WorkerTest):
     # ---- Claims and outcomes ----
 
     def test_claim__hands_out_runs_and_takes_their_outcomes(self):
@@ -130,7 +134,7 @@ class Workers(support.TiersTest):
         self.assertEqual(told["args"]["n"], 1)
         self.assertGreater(told["claim"], 0)
         self.assertEqual(self.claim(max=5), [], "it is in somebody's hands")
-        self.assertEqual(self.boss.run(f"/v1/job-runs/{run}")["state"] if False else self.state(run), "running")
+        self.assertEqual(self.boss.run(f"/v1/job-runs/{run}")["state"], "running")
         settled, = self.tell(self.outcome(told, result={"ok": True}))
         self.assertEqual(settled, {"id": run, "status": 200, "state": "succeeded"})
         self.assertEqual(self.database.value(f"SELECT result FROM millrace.run WHERE id = '{run}'"), '{"ok": true}')
@@ -324,148 +328,61 @@ class Workers(support.TiersTest):
         self.assertEqual([told["id"] for told in stays.response().json()["runs"]], [run])
 
 
-class Ends(unittest.TestCase):
-    """What ends processes, and the database: a server of the class's own."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = support.Everything().ready()
-        cls.addClassCleanup(cls.server.kill)
-        cls.boss = cls.server.admin()
-        cls.addClassCleanup(cls.boss.close)
+class Examples(WorkerTest):
+    """The workers of docs/workers.md, as they stand there."""
 
     def setUp(self):
-        self.job = "job_" + uuid.uuid4().hex[:10]
-        with self.server.database() as database:
-            database.query(f"INSERT INTO millrace.job (name, work, origin, retry_first_ms) VALUES ('{self.job}', 'pull', 'managed', 50)")
+        self.job = "receipts"
+        self.database.query("INSERT INTO millrace.job (name, work, origin, attempts) VALUES ('receipts', 'pull', 'managed', 1)"
+                            " ON CONFLICT DO NOTHING")
 
-    def enqueue(self, count=1):
-        database = self.server.database()
+    def start(self, name, *command):
+        page = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "workers.md")
+        with open(page, encoding="utf-8") as file:
+            text = re.search(rf"^```\w+ {re.escape(name)}\n(.*?)^```$", file.read(), re.M | re.S).group(1)
+        scratch = support.Scratch()
+        scratch.write({name: text})
+        key = self.key("jobs:work:receipts")
+        child = subprocess.Popen([*command, scratch.join(name)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 start_new_session=True,
+                                 env={**support.environment(), "MILLRACE_URL": f"http://127.0.0.1:{self.api.port}", "MILLRACE_KEY": key.token})
+        self.addCleanup(self.end, child)
+        return child
+
+    def end(self, child):
         try:
-            return {row[0] for row in database.query(
-                f"SELECT millrace.enqueue_many('{self.job}', array_fill('{{}}'::jsonb, ARRAY[{count}]))")}
-        finally:
-            database.close()
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
+        child.stdout.close()
 
-    def send_claim(self, process, **body):
-        connection = process.connect(timeout=60)
-        self.addCleanup(connection.close)
-        connection.send(support.make_request("POST", f"/v1/jobs/{self.job}/claims", [("Authorization", f"Bearer {self.boss.token}")],
-                                             {"wait": "40s", "lease": "2s", **body}))
-        return connection
+    def follow(self, name, *command, result, error):
+        """It does its work, says why it cannot, waits, and ends when it is asked to."""
+        child = self.start(name, *command)
+        good, bad = self.enqueue({"to": "ada"}), self.enqueue({"nobody": True})
+        wait_for(lambda: (self.state(good), self.state(bad)) == ("succeeded", "dead"), 20, "both are settled")
+        self.assertEqual(self.database.value(f"SELECT coalesce(result::text, '') FROM millrace.run WHERE id = '{good}'"), result)
+        self.assertIn(error, self.database.value(f"SELECT error FROM millrace.run WHERE id = '{bad}'"))
+        wait_for(lambda: self.parked() >= 1, 20, "it waits")
+        later = self.enqueue({"to": "grace"})
+        wait_for(lambda: self.state(later) == "succeeded", 20, "what comes while it waits is done")
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait(patience(15))
+        return child
 
-    def crash(self):
-        old = self.server.postmaster()
-        os.kill(old, signal.SIGKILL)
-        wait_for(lambda: self.server.postmaster() not in (0, old), 40, "the database is back")
+    def test_python(self):
+        child = self.follow("worker.py", sys.executable, result='{"sent": "to ada"}', error="'to'")
+        self.assertEqual(child.returncode, 0, child.stdout.read())
 
-    def test_database__crashes_while_workers_wait(self):
-        """They wait on, and have the run that is queued when it is back."""
-        waiting = [self.send_claim(self.server) for _ in range(3)]
-        wait_for(lambda: self.is_listened(), 20, "somebody waits")
-        self.crash()
-        runs = wait_for(self.try_enqueue, 40, "the database takes a run")
-        told = []
-        for connection in waiting:
-            connection.socket.settimeout(0.2)
-        wait_for(lambda: told or self.read_any(waiting, told), 40, "one of them has it")
-        self.assertEqual({run["id"] for run in told[0]["runs"]}, runs)
+    def test_node(self):
+        if not shutil.which("node"):
+            self.skipTest("there is no node")
+        child = self.follow("worker.mjs", "node", result='{"sent": "to ada"}', error="nobody to send it to")
+        self.assertEqual(child.returncode, 0, child.stdout.read())
 
-    def is_listened(self):
-        """The actor is told what is waited for a moment after the request came; then it looks for it each second."""
-        with self.server.database() as database:
-            return database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'work/0' AND query ~ 'w.job|sweep_runs'") != "0"
-
-    def try_enqueue(self):
-        try:
-            return self.enqueue()
-        except Exception:  # it is not back yet
-            return None
-
-    def read_any(self, waiting, told):
-        for connection in waiting:
-            try:
-                answer = connection.response()
-                self.assertEqual(answer.status, 200, answer)
-                told.append(answer.json())
-                return True
-            except support.NoAnswer:
-                continue
-        return False
-
-    def test_database__crashes_during_claims_and_outcomes(self):
-        """Workers that try again come to the end of all runs, whatever was lost with an answer; each is settled once."""
-        runs = self.enqueue(300)
-        stop = time.monotonic() + patience(60)
-        settled, problems = [], []
-
-        def work(n):
-            client = self.server.api()
-            client.token = self.boss.token
-            while time.monotonic() < stop and len(settled) < 300:
-                try:
-                    told = client.post(f"/v1/jobs/{self.job}/claims", {"max": 5, "lease": "1s", "wait": "1s", "worker": f"w{n}"})
-                    if told.status != 200 or not told.json()["runs"]:
-                        time.sleep(0.05)
-                        continue
-                    outcomes = [{"id": run["id"], "claim": run["claim"], "outcome": "succeeded"} for run in told.json()["runs"]]
-                    answer = client.post("/v1/job-runs/outcomes", {"outcomes": outcomes})
-                    if answer.status == 200:
-                        settled.extend(one["id"] for one in answer.json()["outcomes"] if one["status"] == 200)
-                    elif answer.status not in (503, 504):
-                        problems.append(answer)
-                except (OSError, support.NoAnswer):
-                    client.close()
-            client.close()
-
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-        for thread in threads:
-            thread.start()
-        wait_for(lambda: len(settled) >= 20, 30, "they are at work")
-        self.crash()
-        for thread in threads:
-            thread.join(patience(70))
-        self.assertEqual(problems, [])
-        with self.server.database() as database:
-            self.assertEqual(database.value(f"SELECT count(*) FROM millrace.run WHERE job = '{self.job}' AND outcome = 'succeeded'"), "300")
-            self.assertEqual(database.value(f"SELECT count(*) FROM millrace.lease WHERE job = '{self.job}'"), "0")
-        self.assertEqual(set(settled) - runs, set())
-
-    def test_sigterm__answers_those_who_wait_at_once(self):
-        api = self.server.api_process(ADMIN_PORT=support.free_port()).ready()
-        self.addCleanup(api.kill)
-        claim = self.send_claim(api)
-        run, = self.enqueue()
-        with api.connect() as other:
-            taken = other.request("POST", f"/v1/jobs/{self.job}/claims", [("Authorization", f"Bearer {self.boss.token}")], {"lease": "1h"}).json()["runs"]
-        taken += claim.response().json()["runs"]
-        self.assertEqual([told["id"] for told in taken], [run])
-        waits = [self.send_claim(api), api.connect(timeout=60)]
-        self.addCleanup(waits[1].close)
-        waits[1].send(support.make_request("GET", f"/v1/job-runs/{run}?wait=50s", [("Authorization", f"Bearer {self.boss.token}")]))
-        wait_for(lambda: self.parked(api) == 2, 10, "both wait")
-        begun = time.monotonic()
-        api.signal(signal.SIGTERM)
-        self.assertEqual(waits[0].response().json(), {"runs": []})
-        self.assertEqual(waits[1].response().json()["state"], "running")
-        self.assertEqual(api.wait(), 0)
-        self.assertLess(time.monotonic() - begun, patience(10))
-
-    def parked(self, process):
-        with support.Connection(int(process.settings["ADMIN_PORT"])) as connection:
-            text = connection.get("/metrics").body.decode()
-        return float(next(line.split()[-1] for line in text.splitlines() if line.startswith("millrace_http_requests_waiting ")))
-
-    def test_sigkill__of_an_api_leaves_nothing_claimed(self):
-        api = self.server.api_process(ADMIN_PORT=support.free_port()).ready()
-        self.addCleanup(api.kill)
-        claim = self.send_claim(api)
-        wait_for(lambda: self.parked(api) == 1, 10, "it waits")
-        api.kill()
-        self.assertIn(claim.ended(), ("closed", "reset"))
-        run, = self.enqueue()
-        told = self.send_claim(self.server).response().json()["runs"]
-        self.assertEqual([one["id"] for one in told], [run])
+    def test_sh(self):
+        self.follow("worker.sh", "sh", result="", error="there is nobody to send it to")
 
 
 if __name__ == "__main__":
