@@ -50,6 +50,7 @@ struct mr_scheduler {
     bool is_on[MR_JOBS_MAX];
     _Atomic bool refused;
     _Atomic bool connected;
+    _Atomic bool awake; /* connected, and not resting */
     _Atomic int64_t turned_ms;
     _Atomic(const char *) trouble;
 

@@ -49,6 +49,9 @@ int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self);
 bool mr_scheduler_is_connected(const struct mr_scheduler *self);
 const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 
+/* Whether it has a connection, so that the database does not sleep for its sake (DB_IDLE_RELEASE). Any thread. */
+bool mr_scheduler_is_awake(const struct mr_scheduler *self);
+
 /* Whether the database refused user or password, and the process has been told to end. */
 bool mr_scheduler_is_refused(const struct mr_scheduler *self);
 
