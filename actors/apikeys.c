@@ -8,7 +8,7 @@
 #include "proto/json.h"
 #include "runtime/answer.h"
 
-enum { CREATE_PARAMS = 7, DAY_MS = 86400000 };
+enum { CREATE_PARAMS = 8, DAY_MS = 86400000 };
 
 _Static_assert(MR_KEY_TEXT == sizeof MR_KEY_PREFIX - 1 +
                                   sodium_base64_ENCODED_LEN(MR_KEY_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) - 1,
@@ -55,6 +55,7 @@ static void bind_key(const struct mr_actor *self, struct mr_params *params, cons
     mr_params_add(params, 4, MR_TIME, value_of(attempt, "expiresAt"));
     mr_params_text(params, 5, attempt->refresh_hash);
     mr_params_add(params, 6, MR_TEXT, value_of(attempt, "knownScopes"));
+    mr_params_text(params, 7, "user");
 }
 
 static void refuse_scopes(struct mr_actor *self, struct mr_attempt *attempt, struct mr_slice unknown)

@@ -1,5 +1,6 @@
 #include "app/admin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "proto/json.h"
 #include "runtime/exposition.h"
 #include "runtime/log.h"
+#include "runtime/needs.h"
 #include "runtime/shutdown.h"
 
 /* Few ask; what they send is a head. */
@@ -100,6 +102,7 @@ static void answer_metrics(struct asked *self, const struct mr_http_request *req
     struct mr_exposition facts = {
         .clock = &mr_system_clock,
         .crews = {{admin->crew->actors, admin->crew->count}, {admin->tier->crew.actors, admin->tier->crew.count}},
+        .jobs_on = admin->tier->options.is_on,
         .has_scheduler = scheduler != NULL,
         .is_scheduler_connected = scheduler != NULL && mr_scheduler_is_connected(scheduler),
         .started_ms = admin->started_ms,
@@ -127,6 +130,18 @@ static void answer_live(struct asked *self)
         respond_ok(self);
 }
 
+/* What keeps the first of them without a connection from one; NULL: all have one. */
+static const char *trouble_of(const struct mr_crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++) {
+        const char *trouble = atomic_load(&crew->actors[i]->stats.trouble);
+
+        if (!mr_actor_has_database(crew->actors[i]))
+            return trouble != NULL ? trouble : "The database cannot be reached.";
+    }
+    return NULL;
+}
+
 /* Why this process should not be relied on now; NULL: it may. */
 static const char *why_unready(const struct mr_admin *admin)
 {
@@ -134,16 +149,27 @@ static const char *why_unready(const struct mr_admin *admin)
 
     if (mr_shutdown_begun_ms() != INT64_MAX)
         return "The process is shutting down.";
-    for (unsigned i = 0; i < admin->crew->count && why == NULL; i++) {
-        const struct mr_actor *actor = admin->crew->actors[i];
-
-        if (!mr_actor_has_database(actor))
-            why = atomic_load(&actor->stats.trouble) != NULL ? atomic_load(&actor->stats.trouble)
-                                                             : "The database cannot be reached.";
-    }
+    why = trouble_of(admin->crew);
     if (why == NULL && admin->tier->scheduler != NULL)
         why = mr_scheduler_trouble(admin->tier->scheduler);
-    return why;
+    return why != NULL ? why : trouble_of(&admin->tier->crew);
+}
+
+static bool is_of_application(const char *why)
+{
+    return why == mr_db_trouble_text(MR_DB_PENDING) || why == mr_db_trouble_text(MR_DB_TABLES) ||
+           why == mr_db_trouble_text(MR_DB_OTHER);
+}
+
+/* Who may ask this port is told what is missing, too. */
+static void refuse_readiness(struct asked *self, const char *why)
+{
+    char missing[MR_NEEDS_ROOM];
+    char detail[MR_NEEDS_ROOM + 160];
+
+    mr_needs_missing(missing);
+    snprintf(detail, sizeof detail, "%s (%s)", why, missing);
+    respond_problem(self, MR_UNAVAILABLE, is_of_application(why) ? detail : why, "Retry-After: 1\r\n");
 }
 
 static void answer_ready(struct asked *self)
@@ -151,7 +177,7 @@ static void answer_ready(struct asked *self)
     const char *why = why_unready(self->admin);
 
     if (why != NULL)
-        respond_problem(self, MR_UNAVAILABLE, why, "Retry-After: 1\r\n");
+        refuse_readiness(self, why);
     else
         respond_ok(self);
 }

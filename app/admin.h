@@ -26,7 +26,7 @@ bool mr_admin_listen(const struct mr_config *config, int *fd);
 mr_status mr_admin_start(struct mr_admin **out, int fd, const struct mr_config *config, const struct mr_crew *crew,
                          const struct mr_tier *tier) MR_WARN_UNUSED;
 
-/* Ends its thread. NULL is fine. */
+/* Ends its thread, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_admin_stop(struct mr_admin **self);
 
 #endif

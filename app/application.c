@@ -70,6 +70,7 @@ static bool use(const char *folder)
     if (!read_folder(folder[0] != '\0' ? folder : "tasks:", &application, &built))
         return false;
     mr_built_install(built);
+    mr_needs_install(mr_built_needs(built));
     return true;
 }
 
@@ -113,10 +114,26 @@ static mr_status connect(mr_db *db)
     return status;
 }
 
+/* What has not been migrated cannot say it: it is as if it were not there. */
+static bool is_migrated(mr_db *db)
+{
+    struct mr_buf problem = {0};
+    enum mr_db_trouble trouble;
+    mr_status status = mr_needs_migrations(db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS, &problem, &trouble);
+
+    if (status == MR_CONFLICT)
+        mr_log(MR_LOG_WARN, "queries run one by one until the next start",
+               mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
+    mr_buf_fini(&problem);
+    return status != MR_CONFLICT;
+}
+
 static void settle(mr_db *db)
 {
     mr_status status = connect(db);
 
+    if (status == MR_OK && !is_migrated(db))
+        return;
     if (status == MR_OK)
         status = mr_built_settle(built, db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS);
     if (status != MR_OK)

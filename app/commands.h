@@ -17,6 +17,7 @@ enum { MR_EXIT_OK = 0, MR_EXIT_FAILED = 1, MR_EXIT_USAGE = 2 };
     CMD(scheduler, "[DIR]", "the scheduler and the jobs; opens no port but ADMIN_PORT") \
     CMD(migrate, "[up|status]", "apply the missing migrations (up, the default), or list them") \
     CMD(user, "grant-admin NAME", "make a user an administrator") \
+    CMD(key, "make|list|delete", "API keys: make one (NAME SCOPE ...), list them, delete one (ID)") \
     CMD(config, "[--json|--markdown]", "every setting with its value, secrets masked") \
     CMD(routes, "[DIR]", "every operation of the API") \
     CMD(openapi, "[DIR]", "the OpenAPI document of the API; needs no database") \

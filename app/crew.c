@@ -41,9 +41,8 @@ mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *confi
 {
     mr_status status = MR_OK;
 
-    for (unsigned job = 0; job < mr_job_count() && status == MR_OK; job++)
-        if (mr_job_is_on((enum mr_job)job, config))
-            status = start(self, &mr_job_spec, MR_LANE_QUICK, job, config);
+    for (unsigned i = 0; i < mr_actor_instances(config, MR_ACTOR_JOB, MR_LANE_QUICK) && status == MR_OK; i++)
+        status = start(self, &mr_job_spec, MR_LANE_QUICK, i, config);
     await_all(self);
     return status;
 }

@@ -17,8 +17,10 @@ struct mr_crew {
     struct mr_usernames *usernames; /* of those that answer requests */
 };
 
-/* The actors that answer requests, or those of the jobs that are on. What was started by the time of a failure is in it. */
+/* Starts the actors that answer requests. On failure `self` holds those that were started, for the caller to stop. */
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
+
+/* Starts the workers of jobs. As mr_crew_start_api. */
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 
 /* Asks all of them to stop, side by side. Async-signal-safe. */

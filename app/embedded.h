@@ -33,7 +33,7 @@ const char *mr_embedded_host(const struct mr_embedded *self);
 
 /*
  * Stops the server within `limit_ms`: by a fast shutdown; when that takes more than half of the time, by an immediate one,
- * which costs a recovery at the next start; and when it hangs, by a kill. Accepts NULL.
+ * which costs a recovery at the next start; and when it hangs, by a kill. Frees it. Accepts NULL.
  */
 void mr_embedded_stop(struct mr_embedded **self, int64_t limit_ms);
 

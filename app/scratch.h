@@ -24,7 +24,7 @@ const struct mr_config *mr_scratch_config(const struct mr_scratch *self);
 
 /*
  * Ends every connection to it and removes it. MR_OK: nothing of it is left; otherwise `problem` says what is, and the rest is gone
- * all the same. Accepts NULL.
+ * all the same; it is freed either way. Accepts NULL.
  */
 mr_status mr_scratch_destroy(struct mr_scratch **self, struct mr_buf *problem);
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "jobs/job.h"
+
 static bool is_awake(void *scheduler)
 {
     return mr_scheduler_is_awake(scheduler);
@@ -32,6 +34,8 @@ mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, co
         .actor_count = self->crew.count,
         .pulse_fd = pulse_fd,
     };
+    for (unsigned job = 0; job < mr_job_count(); job++)
+        self->options.is_on[job] = mr_job_is_on((enum mr_job)job, config);
     status = mr_scheduler_start(&self->scheduler, &self->options);
     return status == MR_OK ? start_push(self, config) : status;
 }

@@ -1,5 +1,5 @@
 /*
- * tier: the scheduler, the actors of its jobs, and push.
+ * tier: the scheduler, the workers of its jobs, and push.
  *
  * Thread: the main thread.
  */
@@ -28,6 +28,7 @@ void mr_tier_ask_to_stop(struct mr_tier *self);
 /* Waits for that until `deadline_ms` (monotonic) at most. False: some of it still runs and is left; it may be called again. */
 bool mr_tier_stop_by(struct mr_tier *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
+/* Whether it stopped because the database refuses user or password: trying again does not help. */
 bool mr_tier_is_refused(const struct mr_tier *self);
 
 #endif

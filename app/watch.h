@@ -22,6 +22,8 @@ struct mr_watch;
 
 /* `folder` is borrowed. MR_UNAVAILABLE: the system gives no inotify; errno says why. */
 mr_status mr_watch_new(struct mr_watch **out, const char *folder) MR_WARN_UNUSED;
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_watch_destroy(struct mr_watch **self);
 
 /* Becomes readable when it is time to look. */

@@ -12,9 +12,12 @@ struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
     unsigned job_count;
+    const struct mr_job_kind *kinds;
+    unsigned kind_count;
     const struct mr_job_addition *additions;
     unsigned addition_count;
     struct mr_app_steps steps;
+    struct mr_needs needs;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
     struct mr_made *made; /* the same, and who writes them */
@@ -120,6 +123,7 @@ static void make_all(struct mr_making *self)
     for (unsigned i = 0; i < application->resource_count; i++) {
         make_group(self, &application->resources[i]);
         make_resource(self, &application->resources[i]);
+        mr_make_needs(self, &application->resources[i]);
     }
     make_groups(self);
     mr_make_replacements(self);
@@ -204,8 +208,11 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->choice_count = self->choice_count;
     out->patterns = self->patterns;
     out->pattern_count = self->pattern_count;
+    out->needs = (struct mr_needs){self->needs, self->need_count};
     out->jobs = self->jobs;
     out->job_count = self->job_count;
+    out->kinds = self->kinds;
+    out->kind_count = self->kind_count;
     out->additions = self->additions;
     out->addition_count = self->addition_count;
     out->table = (struct mr_op_table){.ops = self->ops,
@@ -333,6 +340,7 @@ void mr_built_install(const struct mr_built *self)
     static const struct mr_job_info none;
 
     mr_jobs_install(self == NULL ? NULL : self->job_count > 0 ? self->jobs : &none, self != NULL ? self->job_count : 0);
+    mr_job_kinds_install(self != NULL ? self->kinds : NULL, self != NULL ? self->kind_count : 0);
     mr_jobs_add_to(self != NULL ? self->additions : NULL, self != NULL ? self->addition_count : 0);
     mr_ops_install(self != NULL ? &self->table : NULL);
     mr_statements_install(self != NULL ? self->statements : NULL, self != NULL ? self->statement_count : 0);
@@ -350,6 +358,11 @@ const struct mr_statement *mr_built_statements(const struct mr_built *self, unsi
 {
     *count = self->statement_count;
     return self->statements;
+}
+
+const struct mr_needs *mr_built_needs(const struct mr_built *self)
+{
+    return &self->needs;
 }
 
 void mr_built_destroy(struct mr_built **self)

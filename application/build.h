@@ -12,6 +12,7 @@
 #include "application/choice.h"
 #include "application/load.h"
 #include "runtime/db.h"
+#include "runtime/needs.h"
 #include "sql/sql.h"
 
 /* What an application becomes. */
@@ -39,13 +40,22 @@ const struct mr_choice *mr_built_choice(const struct mr_built *self, const char 
 /* Makes them this process's. They have to stay until the process ends, or until this is called again; NULL: there are none. */
 void mr_built_install(const struct mr_built *self);
 
-/* What was built, borrowed. The statements are sorted by name; those of lists have no text before it is asked for. */
+/* The operations that were built; borrowed. */
 const struct mr_op_table *mr_built_ops(const struct mr_built *self);
+
+/* The statements, sorted by name; borrowed. Those of lists have no text before mr_built_text makes it. */
 const struct mr_statement *mr_built_statements(const struct mr_built *self, unsigned *count);
 
 /* The text of the statement at that place; the caller's to free. NULL: out of memory. */
 char *mr_built_text(const struct mr_built *self, unsigned place);
 
+/* What it needs of its database, borrowed; runtime/needs.h. A process that serves installs it beside. */
+const struct mr_needs *mr_built_needs(const struct mr_built *self);
+
+/*
+ * Frees it, and all that was borrowed from it, and sets the caller's pointer to NULL. Accepts NULL. Not while it is
+ * installed.
+ */
 void mr_built_destroy(struct mr_built **self);
 
 #endif

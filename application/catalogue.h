@@ -65,10 +65,14 @@ struct mr_catalogue {
 
 /* Reads it. `out` is the caller's, to be given back with mr_catalogue_fini; it is empty on failure. */
 mr_status mr_catalogue_read(struct mr_catalogue *out, mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/* Frees the tables, not the struct itself. An empty one is fine. */
 void mr_catalogue_fini(struct mr_catalogue *self);
 
-/* By name; NULL when there is none. */
+/* A table by its name; borrowed. NULL when there is none. */
 const struct mr_sql_table *mr_catalogue_table(const struct mr_catalogue *self, const char *name);
+
+/* A column by name; borrowed from the table. NULL when it has none of that name. */
 const struct mr_sql_column *mr_catalogue_column(const struct mr_sql_table *self, const char *name);
 
 /* Whether one of the table's unique indexes is on these columns (NULLs are skipped) and no others, in any order. */

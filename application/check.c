@@ -7,6 +7,7 @@
 #include "application/keys.h"
 #include "application/value.h"
 #include "proto/jobs.h"
+#include "proto/kind.h"
 #include "proto/message.h"
 
 struct checking {
@@ -398,10 +399,55 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
 
 /* ---- Jobs ---- */
 
+enum { SECRETS_MOST = 5 };
+
+static void check_secret(struct checking *self, const char *secret, const struct mr_yaml *node)
+{
+    if (secret != NULL && !mr_push_secret_is_good(mr_slice_of(secret)))
+        complain(self, mr_yaml_place(node), "what stands here is none, expected whsec_ and the base64 of %d to %d bytes",
+                 MR_SECRET_LEAST, MR_SECRET_MOST);
+}
+
+static void check_secrets(struct checking *self, const struct mr_app_job *job)
+{
+    check_secret(self, job->secret, mr_yaml_get(job->node, "secret"));
+    for (unsigned i = 0; i < job->secrets.count; i++)
+        check_secret(self, job->secrets.items[i].name, job->secrets.items[i].node);
+    if (job->secrets.count > SECRETS_MOST)
+        complain(self, mr_yaml_place_of(job->node, "secrets"), "%u secrets, expected at most %d: a call is signed by each",
+                 job->secrets.count, SECRETS_MOST);
+}
+
+/* What a run is given is looked at where it is queued, in SQL; a tick gives it nothing. */
+static void check_args(struct checking *self, const struct mr_app_job *job)
+{
+    for (unsigned i = 0; i < job->args.count; i++) {
+        const struct mr_app_field *arg = &job->args.items[i];
+
+        if (arg->node == NULL)
+            continue;
+        if (arg->required && job->cron != NULL)
+            complain(self, mr_yaml_place_of(arg->node, "required"),
+                     "\"%s\" is required, and a run that begins by \"cron\" is given nothing, expected a default", arg->name);
+        if (arg->pattern != NULL && job->work.is_set && job->work.index != MR_APP_BY_SQL)
+            complain(self, mr_yaml_place(mr_yaml_get(arg->node, "pattern")->key),
+                     "no run is held to a \"pattern\", expected it left out");
+    }
+}
+
 static void check_job(struct checking *self, const struct mr_app_job *job)
 {
     if (job->node == NULL)
         return;
+    if (job->url != NULL && !mr_push_url_is_good(mr_slice_of(job->url)))
+        complain(self, mr_yaml_place_of(job->node, "url"), "what stands here is none, expected %s",
+                 mr_kind_info(MR_KIND_URL)->told);
+    check_secrets(self, job);
+    check_args(self, job);
+    if (job->started_by.index == MR_APP_BY_USER)
+        complain(
+            self, mr_yaml_place_of(job->node, "startedBy"),
+            "users start no jobs, expected \"admin\": a statement of an operation queues runs for them, by millrace.enqueue");
     for (unsigned i = 0; i < job->statements.count; i++)
         check_statement(self, mr_yaml_place(job->statements.items[i].node), job->statements.items[i].name);
     if (job->work.is_set && job->work.index == MR_APP_BY_SQL && mr_yaml_get(job->node, "statements") == NULL)

@@ -297,6 +297,7 @@ void mr_make_operation(struct mr_making *self, const struct mr_app_operation *op
 
     if (custom.source == NULL || !mr_sql_read(&custom.sql, self->arena, custom.source, self->problems))
         return;
+    mr_make_needs_of(self, &custom.sql, MR_DB_FOR_REQUESTS);
     custom.access = mr_access_of(operation->access);
     take_answer(&custom);
     check_parameters(&custom);

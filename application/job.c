@@ -44,33 +44,17 @@ static const struct mr_job_statement *statements_of(struct mr_making *self, cons
             continue;
         out[count++] =
             (struct mr_job_statement){.name = statement->name, .in_chunks = strstr(statement->sql, "{{chunk}}") != NULL};
-        if (!mr_has_statement(self, statement->name) && mr_fill_parts(self, statement, &text))
+        if (!mr_has_statement(self, statement->name) && mr_fill_parts(self, statement, &text)) {
+            mr_make_needs_of_text(self, &text, MR_DB_FOR_JOBS);
             mr_make_statement(self, statement->name, &text);
+        }
         mr_buf_fini(&text);
     }
     return out;
 }
 
-/* What the loader knows and nobody does yet is told, so that no promise of a folder is broken silently. */
-static void refuse_unserved(struct mr_making *self, const struct mr_app_job *job)
-{
-    static const char *const unserved[] = {"retry", "timeout", "concurrency", "perKey", "priority", "unique", "keep"};
-
-    for (size_t i = 0; i < sizeof unserved / sizeof unserved[0]; i++) {
-        const struct mr_yaml *node = mr_yaml_get(job->node, unserved[i]);
-
-        if (node != NULL)
-            mr_problems_add(self->problems, mr_yaml_place(node->key), "\"%s\" of a job has no effect yet, expected it left out",
-                            unserved[i]);
-    }
-    if (job->started_by.index == MR_APP_BY_USER)
-        mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(job->node, "startedBy")),
-                        "a user cannot start a job yet, expected \"admin\"");
-}
-
 /*
- * What a run is given: the defaults, since nobody says anything else when a run is started. Each has to have one, and a statement
- * with {{chunk}} to see it. NULL: nothing.
+ * What a run has that says nothing else: the defaults. A statement needs {{chunk}} to see what a run was given. NULL: nothing.
  */
 static const char *args_of(struct mr_making *self, const struct mr_app_job *job, const struct mr_job_statement *statements)
 {
@@ -88,11 +72,8 @@ static const char *args_of(struct mr_making *self, const struct mr_app_job *job,
     for (unsigned i = 0; i < job->args.count; i++) {
         const struct mr_app_field *arg = &job->args.items[i];
 
-        if (arg->fallback == NULL) {
-            mr_problems_add(self->problems, mr_yaml_place(arg->node),
-                            "nobody gives a run its arguments yet, expected \"default\"");
+        if (arg->fallback == NULL)
             continue;
-        }
         mr_buf_text(&json, json.len == 0 ? "{" : ",");
         mr_json_string(&json, mr_slice_of(arg->name));
         mr_buf_char(&json, ':');
@@ -145,21 +126,27 @@ void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
     const struct mr_job_statement *statements;
     struct mr_job_info *jobs;
 
-    if (job->work.index != MR_APP_BY_SQL) {
+    if (engine != MR_JOB_COUNT && job->work.index != MR_APP_BY_SQL) {
         mr_problems_add(self->problems, mr_yaml_place(mr_yaml_get(job->node, "work")),
-                        "nobody does such work yet, expected \"sql\"");
+                        "the job \"%s\" is the engine's own, expected \"sql\", or another name", job->name);
         return;
     }
     if (engine != MR_JOB_COUNT) {
         add_to_engine(self, engine, job);
         return;
     }
+    if (self->kind_count == MR_KINDS_MAX) {
+        mr_problems_add(self->problems, mr_yaml_place(job->node->key), "one job too many, expected at most %d", MR_KINDS_MAX);
+        return;
+    }
+    mr_make_kind(self, job);
+    if (job->work.index != MR_APP_BY_SQL)
+        return;
     if (MR_JOB_COUNT + self->job_count >= MR_JOBS_MAX) {
-        mr_problems_add(self->problems, mr_yaml_place(job->node->key), "one job too many, expected at most %d",
+        mr_problems_add(self->problems, mr_yaml_place(job->node->key), "one job of statements too many, expected at most %d",
                         MR_JOBS_MAX - MR_JOB_COUNT);
         return;
     }
-    refuse_unserved(self, job);
     statements = statements_of(self, job);
     jobs = mr_arena_grow(self->arena, self->jobs, self->job_count, sizeof *jobs);
     if (jobs == NULL)

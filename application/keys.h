@@ -86,6 +86,7 @@
 #define MR_TYPE_WORDS "text|uuid|integer|decimal|number|boolean|date|timestamp|json"
 #define MR_TEXT_TYPES "type=text"
 #define MR_NUMBERS    "type=integer|decimal|number"
+#define MR_OTHERS     "work=push|pull"
 
 /*
  * `allowed`: the words of WORD and WORDS; the bounds of INTEGER; the section of SECTION and FIELDS. `fallback`: the value as it
@@ -177,18 +178,18 @@
     KEY(job,         "secret",      secret,        SECRET,    NULL,             NULL,     false, "work=push !secrets", "what signs the call")             \
     KEY(job,         "secrets",     secrets,       SECRETS,   NULL,             NULL,     false, "work=push", "several, while one is rotated")            \
     KEY(job,         "args",        args,          FIELDS,    "arg",            NULL,     false, NULL, "what a run is given")                             \
-    KEY(job,         "retry",       retry,         SECTION,   "retry",          NULL,     false, NULL, "when a failed run is tried again")                \
-    KEY(job,         "timeout",     timeout_ms,    DURATION,  "1s..1d",         NULL,     false, NULL, "how long one attempt may take")                   \
-    KEY(job,         "concurrency", concurrency,   INTEGER,   "1..100000",      NULL,     false, NULL, "runs at once, in all processes")                  \
-    KEY(job,         "perKey",      per_key,       INTEGER,   "1..100000",      NULL,     false, NULL, "runs at once that have one key")                  \
-    KEY(job,         "priority",    priority,      INTEGER,   "-100..100",      "0",      false, NULL, "what goes first within a key")                    \
-    KEY(job,         "unique",      unique,        SECTION,   "unique",         NULL,     false, NULL, "a run that is there already answers for a second") \
+    KEY(job,         "retry",       retry,         SECTION,   "retry",          NULL,     false, MR_OTHERS, "when a failed run is tried again")                \
+    KEY(job,         "timeout",     timeout_ms,    DURATION,  "1s..1d",         NULL,     false, MR_OTHERS, "how long one attempt may take; of pull, where a claim says no lease")                   \
+    KEY(job,         "concurrency", concurrency,   INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "runs at once, in all processes")                  \
+    KEY(job,         "perKey",      per_key,       INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "runs at once that have one key")                  \
+    KEY(job,         "priority",    priority,      INTEGER,   "-100..100",      "0",      false, MR_OTHERS, "what goes first within a key")                    \
+    KEY(job,         "unique",      unique,        SECTION,   "unique",         NULL,     false, MR_OTHERS, "a run that is there already answers for a second") \
     KEY(job,         "cron",        cron,          CRON,      NULL,             NULL,     false, NULL, "when a run begins by itself")                     \
     KEY(job,         "timezone",    timezone,      ZONE,      NULL,             NULL,     false, "cron", "whose clock cron means")                        \
     KEY(job,         "missed",      missed,        WORD,      "once|skip|all",  NULL,     false, "cron", "ticks that came while no scheduler ran")        \
-    KEY(job,         "exclusive",   exclusive,     BOOLEAN,   NULL,             "false",  false, NULL, "one run at a time, in all processes")             \
+    KEY(job,         "exclusive",   exclusive,     BOOLEAN,   NULL,             "false",  false, "work=sql", "one run at a time, in all processes")             \
     KEY(job,         "startedBy",   started_by,    WORD,      "admin|user",     "admin",  false, NULL, "who may start a run")                             \
-    KEY(job,         "keep",        keep_ms,       DURATION,  "1m..3650d",      NULL,     false, NULL, "how long finished runs are kept")                 \
+    KEY(job,         "keep",        keep_ms,       DURATION,  "1m..3650d",      NULL,     false, MR_OTHERS, "how long finished runs are kept; JOB_RUN_RETENTION when left out")                 \
     KEY(job,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
     KEY(arg,         "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
@@ -199,7 +200,7 @@
     KEY(arg,         "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
     KEY(arg,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
-    KEY(retry,       "attempts",    attempts,      INTEGER,   "1..100",         NULL,     true,  NULL, "attempts in all")                                        \
+    KEY(retry,       "attempts",    attempts,      INTEGER,   "1..100",         "10",     false, NULL, "attempts in all")                                        \
     KEY(retry,       "first",       first_ms,      DURATION,  "1s..1d",         "2s",     false, NULL, "pause before the second attempt; later ones double") \
     KEY(retry,       "most",        most_ms,       DURATION,  "1s..30d",        "1h",     false, NULL, "the longest pause")                               \
                                                                                                                                                           \
@@ -256,7 +257,10 @@ enum { MR_ENTRIES_MAX = 100, MR_WORD_ROOM = 64 }; /* entries of a list, and of a
 #define MR_RESERVED_NAMES "caller|role|newId|now"
 #define MR_IMPLIED_NAMES  "id|version|createdAt|updatedAt"
 
+/* The row of a kind of value; static. */
 const struct mr_kind_info *mr_kind_info(enum mr_kind kind);
+
+/* The row of a section of a file; static. */
 const struct mr_section_info *mr_section_info(enum mr_section section);
 
 /* The section of that name, which a row of the table has. */
@@ -280,8 +284,10 @@ bool mr_word_is_in(const char *words, const char *word, int *index);
 /* The word nearest to `name`, by at most two changes, in "one|of|these"; NULL when there is none. Copied to `room`. */
 const char *mr_word_near(const char *words, const char *name, char room[MR_WORD_ROOM]);
 
-/* Gathers names as "one|of|these", and then the one of them that is nearest, as mr_word_near; which gives the memory of `words` back. */
+/* Adds a name to "one|of|these"; the memory is the caller's until mr_word_near_of. Out of memory: `words->failed`. */
 void mr_word_add(struct mr_buf *words, const char *word);
+
+/* The gathered name that is nearest, as mr_word_near; frees the memory of `words`. */
 const char *mr_word_near_of(struct mr_buf *words, const char *name, char room[MR_WORD_ROOM]);
 
 /* The key nearest to `name`; NULL when there is none. */

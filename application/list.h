@@ -83,10 +83,13 @@ void list_make_fields(struct mr_making *self, struct list *list);
 /* Rows that are surely not too long together. */
 int64_t list_few_rows(const struct list *list);
 
+/* How many cases a list has: a statement each. */
 unsigned list_cases(const struct list *self);
 
-/* The case of that number, and the number of a case: 0 to list_cases - 1. */
+/* The case of a number, which is 0 to list_cases - 1. */
 struct list_case list_case_at(const struct list *self, unsigned which);
+
+/* The number of a case, which is in the list: list_case_at gives it back. */
 unsigned list_case_number(const struct list *self, const struct list_case *one);
 
 /* How many messages may share its statement. */

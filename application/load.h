@@ -32,6 +32,8 @@ struct mr_application_options {
  */
 mr_status mr_application_load(struct mr_application **out, const char *folder, const struct mr_application_options *options,
                               struct mr_problems *problems) MR_WARN_UNUSED;
+
+/* Frees it, and all that was borrowed from it, and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_application_destroy(struct mr_application **self);
 
 /* A kind of file by itself, as a folder's would be read, but for what it names elsewhere. */

@@ -12,6 +12,7 @@
 #include "proto/jobs.h"
 #include "proto/message.h"
 #include "proto/pattern.h"
+#include "runtime/needs.h"
 #include "sql/sql.h"
 
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
@@ -53,8 +54,12 @@ struct mr_making {
     unsigned pattern_count;
     struct mr_job_info *jobs;
     unsigned job_count;
+    struct mr_job_kind *kinds;
+    unsigned kind_count;
     struct mr_job_addition *additions; /* to jobs of the engine's */
     unsigned addition_count;
+    struct mr_table_need *needs; /* of its tables */
+    unsigned need_count;
     const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
 };
 
@@ -90,6 +95,15 @@ bool mr_has_statement(const struct mr_making *self, const char *name);
 /* A copy of traits in the arena. */
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits);
 
+/*
+ * Adds what the generated operations of a resource need of the database; what a statement of queries/ names, as it was read, or in the
+ * text that it became. A text that does not parse needs nothing: the server will say what is wrong with it.
+ */
+struct mr_sql;
+void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resource);
+void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
+void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use);
+
 /* Adds a field to a message. */
 void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field);
 
@@ -108,11 +122,12 @@ const char *mr_id_name(struct mr_making *self, const struct mr_app_resource *res
 /* The path of one row: "/v1/products/:productId". */
 const char *mr_row_path(struct mr_making *self, const struct mr_app_resource *resource);
 
-/*
- * Adds the reserved field `caller`, the id of who calls, of an operation that needs a token. Where it takes scopes, too, there is none
- * of an API key, whose id is in a field of its own then. `scopes`: as struct mr_traits has them.
- */
 #define MR_KEY_FIELD "$apiKey"
+
+/*
+ * Adds the reserved field `caller`, the id of the user who calls, for an operation that needs a token. When the operation also takes
+ * scopes, an API key may call it: then `caller` is empty, and MR_KEY_FIELD holds the key's id. `scopes`: as struct mr_traits has them.
+ */
 void mr_make_caller(struct mr_making *self, struct mr_making_fields *fields, const char *scopes);
 
 /* What a row of the resource looks like: id, the declared fields with what they embed, createdAt, updatedAt. */
@@ -129,8 +144,10 @@ const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *
 
 /* ---- SQL ---- */
 
-/* An identifier in quotation marks; a text in apostrophes. */
+/* Appends an identifier in quotation marks; a quotation mark in it is doubled. */
 void mr_sql_name(struct mr_buf *out, const char *name);
+
+/* Appends a text in apostrophes; an apostrophe in it is doubled. */
 void mr_sql_literal(struct mr_buf *out, const char *text);
 
 /* Text with what follows in it: %I an identifier, %L a literal, %s text as it is. */
@@ -196,16 +213,19 @@ void mr_writes_callers(struct mr_making *self, const struct mr_writes *writes, s
 /* Adds If-Match and If-None-Match. */
 void mr_writes_conditions(struct mr_making *self, struct mr_making_fields *fields);
 
-/* What a write answers with, and its select list from a row under the alias "t" with its joins: see mr_sql_members, mr_sql_embeds. */
+/* What a write answers with; lives in the arena. */
 const struct mr_result *mr_writes_result(struct mr_making *self, const struct mr_writes *writes);
+
+/* Appends the select list of that answer, from a row under the alias "t": see mr_sql_members. */
 void mr_sql_shown(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes);
+
+/* Appends the joins that this select list needs: see mr_sql_embeds. */
 void mr_sql_shown_joins(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes);
 
-/*
- * References of a batch's row under `alias`: the joins that look them up, and an expression for the name of the first field that
- * names nothing the caller may name, NULL when there is none.
- */
+/* Appends the joins that look up the references of a batch's row under `alias`. */
 void mr_sql_references(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *alias);
+
+/* Appends an expression: the name of the first field that references nothing the caller may name; NULL when there is none. */
 void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char *alias);
 
 /* " AND ..." that `alias`, a row of the resource, is the caller's, who stands in the batch's row; nothing where rows are everybody's. */
@@ -240,17 +260,35 @@ void mr_sql_insert(struct mr_buf *out, const struct mr_writes *writes, const cha
 
 /* ---- The makers ---- */
 
+/* Makes POST of a resource. All makers here add rows, fields and statements to `self`, where failures are gathered. */
 void mr_make_create(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Makes GET of one row. */
 void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Makes the list of a resource: its message, and a statement for each case. */
 void mr_make_list(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Makes PUT and PATCH of a resource. */
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Makes DELETE of a resource. */
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Makes the import of a resource, and the statement of its job. */
 void mr_make_import(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Makes an operation with a statement of its own. */
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
 
 /* Puts statements of queries/ in the place of those that were generated for resources, where they have the name. */
 void mr_make_replacements(struct mr_making *self);
+
+/* Makes the row of a job, and its statements. */
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
+
+/* What the table of jobs is to have of it. */
+void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 
 /* What the job `removal` does of its own accord; behind all jobs. */
 void mr_make_removal(struct mr_making *self);

@@ -282,9 +282,13 @@ struct mr_application {
     struct mr_arena arena;
 };
 
-/* By name; NULL when there is none. */
+/* A resource by its name; borrowed. NULL when there is none. */
 const struct mr_app_resource *mr_app_resource(const struct mr_application *self, const char *name);
+
+/* A statement of queries/ by its name; borrowed. NULL when there is none. */
 const struct mr_app_statement *mr_app_statement(const struct mr_application *self, const char *name);
+
+/* A field of a map by its name; borrowed. NULL when there is none. */
 const struct mr_app_field *mr_app_field(const struct mr_app_fields *self, const char *name);
 
 /*

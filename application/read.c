@@ -116,6 +116,8 @@ bool mr_read_text(struct mr_reader *self, enum mr_kind kind, const struct mr_yam
 
     if (fits)
         *out = node->text;
+    else if (kind == MR_KIND_SECRET)
+        mr_problems_add(self->problems, mr_yaml_place(node), "what stands here is none, expected %s", mr_kind_info(kind)->told);
     else
         unexpected(self, node, mr_kind_info(kind)->told);
     return fits;
@@ -360,7 +362,7 @@ static void read_names_of(struct mr_reader *self, enum mr_kind kind, const struc
             twice = twice || strcmp(names->items[i].name, text) == 0;
         if (twice)
             mr_problems_add(self->problems, mr_yaml_place(item), "%s stands here twice, expected it once",
-                            mr_quote(quote, item->source));
+                            kind == MR_KIND_SECRET ? "a secret" : mr_quote(quote, item->source));
         else
             names->items[names->count++] = (struct mr_app_name){text, item};
     }

@@ -13,6 +13,8 @@ struct mr_reader;
 
 /* The reader is the caller's to destroy; arena and problems are borrowed and have to outlive it. NULL: out of memory. */
 struct mr_reader *mr_reader_new(struct mr_arena *arena, struct mr_problems *problems);
+
+/* Frees it and sets the caller's pointer to NULL; what it read stays in the arena. Accepts NULL. */
 void mr_reader_destroy(struct mr_reader **self);
 
 /* Reads a map into `out`, a zeroed struct of the section's. */

@@ -102,6 +102,7 @@ static void replace(struct replacing *self)
 
     if (traits == NULL || !mr_sql_read(&self->sql, self->making->arena, self->source, self->making->problems))
         return;
+    mr_make_needs_of(self->making, &self->sql, MR_DB_FOR_REQUESTS);
     check_parameters(self);
     check_kind(self);
     if (self->making->problems->found > before)

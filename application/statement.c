@@ -426,17 +426,28 @@ bool mr_sql_read(struct mr_sql *out, struct mr_arena *arena, const struct mr_app
     return true;
 }
 
-bool mr_sql_collect(struct mr_sql *out, struct mr_arena *arena, const char *text)
+static bool collect(struct mr_tree *tree, const char *text)
 {
     struct mr_parse_error error;
-    struct mr_tree tree = {.arena = arena, .out = out};
     json_t *root = mr_parse(text, &error);
 
     if (root == NULL)
         return false;
-    mr_tree_walk(&tree, root);
+    mr_tree_walk(tree, root);
     json_decref(root);
-    return tree.found == MR_TREE_READ && !arena->failed;
+    return !tree->arena->failed;
+}
+
+bool mr_sql_collect(struct mr_sql *out, struct mr_arena *arena, const char *text)
+{
+    struct mr_tree tree = {.arena = arena, .out = out};
+
+    return collect(&tree, text) && tree.found == MR_TREE_READ;
+}
+
+bool mr_sql_collect_names(struct mr_sql *out, struct mr_arena *arena, const char *text)
+{
+    return collect(&(struct mr_tree){.arena = arena, .out = out}, text);
 }
 
 bool mr_sql_has(const struct mr_sql_names *self, const char *name)

@@ -70,6 +70,9 @@ bool mr_sql_read(struct mr_sql *out, struct mr_arena *arena, const struct mr_app
 /* Collects the functions, operators and relations of a text that PostgreSQL wrote itself (a view's). False: it does not parse. */
 bool mr_sql_collect(struct mr_sql *out, struct mr_arena *arena, const char *text);
 
+/* The same of any statement, whatever it does. */
+bool mr_sql_collect_names(struct mr_sql *out, struct mr_arena *arena, const char *text);
+
 /* Whether a name is among them. */
 bool mr_sql_has(const struct mr_sql_names *self, const char *name);
 

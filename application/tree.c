@@ -171,7 +171,8 @@ static void walk(struct mr_tree *self, json_t *node)
     } else if (json_is_object(node)) {
         json_object_foreach(node, name, value) {
             on_node(self, name, value);
-            walk(self, value);
+            if (strcmp(name, "LockingClause") != 0) /* FOR UPDATE OF x: names of its own query */
+                walk(self, value);
         }
     }
 }

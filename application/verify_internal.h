@@ -31,6 +31,7 @@ struct verifying {
 /* MR_INVALID: one failed, and is a problem. */
 mr_status verify_migrations(struct verifying *self) MR_WARN_UNUSED;
 
+/* Holds the columns of a resource's table against its fields. Adds a problem for each that does not fit. */
 void verify_table(struct verifying *self, const struct mr_app_resource *resource);
 
 /* Whether the indexes that its lists need are there; of all resources in one statement. */
@@ -71,8 +72,10 @@ enum { VERIFY_TEXT = 25, VERIFY_TIMESTAMPTZ = 1184, VERIFY_UUID = 2950 };
 /* What a type of messages is declared as. */
 enum mr_app_type verify_app_type(enum mr_type type);
 
-/* The type of a declared field in SQL: its OID, and its name. */
+/* The OID of the SQL type of a declared field. */
 uint32_t verify_type_id(const struct mr_app_field *field);
+
+/* The name of the SQL type of a declared field; static. */
 const char *verify_type_name(const struct mr_app_field *field);
 
 /* When the database may keep a statement no longer (monotonic). */

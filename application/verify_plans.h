@@ -35,6 +35,7 @@ void wishes_add(struct wishes *self, struct wish wish, struct mr_buf *query, con
 /* Asks for all of them in one statement, and adds a problem for each that no index serves. */
 mr_status wishes_ask(struct wishes *self) MR_WARN_UNUSED;
 
+/* Frees the queries of those that were added. */
 void wishes_fini(struct wishes *self);
 
 #endif

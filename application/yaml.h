@@ -39,6 +39,7 @@ struct mr_yaml *mr_yaml_read(struct mr_arena *arena, const char *file, struct mr
 /* The value of a key of a map, NULL when it has none. */
 const struct mr_yaml *mr_yaml_get(const struct mr_yaml *map, const char *key);
 
+/* Where the node stands: file, line and column. */
 struct mr_place mr_yaml_place(const struct mr_yaml *node);
 
 /* The place of a key's value; of the map when it does not have the key. */

@@ -6,7 +6,10 @@
 
 #include "gateway/exchange.h"
 
+/* Opens the buckets that the settings ask for. False: no memory; admit_fini frees what was opened. */
 bool admit_setup(struct gateway *gateway);
+
+/* Frees the buckets. A gateway that was zeroed, or set up in part, is fine. */
 void admit_fini(struct gateway *gateway);
 
 /* False when the caller has to wait; exchange.quota says how long. `caller` NULL: not signed in. */

@@ -12,7 +12,10 @@
 
 struct mr_token_cache;
 
+/* An empty cache, the caller's to destroy. NULL: no memory. */
 struct mr_token_cache *mr_token_cache_new(void);
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_token_cache_destroy(struct mr_token_cache **self);
 
 /* What stands behind "Bearer " in the Authorization header; the scheme is compared without regard to case. False: nothing. */

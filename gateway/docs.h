@@ -9,8 +9,10 @@
 
 #include "gateway/exchange.h"
 
-/* MR_NO_MEMORY. */
+/* Makes both. MR_NO_MEMORY: docs_fini frees what was made. */
 mr_status docs_setup(struct gateway *gateway) MR_WARN_UNUSED;
+
+/* Frees what docs_setup made. A gateway that was zeroed, or set up in part, is fine. */
 void docs_fini(struct gateway *gateway);
 
 /* Answers an op whose traits say `kept`, and ends the exchange. */

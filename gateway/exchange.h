@@ -61,10 +61,13 @@ struct exchange {
 struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection *connection,
                               const struct mr_http_request *request);
 
-/* Ends the exchange; its answer is on its way, or nobody waits for one. */
+/* Ends the exchange: its answer is on its way, or nobody waits for one. It must not be touched afterwards. */
 void exchange_end(struct exchange *self);
 
-/* The client has gone. An actor that is at work is waited for: until then it takes up room in a mailbox. */
+/*
+ * The client has gone. Ends the exchange, unless an actor is at work on it: then it ends when that answers, and takes up room in a
+ * mailbox until then. The caller must not touch it afterwards.
+ */
 void exchange_abandon(struct exchange *self);
 
 /*
@@ -104,7 +107,10 @@ bool exchange_ask_primary(struct exchange *self) MR_WARN_UNUSED;
 /* A write of theirs is done: the caller's reads go to the primary for a while. */
 void exchange_note_write(const struct exchange *self);
 
+/* Whether a request is under way. */
 bool exchange_any(const struct gateway *gateway);
+
+/* Frees all exchanges and their table; at the end of the gateway, when no connection is left. */
 void exchange_fini_all(struct gateway *gateway);
 
 #endif

@@ -26,6 +26,8 @@ struct mr_inflate_memory {
 
 /* `max`: bytes that may come out in all. MR_NO_MEMORY. */
 mr_status mr_inflate_new(struct mr_inflate **out, uint64_t max, const struct mr_inflate_memory *memory) MR_WARN_UNUSED;
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_inflate_destroy(struct mr_inflate **self);
 
 /*

@@ -77,7 +77,11 @@ struct gateway {
 };
 
 /* gateway.c */
+
+/* Makes a UUID of version 7 (RFC 9562). */
 void gateway_new_id(struct gateway *gateway, uint8_t out[16]);
+
+/* Monotonic time of the gateway's clock, in milliseconds. */
 int64_t gateway_now_ms(const struct gateway *gateway);
 
 #endif

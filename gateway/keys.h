@@ -35,6 +35,8 @@ struct held {
 
 /* Bounded: a slot for each of 4096 hashes; one that falls into it takes its place. */
 struct mr_key_cache *mr_key_cache_new(void);
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_key_cache_destroy(struct mr_key_cache **self);
 
 /* The key of that hash as it is known at `now_ms` (monotonic); NULL: it has to be asked for. */
@@ -53,19 +55,19 @@ mr_status mr_key_cache_keep(struct mr_key_cache *self, const uint8_t hash[MR_KEY
 /* SHA-256 of a key. */
 void mr_key_hash(uint8_t out[MR_KEY_HASH], struct mr_slice key);
 
-/* A copy of the request and its body; free() it. NULL: no memory. */
+/* A copy of the request and its body, the caller's to free(). NULL: no memory. */
 struct held *held_new(const struct mr_http_request *request, struct mr_slice body);
 
 /* Whether the caller is an API key that nobody here knows for now; the request may have to wait for keys_ask. */
 bool keys_must_ask(const struct exchange *exchange, const struct mr_http_request *request);
 
 /*
- * Holds the request and asks who its key is; or answers, when that cannot be. keys_answered lets it go on where it was: a whole
- * request in dispatch.c, an upload in upload.c.
+ * Holds a copy of the request and asks the auth actor who its key is. If that cannot be done it answers, which ends the exchange: the
+ * caller must not touch it afterwards. Otherwise keys_answered resumes the request: in dispatch.c a whole one, in upload.c an upload.
  */
 void keys_ask(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body);
 
-/* The auth actor's answer. */
+/* Takes the auth actor's answer, and resumes the request that was held. May end the exchange; `reply` is borrowed. */
 void keys_answered(struct exchange *exchange, const struct mr_envelope *reply);
 
 /*

@@ -9,7 +9,7 @@
 /* Delivers the replies that have come; each ends its exchange, or lets an upload go on. */
 void mail_take(struct gateway *gateway);
 
-/* Answers 504 to those whose deadline has passed. */
+/* Answers 504 to the requests whose deadline has passed, and ends their exchanges. */
 void mail_expire(struct gateway *gateway);
 
 #endif

@@ -30,7 +30,7 @@ struct parts {
 /* NULL: no memory. */
 struct parts *parts_new(void);
 
-/* NULL is fine. */
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void parts_destroy(struct parts **self);
 
 /*
@@ -43,6 +43,7 @@ mr_status parts_fill(struct parts *self, struct mr_slice *content) MR_WARN_UNUSE
 /* Whether the content may end here. */
 bool parts_may_end(const struct parts *self);
 
+/* Whether the part at hand is full: it has to be sent, and parts_next called, before more is taken. */
 bool parts_is_full(const struct parts *self);
 
 /* Takes the present part into the count of lines and the digest. Once, when it is complete. */

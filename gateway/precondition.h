@@ -51,7 +51,10 @@ enum mr_verdict mr_preconditions_judge(const struct mr_preconditions *self, bool
 /* Appends the versions among the tags, "3,4": tags of ours are `"version"`. `weakly`: W/ tags count too. */
 void mr_condition_versions(const struct mr_condition *self, bool weakly, struct mr_buf *out);
 
+/* Forgets all conditions and keeps the memory for the next request. */
 void mr_preconditions_clear(struct mr_preconditions *self);
+
+/* Frees what the conditions hold, not the struct itself. A zeroed struct is fine. */
 void mr_preconditions_fini(struct mr_preconditions *self);
 
 #endif

@@ -35,6 +35,8 @@ struct mr_quota {
 
 /* `policy`: its name in the headers, not copied. `per_minute`: 1 to 1,000,000. NULL without memory. */
 struct mr_rate_limit *mr_rate_limit_new(const char *policy, unsigned per_minute);
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_rate_limit_destroy(struct mr_rate_limit **self);
 
 /* Takes a token from the caller's bucket; false when there is none. `now_ms`: monotonic. Sets `quota` either way. */

@@ -59,6 +59,7 @@ mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *ro
 mr_status mr_request_conditions(struct mr_request *out, enum mr_op op, const struct mr_preconditions *conditions,
                                 const char **detail) MR_WARN_UNUSED;
 
+/* Frees what the message holds, not the struct itself; its values are gone with that. A zeroed struct is fine. */
 void mr_request_fini(struct mr_request *self);
 
 #endif

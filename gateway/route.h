@@ -30,6 +30,8 @@ mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice
 
 /* Makes the index of the ways, and gives its memory back; mr_route_find makes it when there is none. */
 mr_status mr_route_prepare(void) MR_WARN_UNUSED;
+
+/* Frees the index of the ways; without one it does nothing. To be called again before other ways are installed. */
 void mr_route_forget(void);
 
 /* Whether the op's resource takes the verb too: a row or an alias has one of its paths, and that verb. */

@@ -40,6 +40,7 @@ struct mr_http_body {
     unsigned spare;  /* bytes of extensions and trailers so far */
 };
 
+/* Begins to read the body whose head is `request`, which is borrowed for the call. */
 void mr_http_body_init(struct mr_http_body *self, const struct mr_http_request *request);
 
 /*

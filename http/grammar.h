@@ -23,6 +23,7 @@ enum mr_http_class {
 
 extern const uint8_t mr_http_classes[256];
 
+/* Whether the byte is of the class, or of one of several that are added up. */
 static inline bool mr_http_is(char c, enum mr_http_class wanted)
 {
     return (mr_http_classes[(unsigned char)c] & wanted) != 0;

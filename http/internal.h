@@ -86,16 +86,39 @@ struct mr_http_server {
     char received[MR_HTTP_RECEIVE];
 };
 
-/* connection.c: none of these frees the connection; `connection_closed` fills the place of a destructor. */
+/* ---- connection.c: none of these frees the connection; connection_closed fills the place of a destructor. ---- */
+
+/* Moves it to a phase, whose timer starts. Nothing leads out of PHASE_DEAD. */
 void connection_enter(struct mr_http_connection *self, enum phase phase);
+
+/* Sends bytes, or keeps a copy of what the kernel does not take. Out of memory or a broken socket: PHASE_DEAD. */
 void connection_write(struct mr_http_connection *self, struct mr_slice bytes);
+
+/* The answer is written: sends the rest, then waits for the next request, or closes. */
 void connection_answered(struct mr_http_connection *self);
+
+/* libwebsockets has taken the socket: the first phase begins. */
 void connection_adopted(struct mr_http_connection *self);
+
+/* Takes what has come and reads on; may end an exchange. */
 void connection_readable(struct mr_http_connection *self);
+
+/* Sends what was kept. */
 void connection_writeable(struct mr_http_connection *self);
+
+/* Reads on in what was kept while a request was under way. */
 void connection_run(struct mr_http_connection *self);
+
+/*
+ * The timer of its phase is over: lets a body that comes fast enough take longer, answers 408 to one that does not, else
+ * closes.
+ */
 void connection_expire(struct mr_http_connection *self);
+
+/* Marks it for closing; the server closes it at the end of its turn, not here. */
 void connection_die(struct mr_http_connection *self);
+
+/* The socket is closed: tells the handler that its exchange lost the client, and frees what the struct holds. */
 void connection_closed(struct mr_http_connection *self);
 
 #endif

@@ -68,8 +68,13 @@ struct mr_http_traffic {
     uint64_t sent;
 };
 
+/* Bytes in and out of all connections since the start, those that have closed among them. */
 struct mr_http_traffic mr_http_server_traffic(const struct mr_http_server *self);
+
+/* How many connections are open. */
 unsigned mr_http_server_connections(const struct mr_http_server *self);
+
+/* Whether the port is open to new connections: true from the start until the server stops listening. */
 bool mr_http_server_is_listening(const struct mr_http_server *self);
 
 #endif

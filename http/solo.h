@@ -16,7 +16,7 @@ struct mr_http_solo;
  */
 struct mr_http_solo *mr_http_solo_start(const char *name, const struct mr_http_options *options);
 
-/* Ends every connection and the thread. NULL is fine. */
+/* Ends every connection and the thread, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_http_solo_stop(struct mr_http_solo **self);
 
 #endif

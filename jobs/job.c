@@ -10,9 +10,16 @@
 
 enum { STATEMENT_MS = 30000, IDLE_MS = 10000 };
 
-static const char *name_of(unsigned instance)
+/* The statements of the engine's jobs: "cleanup__tokens". */
+static bool owns(const char *statement)
 {
-    return mr_job_info((enum mr_job)instance)->name;
+    for (int job = 0; job < MR_JOB_COUNT; job++) {
+        const char *name = mr_job_info((enum mr_job)job)->name;
+
+        if (strncmp(statement, name, strlen(name)) == 0 && strncmp(statement + strlen(name), "__", 2) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool mr_job_is_on(enum mr_job job, const struct mr_config *config)
@@ -67,25 +74,22 @@ static int64_t now_ms(const struct mr_actor *self)
 }
 
 /* Somebody else's being faster is no failure (class 23). */
-static void note_failure(struct mr_actor *self, struct mr_backoff *backoff, mr_status status)
+static bool was_faster(const struct mr_actor *self)
 {
-    if (strncmp(mr_db_last_error(self->db)->sqlstate, "23", 2) == 0)
-        return;
-    mr_answer_log(self, "run_due__claim", status, 1);
-    mr_job_note_refused(self);
-    mr_backoff_fail(backoff, now_ms(self));
+    return strncmp(mr_db_last_error(self->db)->sqlstate, "23", 2) == 0;
 }
 
 /* As claim, but comes back from a connection that breaks. */
-static mr_status claim_surely(struct mr_actor *self, struct mr_backoff *backoff, const uint8_t served[16], mr_rows **out)
+static mr_status claim_surely(struct mr_actor *self, const uint8_t served[16], mr_rows **out)
 {
+    struct mr_backoff backoff = {0};
     char worker[128];
     mr_status status;
 
     worker_name(self, worker);
     status = claim(self, worker, served, out);
     while (status != MR_OK && mr_db_last_error(self->db)->lost) {
-        if (!mr_job_come_back(self) || mr_actor_pause(self, (int)mr_backoff_fail(backoff, now_ms(self))))
+        if (!mr_job_come_back(self) || mr_actor_pause(self, (int)mr_backoff_fail(&backoff, now_ms(self))))
             break;
         status = disown(self, worker);
         if (status == MR_OK)
@@ -94,28 +98,36 @@ static mr_status claim_surely(struct mr_actor *self, struct mr_backoff *backoff,
     return status;
 }
 
-/*
- * False when there is nothing more to do for now. After a failure prompts are passed over for a while; others follow.
- * `served`: the user whose run was the last one.
- */
-static bool take(struct mr_actor *self, uint8_t served[16], mr_rows **out)
-{
-    static _Thread_local struct mr_backoff backoff;
-    struct mr_slice owner;
-    mr_status status;
+/* The user whose run was the last one of a job that users start, for whose turn is next; whichever worker that was. */
+static _Atomic uint64_t last_served[2];
 
-    if (!mr_backoff_is_over(&backoff, now_ms(self)))
-        return false;
-    status = claim_surely(self, &backoff, served, out);
+static void remember_served(struct mr_slice owner)
+{
+    uint64_t halves[2];
+
+    memcpy(halves, owner.data, sizeof halves);
+    atomic_store(&last_served[0], halves[0]);
+    atomic_store(&last_served[1], halves[1]);
+}
+
+/* MR_OK: `out` has runs, or is NULL when there is nothing more to do for now. */
+static mr_status take(struct mr_actor *self, mr_rows **out)
+{
+    uint64_t served[2] = {atomic_load(&last_served[0]), atomic_load(&last_served[1])};
+    struct mr_slice owner;
+    mr_status status = claim_surely(self, (const uint8_t *)served, out);
+
     if (status != MR_OK) {
-        note_failure(self, &backoff, status);
-        return false;
+        if (was_faster(self))
+            return MR_OK;
+        mr_answer_log(self, "run_due__claim", status, 1);
+        return status;
     }
-    mr_backoff_succeed(&backoff);
-    mr_job_note_answer(self);
-    if (mr_rows_count(*out) > 0 && mr_rows_get(*out, 0, 3, &owner))
-        memcpy(served, owner.data, 16);
-    return mr_rows_count(*out) > 0;
+    if (mr_rows_count(*out) == 0)
+        mr_rows_free(out);
+    else if (mr_rows_get(*out, 0, 3, &owner))
+        remember_served(owner);
+    return MR_OK;
 }
 
 /* Runs that are taken together have no chunks of their own. */
@@ -140,20 +152,38 @@ static bool work_on_all(struct mr_actor *self, const mr_rows *rows)
     return go_on;
 }
 
-/* The prompts are answered first: who sent them wants to know that they came, not to wait for the work. */
-static void on_run_due(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+static mr_status work_on_job(struct mr_actor *self)
 {
-    uint8_t served[16] = {0};
     bool go_on = true;
 
-    for (unsigned i = 0; i < count; i++)
-        mr_answer_nothing(self, messages[i]);
-    while (go_on && !mr_actor_pause(self, 0)) {
+    while (go_on && !mr_actor_pause(self, 0) && !atomic_load(&self->stats.is_wanted)) {
         mr_rows *rows = NULL;
+        mr_status status = take(self, &rows);
 
-        go_on = take(self, served, &rows) && work_on_all(self, rows);
-        if (rows != NULL)
-            mr_rows_free(&rows);
+        if (status != MR_OK)
+            return status;
+        go_on = rows != NULL && work_on_all(self, rows);
+        mr_rows_free(&rows);
+    }
+    return MR_OK;
+}
+
+/* Answered at the end: until then whoever prompted gives the worker nothing else to do. The reason of a failure is in the log. */
+static void on_run_due(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        mr_status status = MR_NOT_FOUND;
+        enum mr_job job;
+
+        if (mr_job_find(messages[i]->values[0].text, &job)) {
+            atomic_store(&self->stats.job, (unsigned)job + 1);
+            status = work_on_job(self);
+            atomic_store(&self->stats.job, 0);
+        }
+        if (status == MR_OK)
+            mr_answer_nothing(self, messages[i]);
+        else
+            mr_answer_error(self, messages[i], MR_INTERNAL, NULL, NULL, NULL);
     }
 }
 
@@ -162,7 +192,7 @@ static mr_code_handler *const handlers[MR_OP_COUNT] = {[MR_OP_run_due] = on_run_
 const struct mr_actor_spec mr_job_spec = {
     .id = MR_ACTOR_JOB,
     .handlers = handlers,
-    .instance_name = name_of,
+    .owns = owns,
     .statement_timeout = STATEMENT_MS,
     .idle_timeout = IDLE_MS,
 };

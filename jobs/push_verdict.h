@@ -27,6 +27,7 @@ struct mr_push_verdict {
     char error[MR_CALL_ERROR]; /* why it failed; "" */
 };
 
+/* Judges a call that has ended; `out->result` borrows the call's answer. */
 void mr_push_judge(const struct mr_call *call, struct mr_push_verdict *out);
 
 /*

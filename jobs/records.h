@@ -79,6 +79,7 @@ const char *mr_record_meant(const struct mr_field *fields, struct mr_slice name)
 /* Adds a problem of a line; `field` "" stands for the line as a whole. */
 void mr_record_problem(struct mr_record *self, int64_t line, const char *field, const char *message);
 
+/* Frees what the record holds, not the struct itself. A zeroed struct is fine. */
 void mr_record_fini(struct mr_record *self);
 
 #endif

@@ -24,6 +24,7 @@ enum {
     WAIT_MS = 35000,
     AWAY_PAUSE_MS = 100,
     TURN_MS = 1000,
+    LOOK_MS = 100,
     TIMEOUTS_MOST = 10
 };
 
@@ -42,7 +43,7 @@ const struct mr_job_code *mr_job_code_of(enum mr_job job)
 
 enum mr_job mr_job_of(const struct mr_actor *self)
 {
-    return (enum mr_job)self->instance;
+    return (enum mr_job)(atomic_load(&self->stats.job) - 1);
 }
 
 static int64_t now_ms(const struct mr_actor *self)
@@ -134,11 +135,11 @@ bool mr_job_come_back(struct mr_actor *self)
     return true;
 }
 
-void mr_job_note_refused(struct mr_actor *self)
+void mr_job_note_refused(struct mr_actor *self, int64_t since_ms)
 {
     int64_t never = 0;
 
-    atomic_compare_exchange_strong(&self->stats.failing_since_ms, &never, now_ms(self));
+    atomic_compare_exchange_strong(&self->stats.failing_since_ms, &never, since_ms);
 }
 
 void mr_job_note_answer(struct mr_actor *self)
@@ -233,7 +234,7 @@ void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count
 
     while (end_once(self, runs, count, state, error, &rows) != MR_OK) {
         mr_answer_log(self, "run_due__end", mr_db_last_error(self->db)->status, count);
-        mr_job_note_refused(self);
+        mr_job_note_refused(self, now_ms(self));
         if (!mr_job_come_back(self))
             break; /* it is found silent, and rescued */
         if (mr_actor_pause(self, (int)mr_backoff_fail(&backoff, now_ms(self))) && strcmp(state, "queued") != 0)
@@ -659,9 +660,9 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
         return false;
     }
     tell_waiting(self, run, &error);
-    if (error.status == MR_UNAVAILABLE && !error.lost)
-        mr_job_note_refused(self);
     *pause_ms = mr_backoff_fail(&trouble->backoff, now_ms(self));
+    if (error.status == MR_UNAVAILABLE && !error.lost)
+        mr_job_note_refused(self, trouble->backoff.since_ms);
     mr_log_bounded(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
                    mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message),
                    mr_log_int("inMs", *pause_ms));
@@ -669,6 +670,44 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
 }
 
 /* ---- Turns ---- */
+
+/*
+ * The trouble that a run was in when it let others pass, for whichever worker takes it next: its pauses grow all the same, and it is
+ * not blocked for less than it was. One for each job, of which one run at a time is at work in a process.
+ */
+static struct {
+    _Atomic uint64_t run; /* the last half of its id */
+    _Atomic int64_t pause_ms;
+    _Atomic int64_t since_ms;
+} left_in_trouble[MR_JOBS_MAX];
+
+static uint64_t mark_of(const struct mr_run *run)
+{
+    uint64_t mark;
+
+    memcpy(&mark, run->id + 8, sizeof mark);
+    return mark;
+}
+
+static void leave_trouble(struct mr_actor *self, const struct mr_run *run, const struct trouble *trouble)
+{
+    enum mr_job job = mr_job_of(self);
+
+    atomic_store(&left_in_trouble[job].run, mark_of(run));
+    atomic_store(&left_in_trouble[job].pause_ms, trouble->backoff.pause_ms);
+    atomic_store(&left_in_trouble[job].since_ms, trouble->backoff.since_ms);
+}
+
+static void find_trouble(struct mr_actor *self, const struct mr_run *run, struct trouble *out)
+{
+    enum mr_job job = mr_job_of(self);
+
+    *out = (struct trouble){.timeouts = 0};
+    if (atomic_load(&left_in_trouble[job].run) != mark_of(run))
+        return;
+    out->backoff.pause_ms = atomic_load(&left_in_trouble[job].pause_ms);
+    out->backoff.since_ms = atomic_load(&left_in_trouble[job].since_ms);
+}
 
 static bool does_another_wait(struct mr_actor *self)
 {
@@ -683,42 +722,88 @@ static bool does_another_wait(struct mr_actor *self)
     return waits;
 }
 
+/* Users take turns: what one of them started lets others pass. */
+static bool is_turn_over(struct mr_actor *self, struct mr_run *run)
+{
+    if (mr_job_info(mr_job_of(self))->starter != MR_STARTED_BY_USER || now_ms(self) - run->turn_ms < TURN_MS)
+        return false;
+    run->turn_ms = now_ms(self);
+    return does_another_wait(self);
+}
+
 /*
- * Users take turns: what one of them started lets others pass. It waits as if it were new, and goes on at its cursor. Where that
- * fails it is still ours.
+ * Gives the run back, after `later_ms` at the earliest: it goes on at its cursor, and spends no attempt. Where that fails it is still
+ * ours.
  */
-static bool let_pass(struct mr_actor *self, struct mr_run *run)
+static bool pass(struct mr_actor *self, struct mr_run *run, int64_t later_ms)
 {
     mr_rows *rows = NULL;
     bool passed = false;
 
-    if (mr_job_info(mr_job_of(self))->starter != MR_STARTED_BY_USER || now_ms(self) - run->turn_ms < TURN_MS)
+    if (!mr_db_is_up(self->db))
         return false;
-    run->turn_ms = now_ms(self);
-    if (does_another_wait(self) && end_once(self, run, 1, "queued", NULL, &rows) == MR_OK)
-        passed = mr_slice_is(state_of(rows, 1), "queued");
+    mr_params_begin(&self->params, 4);
+    mr_params_id(&self->params, 0, run->id);
+    mr_params_int(&self->params, 1, run->claim);
+    mr_params_bool(&self->params, 2, mr_job_info(mr_job_of(self))->starter == MR_STARTED_BY_USER);
+    mr_params_int(&self->params, 3, later_ms);
+    if (mr_job_query(self, "run_due__pass", &rows) == MR_OK)
+        passed = mr_rows_count(rows) > 0;
     if (passed)
         mr_run_trace_end(self, run, "passed", false);
     mr_rows_free(&rows);
     return passed;
 }
 
-bool mr_run_work(struct mr_actor *self, struct mr_run *run)
+static bool is_wanted(const struct mr_actor *self)
 {
-    struct trouble trouble = {.timeouts = 0};
-    int64_t pause_ms = 0;
-    mr_status failure = MR_OK;
+    return atomic_load(&self->stats.is_wanted);
+}
 
-    for (;;) {
-        if (mr_actor_pause(self, (int)pause_ms)) {
+/* Sleeps before the next chunk, in short pieces where that is long: another job may come to want the worker. Whether to stop. */
+static bool rest(struct mr_actor *self, int64_t *pause_ms)
+{
+    bool stop = mr_actor_pause(self, (int)(*pause_ms < LOOK_MS ? *pause_ms : LOOK_MS));
+
+    *pause_ms -= *pause_ms < LOOK_MS ? *pause_ms : LOOK_MS;
+    return stop;
+}
+
+/* What comes before a chunk. False: the run is no longer in hand; `go_on`: there may be another. */
+static bool begin_turn(struct mr_actor *self, struct mr_run *run, const struct trouble *trouble, int64_t *pause_ms, bool *go_on)
+{
+    do {
+        if (rest(self, pause_ms)) {
             mr_run_end(self, run, 1, "queued", NULL, NULL);
+            *go_on = false;
             return false;
         }
+        if (*pause_ms > 0 && is_wanted(self) && pass(self, run, *pause_ms)) {
+            leave_trouble(self, run, trouble);
+            mr_job_note_answer(self);
+            *go_on = true;
+            return false;
+        }
+    } while (*pause_ms > 0);
+    return true;
+}
+
+bool mr_run_work(struct mr_actor *self, struct mr_run *run)
+{
+    struct trouble trouble;
+    int64_t pause_ms = 0;
+    mr_status failure = MR_OK;
+    bool go_on;
+
+    find_trouble(self, run, &trouble);
+    for (;;) {
+        if (!begin_turn(self, run, &trouble, &pause_ms, &go_on))
+            return go_on;
         switch (turn(self, run, &pause_ms, &failure)) {
         case TURN_NEXT:
             trouble = (struct trouble){.timeouts = 0};
             mr_job_note_answer(self);
-            if (let_pass(self, run))
+            if ((is_wanted(self) || is_turn_over(self, run)) && pass(self, run, 0))
                 return true;
             break;
         case TURN_DONE: mr_run_end(self, run, 1, "succeeded", NULL, NULL); return true;

@@ -78,23 +78,27 @@ const struct mr_job_code *mr_job_code_of(enum mr_job job);
  */
 mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
 
-/* The job that an actor is for. */
+/* The job that a worker is at. */
 enum mr_job mr_job_of(const struct mr_actor *self);
 
 /* Waits for the connection; false when the actor is to stop, or when the server does not take us any more. */
 bool mr_job_come_back(struct mr_actor *self);
 
-/* For health: the database refuses what the job asks of it although the connection stands; or it does not any more. */
-void mr_job_note_refused(struct mr_actor *self);
+/* For health: the connection stands, but since then (monotonic) the database refuses what the run asks of it. */
+void mr_job_note_refused(struct mr_actor *self, int64_t since_ms);
+
+/* The database answered the run's statement: ends what mr_job_note_refused began. */
 void mr_job_note_answer(struct mr_actor *self);
 
 /* Reads row `row` of what run_due__claim answers; mr_run_fini frees what it holds. */
 void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows *rows, unsigned row);
+
+/* Frees what the run holds, not the struct itself. A zeroed struct is fine. */
 void mr_run_fini(struct mr_run *self);
 
 /*
- * Works on a run until it ends, or until the actor is asked to stop and it has gone back. False: there is no time for
- * another.
+ * Works on a run until it ends, until others have their turn, or until the actor is asked to stop and it has gone back. False: there
+ * is no time for another.
  */
 bool mr_run_work(struct mr_actor *self, struct mr_run *run);
 

@@ -21,14 +21,21 @@ struct doc {
     bool failed;
 };
 
-/* ---- json.c: jansson, with the failures gathered. Each takes over `value`; NULL is a failure. ---- */
+/* ---- json.c: jansson, with the failures gathered. A `value` of NULL is a failure, noted in `doc`. ---- */
 
+/* Sets a member of `object`. Takes over `value`. */
 void put(struct doc *doc, json_t *object, const char *name, json_t *value);
+
+/* Sets a member to a text, which is copied. */
 void put_text(struct doc *doc, json_t *object, const char *name, const char *text);
+
+/* Appends to an array. Takes over `value`. */
 void add(struct doc *doc, json_t *array, json_t *value);
 
-/* An object that is held by `object` under that name, and borrowed by the caller; NULL, which the others ignore, on failure. */
+/* Sets a member to a new object, which `object` owns and the caller borrows. NULL, which the others ignore: failure. */
 json_t *put_object(struct doc *doc, json_t *object, const char *name);
+
+/* Sets a member to a new array. As put_object. */
 json_t *put_array(struct doc *doc, json_t *object, const char *name);
 
 /* {"$ref": "#/components/KIND/NAME"}; the caller's. */
@@ -45,9 +52,13 @@ json_t *field_schema(struct doc *doc, const struct mr_field *field);
 /* A good value of the field; the caller's, NULL when there is none. */
 json_t *field_example(struct doc *doc, const struct mr_field *field);
 
-/* Whether the op has a body of JSON, and the schema of that in the components; a reference, the caller's. */
+/* Whether the op has a body of JSON. */
 bool has_body(const struct mr_traits *traits);
+
+/* Puts the schema of the body into the components; a reference to it, the caller's. */
 json_t *body_reference(struct doc *doc, const struct mr_op_info *info);
+
+/* A body that the op accepts; the caller's. NULL: there is none. */
 json_t *body_example(struct doc *doc, const struct mr_traits *traits);
 
 /* Puts the result and those that it is made of into the components; a reference, the caller's. */
@@ -58,11 +69,12 @@ json_t *success_schema(struct doc *doc, const struct mr_traits *traits);
 
 /* ---- answers.c: what an op may answer ---- */
 
-/* Puts all of them into `responses`. */
+/* Puts all answers that the op may give into `responses`. */
 void put_answers(struct doc *doc, json_t *responses, const struct mr_op_info *info);
 
 /* ---- operation.c ---- */
 
+/* Adds the operation of a way to the document's paths; does nothing for a way without a path. */
 void put_way(struct doc *doc, const struct mr_way *way);
 
 #endif

@@ -19,11 +19,13 @@ struct mr_slice {
 
 #define MR_SLICE(literal) ((struct mr_slice){(literal), sizeof(literal) - 1})
 
+/* Borrows a text that ends in NUL; `text` is not NULL. */
 static inline struct mr_slice mr_slice_of(const char *text)
 {
     return (struct mr_slice){text, strlen(text)};
 }
 
+/* Whether the slice holds exactly the bytes of `text`. Case counts. */
 static inline bool mr_slice_is(struct mr_slice slice, const char *text)
 {
     return slice.len == strlen(text) && memcmp(slice.data, text, slice.len) == 0;
@@ -42,11 +44,25 @@ struct mr_buf {
 /* Room for `more` bytes after the present end, or NULL with `failed` set. Does not move the end. */
 char *mr_buf_reserve(struct mr_buf *self, size_t more);
 
+/*
+ * Appends `len` bytes. `data` is borrowed for the call and must not lie in the buffer itself. Out of memory: sets `failed`,
+ * appends nothing.
+ */
 void mr_buf_append(struct mr_buf *self, const void *data, size_t len);
+
+/* Appends a text without its NUL. As mr_buf_append. */
 void mr_buf_text(struct mr_buf *self, const char *text);
+
+/* Appends the bytes of a slice. As mr_buf_append. */
 void mr_buf_slice(struct mr_buf *self, struct mr_slice slice);
+
+/* Appends one byte. As mr_buf_append. */
 void mr_buf_char(struct mr_buf *self, char c);
+
+/* Appends an integer in decimal. As mr_buf_append. */
 void mr_buf_int(struct mr_buf *self, long long value);
+
+/* Appends what printf would print, of any length. As mr_buf_append. */
 void mr_buf_printf(struct mr_buf *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Empties the buffer and keeps its memory, unless that has grown past `keep` bytes. */

@@ -60,6 +60,10 @@ mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t l
 
 /* ---- Request payload: the values of the op's fields, in the order of its field table. ---- */
 
+/*
+ * Appends the payload: `values` has an element for each field of the op's table, and is borrowed. Out of memory:
+ * `out->failed`.
+ */
 void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value *values);
 
 /* Fills `values` (one for each field of the table); MR_INVALID when the payload does not fit the table. */
@@ -74,8 +78,10 @@ struct mr_reply_head {
     struct mr_slice id;   /* the 16 bytes of the resource's id; empty: none */
 };
 
-/* Begins a reply: its JSON is to be appended, for which its writer vouches, and then the end. Returns what that wants. */
+/* Begins a reply: append its JSON, which has to be well-formed, then call mr_reply_end with what this returns. */
 size_t mr_reply_begin(struct mr_buf *out);
+
+/* Ends a reply. `begun` is what mr_reply_begin returned; `head` is borrowed. Out of memory: `out->failed`. */
 void mr_reply_end(struct mr_buf *out, size_t begun, const struct mr_reply_head *head);
 
 /* Splits a reply into head and JSON, both borrowed. MR_INVALID for what is no reply; the JSON is not looked into. */
@@ -95,7 +101,12 @@ struct mr_fault {
 /* Appends {field, code, message}, behind a comma where others stand before it. */
 void mr_fault_error(struct mr_buf *out, struct mr_slice field, struct mr_slice code, struct mr_slice message);
 
+/* Appends a fault as the payload of an error reply; `fault` is borrowed. Out of memory: `out->failed`. */
 void mr_fault_encode(struct mr_buf *out, const struct mr_fault *fault);
+
+/*
+ * Reads what mr_fault_encode wrote; the slices of `out` borrow `payload`. MR_INVALID: it is no fault, and `out` is untouched.
+ */
 mr_status mr_fault_decode(struct mr_fault *out, struct mr_slice payload) MR_WARN_UNUSED;
 
 #endif

@@ -144,10 +144,12 @@ struct mr_problem {
 };
 
 /*
- * How a value of the field travels to the database: the SQL type of the parameter (of an element, where a batch sends an array of
- * them), and its OID (pg_type.dat). What is `many` goes as one text, an array literal: see mr_field_cast.
+ * The SQL type in which a value of the field travels to the database: that of the parameter, or of an element where a batch sends an
+ * array. Static. A field that is `many` travels as one text, an array literal: see mr_field_cast.
  */
 const char *mr_field_sql(const struct mr_field *field);
+
+/* The OID (pg_type.dat) of the type that mr_field_sql names. */
 uint32_t mr_field_oid(const struct mr_field *field);
 
 /* The type that its values are carried as, from one thread to another and to the database: of what is `many`, text. */

@@ -23,6 +23,21 @@ void mr_jobs_install(const struct mr_job_info *own, unsigned count)
     installed_count = own != NULL ? count : 0;
 }
 
+static const struct mr_job_kind *installed_kinds;
+static unsigned installed_kind_count;
+
+void mr_job_kinds_install(const struct mr_job_kind *kinds, unsigned count)
+{
+    installed_kinds = kinds;
+    installed_kind_count = kinds != NULL ? count : 0;
+}
+
+const struct mr_job_kind *mr_job_kinds(unsigned *count)
+{
+    *count = installed_kind_count;
+    return installed_kinds;
+}
+
 /* Imports of a removed user end before their rows are looked for. */
 static const char *first_of(enum mr_job job)
 {
@@ -52,6 +67,16 @@ bool mr_job_takes_more(enum mr_job job)
 unsigned mr_job_count(void)
 {
     return MR_JOB_COUNT + installed_count;
+}
+
+bool mr_job_find(struct mr_slice name, enum mr_job *out)
+{
+    for (unsigned job = 0; job < mr_job_count(); job++)
+        if (mr_slice_is(name, mr_job_info((enum mr_job)job)->name)) {
+            *out = (enum mr_job)job;
+            return true;
+        }
+    return false;
 }
 
 const struct mr_job_info *mr_job_info(enum mr_job job)

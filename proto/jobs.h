@@ -1,15 +1,17 @@
 /*
  * jobs: THE TABLE OF JOBS. Every background job of Millrace is one row here.
  *
- * Each job has an actor of its own, "job/<name>", which takes the runs of that job and works on them in chunks. What a
- * chunk does is SQL, the statements `<name>__<what>` in sql/queries/jobs.sql, in the order they stand there; or CODE, a
- * function in actors/. docs/adding-a-job.md walks through it.
+ * Workers, "job/0" to "job/<JOB_WORKERS - 1>", take the runs of whichever job they are prompted for, and work on them in chunks. What
+ * a chunk does is SQL, the statements `<name>__<what>` in sql/queries/jobs.sql, in the order they stand there; or CODE, a
+ * function in jobs/. docs/adding-a-job.md walks through it.
  */
 #ifndef MR_PROTO_JOBS_H
 #define MR_PROTO_JOBS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "proto/buffer.h"
 
 /* clang-format off */
 #define MR_JOBS(JOB)                                                                                                   \
@@ -22,8 +24,11 @@
     JOB(noop,        NULL,                             4000,   false, ADMIN,     SQL,  "nothing, to be measured")
 /* clang-format on */
 
-/* Jobs there may be in all, those of an application included: each has an actor, with a connection. */
-enum { MR_JOBS_MAX = 64 };
+/* Jobs of statements and code there may be in all, those of an application included. */
+enum { MR_JOBS_MAX = 256 };
+
+/* Jobs of an application, also of those whose work is push or pull. */
+enum { MR_KINDS_MAX = 1000 };
 
 enum mr_job {
 #define JOB(name, cron, at_once, alone, starter, work, about) MR_JOB_##name,
@@ -71,6 +76,19 @@ struct mr_job_addition {
     const char *args;                          /* as a job's */
 };
 
+/* What a job of push or pull is that says nothing else. */
+enum { MR_KIND_ATTEMPTS = 10, MR_KIND_RETRY_FIRST_MS = 2000, MR_KIND_RETRY_MOST_MS = 3600000, MR_KIND_TIMEOUT_MS = 30000 };
+
+/* A job of an application as the table of jobs is to have it, whoever does its work. */
+struct mr_job_kind {
+    const char *name;
+    const char *columns; /* JSON object: columns of millrace.job by their names. It may hold secrets */
+};
+
+/* Makes them this process's, as mr_jobs_install; and those that were made so. */
+void mr_job_kinds_install(const struct mr_job_kind *kinds, unsigned count);
+const struct mr_job_kind *mr_job_kinds(unsigned *count);
+
 /*
  * Makes the jobs of an application this process's: number `i` is the job
  * MR_JOB_COUNT + i; together with the engine's they are at most MR_JOBS_MAX. Borrowed until the process ends, or until another call. To
@@ -86,6 +104,9 @@ bool mr_job_takes_more(enum mr_job job);
 
 /* One more than the greatest job there is. */
 unsigned mr_job_count(void);
+
+/* The job of that name; false when there is none. */
+bool mr_job_find(struct mr_slice name, enum mr_job *out);
 
 /* The job's row; `job` is below mr_job_count(). */
 const struct mr_job_info *mr_job_info(enum mr_job job);

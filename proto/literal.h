@@ -12,9 +12,13 @@
 /* Appends a value that is present, without quotes: an instant in full, with microseconds. Not for MR_BYTES. */
 void mr_literal_text(struct mr_buf *out, enum mr_type type, const struct mr_value *value);
 
-/* The array: begin, one add for each element, end. */
+/* Opens an array literal: then one mr_literal_add for each element, then mr_literal_end. Out of memory: `out->failed`. */
 void mr_literal_begin(struct mr_buf *out);
+
+/* Appends an element; NULL where the value is not present. Between mr_literal_begin and mr_literal_end. */
 void mr_literal_add(struct mr_buf *out, enum mr_type type, const struct mr_value *value);
+
+/* Closes the array. */
 void mr_literal_end(struct mr_buf *out);
 
 /*

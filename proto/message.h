@@ -186,8 +186,10 @@ const struct mr_op_table *mr_ops_installed(void);
 /* One more than the greatest op there is. */
 unsigned mr_op_count(void);
 
-/* The op's row; `op` is below mr_op_count(). */
+/* The op's row, which lives as long as the table. `op` is below mr_op_count(). */
 const struct mr_op_info *mr_op_info(enum mr_op op);
+
+/* The actor's row in the table of actors; static. `actor` is below MR_ACTOR_COUNT. */
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor);
 
 /* The ways that are served, `i` from 0 on; NULL behind the last. Those of the map come first, in its order. */
@@ -199,8 +201,10 @@ const struct mr_group *mr_group(unsigned i);
 /* "GET", "POST", ...; "NONE" for a message without a route. */
 const char *mr_verb_name(enum mr_verb verb);
 
-/* Number of fields in a table of them, and in that of the op's message. */
+/* Number of fields in a table of them. */
 unsigned mr_fields_count(const struct mr_field *fields);
+
+/* Number of fields in the table of the op's message. */
 unsigned mr_field_count(enum mr_op op);
 
 /* Number of parameters of the op's statement: one a field, and one more for each clearable field. */

@@ -70,7 +70,7 @@
     ACTOR(DATA_READER, "data-reader",  REPLICA)                                         \
     ACTOR(DATA_WRITER, "data-writer",  PRIMARY)                                         \
     ACTOR(SCHEDULER,   "scheduler",    PRIMARY)                                         \
-    ACTOR(JOB,         "job",          PRIMARY) /* one for each row of proto/jobs.h */
+    ACTOR(JOB,         "job",          PRIMARY) /* workers: JOB_WORKERS of them */
 
 #define MR_VERBS(VERB) VERB(NONE) VERB(GET) VERB(POST) VERB(PUT) VERB(PATCH) VERB(DELETE)
 /* clang-format on */

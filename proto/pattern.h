@@ -12,8 +12,10 @@
 
 struct mr_pattern;
 
-/* Compiles it. MR_INVALID: it is no such expression. mr_pattern_destroy frees it. */
+/* Compiles an expression; the caller destroys it. MR_INVALID: `text` is no such expression. */
 mr_status mr_pattern_new(struct mr_pattern **out, const char *text) MR_WARN_UNUSED;
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_pattern_destroy(struct mr_pattern **self);
 
 /* Whether it matches all of `text`, which holds no NUL. */

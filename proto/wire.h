@@ -18,20 +18,41 @@
 
 enum { MR_WIRE_TIME = 1, MR_WIRE_JSON = 2 };
 
+/* Appends nil. Like all the writers here it sets `out->failed` when out of memory, and borrows what it is given. */
 void mr_wire_nil(struct mr_buf *out);
+
+/* Appends a boolean. */
 void mr_wire_bool(struct mr_buf *out, bool value);
+
+/* Appends an integer in its shortest form. */
 void mr_wire_int(struct mr_buf *out, int64_t value);
+
+/* Appends a 64-bit float. */
 void mr_wire_double(struct mr_buf *out, double value);
+
+/* Appends a text (str); it has to be UTF-8. */
 void mr_wire_text(struct mr_buf *out, struct mr_slice text);
+
+/* Appends `len` bytes (bin). */
 void mr_wire_bin(struct mr_buf *out, const void *data, size_t len);
+
+/* Appends the 16 bytes of a UUID (bin). */
 void mr_wire_uuid(struct mr_buf *out, const uint8_t uuid[16]);
+
+/* Appends an instant (ext MR_WIRE_TIME); `micros`: microseconds since 1970. */
 void mr_wire_time(struct mr_buf *out, int64_t micros);
-/* A bin of what is appended from here on; ended with what this returns. */
+/* Begins a bin of what is appended from here on; mr_wire_bin_end takes what this returns. */
 size_t mr_wire_bin_begin(struct mr_buf *out);
+
+/* Ends the bin; `begun` is what mr_wire_bin_begin returned. */
 void mr_wire_bin_end(struct mr_buf *out, size_t begun);
-/* `text` is one JSON value; who writes it vouches for that. */
+/* Appends JSON (ext MR_WIRE_JSON): `text` has to be one well-formed JSON value, and is not checked. */
 void mr_wire_json(struct mr_buf *out, struct mr_slice text);
+
+/* Appends the head of an array; the next `count` values are its elements. */
 void mr_wire_array(struct mr_buf *out, uint32_t count);
+
+/* Appends the head of a map; the next 2 × `pairs` values are its keys and values. */
 void mr_wire_map(struct mr_buf *out, uint32_t pairs);
 
 struct mr_wire {
@@ -64,6 +85,7 @@ struct mr_wire_item {
     int8_t ext; /* EXT: its type */
 };
 
+/* Begins to read `len` bytes of msgpack; `data` is borrowed and has to outlive the reader. */
 static inline struct mr_wire mr_wire_of(const void *data, size_t len)
 {
     return (struct mr_wire){data, (const uint8_t *)data + len};

@@ -61,6 +61,7 @@ static unsigned instances_each(const struct mr_config *config, enum mr_actor_id 
     case MR_ACTOR_AUTH: return (unsigned)config->actor_auth_count;
     case MR_ACTOR_DATA_READER: return (unsigned)config->actor_reader_count;
     case MR_ACTOR_DATA_WRITER: return (unsigned)config->actor_writer_count;
+    case MR_ACTOR_JOB: return (unsigned)config->job_workers;
     default: return 1;
     }
 }
@@ -178,22 +179,31 @@ static void begin_batch(struct mr_actor *self, struct mr_message **messages, uns
     mr_trace_mailbox(self, messages, count);
 }
 
-/* What is not sent behind others has the connection to itself. */
-static void answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count)
+/* How the statement of a batch is sent. */
+enum way {
+    ALONE,   /* it has the connection to itself, until it is answered */
+    LEADING, /* when the one before has come back, and before that is answered */
+    FLYING   /* behind those in flight (runtime/flight.h) */
+};
+
+/* `others`: more batches are at hand. One that waited for the server may find the connection gone: what is left is settled first. */
+static enum way choose_way(struct mr_actor *self, const struct mr_message *message, bool others)
+{
+    if (mr_flight_suits(self, message))
+        return FLYING;
+    if ((others || self->flight_count > 0) && mr_flight_may_lead(self, message)) {
+        mr_flight_await(self);
+        if (mr_flight_may_lead(self, message))
+            return LEADING;
+    }
+    mr_flight_land_all(self);
+    return ALONE;
+}
+
+static void answer_alone(struct mr_actor *self, struct mr_message **messages, unsigned count)
 {
     const struct mr_op_info *info = mr_op_info(messages[0]->envelope.op);
-    bool flies = mr_flight_suits(self, messages[0]);
 
-    if (!flies)
-        mr_flight_land_all(self);
-    count = mr_queue_drop_late(self, messages, count);
-    if (count == 0 || mr_shutdown_is_cut())
-        return;
-    begin_batch(self, messages, count);
-    if (flies) {
-        mr_flight_send(self, messages, count);
-        return;
-    }
     if (info->handler == MR_BY_CODE)
         self->spec->handlers[messages[0]->envelope.op](self, messages, count);
     else if (info->traits->row_wise)
@@ -201,6 +211,22 @@ static void answer_group(struct mr_actor *self, struct mr_message **messages, un
     else
         mr_answer_by_sql(self, messages, count);
     mr_answer_end(self, messages, count);
+}
+
+static enum way answer_group(struct mr_actor *self, struct mr_message **messages, unsigned count, bool others)
+{
+    enum way way = choose_way(self, messages[0], others);
+
+    count = mr_queue_drop_late(self, messages, count);
+    if (count == 0 || mr_shutdown_is_cut())
+        return way;
+    begin_batch(self, messages, count);
+    switch (way) {
+    case ALONE: answer_alone(self, messages, count); break;
+    case LEADING: mr_flight_lead(self, messages, count); break;
+    case FLYING: mr_flight_send(self, messages, count); break;
+    }
+    return way;
 }
 
 /* How many messages like this one may share a statement. */
@@ -217,14 +243,17 @@ static void answer_next_batch(struct mr_actor *self, unsigned most)
 {
     struct mr_message *batch[MR_PLAN_MAX];
     unsigned count = mr_plan_batch(self->first, self->waiting - self->flying, most, batch);
+    enum way way = FLYING;
 
     self->held = count == 0;
     for (unsigned done = 0; done < count;) {
         unsigned group = mr_plan_group(batch + done, count - done, at_once(batch[done]));
 
-        answer_group(self, batch + done, group);
+        way = answer_group(self, batch + done, group, done + group < count);
         done += group;
     }
+    if (way == LEADING)
+        mr_flight_land_all(self);
 }
 
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
@@ -386,13 +415,10 @@ static void loop(mr_thread *thread, void *argument)
 
 /* ---- Life ---- */
 
-/* The statements of the actor's ops: those of a message's name, and those that begin with it, or with the instance's name,
-   and "/" or "__". */
+/* The statements of the actor's ops: those of a message's name, and those that begin with it and "/" or "__"; and its own. */
 static bool belongs(const struct mr_actor *self, const char *statement)
 {
-    const char *own = self->spec->instance_name != NULL ? strchr(self->name, '/') + 1 : NULL;
-
-    if (own != NULL && strncmp(statement, own, strlen(own)) == 0 && strncmp(statement + strlen(own), "__", 2) == 0)
+    if (self->spec->owns != NULL && self->spec->owns(statement))
         return true;
     for (unsigned op = 0; op < MR_OP_COUNT; op++) {
         const struct mr_op_info *info = mr_op_info((enum mr_op)op);
@@ -453,6 +479,14 @@ static mr_status make_room_for_flights(struct mr_actor *self)
     return self->flights != NULL ? MR_OK : MR_NO_MEMORY;
 }
 
+/* Whoever signs in needs nothing of the application. */
+static enum mr_db_use use_of(const struct mr_actor *self)
+{
+    if (self->spec->id == MR_ACTOR_DATA_READER || self->spec->id == MR_ACTOR_DATA_WRITER)
+        return MR_DB_FOR_REQUESTS;
+    return self->spec->id == MR_ACTOR_JOB ? MR_DB_FOR_JOBS : MR_DB_FOR_ITSELF;
+}
+
 static mr_status open_db(struct mr_actor *self)
 {
     struct mr_db_options options = {
@@ -465,6 +499,7 @@ static mr_status open_db(struct mr_actor *self)
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
         .application = true,
+        .use = use_of(self),
     };
     mr_status status = mr_db_new(&self->primary, &options, self->statements);
 
@@ -512,10 +547,7 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->instance = instance;
     self->on_replica = reads_replica(config, spec->id) && instance < instances_each(config, spec->id, lane);
     self->last = &self->first;
-    if (spec->instance_name != NULL)
-        snprintf(self->name, sizeof self->name, "%s/%s", mr_actor_info(spec->id)->name, spec->instance_name(instance));
-    else
-        mr_actor_mailbox_name(self->name, spec->id, lane, instance);
+    mr_actor_mailbox_name(self->name, spec->id, lane, instance);
     status = select_statements(self);
     if (status == MR_OK)
         status = make_room_for_flights(self);

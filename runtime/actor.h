@@ -60,27 +60,28 @@ struct mr_flight {
 
 /* Figures that other threads may read; the actor alone writes them. */
 struct mr_actor_stats {
-    _Atomic uint64_t messages;    /* answered by a statement or by code */
-    _Atomic uint64_t batches;     /* statements or code calls that answered them */
-    _Atomic uint64_t in_flight;   /* batches that were sent and not answered, now */
-    _Atomic uint64_t overlaps;    /* batches that were sent while another was in flight */
-    _Atomic uint64_t expired;     /* dropped past their deadline */
-    _Atomic uint64_t queued;      /* in its hands: taken from the mailbox, not yet answered */
-    _Atomic int64_t oldest_us;    /* wall clock: when the oldest of them was sent; 0: there is none, or it is not known */
-    _Atomic uint64_t under_way;   /* of an API's: sent to it by the gateway, not yet answered. The gateway writes it */
-    _Atomic uint64_t turned_away; /* not sent, because its mailbox had its fill. The gateway writes it */
-    _Atomic uint64_t malformed;   /* not an envelope, or a payload that does not fit its table */
-    _Atomic int64_t claim;        /* of a job actor: of the run in hand, for whoever keeps its heart beating; 0: none */
-    _Atomic int64_t
-        failing_since_ms;          /* of a job actor: monotonic, since when the database refuses what it asks; 0: it does not */
-    _Atomic bool connected;        /* the database connection stands */
-    _Atomic(const char *) trouble; /* why it does not, in a sentence that anybody may see; NULL: it does, or is not missed */
-    _Atomic bool refused;          /* the database refuses user or password: the process has been told to end */
-    _Atomic bool replica_away;     /* of an actor on the replica: it reads from the primary until the replica is back */
-    _Atomic bool replica_lags;     /* ... or until it is less behind than DB_REPLICA_MAX_LAG */
-    _Atomic int64_t replica_lag_ms; /* by how much it was behind when it was last asked */
-    _Atomic int64_t replica_has_ms; /* monotonic: it has all that was acknowledged by then; INT64_MAX: nobody can know */
-    _Atomic bool resting;           /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
+    _Atomic uint64_t messages;        /* answered by a statement or by code */
+    _Atomic uint64_t batches;         /* statements or code calls that answered them */
+    _Atomic uint64_t in_flight;       /* batches that were sent and not answered, now */
+    _Atomic uint64_t overlaps;        /* batches that were sent while another was in flight */
+    _Atomic uint64_t expired;         /* dropped past their deadline */
+    _Atomic uint64_t queued;          /* in its hands: taken from the mailbox, not yet answered */
+    _Atomic int64_t oldest_us;        /* wall clock: when the oldest of them was sent; 0: there is none, or it is not known */
+    _Atomic uint64_t under_way;       /* of an API's: sent to it by the gateway, not yet answered. The gateway writes it */
+    _Atomic uint64_t turned_away;     /* not sent, because its mailbox had its fill. The gateway writes it */
+    _Atomic uint64_t malformed;       /* not an envelope, or a payload that does not fit its table */
+    _Atomic unsigned job;             /* of a worker: 1 + the job (enum mr_job) that it was prompted for; 0: it is idle */
+    _Atomic bool is_wanted;           /* ... another job waits for a worker: let this one pass. The scheduler writes it */
+    _Atomic int64_t claim;            /* ... of the run in hand, for whoever keeps its heart beating; 0: none */
+    _Atomic int64_t failing_since_ms; /* ... monotonic, since when the database refuses what the run asks; 0: it does not */
+    _Atomic bool connected;           /* the database connection stands */
+    _Atomic(const char *) trouble;    /* why it does not, in a sentence that anybody may see; NULL: it does, or is not missed */
+    _Atomic bool refused;             /* the database refuses user or password: the process has been told to end */
+    _Atomic bool replica_away;        /* of an actor on the replica: it reads from the primary until the replica is back */
+    _Atomic bool replica_lags;        /* ... or until it is less behind than DB_REPLICA_MAX_LAG */
+    _Atomic int64_t replica_lag_ms;   /* by how much it was behind when it was last asked */
+    _Atomic int64_t replica_has_ms;   /* monotonic: it has all that was acknowledged by then; INT64_MAX: nobody can know */
+    _Atomic bool resting;             /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
 };
 
 struct mr_actor;
@@ -93,14 +94,12 @@ typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *me
 /* What an actor is made of; one constant for each in actors/. */
 struct mr_actor_spec {
     enum mr_actor_id id;
-    mr_code_handler *const *handlers; /* by op, for the ops whose handler is CODE; NULL: none */
-    const char *(*instance_name)(
-        unsigned instance);    /* "cleanup" of "job/cleanup"; statements that begin with it are that instance's.
-                                         NULL: they are counted */
-    int64_t statement_timeout; /* milliseconds; 0: the deadline of a request */
-    int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
-    const char *channel;       /* the first instance listens to it; NULL: none */
-    enum mr_op tells;          /* the message without fields that the gateway gets when the channel was notified */
+    mr_code_handler *const *handlers;    /* by op, for the ops whose handler is CODE; NULL: none */
+    bool (*owns)(const char *statement); /* whether it runs the statement, beside those of its messages; NULL: none */
+    int64_t statement_timeout;           /* milliseconds; 0: the deadline of a request */
+    int64_t idle_timeout;                /* for a transaction that is left open, milliseconds; 0: a minute */
+    const char *channel;                 /* the first instance listens to it; NULL: none */
+    enum mr_op tells;                    /* the message without fields that the gateway gets when the channel was notified */
 };
 
 struct mr_actor {

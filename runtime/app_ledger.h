@@ -32,6 +32,8 @@ struct mr_app_steps {
  * engine's run from the first on, as before applications had any. To be called before other threads exist.
  */
 void mr_app_steps_install(const struct mr_app_steps *steps);
+
+/* The steps installed last; borrowed. NULL: there are none. Any thread. */
 const struct mr_app_steps *mr_app_steps_installed(void);
 
 /* For a connection that migrates: whether there is a record, to make one, and what is in it. */
@@ -39,8 +41,10 @@ extern const char mr_app_ledger_exists_sql[];
 extern const char mr_app_ledger_make_sql[];
 extern const char mr_app_ledger_list_sql[];
 
-/* Name and moment of a row of the list; borrowed from the rows. */
+/* The name of a row of the list; borrowed from the rows. */
 struct mr_slice mr_app_ledger_name(const mr_rows *applied, unsigned row);
+
+/* When a row of the list was applied, as PostgreSQL writes it; borrowed from the rows. */
 struct mr_slice mr_app_ledger_when(const mr_rows *applied, unsigned row);
 
 /*

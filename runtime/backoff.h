@@ -24,6 +24,7 @@ struct mr_backoff {
 /* Notes a failure at `now_ms` (monotonic); returns the pause, in milliseconds. */
 int64_t mr_backoff_fail(struct mr_backoff *self, int64_t now_ms);
 
+/* Notes a success: the next failure begins with the shortest pause again. */
 void mr_backoff_succeed(struct mr_backoff *self);
 
 /* Whether the next try is due. */

@@ -19,21 +19,25 @@ struct mr_clock {
 /* The machine's clocks. Safe from any thread. */
 extern const struct mr_clock mr_system_clock;
 
+/* Unix time in milliseconds. It can jump, either way. */
 static inline int64_t mr_wall_ms(const struct mr_clock *clock)
 {
     return clock->wall_ms(clock);
 }
 
+/* Monotonic time in milliseconds, from an arbitrary moment on. It never goes back; deadlines are made of it. */
 static inline int64_t mr_mono_ms(const struct mr_clock *clock)
 {
     return clock->mono_ms(clock);
 }
 
+/* Unix time in microseconds; as fine as the clock is. */
 static inline int64_t mr_wall_us(const struct mr_clock *clock)
 {
     return clock->wall_us != NULL ? clock->wall_us(clock) : clock->wall_ms(clock) * 1000;
 }
 
+/* Monotonic time in microseconds; the same moment 0 as mr_mono_ms, and as fine as the clock is. */
 static inline int64_t mr_mono_us(const struct mr_clock *clock)
 {
     return clock->mono_us != NULL ? clock->mono_us(clock) : clock->mono_ms(clock) * 1000;

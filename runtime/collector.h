@@ -29,6 +29,8 @@ struct mr_receipt {
 
 /* NULL: no memory. The settings have been checked. */
 struct mr_collector *mr_collector_new(const struct mr_config *config);
+
+/* Closes its connections, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_collector_destroy(struct mr_collector **self);
 
 /*

@@ -36,6 +36,7 @@ mr_column_writer *mr_column_writer_of(uint32_t type);
  */
 bool mr_type_known(uint32_t type);
 
+/* Whether the OID is that of uuid. */
 bool mr_type_is_uuid(uint32_t type);
 
 /* An integer (smallint, integer, bigint, or a boolean) from its bytes. */

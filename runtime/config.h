@@ -66,8 +66,10 @@ const char *mr_config_value(const char *name, mr_getenv *get);
  */
 void mr_config_values_json(struct mr_buf *out, const struct mr_config *self);
 
-/* Appends every setting with its effective value, secrets masked: lines for people, or a JSON array. */
+/* Appends every setting with its effective value, secrets masked, as lines for people. Out of memory: `out->failed`. */
 void mr_config_print(struct mr_buf *out, mr_getenv *get);
+
+/* The same as a JSON array. Secrets are masked. Out of memory: `out->failed`. */
 void mr_config_print_json(struct mr_buf *out, mr_getenv *get);
 
 /* Appends the table of settings as Markdown, for the documentation. */

@@ -17,6 +17,9 @@
 typedef struct mr_db mr_db;
 typedef struct mr_rows mr_rows;
 
+/* What a connection is for: whether it stands without all that the application needs (runtime/needs.h). */
+enum mr_db_use { MR_DB_FOR_ITSELF, MR_DB_FOR_REQUESTS, MR_DB_FOR_JOBS };
+
 struct mr_db_options {
     const struct mr_config *config; /* the DB_* settings; borrowed */
     const struct mr_clock *clock;   /* for timeouts and backoff; borrowed */
@@ -30,6 +33,7 @@ struct mr_db_options {
     int64_t lock_timeout;      /* of a set-wise connection, milliseconds; 0: DB_LOCK_TIMEOUT */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
     bool application;          /* knows the statements of the application, too: each is prepared when it is first needed */
+    enum mr_db_use use;        /* beside the engine's tables it needs those of the application's requests, or jobs */
 };
 
 /*
@@ -45,6 +49,9 @@ struct mr_db_options {
     T(FULL,       "full",       true,  "The database has no connection left.") \
     T(READ_ONLY,  "readOnly",   true,  "The database takes no writes: it is a standby, or was demoted.") \
     T(SCHEMA,     "schema",     true,  "The schema is not the one that is needed, or may not be seen: have the migrations run?") \
+    T(PENDING,    "pending",    true,  "Migrations of the application have not run.") \
+    T(TABLES,     "tables",     true,  "A table of the application is missing, or may not be used.") \
+    T(OTHER,      "otherApplication", false, "The database is that of another application, or of a newer release of this one.") \
     T(REFUSED,    "refused",    false, "The database refuses the user or the password.") \
     T(MISSING,    "noDatabase", false, "There is no such database.") \
     T(FORBIDDEN,  "noRight",    false, "The user lacks a right to the database.") \
@@ -58,8 +65,10 @@ enum mr_db_trouble {
 #undef T
 };
 
-/* Its word, for logs and for programs, and its sentence, for clients. */
+/* Its word, for logs and for programs; static. */
 const char *mr_db_trouble_word(enum mr_db_trouble trouble);
+
+/* Its sentence, for clients; static. It names no host and no user. */
 const char *mr_db_trouble_text(enum mr_db_trouble trouble);
 
 /* Names in PostgreSQL are shorter than 64 bytes. */
@@ -86,7 +95,7 @@ struct mr_db_error {
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options,
                     const struct mr_statement *const *statements) MR_WARN_UNUSED;
 
-/* Closes the connection. */
+/* Closes the connection, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_db_destroy(mr_db **self);
 
 /*
@@ -104,6 +113,7 @@ mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;
 /* Closes the connection in order; the next mr_db_connect opens another. */
 void mr_db_release(mr_db *self);
 
+/* Whether the connection stands, as far as is known: a broken one is noticed at the next use. */
 bool mr_db_is_up(const mr_db *self);
 
 /* The server does not take this user or password (class 28): no waiting will change that, a new secret will. */
@@ -159,10 +169,13 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 /* ---- Statements in flight ---- */
 
 /*
- * Whether statements should be sent with mr_db_send: the way to the server is long (runtime/pace.h), or it is time to find
- * out. Otherwise mr_db_run is better.
+ * Whether statements should be sent with mr_db_send whatever else waits: the way to the server is long (runtime/pace.h), or it is
+ * time to find out. Otherwise mr_db_run is better, unless there is something to do meanwhile.
  */
 bool mr_db_overlaps(const mr_db *self);
+
+/* Whether the connection stands, and nothing is known that speaks against using it. */
+bool mr_db_is_sound(const mr_db *self);
 
 /* Whether the statement can be sent at once: it is prepared, or does not have to be. */
 bool mr_db_is_prepared(const mr_db *self, const char *statement);
@@ -228,11 +241,15 @@ void mr_db_window_add(mr_db *self, const struct mr_params *params);
 void mr_db_window_end(mr_db *self, struct mr_db_step *steps);
 
 /*
- * The same in two round trips, of a window that is together: first the runs, then another prepared statement and the commit.
- * `steps` of the first are what would hold; those of the second say what does, and the same array has to be given. `statement` NULL: only the
- * commit.
+ * As mr_db_window_end, in two round trips, for a window that is together. This one sends the runs; mr_db_window_commit runs one more
+ * prepared statement and commits. Here `steps` says what would hold; mr_db_window_commit makes the same array say what does.
  */
 void mr_db_window_hold(mr_db *self, struct mr_db_step *steps);
+
+/*
+ * The second round trip: runs `statement` (borrowed; NULL: none) and commits. `steps` is the array that mr_db_window_hold was
+ * given.
+ */
 void mr_db_window_commit(mr_db *self, const char *statement, const struct mr_params *params, struct mr_db_step *steps);
 
 /* Instead of the latter: nothing is committed, and all steps have failed with `status`. */
@@ -263,6 +280,7 @@ mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *
  */
 mr_status mr_db_blockers(const mr_db *self, mr_rows **out) MR_WARN_UNUSED;
 
+/* Why the last call failed; borrowed until the next call with this connection. */
 const struct mr_db_error *mr_db_last_error(const mr_db *self);
 
 /*
@@ -273,8 +291,13 @@ const char *mr_db_warning(const mr_db *self);
 
 /* ---- Rows ---- */
 
+/* Number of rows. */
 unsigned mr_rows_count(const mr_rows *self);
+
+/* Number of columns. */
 unsigned mr_rows_columns(const mr_rows *self);
+
+/* Name of a column; borrowed from the rows. `column` is below mr_rows_columns. */
 const char *mr_rows_name(const mr_rows *self, unsigned column);
 
 /* OID of the column's type (pg_type.dat); of a domain that of its base. */
@@ -292,6 +315,7 @@ int64_t mr_rows_affected(const mr_rows *self);
 /* Appends the cursor of a row (proto/cursor.h): its id, and what it is sorted by; `key` -1: by the id alone. */
 void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);
 
+/* Frees the rows, and whatever was borrowed from them, and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_rows_free(mr_rows **self);
 
 /* ---- Types of columns ---- */

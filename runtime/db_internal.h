@@ -109,6 +109,7 @@ struct mr_db {
     struct db_window window;
 };
 
+/* Monotonic time of the connection's clock, in milliseconds. */
 static inline int64_t db_now_ms(const mr_db *self)
 {
     return mr_mono_ms(self->options.clock);
@@ -128,8 +129,10 @@ bool db_is_demoted(const mr_db *self);
  */
 int64_t db_timeout_to_set(const mr_db *self, int64_t left);
 
-/* Queue the limit and the statement; false: the connection is of no use. */
+/* Queues the server's limits for a statement. `timeout_ms` -1: those it has will do. False: the connection is of no use. */
 bool db_send_limits(mr_db *self, int64_t timeout_ms);
+
+/* Queues the run of a statement with its parameters, which are borrowed for the call. False: the connection is of no use. */
 bool db_send_run(mr_db *self, const char *statement, const struct mr_params *params);
 
 /* db_connect.c */
@@ -137,8 +140,10 @@ bool db_send_run(mr_db *self, const char *statement, const struct mr_params *par
 /* One attempt. MR_OK: the connection stands, is set up, and its server is one that this connection is for. */
 mr_status db_open(mr_db *self) MR_WARN_UNUSED;
 
-/* As libpq starts it, and the rest of the way; `reached` is how far it came. */
+/* Starts to connect without waiting; the caller's to PQfinish. NULL: no memory. */
 PGconn *db_start_connect(const struct mr_db_options *options);
+
+/* Goes the rest of the way, until `deadline_ms` (monotonic); `reached` is how far it came. False: there is no connection. */
 bool db_finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *reached);
 
 /* db_session.c */
@@ -188,6 +193,10 @@ char *db_statement_text(const mr_db *self, const char *statement);
 
 /* db_io.c */
 
+/*
+ * Closes the connection, and throws away what its pipeline had gathered. No error is noted; with no connection it does
+ * nothing.
+ */
 void db_drop(mr_db *self);
 
 /* Takes what the server says beside its results: a warning is kept and logged. */

@@ -26,10 +26,14 @@ static const struct db_in_flight *oldest(const mr_db *self)
     return &self->pipeline.ring[self->pipeline.first];
 }
 
+bool mr_db_is_sound(const mr_db *self)
+{
+    return self->conn != NULL && !self->stale && !db_is_demoted(self);
+}
+
 bool mr_db_overlaps(const mr_db *self)
 {
-    return self->conn != NULL && !self->stale && !db_is_demoted(self) &&
-           (mr_pace_is_long(&self->pace) || mr_pace_wants_probe(&self->pace, db_now_ms(self)));
+    return mr_db_is_sound(self) && (mr_pace_is_long(&self->pace) || mr_pace_wants_probe(&self->pace, db_now_ms(self)));
 }
 
 int64_t mr_db_send_due_in_ms(const mr_db *self)
@@ -152,6 +156,8 @@ static mr_status land(mr_db *self, mr_rows **out)
     self->pipeline.first = (self->pipeline.first + 1) % DB_IN_FLIGHT_MAX;
     self->pipeline.count--;
     mr_pace_note_landed(&self->pace, flight.sent_ms, db_now_ms(self));
+    if (!mr_pace_is_long(&self->pace) && self->pipeline.count == 0)
+        mr_pace_note_alone(&self->pace, db_now_ms(self) - flight.sent_ms);
     if (status == MR_OK) {
         *out = (mr_rows *)(void *)kept;
     } else {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "runtime/db_internal.h"
+#include "runtime/needs.h"
 
 enum { IDLE_TIMEOUT_MS = 60000 };
 
@@ -118,9 +119,25 @@ static bool send_sql(mr_db *self, const char *sql)
     return PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
-/* Settings that only a superuser may change and that would change what our SQL does are looked at. */
+/*
+ * Settings that only a superuser may change and that would change what our SQL does are looked at, and whether what the application
+ * needs is there.
+ */
 #define CHECK_SQL \
-    "SELECT current_setting('transaction_read_only'), current_setting('session_replication_role'), pg_backend_pid()"
+    "SELECT current_setting('transaction_read_only'), current_setting('session_replication_role'), pg_backend_pid(), "
+
+static bool send_check(mr_db *self)
+{
+    struct mr_buf sql = {0};
+    bool sent;
+
+    mr_buf_text(&sql, CHECK_SQL);
+    mr_needs_sql(&sql, self->options.use);
+    mr_buf_char(&sql, '\0');
+    sent = !sql.failed && send_sql(self, sql.data);
+    mr_buf_fini(&sql);
+    return sent;
+}
 
 /* Its own statement, and the first: a role's limit may be less than what all the others take. */
 static bool send_statement_timeout(mr_db *self, int64_t timeout_ms)
@@ -162,7 +179,7 @@ static bool send_set_up(mr_db *self)
         if (!send_sql(self, sql))
             return false;
     }
-    return send_sql(self, CHECK_SQL);
+    return send_check(self);
 }
 
 static bool is_value(const PGresult *result, int column, const char *value)
@@ -181,7 +198,36 @@ static mr_status check_server(mr_db *self, const PGresult *result)
     return MR_OK;
 }
 
-/* In one round trip. */
+/* ---- What the application needs of it ---- */
+
+static mr_status fail_needs(mr_db *self, enum mr_db_trouble trouble, const char *missing)
+{
+    mr_needs_note(missing);
+    db_fail(self, MR_UNAVAILABLE, true, trouble == MR_DB_OTHER ? "55000" : "42P01", missing);
+    self->error.trouble = trouble;
+    return MR_UNAVAILABLE;
+}
+
+/* Migrations first: what they make cannot be there before. */
+static mr_status check_needs(mr_db *self, const PGresult *result, int64_t deadline_ms)
+{
+    struct mr_buf problem = {0};
+    enum mr_db_trouble trouble = MR_DB_NONE;
+    mr_status status;
+
+    if (!mr_needs_any(self->options.use))
+        return MR_OK;
+    status = mr_needs_migrations(self, deadline_ms, &problem, &trouble);
+    mr_buf_char(&problem, '\0');
+    if (status == MR_CONFLICT)
+        status = fail_needs(self, trouble, problem.failed ? "" : problem.data);
+    else if (status == MR_OK && !PQgetisnull(result, 0, 3))
+        status = fail_needs(self, MR_DB_TABLES, PQgetvalue(result, 0, 3));
+    mr_buf_fini(&problem);
+    return status;
+}
+
+/* In one round trip; until the application's migrations were seen once, in three. */
 mr_status db_set_up(mr_db *self, int64_t deadline_ms)
 {
     PGresult *result = NULL;
@@ -194,9 +240,12 @@ mr_status db_set_up(mr_db *self, int64_t deadline_ms)
         status = check_server(self, result);
     if (status == MR_OK)
         self->server_pid = (int)strtol(PQgetvalue(result, 0, 2), NULL, 10);
+    if (status == MR_OK)
+        status = check_needs(self, result, deadline_ms);
     PQclear(result);
     if (status != MR_OK) {
-        self->error.trouble = db_trouble_of(self->error.sqlstate);
+        if (self->error.trouble == MR_DB_NONE)
+            self->error.trouble = db_trouble_of(self->error.sqlstate);
         db_drop(self);
     }
     return status;

@@ -273,14 +273,29 @@ static void write_connections(const struct page *page)
 
 /* ---- Jobs ---- */
 
+static bool is_on(const struct page *page, unsigned job)
+{
+    return page->facts->jobs_on != NULL && page->facts->jobs_on[job];
+}
+
 static void write_job_gauge(const struct page *page, int family, const _Atomic uint64_t *values, uint64_t unit)
 {
     begin(page, family);
-    for (unsigned i = 0; i < page->facts->crews[1].count; i++) {
-        unsigned job = page->facts->crews[1].actors[i]->instance;
+    for (unsigned job = 0; job < mr_job_count(); job++)
+        if (is_on(page, job))
+            put(page, family, "job_name", mr_job_info((enum mr_job)job)->name, atomic_load(&values[job]), unit);
+}
 
-        put(page, family, "job_name", mr_job_info((enum mr_job)job)->name, atomic_load(&values[job]), unit);
+/* Whether a worker has a run of the job in hand. */
+static bool is_running(const struct page *page, unsigned job)
+{
+    for (unsigned i = 0; i < page->facts->crews[1].count; i++) {
+        const struct mr_actor_stats *stats = &page->facts->crews[1].actors[i]->stats;
+
+        if (atomic_load(&stats->job) == job + 1 && atomic_load(&stats->claim) != 0)
+            return true;
     }
+    return false;
 }
 
 static void write_jobs(const struct page *page)
@@ -290,12 +305,9 @@ static void write_jobs(const struct page *page)
     write_job_gauge(page, FAMILY_job_waiting, mr_families.jobs_waiting, 1);
     write_job_gauge(page, FAMILY_job_oldest, mr_families.jobs_oldest_ms, 1000);
     begin(page, FAMILY_job_running);
-    for (unsigned i = 0; i < page->facts->crews[1].count; i++) {
-        const struct mr_actor *actor = page->facts->crews[1].actors[i];
-
-        put(page, FAMILY_job_running, "job_name", mr_job_info((enum mr_job)actor->instance)->name,
-            atomic_load(&actor->stats.claim) != 0, 1);
-    }
+    for (unsigned job = 0; job < mr_job_count(); job++)
+        if (is_on(page, job))
+            put(page, FAMILY_job_running, "job_name", mr_job_info((enum mr_job)job)->name, is_running(page, job), 1);
     begin(page, FAMILY_job_duration);
     for (unsigned job = 0; job < mr_job_count(); job++)
         if (!is_empty(&mr_families.run_ms[job]))

@@ -23,6 +23,7 @@ struct mr_exposed_crew {
 struct mr_exposition {
     const struct mr_clock *clock;
     struct mr_exposed_crew crews[2]; /* of requests, of jobs */
+    const bool *jobs_on;             /* whether runs of a job are worked on, by its number; borrowed. NULL: of none */
     bool has_scheduler;
     bool is_scheduler_connected; /* to the database, or it has let go of it for want of work */
     int64_t started_ms;          /* monotonic: when the process began */

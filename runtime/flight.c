@@ -12,13 +12,23 @@ static struct mr_flight *at(struct mr_actor *self, unsigned place)
     return &self->flights[(self->first_flight + place) % self->flights_most];
 }
 
-bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *message)
+/* One set-wise statement answers it, and nothing else has to be asked of the connection first. */
+static bool can_fly(const struct mr_actor *self, const struct mr_message *message)
 {
     const struct mr_op_info *info = mr_op_info(message->envelope.op);
 
-    return self->flights_most > 1 && info->handler == MR_BY_SQL && !info->traits->row_wise && mr_db_overlaps(self->db) &&
-           self->flight_count < self->flights_most && mr_db_send_due_in_ms(self->db) >= 0 &&
-           mr_db_is_prepared(self->db, mr_answer_statement(message));
+    return self->flights_most > 1 && self->flight_count < self->flights_most && info->handler == MR_BY_SQL &&
+           !info->traits->row_wise && mr_db_is_prepared(self->db, mr_answer_statement(message));
+}
+
+bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *message)
+{
+    return can_fly(self, message) && mr_db_overlaps(self->db) && mr_db_send_due_in_ms(self->db) >= 0;
+}
+
+bool mr_flight_may_lead(const struct mr_actor *self, const struct mr_message *message)
+{
+    return can_fly(self, message) && mr_db_is_sound(self->db);
 }
 
 unsigned mr_flight_room(const struct mr_actor *self)
@@ -50,19 +60,19 @@ int64_t mr_flight_due_in_ms(const struct mr_actor *self)
 static struct mr_flight *add(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
 {
     struct mr_flight *flight = at(self, self->flight_count++);
+    bool follows = mr_db_in_flight(self->db) > 0;
 
     memcpy(flight->messages, messages, count * sizeof *messages);
     flight->count = count;
     flight->landed = false;
     flight->sent_us = mr_mono_us(self->clock);
     flight->database_us = 0;
-    flight->outcome =
-        (struct mr_outcome){.status = MR_OK, .on_replica = self->db != self->primary, .follows = self->flight_count > 1};
+    flight->outcome = (struct mr_outcome){.status = MR_OK, .on_replica = self->db != self->primary, .follows = follows};
     for (unsigned i = 0; i < count; i++)
         messages[i]->flying = true;
     self->flying += count;
     atomic_store(&self->stats.in_flight, self->flight_count);
-    if (self->flight_count > 1)
+    if (follows)
         atomic_fetch_add(&self->stats.overlaps, 1);
     return flight;
 }
@@ -158,10 +168,15 @@ static bool take(struct mr_actor *self, struct mr_flight *flight, bool wait)
     return true;
 }
 
-void mr_flight_land_all(struct mr_actor *self)
+void mr_flight_await(struct mr_actor *self)
 {
     for (unsigned i = 0; i < self->flight_count; i++)
         (void)take(self, at(self, i), true);
+}
+
+void mr_flight_land_all(struct mr_actor *self)
+{
+    mr_flight_await(self);
     while (self->flight_count > 0) {
         struct mr_flight *flight = at(self, 0);
 
@@ -171,16 +186,29 @@ void mr_flight_land_all(struct mr_actor *self)
     }
 }
 
+/* The oldest has landed. False: it calls for another statement, and all in flight were settled with it. */
+static bool answer_oldest(struct mr_actor *self)
+{
+    struct mr_flight *flight = at(self, 0);
+
+    take_in_hand(self, flight);
+    if (!mr_answer_at_once(self, flight->messages, flight->count, &flight->outcome)) {
+        mr_flight_land_all(self);
+        return false;
+    }
+    retire_oldest(self);
+    return true;
+}
+
 void mr_flight_land(struct mr_actor *self)
 {
-    while (self->flight_count > 0 && take(self, at(self, 0), false)) {
-        struct mr_flight *flight = at(self, 0);
+    while (self->flight_count > 0 && take(self, at(self, 0), false) && answer_oldest(self)) {
+    }
+}
 
-        take_in_hand(self, flight);
-        if (!mr_answer_at_once(self, flight->messages, flight->count, &flight->outcome)) {
-            mr_flight_land_all(self);
-            return;
-        }
-        retire_oldest(self);
+void mr_flight_lead(struct mr_actor *self, struct mr_message *const *messages, unsigned count)
+{
+    mr_flight_send(self, messages, count);
+    while (self->flight_count > 1 && answer_oldest(self)) {
     }
 }

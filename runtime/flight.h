@@ -1,5 +1,8 @@
 /*
- * flight: an actor's batches in flight, sent and not answered yet. With the database near by there are none.
+ * flight: an actor's batches in flight, sent and not answered yet.
+ *
+ * With the database far away they overlap (runtime/pace.h). With the database near by one is at the server at a time; but where more
+ * than one batch waits, the next is sent before the answers to the last are written, so that the server works meanwhile.
  *
  * Answers come in the order in which the batches were sent, and each is passed on as it comes. When one calls for another
  * statement (the server refused a batch that can be halved, it left a message unanswered, the connection broke), all are
@@ -21,6 +24,15 @@ bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *messa
 
 /* Sends a batch of one statement. What keeps it from being sent is settled, and answered, as if it had come back with that. */
 void mr_flight_send(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+/* With the database near by: whether a batch like this message may be sent before the one in front of it is answered. */
+bool mr_flight_may_lead(const struct mr_actor *self, const struct mr_message *message);
+
+/* Waits until all in flight have come back, and answers none. */
+void mr_flight_await(struct mr_actor *self);
+
+/* Sends a batch, when all in flight have come back, and then answers those. */
+void mr_flight_lead(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Answers what has come back, and waits for nothing unless one went wrong. */
 void mr_flight_land(struct mr_actor *self);

@@ -25,6 +25,8 @@ bool mr_link_has_way_back(const struct mr_actor *self);
 
 /* Milliseconds until the connection may be let go; -1: never, or not now. */
 int64_t mr_link_rest_due_in(const struct mr_actor *self);
+
+/* Closes the actor's connections, so that the database can sleep. mr_link_wake_up opens them again. The actor's thread. */
 void mr_link_rest(struct mr_actor *self);
 
 /* False while there is nothing to wake up for. */
@@ -32,6 +34,8 @@ bool mr_link_wake_up(struct mr_actor *self);
 
 /* Whether the database is given time to resume; to be asked to end after each attempt to connect. */
 bool mr_link_is_waking(const struct mr_actor *self);
+
+/* Ends the time to resume, once the connection stands or the time is over; does nothing otherwise. */
 void mr_link_end_waking(struct mr_actor *self);
 
 #endif

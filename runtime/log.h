@@ -28,7 +28,11 @@ struct mr_log_field {
 
 /* traceId and spanId of a traceparent (W3C Trace Context); left out when there is none. Borrowed. */
 #define mr_log_trace(traceparent) mr_log_trace_id(traceparent), mr_log_span_id(traceparent)
+
+/* The field traceId of a traceparent; left out when that is empty. Borrows it. */
 struct mr_log_field mr_log_trace_id(struct mr_slice traceparent);
+
+/* The field spanId of a traceparent; left out when that is empty. Borrows it. */
 struct mr_log_field mr_log_span_id(struct mr_slice traceparent);
 
 /* mr_log(MR_LOG_INFO, "listening", mr_log_int("port", 3000)); */
@@ -69,6 +73,7 @@ bool mr_log_passes(struct mr_log_bound *self, int64_t *left_out);
 /* Sets level and format; call once, before other threads exist. */
 void mr_log_setup(enum mr_log_level least, bool json);
 
+/* Whether lines of this level are written; for what costs something to gather. Any thread. */
 bool mr_log_wants(enum mr_log_level level);
 
 /* Writes one line; `fields` ends at a NULL name. Use the macro above. */

@@ -34,6 +34,11 @@ void mr_mailbox_setup(void);
 
 /* Creates and binds a mailbox. `name`: under MR_MAILBOX_NAME bytes, unique in the process. */
 mr_status mr_mailbox_new(mr_mailbox **out, const char *name) MR_WARN_UNUSED;
+
+/*
+ * Closes it, frees it and sets the caller's pointer to NULL; messages not taken are lost. In the thread that took its mail.
+ * Accepts NULL.
+ */
 void mr_mailbox_destroy(mr_mailbox **self);
 
 /* Makes the mailbox of that name, which has to exist, reachable from this one. */
@@ -47,6 +52,8 @@ mr_status mr_mailbox_send(mr_mailbox *self, const char *to, const void *data, si
 
 /* Takes the next message without waiting; false when there is none. */
 bool mr_mailbox_take(mr_mailbox *self, struct mr_parcel *out);
+
+/* Frees what the parcel holds; slices of its message are gone with that. */
 void mr_parcel_release(struct mr_parcel *self);
 
 /*

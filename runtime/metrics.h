@@ -123,6 +123,7 @@ struct mr_metric_info {
     const char *about;
 };
 
+/* The metric's row in the table; static. */
 const struct mr_metric_info *mr_metric_info(enum mr_metric metric);
 
 /* ---- Families ---- */
@@ -192,8 +193,10 @@ void mr_metric_push(enum mr_push_end end, int64_t took_us);
 /* The database, or what stands between us and it, reported an error; "" is none. */
 void mr_metric_sqlstate(const char *sqlstate);
 
-/* How many due runs of a job wait, and for how long the oldest has. */
+/* How many due runs of a job wait. Any thread. */
 void mr_metric_job_waiting(enum mr_job job, uint64_t runs);
+
+/* For how many milliseconds the oldest due run of a job has waited; 0: none waits. Any thread. */
 void mr_metric_job_oldest(enum mr_job job, uint64_t ms);
 
 /* ---- Single figures ---- */
@@ -213,8 +216,10 @@ void mr_metrics_setup(const char *roles, const char *role, bool emf);
 /* The environment that the line names beside the role, borrowed for good; "": none. As mr_metrics_setup. */
 void mr_metrics_name_environment(const char *name);
 
-/* Whether a figure of these roles is told here, and the role of this process. */
+/* Whether a figure of these roles is told by this process. Any thread. */
 bool mr_metrics_are_of(const char *roles);
+
+/* The role that mr_metrics_setup was given, e.g. "api"; borrowed for good. Any thread. */
 const char *mr_metrics_role(void);
 
 /* To be called now and then: writes the line when a minute has passed, if it is wanted. Any thread. */

@@ -16,6 +16,7 @@ void mr_otlp_begin(struct mr_buf *out, const struct mr_buf *resource, const char
 /* Adds a span; `first` after mr_otlp_begin. `epoch_us`: Unix time, in microseconds, of the moment 0 of the span's clock. */
 void mr_otlp_span(struct mr_buf *out, const struct mr_span *span, bool first, int64_t epoch_us);
 
+/* Ends the request. Out of memory, here or earlier: `out->failed`. */
 void mr_otlp_end(struct mr_buf *out);
 
 #endif

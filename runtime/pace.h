@@ -48,8 +48,10 @@ void mr_pace_note_probe(struct mr_pace *self, int64_t took_ms, int64_t now_ms);
 /* A statement that was alone took so long. */
 void mr_pace_note_alone(struct mr_pace *self, int64_t took_ms);
 
-/* A batch leaves; one that was sent at `sent_ms` has come back. */
+/* A batch leaves. `now_ms`: monotonic. */
 void mr_pace_note_sent(struct mr_pace *self, int64_t now_ms);
+
+/* A batch that was sent at `sent_ms` has come back at `now_ms` (both monotonic). */
 void mr_pace_note_landed(struct mr_pace *self, int64_t sent_ms, int64_t now_ms);
 
 /*

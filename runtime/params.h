@@ -40,12 +40,22 @@ void mr_params_begin(struct mr_params *self, unsigned count);
  */
 void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
-/* The same for code that has no field's value at hand. `text` NULL: NULL. `micros`: since 1970. */
+/* Appends a text to array `column`; it is copied. NULL: NULL. For code that has no field's value at hand, as those below. */
 void mr_params_text(struct mr_params *self, unsigned column, const char *text);
+
+/* Appends an integer to array `column`. */
 void mr_params_int(struct mr_params *self, unsigned column, int64_t integer);
+
+/* Appends an instant to array `column`; `micros`: microseconds since 1970. */
 void mr_params_time(struct mr_params *self, unsigned column, int64_t micros);
+
+/* Appends a boolean to array `column`. */
 void mr_params_bool(struct mr_params *self, unsigned column, bool boolean);
+
+/* Appends a UUID to array `column`; its 16 bytes are copied. */
 void mr_params_id(struct mr_params *self, unsigned column, const uint8_t id[16]);
+
+/* Appends NULL to array `column`, whose elements are of `type`. */
 void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type);
 
 /* Makes parameter `column` a value instead of an array: NULL when it is not present. Between mr_params_begin and mr_params_end. */
@@ -54,6 +64,7 @@ void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type,
 /* Completes the heads of the arrays. MR_NO_MEMORY when an append failed. */
 mr_status mr_params_end(struct mr_params *self) MR_WARN_UNUSED;
 
+/* Frees what the parameters hold, not the struct itself. A zeroed struct is fine. */
 void mr_params_fini(struct mr_params *self);
 
 #endif

@@ -25,6 +25,8 @@ mr_db *mr_replica_db(struct mr_replica *self);
 
 /* Readable when the connection has come back, until mr_replica_welcome; for whoever sleeps meanwhile. */
 int mr_replica_fd(const struct mr_replica *self);
+
+/* Makes mr_replica_fd unreadable again, until the connection comes back once more. */
 void mr_replica_welcome(struct mr_replica *self);
 
 /* The connection is of no use: it goes to the thread, and comes back when it stands. */
@@ -36,7 +38,7 @@ void mr_replica_ask_to_stop(struct mr_replica *self);
 /* Ends the thread; false when it still runs at `deadline_ms` (monotonic). */
 bool mr_replica_stop_by(struct mr_replica *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* Accepts NULL. */
+/* Ends its thread, if that still runs, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_replica_destroy(struct mr_replica **self);
 
 #endif

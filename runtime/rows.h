@@ -45,6 +45,7 @@ struct mr_row_plans {
 mr_status mr_row_plan_find(struct mr_row_plans *self, const struct mr_row_plan **out, const char *statement,
                            const mr_rows *rows, bool single) MR_WARN_UNUSED;
 
+/* Frees the plans; whatever mr_row_plan_find lent is gone with that. */
 void mr_row_plans_fini(struct mr_row_plans *self);
 
 /* The ordinal of a row; 0: it has none. */
@@ -59,6 +60,7 @@ struct mr_row {
     struct mr_reply_head head; /* the id is that of a column of that name and of type uuid */
 };
 
+/* Reads what row `row` says besides its JSON. The slices of `out` borrow the rows. */
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
 
 /* What came of a body beside its text. Zeroed before, and `next` freed behind it. */

@@ -25,6 +25,7 @@ struct mr_shutdown_plan {
     int64_t end_ms; /* just before the grace is over: time to leave */
 };
 
+/* Divides SHUTDOWN_GRACE: `grace_ms` from the first signal to the end of the process. */
 struct mr_shutdown_plan mr_shutdown_plan(int64_t grace_ms);
 
 /* It begins now, unless it has begun: true for the call that began it. Async-signal-safe. */
@@ -42,6 +43,7 @@ void mr_shutdown_request(void);
 /* Cancels every statement at work; no later one is waited for beyond `limit_ms` (monotonic). Only the first call counts. */
 void mr_shutdown_cut(int64_t limit_ms);
 
+/* Whether mr_shutdown_cut was called. */
 bool mr_shutdown_is_cut(void);
 
 /* How long may be waited (monotonic); INT64_MAX before the cut. */

@@ -76,10 +76,13 @@ struct mr_span *mr_span_new(enum mr_span_kind kind, const struct mr_context *con
 /* As mr_span_new, with an id of its own in the parent's trace. */
 struct mr_span *mr_span_below(enum mr_span_kind kind, const struct mr_context *parent, int64_t start_us);
 
+/* Sets the name as printf would print it, cut to its room. `self` NULL: does nothing. */
 void mr_span_name(struct mr_span *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Sets an attribute. `key` has to be a literal; a text is copied, and cut to MR_SPAN_VALUE bytes. What has no room is left out. */
 void mr_span_text(struct mr_span *self, const char *key, struct mr_slice value);
+
+/* Sets an attribute to an integer. As mr_span_text. */
 void mr_span_int(struct mr_span *self, const char *key, int64_t value);
 
 /* Keeps the caller's tracestate (W3C Trace Context, 3.3); one over 512 bytes is left out. */
@@ -87,15 +90,17 @@ void mr_span_state(struct mr_span *self, struct mr_slice trace_state);
 
 /* Gives room for so many links, MR_SPAN_LINKS at most; then mr_span_link adds them. */
 void mr_span_expect_links(struct mr_span *self, unsigned count);
+
+/* Adds a link; `to` is copied. One beyond what mr_span_expect_links gave room for is left out. */
 void mr_span_link(struct mr_span *self, const struct mr_context *to);
 
 /* The work came to nothing: sets the status, and error.type to `type`. */
 void mr_span_fail(struct mr_span *self, struct mr_slice type);
 
-/* Ends the span at `end_us` (monotonic) and hands it to the tracer. */
+/* Ends the span at `end_us` (monotonic) and hands it to the tracer, which frees it. Accepts NULL. */
 void mr_span_end(struct mr_span *self, int64_t end_us);
 
-/* Frees a span that is not to be recorded. */
+/* Frees a span that is not to be recorded, and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_span_destroy(struct mr_span **self);
 
 #endif

@@ -21,10 +21,16 @@ typedef void mr_thread_main(mr_thread *self, void *argument);
  */
 mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument);
 
-/* The same in two steps, so that several threads get ready side by side. Until mr_thread_await has returned, nothing else may be done with it. */
+/*
+ * As mr_thread_start, but returns at once, so that several threads get ready side by side. Until mr_thread_await has returned,
+ * nothing else may be done with the thread.
+ */
 mr_thread *mr_thread_begin(const char *name, mr_thread_main *body, void *argument);
+
+/* Returns when the thread that mr_thread_begin started is ready. */
 void mr_thread_await(mr_thread *self);
 
+/* For the thread itself, once: it is ready, and whoever started it may go on. */
 void mr_thread_ready(mr_thread *self);
 
 /* Waits until the thread is asked to end, `timeout_ms` at most (-1: no limit); whether it was. For the thread itself. */
@@ -40,8 +46,8 @@ void mr_thread_ask_to_end(mr_thread *self);
 void mr_thread_stop(mr_thread **self);
 
 /*
- * As mr_thread_stop, but waits until `deadline_ms` (monotonic) at most. False: the thread still runs, and what it uses has to
- * stay; it may be stopped again later.
+ * As mr_thread_stop, but waits until `deadline_ms` (monotonic) at most. False: the thread still runs and nothing is freed, so what
+ * it uses has to stay; it may be stopped again later.
  */
 bool mr_thread_stop_by(mr_thread **self, int64_t deadline_ms);
 

@@ -31,6 +31,7 @@ mr_status mr_tracer_start(const struct mr_config *config, const char *role, cons
  */
 bool mr_tracer_stop_by(int64_t deadline_ms);
 
+/* Whether spans are recorded. Any thread. */
 bool mr_tracer_is_on(void);
 
 /* Whether a trace is to be recorded; `parent` is that of a caller, NULL: there is none. */
@@ -39,9 +40,10 @@ bool mr_tracer_wants(const struct mr_context *parent, const uint8_t trace_id[16]
 /* Random bytes for an id. */
 void mr_tracer_new_id(uint8_t *out, size_t len);
 
-/* Takes a span that has ended. Never waits. */
+/* Takes over a span that has ended: the tracer frees it. Never waits. Any thread. */
 void mr_tracer_take(struct mr_span *span);
 
+/* Counts spans that were lost before the tracer took them. Any thread. */
 void mr_tracer_note_dropped(uint64_t count);
 
 #endif

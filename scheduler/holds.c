@@ -107,7 +107,7 @@ void holds_keep(struct mr_scheduler *self)
         return;
     mr_params_begin(&self->params, 4);
     for (unsigned job = 0; job < mr_job_count(); job++)
-        if (self->is_on[job]) {
+        if (self->options->is_on[job]) {
             mr_params_text(&self->params, 0, mr_job_info((enum mr_job)job)->name);
             holds_bind(self, (enum mr_job)job, 1);
             mr_params_text(&self->params, 3, self->holder);

@@ -41,13 +41,26 @@ struct trouble {
     unsigned failures; /* since the last success */
 };
 
+/* A worker has one prompt at a time. */
+struct worker {
+    uint64_t prompt;  /* the correlation id of the one that it has not answered; 0: it is idle */
+    enum mr_job job;  /* of that, */
+    int64_t since_ms; /* and when it was sent */
+};
+
+/* What there is to do of a job. */
+struct demand {
+    bool is_wanted;            /* a run may be due, and no worker has been told since that was seen */
+    int64_t served_ms;         /* when a worker was told last; who has waited longest is next */
+    struct mr_backoff backoff; /* runs of it could not be taken */
+};
+
 struct mr_scheduler {
     const struct mr_scheduler_options *options;
     const struct mr_config *config;
     const struct mr_clock *clock;
     struct mr_schedule schedules[MR_JOBS_MAX];
     unsigned schedule_count;
-    bool is_on[MR_JOBS_MAX];
     _Atomic bool refused;
     _Atomic bool connected;
     _Atomic bool awake; /* connected, and not resting */
@@ -64,31 +77,34 @@ struct mr_scheduler {
     struct mr_buf frame;
     struct trouble troubles[STEP_COUNT];
     bool was_up;
-    bool synced;                            /* the table of jobs knows our schedules */
-    bool waits;                             /* for another scheduler to go, whose schedules differ */
-    bool has_unfinished;                    /* there are runs that are not; or nobody has looked yet */
-    bool looking;                           /* woken from a rest only to see whether somebody was killed */
-    bool clock_differs;                     /* from the database's, and the log says so */
-    bool catching_up;                       /* ticks are long due, and what others have seen to is known */
-    bool resting;                           /* the connection was let go for want of work */
-    int64_t up_since_ms;                    /* monotonic, as all below unless they say otherwise */
-    int64_t answered_ms;                    /* when the database did, last */
-    int64_t busy_ms;                        /* when there was something to do, last */
-    int64_t poll_ms;                        /* when to look next */
-    int64_t beat_ms;                        /* when to beat next */
-    int64_t hold_ms;                        /* when to say next that we are there */
-    int64_t look_ms;                        /* while resting: when to look whether another was killed */
-    int64_t waits_since_ms;                 /* while `waits` */
-    int64_t uploads_ms;                     /* when to look for broken uploads next, */
-    uint8_t uploads_after[16];              /* and behind which one */
-    int64_t count_ms;                       /* when to count next what waits */
-    int64_t wall_ms;                        /* wall clock: as it was in the last round */
-    int64_t prompted_until_ms[MR_JOBS_MAX]; /* a prompt is on its way, or waits for its actor; 0: none */
-    char holder[128];                       /* this process, as others see it in the table of jobs */
+    bool synced;                           /* the table of jobs knows our schedules */
+    bool waits;                            /* for another scheduler to go, whose schedules differ */
+    bool has_unfinished;                   /* there are runs that are not; or nobody has looked yet */
+    bool looking;                          /* woken from a rest only to see whether somebody was killed */
+    bool clock_differs;                    /* from the database's, and the log says so */
+    bool catching_up;                      /* ticks are long due, and what others have seen to is known */
+    bool resting;                          /* the connection was let go for want of work */
+    int64_t up_since_ms;                   /* monotonic, as all below unless they say otherwise */
+    int64_t answered_ms;                   /* when the database did, last */
+    int64_t busy_ms;                       /* when there was something to do, last */
+    int64_t poll_ms;                       /* when to look next */
+    int64_t beat_ms;                       /* when to beat next */
+    int64_t hold_ms;                       /* when to say next that we are there */
+    int64_t look_ms;                       /* while resting: when to look whether another was killed */
+    int64_t waits_since_ms;                /* while `waits` */
+    int64_t uploads_ms;                    /* when to look for broken uploads next, */
+    uint8_t uploads_after[16];             /* and behind which one */
+    int64_t count_ms;                      /* when to count next what waits */
+    int64_t wall_ms;                       /* wall clock: as it was in the last round */
+    struct worker workers[MR_WORKERS_MAX]; /* as the options' actors */
+    struct demand demands[MR_JOBS_MAX];
+    uint64_t prompts; /* that were sent */
+    char holder[128]; /* this process, as others see it in the table of jobs */
 };
 
 /* query.c */
 
+/* Monotonic time of the scheduler's clock, in milliseconds. */
 int64_t scheduler_now_ms(const struct mr_scheduler *self);
 
 /*
@@ -152,13 +168,16 @@ int64_t ticks_idle_ms(const struct mr_scheduler *self);
 
 /* runs.c */
 
-/* Tells the job's actor to look for runs, unless it has been told and has not looked yet. */
-void runs_prompt(struct mr_scheduler *self, enum mr_job job);
+/* Runs of the job may be due: as soon as a worker is idle it is told to look for them, unless one is at that job. */
+void runs_want(struct mr_scheduler *self, enum mr_job job);
 
-/* Takes in what the actors say of prompts. */
-void runs_take_mail(struct mr_scheduler *self);
+/* Takes in what workers say of prompts, and gives what is wanted to those that are idle. */
+void runs_give_out(struct mr_scheduler *self);
 
-/* Looks which jobs have a run that could start, and prompts their actors. */
+/* For how long runs of some job could not be taken, in milliseconds; 0: of each they can. */
+int64_t runs_failing_ms(const struct mr_scheduler *self);
+
+/* Looks which jobs have a run that could start. */
 void runs_poll(struct mr_scheduler *self);
 
 /* Counts what waits, for the metrics. */

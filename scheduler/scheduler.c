@@ -190,8 +190,11 @@ static void work(struct mr_scheduler *self)
 /* For how long something has failed here, or in an actor, while its connection stands. */
 static int64_t failing_ms(const struct mr_scheduler *self)
 {
+    int64_t taking_ms = runs_failing_ms(self);
     int64_t longest = scheduler_failing_ms(self);
 
+    if (taking_ms > longest)
+        longest = taking_ms;
     for (unsigned i = 0; i < self->options->actor_count; i++) {
         int64_t since_ms = atomic_load(&self->options->actors[i]->stats.failing_since_ms);
 
@@ -279,13 +282,13 @@ static void loop(mr_thread *thread, void *argument)
         struct mr_wake wake;
 
         work(self);
+        runs_give_out(self);
         show(self);
         wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), self->options->pulse_fd, sleep_ms(self));
         if (wake.fd)
             mr_db_listen(self->db);
         if (wake.other_fd)
             answer_pulse(self);
-        runs_take_mail(self);
         mr_metrics_tick(self->clock);
         stop = wake.stop;
     }
@@ -312,7 +315,7 @@ static void read_schedules(struct mr_scheduler *self)
                                          .next_ms = INT64_MAX,
                                          .zone = mr_job_zone((enum mr_job)job, self->options->zone),
                                          .missed = missed_of(self->config, (enum mr_job)job)};
-        if (!self->is_on[job])
+        if (!self->options->is_on[job])
             continue;
         schedule->text = ticks_expression(self->config, (enum mr_job)job);
         if (*schedule->text != '\0' && mr_cron_parse(&schedule->cron, mr_slice_of(schedule->text), &problem))
@@ -383,8 +386,6 @@ mr_status mr_scheduler_start(struct mr_scheduler **out, const struct mr_schedule
     holds_begin(self);
     self->turned_ms = mr_mono_ms(options->clock);
     self->trouble = mr_db_trouble_text(MR_DB_AWAY);
-    for (unsigned i = 0; i < options->actor_count; i++)
-        self->is_on[options->actors[i]->instance] = true;
     status = open_all(self);
     if (status == MR_OK) {
         read_schedules(self);

@@ -3,25 +3,30 @@
  *
  * Thread:  one; owns a mailbox, a database connection of its own, which also listens for runs that others queue, and the
  *          socket that answers `millrace health`.
- * Input:   time; the channel `millrace_jobs`; answers of the job actors to its prompts.
- * Promise: a tick has one run, however many schedulers there are; a due run finds its actor within a moment when this
- *          process hears of it and within a second when it does not; a run whose owner is silent for 30 s is put back.
+ * Input:   time; the channel `millrace_jobs`; answers of the workers to its prompts.
+ * Promise: a tick has one run, however many schedulers there are; a due run finds a worker within a moment when this
+ *          process hears of it and within a second when it does not, and when all are at work within a second or two of that; a run
+ *          whose owner is silent for 30 s is put back.
  */
 #ifndef MR_SCHEDULER_SCHEDULER_H
 #define MR_SCHEDULER_SCHEDULER_H
 
+#include "proto/jobs.h"
 #include "runtime/actor.h"
 
 struct mr_scheduler;
 struct mr_zone;
 
+enum { MR_WORKERS_MAX = 64 };
+
 struct mr_scheduler_options {
     const struct mr_config *config; /* whose expressions and zone have been checked (mr_scheduler_checks) */
     const struct mr_clock *clock;
-    struct mr_actor *const *actors; /* of the jobs that are on; started; stopped after mr_scheduler_stop_by */
-    unsigned actor_count;
-    const struct mr_zone *zone; /* SCHEDULE_TIMEZONE */
-    int pulse_fd;               /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
+    struct mr_actor *const *actors; /* the workers; started; stopped after mr_scheduler_stop_by */
+    unsigned actor_count;           /* MR_WORKERS_MAX at most */
+    bool is_on[MR_JOBS_MAX];        /* whether runs of the job are worked on here */
+    const struct mr_zone *zone;     /* SCHEDULE_TIMEZONE */
+    int pulse_fd;                   /* a listening socket (scheduler/pulse.h), closed by the scheduler; -1: none */
 };
 
 /*
@@ -38,15 +43,16 @@ void mr_scheduler_ask_to_stop(struct mr_scheduler *self);
  */
 bool mr_scheduler_stop_by(struct mr_scheduler *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* Accepts NULL. */
+/* Ends its loop, if that still runs, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_scheduler_destroy(struct mr_scheduler **self);
 
-/*
- * For who looks from another thread: when the loop went round last (monotonic); whether the connection to the database stands,
- * or was closed for want of work; and why no tick and no run can be counted on, a sentence that anybody may see (NULL: they can).
- */
+/* When the loop last went round (monotonic), so that another thread can tell whether it is stuck. Any thread. */
 int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self);
+
+/* Whether the connection to the database stands, or was closed for want of work. Any thread. */
 bool mr_scheduler_is_connected(const struct mr_scheduler *self);
+
+/* Why no tick and no run can be counted on: a static sentence that anybody may see. NULL: they can. Any thread. */
 const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 
 /* Whether it has a connection, so that the database does not sleep for its sake (DB_IDLE_RELEASE). Any thread. */

@@ -99,7 +99,7 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
     note_ticks(schedule, ticks, made);
     *schedule = moved;
     if (made > 0)
-        runs_prompt(self, schedule->job);
+        runs_want(self, schedule->job);
 }
 
 /*
@@ -206,7 +206,7 @@ static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
     for (unsigned job = 0; job < mr_job_count(); job++) {
         const struct mr_job_info *info = mr_job_info((enum mr_job)job);
 
-        if (!self->is_on[job])
+        if (!self->options->is_on[job])
             continue;
         mr_params_text(&self->params, 0, info->name);
         mr_params_bool(&self->params, 1, info->alone);

@@ -33,6 +33,8 @@ struct mr_zone_span {
  * could leave that folder; MR_NO_MEMORY. The zone is the caller's, to be destroyed.
  */
 mr_status mr_zone_new(struct mr_zone **out, const char *name) __attribute__((warn_unused_result));
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_zone_destroy(struct mr_zone **self);
 
 /* Whether mr_zone_new finds a zone of that name. Changes nothing: for any thread. */

@@ -12,7 +12,7 @@ static const struct mr_result key = {
     .about = "A key that a program calls with; the secret itself is told once, when it is made",
     .members = MR_MEMBERS(
         KEY_MEMBERS,
-        {"createdBy", MR_UUID, .about = "the administrator who made it", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
+        {"createdBy", MR_UUID, .optional = true, .about = "the administrator who made it; left out: it was made on the command line", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
         {"lastUsedAt", MR_TIME, .optional = true, .about = "when it was used last, to the minute", .example = "2027-01-01T09:00:00.000Z"}),
 };
 
@@ -54,7 +54,8 @@ MR_MESSAGE(api_key_create) {
          .example = "[\"jobs:enqueue\"]"},
         {"expiresAt", MR_TIME, MR_BODY, .about = "when it ends; left out: when it is deleted", .example = "2028-01-01T00:00:00.000Z"},
         {"secretHash", MR_TEXT, MR_ACTOR, .about = "SHA-256 of the key, made by the auth actor"},
-        {"knownScopes", MR_TEXT, MR_ACTOR, .about = "what there is to choose from, as the auth actor knows it"}),
+        {"knownScopes", MR_TEXT, MR_ACTOR, .about = "what there is to choose from, as the auth actor knows it"},
+        {"by", MR_TEXT, MR_ACTOR, .about = "user; a command of an operator makes keys by the same statement"}),
 };
 
 MR_MESSAGE(api_key_list) {

@@ -200,8 +200,8 @@ MR_MESSAGE(import_beat) {
 };
 
 MR_MESSAGE(run_due) {
-    .summary = "Runs may be due: a prompt for the job's actor, which looks for itself",
+    .summary = "Runs of a job may be due: a prompt for a worker, which looks for itself and answers when it has done with the job",
     .shape = MR_SHAPE_NONE,
     .rerun_safe = true,
-    .fields = MR_FIELDS({.name = NULL}),
+    .fields = MR_FIELDS({"job", MR_TEXT, MR_ACTOR, true, .about = "the job's name"}),
 };

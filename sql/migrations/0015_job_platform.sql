@@ -71,7 +71,7 @@ CREATE TABLE millrace.run (
     progress         jsonb,
     traceparent      text,
     created_by       text        DEFAULT session_user
-) WITH (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX run_of_job ON millrace.run (job, id);
 CREATE INDEX run_of_key ON millrace.run (job, key, id) WHERE key <> '';
@@ -182,14 +182,17 @@ SELECT r.id, r.job, r.trigger,
 -- The last interval in which somebody was woken. Not of the transaction: others see at once that a wake is under way.
 CREATE SEQUENCE millrace.wake MINVALUE 0 START 0 CACHE 1;
 
--- Tells channel millrace_ready of a job whose runs became ready, at most once in 10 ms for all jobs: a NOTIFY takes a lock of the
--- whole database until its transaction has committed. So whoever listens looks at every job, and again shortly after, for
--- transactions that were later than the one that woke it; and each second all the same.
+-- Tells channel millrace_ready of a job whose runs became ready, at most once in 10 ms for all jobs. So whoever listens looks at every
+-- job, and again shortly after, for transactions that were later than the one that woke it; and each second all the same.
+--
+-- A NOTIFY takes a lock of the whole database from before its commit is written until after: transactions that notify commit one by
+-- one. So while one that will is under way the others leave it at that, for 100 ms at most: it may stay open for an hour.
 CREATE FUNCTION millrace.tell_ready(job text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     bucket bigint := (extract(epoch FROM clock_timestamp()) * 100)::bigint;
+    since  bigint := bucket - (SELECT w.last_value FROM millrace.wake w);
 BEGIN
-    IF (SELECT w.last_value FROM millrace.wake w) <> bucket THEN
+    IF since >= 10 OR since < -1000 OR (since > 0 AND pg_try_advisory_xact_lock(hashtext('millrace.wake'), 0)) THEN -- < -1000: the clock was set back
         PERFORM setval('millrace.wake', bucket), pg_notify('millrace_ready', $1);
     END IF;
 END
@@ -365,16 +368,20 @@ $$;
 CREATE FUNCTION millrace.queue_runs(ns integer[], jobs text[], args jsonb[], run_ats timestamptz[], priorities integer[], keys text[],
                                     unique_keys text[], traceparents text[], triggers text[])
     RETURNS TABLE (n integer, id uuid, duplicate boolean, status integer, field text, message text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     base  bigint := (extract(epoch FROM clock_timestamp()) * 4096000)::bigint; -- RFC 9562, 6.2, method 3: 12 bits of a millisecond
     ids   uuid[];
     found uuid[];
+    has   record;
     item  record;
 BEGIN
-    IF cardinality(array_remove($7, NULL)) > 0 OR 'cron' = ANY ($9)
-       OR EXISTS (SELECT FROM millrace.job j WHERE j.unique_by IS NOT NULL AND j.name = ANY ($2)) THEN
+    SELECT coalesce(bool_or(j.unique_by IS NOT NULL), false) AS unique, coalesce(bool_or(j.work = 'sql'), false) AS sql
+      INTO has
+      FROM millrace.job j
+     WHERE j.name = ANY ($2) AND (j.unique_by IS NOT NULL OR j.work = 'sql');
+    IF has.unique OR has.sql OR cardinality(array_remove($7, NULL)) > 0 OR 'cron' = ANY ($9) THEN
         ids := ARRAY(SELECT (left(h.h, 12) || '7' || right(h.h, 3) || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid
                        FROM generate_series(1, cardinality($1)) o
                       CROSS JOIN LATERAL (SELECT lpad(to_hex(base + o), 15, '0') AS h) h
@@ -405,12 +412,20 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
+    IF has.sql THEN -- by a statement of its own: its trigger notifies, whether there are rows or not
+        INSERT INTO millrace.job_run (id, job, trigger, run_after, exclusive, args, traceparent)
+        SELECT k.id, j.name, CASE WHEN k.trigger IN ('cron', 'manual') THEN k.trigger ELSE 'user' END, greatest(k.run_at, now()), j.exclusive,
+               CASE WHEN j.args IS NULL THEN coalesce(k.args, '{}') ELSE millrace.filled_args(j.args, coalesce(k.args, '{}')) END, k.traceparent
+          FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, ids) AS k (job, args, run_at, priority, key, unique_key, traceparent, trigger, id)
+          JOIN millrace.job j ON j.name = k.job
+         WHERE j.work = 'sql' AND NOT EXISTS (SELECT FROM millrace.run_problems(j, coalesce(k.args, '{}'), k.run_at, k.priority, k.key, k.unique_key));
+    END IF;
 
     RETURN QUERY
     WITH k AS MATERIALIZED (
         SELECT k.o, k.n, coalesce(k.args, '{}') AS args, k.run_at, k.priority, k.key, k.unique_key, k.traceparent, coalesce(k.trigger, 'user') AS trigger, k.found,
                coalesce(k.id, (left(h.h, 12) || '7' || right(h.h, 3) || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid) AS id,
-               j, j.work, j.args AS rules, j.unique_by, j.exclusive, j.attempts, j.name AS job, coalesce(k.priority, j.priority) AS points,
+               j, j.work, j.args AS rules, j.unique_by, j.attempts, j.name AS job, coalesce(k.priority, j.priority) AS points,
                greatest(k.run_at, now()) AS due,
                j.removed_at IS NULL AND j.work <> 'sql' AND j.args IS NULL AND jsonb_typeof(coalesce(k.args, '{}')) = 'object'
                    AND coalesce(pg_column_size(k.args), 0) <= 1048576 AND isfinite(coalesce(k.run_at, now()))
@@ -442,13 +457,6 @@ BEGIN
         INSERT INTO millrace.ready (job, key, turn, id) SELECT m.job, m.key, m.turn, m.id FROM made m WHERE m.due_at <= now()
     ), delayed AS (
         INSERT INTO millrace.later (at, id, job, key, turn) SELECT m.due_at, m.id, m.job, m.key, m.turn FROM made m WHERE m.due_at > now()
-    ), by_sql AS (
-        INSERT INTO millrace.job_run (id, job, trigger, run_after, exclusive, args, traceparent)
-        SELECT g.id, g.job, CASE WHEN g.trigger IN ('cron', 'manual') THEN g.trigger ELSE 'user' END, g.due, g.exclusive,
-               CASE WHEN g.rules IS NULL THEN g.args ELSE millrace.filled_args(g.rules, g.args) END, g.traceparent
-          FROM good g
-         WHERE g.work = 'sql'
-        RETURNING job_run.id
     ), told AS MATERIALIZED (
         SELECT millrace.tell_ready(min(g.job)) FROM good g WHERE g.work <> 'sql' AND g.due < now() + interval '1 second' HAVING count(*) > 0
     )
@@ -513,7 +521,7 @@ REVOKE EXECUTE ON FUNCTION millrace.enqueue, millrace.enqueue_many FROM PUBLIC;
 CREATE FUNCTION millrace.claim_runs(job text, most integer, lease_ms bigint, worker text, after_key text)
     RETURNS TABLE (id uuid, claim bigint, attempt integer, max_attempts integer, key text, args jsonb, created_at timestamptz, due_at timestamptz,
                    scheduled_for timestamptz, traceparent text, until timestamptz)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -542,7 +550,7 @@ BEGIN
 
     -- Again where keys that had enough did not get all, because others had less than their share.
     FOR pass IN 1..3 LOOP
-        EXIT WHEN room <= 0 OR NOT EXISTS (SELECT FROM millrace.ready r WHERE r.job = $1 ORDER BY r.job, r.key, r.turn, r.id LIMIT 1);
+        EXIT WHEN room <= 0;
         number := coalesce(number, nextval('millrace.run_claim'));
         RETURN QUERY
         WITH RECURSIVE ahead AS (
@@ -591,7 +599,7 @@ BEGIN
          ORDER BY c.rank, c.place;
         GET DIAGNOSTICS got = ROW_COUNT;
         room := room - got;
-        EXIT WHEN got = 0;
+        EXIT WHEN got = 0 OR room = 0 OR NOT EXISTS (SELECT FROM millrace.ready r WHERE r.job = $1);
     END LOOP;
 END
 $$;
@@ -606,7 +614,7 @@ $$;
 CREATE FUNCTION millrace.settle_runs(ids uuid[], claims bigint[], outcomes text[], results jsonb[], errors text[], retry_after_ms bigint[],
                                      lease_ms bigint[], progress jsonb[])
     RETURNS TABLE (n integer, status integer, state text, message text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -726,7 +734,7 @@ $$;
 -- Makes ready what is due, and ends claims whose lease ran out, as failed attempts; at most so many of each. `next_ms`: in how many
 -- milliseconds there is more to do, NULL where nothing waits. Passes over what somebody else holds, so that many can do it at once.
 CREATE FUNCTION millrace.sweep_runs(most integer) RETURNS TABLE (promoted integer, expired integer, next_ms bigint)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -771,7 +779,7 @@ $$;
 -- Cancels runs: at once where they wait; where they are in hand the worker hears of it (`working` answers cancelling) and whatever
 -- it tells but success ends the run. What is finished is 409.
 CREATE FUNCTION millrace.cancel_runs(ids uuid[]) RETURNS TABLE (n integer, status integer, state text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -822,7 +830,7 @@ $$;
 -- Runs that are dead or cancelled are queued again, with all their attempts; one that waits for its next attempt has it now. Others
 -- are 409, also where another run stands for their unique key.
 CREATE FUNCTION millrace.retry_runs(ids uuid[]) RETURNS TABLE (n integer, status integer, state text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -877,7 +885,7 @@ $$;
 
 -- Deletes runs that are finished, or wait; 409 where one is in hand.
 CREATE FUNCTION millrace.delete_runs(ids uuid[]) RETURNS TABLE (n integer, status integer, state text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -912,3 +920,6 @@ $$;
 CREATE FUNCTION millrace.retry_run(id uuid) RETURNS TABLE (status integer, state text) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.status, c.state FROM millrace.retry_runs(ARRAY[$1]) c
 $$;
+
+-- A key that was made on the command line was made by nobody that is known here.
+ALTER TABLE millrace.api_key ALTER COLUMN created_by DROP NOT NULL;

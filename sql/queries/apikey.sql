@@ -1,32 +1,34 @@
 -- Statements of API keys, and of the audit table, which the same statements write that change something.
 
 -- name: api_key_create__store
+-- By a user, who has to be there, or by the command line, which is whoever has the database's password.
 -- The secret's hash travels in hexadecimal. A scope is known as it stands, or narrowed by one more word where the last parameter
 -- has it with ":*" behind. A run after a lost connection finds the row of the first.
 WITH k AS (
-    SELECT k.*, u.id AS caller, k.expires_at <= now() AS late,
+    SELECT k.*, u.id AS caller, u.id IS NOT NULL OR k.by = 'command' AS allowed, k.expires_at <= now() AS late,
            (SELECT string_agg(s.scope, ', ' ORDER BY s.scope)
               FROM unnest(k.scope_list::text[]) AS s (scope)
              WHERE s.scope !~ '^[a-z][a-z0-9_-]*(:[a-z][a-z0-9_-]*)+$'
                 OR (s.scope <> ALL (k.known::text[]) AND regexp_replace(s.scope, '[^:]*$', '*') <> ALL (k.known::text[]))) AS unknown
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
-           WITH ORDINALITY AS k (id, user_id, name, scope_list, expires_at, secret_hash, known, n)
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
+           WITH ORDINALITY AS k (id, user_id, name, scope_list, expires_at, secret_hash, known, by, n)
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), made AS (
     INSERT INTO millrace.api_key (id, name, secret_hash, scopes, created_by, expires_at)
     SELECT k.id, k.name, decode(k.secret_hash, 'hex'),
            ARRAY(SELECT DISTINCT s.scope FROM unnest(k.scope_list::text[]) AS s (scope) ORDER BY s.scope), k.caller, k.expires_at
       FROM k
-     WHERE k.caller IS NOT NULL AND k.unknown IS NULL AND k.late IS NOT TRUE
+     WHERE k.allowed AND k.unknown IS NULL AND k.late IS NOT TRUE
         ON CONFLICT (id) DO NOTHING
     RETURNING *
 ), noted AS (
     INSERT INTO millrace.audit (id, by, caller, operation, subject_type, subject, detail)
-    SELECT made.id, 'user', made.created_by, 'api_key_create', 'apiKey', made.id,
+    SELECT made.id, k.by, made.created_by, 'api_key_create', 'apiKey', made.id,
            jsonb_strip_nulls(jsonb_build_object('name', made.name, 'scopes', made.scopes, 'expiresAt', to_char(made.expires_at AT TIME ZONE 'UTC', {{instant}})))
       FROM made
+      JOIN k ON k.id = made.id
 )
-SELECT k.n, (k.caller IS NULL)::int AS nobody, k.unknown, k.late::int AS late,
+SELECT k.n, (NOT k.allowed)::int AS nobody, k.unknown, k.late::int AS late,
        json_strip_nulls(json_build_object('id', a.id, 'name', a.name, 'scopes', a.scopes,
                                           'createdAt', to_char(a.created_at AT TIME ZONE 'UTC', {{instant}}),
                                           'expiresAt', to_char(a.expires_at AT TIME ZONE 'UTC', {{instant}})))::text AS told

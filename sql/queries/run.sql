@@ -75,6 +75,24 @@ SELECT EXISTS (SELECT FROM millrace.job_run r
                 WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()) AS waits
   FROM unnest($1::text[]) AS k (job);
 
+-- name: run_due__pass
+-- Gives a run back in the middle, for others to have their turn. Among runs of users it waits as if it were new; otherwise it stays the
+-- first of its job.
+UPDATE millrace.job_run r
+   SET state     = 'queued',
+       slot      = NULL,
+       attempt   = r.attempt - 1,
+       run_after = CASE WHEN k.in_turn THEN now()
+                        ELSE least(now(), (SELECT w.run_after - interval '1 microsecond'
+                                             FROM millrace.job_run w
+                                            WHERE w.job = r.job AND w.finished_at IS NULL AND w.state IN ('queued', 'failed')
+                                            ORDER BY w.run_after, w.id
+                                            LIMIT 1)) END
+                   + k.later_ms * interval '1 millisecond'
+  FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::bigint[]) AS k (id, claim, in_turn, later_ms)
+ WHERE r.id = k.id AND r.claim = k.claim AND r.state = 'running'
+RETURNING r.id, pg_notify('millrace_jobs', '')::text;
+
 -- name: run_due__disown
 -- A claim whose answer was lost with the connection was nobody's.
 UPDATE millrace.job_run r

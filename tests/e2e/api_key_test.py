@@ -314,6 +314,54 @@ class ApiKeys(support.TiersTest):
             {**boss, "operation": "api_key_delete", "detail": {"name": "a program"}},
             {**boss, "operation": "api_key_create", "detail": {"name": "a program", "scopes": ["jobs:work"]}}])
 
+    # ---- The command line ----
+
+    def command(self, *arguments, **settings):
+        return support.run("key", *arguments, **{"DB_HOST": f"{module.server.state_dir}/{support.SERVER_DATABASE}", "DB_USER": "postgres",
+                                                 "DB_DATABASE": self.name, **settings})
+
+    def test_command__makes_lists_and_deletes(self):
+        done = self.command("make", "of a script\033[31m", "jobs:enqueue:report", "jobs:work", "jobs:work", "--expires", "2099-01-01T00:00:00Z")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        key = done.stdout.rstrip("\n")
+        self.assertRegex(key, KEY)
+        self.assertNotIn(key, done.stderr)
+        id = re.search(r"made the key ([0-9a-f-]{36});", done.stderr).group(1)
+        program = self.api.api()
+        self.addCleanup(program.close)
+        self.assertEqual(program.get("/v1/jobs", token=key).status, 200)
+        self.assertEqual(program.post("/v1/jobs/cleanup/runs", None, token=key).status, 403)
+        told = self.boss.get(f"/v1/api-keys/{id}").json()
+        self.assertEqual((told["name"], told["scopes"], told["expiresAt"], "createdBy" in told),
+                         ("of a script\033[31m", ["jobs:enqueue:report", "jobs:work"], "2099-01-01T00:00:00.000Z", False))
+        listed = self.command("list")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertRegex(listed.stdout, rf"{id} +of a script\?\[31m +jobs:enqueue:report jobs:work +20.* 2099-01-01T00:00:00Z")
+        self.assertNotIn(key[3:], listed.stdout)
+        gone = self.command("delete", id)
+        self.assertEqual((gone.returncode, gone.stderr), (0, ""))
+        wait_for(lambda: program.get("/v1/jobs", token=key).status == 401, 20, "nobody takes it")
+        again = self.command("delete", id)
+        self.assertEqual((again.returncode, again.stderr), (1, f"millrace key delete: there is no key {id}\n"))
+        entries = [entry for entry in self.boss.get("/v1/audit?limit=20").json() if entry["subjectId"] == id]
+        self.assertEqual([(entry["by"], entry["operation"], "callerId" in entry) for entry in entries],
+                         [("command", "api_key_delete", False), ("command", "api_key_create", False)])
+
+    def test_command__says_what_is_wrong(self):
+        before = self.database.count("millrace.api_key")
+        for arguments, status, text in ((("make", "n", "jobs:sleep", "jobs:work", "moon:write"), 1, "no operation knows jobs:sleep, moon:write"),
+                                        (("make", "n", "jobs:work", "--expires", "2020-01-01T00:00:00Z"), 1, "must be in the future"),
+                                        (("make", "n", "jobs:work", "--expires", "soon"), 2, "takes an instant"), (("make", "n"), 2, "takes make"),
+                                        (("make", "n" * 101, "jobs:work"), 2, "1 to 100 characters"), (("make", "", "jobs:work"), 2, "1 to 100 characters"),
+                                        (("make", "n", *["jobs:work"] * 33), 2, "1 to 32 scopes"), (("delete", "n"), 2, "takes the id"),
+                                        ((), 2, "takes make"), (("list", "all"), 2, "takes make")):
+            with self.subTest(arguments=arguments):
+                done = self.command(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (status, ""))
+                self.assertIn(text, done.stderr)
+        self.assertEqual(self.database.count("millrace.api_key"), before)
+        self.assertIn("cannot be reached", self.command("list", DB_HOST="/nowhere").stderr)
+
     def test_change_that_fails__leaves_no_entry(self):
         before = self.database.count("millrace.audit")
         self.boss.post("/v1/api-keys", {"name": "n", "scopes": ["nobody:knows"]})

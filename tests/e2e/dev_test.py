@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "build", "test", "fuzz", "soak", "image", "package", "packages", "bench", "fmt", "lint", "clean", "help")
+COMMANDS = ("run", "build", "test", "fuzz", "soak", "image", "package", "packages", "bench", "docs", "fmt", "lint", "clean", "help")
 
 
 def dev(*arguments, script=ROOT / "dev", **options):

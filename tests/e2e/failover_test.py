@@ -71,8 +71,8 @@ class Failover(FailoverTest):
         self.addCleanup(user.close)
         self.start("scheduler", HEALTH_SOCKET="millrace-failover-" + str(self.proxy.port), JOB_CHUNK_ROWS="10", APP_PORT=None,
                    JWT_SECRET=None)
-        idle = {"auth/0", "auth/slow", "data-reader/slow", "data-writer/slow", "job/report", "job/maintenance"}
-        wait_for(lambda: idle | {"data-writer/0", "scheduler", "job/cleanup"} <= self.connected(self.old), 20, "all are connected")
+        idle = {"auth/0", "auth/slow", "data-reader/slow", "data-writer/slow", "job/1", "job/3"}
+        wait_for(lambda: idle | {"data-writer/0", "scheduler", "job/0"} <= self.connected(self.old), 20, "all are connected")
         with self.old.database() as database:
             database.add_tasks(user.user["id"], 3000, days_old=90, complete=True)
             database.wait_for_run(database.add_run("cleanup"), state="running", done=10)
@@ -115,7 +115,7 @@ class Failover(FailoverTest):
             run_id = database.add_run("cleanup")
             database.wait_for_run(run_id, state="running", done=100)
         self.old.make_read_only()
-        wait_for(lambda: self.connections(self.old, "job/cleanup") == 0, 10, "the old primary is given up")
+        wait_for(lambda: self.connections(self.old, "job/0") == 0, 10, "the old primary is given up")
         self.new.catch_up(self.old)
         self.new.promote()
         self.proxy.target = self.new.port

@@ -348,7 +348,7 @@ class Interrupted(ImportTest):
     def test_connections_terminated__in_the_middle(self):
         _, run_id = self.begin()
         for _ in range(4):
-            self.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'job/import'")
+            self.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'job/%' AND datname = current_database()")
             done = self.database.run(run_id)["done"]
             wait_for(lambda: self.database.run(run_id)["done"] > done, 20, "it goes on")
         self.assert_whole(run_id, 1)

@@ -245,7 +245,7 @@ class InTheBackground(RemovalTest):
             holder.query("BEGIN")
             holder.query(f"INSERT INTO task (id, user_id, summary, priority_code) VALUES (gen_random_uuid(), '{client.id}', 'late', 'LOW')")
             self.remove(client)
-            wait_for(lambda: self.database.count("pg_stat_activity", "application_name = 'job/removal' AND wait_event_type = 'Lock' "
+            wait_for(lambda: self.database.count("pg_stat_activity", "application_name LIKE 'job/%' AND wait_event_type = 'Lock' "
                                                  "AND datname = current_database()"), 20, "the last phase waits")
             holder.query("COMMIT")
         self.assertEqual(self.database.count("task", "summary = 'late'"), 1)

@@ -32,7 +32,7 @@ class Maintenance(unittest.TestCase):
             self.assertIn("deadRows", result[table])
         warnings = scheduler.logs("the database warns")
         self.assertTrue(warnings)
-        self.assertEqual(warnings[0]["actor"], "job/maintenance")
+        self.assertRegex(warnings[0]["actor"], "^job/")
         self.assertNotIn("VACUUM (", scheduler.text())
 
     def test_vacuum_that_was_done__says_nothing(self):

@@ -34,6 +34,7 @@ fields:
   shelf: {type: text, column: shelf_code, length: 1..9, clearable: true, references: shelf.code}
   safe:  {type: text, column: safe_code, length: 1..9, clearable: true, references: safe.code}
 list: {sort: [-createdAt]}
+operations: [create, get, list, update, delete, import]
 """,
     "operations/calls.yaml": """\
 who_reads:
@@ -117,6 +118,13 @@ class Scopes(unittest.TestCase):
         self.assertEqual(self.good(both.get(path))["name"], "screw")
         self.good(both.request("DELETE", path), 204)
         self.assertEqual(both.get(path).status, 404)
+
+    def test_import__is_a_users_and_says_so(self):
+        record, header = b'{"name": "bolt"}\n', [("Content-Type", "application/x-ndjson")]
+        refused = self.program("stock:write").post("/v1/items/import", record, headers=header)
+        self.assertEqual((refused.status, refused.header("WWW-Authenticate")), (403, 'Bearer error="insufficient_scope"'))
+        self.assertEqual(refused.json()["detail"], "An API key may not do this; it takes a user's access token.")
+        self.good(self.boss.post("/v1/items/import", record, headers=header), 202)
 
     def test_administrators__may_do_what_a_scope_allows_and_users_may_not(self):
         made = self.good(self.boss.post("/v1/items", {"name": "bolt"}), 201)

@@ -89,6 +89,11 @@ class Api(ShutdownTest):
             self.assertEqual(process.stop(), 0)
         self.assertFalse(process.logs("shut down before everything was answered"))
 
+    def test_delay_longer_than_the_grace__is_part_of_it(self):
+        process = self.server.api_process(**{**STUCK, "SHUTDOWN_DELAY": "10m"}).ready()
+        self.addCleanup(process.kill)
+        self.assertEqual(self.ends_within_the_grace(process), 0)
+
     def test_everything_answered__is_0(self):
         process = self.start()
         lock = self.lock()

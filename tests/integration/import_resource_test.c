@@ -144,8 +144,8 @@ static void test_import__a_value_that_is_taken_meanwhile_is_told(void **state)
     sql_exec(other, "BEGIN; INSERT INTO book (id, isbn, title, copies, shelf_code, tags) VALUES (gen_random_uuid(), '2', 'x', 1, 'A', '{}')");
     reply = served_upload(served, "book_import", ANN, NULL, false, BOOK("1") "\n" BOOK("2") "\n" BOOK("3"));
     snprintf(run, sizeof run, "%s", reply_text(reply, NULL, "id"));
-    driver_send(served->driver, MR_OP_run_due, NULL, NULL);
-    eventually(backend_pid(served->database->db, "job/import", true) != 0);
+    served_prompt_importer(served);
+    eventually(backend_pid(served->database->db, "job/0", true) != 0);
     sql_exec(other, "COMMIT");
     assert_string_equal(served_outcome(served, run), "succeeded 2 1; 2 isbn is taken already");
     mr_db_destroy(&other);

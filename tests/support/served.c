@@ -108,7 +108,7 @@ const struct reply *served_call(struct served *self, enum mr_verb verb, const ch
 
 void served_importer(struct served *self)
 {
-    driver_start(self->driver, &mr_job_spec, MR_LANE_QUICK, MR_JOB_import);
+    driver_start(self->driver, &mr_job_spec, MR_LANE_QUICK, 0);
 }
 
 static void set_upload_field(const struct served *self, struct mr_value *value, const struct mr_field *field, const uint8_t id[16],
@@ -147,6 +147,13 @@ const struct reply *served_upload(struct served *self, const char *op, enum call
     return driver_await(self->driver, driver_send(self->driver, op_named(op), values, self->users[caller]));
 }
 
+void served_prompt_importer(struct served *self)
+{
+    const struct mr_value job = {.present = true, .text = MR_SLICE("import")};
+
+    driver_send(self->driver, MR_OP_run_due, &job, NULL);
+}
+
 static bool is_over(struct served *self, const char *run)
 {
     return sql_number(self->database->db, "SELECT count(*) FROM millrace.job_run WHERE id = '%s' AND finished_at IS NOT NULL", run) == 1;
@@ -163,7 +170,7 @@ const char *served_outcome(struct served *self, const char *run)
         assert_true(now_ms < until_ms);
         if (now_ms >= prompts_ms) {
             prompts_ms = now_ms + PROMPT_MS;
-            driver_send(self->driver, MR_OP_run_due, NULL, NULL); /* it may be at work already */
+            served_prompt_importer(self); /* it may be at work already */
         }
         pause_briefly();
     }

@@ -43,8 +43,11 @@ unsigned served_send(struct served *self, enum mr_verb verb, const char *path, e
 const struct reply *served_call(struct served *self, enum mr_verb verb, const char *path, enum caller caller, headers given,
                                 const char *body);
 
-/* Starts the actor of the job `import`, which served_imported needs. */
+/* Starts a worker, which served_imported needs. */
 void served_importer(struct served *self);
+
+/* Tells it to look for imports. */
+void served_prompt_importer(struct served *self);
 
 /* Uploads `text` to the operation of that name, as an API does, and returns the answer. `key`: Idempotency-Key; NULL: none. */
 const struct reply *served_upload(struct served *self, const char *op, enum caller caller, const char *key, bool is_csv, const char *text);

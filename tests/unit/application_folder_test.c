@@ -396,6 +396,17 @@ static const struct change {
      "jobs/a.yaml:5:31: there is no field \"x\", expected one that is declared\n"
      "jobs/a.yaml:5:43: \"first\" is longer than \"most\", expected it shorter\n"},
 
+    {"jobs/a.yaml", "a: {work: push, url: https://x, secret: whsec_c2hvcnQ=}\n"
+                    "b: {work: push, url: https://x, secrets: [whsec_c2hvcnQ=, whsec_not-at_all!]}\n"
+                    "c: {work: pull, cron: '@daily', args: {x: {type: uuid, required: true}, y: {type: text, pattern: a+}}}\n"
+                    "d: {work: pull, startedBy: user}\n",
+     "jobs/a.yaml:1:41: what stands here is none, expected whsec_ and the base64 of 24 to 64 bytes\n"
+     "jobs/a.yaml:2:43: what stands here is none, expected whsec_ and the base64 of 24 to 64 bytes\n"
+     "jobs/a.yaml:2:59: what stands here is none, expected a secret, whsec_ and base64\n"
+     "jobs/a.yaml:3:66: \"x\" is required, and a run that begins by \"cron\" is given nothing, expected a default\n"
+     "jobs/a.yaml:3:89: no run is held to a \"pattern\", expected it left out\n"
+     "jobs/a.yaml:4:28: users start no jobs, expected \"admin\": a statement of an operation queues runs for them, by millrace.enqueue\n"},
+
     {"queries/b.sql", "-- name: order_place\nSELECT 2\n-- name: two words\nSELECT 3\n-- name: empty\n-- nothing\n",
      "queries/b.sql:3:1: no name of a statement, expected -- name: and letters, digits, _, / or -\n"
      "queries/b.sql:5:1: the statement empty is empty, expected SQL\n"

@@ -40,13 +40,33 @@ static void test_jobs__none_has_the_name_of_an_operation(void **state)
     }
 }
 
-static void test_jobs__each_has_an_actor_instance_of_its_name(void **state)
+static void test_jobs__workers_have_the_statements_of_each_and_no_others(void **state)
 {
-    unsigned instance = 0;
+    (void)state;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++) {
+        bool is_of_job = false;
+
+        FOR_EACH_JOB(info)
+        {
+            size_t len = strlen(info->name);
+
+            is_of_job = is_of_job || (strncmp(s->name, info->name, len) == 0 && strncmp(s->name + len, "__", 2) == 0);
+        }
+        assert_int_equal(mr_job_spec.owns(s->name), is_of_job);
+    }
+}
+
+static void test_jobs__each_is_found_by_its_name(void **state)
+{
+    enum mr_job job = MR_JOB_COUNT;
 
     (void)state;
     FOR_EACH_JOB(info)
-        assert_string_equal(mr_job_spec.instance_name(instance++), info->name);
+    {
+        assert_true(mr_job_find(mr_slice_of(info->name), &job));
+        assert_ptr_equal(mr_job_info(job), info);
+    }
+    assert_false(mr_job_find(mr_slice_of("nothing"), &job));
 }
 
 /* What a user uploads may be wrong from end to end; what a job finds in the database is not. */
@@ -277,7 +297,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jobs__names_are_unique_words),
         cmocka_unit_test(test_jobs__none_has_the_name_of_an_operation),
-        cmocka_unit_test(test_jobs__each_has_an_actor_instance_of_its_name),
+        cmocka_unit_test(test_jobs__workers_have_the_statements_of_each_and_no_others),
+        cmocka_unit_test(test_jobs__each_is_found_by_its_name),
         cmocka_unit_test(test_jobs__only_imports_are_of_what_comes_from_outside),
         cmocka_unit_test(test_jobs__work_of_sql_has_statements),
         cmocka_unit_test(test_jobs__work_of_code_has_a_function),

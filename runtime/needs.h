@@ -1,0 +1,56 @@
+/*
+ * needs: what the application of this process needs of its database, so that it is told before a request fails.
+ *
+ * A connection that answers requests, or works on jobs, asks when it is made: have the application's migrations run, are the tables
+ * there that its operations name, and may this role use them? What is missing keeps the connection from standing, as a missing table of
+ * the engine's does, with a trouble of its own (MR_DB_TROUBLES): the process is not ready, says why, and is as soon as somebody has
+ * migrated or granted.
+ *
+ * Thread: installing belongs to the start, before other threads exist. The rest: any.
+ */
+#ifndef MR_RUNTIME_NEEDS_H
+#define MR_RUNTIME_NEEDS_H
+
+#include "runtime/db.h"
+
+/* What is done with a table, as bits; 0: something, nobody knows what, so that any right will do. */
+enum { MR_RIGHT_SELECT = 1, MR_RIGHT_INSERT = 2, MR_RIGHT_UPDATE = 4, MR_RIGHT_DELETE = 8 };
+
+struct mr_table_need {
+    const char *schema; /* NULL: wherever the search path leads */
+    const char *table;
+    unsigned rights;
+    enum mr_db_use use; /* whose connections need it */
+};
+
+struct mr_needs {
+    const struct mr_table_need *items;
+    unsigned count;
+};
+
+/* Makes them those of this process; borrowed until it ends, or until another call. NULL: none, and migrations are not asked for. */
+void mr_needs_install(const struct mr_needs *needs);
+
+/* Whether such a connection has anything to ask. */
+bool mr_needs_any(enum mr_db_use use);
+
+/*
+ * Appends a query of one text, in brackets: which of the tables are missing or may not be used by this role, and NULL when none is.
+ * It reads the catalogue alone, and needs no right.
+ */
+void mr_needs_sql(struct mr_buf *out, enum mr_db_use use);
+
+/*
+ * Whether the application's migrations (mr_app_steps_installed) have run on the database, and are this application's: asked once a
+ * process, since none is ever taken back. A role that may not read the record is believed. MR_OK: they have. MR_CONFLICT: `problem` says
+ * what is in the way, and `trouble` which kind it is of. Otherwise the question could not be asked: mr_db_last_error(db).
+ */
+mr_status mr_needs_migrations(mr_db *db, int64_t deadline_ms, struct mr_buf *problem,
+                              enum mr_db_trouble *trouble) MR_WARN_UNUSED;
+
+/* What was missing last, for those who run the process: names of migrations and of tables. Terminated, and "" when nothing was. */
+enum { MR_NEEDS_ROOM = 256 };
+void mr_needs_note(const char *missing);
+void mr_needs_missing(char out[MR_NEEDS_ROOM]);
+
+#endif

@@ -1,0 +1,102 @@
+"""Which commands the pages show, and who runs each: a test, or nobody, for a reason that stands here.
+
+A page whose blocks are fenced as tests/e2e/pages.py says is typed whole, by the test named in FOLLOWED. Any other command is found by a
+pattern: in ELSEWHERE with the test that runs it and words of that test, or in NOT_HERE with the reason why it cannot be run here.
+"""
+
+import collections
+import os
+import re
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+Command = collections.namedtuple("Command", "page line text skipped")
+
+FOLLOWED = {
+    "docs/tutorial.md": "tests/e2e/tutorial_test.py",
+    "docs/quick-start.md": "tests/e2e/pages_test.py",
+    "docs/adding-a-resource.md": "tests/e2e/pages_test.py",
+}
+
+# (pattern, test, what stands in that test)
+ELSEWHERE = [
+    (r"^post /v1/products ", "tests/e2e/pages_test.py", "its_twelve_lines"),
+    (r"^\./dev test$", ".ci/run", "./dev test"),
+    (r"^\./dev (test|fuzz|soak|image|package|fmt|lint|docs|bench)\b", "tests/e2e/dev_test.py", "test_help__lists_every_command"),
+    (r"^npm test$", "tests/CMakeLists.txt", "npm test"),
+    (r"^npm run (synth|diff|deploy|destroy)", "infrastructure/rehearsal/rehearse.py", "cdk"),
+    (r"^(ADMIN_PORT=\d+ millrace api|curl http://127\.0\.0\.1:9464/metrics)$", "tests/e2e/prometheus_test.py", "ADMIN_PORT"),
+    (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),
+    (r"^curl localhost:3000/v1/tasks/import ", "tests/e2e/import_test.py", "/v1/tasks/import"),
+    (r"^curl -H \"Authorization: Bearer mk_", "tests/e2e/api_key_test.py", "mk_"),
+    (r"^curl (-X POST )?\"?localhost:3000/v1/(jobs|job-runs)/", "tests/e2e/jobs_api_test.py", "/v1/jobs"),
+    (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
+    (r"^OTEL_\S+ \./dev run$", "tests/e2e/trace_test.py", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    (r"^docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
+    (r"^apt install \./build/release/millrace_", "tests/package/package_test.py", "dpkg"),
+]
+
+# (pattern, why)
+NOT_HERE = [
+    (r"^\./dev run$", "compiles for minutes; a page that is followed has `millrace all` in its place, and ./dev test builds the same way"),
+    (r"^apt-get update && apt-get install -y git curl$", "changes the machine"),
+    (r"^docker run .* jaegertracing/", "takes an image from a registry that tests do not reach"),
+    (r"^(aws|PASSWORD=|for stack in .* aws) ?", "changes or asks an account of AWS; rehearsed against a stand-in where npm run rehearse does so"),
+    (r"^systemctl edit millrace-api$", "opens an editor, on a machine that systemd runs"),
+    (r"^docker (tag|push|login) ", "pushes to a registry of an account of AWS"),
+    (r"^curl --fail https://millrace-api\.example\.com/", "asks a deployment"),
+    (r"^(cd infrastructure|cp \.env\.example \.env|npm install)$", "sets up a checkout; ./dev test installs with npm ci"),
+]
+
+# What a command begins with where it stands in an indented block, among lines that it prints.
+BEGINS = re.compile(r"(?:[A-Z_]+=\S* )*(?:\./dev|millrace|curl|docker|npm|aws|apt|apt-get|python3|psql|systemctl|gh) ")
+
+
+def fenced(text):
+    """(line, language, what stands behind it, block) of a page."""
+    for match in re.finditer(r"^```(\w+)([^\n]*)\n(.*?)^```$", text, re.M | re.S):
+        yield text.count("\n", 0, match.start()) + 2, match.group(1), match.group(2).strip(), match.group(3)
+
+
+def logical(block, line):
+    """(line, command) of a block: what goes on behind a backslash, or indented, or in an open quote, is one command."""
+    command, begun = "", line
+    for number, part in enumerate(block.split("\n"), line):
+        if command and (command.endswith("\\") or part.startswith((" ", "\t")) or command.count("'") % 2):
+            command = command.rstrip("\\").rstrip() + " " + part.strip()
+        else:
+            if command:
+                yield begun, command
+            command, begun = part.strip(), number
+    if command:
+        yield begun, command
+
+
+def bare(command):
+    """Without a prompt and without what is said about it."""
+    return re.sub(r"\s+#\s.*$", "", re.sub(r"^[$#] ", "", command)).strip()
+
+
+def of_page(page, text):
+    for line, language, kind, block in fenced(text):
+        if language in ("sh", "bash", "console"):
+            for number, command in logical(block, line):
+                if not command.startswith("#") and bare(command):
+                    yield Command(page, number, bare(command), kind == "skip")
+    rest = re.sub(r"^```.*?^```$", lambda match: re.sub(r"[^\n]", "", match.group(0)), text, flags=re.M | re.S)
+    for match in re.finditer(r"(?:(?<=\n\n)|\A)(?:(?: {4}|\t)[^\n]*\n?)+", rest):
+        for number, line in enumerate(match.group(0).split("\n"), rest.count("\n", 0, match.start()) + 1):
+            command = re.sub(r"^ {4}|^\t", "", line)
+            if re.match(r"[$#] ", command) or BEGINS.match(command + " "):
+                yield Command(page, number, bare(command), False)
+
+
+def shown():
+    """The commands of all pages but those that tell history."""
+    names = subprocess.run(["git", "-C", ROOT, "ls-files", "*.md"], check=True, capture_output=True, text=True).stdout.split()
+    for name in names:
+        if name != "CHANGELOG.md" and not name.startswith("docs/decisions/") and os.path.exists(os.path.join(ROOT, name)):
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                yield from of_page(name, file.read())
