@@ -85,8 +85,10 @@ struct mr_job_kind {
     const char *columns; /* JSON object: columns of millrace.job by their names. It may hold secrets */
 };
 
-/* Makes them this process's, as mr_jobs_install; and those that were made so. */
+/* Makes them this process's; borrowed until it ends, as mr_jobs_install. Before other threads exist. */
 void mr_job_kinds_install(const struct mr_job_kind *kinds, unsigned count);
+
+/* The kinds installed last, `*count` of them; borrowed. */
 const struct mr_job_kind *mr_job_kinds(unsigned *count);
 
 /*

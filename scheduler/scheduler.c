@@ -322,7 +322,7 @@ static void read_schedules(struct mr_scheduler *self)
             self->schedule_count++;
     }
     if (self->schedule_count == (unsigned)self->config->housekeeping)
-        mr_log(MR_LOG_INFO, "no job is scheduled: only runs that are started by hand, or tried again, are worked on");
+        mr_log(MR_LOG_INFO, "no job is scheduled: only runs started by hand and retries are worked on");
 }
 
 static mr_status select_statements(struct mr_scheduler *self)

@@ -245,7 +245,7 @@ class Starting(SchedulerTest):
 
     def test_nothing_scheduled__is_said_and_manual_runs_are_served(self):
         process = self.scheduler()
-        self.assertTrue(process.logs("no job is scheduled: only runs that are started by hand, or tried again, are worked on"))
+        self.assertTrue(process.logs("no job is scheduled: only runs started by hand and retries are worked on"))
         self.assertEqual(process.pulse()["scheduler"], {"status": "up", "nextTickMs": -1})
         self.database.wait_for_run(self.database.add_run("aggregate"))
         self.assertEqual(self.database.query("SELECT name FROM millrace.job WHERE schedule IS NOT NULL OR next_at IS NOT NULL"), [])
