@@ -21,6 +21,7 @@
     JOB(import,      NULL,                             1,      false, USER,      CODE, "makes rows of an upload")      \
     JOB(removal,     NULL,                             1,      false, ADMIN,     SQL,  "deletes what a removed user leaves") \
     JOB(housekeeping,NULL,                             1,      true,  ADMIN,     SQL,  "deletes what the engine leaves") \
+    JOB(bulk,        NULL,                             1,      false, ADMIN,     SQL,  "retries, cancels or deletes many runs") \
     JOB(noop,        NULL,                             4000,   false, ADMIN,     SQL,  "nothing, to be measured")
 /* clang-format on */
 

@@ -950,3 +950,6 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- What is done to many runs at once is a run of its own. It is known before a scheduler was ever there, for an API may queue one.
+INSERT INTO millrace.job (name, exclusive, manual) VALUES ('bulk', false, true) ON CONFLICT DO NOTHING;
