@@ -148,7 +148,7 @@ mr_status push_run(struct mr_push *self, const char *statement, mr_rows **out) M
 /* Tells that a statement failed, at most as often as its backoff lets it be tried. */
 void push_note_failure(struct mr_push *self, struct mr_backoff *backoff, const char *statement, mr_status status);
 
-/* Puts an errand at the end of a list, which borrows it; it is in no other. */
+/* Puts an errand at the front of a list, which borrows it; it is in no other list. */
 void push_errands_add(struct errands *self, struct errand *errand);
 
 /* Takes an errand out of the list it is in; it is not freed. */
@@ -208,7 +208,7 @@ void push_beat(struct mr_push *self);
 /* Gives back what was claimed for us while the connection broke. */
 void push_disown(struct mr_push *self);
 
-/* Frees an errand that is in no list. Accepts NULL. */
+/* Frees an errand that is in no list; not NULL. */
 void push_errand_destroy(struct errand *errand);
 
 #endif
