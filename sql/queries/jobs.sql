@@ -189,6 +189,101 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
   FROM k;
 
+-- name: {{job}}__workerRuns for job in cleanup housekeeping
+-- Runs of push and pull, by their id, as far back as one can be that is past its job's `keep`: an id begins with when it was made. Those
+-- of a job that is gone go whether they are finished or not.
+WITH {{chunk}}, least_keep AS (
+    SELECT least(min(j.keep_ms), (k.settings ->> 'JOB_RUN_RETENTION')::bigint) AS ms FROM k LEFT JOIN millrace.job j ON j.keep_ms IS NOT NULL GROUP BY k.settings
+), youngest AS (
+    SELECT (rpad(lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - l.ms), 12, '0'), 32, '0'))::uuid AS id FROM least_keep l
+), seen AS (
+    SELECT r.id, r.job, r.finished_at
+      FROM k
+     CROSS JOIN LATERAL (SELECT r.id, r.job, r.finished_at
+                           FROM millrace.run r
+                          WHERE r.id > coalesce(k.cursor::uuid, {{least_id}}) AND r.id < (SELECT y.id FROM youngest y)
+                          ORDER BY r.id
+                          LIMIT k.most) r
+), over AS (
+    SELECT s.id
+      FROM k
+     CROSS JOIN seen s
+      LEFT JOIN millrace.job j ON j.name = s.job
+     WHERE j.name IS NULL
+        OR s.finished_at < now() - coalesce(j.keep_ms, (k.settings ->> 'JOB_RUN_RETENTION')::bigint) * interval '1 millisecond'
+), old AS (
+    SELECT r.id
+      FROM (SELECT o.id FROM over o ORDER BY o.id) o
+     CROSS JOIN LATERAL (SELECT r.id FROM millrace.run r WHERE r.id = o.id LIMIT 1 FOR UPDATE SKIP LOCKED) r
+), gone AS (
+    DELETE FROM millrace.run r USING old WHERE r.id = old.id AND {{unless_skipped}} RETURNING r.id, r.job, r.key, r.turn, r.unique_key, r.outcome
+), attempts AS (
+    DELETE FROM millrace.run_attempt a USING gone g WHERE a.run_id = g.id
+), uniques AS (
+    DELETE FROM millrace.run_unique u USING gone g WHERE g.unique_key IS NOT NULL AND u.job = g.job AND u.unique_key = g.unique_key AND u.run_id = g.id
+), readies AS (
+    DELETE FROM millrace.ready y USING gone g WHERE g.outcome IS NULL AND y.job = g.job AND y.key = g.key AND y.turn = g.turn AND y.id = g.id
+), laters AS (
+    DELETE FROM millrace.later l USING gone g WHERE g.outcome IS NULL AND l.id = g.id
+), leases AS (
+    DELETE FROM millrace.lease l USING gone g WHERE g.outcome IS NULL AND l.id = g.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT seen.id::text FROM seen ORDER BY seen.id DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM seen) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
+  FROM k;
+
+-- name: {{job}}__uniqueKeys for job in cleanup housekeeping
+-- Of runs that are finished, once their time is over. A key is a client's text, so that its run names it.
+WITH {{chunk}}, seen AS (
+    SELECT u.job, u.unique_key, u.run_id, u.until
+      FROM k
+     CROSS JOIN LATERAL (SELECT u.job, u.unique_key, u.run_id, u.until
+                           FROM millrace.run_unique u
+                          WHERE (u.job, u.unique_key) > (coalesce(k.cursor::jsonb ->> 0, ''), coalesce(k.cursor::jsonb ->> 1, ''))
+                          ORDER BY u.job, u.unique_key
+                          LIMIT k.most) u
+), old AS (
+    SELECT u.job, u.unique_key, u.run_id
+      FROM (SELECT s.job, s.unique_key FROM seen s WHERE coalesce(s.until < now(), true) ORDER BY s.job, s.unique_key) s
+     CROSS JOIN LATERAL (SELECT u.job, u.unique_key, u.run_id
+                           FROM millrace.run_unique u
+                          WHERE u.job = s.job AND u.unique_key = s.unique_key AND coalesce(u.until < now(), true)
+                            AND NOT EXISTS (SELECT FROM millrace.run r WHERE r.id = u.run_id AND r.outcome IS NULL)
+                          LIMIT 1
+                            FOR UPDATE SKIP LOCKED) u
+), gone AS (
+    DELETE FROM millrace.run_unique u USING old o WHERE u.job = o.job AND u.unique_key = o.unique_key AND {{unless_skipped}} RETURNING u.run_id
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT jsonb_build_array(s.job, s.unique_key)::text FROM seen s ORDER BY s.job DESC, s.unique_key DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM seen) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT s.run_id::text FROM seen s LIMIT 1) END AS unit
+  FROM k;
+
+-- name: {{job}}__tallies for job in cleanup housekeeping
+WITH {{chunk}}, old AS (
+    SELECT t.minute, t.job, t.backend
+      FROM k
+     CROSS JOIN LATERAL (SELECT t.minute, t.job, t.backend
+                           FROM millrace.run_tally t
+                          WHERE t.minute < now() - interval '1 day'
+                            AND (t.minute, t.job, t.backend) > (coalesce(k.cursor::jsonb ->> 0, '-infinity')::timestamptz, coalesce(k.cursor::jsonb ->> 1, ''),
+                                                                coalesce((k.cursor::jsonb ->> 2)::integer, 0))
+                          ORDER BY t.minute, t.job, t.backend
+                          LIMIT k.most
+                            FOR UPDATE SKIP LOCKED) t
+), gone AS (
+    DELETE FROM millrace.run_tally t USING old o WHERE t.job = o.job AND t.minute = o.minute AND t.backend = o.backend AND {{unless_skipped}} RETURNING t.job
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT jsonb_build_array(to_char(o.minute AT TIME ZONE 'UTC', {{exact_instant}}), o.job, o.backend)::text
+          FROM old o ORDER BY o.minute DESC, o.job DESC, o.backend DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM old) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT o.job || '/' || to_char(o.minute AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || o.backend FROM old o LIMIT 1) END AS unit
+  FROM k;
+
 -- ---- bulk: what POST /v1/job-runs/retry, /cancel and /delete ask for, in chunks. The run's args are what was asked. ----
 --
 -- A chunk walks on, in the order of ids, along the index that has what is meant. Each statement does its own action and nothing where

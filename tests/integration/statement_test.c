@@ -151,11 +151,11 @@ static void explain(mr_db *db, const char *name, struct mr_buf *out)
     mr_rows *rows = NULL;
     char *sql = NULL;
 
-    if (asprintf(&sql, "EXPLAIN EXECUTE \"%s\"(%s)", name,
+    if (asprintf(&sql, "EXPLAIN EXECUTE \"%s\"%s", name,
                  sql_text(db,
-                          "SELECT string_agg(CASE t::text WHEN 'uuid[]' THEN '''{00000000-0000-0000-0000-000000000001}'''"
+                          "SELECT '(' || string_agg(CASE t::text WHEN 'uuid[]' THEN '''{00000000-0000-0000-0000-000000000001}'''"
                           " WHEN 'text[]' THEN '''{00000000000000000000000000000001}''' WHEN 'boolean[]' THEN '''{t}'''"
-                          " WHEN 'bigint[]' THEN '''{1}''' ELSE '''{2027-01-01}''' END, ', ' ORDER BY n)"
+                          " WHEN 'bigint[]' THEN '''{1}''' ELSE '''{2027-01-01}''' END, ', ' ORDER BY n) || ')'"
                           "  FROM pg_prepared_statements p, unnest(p.parameter_types) WITH ORDINALITY AS x (t, n) WHERE p.name = '%s'",
                           name)) < 0)
         fail();
