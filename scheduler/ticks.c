@@ -242,7 +242,7 @@ static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
         if (!self->options->is_on[job])
             continue;
         mr_params_text(&self->params, 0, info->name);
-        mr_params_bool(&self->params, 1, info->alone);
+        mr_params_bool(&self->params, 1, info->exclusive);
         mr_params_bool(&self->params, 2, info->starter == MR_STARTED_BY_ADMIN);
         holds_bind(self, (enum mr_job)job, 3);
         mr_params_time(&self->params, 5, wall_ms * 1000);
