@@ -190,10 +190,11 @@ WITH k AS MATERIALIZED (
             HAVING count(*) > 0) a
      CROSS JOIN LATERAL millrace.queue_runs(a.o, a.job, a.args, a.run_at, a.priority, a.key, a.unique_key, a.traceparent, a.trigger) q
 ), answer AS MATERIALIZED (
-    SELECT a.n, jsonb_build_object('runs', jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', q.id, 'duplicate', nullif(q.duplicate, false))) ORDER BY a.o)) AS told
-      FROM asked a
-      JOIN queued q ON q.n = a.o AND q.status IS NULL
-     GROUP BY a.n
+    SELECT t.n, jsonb_build_object('runs', jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', t.id, 'duplicate', nullif(t.duplicate, false))) ORDER BY t.o)) AS told
+      FROM (SELECT array_agg(a.n ORDER BY a.o) AS ns FROM asked a WHERE a.n NOT IN (SELECT p.n FROM problem p)) a
+     CROSS JOIN (SELECT array_agg(q.id ORDER BY q.n) AS ids, array_agg(q.duplicate ORDER BY q.n) AS duplicates FROM queued q) q
+     CROSS JOIN LATERAL unnest(a.ns, q.ids, q.duplicates) WITH ORDINALITY AS t (n, id, duplicate, o)
+     GROUP BY t.n
 ), kept AS (
     INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer)
     SELECT g.caller, g.idempotency, g.fingerprint, a.told
