@@ -289,6 +289,28 @@ static void test_statement__a_cursor_reads_the_same_under_every_setting(void **s
     }
 }
 
+/* A page of a job's runs reads no more of them than it shows, whichever table they are in. */
+static void test_statement__a_page_of_runs_reads_a_page(void **state)
+{
+    static const char *const indexes[] = {"job_run_of_job", "run_of_job"};
+    struct database *database = database_new();
+    mr_db *db = connect_as_actor(database);
+
+    (void)state;
+    sql_exec(database->db, "INSERT INTO millrace.job (name, work, manual) VALUES ('deliver', 'pull', false);"
+                           "INSERT INTO millrace.run (id, job) SELECT gen_random_uuid(), 'deliver' FROM generate_series(1, 2000);"
+                           "INSERT INTO millrace.job_run (id, job, trigger) SELECT gen_random_uuid(), 'maintenance', 'manual' FROM generate_series(1, 2000)");
+    for (int i = 0; i < 2; i++) {
+        sql_exec(db, "BEGIN");
+        assert_int_equal(sql_number(db, "EXECUTE job_run_list('{NULL}', '{%s}', '{20}', '{NULL}', '{00000000-0000-0000-0000-000000000001}')",
+                                    i == 0 ? "maintenance" : "deliver"), 1);
+        assert_in_range(sql_number(db, "SELECT pg_stat_get_xact_tuples_returned('millrace.%s'::regclass)", indexes[i]), 20, 100);
+        sql_exec(db, "COMMIT");
+    }
+    mr_db_destroy(&db);
+    database_destroy(&database);
+}
+
 /* A unit that the database refuses must not stop the others: each statement that does a chunk can pass one, and name it. */
 static void test_statement__of_a_job_can_pass_a_unit(void **state)
 {
@@ -365,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_statement__large_tables_are_read_by_index),
         cmocka_unit_test(test_statement__no_instant_is_written_in_the_sessions_style),
         cmocka_unit_test(test_statement__a_cursor_reads_the_same_under_every_setting),
+        cmocka_unit_test(test_statement__a_page_of_runs_reads_a_page),
         cmocka_unit_test(test_statement__of_a_job_can_pass_a_unit),
         cmocka_unit_test(test_statement__the_job_removal_deletes_from_every_table_of_an_account),
     };
