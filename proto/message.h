@@ -27,10 +27,17 @@ enum mr_shape {
 /* A mailbox, thread and connection of its own, so that slow work never stands in front of quick work. */
 enum mr_lane { MR_LANE_QUICK, MR_LANE_SLOW, MR_LANE_COUNT };
 
-/* `statement` answers instead of the one of the message's name, where struct mr_pick says so. */
+/* A field that is present and, when `is` is not NULL, has this text. */
+struct mr_when {
+    const char *field;
+    const char *is;
+};
+
+/* `statement` answers instead of the one of the message's name; the first variant decides whose conditions all hold. */
 struct mr_variant {
     const char *statement;
     enum mr_shape shape;
+    struct mr_when when[4];          /* ended by a NULL field */
     unsigned batch_max;              /* messages in one of its statements; 0: as many as the op's */
     const struct mr_result *returns; /* what a success of it tells; NULL: as the op's */
 };
@@ -38,7 +45,8 @@ struct mr_variant {
 struct mr_traits;
 
 /*
- * Who decides between variants; what it has to know stands behind this. Every value has to lead to a variant. Called by actors, each in its own thread.
+ * Who decides between variants that are too many to try one after the other; what it has to know stands behind this. Every value
+ * has to lead to a variant. Called by actors, each in its own thread.
  */
 struct mr_pick {
     const struct mr_variant *(*variant)(const struct mr_pick *self, const struct mr_traits *traits,
@@ -113,7 +121,7 @@ struct mr_traits {
     bool constraints; /* a constraint that its statement breaks is an answer: runtime/constraints.h */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
     const struct mr_variant *again;    /* answers what the statement left unanswered, in its place; NULL: it is asked itself */
-    const struct mr_pick *pick;        /* decides between them; NULL: there are none */
+    const struct mr_pick *pick;        /* decides between them; NULL: the first whose conditions hold */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };
 

@@ -125,11 +125,33 @@ uint64_t mr_message_key(enum mr_op op, const struct mr_value *values)
     return key != 0 ? key : 1;
 }
 
+static bool holds(const struct mr_when *when, enum mr_op op, const struct mr_value *values)
+{
+    int index = mr_field_index(op, when->field);
+
+    assert(index >= 0);
+    return values[index].present && (when->is == NULL || mr_slice_is(values[index].text, when->is));
+}
+
+static bool all_hold(const struct mr_variant *variant, enum mr_op op, const struct mr_value *values)
+{
+    for (const struct mr_when *when = variant->when; when->field != NULL; when++)
+        if (!holds(when, op, values))
+            return false;
+    return true;
+}
+
 const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values)
 {
     const struct mr_traits *traits = mr_op_info(op)->traits;
+    const struct mr_variant *variant = traits->variants;
 
-    return traits->pick != NULL ? traits->pick->variant(traits->pick, traits, values) : NULL;
+    if (traits->pick != NULL)
+        return traits->pick->variant(traits->pick, traits, values);
+    for (; variant != NULL && variant->statement != NULL; variant++)
+        if (all_hold(variant, op, values))
+            return variant;
+    return NULL;
 }
 
 /* ---- The work ---- */

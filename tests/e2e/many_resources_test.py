@@ -7,7 +7,7 @@ import support
 
 COUNT = 200
 LOAD_S = 0.4  # processor time of a whole `millrace routes` of an unoptimized build, which took 0.08 to 0.11
-RESIDENT = 44 << 20  # it had 35 MiB, of which 14 are files of libraries; 68 before it gave back what the document had been made of
+RESIDENT = 44 << 20  # it had 37 MiB, of which 14 are files of libraries; 68 before it gave back what the document had been made of
 
 
 def folder():
