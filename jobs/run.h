@@ -61,9 +61,9 @@ struct mr_chunk {
  */
 struct mr_job_code {
     mr_status (*chunk)(struct mr_actor *self, const struct mr_run *run, struct mr_chunk *out);
-    bool alone;    /* not in a transaction: the chunk may then be done again */
-    bool one_unit; /* a chunk is one unit, whatever run->chunk_rows says */
-    bool is_input; /* units come from outside: see struct mr_skip */
+    bool outside_transaction; /* the chunk may be done again after a crash */
+    bool one_unit;            /* a chunk is one unit, whatever run->chunk_rows says */
+    bool is_input;            /* units come from outside: see struct mr_skip */
 };
 
 extern const struct mr_job_code mr_job_import;      /* import.c */

@@ -266,6 +266,7 @@ static void show(struct mr_scheduler *self)
     else if (failing_ms(self) >= UNWELL_AFTER_MS)
         trouble = "What the scheduler asks of the database has failed for some time.";
     atomic_store(&self->connected, up || self->resting);
+    atomic_store(&self->awake, up && !self->resting);
     atomic_store(&self->trouble, trouble);
     atomic_store(&self->turned_ms, scheduler_now_ms(self));
 }
@@ -285,7 +286,7 @@ static void loop(mr_thread *thread, void *argument)
         show(self);
         wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), self->options->pulse_fd, sleep_ms(self));
         if (wake.fd)
-            mr_db_listen(self->db);
+            mr_db_consume_input(self->db);
         if (wake.other_fd)
             answer_pulse(self);
         mr_metrics_tick(self->clock);
@@ -407,6 +408,11 @@ int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self)
 bool mr_scheduler_is_connected(const struct mr_scheduler *self)
 {
     return atomic_load(&self->connected);
+}
+
+bool mr_scheduler_is_awake(const struct mr_scheduler *self)
+{
+    return atomic_load(&self->awake);
 }
 
 const char *mr_scheduler_trouble(const struct mr_scheduler *self)
