@@ -96,6 +96,7 @@ struct mr_scheduler {
     uint8_t uploads_after[16];             /* and behind which one */
     int64_t count_ms;                      /* when to count next what waits */
     int64_t wall_ms;                       /* wall clock: as it was in the last round */
+    int64_t looked_for_resumed_ms;         /* wall clock: when schedules of paused jobs were looked at */
     struct worker workers[MR_WORKERS_MAX]; /* as the options' actors */
     struct demand demands[MR_JOBS_MAX];
     uint64_t prompts; /* that were sent */
