@@ -63,6 +63,7 @@ struct mr_scheduler {
     unsigned schedule_count;
     _Atomic bool refused;
     _Atomic bool connected;
+    _Atomic bool is_resting; /* `resting`, for other threads */
     _Atomic int64_t turned_ms;
     _Atomic(const char *) trouble;
 

@@ -266,6 +266,7 @@ static void show(struct mr_scheduler *self)
     else if (failing_ms(self) >= UNWELL_AFTER_MS)
         trouble = "What the scheduler asks of the database has failed for some time.";
     atomic_store(&self->connected, up || self->resting);
+    atomic_store(&self->is_resting, self->resting);
     atomic_store(&self->trouble, trouble);
     atomic_store(&self->turned_ms, scheduler_now_ms(self));
 }
@@ -407,6 +408,11 @@ int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self)
 bool mr_scheduler_is_connected(const struct mr_scheduler *self)
 {
     return atomic_load(&self->connected);
+}
+
+bool mr_scheduler_is_resting(const struct mr_scheduler *self)
+{
+    return atomic_load(&self->is_resting);
 }
 
 const char *mr_scheduler_trouble(const struct mr_scheduler *self)

@@ -55,6 +55,9 @@ bool mr_scheduler_is_connected(const struct mr_scheduler *self);
 /* Why no tick and no run can be counted on: a static sentence that anybody may see. NULL: they can. Any thread. */
 const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 
+/* Whether it has let go of its connection for want of work. */
+bool mr_scheduler_is_resting(const struct mr_scheduler *self);
+
 /* Whether the database refused user or password, and the process has been told to end. */
 bool mr_scheduler_is_refused(const struct mr_scheduler *self);
 

@@ -923,3 +923,13 @@ $$;
 
 -- A key that was made on the command line was made by nobody that is known here.
 ALTER TABLE millrace.api_key ALTER COLUMN created_by DROP NOT NULL;
+
+-- ---- What folders declare ----
+
+-- A folder that processes serve, by a digest of what it says of its jobs. Of those that are held, the one that was first seen last
+-- stands: its declaration is what the rows of jobs say.
+CREATE TABLE millrace.declaration (
+    digest  text        PRIMARY KEY,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    holders jsonb       NOT NULL DEFAULT '{}' -- processes that serve it, each with the instant until which it is taken to be there
+);

@@ -425,7 +425,7 @@ static bool is_of_a_job(const char *statement)
     for (int job = 0; job < MR_JOB_COUNT; job++)
         if (strlen(mr_job_info((enum mr_job)job)->name) == len && strncmp(statement, mr_job_info((enum mr_job)job)->name, len) == 0)
             return strncmp(statement + len, "__", 2) == 0;
-    return strncmp(statement, "schedule__", 10) == 0;
+    return strncmp(statement, "schedule__", 10) == 0 || strncmp(statement, "declaration__", 13) == 0;
 }
 
 /* What it asks beside the statements of an application's operations, and what those that import have under names of their own. */
