@@ -3,6 +3,7 @@
 #include "actors/auth.h"
 #include "actors/data_reader.h"
 #include "actors/data_writer.h"
+#include "actors/work.h"
 #include "jobs/job.h"
 
 static mr_status start(struct mr_crew *self, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
@@ -23,7 +24,8 @@ static void await_all(const struct mr_crew *self)
 
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config)
 {
-    static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec};
+    static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec,
+                                                        &mr_work_spec};
     mr_status status = MR_OK;
 
     for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++)

@@ -62,15 +62,35 @@ static bool check_calendar(const struct mr_field *field, struct mr_slice text, s
     return text.len < sizeof zone && mr_zone_is_known(zone);
 }
 
+/* What is said of an object in an array: "outcomes[3].claim". */
+struct objects {
+    struct place *place;
+    const struct mr_field *field;
+};
+
+static void tell_object(void *context, const struct mr_field *field, int index, const struct mr_problem *problem)
+{
+    const struct objects *objects = context;
+    char item[MR_ITEM_NAME];
+    char name[NAME_ROOM];
+
+    mr_object_item_name(item, objects->field, index);
+    snprintf(name, sizeof name, field != objects->field ? "%s.%s" : "%s", item, field->name);
+    tell_name(objects->place, name, problem);
+}
+
 /* Of a member that is not null; `room` is empty. False: the place has heard of what is wrong. */
 static bool read_value(struct place *place, const struct mr_field *field, const json_t *json, struct mr_slice text,
                        struct mr_buf *room, struct mr_value *out)
 {
     const struct mr_listener listener = {tell_item, place};
+    struct objects objects = {place, field};
     struct mr_problem problem;
 
     if (field->many)
         return mr_object_array(field, json, text, room, out, &listener);
+    if (field->of != NULL)
+        return mr_object_objects(field, json, text, out, &(struct mr_listener){tell_object, &objects});
     if (!mr_object_value(field, json, text, out, &problem) ||
         (field->type == MR_TEXT && !check_calendar(field, out->text, &problem))) {
         tell_name(place, field->name, &problem);

@@ -1,11 +1,13 @@
 #include "gateway/dispatch.h"
 
 #include "gateway/admit.h"
+#include "gateway/claims.h"
 #include "gateway/docs.h"
 #include "gateway/health.h"
 #include "gateway/link.h"
 #include "gateway/reply.h"
 #include "gateway/upload.h"
+#include "gateway/waiting.h"
 #include "http/target.h"
 
 /* What is not whole, for want of memory, is nothing. */
@@ -120,6 +122,13 @@ static mr_status check_credential(const struct exchange *exchange, const struct 
     return exchange->identity;
 }
 
+/* Whose workers have something to do when this has come to be. */
+static void note_wakes(struct exchange *exchange, const struct mr_value *values)
+{
+    if (exchange->op == MR_OP_job_run_create)
+        mr_slice_copy(exchange->wakes, sizeof exchange->wakes, values[mr_field_index(exchange->op, "job")].text);
+}
+
 static void send_message(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body,
                          const struct mr_principal *principal)
 {
@@ -145,6 +154,10 @@ static void send_message(struct exchange *exchange, const struct mr_http_request
     if (status == MR_OK) {
         if (mr_op_info(route->op)->traits->shape == MR_SHAPE_MANY)
             mr_link_begin(&message, route->op, &exchange->link);
+        status = waiting_begin(exchange, message.values);
+    }
+    if (status == MR_OK) {
+        note_wakes(exchange, message.values);
         status = exchange_send(exchange, route->op, message.values, principal, exchange->gateway->config->request_timeout);
     }
     if (status != MR_OK)
@@ -242,6 +255,17 @@ static void on_fail(void *self, mr_status fault)
     mr_buf_fini(&errors);
 }
 
+static void on_pressed(void *self)
+{
+    waiting_pressed(self);
+}
+
+/* A worker went away between its claim and the answer. */
+static void on_lost(void *application, struct mr_slice receipt)
+{
+    claims_give_back(application, receipt);
+}
+
 static void on_gone(void *self)
 {
     exchange_abandon(self);
@@ -255,4 +279,6 @@ const struct mr_http_handler dispatch_handler = {
     .end = on_end,
     .fail = on_fail,
     .gone = on_gone,
+    .pressed = on_pressed,
+    .lost = on_lost,
 };

@@ -13,6 +13,7 @@
 #include "gateway/prefer.h"
 #include "runtime/metrics.h"
 #include "gateway/reply.h"
+#include "gateway/waiting.h"
 
 /* ACTOR_DATA_READER_COUNT, once for the replica and once for the primary. */
 enum { MAILBOXES_MAX = 128, DROP_LIFE_MS = 60000, BEAT_MS = 10000, BEAT_LIFE_MS = 30000 };
@@ -92,6 +93,9 @@ struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection
     self->op = MR_OP_NONE;
     self->route_status = MR_NOT_FOUND;
     self->held = NULL;
+    self->waiting = NULL;
+    self->has_key = false;
+    self->wakes[0] = '\0';
     self->key_asked_ms = 0;
     mr_buf_clear(&self->only, 512);
     self->has_user = false;
@@ -221,10 +225,10 @@ static int choose_mailbox(const struct exchange *self, enum mr_op op, const stru
     return (int)best;
 }
 
-static mr_status encode(struct exchange *self, enum mr_op message, uint64_t correlation, const struct mr_value *values,
-                        const struct mr_principal *principal, int64_t patience_ms)
+/* `trace`: the request's traceparent; empty: it belongs to none. */
+static mr_status encode(struct gateway *gateway, struct mr_slice trace, enum mr_op message, uint64_t correlation,
+                        const struct mr_value *values, const struct mr_principal *principal, int64_t patience_ms)
 {
-    struct gateway *gateway = self->gateway;
     int64_t now_us = mr_wall_us(gateway->clock);
     struct mr_envelope envelope = {
         .kind = MR_REQUEST,
@@ -232,7 +236,7 @@ static mr_status encode(struct exchange *self, enum mr_op message, uint64_t corr
         .correlation = correlation,
         .deadline_ms = now_us / 1000 + patience_ms,
         .times.sent_us = now_us,
-        .traceparent = mr_slice_of(self->traceparent),
+        .traceparent = trace,
         .has_principal = principal != NULL,
     };
 
@@ -306,7 +310,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
 {
     struct gateway *gateway = self->gateway;
     uint64_t correlation = (uint64_t)self->generation << 32 | self->index;
-    mr_status status = encode(self, message, correlation, values, principal, patience_ms);
+    mr_status status = encode(gateway, mr_slice_of(self->traceparent), message, correlation, values, principal, patience_ms);
     struct mailbox_load *load;
     int chosen;
 
@@ -375,9 +379,25 @@ static void tell_of_upload(struct exchange *self, enum mr_op message, int64_t li
 
     memcpy(id.uuid, self->new_id, sizeof id.uuid);
     chosen = choose_mailbox(self, message, &id);
-    if (chosen >= 0 && encode(self, message, nobody, &id, NULL, life_ms) == MR_OK)
+    if (chosen >= 0 && encode(gateway, mr_slice_of(self->traceparent), message, nobody, &id, NULL, life_ms) == MR_OK)
         (void)!mr_mailbox_send(gateway->mailbox, gateway->mailboxes[chosen].actor->name, gateway->frame.data,
                                gateway->frame.len);
+}
+
+/* The first that serves it: there is one of each that is told anything so. */
+void exchange_tell(struct gateway *gateway, enum mr_op message, const struct mr_value *values, int64_t life_ms)
+{
+    const struct mr_op_info *info = mr_op_info(message);
+
+    for (unsigned i = 0; i < gateway->mailbox_count; i++) {
+        const struct mr_actor *actor = gateway->mailboxes[i].actor;
+
+        if (actor->spec->id != info->actor || actor->lane != info->traits->lane)
+            continue;
+        if (encode(gateway, (struct mr_slice){"", 0}, message, nobody, values, NULL, life_ms) == MR_OK)
+            (void)!mr_mailbox_send(gateway->mailbox, actor->name, gateway->frame.data, gateway->frame.len);
+        return;
+    }
 }
 
 /* What came to nothing is to go. Where this is lost a scheduler finds the parts, because they do not beat any more. */
@@ -420,6 +440,7 @@ void exchange_end(struct exchange *self)
         TAILQ_REMOVE(&gateway->uploads, self, in_uploads);
     self->beats_ms = 0;
     exchange_settle(self);
+    waiting_end(self);
     mr_trace_abandon(&self->span, mr_mono_us(gateway->clock));
     parts_destroy(&self->parts);
     free(self->held);

@@ -37,9 +37,12 @@ struct exchange {
     uint64_t cache_generation;             /* when the message was sent */
     struct mr_buf cache_key;               /* of an op that may be cached: whole, another answer may have its beginning */
     struct mr_preconditions conditions;
-    mr_status identity;   /* MR_OK: the caller is known; else the 401 of an op that has to know them */
-    struct held *held;    /* the request, while its key is being verified; NULL: it is not. Owned */
-    int64_t key_asked_ms; /* monotonic: when somebody was asked who its key is; 0: nobody was */
+    mr_status identity;      /* MR_OK: the caller is known; else the 401 of an op that has to know them */
+    struct waiting *waiting; /* the client waits for something to happen; NULL: for the answer only. Owned */
+    bool has_key;            /* an API key calls, that of `key_hash` */
+    char wakes[65];          /* the job that the message under way queues runs of; "": none */
+    struct held *held;       /* the request, while its key is being verified; NULL: it is not. Owned */
+    int64_t key_asked_ms;    /* monotonic: when somebody was asked who its key is; 0: nobody was */
     uint8_t key_hash[MR_KEY_HASH];
     struct mr_buf only; /* what the scopes of its key are narrowed to; empty: to nothing. See mr_scope_grants */
     bool has_user;
@@ -76,6 +79,12 @@ void exchange_abandon(struct exchange *self);
  */
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms) MR_WARN_UNUSED;
+
+/*
+ * Sends a message that nobody waits for: its answer finds no exchange, and the mailbox may have its fill. It is lost where nobody serves
+ * it, or no memory is left. `life_ms`: what is older is dropped.
+ */
+void exchange_tell(struct gateway *gateway, enum mr_op message, const struct mr_value *values, int64_t life_ms);
 
 /*
  * MR_OVERLOADED when each mailbox that could take a message of the exchange's op has its fill: known before the request is read any

@@ -14,6 +14,7 @@
 #include "gateway/exchange.h"
 #include "gateway/mail.h"
 #include "gateway/reply.h"
+#include "gateway/waiting.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
@@ -50,6 +51,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     gateway->draining = true;
     mr_http_server_drain(gateway->server);
     gateway->drain_started_ms = gateway_now_ms(gateway);
+    waiting_drain(gateway);
     mr_log(MR_LOG_INFO, "draining", mr_log_int("signal", watcher->signum),
            mr_log_int("connections", mr_http_server_connections(gateway->server)));
 }
@@ -97,7 +99,7 @@ static void show_figures(struct gateway *gateway)
             most = gateway->mailboxes[i].messages;
     mr_metric_show(MR_METRIC_mailbox_most, most);
     mr_metric_show(MR_METRIC_connections, mr_http_server_connections(gateway->server));
-    mr_metric_show(MR_METRIC_in_flight, gateway->exchange_room - gateway->free_count);
+    mr_metric_show(MR_METRIC_in_flight, gateway->exchange_room - gateway->free_count - waiting_parked(gateway));
     mr_metric_add(MR_METRIC_received_bytes, traffic.received - gateway->traffic.received);
     mr_metric_add(MR_METRIC_sent_bytes, traffic.sent - gateway->traffic.sent);
     gateway->traffic = traffic;
@@ -110,6 +112,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     mail_expire(gateway);
+    waiting_tick(gateway);
     exchange_beat_uploads(gateway);
     mr_http_server_expire(gateway->server);
     if (gateway->draining)
@@ -129,6 +132,7 @@ static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int event
         mr_http_server_run(gateway->server);
         mail_take(gateway);
     } while (mr_http_server_has_work(gateway->server));
+    waiting_tell(gateway);
     mr_http_server_reap(gateway->server);
 }
 
@@ -197,6 +201,7 @@ static void destroy(struct gateway *gateway)
     admit_fini(gateway);
     docs_fini(gateway);
     mr_route_forget();
+    waiting_room_destroy(&gateway->waiting);
     exchange_fini_all(gateway);
     free(gateway->mailboxes);
     free(gateway->wrote_until_ms);
@@ -247,10 +252,11 @@ static struct gateway *create(const struct mr_gateway_options *options)
         gateway->wrote_until_ms = calloc(WRITERS_REMEMBERED, sizeof *gateway->wrote_until_ms);
     gateway->tokens = mr_token_cache_new();
     gateway->keys = mr_key_cache_new();
+    gateway->waiting = waiting_room_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
-    if (gateway->tokens == NULL || gateway->keys == NULL || gateway->loop == NULL || !admit_setup(gateway) ||
-        docs_setup(gateway) != MR_OK || mr_route_prepare() != MR_OK || open_mailboxes(gateway) != MR_OK ||
-        !open_server(gateway)) {
+    if (gateway->tokens == NULL || gateway->keys == NULL || gateway->waiting == NULL || gateway->loop == NULL ||
+        !admit_setup(gateway) || docs_setup(gateway) != MR_OK || mr_route_prepare() != MR_OK ||
+        open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
         destroy(gateway);
         return NULL;
     }

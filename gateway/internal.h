@@ -23,6 +23,7 @@ enum { WRITERS_REMEMBERED = 16384, REQUEST_ID_MAX = 128, BODY_MAX = 1024 * 1024,
 
 struct exchange;
 struct docs;
+struct waiting_room;
 TAILQ_HEAD(exchange_list, exchange);
 
 /* What waits at one actor; the bound of its mailbox. */
@@ -55,6 +56,7 @@ struct gateway {
     uint32_t free_count;
     struct exchange_list in_flight;
     struct exchange_list uploads; /* by when they beat next */
+    struct waiting_room *waiting; /* requests that wait for something to happen */
 
     struct mr_token_cache *tokens;
     struct mr_key_cache *keys;

@@ -55,6 +55,18 @@ const struct mr_key *mr_key_cache_find(const struct mr_key_cache *self, const ui
     return key->until_ms > now_ms && mr_key_cache_knew(self, hash) ? key : NULL;
 }
 
+bool mr_key_cache_may_ask(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], int64_t now_ms, int64_t pause_ms)
+{
+    struct mr_key *key = &self->entries[slot_of(hash)];
+
+    if (!mr_key_cache_knew(self, hash))
+        return true;
+    if (key->asked_ms != 0 && now_ms - key->asked_ms < pause_ms)
+        return false;
+    key->asked_ms = now_ms;
+    return true;
+}
+
 void mr_key_cache_drop(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH])
 {
     struct mr_key *key = &self->entries[slot_of(hash)];
@@ -76,6 +88,7 @@ mr_status mr_key_cache_keep(struct mr_key_cache *self, const uint8_t hash[MR_KEY
     free(key->scopes);
     key->scopes = copy;
     key->until_ms = until_ms;
+    key->asked_ms = 0;
     memcpy(key->hash, hash, sizeof key->hash);
     memcpy(key->id, id, sizeof key->id);
     return MR_OK;
@@ -218,6 +231,32 @@ static void refuse(struct exchange *exchange, struct mr_slice payload)
     reply_fault(exchange, &fault);
 }
 
+mr_status keys_ask_again(struct exchange *exchange)
+{
+    const struct mr_value hash = {.present = true, .text = {(const char *)exchange->key_hash, MR_KEY_HASH}};
+    struct mr_principal caller = exchange->caller;
+    mr_status status;
+
+    exchange->key_asked_ms = gateway_now_ms(exchange->gateway);
+    status = exchange_send(exchange, MR_OP_key_verify, &hash, NULL, exchange->gateway->config->request_timeout);
+    exchange->caller = caller; /* the message was nobody's */
+    exchange->has_user = true;
+    return status;
+}
+
+mr_status keys_keep_answer(const struct exchange *exchange, const struct mr_envelope *reply)
+{
+    struct mr_fault fault;
+
+    if (reply->kind == MR_REPLY)
+        return keep(exchange, reply->payload);
+    if (mr_fault_decode(&fault, reply->payload) != MR_OK)
+        return MR_INTERNAL;
+    if (fault.status == MR_INVALID_KEY)
+        mr_key_cache_drop(exchange->gateway->keys, exchange->key_hash);
+    return fault.status;
+}
+
 void keys_answered(struct exchange *exchange, const struct mr_envelope *reply)
 {
     struct held *held = exchange->held;
@@ -239,17 +278,17 @@ void keys_answered(struct exchange *exchange, const struct mr_envelope *reply)
     free(held);
 }
 
-mr_status keys_identify(struct mr_principal *out, const struct mr_key **key, const struct exchange *exchange,
+mr_status keys_identify(struct mr_principal *out, const struct mr_key **key, struct exchange *exchange,
                         struct mr_slice credential)
 {
     int64_t now_ms = exchange->key_asked_ms != 0 ? exchange->key_asked_ms : gateway_now_ms(exchange->gateway);
-    uint8_t hash[MR_KEY_HASH];
     const struct mr_key *found;
 
     if (!mr_key_is_formed(credential))
         return MR_INVALID_KEY;
-    mr_key_hash(hash, credential);
-    found = mr_key_cache_find(exchange->gateway->keys, hash, now_ms);
+    mr_key_hash(exchange->key_hash, credential);
+    exchange->has_key = true;
+    found = mr_key_cache_find(exchange->gateway->keys, exchange->key_hash, now_ms);
     if (found == NULL)
         return MR_INVALID_KEY;
     *out = (struct mr_principal){.role = MR_ROLE_KEY};

@@ -23,6 +23,7 @@ struct mr_key {
     uint8_t id[16];
     char *scopes; /* separated by spaces; NULL: the slot is free */
     int64_t until_ms;
+    int64_t asked_ms; /* when a request that waits asked for it anew */
 };
 
 /* A request that waits until its key is verified, in one block. */
@@ -44,6 +45,11 @@ const struct mr_key *mr_key_cache_find(const struct mr_key_cache *self, const ui
 
 /* Whether a key of that hash was good when it was last asked for, however long ago: it need not be a guess. */
 bool mr_key_cache_knew(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH]);
+
+/*
+ * Whether a request that waits may ask for it anew: of those with the same key one does, every `pause_ms`. True: it is taken to ask now.
+ */
+bool mr_key_cache_may_ask(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], int64_t now_ms, int64_t pause_ms);
 
 /* Forgets it: it is no key any more. */
 void mr_key_cache_drop(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH]);
@@ -70,11 +76,17 @@ void keys_ask(struct exchange *exchange, const struct mr_http_request *request, 
 /* Takes the auth actor's answer, and resumes the request that was held. May end the exchange; `reply` is borrowed. */
 void keys_answered(struct exchange *exchange, const struct mr_envelope *reply);
 
+/* The same for a request that waits for something (gateway/waiting.h): nothing is held, and nothing answered. */
+mr_status keys_ask_again(struct exchange *exchange) MR_WARN_UNUSED;
+
+/* What the auth actor said of it: MR_OK, and it is remembered; MR_INVALID_KEY, and it is forgotten; or why nothing is known. */
+mr_status keys_keep_answer(const struct exchange *exchange, const struct mr_envelope *reply) MR_WARN_UNUSED;
+
 /*
  * Sets `out` to the key that calls, as a principal, and `key` to what is known of it. MR_INVALID_KEY: it is no key, or none that
  * is good.
  */
-mr_status keys_identify(struct mr_principal *out, const struct mr_key **key, const struct exchange *exchange,
+mr_status keys_identify(struct mr_principal *out, const struct mr_key **key, struct exchange *exchange,
                         struct mr_slice credential) MR_WARN_UNUSED;
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "gateway/waiting.h"
 #include "proto/json.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
@@ -188,10 +189,10 @@ static void respond(struct exchange *exchange, int http, const char *type, struc
 
     write_headers(exchange, mr_http_respond(connection, http, type, body.len), http, extra_headers);
     mr_http_respond_end(connection, body);
-    took_us = mr_mono_us(exchange->gateway->clock) - exchange->started_us;
+    took_us = mr_mono_us(exchange->gateway->clock) - exchange->started_us - waiting_rested_us(exchange);
     log_outcome(exchange, http, took_us);
     count_outcome(exchange, http, took_us);
-    end_span(exchange, http, took_us);
+    end_span(exchange, http, took_us + waiting_rested_us(exchange));
     exchange_end(exchange);
 }
 

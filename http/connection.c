@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <libwebsockets.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "http/internal.h"
 #include "http/read.h"
 
-enum { LINGER_MS = 2000, SLOW_MS = 1000, PIPELINE_MAX = 32 * 1024 };
+enum { RECEIPT_MS = 2000, LINGER_MS = 2000, SLOW_MS = 1000, PIPELINE_MAX = 32 * 1024 };
 
 static int64_t now_ms(const struct mr_http_connection *self)
 {
@@ -48,8 +50,44 @@ void connection_enter(struct mr_http_connection *self, enum phase phase)
     TAILQ_INSERT_TAIL(&server->phases[phase], self, in_phase);
 }
 
+/* ---- Receipts ---- */
+
+void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice receipt)
+{
+    mr_buf_clear(&self->receipt, 0);
+    mr_buf_slice(&self->receipt, receipt);
+    if (self->receipt.failed)
+        mr_buf_fini(&self->receipt);
+    self->receipt_until_ms = now_ms(self) + RECEIPT_MS;
+}
+
+/* Who asks for the next thing has the last. */
+void connection_begins(struct mr_http_connection *self)
+{
+    if (self->receipt.len > 0)
+        mr_buf_fini(&self->receipt);
+}
+
+/*
+ * A client that closes with bytes unread resets the connection, and so does one that bytes reach after it has closed. One that has read
+ * everything acknowledges everything with its end, but perhaps not ours. What is reset later was long read: networks forget idle
+ * connections.
+ */
+static bool is_lost(const struct mr_http_connection *self)
+{
+    int unacknowledged = 0;
+
+    if (self->out.len > 0)
+        return true;
+    if (now_ms(self) >= self->receipt_until_ms)
+        return false;
+    return self->broken || (ioctl(self->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > (self->phase == PHASE_LINGER));
+}
+
 void connection_die(struct mr_http_connection *self)
 {
+    if (self->phase != PHASE_DEAD && self->receipt.len > 0)
+        self->lost = is_lost(self);
     connection_enter(self, PHASE_DEAD);
 }
 
@@ -60,10 +98,24 @@ void connection_adopted(struct mr_http_connection *self)
     TAILQ_INSERT_TAIL(&self->server->phases[PHASE_IDLE], self, in_phase);
 }
 
+bool mr_http_has_ended(const struct mr_http_connection *self)
+{
+    return self->ended || self->phase == PHASE_DEAD;
+}
+
+bool mr_http_may_wait(const struct mr_http_connection *self)
+{
+    return !mr_http_has_ended(self) && !self->paused;
+}
+
 void connection_closed(struct mr_http_connection *self)
 {
     if (self->exchange != NULL)
         self->server->options.handler->gone(self->exchange);
+    if (self->lost)
+        self->server->options.handler->lost(self->server->options.application,
+                                            (struct mr_slice){self->receipt.data, self->receipt.len});
+    mr_buf_fini(&self->receipt);
     if (self->is_runnable)
         TAILQ_REMOVE(&self->server->runnable, self, in_runnable);
     TAILQ_REMOVE(&self->server->phases[self->phase], self, in_phase);
@@ -118,8 +170,10 @@ static size_t send_some(struct mr_http_connection *self, struct mr_slice bytes)
 {
     ssize_t sent = send(self->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
 
-    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        self->broken = true;
         connection_die(self);
+    }
     self->server->traffic.sent += sent > 0 ? (uint64_t)sent : 0;
     return sent > 0 ? (size_t)sent : 0;
 }
@@ -161,13 +215,21 @@ void connection_answered(struct mr_http_connection *self)
 
 /* ---- In ---- */
 
+static void press(struct mr_http_connection *self)
+{
+    if (self->exchange != NULL)
+        self->server->options.handler->pressed(self->exchange);
+}
+
 static void keep(struct mr_http_connection *self, const char *data, size_t len)
 {
     mr_buf_append(&self->in, data, len);
     if (self->in.failed)
         connection_die(self);
-    else if (!read_wants_bytes(self) && self->in.len > PIPELINE_MAX)
+    else if (!read_wants_bytes(self) && self->in.len > PIPELINE_MAX) {
         set_reading(self, true);
+        press(self);
+    }
 }
 
 /* What is kept is set aside meanwhile: an answer that is the last throws away what would come behind it. */
@@ -197,6 +259,8 @@ static void conclude(struct mr_http_connection *self)
         connection_die(self);
     else if (read_wants_bytes(self))
         read_fail(self, MR_INVALID);
+    else
+        press(self);
 }
 
 static void received(struct mr_http_connection *self, const char *data, size_t len)
@@ -231,6 +295,7 @@ void connection_readable(struct mr_http_connection *self)
         set_reading(self, self->paused);
         conclude(self);
     } else if (errno != EAGAIN && errno != EINTR) {
+        self->broken = true;
         connection_die(self);
     }
 }

@@ -30,6 +30,19 @@ void mr_http_respond_end(struct mr_http_connection *self, struct mr_slice body);
 /* The handler can take more content. It is called with it by mr_http_server_run. */
 void mr_http_resume(struct mr_http_connection *self);
 
+/*
+ * The answer to the request under way hands something out that must not be lost with it. handler.lost is called when the connection ends
+ * and what it was told of the answer does not say that the client has it: bytes that were not sent or not acknowledged, or a reset
+ * soon after. Copied; until the next request, or a few seconds. Without memory nobody is told.
+ */
+void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice receipt);
+
+/* Whether the client has sent all it will: it hung up, as far as anybody can see before something is sent to it. */
+bool mr_http_has_ended(const struct mr_http_connection *self);
+
+/* Whether a request may be left to wait: the client is there, and would be seen going. */
+bool mr_http_may_wait(const struct mr_http_connection *self);
+
 /* The client's address, as accepted. */
 const struct sockaddr *mr_http_peer(const struct mr_http_connection *self);
 

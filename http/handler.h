@@ -9,7 +9,7 @@
  *                   └─ part … part ─┬─ end                    the body travels on while it comes (plan.stream)
  *                                   └─ fail                   it is malformed, too large, too slow or cut off
  *
- * Each but `begin` and `gone` may answer; `whole`, `part` and `end` may leave that for later, `fail` has to do it.
+ * Each but `begin`, `gone` and `lost` may answer; `whole`, `part` and `end` may leave that for later, `fail` has to do it.
  *
  * Thread: the event loop's.
  */
@@ -50,6 +50,15 @@ struct mr_http_handler {
 
     /* The client is gone; nobody reads an answer any more. */
     void (*gone)(void *exchange);
+
+    /*
+     * The client sends no more, which may be all of its going that is ever seen, or more than is kept behind a request under way, so that
+     * its going could not be seen: who only waits answers now. Others may go on.
+     */
+    void (*pressed)(void *exchange);
+
+    /* The answer that needed this receipt (mr_http_need_receipt) did not arrive, whole, as far as can be known. */
+    void (*lost)(void *application, struct mr_slice receipt);
 };
 
 #endif

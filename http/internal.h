@@ -66,6 +66,10 @@ struct mr_http_connection {
     bool is_runnable;          /* on the server's list */
     bool paused;               /* enough is kept; nothing is read */
     bool ended;                /* the client has sent all it will */
+    bool broken;               /* the kernel says that the connection does not stand any more */
+    struct mr_buf receipt;     /* what handler.lost is told; empty: nothing needs one */
+    int64_t receipt_until_ms;  /* monotonic */
+    bool lost;                 /* the connection ended, and what the receipt is for did not arrive */
 };
 
 TAILQ_HEAD(connection_list, mr_http_connection);
@@ -96,6 +100,9 @@ void connection_write(struct mr_http_connection *self, struct mr_slice bytes);
 
 /* The answer is written: sends the rest, then waits for the next request, or closes. */
 void connection_answered(struct mr_http_connection *self);
+
+/* A request begins: its client has the answer before. */
+void connection_begins(struct mr_http_connection *self);
 
 /* libwebsockets has taken the socket: the first phase begins. */
 void connection_adopted(struct mr_http_connection *self);

@@ -25,6 +25,7 @@ static void begin(struct mr_http_connection *self, const struct mr_http_request 
     self->is_old = request->minor == 0;
     self->close_after |= !request->keep_alive;
     self->body_unread = request->chunked || request->content_length > 0;
+    connection_begins(self);
     self->exchange = handler_of(self)->begin(self->server->options.application, self, request);
     if (self->exchange == NULL)
         connection_die(self);

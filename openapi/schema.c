@@ -84,6 +84,8 @@ static json_t *array_of(struct doc *doc, json_t *items)
 
 /* ---- Fields ---- */
 
+static json_t *fields_schema(struct doc *doc, const struct mr_field *fields);
+
 /* Digits alone, or behind one of the values of the field that they belong to (struct mr_field). */
 static void put_cursor(struct doc *doc, json_t *schema, const struct mr_field *field)
 {
@@ -198,10 +200,28 @@ static json_t *typed_of(const struct mr_field *field, const char *text)
     return typed(field->many ? MR_JSON : is_duration(field) ? MR_TEXT : field->type, text);
 }
 
+/* The objects of an array. */
+static json_t *objects_schema(struct doc *doc, const struct mr_field *field)
+{
+    json_t *self = array_of(doc, fields_schema(doc, field->of));
+
+    put_text(doc, self, "description", field->about);
+    if (field->items_min > 0)
+        put(doc, self, "minItems", json_integer(field->items_min));
+    if (field->items_max > 0)
+        put(doc, self, "maxItems", json_integer(field->items_max));
+    if (field->example != NULL)
+        put(doc, self, "examples", json_pack("[o]", typed(MR_JSON, field->example)));
+    return self;
+}
+
 json_t *field_schema(struct doc *doc, const struct mr_field *field)
 {
-    json_t *self = json_object();
+    json_t *self;
 
+    if (field->of != NULL)
+        return objects_schema(doc, field);
+    self = json_object();
     put_type(doc, self, field->many ? "array" : is_duration(field) ? "string" : type_name(field->type), field->clearable);
     if (field->from == MR_BODY)
         put(doc, self, "description",
@@ -273,7 +293,8 @@ static json_t *place_of_member(struct doc *doc, json_t *properties, const struct
     return properties != NULL ? properties : put_object(doc, object, "properties");
 }
 
-static json_t *body_schema(struct doc *doc, const struct mr_traits *traits)
+/* Those of them that stand in a body. */
+static json_t *fields_schema(struct doc *doc, const struct mr_field *fields)
 {
     json_t *self = json_object();
     json_t *properties;
@@ -281,7 +302,7 @@ static json_t *body_schema(struct doc *doc, const struct mr_traits *traits)
 
     put_text(doc, self, "type", "object");
     properties = put_object(doc, self, "properties");
-    for (const struct mr_field *field = traits->fields; field->name != NULL; field++) {
+    for (const struct mr_field *field = fields; field->name != NULL; field++) {
         const char *name;
         json_t *place;
 
@@ -325,7 +346,7 @@ json_t *body_reference(struct doc *doc, const struct mr_op_info *info)
 
     name_body(name, info->name);
     if (json_object_get(doc->schemas, name) == NULL)
-        put(doc, doc->schemas, name, body_schema(doc, info->traits));
+        put(doc, doc->schemas, name, fields_schema(doc, info->traits->fields));
     return or_items(doc, info->traits, reference(doc, "schemas", name));
 }
 

@@ -4,7 +4,7 @@
 
 #include "proto/json.h"
 
-enum { ENVELOPE_ITEMS = 9, TIMES_ITEMS = 4, REPLY_ITEMS = 4, FAULT_ITEMS = 5 };
+enum { ENVELOPE_ITEMS = 9, TIMES_ITEMS = 4, REPLY_ITEMS = 6, FAULT_ITEMS = 5 };
 
 static void optional_text(struct mr_buf *out, struct mr_slice text)
 {
@@ -228,6 +228,8 @@ void mr_reply_end(struct mr_buf *out, size_t begun, const struct mr_reply_head *
     optional_text(out, head->next);
     mr_wire_int(out, head->version);
     mr_wire_bin(out, head->id.data, head->id.len);
+    mr_wire_bin(out, head->claims.data, head->claims.len);
+    mr_wire_bool(out, head->pending);
 }
 
 mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_slice *json)
@@ -236,12 +238,18 @@ mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, s
     struct mr_reply_head read;
     struct mr_wire_item body;
     struct mr_wire_item id;
+    struct mr_wire_item claims;
+    struct mr_wire_item pending;
 
     if (!next_array(&wire, REPLY_ITEMS) || !next_of_kind(&wire, MR_WIRE_BIN, &body) || body.bytes.len == 0 ||
         !next_optional_text(&wire, &read.next) || !next_below(&wire, INT64_MAX, &read.version) ||
-        !next_of_kind(&wire, MR_WIRE_BIN, &id) || (id.bytes.len != 0 && id.bytes.len != 16) || wire.at != wire.end)
+        !next_of_kind(&wire, MR_WIRE_BIN, &id) || (id.bytes.len != 0 && id.bytes.len != 16) ||
+        !next_of_kind(&wire, MR_WIRE_BIN, &claims) || claims.bytes.len % MR_CLAIM_BYTES != 0 ||
+        !next_of_kind(&wire, MR_WIRE_BOOL, &pending) || wire.at != wire.end)
         return MR_INVALID;
     read.id = id.bytes;
+    read.claims = claims.bytes;
+    read.pending = pending.boolean;
     *head = read;
     *json = body.bytes;
     return MR_OK;

@@ -69,14 +69,20 @@ void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value 
 /* Fills `values` (one for each field of the table); MR_INVALID when the payload does not fit the table. */
 mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_slice payload) MR_WARN_UNUSED;
 
-/* ---- Reply payload: [body, next, version, id]; the body is a bin, the text of one JSON value as the client gets it. ---- */
+/* ---- Reply payload: [body, next, version, id, claims, pending]; the body is a bin, the text of one JSON value as the client gets it. ---- */
 
 /* What a reply says beside its body. A zeroed struct says nothing. */
 struct mr_reply_head {
     struct mr_slice next; /* cursor of the rest of a list; empty: none */
     int64_t version;      /* of the resource, for its entity tag; 0: none */
     struct mr_slice id;   /* the 16 bytes of the resource's id; empty: none */
+    struct mr_slice
+        claims;   /* of runs that the answer hands out, MR_CLAIM_BYTES each: whoever cannot deliver it gives them back */
+    bool pending; /* what the client may wait for has not come yet */
 };
+
+/* The 16 bytes of a run's id, and its claim, big-endian. */
+enum { MR_CLAIM_BYTES = 24 };
 
 /* Begins a reply: append its JSON, which has to be well-formed, then call mr_reply_end with what this returns. */
 size_t mr_reply_begin(struct mr_buf *out);

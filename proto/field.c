@@ -421,10 +421,11 @@ static bool parse_date(struct mr_slice text, struct mr_value *out)
     return mr_date_parse(&ignored, text.data, text.len);
 }
 
-static bool parse_json(struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
+static bool parse_json(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
 {
     out->text = text;
-    return mr_json_check(text, problem);
+    mr_problem_set(problem, "length", "must be at most %" PRId64 " bytes of JSON, is %zu", field->max, text.len);
+    return (field->max == 0 || (int64_t)text.len <= field->max) && mr_json_check(text, problem);
 }
 
 bool mr_field_check_items(const struct mr_field *field, size_t items, struct mr_problem *problem)
@@ -457,7 +458,7 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
     case MR_DECIMAL: good = parse_decimal(field, text, &value, problem); break;
     case MR_NUMBER: good = parse_number(field, text, &value, problem); break;
     case MR_DATE: good = parse_date(text, &value); break;
-    case MR_JSON: good = parse_json(text, &value, problem); break;
+    case MR_JSON: good = parse_json(field, text, &value, problem); break;
     case MR_BYTES: break; /* nobody writes bytes as text */
     }
     if (good)

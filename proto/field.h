@@ -98,7 +98,7 @@ struct mr_field {
     enum mr_type type;
     enum mr_source from;
     bool required;
-    int64_t min; /* TEXT: code points; INT: value. 0 and 0: unbounded */
+    int64_t min; /* TEXT: code points; INT: value; JSON: bytes, `max` alone. 0 and 0: unbounded */
     int64_t max;
     enum mr_format format;
     const char *choices;    /* MR_FORMAT_CHOICE: "one|of|these" */
@@ -122,6 +122,9 @@ struct mr_field {
     int64_t items_min; /* how many there are in it; 0 and 0: unbounded */
     int64_t items_max;
     mr_json_rule *rule; /* JSON: what the value has to be like beside that; NULL: anything */
+    const struct mr_field
+        *of; /* JSON: an array of `items_min` to `items_max` objects, each read as a body of these fields, which
+                                  are ended by a NULL name and of MR_BODY; NULL: any value */
 };
 
 /* A value of a field. Not present stands for left out and, unless the field is clearable, for null. */

@@ -63,6 +63,15 @@ struct mr_upload {
     bool takes_gzip;   /* it may come compressed */
 };
 
+/* A client that may wait for what it asks for: gateway/waiting.h. The answer says `pending` while that has not come. */
+struct mr_waits {
+    const char *field; /* for how long, an INT of milliseconds; not present, or 0: it does not wait */
+    const char *on;    /* the field that says what for: a job's name, or a run's id */
+    const char
+        *nothing; /* the JSON of a success that brings nothing: for whom nothing may be kept any more; NULL: what was answered
+                            last is repeated */
+};
+
 /*
  * What the records of an upload become: rows, by the job `import` (jobs/import.c), which finds the operation by its name. A record
  * is read as a body; the id is made for each, and who calls is whoever uploaded it.
@@ -98,6 +107,7 @@ struct mr_traits {
                                           with a field from MR_TOKEN_ONLY takes narrowed scopes, too, and its statement narrows */
     bool body_optional;              /* the body may be left out, also where a field of it is required */
     const struct mr_upload *upload;  /* the body is taken in parts; NULL: it is a JSON object, or none */
+    const struct mr_waits *waits;    /* a client may wait; NULL: it is answered at once */
     const struct mr_import *import;  /* what becomes of that upload; NULL: its statement sees to it */
     const struct mr_result *returns; /* an object of a success, or each of a list; NULL: it has no body, or `media` says what */
     const char *media;   /* media types of a success that is no JSON, "one|of|these"; NULL: it is JSON, or nothing */
@@ -118,6 +128,20 @@ struct mr_traits {
 #define MR_MESSAGE(message) const struct mr_traits mr_traits_##message =
 #define MR_FIELDS(...)      ((const struct mr_field[]){__VA_ARGS__, {.name = NULL}})
 #define MR_VARIANTS(...)    ((const struct mr_variant[]){__VA_ARGS__, {.statement = NULL}})
+
+/* What a worker says of a run: the objects of run_outcomes (proto/messages/work.c). */
+enum mr_outcome_field {
+    MR_OUTCOME_id,
+    MR_OUTCOME_claim,
+    MR_OUTCOME_outcome,
+    MR_OUTCOME_result,
+    MR_OUTCOME_error,
+    MR_OUTCOME_retry_after,
+    MR_OUTCOME_lease,
+    MR_OUTCOME_progress,
+    MR_OUTCOME_FIELDS
+};
+extern const struct mr_field mr_outcome_fields[MR_OUTCOME_FIELDS + 1];
 
 /* The upload of an operation that imports, and its message, whose statement queues the run: proto/messages/job.c. */
 extern const struct mr_upload mr_import_upload;

@@ -319,6 +319,85 @@ bool mr_object_array(const struct mr_field *field, const json_t *json, struct mr
     return true;
 }
 
+/* ---- Objects in an array ---- */
+
+/* A problem of a member of the element, or of the element itself. */
+struct told {
+    const struct mr_listener *listener;
+    unsigned count;
+};
+
+static bool tell(struct told *told, const struct mr_field *field, int index, const struct mr_problem *problem)
+{
+    told->listener->tell(told->listener->context, field, index, problem);
+    return ++told->count < MR_OBJECT_PROBLEMS;
+}
+
+/* The members of one object, whose texts are in `values`. */
+static bool read_members(const json_t *json, const struct mr_field *fields, struct mr_value *values, int index,
+                         struct told *told)
+{
+    for (unsigned i = 0; fields[i].name != NULL; i++) {
+        const json_t *member = json_object_get(json, fields[i].name);
+        struct mr_slice text = values[i].text;
+        struct mr_problem problem;
+
+        values[i] = (struct mr_value){.present = false};
+        mr_problem_set(&problem, "required", "is required");
+        if (member == NULL || json_is_null(member) ? !fields[i].required
+                                                   : mr_object_value(&fields[i], member, text, &values[i], &problem))
+            continue;
+        if (told == NULL || !tell(told, &fields[i], index, &problem))
+            return false;
+    }
+    return told == NULL || told->count == 0;
+}
+
+bool mr_object_objects(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_value *out,
+                       const struct mr_listener *listener)
+{
+    struct mr_json_walk walk = mr_json_walk_of(text);
+    struct told told = {listener, 0};
+    struct mr_problem problem;
+    size_t index;
+    const json_t *item;
+
+    mr_problem_set(&problem, "type", "must be an array of objects");
+    if (!json_is_array(json))
+        return tell(&told, field, -1, &problem) && false;
+    if (!check_items(field, json_array_size(json), listener))
+        return false;
+    json_array_foreach(json, index, item) {
+        struct mr_value values[MR_OBJECT_FIELDS] = {0};
+        struct mr_slice part = {"", 0};
+
+        (void)mr_json_element_next(&walk, &part);
+        mr_problem_set(&problem, "type", "must be an object");
+        if (!json_is_object(item) && !tell(&told, field, (int)index, &problem))
+            return false;
+        if (!json_is_object(item))
+            continue;
+        mr_object_find(part, field->of, values);
+        if (!read_members(item, field->of, values, (int)index, &told) && told.count >= MR_OBJECT_PROBLEMS)
+            return false;
+    }
+    *out = (struct mr_value){.present = told.count == 0, .text = text};
+    return told.count == 0;
+}
+
+mr_status mr_object_read(json_t **json, struct mr_slice text, const struct mr_field *fields, struct mr_value *values)
+{
+    const char *detail;
+    mr_status status = mr_object_load(json, text, &detail);
+
+    if (status != MR_OK)
+        return status;
+    for (unsigned i = 0; fields[i].name != NULL; i++)
+        values[i] = (struct mr_value){.present = false};
+    mr_object_find(text, fields, values);
+    return read_members(*json, fields, values, 0, NULL) ? MR_OK : MR_INVALID;
+}
+
 bool mr_object_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
                           const struct mr_listener *listener)
 {

@@ -59,6 +59,24 @@ struct mr_listener {
 bool mr_object_array(const struct mr_field *field, const struct json_t *json, struct mr_slice text, struct mr_buf *room,
                      struct mr_value *out, const struct mr_listener *listener);
 
+/* ---- Objects in an array (mr_field.of) ---- */
+
+/* Fields of such an object, at most. */
+enum { MR_OBJECT_PROBLEMS = 100, MR_OBJECT_FIELDS = 16 };
+
+/*
+ * Reads a member, which is not null, as an array of objects, `text` as it stands. True: each keeps the rules of its fields, and `out`
+ * is the text. False: the listener has heard of everything that is wrong, up to MR_OBJECT_PROBLEMS. `field` is that of the object, or
+ * the array's own where an element is wrong as a whole (or the array is: index -1).
+ */
+bool mr_object_objects(const struct mr_field *field, const struct json_t *json, struct mr_slice text, struct mr_value *out,
+                       const struct mr_listener *listener);
+
+/* The values of one such object, whose text was checked so, in `values`: one for each of `fields`. They borrow `json`, which the caller
+   frees by json_decref, and `text`. MR_NO_MEMORY, or MR_INVALID where it was not checked. */
+mr_status mr_object_read(struct json_t **json, struct mr_slice text, const struct mr_field *fields,
+                         struct mr_value *values) MR_WARN_UNUSED;
+
 /* The same of a text that is to be a JSON array: a default, or a cell of a CSV. */
 bool mr_object_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
                           const struct mr_listener *listener);

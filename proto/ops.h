@@ -32,6 +32,8 @@
     OP(POST,   "/v1/jobs/:job/runs",              job_run_create,     DATA_WRITER, ADMIN,    202, SQL)      \
     OP(GET,    "/v1/job-runs/:runId",             job_run_get,        DATA_READER, USER,     200, SQL)      \
     OP(POST,   "/v1/job-runs/:runId/cancel",      job_run_cancel,     DATA_WRITER, USER,     202, SQL)      \
+    OP(POST,   "/v1/jobs/:job/claims",            run_claim,          WORK,        ADMIN,    200, CODE)     \
+    OP(POST,   "/v1/job-runs/outcomes",           run_outcomes,       WORK,        ADMIN,    200, CODE)     \
     OP(GET,    "/v1/health",                      health,             GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/livez",                          livez,              GATEWAY,     PUBLIC,   200, CODE)     \
     OP(GET,    "/readyz",                         readyz,             GATEWAY,     PUBLIC,   200, CODE)     \
@@ -41,6 +43,10 @@
     OP(NONE,   NULL,                              db_ping,            AUTH,        INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              key_verify,         AUTH,        INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              cache_stale,        GATEWAY,     INTERNAL, 200, CODE)     \
+    OP(NONE,   NULL,                              run_release,        WORK,        INTERNAL, 200, CODE)     \
+    OP(NONE,   NULL,                              run_watch,          WORK,        INTERNAL, 200, CODE)     \
+    OP(NONE,   NULL,                              work_ready,         GATEWAY,     INTERNAL, 200, CODE)     \
+    OP(NONE,   NULL,                              runs_ended,         GATEWAY,     INTERNAL, 200, CODE)     \
     OP(NONE,   NULL,                              import_part,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              import_drop,        DATA_WRITER, INTERNAL, 200, SQL)      \
     OP(NONE,   NULL,                              import_beat,        DATA_WRITER, INTERNAL, 200, SQL)      \
@@ -69,6 +75,7 @@
     ACTOR(AUTH,        "auth",         PRIMARY)                                         \
     ACTOR(DATA_READER, "data-reader",  REPLICA)                                         \
     ACTOR(DATA_WRITER, "data-writer",  PRIMARY)                                         \
+    ACTOR(WORK,        "work",         PRIMARY)                                         \
     ACTOR(SCHEDULER,   "scheduler",    PRIMARY)                                         \
     ACTOR(JOB,         "job",          PRIMARY) /* workers: JOB_WORKERS of them */
 

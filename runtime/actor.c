@@ -256,19 +256,27 @@ static void answer_next_batch(struct mr_actor *self, unsigned most)
         mr_flight_land_all(self);
 }
 
+void mr_actor_tell_gateway(struct mr_actor *self, enum mr_op op, const struct mr_value *values)
+{
+    struct mr_envelope notice = {.kind = MR_REQUEST, .op = op, .deadline_ms = mr_wall_ms(self->clock)};
+
+    mr_buf_clear(&self->body, SIZE_MAX);
+    mr_buf_clear(&self->frame, SIZE_MAX);
+    mr_payload_encode(&self->body, notice.op, values);
+    notice.payload = (struct mr_slice){self->body.data, self->body.len};
+    if (!self->body.failed && mr_envelope_encode(&self->frame, &notice) == MR_OK)
+        (void)!mr_mailbox_send(self->mailbox, mr_actor_info(MR_ACTOR_GATEWAY)->name, self->frame.data, self->frame.len);
+}
+
 /* Passes on what the database told; before the gateway is there, nobody has anything to forget. */
 static void pass_on_notice(struct mr_actor *self)
 {
-    struct mr_envelope notice = {.kind = MR_REQUEST, .op = self->spec->tells, .deadline_ms = mr_wall_ms(self->clock)};
-
     if (self->spec->channel == NULL || !mr_db_notified(self->db))
         return;
-    mr_buf_clear(&self->body, SIZE_MAX);
-    mr_buf_clear(&self->frame, SIZE_MAX);
-    mr_payload_encode(&self->body, notice.op, NULL);
-    notice.payload = (struct mr_slice){self->body.data, self->body.len};
-    if (mr_envelope_encode(&self->frame, &notice) == MR_OK)
-        (void)!mr_mailbox_send(self->mailbox, mr_actor_info(MR_ACTOR_GATEWAY)->name, self->frame.data, self->frame.len);
+    if (self->spec->noticed != NULL)
+        self->spec->noticed(self);
+    else
+        mr_actor_tell_gateway(self, self->spec->tells, NULL);
 }
 
 /*
@@ -354,6 +362,24 @@ static void work(struct mr_actor *self)
         work_on_ground(self);
 }
 
+/* Only the quick lane has anything to do unasked. */
+static int64_t turn_due_in_ms(const struct mr_actor *self)
+{
+    return self->spec->turn != NULL && self->lane == MR_LANE_QUICK ? self->spec->due_in_ms(self) : -1;
+}
+
+static void take_turn(struct mr_actor *self)
+{
+    if (turn_due_in_ms(self) != 0 || self->flight_count > 0 || mr_shutdown_is_cut())
+        return;
+    mr_link_begin_waking(self);
+    if (connect(self) != MR_OK)
+        return;
+    self->last_work_ms = mr_mono_ms(self->clock);
+    self->spec->turn(self);
+    mr_link_note(self);
+}
+
 /* Of two times that are left; less than 0: never. */
 static int64_t sooner(int64_t a, int64_t b)
 {
@@ -363,13 +389,15 @@ static int64_t sooner(int64_t a, int64_t b)
 static int sleep_ms(const struct mr_actor *self)
 {
     int64_t rest_ms = sooner(sooner(mr_link_rest_due_in(self), mr_db_poll_in_ms(self->db)), mr_lag_due_in_ms(self));
+    int64_t turn_ms = turn_due_in_ms(self);
 
     if (self->flight_count > 0)
         return (int)sooner(mr_flight_due_in_ms(self), mr_db_poll_in_ms(self->db));
+    rest_ms = sooner(rest_ms, turn_ms);
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
     if (atomic_load(&self->stats.resting) && !mr_link_is_waking(self))
-        return -1;
+        return turn_ms < INT32_MAX ? (int)turn_ms : INT32_MAX;
     return self->first != NULL ? WAKE_PAUSE_MS : RECONNECT_PAUSE_MS;
 }
 
@@ -406,6 +434,7 @@ static void loop(mr_thread *thread, void *argument)
         has_memory = mr_queue_take_mail(self);
         work(self);
         pass_on_notice(self);
+        take_turn(self);
         if (mr_link_rest_due_in(self) == 0)
             mr_link_rest(self);
         stop = wake.stop || (!has_memory && mr_actor_pause(self, NO_MEMORY_PAUSE_MS));
@@ -526,6 +555,9 @@ static void destroy(struct mr_actor *self)
     mr_constraints_destroy(&self->constraints);
     mr_buf_fini(&self->body);
     mr_buf_fini(&self->frame);
+    if (self->own != NULL && self->spec->own_fini != NULL)
+        self->spec->own_fini(self->own);
+    free(self->own);
     free(self->flights);
     free(self->statements);
     free(self);
@@ -548,7 +580,9 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
     self->on_replica = reads_replica(config, spec->id) && instance < instances_each(config, spec->id, lane);
     self->last = &self->first;
     mr_actor_mailbox_name(self->name, spec->id, lane, instance);
-    status = select_statements(self);
+    if (spec->own_bytes > 0)
+        self->own = calloc(1, spec->own_bytes);
+    status = spec->own_bytes > 0 && self->own == NULL ? MR_NO_MEMORY : select_statements(self);
     if (status == MR_OK)
         status = make_room_for_flights(self);
     if (status == MR_OK)

@@ -94,12 +94,22 @@ typedef void mr_code_handler(struct mr_actor *self, struct mr_message *const *me
 /* What an actor is made of; one constant for each in actors/. */
 struct mr_actor_spec {
     enum mr_actor_id id;
-    mr_code_handler *const *handlers;    /* by op, for the ops whose handler is CODE; NULL: none */
-    bool (*owns)(const char *statement); /* whether it runs the statement, beside those of its messages; NULL: none */
-    int64_t statement_timeout;           /* milliseconds; 0: the deadline of a request */
-    int64_t idle_timeout;                /* for a transaction that is left open, milliseconds; 0: a minute */
-    const char *channel;                 /* the first instance listens to it; NULL: none */
-    enum mr_op tells;                    /* the message without fields that the gateway gets when the channel was notified */
+    mr_code_handler *const *handlers;       /* by op, for the ops whose handler is CODE; NULL: none */
+    bool (*owns)(const char *statement);    /* whether it runs the statement, beside those of its messages; NULL: none */
+    int64_t statement_timeout;              /* milliseconds; 0: the deadline of a request */
+    int64_t idle_timeout;                   /* for a transaction that is left open, milliseconds; 0: a minute */
+    const char *channel;                    /* the first instance listens to it; NULL: none */
+    enum mr_op tells;                       /* the message without fields that the gateway gets when the channel was notified */
+    void (*noticed)(struct mr_actor *self); /* what is done instead of that; NULL: nothing else is */
+
+    /*
+     * What it does unasked, when it is time: `turn`, with the connection to itself, once `due_in_ms` says 0 (-1: not before something
+     * happens). A database that is away is tried again meanwhile, one that rests is woken for it. Of the quick lane. NULL: nothing.
+     */
+    int64_t (*due_in_ms)(const struct mr_actor *self);
+    void (*turn)(struct mr_actor *self);
+    size_t own_bytes;            /* of mr_actor.own */
+    void (*own_fini)(void *own); /* NULL: it owns nothing */
 };
 
 struct mr_actor {
@@ -143,6 +153,7 @@ struct mr_actor {
     struct mr_row_plans plans;          /* of the results of its statements */
     struct mr_buf body;
     struct mr_buf frame;
+    void *own; /* what the handlers of an instance keep from one batch to the next; zeroed at first */
 };
 
 /*
@@ -185,6 +196,9 @@ void mr_actor_mailbox_name(char out[MR_MAILBOX_NAME], enum mr_actor_id id, enum 
  * reads from it, the second from the primary, for users who have just written.
  */
 unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane);
+
+/* Sends the gateway a message that nobody asked for; lost where there is none, or no memory. The actor's thread. */
+void mr_actor_tell_gateway(struct mr_actor *self, enum mr_op op, const struct mr_value *values);
 
 /*
  * For handlers that take long: sleeps for `ms` (0: not at all), but not a moment longer than until the actor is asked to

@@ -61,7 +61,7 @@ void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_statu
     send_fault(self, message, &fault);
 }
 
-static const struct mr_reply_head nothing_beside = {{"", 0}, 0, {"", 0}};
+static const struct mr_reply_head nothing_beside = {{"", 0}, 0, {"", 0}, {"", 0}, false};
 
 void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json)
 {

@@ -143,8 +143,10 @@ void mr_link_rest(struct mr_actor *self)
     mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", self->name));
 }
 
-static void begin_waking(struct mr_actor *self)
+void mr_link_begin_waking(struct mr_actor *self)
 {
+    if (!atomic_load(&self->stats.resting) || mr_link_is_waking(self))
+        return;
     mr_link_choose(self, true);
     self->last_work_ms = mr_mono_ms(self->clock);
     self->waking_until_ms = self->last_work_ms + RESUME_MS;
@@ -166,6 +168,6 @@ bool mr_link_wake_up(struct mr_actor *self)
         return true;
     if (self->first == NULL)
         return false;
-    begin_waking(self);
+    mr_link_begin_waking(self);
     return true;
 }

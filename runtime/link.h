@@ -29,6 +29,9 @@ int64_t mr_link_rest_due_in(const struct mr_actor *self);
 /* Closes the actor's connections, so that the database can sleep. mr_link_wake_up opens them again. The actor's thread. */
 void mr_link_rest(struct mr_actor *self);
 
+/* Wakes one that rests; of any other nothing changes. */
+void mr_link_begin_waking(struct mr_actor *self);
+
 /* False while there is nothing to wake up for. */
 bool mr_link_wake_up(struct mr_actor *self);
 

@@ -35,6 +35,12 @@
     M(request_ms_total,  "RequestTime",             COUNT, "Milliseconds", "A",  "", "",                                            "time from a request to its answer, in all") \
     M(request_ms_most,   "RequestTimeMax",          MOST,  "Milliseconds", "A",  "", "",                                            "the longest of these") \
     M(in_flight,         "RequestsInFlight",        LAST,  "Count",        "A",  "millrace_http_requests_in_flight", "",            "requests that are not answered yet") \
+    M(waiting,           "RequestsWaiting",         LAST,  "Count",        "A",  "millrace_http_requests_waiting", "",               "requests that wait for something to happen: claims for a run, others for a run's end") \
+    M(waiting_refused,   "RequestsWaitingRefused",  COUNT, "Count",        "A",  "millrace_http_requests_waiting_refused", "",       "requests refused with 503, for GATEWAY_MAX_WAITING were waiting") \
+    M(runs_claimed,      "WorkRunsClaimed",          COUNT, "Count",        "A",  "millrace_work_runs_claimed", "",                    "runs that were handed out to workers") \
+    M(runs_given_back,   "WorkRunsGivenBack",        COUNT, "Count",        "A",  "millrace_work_runs_given_back", "",                 "of them, those that came back because the worker went away before it had them") \
+    M(outcomes,          "WorkOutcomes",             COUNT, "Count",        "A",  "millrace_work_outcomes", "",                        "outcomes that workers told") \
+    M(outcomes_stale,    "WorkOutcomesStale",        COUNT, "Count",        "A",  "millrace_work_outcomes_stale", "",                  "of them, those of a lease that had run out, or of a run that was settled otherwise") \
     M(connections,       "Connections",             LAST,  "Count",        "A",  "millrace_http_connections", "",                   "client connections") \
     M(connections_max,   "ConnectionsLimit",        LAST,  "Count",        "A",  "millrace_http_connections_limit", "",             "client connections that may be open at once; more wait in the kernel's queue") \
     M(received_bytes,    "RequestBytes",            COUNT, "Bytes",        "A",  "millrace_http_received_bytes", "",                "bytes that clients sent, heads and bodies") \

@@ -12,7 +12,8 @@ struct told {
 
 struct mr_row_plan {
     int ordinal;
-    int status, field, code, message, next, version, id, page, page_size, total_items, take, key; /* column index, -1: none */
+    int status, field, code, message, next, version, id, page, page_size, total_items, take, key,
+        pending; /* column index, -1: none */
     bool single;
     unsigned width; /* columns of the result */
     struct told *told;
@@ -33,7 +34,7 @@ static int *reserved(struct mr_row_plan *plan, const char *name)
                  {"$version", &plan->version},    {"$page", &plan->page},
                  {"$pageSize", &plan->page_size}, {"$totalItems", &plan->total_items},
                  {"$take", &plan->take},          {"$key", &plan->key},
-                 {"$code", &plan->code}};
+                 {"$code", &plan->code},          {"$pending", &plan->pending}};
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(name, table[i].name) == 0)
@@ -64,7 +65,7 @@ static struct mr_row_plan *plan_new(unsigned width, bool single)
     self->columns = calloc(width + 1, sizeof *self->columns);
     self->ordinal = -1;
     self->status = self->field = self->code = self->message = self->next = self->version = self->id = -1;
-    self->page = self->page_size = self->total_items = self->take = self->key = -1;
+    self->page = self->page_size = self->total_items = self->take = self->key = self->pending = -1;
     if (self->told == NULL || self->columns == NULL)
         plan_destroy(&self);
     return self;
@@ -258,6 +259,13 @@ static int64_t int_or_zero(const mr_rows *rows, unsigned row, int column)
     return column >= 0 ? mr_rows_int(rows, row, (unsigned)column, 0) : 0;
 }
 
+static bool is_true(const mr_rows *rows, unsigned row, int column)
+{
+    struct mr_slice value = text_or_empty(rows, row, column);
+
+    return value.len == 1 && value.data[0] == 1;
+}
+
 int64_t mr_row_ordinal(const struct mr_row_plan *plan, const mr_rows *rows, unsigned row)
 {
     return int_or_zero(rows, row, plan->ordinal);
@@ -272,6 +280,8 @@ void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_ro
     out->head.next = text_or_empty(rows, row, plan->next);
     out->head.version = int_or_zero(rows, row, plan->version);
     out->head.id = text_or_empty(rows, row, plan->id);
+    out->head.claims = (struct mr_slice){"", 0};
+    out->head.pending = is_true(rows, row, plan->pending);
 }
 
 /* ---- Bodies ---- */

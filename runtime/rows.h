@@ -4,7 +4,7 @@
  * A column's name is its JSON name; a dotted name ("shelf.code") nests, its columns standing side by
  * side; a NULL is left out, and so is a value that JSON has no form for. Reserved: the ordinal, which is "$n" or, where there is
  * no such, n; "$status", "$field", "$code", "$message", "$next", "$version", "$page",
- * "$pageSize", "$totalItems", "$take", "$key".
+ * "$pageSize", "$totalItems", "$take", "$key", "$pending" (a boolean: what the client may wait for has not come yet).
  *
  * A list whose statement has the column "$take" goes on in a Link without a column "$next": its rows are one more than "$take" when
  * there is a rest, and the cursor is made here, from the id and the "$key" of the last row that belongs to the answer. "$key" is

@@ -15,7 +15,7 @@ const struct mr_result mr_result_job_run = {
         {"id", MR_UUID, .about = "its id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
         {"job", MR_TEXT, .about = "the job's name", .example = "import"},
         {"trigger", MR_TEXT, .choices = "cron|manual|user", .about = "what started it", .example = "user"},
-        {"state", MR_TEXT, .choices = "queued|running|succeeded|failed|dead|cancelled",
+        {"state", MR_TEXT, .choices = "queued|running|cancelling|succeeded|failed|dead|cancelled",
          .about = "failed: it will be tried again; succeeded, dead and cancelled are final", .example = "running"},
         {"attempt", MR_INT, .about = "which attempt this is; 0 before the first", .example = "1"},
         {"maxAttempts", MR_INT, .about = "how many there may be", .example = "5"},
@@ -118,12 +118,14 @@ MR_MESSAGE(job_run_get) {
     .returns = &mr_result_job_run,
     .scopes = "jobs:enqueue|jobs:work|jobs:admin",
     .answers = "404",
+    .waits = &(const struct mr_waits){.field = "wait", .on = "runId"},
     .fields = MR_FIELDS(
         {"runId", MR_UUID, MR_PATH, true, .about = "the run", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073"},
         {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},
         {"isAdmin", MR_BOOL, MR_TOKEN_ADMIN, .about = "whether they may see every run"},
         {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},
-        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"}),
+        {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"},
+        {"wait", MR_INT, MR_QUERY, false, 0, 60000, MR_FORMAT_DURATION, .about = "wait so long for the run to end, 60s at most; then it is told as it is", .example = "30s"}),
 };
 
 MR_MESSAGE(job_run_cancel) {

@@ -924,6 +924,33 @@ $$;
 -- A key that was made on the command line was made by nobody that is known here.
 ALTER TABLE millrace.api_key ALTER COLUMN created_by DROP NOT NULL;
 
+-- ---- Claims of several workers ----
+
+-- The claims of several workers of one job, one after the other, so that its keys take turns among all of them: what each may have at
+-- most, for how long (NULL: as the job says), and who it is. Ends with the first that does not get all: there is no more.
+CREATE FUNCTION millrace.claim_for(job text, most bigint[], lease_ms bigint[], worker text[], after_key text)
+    RETURNS TABLE (n bigint, id uuid, claim bigint, attempt integer, max_attempts integer, key text, args jsonb, created_at timestamptz,
+                   due_at timestamptz, scheduled_for timestamptz, traceparent text, until timestamptz)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    behind text := $5;
+    got    bigint;
+    r      record;
+BEGIN
+    FOR i IN 1..coalesce(cardinality($2), 0) LOOP
+        EXIT WHEN $1 IS NULL;
+        got := 0;
+        FOR r IN SELECT c.* FROM millrace.claim_runs($1, $2[i]::integer, $3[i], $4[i], behind) c LOOP
+            got := got + 1;
+            behind := r.key;
+            RETURN QUERY SELECT i::bigint, r.id, r.claim, r.attempt, r.max_attempts, r.key, r.args, r.created_at, r.due_at, r.scheduled_for, r.traceparent, r.until;
+        END LOOP;
+        EXIT WHEN got < $2[i];
+    END LOOP;
+END
+$$;
+
 -- ---- What folders declare ----
 
 -- A folder that processes serve, by a digest of what it says of its jobs. Of those that are held, the one that was first seen last

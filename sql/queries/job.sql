@@ -126,11 +126,13 @@ SELECT k.n,
  WHERE r.id IS NOT NULL OR k.good IS NOT TRUE OR first.fingerprint <> k.fingerprint;
 
 -- name: job_run_get
-SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status", {{run}}
-  FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::text[])
-       WITH ORDINALITY AS k (run_id, user_id, is_admin, api_key, only_jobs, n)
+-- For how long a client waits is the gateway's affair.
+SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status",
+       r.state NOT IN ('succeeded', 'dead', 'cancelled') AS "$pending", {{run}}
+  FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::text[], $6::bigint[])
+       WITH ORDINALITY AS k (run_id, user_id, is_admin, api_key, only_jobs, wait, n)
   LEFT JOIN millrace.app_user u ON u.id = k.user_id
-  LEFT JOIN millrace.job_run r ON r.id = k.run_id AND {{may_see}};
+  LEFT JOIN LATERAL (SELECT * FROM millrace.every_run r WHERE r.id = k.run_id) r ON {{may_see}};
 
 -- name: job_run_cancel
 -- One that is not at work is cancelled at once; one that is, by its owner after the chunk in hand.

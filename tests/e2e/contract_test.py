@@ -78,6 +78,11 @@ class World:
             return database.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive, run_after) VALUES "
                                   "(gen_random_uuid(), 'cleanup', 'manual', true, now() + interval '1 day') RETURNING id")
 
+    def pull_job(self):
+        with self.server.database() as database:
+            return database.value("INSERT INTO millrace.job (name, work, origin) VALUES ('contract', 'pull', 'managed')"
+                                  " ON CONFLICT (name) DO UPDATE SET changed_at = now() RETURNING name")
+
     def example(self, name):
         """The body that the document shows."""
         return dict(document.named(name).item["requestBody"]["content"]["application/json"]["example"])
@@ -179,6 +184,12 @@ class World:
 
     def job_run_cancel(self):
         return Request(path={"runId": self.queued_run()}, client=self.admin)
+
+    def run_claim(self):
+        return Request({"max": 1, "lease": "30s", "worker": "a test"}, path={"job": self.pull_job()}, client=self.admin)
+
+    def run_outcomes(self):
+        return Request({"outcomes": [{"id": str(uuid.uuid4()), "claim": 1, "outcome": "succeeded", "result": {}}]}, client=self.admin)
 
     def task_priority_list(self):
         return Request()

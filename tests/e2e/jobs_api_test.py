@@ -604,7 +604,7 @@ class Errors(JobsApiTest):
 
     def test_error_of_ours__is_500_and_tells_nothing_of_what_is_behind(self):
         run_id = self.add_run()
-        self.without("millrace.job_run", "report", "task_stat")
+        self.without("millrace.job_run", "millrace.every_run", "report", "task_stat")
         for method, path in (("GET", "/v1/jobs"), ("GET", "/v1/jobs/cleanup"), ("GET", "/v1/jobs/cleanup/runs"), ("POST", "/v1/jobs/cleanup/runs"),
                              ("GET", f"/v1/job-runs/{run_id}"), ("POST", f"/v1/job-runs/{run_id}/cancel"), ("GET", "/v1/stats/tasks"),
                              ("GET", "/v1/reports"), ("GET", f"/v1/reports/{uuid.uuid4()}")):

@@ -181,7 +181,7 @@ static void fill(struct mr_value *values, enum mr_op op)
     memset(values, 0, MR_FIELDS_MAX * sizeof *values);
     for (int i = 0; mr_op_info(op)->traits->fields[i].name != NULL; i++) {
         values[i].present = true;
-        switch (mr_op_info(op)->traits->fields[i].type) {
+        switch (mr_field_carried(&mr_op_info(op)->traits->fields[i])) {
         case MR_TEXT: values[i].text = MR_SLICE("some text"); break;
         case MR_BYTES: values[i].text = MR_SLICE("\xff\0bytes"); break;
         case MR_UUID: memset(values[i].uuid, 0x40 + i, 16); break;
@@ -234,7 +234,7 @@ static void test_envelope__payloads_of_every_op_come_back(void **state)
             mr_payload_encode(&buf, (enum mr_op)op, in);
             assert_int_equal(mr_payload_decode(out, (enum mr_op)op, buf_slice(&buf)), MR_OK);
             for (int i = 0; fields[i].name != NULL; i++)
-                compare(&in[i], &out[i], fields[i].type);
+                compare(&in[i], &out[i], mr_field_carried(&fields[i]));
             mr_buf_fini(&buf);
         }
 }
@@ -287,8 +287,8 @@ static void test_envelope__replies_and_faults_come_back(void **state)
     struct mr_fault fault = {MR_CONFLICT, MR_SLICE("username"), MR_SLICE("taken"), {"", 0}, MR_SLICE("{}")};
     struct mr_buf buf = {0};
     struct mr_fault out;
-    struct mr_reply_head said = {MR_SLICE("cursor"), 7, MR_SLICE("0123456789abcdef")};
-    struct mr_reply_head nothing = {{"", 0}, 0, {"", 0}};
+    struct mr_reply_head said = {MR_SLICE("cursor"), 7, MR_SLICE("0123456789abcdef"), MR_SLICE("0123456789abcdef01234567"), true};
+    struct mr_reply_head nothing = {{"", 0}, 0, {"", 0}, {"", 0}, false};
     struct mr_reply_head head;
     struct mr_slice json;
     size_t begun;
@@ -302,6 +302,8 @@ static void test_envelope__replies_and_faults_come_back(void **state)
     assert_slice_equal(head.next, "cursor");
     assert_int_equal(head.version, 7);
     assert_slice_equal(head.id, "0123456789abcdef");
+    assert_slice_equal(head.claims, "0123456789abcdef01234567");
+    assert_true(head.pending);
     for (size_t len = 0; len < buf.len; len++)
         assert_int_equal(mr_reply_decode((struct mr_slice){buf.data, len}, &head, &json), MR_INVALID);
     mr_buf_clear(&buf, SIZE_MAX);
@@ -312,13 +314,16 @@ static void test_envelope__replies_and_faults_come_back(void **state)
     assert_int_equal(mr_reply_decode(buf_slice(&buf), &head, &json), MR_OK);
     assert_int_equal(json.len, 100000);
     assert_int_equal(head.next.len + head.id.len + (size_t)head.version, 0);
-    assert_int_equal(mr_reply_decode(MR_SLICE("\x94\xc4\x01" "1\xc0\x01\xc4\x00"), &head, &json), MR_OK);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\xc4\x01" "1\xc0\x01\xc4\x00\xc4\x00\xc2"), &head, &json), MR_OK);
     assert_int_equal(mr_reply_decode(MR_SLICE("\x92\xc4\x01" "1\xc0"), &head, &json), MR_INVALID);
-    assert_int_equal(mr_reply_decode(MR_SLICE("\x94\xc4\x00\xc0\x01\xc4\x00"), &head, &json), MR_INVALID);
-    assert_int_equal(mr_reply_decode(MR_SLICE("\x94\x01\xc0\x01\xc4\x00"), &head, &json), MR_INVALID);
-    assert_int_equal(mr_reply_decode(MR_SLICE("\x94\xc4\x01" "1\xc0\x01\xc4\x02hi"), &head, &json), MR_INVALID);
-    assert_int_equal(mr_reply_decode(MR_SLICE("\x94\xc4\x01" "1\xc0\xff\xc4\x00"), &head, &json), MR_INVALID);
-    assert_int_equal(mr_reply_decode(MR_SLICE("\x94\xc4\x01" "1\xc0\x01\xc4\x00\xc0"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x94\xc4\x01" "1\xc0\x01\xc4\x00"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\xc4\x00\xc0\x01\xc4\x00\xc4\x00\xc2"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\x01\xc0\x01\xc4\x00\xc4\x00\xc2"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\xc4\x01" "1\xc0\x01\xc4\x02hi\xc4\x00\xc2"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\xc4\x01" "1\xc0\xff\xc4\x00\xc4\x00\xc2"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\xc4\x01" "1\xc0\x01\xc4\x00\xc4\x00\xc2\xc0"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\xc4\x01" "1\xc0\x01\xc4\x00\xc4\x02hi\xc2"), &head, &json), MR_INVALID);
+    assert_int_equal(mr_reply_decode(MR_SLICE("\x96\xc4\x01" "1\xc0\x01\xc4\x00\xc4\x00\x01"), &head, &json), MR_INVALID);
     mr_buf_clear(&buf, SIZE_MAX);
     mr_fault_encode(&buf, &fault);
     assert_int_equal(mr_fault_decode(&out, buf_slice(&buf)), MR_OK);

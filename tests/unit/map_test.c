@@ -4,6 +4,7 @@
 #include "actors/auth.h"
 #include "actors/data_reader.h"
 #include "actors/data_writer.h"
+#include "actors/work.h"
 #include "jobs/job.h"
 #include "gateway/route.h"
 #include "runtime/actor.h"
@@ -11,7 +12,7 @@
 #include "sql/sql.h"
 #include "tests/support/test.h"
 
-static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec, &mr_job_spec};
+static const struct mr_actor_spec *const specs[] = {&mr_auth_spec, &mr_data_reader_spec, &mr_data_writer_spec, &mr_work_spec, &mr_job_spec};
 
 #define FOR_EACH_OP(info)                                                                                    \
     for (const struct mr_op_info *info = mr_op_info((enum mr_op)0); info < mr_op_info((enum mr_op)0) + MR_OP_COUNT; info++)

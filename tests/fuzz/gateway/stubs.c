@@ -172,8 +172,8 @@ static void reply_with(struct stub *self, const struct late *asking, const struc
 
 static void reply(struct stub *self, const struct late *asking)
 {
-    static const struct mr_reply_head plain = {{"", 0}, 0, {"", 0}};
-    static const struct mr_reply_head of_key = {{"", 0}, 0, {"0123456789abcdef", 16}};
+    static const struct mr_reply_head plain = {{"", 0}, 0, {"", 0}, {"", 0}, false};
+    static const struct mr_reply_head of_key = {{"", 0}, 0, {"0123456789abcdef", 16}, {"", 0}, false};
 
     reply_with(self, asking, asking->op == MR_OP_key_verify ? &of_key : &plain, 10);
 }
@@ -216,7 +216,7 @@ static void answer_garbled(struct stub *self, const struct late *asking, uint8_t
         begun = mr_reply_begin(&payload);
         if ((argument & 2) == 0)
             write_body(asking->op, 10);
-        mr_reply_end(&payload, begun, &(struct mr_reply_head){{"", 0}, 0, {"", 0}});
+        mr_reply_end(&payload, begun, &(struct mr_reply_head){{"", 0}, 0, {"", 0}, {"", 0}, false});
     }
     if ((argument & 4) != 0)
         payload.len -= (argument >> 3) % payload.len;
@@ -268,7 +268,7 @@ static void answer(struct stub *self, const struct late *asking, enum stub_manne
     case STUB_LATE: keep_back(self, asking); break;
     case STUB_GARBAGE: answer_garbage(self, argument); break;
     case STUB_GARBLED: answer_garbled(self, asking, argument); break;
-    case STUB_LARGE: reply_with(self, asking, &(struct mr_reply_head){{"", 0}, 0, {"", 0}}, LARGE_BYTES); break;
+    case STUB_LARGE: reply_with(self, asking, &(struct mr_reply_head){{"", 0}, 0, {"", 0}, {"", 0}, false}, LARGE_BYTES); break;
     case STUB_ASTRAY: answer_astray(self, asking, argument); break;
     case STUB_HEADED: answer_headed(self, asking, argument); break;
     case STUB_DEAD: refuse(self, asking, MR_UNAVAILABLE, false); break;
