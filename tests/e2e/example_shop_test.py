@@ -181,6 +181,29 @@ class Shop(unittest.TestCase):
         self.assertEqual(self.expect(other.get(f"/v1/orders/{order['id']}/lines"), 200), [])
         self.expect(self.customer.get(f"/v1/products/{self.product()['id']}/sales"), 403)
 
+    def queued(self, job, order):
+        with module.server.database() as database:
+            return database.query(f"SELECT state, key FROM millrace.every_run WHERE job = '{job}' AND args ->> 'orderId' = '{order['id']}'")
+
+    def test_order__queues_a_receipt_and_a_parcel(self):
+        self.put_in_basket(self.product(), 1)
+        order = self.expect(self.customer.post("/v1/orders", {}), 201)
+        self.assertEqual(len(self.queued("order_receipt", order)), 1)
+        self.assertEqual(self.queued("order_pack", order), [["queued", self.customer.user["id"]]])
+        claims = self.expect(self.owner.post("/v1/jobs/order_pack/claims", {"max": 100, "worker": "warehouse"}), 200)["runs"]
+        mine = [run for run in claims if run["args"]["orderId"] == order["id"]]
+        self.assertEqual([run["key"] for run in mine], [self.customer.user["id"]])
+        told = [{"id": run["id"], "claim": run["claim"], "outcome": "succeeded", "result": {"parcel": "P-1"}} for run in claims]
+        self.assertEqual({entry["state"] for entry in self.expect(self.owner.post("/v1/job-runs/outcomes", {"outcomes": told}), 200)["outcomes"]},
+                         {"succeeded"})
+        self.assertEqual(self.queued("order_pack", order)[0][0], "succeeded")
+
+    def test_order__that_is_not_placed_queues_nothing(self):
+        with module.server.database() as database:
+            before = database.count("millrace.every_run", "job IN ('order_receipt', 'order_pack')")
+            self.expect(self.customer.post("/v1/orders", {}), 409)
+            self.assertEqual(database.count("millrace.every_run", "job IN ('order_receipt', 'order_pack')"), before)
+
     def test_restock__notes_what_runs_out(self):
         product = self.product(stock=1)
         self.assertEqual(self.owner.run_job("restock")["state"], "succeeded")
