@@ -33,22 +33,37 @@ struct work_own {
     struct watch watch;
 };
 
+/* What this actor keeps for itself; borrowed, and freed with the actor. The actor's thread. */
 static inline struct work_own *work_own(const struct mr_actor *self)
 {
     return self->own;
 }
 
-/* claim.c */
+/* ---- work_claim.c ---- */
+
+/* Claims runs for a batch of workers, fairly among the keys of each job, and answers each. */
 void work_on_claim(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+/* Gives runs back that were claimed for a request whose client has gone, and answers each message. */
 void work_on_release(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* outcome.c */
+/* ---- work_outcome.c ---- */
+
+/* Stores what became of runs, in one statement for all messages, and answers each. */
 void work_on_outcomes(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* watch.c */
+/* ---- work_watch.c ---- */
+
+/* Takes over what the gateway's waiting requests wait for; of several messages the last holds. Answers each. */
 void work_on_watch(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
+
+/* Milliseconds until work_turn has something to do; -1: never. */
 int64_t work_due_in_ms(const struct mr_actor *self);
+
+/* Looks for what is waited for, and sweeps what is due, each when its time has come. */
 void work_turn(struct mr_actor *self);
+
+/* The channel said that runs are ready: the next look is at once. */
 void work_noticed(struct mr_actor *self);
 
 /* Runs were handed out, or there were none (then something may be due that nobody has promoted yet). */

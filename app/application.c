@@ -43,6 +43,24 @@ const struct mr_packed *mr_application_packed(const char *folder)
     return strcmp(folder, "tasks:") == 0 ? &mr_packed_application : NULL;
 }
 
+void mr_application_variables(void (*call)(const struct mr_app_variable *variable, void *argument), void *argument)
+{
+    const char *named = mr_environment("MILLRACE_APP");
+    const char *folder = named != NULL && named[0] != '\0' ? named : "tasks:";
+    struct mr_application_options options = {
+        .packed = mr_application_packed(folder), .lookup = mr_environment, .keep_broken = true};
+    struct mr_problems problems = {0};
+    struct mr_application *read = NULL;
+    mr_status status = mr_application_load(&read, folder, &options, &problems);
+
+    if (status != MR_OK)
+        tell(folder, status, &problems);
+    for (unsigned i = 0; read != NULL && i < read->variable_count; i++)
+        call(&read->variables[i], argument);
+    mr_problems_fini(&problems);
+    mr_application_destroy(&read);
+}
+
 /* What comes of it is for the caller, also when it fails. */
 static bool read_folder(const char *folder, struct mr_application **out, struct mr_built **tables)
 {
@@ -77,6 +95,13 @@ static bool use(const char *folder)
 bool mr_application_use(int argc, char **argv)
 {
     return use(folder_named(argc, argv));
+}
+
+bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv)
+{
+    bool good = mr_load_settings(config, role);
+
+    return mr_application_use(argc, argv) && good;
 }
 
 const char *mr_application_folder_here(int argc, char **argv)

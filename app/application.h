@@ -25,6 +25,9 @@ const struct mr_packed *mr_application_packed(const char *folder);
  */
 bool mr_application_use(int argc, char **argv);
 
+/* mr_load_settings (app/settings.h) and that, so that what is wrong with either is printed at once. */
+bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv);
+
 /*
  * The folder that a command of whoever writes an application is for: the argument's, or else that of MILLRACE_APP, or else the one
  * here, if that has a millrace.yaml; "" is none of them. To be asked with the environment read.
@@ -45,6 +48,13 @@ struct mr_application *mr_application_try(const char *folder);
  * served; when the database is not there soon, all run message by message until the next start, and the log says so.
  */
 void mr_application_settle(const struct mr_config *config);
+
+/*
+ * Calls `call` for each variable of the environment that stands in the files of the application that a process would serve, also where it is
+ * refused: then its problems are printed. To be called with the environment read.
+ */
+struct mr_app_variable;
+void mr_application_variables(void (*call)(const struct mr_app_variable *variable, void *argument), void *argument);
 
 /* What mr_application_use has built; NULL: nothing. */
 const struct mr_built *mr_application_built(void);

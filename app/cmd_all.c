@@ -63,8 +63,8 @@ int mr_command_all(int argc, char **argv)
     char kept[MR_SECRET_ROOM];
     int exit_status = MR_EXIT_USAGE;
 
-    if (mr_application_arguments("all", argc, argv) && mr_load_settings(&config, MR_RUN_ALL) &&
-        mr_application_use(argc, argv) && mr_load_zone(&zone, &config))
+    if (mr_application_arguments("all", argc, argv) && mr_load_settings_of(&config, MR_RUN_ALL, argc, argv) &&
+        mr_load_zone(&zone, &config))
         exit_status = find_secret(&config, kept);
     if (zone != NULL && exit_status == MR_EXIT_OK)
         exit_status = config.db_host[0] != '\0' ? mr_serve_api(&config, zone) : serve_embedded(&config, zone);

@@ -8,8 +8,7 @@ int mr_command_api(int argc, char **argv)
     struct mr_config config;
     int exit_status;
 
-    if (!mr_application_arguments("api", argc, argv) || !mr_load_settings(&config, MR_RUN_API) ||
-        !mr_application_use(argc, argv))
+    if (!mr_application_arguments("api", argc, argv) || !mr_load_settings_of(&config, MR_RUN_API, argc, argv))
         return MR_EXIT_USAGE;
     exit_status = mr_serve_api(&config, NULL);
     mr_serve_leave(exit_status);

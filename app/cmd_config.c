@@ -1,9 +1,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/application.h"
 #include "app/commands.h"
 #include "app/secret.h"
 #include "app/settings.h"
+#include "application/load.h"
 
 static char kept[MR_SECRET_ROOM]; /* of `all`; "": none */
 
@@ -60,8 +62,56 @@ static void load(void)
     explain_secret();
 }
 
+/* ---- The application's ---- */
+
+struct gathered {
+    struct mr_config_variable items[MR_VARIABLES_MAX];
+    struct mr_config_more more;
+    struct mr_arena arena; /* of their texts: the application is gone when they are printed */
+};
+
+static const char *kept_text(struct gathered *self, const char *text)
+{
+    const char *copy = mr_arena_text(&self->arena, mr_slice_of(text));
+
+    return copy != NULL ? copy : "";
+}
+
+/* What the file says that it is for, and where it stands. */
+static const char *about_of(struct gathered *self, const struct mr_app_variable *variable)
+{
+    struct mr_buf text = {0};
+    const char *out;
+
+    if (variable->about != NULL)
+        mr_buf_printf(&text, "%s; ", variable->about);
+    mr_buf_printf(&text, "the application's `%s` (%s)", variable->path, variable->place.file);
+    if (variable->fallback == NULL)
+        mr_buf_text(&text, "; needed");
+    mr_buf_char(&text, '\0');
+    out = kept_text(self, text.failed ? "" : text.data);
+    mr_buf_fini(&text);
+    return out;
+}
+
+static void gather(const struct mr_app_variable *variable, void *argument)
+{
+    struct gathered *self = argument;
+
+    if (self->more.count == MR_VARIABLES_MAX)
+        return;
+    self->items[self->more.count++] =
+        (struct mr_config_variable){.name = kept_text(self, variable->name),
+                                    .takes = kept_text(self, variable->takes),
+                                    .otherwise = kept_text(self, variable->fallback != NULL ? variable->fallback : ""),
+                                    .about = about_of(self, variable),
+                                    .is_secret = variable->is_secret};
+    self->more.items = self->items;
+}
+
 int mr_command_config(int argc, char **argv)
 {
+    static struct gathered gathered = {.arena = {.limit = MR_APPLICATION_MEMORY}};
     const char *form = argc > 0 ? argv[0] : "";
     struct mr_buf out = {0};
 
@@ -69,13 +119,15 @@ int mr_command_config(int argc, char **argv)
         fprintf(stderr, "millrace config: takes --json or --markdown, got '%s'\n", argv[argc - 1]);
         return MR_EXIT_USAGE;
     }
-    if (strcmp(form, "--markdown") == 0) {
-        mr_config_print_markdown(&out);
-    } else {
+    if (strcmp(form, "--markdown") != 0)
         load();
-        (argc == 0 ? mr_config_print : mr_config_print_json)(&out, found);
-    }
+    mr_application_variables(gather, &gathered);
+    if (strcmp(form, "--markdown") == 0)
+        mr_config_print_markdown(&out, &gathered.more);
+    else
+        (argc == 0 ? mr_config_print : mr_config_print_json)(&out, found, &gathered.more);
     fwrite(out.data, 1, out.len, stdout);
     mr_buf_fini(&out);
+    mr_arena_fini(&gathered.arena);
     return MR_EXIT_OK;
 }

@@ -39,7 +39,7 @@ int mr_command_migrate(int argc, char **argv)
         fprintf(stderr, "millrace migrate: takes up or status, got '%s'\n", argv[argc - 1]);
         return MR_EXIT_USAGE;
     }
-    if (!mr_load_settings(&config, MR_RUN_MIGRATE) || !mr_application_use(0, NULL))
+    if (!mr_load_settings_of(&config, MR_RUN_MIGRATE, 0, NULL))
         return MR_EXIT_USAGE;
     if (sodium_init() < 0)
         return MR_EXIT_FAILED;

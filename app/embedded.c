@@ -422,7 +422,7 @@ static void *supervise(void *argument)
         pthread_mutex_unlock(&self->mutex);
         if (stopping)
             break;
-        mr_log(MR_LOG_ERROR, "PostgreSQL ended and is started again", mr_log_int("waitStatus", status));
+        mr_log(MR_LOG_ERROR, "PostgreSQL ended and is restarted", mr_log_int("waitStatus", status));
         pause_ms(200);
     }
     return NULL;

@@ -86,9 +86,9 @@ static bool uses_database(const struct mr_crew *actors)
 /* A database that may sleep is not woken for it. Before the actors are there, the process has just begun. */
 static bool is_awake(void)
 {
-    bool rests = tier.scheduler == NULL || mr_scheduler_is_resting(tier.scheduler);
+    bool schedules = tier.scheduler != NULL && mr_scheduler_is_awake(tier.scheduler);
 
-    return (crew.count == 0 && tier.crew.count == 0) || !rests || uses_database(&crew) || uses_database(&tier.crew);
+    return (crew.count == 0 && tier.crew.count == 0) || schedules || uses_database(&crew) || uses_database(&tier.crew);
 }
 
 /* ---- The end: see runtime/shutdown.h ---- */

@@ -1,5 +1,5 @@
 /*
- * tier: the scheduler and the workers of its jobs.
+ * tier: the scheduler, the workers of its jobs, and push.
  *
  * Thread: the main thread.
  */
@@ -7,6 +7,7 @@
 #define MR_APP_TIER_H
 
 #include "app/crew.h"
+#include "jobs/push.h"
 #include "scheduler/scheduler.h"
 
 /* Not to be moved while it runs. A zeroed struct is one that was not started. */
@@ -14,13 +15,14 @@ struct mr_tier {
     struct mr_crew crew;
     struct mr_scheduler_options options;
     struct mr_scheduler *scheduler;
+    struct mr_push *push;
 };
 
 /* Whatever comes of it, mr_tier_stop_by takes it apart. `pulse_fd` goes over to the scheduler; -1: none. */
 mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, const struct mr_zone *zone,
                         int pulse_fd) MR_WARN_UNUSED;
 
-/* Runs under way are given back after the chunk in hand. Async-signal-safe. */
+/* Runs under way are given back after the chunk in hand; calls under way may finish. Async-signal-safe. */
 void mr_tier_ask_to_stop(struct mr_tier *self);
 
 /* Waits for that until `deadline_ms` (monotonic) at most. False: some of it still runs and is left; it may be called again. */

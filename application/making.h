@@ -95,13 +95,15 @@ bool mr_has_statement(const struct mr_making *self, const char *name);
 /* A copy of traits in the arena. */
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits);
 
-/*
- * Adds what the generated operations of a resource need of the database; what a statement of queries/ names, as it was read, or in the
- * text that it became. A text that does not parse needs nothing: the server will say what is wrong with it.
- */
 struct mr_sql;
+
+/* Adds what the generated operations of a resource need of the database. */
 void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resource);
+
+/* Adds the tables and columns that a statement of queries/ names, as it was read; `sql` is borrowed. */
 void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
+
+/* The same for the text that a statement became. One that does not parse needs nothing: the server will say what is wrong with it. */
 void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use);
 
 /* Adds a field to a message. */

@@ -258,6 +258,10 @@ struct mr_app_variable {
     const char *name;
     const char *fallback;  /* NULL: it has to be set */
     struct mr_place place; /* where it stands first */
+    const char *path;      /* the keys that lead there: "cleanup.args.scope.default" */
+    const char *takes; /* what a value has to be, where the keys beside it say so: "cron", or the words of a pattern; "text" */
+    const char *about; /* what they say that it is for; NULL: nothing */
+    bool is_secret;    /* it stands in a secret somewhere: nobody is shown its value */
 };
 
 struct mr_application {

@@ -33,6 +33,13 @@ static bool keep(struct mr_problems *self, struct mr_place place, const char *te
     return true;
 }
 
+static void add_variable(char text[MR_PROBLEM_TEXT], const char *variable)
+{
+    size_t length = strlen(text);
+
+    snprintf(text + length, MR_PROBLEM_TEXT - length, " (the value is that of %s)", variable);
+}
+
 void mr_problems_add(struct mr_problems *self, struct mr_place place, const char *format, ...)
 {
     char text[MR_PROBLEM_TEXT];
@@ -44,6 +51,9 @@ void mr_problems_add(struct mr_problems *self, struct mr_place place, const char
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    if (place.variable != NULL)
+        add_variable(text, place.variable);
+    place.variable = NULL; /* it belongs to the application, which may be gone sooner */
     if (!keep(self, place, text))
         self->failed = true;
 }

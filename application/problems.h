@@ -18,6 +18,7 @@ struct mr_place {
     const char *file; /* below the application's folder */
     unsigned line;
     unsigned column;
+    const char *variable; /* of the environment, whose value stands there; NULL: none */
 };
 
 struct mr_app_problem {
@@ -35,7 +36,7 @@ struct mr_problems {
     const char *of; /* whose files these are, told with each; static; NULL: nothing is told */
 };
 
-/* Adds a problem. The text is cut at MR_PROBLEM_TEXT bytes. */
+/* Adds a problem, with the variable of the place behind it. The text is cut at MR_PROBLEM_TEXT bytes. */
 void mr_problems_add(struct mr_problems *self, struct mr_place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

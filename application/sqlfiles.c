@@ -113,8 +113,8 @@ static void add_statement(struct mr_application *self, struct mr_slice name, str
 
 void mr_cut_statements(struct mr_application *self, const char *file, struct mr_slice text, struct mr_problems *problems)
 {
-    struct mr_place place = {file, 0, 1};
-    struct mr_place began = {file, 0, 1};
+    struct mr_place place = {.file = file, .column = 1};
+    struct mr_place began = {.file = file, .column = 1};
     struct mr_slice name = {NULL, 0};
     size_t begin = 0; /* of the statement's text */
     size_t at = 0;

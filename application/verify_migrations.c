@@ -14,7 +14,7 @@ struct mr_place verify_place_at(struct mr_place begin, const char *text, const c
 
         position -= is_last && end == NULL;
         if (*text == '\n')
-            begin = (struct mr_place){begin.file, begin.line + 1, 1};
+            begin = (struct mr_place){.file = begin.file, .line = begin.line + 1, .column = 1};
         else
             begin.column += is_last;
     }
@@ -91,7 +91,7 @@ static const char *statement_behind(struct mr_arena *arena, const char *text, un
 static struct mr_place place_of(const struct mr_app_migration *migration, const char *file, const struct mr_db_error *error,
                                 bool is_of_commit)
 {
-    struct mr_place begin = {file, 1, 1};
+    struct mr_place begin = {.file = file, .line = 1, .column = 1};
     struct mr_arena arena = {.blocks = NULL};
     const char *at;
 

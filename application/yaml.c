@@ -90,7 +90,7 @@ static enum mr_yaml_kind resolve(const char *text)
 
 static struct mr_place place_of(const struct reading *self, const yaml_mark_t *mark)
 {
-    return (struct mr_place){self->file, (unsigned)mark->line + 1, (unsigned)mark->column + 1};
+    return (struct mr_place){.file = self->file, .line = (unsigned)mark->line + 1, .column = (unsigned)mark->column + 1};
 }
 
 static bool refuse(struct reading *self, const yaml_event_t *event, const char *what, const char *expected)
@@ -330,7 +330,7 @@ static size_t character_length(unsigned char lead)
 
 bool mr_check_utf8(const char *file, struct mr_slice text, struct mr_problems *problems)
 {
-    struct mr_place place = {file, 1, 1};
+    struct mr_place place = {.file = file, .line = 1, .column = 1};
     size_t at = 0;
 
     if (mr_utf8_valid(text, NULL))
@@ -385,7 +385,7 @@ const struct mr_yaml *mr_yaml_get(const struct mr_yaml *map, const char *key)
 
 struct mr_place mr_yaml_place(const struct mr_yaml *node)
 {
-    return (struct mr_place){node->file, node->line, node->column};
+    return (struct mr_place){node->file, node->line, node->column, node->variable};
 }
 
 struct mr_place mr_yaml_place_of(const struct mr_yaml *map, const char *key)

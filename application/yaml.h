@@ -22,6 +22,7 @@ struct mr_yaml {
     const char *file;
     const char *text;      /* of a scalar: UTF-8 without U+0000, with `${NAME}` filled in */
     const char *source;    /* the same as it stands in the file; what a message may quote */
+    const char *variable;  /* that was filled in, the first of several; NULL: none */
     struct mr_yaml *key;   /* in a map: the scalar that names it */
     struct mr_yaml *next;  /* in its map or list */
     struct mr_yaml *first; /* of a map or a list; NULL when that is empty */

@@ -19,8 +19,10 @@
 
 struct waiting_room;
 
-/* NULL: no memory. */
+/* An empty room, the caller's to destroy. NULL: no memory. */
 struct waiting_room *waiting_room_new(void);
+
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void waiting_room_destroy(struct waiting_room **self);
 
 /* How many requests are parked. */
@@ -41,8 +43,10 @@ bool waiting_keeps(struct exchange *exchange, struct mr_slice payload) MR_WARN_U
 /* An attempt has failed with that status. True: the request waits on. */
 bool waiting_endures(struct exchange *exchange, mr_status status) MR_WARN_UNUSED;
 
-/* Whether the message under way asks who the key of a waiting request is; and what was answered. */
+/* Whether the message under way asks who the key of a waiting request is. */
 bool waiting_verifies(const struct exchange *exchange);
+
+/* Takes the answer to that, which is borrowed. May end the exchange: the caller must not touch it afterwards. */
 void waiting_verified(struct exchange *exchange, const struct mr_envelope *reply);
 
 /* The client sends no more, or more than is kept behind its request: who is parked is answered. Others are later. */

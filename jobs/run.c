@@ -663,7 +663,7 @@ static bool recover(struct mr_actor *self, struct mr_run *run, mr_status failure
     *pause_ms = mr_backoff_fail(&trouble->backoff, now_ms(self));
     if (error.status == MR_UNAVAILABLE && !error.lost)
         mr_job_note_refused(self, trouble->backoff.since_ms);
-    mr_log_bounded(MR_LOG_WARN, "job chunk is tried again", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
+    mr_log_bounded(MR_LOG_WARN, "job chunk is retried", mr_log_text("job", mr_job_info(mr_job_of(self))->name),
                    mr_log_text("sqlstate", error.sqlstate), mr_log_text("reason", error.message),
                    mr_log_int("inMs", *pause_ms));
     return true;

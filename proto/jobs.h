@@ -21,6 +21,7 @@
     JOB(import,      NULL,                             1,      false, USER,      CODE, "makes rows of an upload")      \
     JOB(removal,     NULL,                             1,      false, ADMIN,     SQL,  "deletes what a removed user leaves") \
     JOB(housekeeping,NULL,                             1,      true,  ADMIN,     SQL,  "deletes what the engine leaves") \
+    JOB(bulk,        NULL,                             1,      false, ADMIN,     SQL,  "retries, cancels or deletes many runs") \
     JOB(noop,        NULL,                             4000,   false, ADMIN,     SQL,  "nothing, to be measured")
 /* clang-format on */
 
@@ -85,8 +86,10 @@ struct mr_job_kind {
     const char *columns; /* JSON object: columns of millrace.job by their names. It may hold secrets */
 };
 
-/* Makes them this process's, as mr_jobs_install; and those that were made so. */
+/* Makes them this process's; borrowed until it ends, as mr_jobs_install. Before other threads exist. */
 void mr_job_kinds_install(const struct mr_job_kind *kinds, unsigned count);
+
+/* The kinds installed last, `*count` of them; borrowed. */
 const struct mr_job_kind *mr_job_kinds(unsigned *count);
 
 /*

@@ -6,7 +6,7 @@
 #include "proto/timestamp.h"
 #include "proto/uuid.h"
 
-enum { NAME_ROOM = 192, PORT_MAX = 65535 };
+enum { NAME_ROOM = 192, PORT_MAX = 65535, LENGTH_MAX = 1000000 };
 
 /* ---- Where calls go, and what signs them ---- */
 
@@ -183,7 +183,6 @@ static double number_of(const json_t *rules, const char *member, double otherwis
 static void check_default(struct hearing *self, enum kind kind, const json_t *rules)
 {
     const json_t *value = json_object_get(rules, "default");
-    double length = number_of(rules, "length", 1e9);
 
     if (value == NULL)
         return;
@@ -194,8 +193,6 @@ static void check_default(struct hearing *self, enum kind kind, const json_t *ru
     else if (json_is_number(value) && (json_number_value(value) < number_of(rules, "min", -1e308) ||
                                        json_number_value(value) > number_of(rules, "max", 1e308)))
         complain(self, "default", "range", "must lie between min and max");
-    else if (kind == OF_TEXT && (double)json_string_length(value) > 4 * length)
-        complain(self, "default", "length", "must not be longer than length");
 }
 
 static void check_bounds(struct hearing *self, enum kind kind, const json_t *rules)
@@ -215,15 +212,25 @@ static void check_bounds(struct hearing *self, enum kind kind, const json_t *rul
         complain(self, "max", "range", "must not be below min");
 }
 
+static bool is_length(const json_t *length, json_int_t least)
+{
+    return json_is_integer(length) && json_integer_value(length) >= least && json_integer_value(length) <= LENGTH_MAX;
+}
+
+/* At most so many characters, or [from, to]. */
 static void check_length(struct hearing *self, enum kind kind, const json_t *rules)
 {
     const json_t *length = json_object_get(rules, "length");
+    const json_t *from = json_array_get(length, 0);
+    const json_t *to = json_array_get(length, 1);
 
-    if (length != NULL && kind != OF_TEXT)
+    if (length == NULL)
+        return;
+    if (kind != OF_TEXT)
         complain(self, "length", "mismatch", "is for arguments of type text");
-    else if (length != NULL &&
-             (!json_is_integer(length) || json_integer_value(length) < 1 || json_integer_value(length) > 1000000))
-        complain(self, "length", "range", "must be an integer from 1 to 1000000");
+    else if (json_array_size(length) == 2 ? !is_length(from, 0) || !is_length(to, json_integer_value(from))
+                                          : !is_length(length, 1))
+        complain(self, "length", "range", "must be an integer from 1 to 1000000, or two of them: [from, to]");
 }
 
 static void check_rules(struct hearing *self, const json_t *rules)
@@ -284,4 +291,14 @@ bool mr_kind_args_rule(const struct json_t *json, const char *name,
         whole.good = whole.good && one.good;
     }
     return whole.good;
+}
+
+bool mr_kind_object_rule(const struct json_t *json, const char *name,
+                         void (*tell)(void *context, const char *name, const struct mr_problem *problem), void *context)
+{
+    struct hearing self = {tell, context, name, true};
+
+    if (!json_is_object(json))
+        complain(&self, "", "type", "must be an object");
+    return self.good;
 }

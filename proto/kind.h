@@ -23,4 +23,7 @@ bool mr_kind_name_is_good(struct mr_slice name);
  */
 mr_json_rule mr_kind_args_rule;
 
+/* The arguments themselves: an object. */
+mr_json_rule mr_kind_object_rule;
+
 #endif

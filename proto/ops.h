@@ -28,9 +28,20 @@
     OP(GET,    "/v1/audit",                       audit_list,         DATA_READER, ADMIN,    200, SQL)      \
     OP(GET,    "/v1/jobs",                        job_list,           DATA_READER, ADMIN,    200, SQL)      \
     OP(GET,    "/v1/jobs/:job",                   job_get,            DATA_READER, ADMIN,    200, SQL)      \
+    OP(PUT,    "/v1/jobs/:job",                   job_put,            DATA_WRITER, ADMIN,    200, SQL)      \
+    OP(PATCH,  "/v1/jobs/:job",                   job_update,         DATA_WRITER, ADMIN,    200, SQL)      \
+    OP(DELETE, "/v1/jobs/:job",                   job_delete,         DATA_WRITER, ADMIN,    204, SQL)      \
+    OP(POST,   "/v1/jobs/:job/pause",             job_pause,          DATA_WRITER, ADMIN,    200, SQL)      \
+    OP(POST,   "/v1/jobs/:job/resume",            job_resume,         DATA_WRITER, ADMIN,    200, SQL)      \
     OP(GET,    "/v1/jobs/:job/runs",              job_run_list,       DATA_READER, ADMIN,    200, SQL)      \
     OP(POST,   "/v1/jobs/:job/runs",              job_run_create,     DATA_WRITER, ADMIN,    202, SQL)      \
+    OP(GET,    "/v1/job-runs",                    job_run_search,     DATA_READER, ADMIN,    200, SQL)      \
+    OP(POST,   "/v1/job-runs/retry",              job_runs_retry,     DATA_WRITER, ADMIN,    202, SQL)      \
+    OP(POST,   "/v1/job-runs/cancel",             job_runs_cancel,    DATA_WRITER, ADMIN,    202, SQL)      \
+    OP(POST,   "/v1/job-runs/delete",             job_runs_delete,    DATA_WRITER, ADMIN,    202, SQL)      \
     OP(GET,    "/v1/job-runs/:runId",             job_run_get,        DATA_READER, USER,     200, SQL)      \
+    OP(GET,    "/v1/job-runs/:runId/attempts",    job_run_attempts,   DATA_READER, ADMIN,    200, SQL)      \
+    OP(POST,   "/v1/job-runs/:runId/retry",       job_run_retry,      DATA_WRITER, ADMIN,    202, SQL)      \
     OP(POST,   "/v1/job-runs/:runId/cancel",      job_run_cancel,     DATA_WRITER, USER,     202, SQL)      \
     OP(POST,   "/v1/jobs/:job/claims",            run_claim,          WORK,        ADMIN,    200, CODE)     \
     OP(POST,   "/v1/job-runs/outcomes",           run_outcomes,       WORK,        ADMIN,    200, CODE)     \

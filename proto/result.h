@@ -40,5 +40,6 @@ extern const struct mr_result mr_result_user;     /* user.c */
 extern const struct mr_result mr_result_priority; /* refdata.c */
 extern const struct mr_result mr_result_anything; /* health.c */
 extern const struct mr_result mr_result_job_run;  /* job.c */
+extern const struct mr_result mr_result_job;      /* kind.c */
 
 #endif

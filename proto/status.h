@@ -15,30 +15,30 @@
     ST(OK,               200, "")                                                                           \
     ST(INVALID,          400, "The request is malformed or a field breaks its rule.")                       \
     ST(INVALID_TOKEN,    401, "The access token has expired or is not valid; refresh it or sign in again.") \
-    ST(UNAUTHORIZED,     401, "An access token is needed.")                                                 \
+    ST(UNAUTHORIZED,     401, "An access token is required.")                                                 \
     ST(BAD_CREDENTIALS,  401, "The username or the password is wrong.")                                     \
     ST(BAD_REFRESH_TOKEN,401, "The refresh token is unknown, expired or spent; sign in again.")             \
     ST(INVALID_KEY,      401, "The API key is unknown, was deleted, or has expired.")                       \
     ST(FORBIDDEN,        403, "The caller may not do this.")                                                \
-    ST(KEY_REFUSED,      403, "An API key may not do this; it takes a user's access token.")                 \
-    ST(SCOPE,            403, "The API key does not have the scope that this takes.")                       \
+    ST(KEY_REFUSED,      403, "An API key may not do this; use a user's access token.")                 \
+    ST(SCOPE,            403, "The API key lacks the scope that this operation needs.")                       \
     ST(NOT_FOUND,        404, "There is no such resource.")                                                 \
-    ST(METHOD,           405, "The resource does not take this method; Allow lists those it takes.")        \
-    ST(REQUEST_TIMEOUT,  408, "The body did not come in time.")                                             \
+    ST(METHOD,           405, "The resource does not support this method; Allow lists those it supports.")        \
+    ST(REQUEST_TIMEOUT,  408, "The body did not arrive in time.")                                             \
     ST(CONFLICT,         409, "The request conflicts with what is stored.")                                 \
-    ST(GONE,             410, "The resource was here, and is gone for good.")                               \
+    ST(GONE,             410, "The resource is gone for good.")                               \
     ST(LENGTH_REQUIRED,  411, "A body needs a Content-Length or, in HTTP/1.1, the chunked transfer coding.") \
     ST(PRECONDITION,     412, "A condition of the request, such as If-Match, does not hold.")               \
-    ST(TOO_LARGE,        413, "The body is larger than this operation takes.")                              \
+    ST(TOO_LARGE,        413, "The body is larger than this operation accepts.")                              \
     ST(URI_TOO_LONG,     414, "The request target is longer than 8 KiB.")                                   \
     ST(MEDIA_TYPE,       415, "The body has to be application/json.")                                       \
-    ST(CODING,           415, "The body has a coding that is not taken; Accept-Encoding lists those that are.") \
-    ST(EXPECTATION,      417, "The only expectation that can be met is 100-continue.")                      \
+    ST(CODING,           415, "The body has a content coding that is not supported; Accept-Encoding lists those that are.") \
+    ST(EXPECTATION,      417, "The only supported expectation is 100-continue.")                      \
     ST(UNPROCESSABLE,    422, "The Idempotency-Key was used before, with another payload.")                 \
-    ST(RATE_LIMITED,     429, "Too many requests; Retry-After says in how many seconds the next may come.") \
+    ST(RATE_LIMITED,     429, "Too many requests; Retry-After says after how many seconds to retry.") \
     ST(HEADERS_TOO_LARGE,431, "The header fields are larger than 16 KiB or more than 100.")                 \
-    ST(INTERNAL,         500, "Something went wrong here; it is logged under this request id.")             \
-    ST(TRANSFER_CODING,  501, "The only transfer coding that is read is chunked, once.")                    \
+    ST(INTERNAL,         500, "Something went wrong; the log has the reason under this request id.")             \
+    ST(TRANSFER_CODING,  501, "The only supported transfer coding is chunked, once.")                    \
     ST(NO_MEMORY,        503, "The server is short of memory; try again shortly.")                          \
     ST(OVERLOADED,       503, "The server is busy; try again shortly.")                                     \
     ST(UNAVAILABLE,      503, "The database cannot be reached; try again shortly.")                         \

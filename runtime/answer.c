@@ -310,7 +310,7 @@ static void answer_unplanned(struct mr_actor *self, struct mr_message *const *me
 static void tell_unsaid(const struct mr_message *message, const char *column)
 {
     if (column != NULL)
-        mr_log_bounded(MR_LOG_WARN, "a value that JSON has no form for was left out",
+        mr_log_bounded(MR_LOG_WARN, "a value that JSON cannot express was left out",
                        mr_log_text("op", mr_op_info(message->envelope.op)->name), mr_log_text("column", column),
                        mr_log_trace(message->envelope.traceparent));
 }

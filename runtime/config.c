@@ -304,17 +304,66 @@ void mr_config_values_json(struct mr_buf *out, const struct mr_config *self)
     mr_buf_char(out, '}');
 }
 
+/* ---- Printing ---- */
+
+static struct setting setting_of(const struct mr_config_variable *variable)
+{
+    bool is_choice = strchr(variable->takes, '|') != NULL;
+
+    return (struct setting){.name = variable->name,
+                            .type = variable->is_secret ? SECRET
+                                    : is_choice         ? CHOICE
+                                                        : TEXT,
+                            .otherwise = variable->otherwise,
+                            .rule = strcmp(variable->takes, "text") != 0 ? variable->takes : "",
+                            .roles = "ASM",
+                            .about = variable->about};
+}
+
+/* Number `i` of all that are printed; false: there is none. */
+static bool nth(size_t i, const struct mr_config_more *more, struct setting *out)
+{
+    if (i < SETTING_COUNT)
+        *out = settings[i];
+    else if (i - SETTING_COUNT < more->count)
+        *out = setting_of(&more->items[i - SETTING_COUNT]);
+    else
+        return false;
+    return true;
+}
+
+static bool is_engines(const char *name)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        if (strcmp(settings[i].name, name) == 0 || (settings[i].alias != NULL && strcmp(settings[i].alias, name) == 0))
+            return true;
+    return false;
+}
+
+/* The next that is printed, from `*at` on. */
+static bool next(size_t *at, const struct mr_config_more *more, struct setting *out)
+{
+    while (nth(*at, more, out))
+        if ((*at)++ < SETTING_COUNT || !is_engines(out->name))
+            return true;
+    return false;
+}
+
 static const char *shown(const struct setting *setting, mr_getenv *get)
 {
-    const char *value = mr_config_value(setting->name, get);
+    const char *value = lookup(setting, get);
 
+    if (value == NULL)
+        value = setting->otherwise;
     return setting->type == SECRET && *value != '\0' ? "***" : value;
 }
 
-void mr_config_print(struct mr_buf *out, mr_getenv *get)
+void mr_config_print(struct mr_buf *out, mr_getenv *get, const struct mr_config_more *more)
 {
-    for (size_t i = 0; i < SETTING_COUNT; i++)
-        mr_buf_printf(out, "%s=%s\n", settings[i].name, shown(&settings[i], get));
+    struct setting setting;
+
+    for (size_t at = 0; next(&at, more, &setting);)
+        mr_buf_printf(out, "%s=%s\n", setting.name, shown(&setting, get));
 }
 
 static void json_text(struct mr_buf *out, const char *name, const char *value)
@@ -340,12 +389,13 @@ static void roles_array(struct mr_buf *out, const struct setting *setting)
     mr_buf_text(out, "],");
 }
 
-void mr_config_print_json(struct mr_buf *out, mr_getenv *get)
+void mr_config_print_json(struct mr_buf *out, mr_getenv *get, const struct mr_config_more *more)
 {
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        const struct setting *setting = &settings[i];
+    struct setting printed;
+    const struct setting *setting = &printed;
 
-        mr_buf_text(out, i == 0 ? "[\n  {" : ",\n  {");
+    for (size_t at = 0; next(&at, more, &printed);) {
+        mr_buf_text(out, at == 1 ? "[\n  {" : ",\n  {");
         json_text(out, "name", setting->name);
         mr_buf_text(out, "\"aliases\":[");
         if (setting->alias != NULL)
@@ -364,12 +414,13 @@ void mr_config_print_json(struct mr_buf *out, mr_getenv *get)
     mr_buf_text(out, "\n]\n");
 }
 
-void mr_config_print_markdown(struct mr_buf *out)
+void mr_config_print_markdown(struct mr_buf *out, const struct mr_config_more *more)
 {
-    mr_buf_text(out, "| setting | default | what it takes | what it does |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        const struct setting *setting = &settings[i];
+    struct setting printed;
+    const struct setting *setting = &printed;
 
+    mr_buf_text(out, "| setting | default | what it takes | what it does |\n|---|---|---|---|\n");
+    for (size_t at = 0; next(&at, more, &printed);) {
         mr_buf_printf(out, "| `%s`", setting->name);
         if (setting->alias != NULL)
             mr_buf_printf(out, " (`%s`)", setting->alias);

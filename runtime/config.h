@@ -66,14 +66,29 @@ const char *mr_config_value(const char *name, mr_getenv *get);
  */
 void mr_config_values_json(struct mr_buf *out, const struct mr_config *self);
 
+/* A setting that the application of this process has beside: a variable that stands in its files. */
+struct mr_config_variable {
+    const char *name;
+    const char *takes;     /* "text", "cron", "timezone", or the words there are: "completed|all" */
+    const char *otherwise; /* its value when it is not set; "": none */
+    const char *about;
+    bool is_secret;
+};
+
+/* They are printed behind the engine's, but for those that are the engine's, too. A zeroed struct has none. */
+struct mr_config_more {
+    const struct mr_config_variable *items;
+    unsigned count;
+};
+
 /* Appends every setting with its effective value, secrets masked, as lines for people. Out of memory: `out->failed`. */
-void mr_config_print(struct mr_buf *out, mr_getenv *get);
+void mr_config_print(struct mr_buf *out, mr_getenv *get, const struct mr_config_more *more);
 
 /* The same as a JSON array. Secrets are masked. Out of memory: `out->failed`. */
-void mr_config_print_json(struct mr_buf *out, mr_getenv *get);
+void mr_config_print_json(struct mr_buf *out, mr_getenv *get, const struct mr_config_more *more);
 
 /* Appends the table of settings as Markdown, for the documentation. */
-void mr_config_print_markdown(struct mr_buf *out);
+void mr_config_print_markdown(struct mr_buf *out, const struct mr_config_more *more);
 
 /*
  * Puts NAME=VALUE lines of a file into the environment where they are not set already; `#` begins a comment,

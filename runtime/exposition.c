@@ -315,6 +315,17 @@ static void write_jobs(const struct page *page)
                           &mr_run_bounds);
 }
 
+static void write_pushes(const struct page *page)
+{
+    static const char *const ends[MR_PUSH_END_COUNT] = {"delivered", "refused", "unanswered", "forbidden"};
+
+    if (!begin(page, FAMILY_push_duration))
+        return;
+    for (int end = 0; end < MR_PUSH_END_COUNT; end++)
+        if (!is_empty(&mr_families.push_us[end]))
+            put_histogram(page, FAMILY_push_duration, "outcome", ends[end], &mr_families.push_us[end], &mr_request_bounds);
+}
+
 /* ---- The process ---- */
 
 /* The second field of statm(5), in pages; 0 where it cannot be read. */
@@ -391,6 +402,7 @@ void mr_exposition_write(struct mr_buf *out, const struct mr_exposition *facts, 
     write_connections(&page);
     write_errors(&page);
     write_jobs(&page);
+    write_pushes(&page);
     write_process(&page);
     if (open_metrics)
         mr_buf_text(out, "# EOF\n");

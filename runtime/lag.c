@@ -215,7 +215,7 @@ static void note_no_figure(struct mr_actor *self)
     atomic_store(&self->stats.replica_lag_ms, 0);
     atomic_store(&self->stats.replica_has_ms, INT64_MAX);
     if (!atomic_exchange(&told_no_figure, true))
-        mr_log(MR_LOG_WARN, "the replica does not tell how far it is behind", mr_log_text("actor", self->name),
+        mr_log(MR_LOG_WARN, "the replica does not report its lag", mr_log_text("actor", self->name),
                mr_log_text("effect", "DB_REPLICA_MAX_LAG bounds nothing, DB_READ_YOUR_WRITES is a time only"));
 }
 

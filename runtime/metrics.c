@@ -123,6 +123,14 @@ void mr_metric_run(enum mr_job job, int64_t took_ms)
     observe(&mr_families.run_ms[job], &mr_run_bounds, took_ms);
 }
 
+void mr_metric_push(enum mr_push_end end, int64_t took_us)
+{
+    mr_metric_add((enum mr_metric)(MR_METRIC_pushes_delivered + (int)end), 1);
+    mr_metric_add(MR_METRIC_push_ms_total, (uint64_t)took_us / 1000);
+    mr_metric_show(MR_METRIC_push_ms_most, (uint64_t)took_us / 1000);
+    observe(&mr_families.push_us[end], &mr_request_bounds, took_us);
+}
+
 static int digit(char c)
 {
     if (c >= '0' && c <= '9')

@@ -71,6 +71,13 @@
     M(units_skipped,     "JobUnitsSkipped",         COUNT, "Count",        "S",  "millrace_job_units_skipped", "",                  "units that the database refused") \
     M(queue_age_ms,      "JobQueueAge",             LAST,  "Milliseconds", "S",  "", "",                                            "for how long the oldest due run has waited") \
     M(runs_waiting,      "JobRunsWaiting",          LAST,  "Count",        "S",  "", "",                                            "due runs that wait, of all processes; ten thousand of a job at most are counted") \
+    M(pushes_delivered,  "PushesDelivered",         COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"delivered\"",        "calls to receivers by outcome") \
+    M(pushes_refused,    "PushesRefused",           COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"refused\"",          "the receiver answered, and not with 2xx") \
+    M(pushes_unanswered, "PushesUnanswered",        COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"unanswered\"",       "there was no answer, or no connection") \
+    M(pushes_forbidden,  "PushesForbidden",         COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"forbidden\"",        "the receiver's address is not public (PUSH_ALLOW_PRIVATE)") \
+    M(push_ms_total,     "PushTime",                COUNT, "Milliseconds", "S",  "", "",                                            "time that calls took, in all") \
+    M(push_ms_most,      "PushTimeMax",             MOST,  "Milliseconds", "S",  "", "",                                            "the longest of these") \
+    M(pushes_in_flight,  "PushesInFlight",          LAST,  "Count",        "S",  "millrace_pushes_in_flight", "",                   "calls under way") \
     M(ticks,             "Ticks",                   COUNT, "Count",        "S",  "millrace_schedule_ticks", "",                     "ticks that this process made a run for") \
     M(ticks_late,        "TicksLate",               COUNT, "Count",        "S",  "millrace_schedule_ticks_late", "",                "ticks whose run was made more than a second late") \
     M(ticks_missed,      "TicksMissed",             COUNT, "Count",        "S",  "millrace_schedule_ticks_missed", "",              "ticks that were given up (SCHEDULE_MISSED)") \
@@ -93,6 +100,7 @@
     F(job_oldest,         "millrace_job_runs_oldest_seconds",             GAUGE,     "job_name",    "S",  "for how long the oldest due run has waited, also for another run of its job") \
     F(job_running,        "millrace_job_runs_running",                    GAUGE,     "job_name",    "S",  "whether this process works on a run of the job") \
     F(job_duration,       "millrace_job_run_duration_seconds",            HISTOGRAM, "job_name",    "S",  "time that runs took") \
+    F(push_duration,      "millrace_push_duration_seconds",               HISTOGRAM, "outcome",     "S",  "time that calls to receivers took") \
     F(process_memory,     "millrace_process_resident_memory_bytes",       GAUGE,     "",            "AS", "memory of the process that is resident") \
     F(process_cpu,        "millrace_process_cpu_seconds",                 COUNTER,   "",            "AS", "time on the processor, of user and system") \
     F(process_files,      "millrace_process_open_descriptors",            GAUGE,     "",            "AS", "open file descriptors") \
@@ -152,6 +160,9 @@ struct mr_op_family {
     struct mr_histogram request_us;
 };
 
+/* How a call to a receiver ended, as MR_METRICS has it. */
+enum mr_push_end { MR_PUSH_DELIVERED, MR_PUSH_REFUSED, MR_PUSH_UNANSWERED, MR_PUSH_FORBIDDEN, MR_PUSH_END_COUNT };
+
 /* What the families are made of. Those of the map stand first, then the requests of no operation: mr_op_family. */
 struct mr_families {
     struct mr_op_family ops[MR_OP_COUNT + 1];
@@ -159,6 +170,7 @@ struct mr_families {
     struct mr_histogram batch[MR_ACTOR_COUNT];
     struct mr_histogram database_us[MR_ACTOR_COUNT];
     struct mr_histogram run_ms[MR_JOBS_MAX];
+    struct mr_histogram push_us[MR_PUSH_END_COUNT];
     _Atomic uint64_t database_errors[MR_SQLSTATE_CLASSES]; /* by the two characters of the class, each 0-9A-Z */
     _Atomic uint64_t jobs_waiting[MR_JOBS_MAX];
     _Atomic uint64_t jobs_oldest_ms[MR_JOBS_MAX];
@@ -180,6 +192,9 @@ void mr_metric_statement(enum mr_actor_id actor, int64_t took_us);
 
 /* A run of a job came to an end, of whichever kind. */
 void mr_metric_run(enum mr_job job, int64_t took_ms);
+
+/* A call to a receiver ended. */
+void mr_metric_push(enum mr_push_end end, int64_t took_us);
 
 /* The database, or what stands between us and it, reported an error; "" is none. */
 void mr_metric_sqlstate(const char *sqlstate);

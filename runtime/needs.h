@@ -48,9 +48,12 @@ void mr_needs_sql(struct mr_buf *out, enum mr_db_use use);
 mr_status mr_needs_migrations(mr_db *db, int64_t deadline_ms, struct mr_buf *problem,
                               enum mr_db_trouble *trouble) MR_WARN_UNUSED;
 
-/* What was missing last, for those who run the process: names of migrations and of tables. Terminated, and "" when nothing was. */
 enum { MR_NEEDS_ROOM = 256 };
+
+/* Notes what is missing, for operators: names of migrations and of tables, copied and cut to MR_NEEDS_ROOM; "": nothing. Any thread. */
 void mr_needs_note(const char *missing);
+
+/* What was noted last, ended by NUL; "": nothing is missing. Any thread. */
 void mr_needs_missing(char out[MR_NEEDS_ROOM]);
 
 #endif

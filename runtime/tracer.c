@@ -186,7 +186,7 @@ static void say(int64_t now_ms, const char *reason)
         return;
     tracer.said_ms = now_ms;
     tracer.is_said = true;
-    mr_log(MR_LOG_WARN, "spans are not taken", mr_log_text("reason", reason),
+    mr_log(MR_LOG_WARN, "the collector does not take spans", mr_log_text("reason", reason),
            mr_log_int("dropped", atomic_exchange(&tracer.dropped, 0)));
 }
 
@@ -195,7 +195,7 @@ static void say_well(void)
     if (!tracer.is_said)
         return;
     tracer.is_said = false;
-    mr_log(MR_LOG_INFO, "spans are taken again", mr_log_int("dropped", atomic_exchange(&tracer.dropped, 0)));
+    mr_log(MR_LOG_INFO, "the collector takes spans again", mr_log_int("dropped", atomic_exchange(&tracer.dropped, 0)));
 }
 
 /* Whether the batch is done with, for better or worse; otherwise it is to be tried again in `pause_ms`. */
@@ -295,7 +295,7 @@ static void loop(mr_thread *thread, void *argument)
     atomic_store(&tracer.on, false);
     flush();
     if (atomic_load(&tracer.dropped) > 0)
-        mr_log(MR_LOG_WARN, "spans were not taken", mr_log_int("dropped", atomic_exchange(&tracer.dropped, 0)));
+        mr_log(MR_LOG_WARN, "spans were lost", mr_log_int("dropped", atomic_exchange(&tracer.dropped, 0)));
 }
 
 /* ---- Life ---- */

@@ -80,7 +80,7 @@ struct mr_scheduler {
     unsigned schedule_count;
     _Atomic bool refused;
     _Atomic bool connected;
-    _Atomic bool is_resting; /* `resting`, for other threads */
+    _Atomic bool awake; /* connected, and not resting */
     _Atomic int64_t turned_ms;
     _Atomic(const char *) trouble;
 

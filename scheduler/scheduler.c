@@ -272,7 +272,7 @@ static void show(struct mr_scheduler *self)
     else if (failing_ms(self) >= UNWELL_AFTER_MS)
         trouble = "What the scheduler asks of the database has failed for some time.";
     atomic_store(&self->connected, up || self->resting);
-    atomic_store(&self->is_resting, self->resting);
+    atomic_store(&self->awake, up && !self->resting);
     atomic_store(&self->trouble, trouble);
     atomic_store(&self->turned_ms, scheduler_now_ms(self));
 }
@@ -328,7 +328,7 @@ static void read_schedules(struct mr_scheduler *self)
             self->schedule_count++;
     }
     if (self->schedule_count == (unsigned)self->config->housekeeping)
-        mr_log(MR_LOG_INFO, "no job is scheduled: only runs that are started by hand, or tried again, are worked on");
+        mr_log(MR_LOG_INFO, "no job is scheduled: only runs started by hand and retries are worked on");
 }
 
 static mr_status select_statements(struct mr_scheduler *self)
@@ -417,9 +417,9 @@ bool mr_scheduler_is_connected(const struct mr_scheduler *self)
     return atomic_load(&self->connected);
 }
 
-bool mr_scheduler_is_resting(const struct mr_scheduler *self)
+bool mr_scheduler_is_awake(const struct mr_scheduler *self)
 {
-    return atomic_load(&self->is_resting);
+    return atomic_load(&self->awake);
 }
 
 const char *mr_scheduler_trouble(const struct mr_scheduler *self)

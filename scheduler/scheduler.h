@@ -55,8 +55,8 @@ bool mr_scheduler_is_connected(const struct mr_scheduler *self);
 /* Why no tick and no run can be counted on: a static sentence that anybody may see. NULL: they can. Any thread. */
 const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 
-/* Whether it has let go of its connection for want of work. */
-bool mr_scheduler_is_resting(const struct mr_scheduler *self);
+/* Whether it has a connection, so that the database does not sleep for its sake (DB_IDLE_RELEASE). Any thread. */
+bool mr_scheduler_is_awake(const struct mr_scheduler *self);
 
 /* Whether the database refused user or password, and the process has been told to end. */
 bool mr_scheduler_is_refused(const struct mr_scheduler *self);

@@ -246,7 +246,7 @@ static void take_mark(struct mr_scheduler *self, const mr_rows *rows, unsigned r
 
     mr_rows_get(rows, row, 0, &name);
     if (mr_rows_int(rows, row, 2, 0) != 0)
-        mr_log(MR_LOG_WARN, "ticks had been seen to ahead of time, by a process whose clock was ahead",
+        mr_log(MR_LOG_WARN, "ticks were handled ahead of time, by a process whose clock was fast",
                mr_log_slice("job", name));
     if (seen_to_ms > wall_ms)
         seen_to_ms = wall_ms;

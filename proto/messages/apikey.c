@@ -34,8 +34,9 @@ static const struct mr_result entry = {
         {"callerId", MR_UUID, .optional = true, .about = "the user or the key", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
         {"caller", MR_TEXT, .optional = true, .about = "the user's name or that of the key, while they are there", .example = "ada"},
         {"operation", MR_TEXT, .about = "what was done, as the operation or the command is called", .example = "api_key_create"},
-        {"subjectType", MR_TEXT, .choices = "apiKey|user", .about = "what it was done to", .example = "apiKey"},
-        {"subjectId", MR_UUID, .about = "the id of that", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},
+        {"subjectType", MR_TEXT, .choices = "apiKey|job|user", .about = "what it was done to", .example = "apiKey"},
+        {"subjectId", MR_UUID, .optional = true, .about = "the id of that", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},
+        {"subjectName", MR_TEXT, .optional = true, .about = "the name of what has no id: a job", .example = "send_receipt"},
         {"detail", .json = &mr_result_anything, .optional = true, .about = "what changed"}),
 };
 

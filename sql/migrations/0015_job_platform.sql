@@ -156,7 +156,7 @@ CREATE TABLE millrace.run_tally (
     PRIMARY KEY (job, minute, backend)
 ) WITH (fillfactor = 50);
 
-CREATE INDEX run_tally_minute ON millrace.run_tally (minute);
+CREATE INDEX run_tally_minute ON millrace.run_tally (minute, job, backend);
 
 -- ---- Both stores ----
 
@@ -192,7 +192,10 @@ DECLARE
     bucket bigint := (extract(epoch FROM clock_timestamp()) * 100)::bigint;
     since  bigint := bucket - (SELECT w.last_value FROM millrace.wake w);
 BEGIN
-    IF since >= 10 OR since < -1000 OR (since > 0 AND pg_try_advisory_xact_lock(hashtext('millrace.wake'), 0)) THEN -- < -1000: the clock was set back
+    IF since = 0 OR since BETWEEN -1000 AND -1 THEN -- further ahead: the clock was set back
+        RETURN;
+    END IF;
+    IF pg_try_advisory_xact_lock(hashtext('millrace.wake'), 0) OR since NOT BETWEEN 0 AND 9 THEN
         PERFORM setval('millrace.wake', bucket), pg_notify('millrace_ready', $1);
     END IF;
 END
@@ -518,6 +521,12 @@ REVOKE EXECUTE ON FUNCTION millrace.enqueue, millrace.enqueue_many FROM PUBLIC;
 --
 -- Limits are exact: whoever counts holds a lock that the claims of that job take in turn, taken by a statement before the one that
 -- counts, so that this sees what the claim before has committed. Under REPEATABLE READ it would not.
+--
+-- While some transaction stays open, entries of claimed runs cannot be removed from the index, and each claim would read past all of
+-- them: 10 ms after 20 s at 2,000 runs a second. So a session that has had to read past many notes how far it came in each key, and goes
+-- on from there. What became ready behind such a mark is found by a look at everything, each second, or when that has become slow, so
+-- that it takes a twentieth of the time. How many entries were read the server counts (track_counts); where keys are more than a claim
+-- can take, each has its share of the dead entries, and nothing is noted.
 CREATE FUNCTION millrace.claim_runs(job text, most integer, lease_ms bigint, worker text, after_key text)
     RETURNS TABLE (id uuid, claim bigint, attempt integer, max_attempts integer, key text, args jsonb, created_at timestamptz, due_at timestamptz,
                    scheduled_for timestamptz, traceparent text, until timestamptz)
@@ -525,12 +534,22 @@ CREATE FUNCTION millrace.claim_runs(job text, most integer, lease_ms bigint, wor
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-    kind     record;
-    room     bigint := $2;
-    got      bigint := 0;
-    behind   text   := coalesce($5, '');
-    number   bigint;
-    its_end  timestamptz;
+    kind    record;
+    row     record;
+    room    bigint      := $2;
+    got     bigint;
+    behind  text        := coalesce($5, '');
+    number  bigint;
+    its_end timestamptz;
+    began   timestamptz := clock_timestamp();
+    noted   text        := 'millrace.marks_' || md5($1);
+    known   jsonb       := nullif(current_setting(noted, true), '')::jsonb; -- {"next": when to look at everything, "keys": {key: [turn, id]}}
+    marks   jsonb       := CASE WHEN (known ->> 'next')::timestamptz > began THEN known -> 'keys' END;
+    reads   bigint;
+    looks   boolean     := marks IS NULL; -- at everything
+    notes   boolean     := marks IS NOT NULL;
+    calm    boolean     := false;
+    came_to jsonb       := '{}';
 BEGIN
     SELECT j.paused_at, j.concurrency, j.per_key, j.timeout_ms INTO kind FROM millrace.job j WHERE j.name = $1 AND j.work <> 'sql';
     IF NOT FOUND OR kind.paused_at IS NOT NULL THEN
@@ -549,58 +568,101 @@ BEGIN
     its_end := clock_timestamp() + coalesce($3, kind.timeout_ms) * interval '1 millisecond';
 
     -- Again where keys that had enough did not get all, because others had less than their share.
-    FOR pass IN 1..3 LOOP
+    FOR pass IN 1..2 LOOP
         EXIT WHEN room <= 0;
         number := coalesce(number, nextval('millrace.run_claim'));
-        RETURN QUERY
-        WITH RECURSIVE ahead AS (
-            (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key > behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
-             UNION ALL
-            SELECT (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
-              FROM ahead a
-             WHERE a.key IS NOT NULL
-        ), around AS (
-            (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key <= behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
-             UNION ALL
-            SELECT (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key AND r.key <= behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
-              FROM around a
-             WHERE a.key IS NOT NULL
-        ), keys AS MATERIALIZED (
-            SELECT w.key, f.free, row_number() OVER () AS place
-              FROM (SELECT a.key FROM ahead a UNION ALL SELECT a.key FROM around a) w
-             CROSS JOIN LATERAL (SELECT CASE WHEN kind.per_key IS NULL THEN room
-                                             ELSE kind.per_key - (SELECT count(*) FROM millrace.lease l WHERE l.job = $1 AND l.key = w.key) END AS free) f
-             WHERE w.key IS NOT NULL AND f.free > 0
-             LIMIT room
-        ), picked AS MATERIALIZED (
-            SELECT p.ctid, p.id, k.key, k.place, p.rank
-              FROM keys k
-             CROSS JOIN LATERAL (SELECT s.ctid, s.id, row_number() OVER () AS rank
-                                   FROM (SELECT r.ctid, r.id
-                                           FROM millrace.ready r
-                                          WHERE r.job = $1 AND r.key = k.key
-                                          ORDER BY r.job, r.key, r.turn, r.id
-                                          LIMIT least(k.free, (room + (SELECT count(*) FROM keys) - 1) / (SELECT count(*) FROM keys))
-                                            FOR UPDATE SKIP LOCKED) s) p
-             ORDER BY p.rank, k.place
-             LIMIT room
-        ), gone AS (
-            DELETE FROM millrace.ready r USING picked p WHERE r.ctid = p.ctid
-        ), chosen AS MATERIALIZED (
-            SELECT p.rank, p.place, r.id, r.attempt + 1 AS attempt, r.max_attempts, r.key, r.args, r.created_at, r.due_at, r.scheduled_for, r.traceparent
-              FROM picked p
-              JOIN millrace.run r ON r.id = p.id
-        ), leased AS (
-            INSERT INTO millrace.lease (id, job, key, claim, attempt, worker, until, started_at)
-            SELECT c.id, $1, c.key, number, c.attempt, $4, its_end, clock_timestamp() FROM chosen c
-        )
-        SELECT c.id, number, c.attempt, c.max_attempts, c.key, c.args, c.created_at, c.due_at, c.scheduled_for, c.traceparent, its_end
-          FROM chosen c
-         ORDER BY c.rank, c.place;
-        GET DIAGNOSTICS got = ROW_COUNT;
+        reads := pg_stat_get_xact_tuples_returned('millrace.ready_pkey'::regclass);
+        got := 0;
+        FOR row IN
+            WITH RECURSIVE ahead AS (
+                (SELECT r.key FROM millrace.ready r WHERE marks IS NULL AND r.job = $1 AND r.key > behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                 UNION ALL
+                SELECT (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                  FROM ahead a
+                 WHERE a.key IS NOT NULL
+            ), around AS (
+                (SELECT r.key FROM millrace.ready r WHERE marks IS NULL AND r.job = $1 AND r.key <= behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                 UNION ALL
+                SELECT (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key AND r.key <= behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                  FROM around a
+                 WHERE a.key IS NOT NULL
+            ), marked AS (
+                SELECT m.key, (m.value ->> 0)::timestamptz AS turn, (m.value ->> 1)::uuid AS id
+                  FROM jsonb_each(marks) m
+                 ORDER BY m.key COLLATE "C" <= behind, m.key COLLATE "C"
+            ), keys AS MATERIALIZED (
+                SELECT w.key, w.turn, w.id, f.free, row_number() OVER () AS place
+                  FROM (SELECT a.key, '-infinity'::timestamptz AS turn, '00000000-0000-0000-0000-000000000000'::uuid AS id FROM ahead a
+                         UNION ALL
+                        SELECT a.key, '-infinity', '00000000-0000-0000-0000-000000000000' FROM around a
+                         UNION ALL
+                        SELECT m.key, m.turn, m.id FROM marked m) w
+                 CROSS JOIN LATERAL (SELECT CASE WHEN kind.per_key IS NULL THEN room
+                                                 ELSE kind.per_key - (SELECT count(*) FROM millrace.lease l WHERE l.job = $1 AND l.key = w.key) END AS free) f
+                 WHERE w.key IS NOT NULL AND f.free > 0
+                 LIMIT room
+            ), picked AS MATERIALIZED (
+                SELECT p.ctid, p.id, p.turn, k.key, k.place, p.rank
+                  FROM keys k
+                 CROSS JOIN LATERAL (SELECT s.ctid, s.id, s.turn, row_number() OVER () AS rank
+                                       FROM (SELECT r.ctid, r.id, r.turn
+                                               FROM millrace.ready r
+                                              WHERE r.job = $1 AND r.key = k.key AND (r.turn, r.id) > (k.turn, k.id)
+                                              ORDER BY r.job, r.key, r.turn, r.id
+                                              LIMIT least(k.free, CASE WHEN pass = 1 THEN (room + (SELECT count(*) FROM keys) - 1) / (SELECT count(*) FROM keys) ELSE room END)
+                                                FOR UPDATE SKIP LOCKED) s) p
+                 ORDER BY p.rank, k.place
+                 LIMIT room
+            ), gone AS (
+                DELETE FROM millrace.ready r USING picked p WHERE r.ctid = p.ctid
+            ), chosen AS MATERIALIZED (
+                SELECT p.rank, p.place, p.turn, r.id, r.attempt + 1 AS attempt, r.max_attempts, r.key, r.args, r.created_at, r.due_at, r.scheduled_for, r.traceparent
+                  FROM picked p
+                  JOIN millrace.run r ON r.id = p.id
+            ), leased AS (
+                INSERT INTO millrace.lease (id, job, key, claim, attempt, worker, until, started_at)
+                SELECT c.id, $1, c.key, number, c.attempt, $4, its_end, clock_timestamp() FROM chosen c
+            )
+            SELECT c.*, (SELECT count(*) FROM keys) AS keys FROM chosen c ORDER BY c.rank, c.place
+        LOOP
+            IF got = 0 AND marks IS NULL THEN -- all of it was done for the first row
+                reads := pg_stat_get_xact_tuples_returned('millrace.ready_pkey'::regclass) - reads;
+                notes := reads > 1000 + 10 * (room + row.keys) AND row.keys < room;
+                calm := NOT notes;
+            END IF;
+            IF notes THEN
+                came_to := came_to || jsonb_build_object(row.key, jsonb_build_array(row.turn, row.id));
+            END IF;
+            id := row.id;
+            claim := number;
+            attempt := row.attempt;
+            max_attempts := row.max_attempts;
+            key := row.key;
+            args := row.args;
+            created_at := row.created_at;
+            due_at := row.due_at;
+            scheduled_for := row.scheduled_for;
+            traceparent := row.traceparent;
+            until := its_end;
+            RETURN NEXT;
+            got := got + 1;
+        END LOOP;
         room := room - got;
-        EXIT WHEN got = 0 OR room = 0 OR NOT EXISTS (SELECT FROM millrace.ready r WHERE r.job = $1);
+        EXIT WHEN got = 0 OR room = 0;
+        IF notes THEN
+            marks := coalesce(known -> 'keys', '{}') || came_to;
+        ELSE
+            EXIT WHEN NOT EXISTS (SELECT FROM millrace.ready r WHERE r.job = $1);
+        END IF;
     END LOOP;
+
+    IF notes AND (looks OR came_to <> '{}') THEN
+        PERFORM set_config(noted, jsonb_build_object('next', CASE WHEN NOT looks THEN known -> 'next'
+                                                                  ELSE to_jsonb(clock_timestamp() + greatest((clock_timestamp() - began) * 20, interval '1 second')) END,
+                                                     'keys', coalesce(known -> 'keys', '{}') || came_to)::text, false);
+    ELSIF calm AND known IS NOT NULL THEN
+        PERFORM set_config(noted, '', false);
+    END IF;
 END
 $$;
 
@@ -767,9 +829,11 @@ BEGIN
                                      NULL, NULL, NULL);
     END IF;
 
-    next_ms := (SELECT greatest(ceil(extract(epoch FROM least((SELECT l.at FROM millrace.later l ORDER BY l.at, l.id LIMIT 1),
-                                                              (SELECT l.until FROM millrace.lease l ORDER BY l.until, l.id LIMIT 1))
-                                                        - clock_timestamp()) * 1000), 0)::bigint);
+    next_ms := ceil(extract(epoch FROM least((SELECT l.at FROM millrace.later l ORDER BY l.at, l.id LIMIT 1),
+                                             (SELECT l.until FROM millrace.lease l ORDER BY l.until, l.id LIMIT 1)) - clock_timestamp()) * 1000);
+    IF next_ms < 0 THEN
+        next_ms := 0;
+    END IF;
     RETURN NEXT;
 END
 $$;
@@ -950,6 +1014,9 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- What is done to many runs at once is a run of its own. It is known before a scheduler was ever there, for an API may queue one.
+INSERT INTO millrace.job (name, exclusive, manual) VALUES ('bulk', false, true) ON CONFLICT DO NOTHING;
 
 -- ---- What folders declare ----
 

@@ -113,7 +113,7 @@ SELECT k.n,
        CASE WHEN u.id IS NULL THEN 401 END AS "$status",
        CASE WHEN a.more THEN replace(a.id::text, '-', '') END AS "$next",
        a.id, a.at, a.by, a.caller AS "callerId", coalesce(c.username, p.name) AS caller, a.operation,
-       a.subject_type AS "subjectType", a.subject AS "subjectId", a.detail
+       a.subject_type AS "subjectType", a.subject AS "subjectId", a.subject_name AS "subjectName", a.detail
   FROM unnest($1::uuid[], $2::bigint[], $3::text[]) WITH ORDINALITY AS k (user_id, max_rows, cursor, n)
   LEFT JOIN millrace.app_user u ON u.id = k.user_id
   LEFT JOIN LATERAL (

@@ -16,48 +16,38 @@ ON CONFLICT (user_id, key) DO UPDATE
      WHERE i.created_at < now() - interval '1 day'
     RETURNING i.user_id, i.key
 
+-- Columns of millrace.every_run, called r. What a worker says of its progress is its own affair; what of it is a number is told.
+
 -- part: run
 r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.scheduled_for AS "scheduledFor",
        r.created_at AS "createdAt", r.started_at AS "startedAt", r.finished_at AS "finishedAt",
+       CASE WHEN r.id IS NOT NULL THEN coalesce(r.done, {{done}}, 0) END AS "progress.done", coalesce(r.total, {{total}}) AS "progress.total",
+       r.result, r.error, {{waits_for}} AS "waitsFor",
+       CASE WHEN NOT r.is_sql THEN r.due_at END AS "dueAt", nullif(r.key, '') AS key, r.priority, CASE WHEN NOT r.is_sql THEN r.args END AS args,
+       NULL::boolean AS duplicate
+
+-- part: done
+CASE WHEN jsonb_typeof(r.progress -> 'done') = 'number' THEN least(greatest((r.progress ->> 'done')::numeric, 0), 9e18)::bigint END
+
+-- part: total
+CASE WHEN jsonb_typeof(r.progress -> 'total') = 'number' THEN least(greatest((r.progress ->> 'total')::numeric, 0), 9e18)::bigint END
+
+-- Runs of pull wait for workers, not for a scheduler.
+
+-- part: waits_for
+CASE WHEN r.state = 'queued' AND {{unattended}} AND (r.is_sql OR (SELECT j.work FROM millrace.job j WHERE j.name = r.job) = 'push') THEN 'scheduler' END
+
+-- A run as import_run and its like make it, of millrace.job_run.
+
+-- part: sql_run
+r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.scheduled_for AS "scheduledFor",
+       r.created_at AS "createdAt", r.started_at AS "startedAt", r.finished_at AS "finishedAt",
        r.done AS "progress.done", r.total AS "progress.total", nullif(r.result, '{}') AS result, r.error,
-       CASE WHEN r.state = 'queued' AND {{unattended}} THEN 'scheduler' END AS "waitsFor"
+       CASE WHEN r.state = 'queued' AND {{unattended}} THEN 'scheduler' END AS "waitsFor",
+       NULL::timestamptz AS "dueAt", NULL::text AS key, NULL::integer AS priority, NULL::jsonb AS args, NULL::boolean AS duplicate
 
 -- part: instant
 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
-
--- part: job
-j.name, j.schedule, j.timezone, CASE WHEN j.name IS NOT NULL THEN j.schedule IS NOT NULL END AS enabled, j.next_at AS "nextAt", last.run AS "lastRun"
-
--- part: last_run
-LEFT JOIN LATERAL (
-      SELECT json_strip_nulls(json_build_object(
-                 'id', r.id, 'job', r.job, 'trigger', r.trigger, 'state', r.state, 'attempt', r.attempt,
-                 'maxAttempts', r.max_attempts,
-                 'scheduledFor', to_char(r.scheduled_for AT TIME ZONE 'UTC', {{instant}}),
-                 'createdAt', to_char(r.created_at AT TIME ZONE 'UTC', {{instant}}),
-                 'startedAt', to_char(r.started_at AT TIME ZONE 'UTC', {{instant}}),
-                 'finishedAt', to_char(r.finished_at AT TIME ZONE 'UTC', {{instant}}),
-                 'progress', json_build_object('done', r.done, 'total', r.total), 'error', r.error,
-                 'waitsFor', CASE WHEN r.state = 'queued' AND {{unattended}} THEN 'scheduler' END)) AS run
-        FROM millrace.job_run r
-       WHERE r.job = j.name
-       ORDER BY r.id DESC
-       LIMIT 1) last ON true
-
--- name: job_list
-SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 END AS "$status", {{job}}
-  FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k (user_id, api_key, only_jobs, n)
-  LEFT JOIN millrace.app_user u ON u.id = k.user_id
-  LEFT JOIN millrace.job j ON NOT ({{is_nobody}}) AND (k.only_jobs IS NULL OR j.name = ANY (k.only_jobs::text[]))
-  {{last_run}}
- ORDER BY k.n, j.name;
-
--- name: job_get
-SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 WHEN j.name IS NULL THEN 404 END AS "$status", {{job}}
-  FROM unnest($1::uuid[], $2::text[], $3::uuid[]) WITH ORDINALITY AS k (user_id, job, api_key, n)
-  LEFT JOIN millrace.app_user u ON u.id = k.user_id
-  LEFT JOIN millrace.job j ON j.name = k.job
-  {{last_run}};
 
 -- name: job_run_list
 -- One row more than asked for says that there is a rest.
@@ -72,7 +62,7 @@ SELECT k.n,
   LEFT JOIN LATERAL (
       SELECT page.*, row_number() OVER (ORDER BY page.id DESC) AS place, lead(true) OVER (ORDER BY page.id DESC) AS more
         FROM (SELECT *
-                FROM millrace.job_run
+                FROM millrace.every_run
                WHERE job = j.name AND id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                ORDER BY id DESC
                LIMIT k.max_rows + 1) page
@@ -83,47 +73,151 @@ SELECT k.n,
 CASE WHEN k.api_key IS NOT NULL THEN k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
                                          WHEN u.id IS NOT NULL THEN k.is_admin OR r.owner = u.id END
 
--- name: job_run_create
--- A key that is new (or older than a day) is kept with the answer, in the transaction that queues the run.
-WITH k AS (
-    SELECT k.*, j.name AS known, j.manual, j.exclusive, coalesce(u.id, k.api_key) AS caller, j.manual AND NOT ({{is_nobody}}) AS good
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[])
-           WITH ORDINALITY AS k (id, user_id, job, traceparent, key, fingerprint, api_key, n)
+-- What became of a message that queues runs: the statuses are those of millrace.run_problems, too.
+
+-- part: queue_status
+CASE WHEN k.caller IS NULL THEN 401 WHEN k.known IS NULL THEN 404 WHEN k.refused IS NOT NULL THEN 409
+            WHEN i.fingerprint <> k.fingerprint THEN 422 WHEN q.status = 400 THEN 400 WHEN q.status IS NOT NULL THEN 409 END
+
+-- part: queue_code
+CASE WHEN q.message IN ('is required', 'is not an argument of the job') THEN CASE q.message WHEN 'is required' THEN 'required' ELSE 'unknown' END
+            WHEN q.status = 400 THEN 'rule' END
+
+-- A key that is there is held until the run is, so that nobody else renews it.
+
+-- part: first_answers
+SELECT i.*
+      FROM (SELECT DISTINCT k.caller, k.idempotency FROM k WHERE k.idempotency IS NOT NULL AND k.known IS NOT NULL AND k.refused IS NULL) d
+      JOIN millrace.idempotency_key i ON i.user_id = d.caller AND i.key = d.idempotency
+     ORDER BY i.user_id, i.key
+       FOR NO KEY UPDATE OF i
+
+-- part: goes
+k.caller IS NOT NULL AND k.known IS NOT NULL AND k.refused IS NULL AND (i.key IS NULL OR i.created_at < now() - interval '1 day')
+
+-- part: queuer
+SELECT k.*, j.name AS known, j.work, j.args AS rules, j.attempts, j.priority AS usual, coalesce(u.id, k.api_key) AS caller,
+           CASE WHEN j.removed_at IS NOT NULL THEN 'was removed: nothing is queued for it any more'
+                WHEN j.work = 'sql' AND NOT j.manual THEN 'is started by an upload, not by hand' END AS refused
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::timestamptz[], $10::bigint[], $11::text[],
+                  $12::text[], $13::text[])
+           WITH ORDINALITY AS k (message_id, user_id, job, traceparent, idempotency, fingerprint, api_key, args, run_at, priority, key, unique_key, runs, n)
       LEFT JOIN millrace.job j ON j.name = k.job
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
-), claimed AS (
-    INSERT INTO millrace.idempotency_key AS i (user_id, key, fingerprint, answer)
-    SELECT k.caller, k.key, k.fingerprint,
-           jsonb_build_object('id', k.id, 'job', k.job, 'trigger', 'manual', 'state', 'queued', 'attempt', 0, 'max_attempts', 5,
-                              'created_at', now(), 'done', 0, 'result', '{}'::jsonb)
-      FROM k
-     WHERE k.good AND k.key IS NOT NULL
-     ORDER BY k.caller, k.key
-    {{renew_key}}
-), made AS (
-    INSERT INTO millrace.job_run (id, job, trigger, exclusive, traceparent)
-    SELECT k.id, k.job, 'manual', k.exclusive, k.traceparent
-      FROM k
-      LEFT JOIN claimed ON claimed.user_id = k.caller AND claimed.key = k.key
-     WHERE k.good AND (k.key IS NULL OR claimed.key IS NOT NULL)
-        ON CONFLICT (id) DO NOTHING
-    RETURNING *
+
+-- name: job_run_create
+-- One call queues the runs of all messages. The answer is made of what was asked for: what the call writes is not seen by the
+-- statement that makes it. An answer is kept under the key in the same transaction; who finds that somebody else was faster fails on
+-- the primary key, queues nothing, and finds the answer.
+WITH k AS MATERIALIZED (
+    {{queuer}}
+), i AS MATERIALIZED (
+    {{first_answers}}
+), go AS MATERIALIZED (
+    SELECT k.*, i.key IS NOT NULL AS renews FROM k LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency WHERE {{goes}}
+), q AS MATERIALIZED (
+    SELECT q.*
+      FROM (SELECT array_agg(g.n::integer) AS n, array_agg(g.job) AS job, array_agg(g.args::jsonb) AS args, array_agg(g.run_at) AS run_at,
+                   array_agg(g.priority::integer) AS priority, array_agg(g.key) AS key, array_agg(g.unique_key) AS unique_key,
+                   array_agg(g.traceparent) AS traceparent, array_agg('manual'::text) AS trigger
+              FROM go g
+            HAVING count(*) > 0) g
+     CROSS JOIN LATERAL millrace.queue_runs(g.n, g.job, g.args, g.run_at, g.priority, g.key, g.unique_key, g.traceparent, g.trigger) q
+), answer AS (
+    SELECT g.n, g.caller, g.idempotency, g.fingerprint, g.renews, q.id, q.duplicate,
+           jsonb_build_object('id', q.id, 'job', g.job, 'max_attempts', CASE WHEN g.work = 'sql' THEN 5 ELSE g.attempts END, 'created_at', now(),
+                              'due_at', CASE WHEN g.work <> 'sql' THEN greatest(g.run_at, now()) END, 'key', g.key,
+                              'priority', CASE WHEN g.work <> 'sql' THEN coalesce(g.priority, g.usual) END, 'work', g.work, 'duplicate', q.duplicate) AS told
+      FROM go g
+      JOIN q ON q.n = g.n AND q.status IS NULL
+), kept AS (
+    INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer)
+    SELECT a.caller, a.idempotency, a.fingerprint, a.told FROM answer a WHERE a.idempotency IS NOT NULL AND NOT a.renews ORDER BY a.caller, a.idempotency
+), renewed AS (
+    UPDATE millrace.idempotency_key i
+       SET fingerprint = a.fingerprint, answer = a.told, created_at = now()
+      FROM answer a
+     WHERE a.renews AND i.user_id = a.caller AND i.key = a.idempotency
 )
-SELECT k.n,
-       CASE WHEN k.caller IS NULL THEN 401 WHEN k.known IS NULL THEN 404 WHEN NOT k.manual THEN 409
-            WHEN first.fingerprint <> k.fingerprint THEN 422 END AS "$status",
-       CASE WHEN NOT k.manual THEN 'job' END AS "$field",
-       CASE WHEN NOT k.manual THEN 'is started by an upload, not by hand' END AS "$message",
-       {{run}}
+SELECT k.n, {{queue_status}} AS "$status",
+       CASE WHEN k.refused IS NOT NULL THEN 'job' ELSE q.field END AS "$field",
+       CASE WHEN k.refused IS NULL THEN {{queue_code}} END AS "$code",
+       coalesce(k.refused, q.message) AS "$message",
+       coalesce(r.id, t.id) AS id, coalesce(r.job, t.job) AS job, coalesce(r.trigger, CASE WHEN t.id IS NOT NULL THEN 'manual' END) AS trigger,
+       coalesce(r.state, CASE WHEN t.id IS NOT NULL THEN 'queued' END) AS state, coalesce(r.attempt, CASE WHEN t.id IS NOT NULL THEN 0 END) AS attempt,
+       coalesce(r.max_attempts, t.max_attempts) AS "maxAttempts", r.scheduled_for AS "scheduledFor", coalesce(r.created_at, t.created_at) AS "createdAt",
+       r.started_at AS "startedAt", r.finished_at AS "finishedAt",
+       CASE WHEN coalesce(r.id, t.id) IS NOT NULL THEN coalesce({{done}}, 0) END AS "progress.done", {{total}} AS "progress.total", r.result, r.error,
+       CASE WHEN coalesce(r.state, 'queued') = 'queued' AND t.id IS NOT NULL AND t.work IS DISTINCT FROM 'pull' AND {{unattended}} THEN 'scheduler' END AS "waitsFor",
+       coalesce(r.due_at, t.due_at) AS "dueAt", nullif(coalesce(r.key, t.key), '') AS key, coalesce(r.priority, t.priority) AS priority, r.args,
+       nullif(t.duplicate, false) AS duplicate
   FROM k
-  LEFT JOIN claimed ON claimed.user_id = k.caller AND claimed.key = k.key
-  LEFT JOIN millrace.idempotency_key first ON first.user_id = k.caller AND first.key = k.key AND claimed.key IS NULL
-  LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = k.id
-                     UNION ALL
-                     SELECT * FROM millrace.job_run WHERE job_run.id = k.id AND k.key IS NULL
-                     UNION ALL
-                     SELECT (jsonb_populate_record(NULL::millrace.job_run, first.answer)).* WHERE first.fingerprint = k.fingerprint) r ON true
- WHERE r.id IS NOT NULL OR k.good IS NOT TRUE OR first.fingerprint <> k.fingerprint;
+  LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency AND i.created_at >= now() - interval '1 day'
+  LEFT JOIN q ON q.n = k.n
+  LEFT JOIN answer a ON a.n = k.n
+  LEFT JOIN LATERAL jsonb_to_record(CASE WHEN i.fingerprint = k.fingerprint THEN i.answer ELSE a.told END)
+            AS t (id uuid, job text, max_attempts integer, created_at timestamptz, due_at timestamptz, key text, priority integer, work text, duplicate boolean) ON true
+  LEFT JOIN LATERAL (SELECT r.* FROM millrace.every_run r WHERE a.duplicate AND r.id = a.id AND NOT r.is_sql) r ON true
+ ORDER BY k.n, q.field;
+
+-- name: job_run_create__many
+-- An array is queued as a whole or not at all, so that each of its runs is held against the rules before any is queued.
+WITH k AS MATERIALIZED (
+    {{queuer}}
+), i AS MATERIALIZED (
+    {{first_answers}}
+), going AS MATERIALIZED (
+    SELECT k.*, i.key IS NOT NULL AS renews FROM k LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency WHERE {{goes}}
+), asked AS MATERIALIZED (
+    SELECT g.n, g.job, g.traceparent, r.args, r."runAt" AS run_at, r.priority, r.key, r."uniqueKey" AS unique_key, r.place, row_number() OVER (ORDER BY g.n, r.place)::integer AS o
+      FROM going g
+     CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(g.runs::jsonb) AS (args jsonb, "runAt" timestamptz, priority integer, key text, "uniqueKey" text))
+                WITH ORDINALITY AS r (args, "runAt", priority, key, "uniqueKey", place)
+), problem AS MATERIALIZED (
+    SELECT a.n, a.place, p.status, format('[%s].%s', a.place - 1, p.field) AS field, p.message
+      FROM asked a
+      JOIN millrace.job j ON j.name = a.job
+     CROSS JOIN LATERAL millrace.run_problems(j, a.args, a.run_at, a.priority, a.key, a.unique_key) p
+     ORDER BY a.n, a.place
+     LIMIT 200
+), queued AS MATERIALIZED (
+    SELECT q.*
+      FROM (SELECT array_agg(a.o ORDER BY a.o) AS o, array_agg(a.job ORDER BY a.o) AS job, array_agg(a.args ORDER BY a.o) AS args,
+                   array_agg(a.run_at ORDER BY a.o) AS run_at, array_agg(a.priority ORDER BY a.o) AS priority, array_agg(a.key ORDER BY a.o) AS key,
+                   array_agg(a.unique_key ORDER BY a.o) AS unique_key, array_agg(a.traceparent ORDER BY a.o) AS traceparent, array_agg('manual'::text) AS trigger
+              FROM asked a
+             WHERE a.n NOT IN (SELECT p.n FROM problem p)
+            HAVING count(*) > 0) a
+     CROSS JOIN LATERAL millrace.queue_runs(a.o, a.job, a.args, a.run_at, a.priority, a.key, a.unique_key, a.traceparent, a.trigger) q
+), answer AS MATERIALIZED (
+    SELECT a.n, jsonb_build_object('runs', jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', q.id, 'duplicate', nullif(q.duplicate, false))) ORDER BY a.o)) AS told
+      FROM asked a
+      JOIN queued q ON q.n = a.o AND q.status IS NULL
+     GROUP BY a.n
+), kept AS (
+    INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer)
+    SELECT g.caller, g.idempotency, g.fingerprint, a.told
+      FROM going g
+      JOIN answer a ON a.n = g.n
+     WHERE g.idempotency IS NOT NULL AND NOT g.renews
+     ORDER BY g.caller, g.idempotency
+), renewed AS (
+    UPDATE millrace.idempotency_key i
+       SET fingerprint = g.fingerprint, answer = a.told, created_at = now()
+      FROM going g
+      JOIN answer a ON a.n = g.n
+     WHERE g.renews AND i.user_id = g.caller AND i.key = g.idempotency
+)
+SELECT k.n, {{queue_status}} AS "$status",
+       CASE WHEN k.refused IS NOT NULL THEN 'job' ELSE q.field END AS "$field",
+       CASE WHEN k.refused IS NULL THEN {{queue_code}} END AS "$code",
+       coalesce(k.refused, q.message) AS "$message",
+       coalesce(a.told, CASE WHEN i.fingerprint = k.fingerprint THEN i.answer END) -> 'runs' AS runs
+  FROM k
+  LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency AND i.created_at >= now() - interval '1 day'
+  LEFT JOIN problem q ON q.n = k.n
+  LEFT JOIN answer a ON a.n = k.n
+ ORDER BY k.n, q.place, q.field;
 
 -- name: job_run_get
 -- For how long a client waits is the gateway's affair.
@@ -135,9 +229,10 @@ SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 WHEN r.id IS NULL THEN 404 END AS "
   LEFT JOIN LATERAL (SELECT * FROM millrace.every_run r WHERE r.id = k.run_id) r ON {{may_see}};
 
 -- name: job_run_cancel
--- One that is not at work is cancelled at once; one that is, by its owner after the chunk in hand.
-WITH k AS (
-    SELECT k.*, {{is_nobody}} AS is_nobody
+-- One that is not at work is cancelled at once; one that is, by its owner after the chunk in hand. A run of push or pull is the
+-- affair of millrace.cancel_runs.
+WITH k AS MATERIALIZED (
+    SELECT k.*, {{is_nobody}} AS is_nobody, u.id AS caller
       FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::text[])
            WITH ORDINALITY AS k (run_id, user_id, is_admin, api_key, only_jobs, n)
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
@@ -157,15 +252,216 @@ WITH k AS (
       FROM locked
      WHERE r.id = locked.id AND locked.live
     RETURNING r.*
+), other AS MATERIALIZED (
+    SELECT k.n, r.id FROM k LEFT JOIN millrace.app_user u ON u.id = k.user_id JOIN millrace.run r ON r.id = k.run_id AND {{may_see_kept}}
+), told AS MATERIALIZED (
+    SELECT o.ids[c.n] AS id, c.status, c.state
+      FROM (SELECT array_agg(other.id) AS ids FROM other HAVING count(*) > 0) o
+     CROSS JOIN LATERAL millrace.cancel_runs(o.ids) c
 )
 SELECT k.n,
-       CASE WHEN k.is_nobody THEN 401 WHEN locked.id IS NULL THEN 404 WHEN NOT locked.live THEN 409 END AS "$status",
-       CASE WHEN NOT locked.live THEN 'state' END AS "$field",
-       CASE WHEN NOT locked.live THEN 'is final already' END AS "$message",
+       CASE WHEN k.is_nobody THEN 401 WHEN locked.id IS NULL AND told.id IS NULL THEN 404 WHEN NOT locked.live OR told.status = 409 THEN 409 END AS "$status",
+       CASE WHEN NOT locked.live OR told.status = 409 THEN 'state' END AS "$field",
+       CASE WHEN NOT locked.live OR told.status = 409 THEN 'is final already' END AS "$message",
        {{run}}
   FROM k
   LEFT JOIN locked ON locked.id = k.run_id
-  LEFT JOIN changed r ON r.id = k.run_id;
+  LEFT JOIN other ON other.n = k.n
+  LEFT JOIN told ON told.id = other.id
+  LEFT JOIN LATERAL (
+      SELECT c.id, c.job, c.trigger, c.state, c.attempt, c.max_attempts, c.scheduled_for, c.created_at, c.started_at, c.finished_at, c.done, c.total,
+             nullif(c.result, '{}') AS result, c.error, NULL::jsonb AS progress, NULL::timestamptz AS due_at, NULL::text AS key, NULL::integer AS priority,
+             NULL::jsonb AS args, true AS is_sql
+        FROM changed c
+       WHERE c.id = k.run_id
+       UNION ALL
+      SELECT e.id, e.job, e.trigger, told.state, e.attempt, e.max_attempts, e.scheduled_for, e.created_at, e.started_at,
+             CASE WHEN told.state = 'cancelled' THEN now() END, NULL, NULL, e.result, e.error, e.progress, e.due_at, e.key, e.priority, e.args, false
+        FROM millrace.every_run e
+       WHERE e.id = told.id AND NOT e.is_sql
+  ) r ON true;
+
+-- part: may_see_kept
+CASE WHEN k.api_key IS NOT NULL THEN k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[]) WHEN u.id IS NOT NULL THEN k.is_admin END
+
+-- Who may is an administrator, or a key that is for the job.
+
+-- part: is_for
+k.api_key IS NULL OR k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
+
+-- name: job_run_search
+-- Each store is walked job by job, newest first, along the index that has the state; so that a page costs the same with a thousand
+-- runs and with a million. A walk ends behind so many rows, found or not: what is older than where the longest one ended is left to
+-- the next page, which the Link leads to also where this one is empty.
+WITH k AS MATERIALIZED (
+    SELECT k.*, {{is_nobody}} AS is_nobody, j.name IS NULL AND k.job IS NOT NULL AS is_unknown,
+           coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS upto,
+           CASE WHEN k.since IS NULL THEN '00000000-0000-0000-0000-000000000000'
+                ELSE rpad(lpad(to_hex(greatest((extract(epoch FROM k.since) * 1000)::bigint, 0)), 12, '0'), 32, '0')::uuid END AS since_id,
+           CASE WHEN k.key IS NOT NULL THEN 'key' WHEN k.state IN ('dead', 'cancelled') THEN k.state WHEN k.state IN ('queued', 'failed') THEN 'waits'
+                WHEN k.state IN ('running', 'cancelling') THEN 'leased' ELSE 'all' END AS walk,
+           CASE WHEN k.key IS NULL AND k.state IS NULL THEN k.max_rows + 1 ELSE 2000 END AS most
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[], $9::text[])
+           WITH ORDINALITY AS k (user_id, api_key, only_jobs, job, state, key, since, max_rows, cursor, n)
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.job j ON j.name = k.job AND (k.only_jobs IS NULL OR j.name = ANY (k.only_jobs::text[]))
+), kind AS MATERIALIZED (
+    SELECT k.n, j.name FROM k JOIN millrace.job j ON (k.job IS NULL OR j.name = k.job) AND (k.only_jobs IS NULL OR j.name = ANY (k.only_jobs::text[])) WHERE NOT k.is_nobody
+), walked AS MATERIALIZED (
+    SELECT k.n, kind.name, w.source, w.id, k.most
+      FROM kind
+      JOIN k ON k.n = kind.n
+     CROSS JOIN LATERAL (
+           SELECT * FROM (SELECT 1 AS source, r.id FROM millrace.job_run r
+                           WHERE k.key IS NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) a
+            UNION ALL
+           SELECT * FROM (SELECT 2, r.id FROM millrace.run r
+                           WHERE k.walk = 'all' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) b
+            UNION ALL
+           SELECT * FROM (SELECT 3, r.id FROM millrace.run r
+                           WHERE k.walk = 'key' AND r.job = kind.name AND r.key = k.key AND r.key <> '' AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job DESC, r.key DESC, r.id DESC LIMIT k.most) c
+            UNION ALL
+           SELECT * FROM (SELECT 4, r.id FROM millrace.run r
+                           WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) d
+            UNION ALL
+           SELECT * FROM (SELECT 5, r.id FROM millrace.run r
+                           WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) e
+            UNION ALL
+           SELECT * FROM (SELECT 6, r.id FROM millrace.ready r
+                           WHERE k.walk = 'waits' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) f
+            UNION ALL
+           SELECT * FROM (SELECT 7, r.id FROM millrace.later r
+                           WHERE k.walk = 'waits' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) g
+            UNION ALL
+           SELECT * FROM (SELECT 8, r.id FROM (SELECT r.id FROM millrace.lease r WHERE k.walk = 'leased' AND r.job = kind.name) r
+                           WHERE r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.id DESC LIMIT k.most) h) w
+), horizon AS MATERIALIZED (
+    SELECT w.n, (array_agg(w.last ORDER BY w.last DESC))[1] AS id
+      FROM (SELECT w.n, (array_agg(w.id ORDER BY w.id))[1] AS last FROM walked w GROUP BY w.n, w.name, w.source HAVING count(*) = max(w.most)) w
+     GROUP BY w.n
+), page AS (
+    SELECT k.n, r.*, row_number() OVER (PARTITION BY k.n ORDER BY r.id DESC) AS place, k.max_rows
+      FROM k
+      JOIN walked w ON w.n = k.n
+      LEFT JOIN horizon h ON h.n = k.n
+     CROSS JOIN LATERAL (SELECT r.* FROM millrace.every_run r WHERE r.id = w.id) r
+     WHERE (h.id IS NULL OR w.id >= h.id) AND (k.state IS NULL OR r.state = k.state)
+), told AS (
+    SELECT p.*, lead(true) OVER (PARTITION BY p.n ORDER BY p.place) AS more FROM page p WHERE p.place <= p.max_rows + 1
+)
+SELECT k.n,
+       CASE WHEN k.is_nobody THEN 401 WHEN k.is_unknown THEN 404 END AS "$status",
+       CASE WHEN r.more AND r.place = k.max_rows THEN replace(r.id::text, '-', '') WHEN r.more IS NULL THEN replace(h.id::text, '-', '') END AS "$next",
+       {{run}}
+  FROM k
+  LEFT JOIN horizon h ON h.n = k.n
+  LEFT JOIN told r ON r.n = k.n AND r.place <= k.max_rows
+ ORDER BY k.n, r.place;
+
+-- name: job_run_attempts
+SELECT k.n, CASE WHEN {{is_nobody}} THEN 401 WHEN r.id IS NULL THEN 404 END AS "$status",
+       a.attempt, a.at, a.took_ms AS "tookMs", a.status, a.answer, a.error, a.worker
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) WITH ORDINALITY AS k (run_id, user_id, api_key, only_jobs, n)
+  LEFT JOIN millrace.app_user u ON u.id = k.user_id
+  LEFT JOIN LATERAL (SELECT r.id, r.job FROM millrace.run r WHERE r.id = k.run_id UNION ALL SELECT r.id, r.job FROM millrace.job_run r WHERE r.id = k.run_id) r ON {{is_for}}
+  LEFT JOIN LATERAL (SELECT * FROM millrace.run_attempt a WHERE a.run_id = r.id ORDER BY a.attempt, a.at LIMIT 1000) a ON true
+ ORDER BY k.n, a.attempt, a.at;
+
+-- name: job_run_retry
+-- A run of push or pull is the affair of millrace.retry_runs. Of an import that is over nothing is left that could be tried again.
+WITH k AS MATERIALIZED (
+    SELECT k.*, {{is_nobody}} AS is_nobody
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) WITH ORDINALITY AS k (run_id, user_id, api_key, only_jobs, n)
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
+), locked AS (
+    SELECT r.id, r.state = 'failed' OR (r.state IN ('dead', 'cancelled') AND r.job <> 'import') AS may, r.job = 'import' AND r.state <> 'failed' AS is_gone
+      FROM millrace.job_run r
+      JOIN k ON r.id = k.run_id AND NOT k.is_nobody
+     WHERE {{is_for}}
+     ORDER BY r.id
+       FOR NO KEY UPDATE OF r
+), changed AS (
+    UPDATE millrace.job_run r
+       SET {{again}}
+      FROM locked
+     WHERE r.id = locked.id AND locked.may
+    RETURNING r.*, pg_notify('millrace_jobs', '')::text AS told
+), other AS MATERIALIZED (
+    SELECT k.n, r.id FROM k JOIN millrace.run r ON r.id = k.run_id AND NOT k.is_nobody WHERE {{is_for}}
+), told AS MATERIALIZED (
+    SELECT o.ids[c.n] AS id, c.status
+      FROM (SELECT array_agg(other.id) AS ids FROM other HAVING count(*) > 0) o
+     CROSS JOIN LATERAL millrace.retry_runs(o.ids) c
+)
+SELECT k.n,
+       CASE WHEN k.is_nobody THEN 401 WHEN locked.id IS NULL AND told.id IS NULL THEN 404 WHEN NOT locked.may OR told.status = 409 THEN 409 END AS "$status",
+       CASE WHEN NOT locked.may OR told.status = 409 THEN 'state' END AS "$field",
+       CASE WHEN locked.is_gone THEN 'nothing is left of an upload that is over'
+            WHEN NOT locked.may OR told.status = 409 THEN 'is none of failed, dead and cancelled, or another run stands for its unique key' END AS "$message",
+       {{run}}
+  FROM k
+  LEFT JOIN locked ON locked.id = k.run_id
+  LEFT JOIN other ON other.n = k.n
+  LEFT JOIN told ON told.id = other.id
+  LEFT JOIN LATERAL (
+      SELECT c.id, c.job, c.trigger, c.state, c.attempt, c.max_attempts, c.scheduled_for, c.created_at, c.started_at, c.finished_at, c.done, c.total,
+             nullif(c.result, '{}') AS result, c.error, NULL::jsonb AS progress, NULL::timestamptz AS due_at, NULL::text AS key, NULL::integer AS priority,
+             NULL::jsonb AS args, true AS is_sql
+        FROM changed c
+       WHERE c.id = k.run_id
+       UNION ALL
+      SELECT e.id, e.job, e.trigger, CASE WHEN e.state = 'failed' THEN 'failed' ELSE 'queued' END, e.attempt,
+             CASE WHEN e.state = 'failed' THEN e.max_attempts ELSE e.attempt + j.attempts END, e.scheduled_for, e.created_at, e.started_at, NULL, NULL, NULL,
+             e.result, e.error, e.progress, now(), e.key, e.priority, e.args, false
+        FROM millrace.every_run e
+        JOIN millrace.job j ON j.name = e.job
+       WHERE e.id = told.id AND NOT e.is_sql
+  ) r ON true;
+
+-- With all its attempts before it, and from where it came to.
+
+-- part: again
+state            = CASE WHEN r.state = 'failed' THEN r.state ELSE 'queued' END,
+           max_attempts     = CASE WHEN r.state = 'failed' THEN r.max_attempts ELSE r.attempt + 5 END,
+           cancel_requested = false,
+           run_after        = now(),
+           finished_at      = NULL
+
+-- name: job_runs_{{action}} for action in retry cancel delete
+-- Queues the run of `bulk` that does it (sql/queries/jobs.sql); by default to what was queued before now.
+WITH k AS MATERIALIZED (
+    SELECT k.*, coalesce(u.id, k.api_key) AS caller, j.name AS known, coalesce(k.before, now()) AS upto
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+           WITH ORDINALITY AS k (id, user_id, api_key, only_jobs, job, state, key, before, n)
+      LEFT JOIN millrace.app_user u ON u.id = k.user_id
+      LEFT JOIN millrace.job j ON j.name = k.job AND (k.only_jobs IS NULL OR j.name = ANY (k.only_jobs::text[]))
+), made AS (
+    INSERT INTO millrace.job_run (id, job, trigger, exclusive, args)
+    SELECT k.id, 'bulk', 'manual', false,
+           jsonb_strip_nulls(jsonb_build_object('action', '{{action}}', 'job', k.job, 'state', k.state, 'key', k.key, 'before', to_char(k.upto AT TIME ZONE 'UTC', {{instant}})))
+      FROM k
+     WHERE k.caller IS NOT NULL AND k.known IS NOT NULL AND k.job <> 'bulk'
+    RETURNING *
+), noted AS (
+    INSERT INTO millrace.audit (id, by, caller, operation, subject_type, subject_name, detail)
+    SELECT k.id, CASE WHEN k.user_id IS NULL THEN 'key' ELSE 'user' END, k.caller, 'job_runs_{{action}}', 'job', k.job, made.args || jsonb_build_object('run', made.id)
+      FROM made
+      JOIN k ON k.id = made.id
+)
+SELECT k.n, CASE WHEN k.caller IS NULL THEN 401 WHEN k.known IS NULL THEN 404 WHEN k.job = 'bulk' THEN 409 END AS "$status",
+       CASE WHEN k.known IS NULL OR k.job = 'bulk' THEN 'job' END AS "$field",
+       CASE WHEN k.job = 'bulk' THEN 'does this itself, and is not done to' END AS "$message",
+       {{sql_run}}
+  FROM k
+  LEFT JOIN made r ON r.id = k.id;
 
 -- name: import_run
 -- The parts of the body came ahead; without one of them there is nothing to import. A key that is new (or older than a day) is
@@ -210,7 +506,7 @@ WITH held AS (
 )
 SELECT a.n,
        CASE WHEN a.caller IS NULL THEN 401 WHEN NOT a.again THEN 422 WHEN r.id IS NULL THEN 503 END AS "$status",
-       {{run}}
+       {{sql_run}}
   FROM asked a
   LEFT JOIN LATERAL (SELECT * FROM made WHERE made.id = a.id
                      UNION ALL

@@ -189,6 +189,216 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
   FROM k;
 
+-- name: {{job}}__workerRuns for job in cleanup housekeeping
+-- Runs of push and pull, by their id, as far back as one can be that is past its job's `keep`: an id begins with when it was made. Those
+-- of a job that is gone go whether they are finished or not.
+WITH {{chunk}}, least_keep AS (
+    SELECT least(min(j.keep_ms), (k.settings ->> 'JOB_RUN_RETENTION')::bigint) AS ms FROM k LEFT JOIN millrace.job j ON j.keep_ms IS NOT NULL GROUP BY k.settings
+), youngest AS (
+    SELECT (rpad(lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - l.ms), 12, '0'), 32, '0'))::uuid AS id FROM least_keep l
+), seen AS (
+    SELECT r.id, r.job, r.finished_at
+      FROM k
+     CROSS JOIN LATERAL (SELECT r.id, r.job, r.finished_at
+                           FROM millrace.run r
+                          WHERE r.id > coalesce(k.cursor::uuid, {{least_id}}) AND r.id < (SELECT y.id FROM youngest y)
+                          ORDER BY r.id
+                          LIMIT k.most) r
+), over AS (
+    SELECT s.id
+      FROM k
+     CROSS JOIN seen s
+      LEFT JOIN millrace.job j ON j.name = s.job
+     WHERE j.name IS NULL
+        OR s.finished_at < now() - coalesce(j.keep_ms, (k.settings ->> 'JOB_RUN_RETENTION')::bigint) * interval '1 millisecond'
+), old AS (
+    SELECT r.id
+      FROM (SELECT o.id FROM over o ORDER BY o.id) o
+     CROSS JOIN LATERAL (SELECT r.id FROM millrace.run r WHERE r.id = o.id LIMIT 1 FOR UPDATE SKIP LOCKED) r
+), gone AS (
+    DELETE FROM millrace.run r USING old WHERE r.id = old.id AND {{unless_skipped}} RETURNING r.id, r.job, r.key, r.turn, r.unique_key, r.outcome
+), attempts AS (
+    DELETE FROM millrace.run_attempt a USING gone g WHERE a.run_id = g.id
+), uniques AS (
+    DELETE FROM millrace.run_unique u USING gone g WHERE g.unique_key IS NOT NULL AND u.job = g.job AND u.unique_key = g.unique_key AND u.run_id = g.id
+), readies AS (
+    DELETE FROM millrace.ready y USING gone g WHERE g.outcome IS NULL AND y.job = g.job AND y.key = g.key AND y.turn = g.turn AND y.id = g.id
+), laters AS (
+    DELETE FROM millrace.later l USING gone g WHERE g.outcome IS NULL AND l.id = g.id
+), leases AS (
+    DELETE FROM millrace.lease l USING gone g WHERE g.outcome IS NULL AND l.id = g.id
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT seen.id::text FROM seen ORDER BY seen.id DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM seen) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
+  FROM k;
+
+-- name: {{job}}__uniqueKeys for job in cleanup housekeeping
+-- Of runs that are finished, once their time is over. A key is a client's text, so that its run names it.
+WITH {{chunk}}, seen AS (
+    SELECT u.job, u.unique_key, u.run_id, u.until
+      FROM k
+     CROSS JOIN LATERAL (SELECT u.job, u.unique_key, u.run_id, u.until
+                           FROM millrace.run_unique u
+                          WHERE (u.job, u.unique_key) > (coalesce(k.cursor::jsonb ->> 0, ''), coalesce(k.cursor::jsonb ->> 1, ''))
+                          ORDER BY u.job, u.unique_key
+                          LIMIT k.most) u
+), old AS (
+    SELECT u.job, u.unique_key, u.run_id
+      FROM (SELECT s.job, s.unique_key FROM seen s WHERE coalesce(s.until < now(), true) ORDER BY s.job, s.unique_key) s
+     CROSS JOIN LATERAL (SELECT u.job, u.unique_key, u.run_id
+                           FROM millrace.run_unique u
+                          WHERE u.job = s.job AND u.unique_key = s.unique_key AND coalesce(u.until < now(), true)
+                            AND NOT EXISTS (SELECT FROM millrace.run r WHERE r.id = u.run_id AND r.outcome IS NULL)
+                          LIMIT 1
+                            FOR UPDATE SKIP LOCKED) u
+), gone AS (
+    DELETE FROM millrace.run_unique u USING old o WHERE u.job = o.job AND u.unique_key = o.unique_key AND {{unless_skipped}} RETURNING u.run_id
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT jsonb_build_array(s.job, s.unique_key)::text FROM seen s ORDER BY s.job DESC, s.unique_key DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM seen) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT s.run_id::text FROM seen s LIMIT 1) END AS unit
+  FROM k;
+
+-- name: {{job}}__tallies for job in cleanup housekeeping
+WITH {{chunk}}, old AS (
+    SELECT t.minute, t.job, t.backend
+      FROM k
+     CROSS JOIN LATERAL (SELECT t.minute, t.job, t.backend
+                           FROM millrace.run_tally t
+                          WHERE t.minute < now() - interval '1 day'
+                            AND (t.minute, t.job, t.backend) > (coalesce(k.cursor::jsonb ->> 0, '-infinity')::timestamptz, coalesce(k.cursor::jsonb ->> 1, ''),
+                                                                coalesce((k.cursor::jsonb ->> 2)::integer, 0))
+                          ORDER BY t.minute, t.job, t.backend
+                          LIMIT k.most
+                            FOR UPDATE SKIP LOCKED) t
+), gone AS (
+    DELETE FROM millrace.run_tally t USING old o WHERE t.job = o.job AND t.minute = o.minute AND t.backend = o.backend AND {{unless_skipped}} RETURNING t.job
+)
+SELECT (SELECT count(*) FROM gone) AS rows,
+       (SELECT jsonb_build_array(to_char(o.minute AT TIME ZONE 'UTC', {{exact_instant}}), o.job, o.backend)::text
+          FROM old o ORDER BY o.minute DESC, o.job DESC, o.backend DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM old) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT o.job || '/' || to_char(o.minute AT TIME ZONE 'UTC', {{exact_instant}}) || '/' || o.backend FROM old o LIMIT 1) END AS unit
+  FROM k;
+
+-- ---- bulk: what POST /v1/job-runs/retry, /cancel and /delete ask for, in chunks. The run's args are what was asked. ----
+--
+-- A chunk walks on, in the order of ids, along the index that has what is meant. Each statement does its own action and nothing where
+-- another is meant. What changed meanwhile is passed over: the functions say so, and count is what they did.
+
+-- part: bulk
+{{chunk}}, ask AS MATERIALIZED (
+    SELECT k.args ->> 'job' AS job, k.args ->> 'state' AS state, k.args ->> 'key' AS key, coalesce(k.cursor::uuid, {{least_id}}) AS behind, k.most,
+           rpad(lpad(to_hex((extract(epoch FROM coalesce((k.args ->> 'before')::timestamptz, now())) * 1000)::bigint), 12, '0'), 32, '0')::uuid AS before,
+           (SELECT j.work = 'sql' FROM millrace.job j WHERE j.name = k.args ->> 'job') AS is_sql
+      FROM k
+     WHERE k.args ->> 'action' =
+
+-- part: meant_here
+r.job = a.job AND r.id > a.behind AND r.id < a.before AND (a.key IS NULL OR r.key = a.key)
+
+-- part: sql_meant
+SELECT r.id FROM millrace.job_run r
+                            WHERE a.is_sql AND a.key IS NULL AND r.job = a.job AND r.id > a.behind AND r.id < a.before
+
+-- part: bulk_done
+SELECT coalesce((SELECT count(*) FROM done WHERE done.status = 200), 0) + coalesce((SELECT count(*) FROM changed), 0) AS rows,
+       (SELECT seen.id::text FROM seen ORDER BY seen.id DESC LIMIT 1) AS cursor,
+       (SELECT count(*) FROM seen) >= k.most AS more,
+       CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
+  FROM k
+
+-- name: bulk__retried
+WITH {{bulk}} 'retry'
+), seen AS MATERIALIZED (
+    SELECT s.id
+      FROM ask a
+     CROSS JOIN LATERAL (
+           SELECT * FROM (SELECT r.id FROM millrace.run r WHERE coalesce(a.state, 'dead') = 'dead' AND r.dead_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) dead
+            UNION ALL
+           SELECT * FROM (SELECT r.id FROM millrace.run r WHERE coalesce(a.state, 'cancelled') = 'cancelled' AND r.cancelled_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) cancelled
+            UNION ALL
+           SELECT * FROM (SELECT r.id FROM millrace.later r WHERE coalesce(a.state, 'failed') = 'failed' AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) failed
+            UNION ALL
+           SELECT * FROM ({{sql_meant}} AND r.job <> 'import' AND r.state IN ('dead', 'cancelled', 'failed') AND r.state = coalesce(a.state, r.state)
+                            ORDER BY r.job, r.id LIMIT a.most) sql
+            ORDER BY id LIMIT a.most) s
+), done AS MATERIALIZED (
+    SELECT d.status
+      FROM (SELECT array_agg(s.id) AS ids FROM seen s, ask a WHERE {{unless_skipped}} AND NOT a.is_sql HAVING count(*) > 0) s
+     CROSS JOIN LATERAL millrace.retry_runs(s.ids) d
+), changed AS (
+    UPDATE millrace.job_run r
+       SET {{again}}
+      FROM seen s, ask a
+     WHERE a.is_sql AND {{unless_skipped}} AND r.id = s.id AND r.state IN ('dead', 'cancelled', 'failed')
+    RETURNING r.id, pg_notify('millrace_jobs', '')::text
+)
+{{bulk_done}};
+
+-- name: bulk__cancelled
+WITH {{bulk}} 'cancel'
+), seen AS MATERIALIZED (
+    SELECT s.id
+      FROM ask a
+     CROSS JOIN LATERAL (
+           SELECT * FROM (SELECT r.id FROM millrace.ready r WHERE coalesce(a.state, 'queued') <> 'running' AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) waiting
+            UNION ALL
+           SELECT * FROM (SELECT r.id FROM millrace.later r WHERE coalesce(a.state, 'queued') <> 'running' AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) later
+            UNION ALL
+           SELECT * FROM (SELECT r.id FROM millrace.lease r WHERE coalesce(a.state, 'running') = 'running' AND {{meant_here}} ORDER BY r.id LIMIT a.most) leased
+            UNION ALL
+           SELECT * FROM ({{sql_meant}} AND r.finished_at IS NULL AND NOT r.cancel_requested AND r.state = coalesce(a.state, r.state)
+                            ORDER BY r.job, r.id LIMIT a.most) sql
+            ORDER BY id LIMIT a.most) s
+), meant AS MATERIALIZED (
+    SELECT s.id
+      FROM seen s
+     CROSS JOIN ask a
+      JOIN millrace.run r ON r.id = s.id AND NOT r.cancel_requested
+     WHERE NOT a.is_sql AND {{unless_skipped}} AND (a.state IS NULL OR a.state = 'running' OR (a.state = 'failed') = r.failed)
+), done AS MATERIALIZED (
+    SELECT d.status
+      FROM (SELECT array_agg(m.id) AS ids FROM meant m HAVING count(*) > 0) m
+     CROSS JOIN LATERAL millrace.cancel_runs(m.ids) d
+), changed AS (
+    UPDATE millrace.job_run r
+       SET cancel_requested = true, state = CASE WHEN r.state = 'running' THEN r.state ELSE 'cancelled' END, finished_at = CASE WHEN r.state <> 'running' THEN now() END
+      FROM seen s, ask a
+     WHERE a.is_sql AND {{unless_skipped}} AND r.id = s.id AND r.state IN ('queued', 'failed', 'running')
+    RETURNING r.id
+)
+{{bulk_done}};
+
+-- name: bulk__deleted
+WITH {{bulk}} 'delete'
+), seen AS MATERIALIZED (
+    SELECT s.id, s.is_meant
+      FROM ask a
+     CROSS JOIN LATERAL (
+           SELECT * FROM (SELECT r.id, true AS is_meant FROM millrace.run r WHERE a.state = 'dead' AND r.dead_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) dead
+            UNION ALL
+           SELECT * FROM (SELECT r.id, true FROM millrace.run r WHERE a.state = 'cancelled' AND r.cancelled_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) cancelled
+            UNION ALL
+           SELECT * FROM (SELECT r.id, r.outcome IS NOT NULL AND r.outcome = coalesce(a.state, r.outcome) FROM millrace.run r
+                           WHERE coalesce(a.state, 'succeeded') = 'succeeded' AND {{meant_here}}
+                           ORDER BY r.job, r.id LIMIT a.most) finished
+            UNION ALL
+           SELECT * FROM (SELECT x.id, true FROM ({{sql_meant}} AND r.finished_at IS NOT NULL AND r.state = coalesce(a.state, r.state)
+                            ORDER BY r.job, r.id LIMIT a.most) x) sql
+            ORDER BY id LIMIT a.most) s
+), done AS MATERIALIZED (
+    SELECT d.status
+      FROM (SELECT array_agg(s.id) AS ids FROM seen s, ask a WHERE s.is_meant AND {{unless_skipped}} AND NOT a.is_sql HAVING count(*) > 0) s
+     CROSS JOIN LATERAL millrace.delete_runs(s.ids) d
+), changed AS (
+    DELETE FROM millrace.job_run r USING seen s, ask a WHERE a.is_sql AND {{unless_skipped}} AND r.id = s.id AND r.finished_at IS NOT NULL RETURNING r.id
+)
+{{bulk_done}};
+
 -- ---- maintenance ----
 
 -- name: maintenance__next

@@ -16,6 +16,7 @@ Command = collections.namedtuple("Command", "page line text skipped")
 
 FOLLOWED = {
     "docs/tutorial.md": "tests/e2e/tutorial_test.py",
+    "docs/workers.md": "tests/e2e/worker_test.py",
     "docs/quick-start.md": "tests/e2e/pages_test.py",
     "docs/adding-a-resource.md": "tests/e2e/pages_test.py",
 }

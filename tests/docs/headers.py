@@ -9,11 +9,13 @@ Function = collections.namedtuple("Function", "line name declaration comment")
 # A declaration or an inline definition begins a line: a type, then the name and its parenthesis.
 FUNCTION = re.compile(r"^(?!typedef\b|return\b|#|_Static_assert\b)[a-z_][\w ]*[ *](?P<name>[a-z]\w*)\((?!\*)")
 
+HEADING = re.compile(r"---- \*/\s*$|^/\* [\w.]+\.c \*/\s*$")
+
 
 def comment_above(lines, number):
-    """The comment that ends on the line above `number`, as one line; None: there is none. A heading (`---- Rows ----`) is of a section."""
+    """The comment that ends on the line above `number`, as one line; None: there is none. A heading (`---- Rows ----`, `claim.c`) is of a section."""
     last = number - 1
-    if last < 0 or not lines[last].rstrip().endswith("*/") or lines[last].rstrip().endswith("---- */"):
+    if last < 0 or not lines[last].rstrip().endswith("*/") or HEADING.search(lines[last]):
         return None
     first = last
     while first > 0 and not lines[first].lstrip().startswith("/*"):

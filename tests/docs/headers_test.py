@@ -44,7 +44,7 @@ class Reader(unittest.TestCase):
                          [("mr_text", "/* First, second. */")])
 
     def test_reader__takes_a_heading_for_no_comment(self):
-        self.assertEqual(self.read("/* ---- Rows ---- */\nint mr_rows(void);\n"), [("mr_rows", None)])
+        self.assertEqual(self.read("/* ---- Rows ---- */\nint mr_rows(void);\n\n/* rows.c */\nint mr_row(void);\n"), [("mr_rows", None), ("mr_row", None)])
 
     def test_reader__finds_inline_definitions_and_no_types(self):
         text = "static inline bool mr_is(int a)\n{\n    return call(a);\n}\ntypedef int mr_main(void);\nbool (*mr_pointer)(void);\n"

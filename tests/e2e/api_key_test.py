@@ -184,7 +184,7 @@ class ApiKeys(support.TiersTest):
                                    ("POST", "/v1/users/password", {"currentPassword": "x", "newPassword": "correct horse"})):
             with self.subTest(method=method, path=path):
                 problem = self.refused(program.request(method, path, body), 403, 'Bearer error="insufficient_scope"')
-                self.assertEqual(problem["detail"], "An API key may not do this; it takes a user's access token.")
+                self.assertEqual(problem["detail"], "An API key may not do this; use a user's access token.")
         self.refused(program.post("/v1/tasks/import", b"summary\n", headers=[("Content-Type", "text/csv")]), 403, 'Bearer error="insufficient_scope"')
         self.assertEqual(program.get("/v1/refdata/taskpriorities").status, 200)  # everybody's
         self.refused(program.post("/v1/auth/signout", None), 401, 'Bearer error="invalid_token"')

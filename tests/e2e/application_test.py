@@ -445,6 +445,31 @@ class Packed(unittest.TestCase):
         self.assertRegex(self.ask("check", application="tasks:", status=2, SCHEDULE_TASK_REPORT_CRON="never", **there),
                          r"\Atasks: jobs/figures\.yaml:\d+:\d+: .*cron")
 
+    def test_config__lists_the_variables_of_the_folder(self):
+        """Names that deployments know are the folder's, and what is wrong with a value is told with its name."""
+        told = json.loads(self.ask("config", "--json", application="tasks:", CLEANUP_SCOPE="all"))
+        told = {setting["name"]: setting for setting in told if setting["name"].startswith(("CLEANUP_", "SCHEDULE_TASK_"))}
+        self.assertEqual(sorted(told), ["CLEANUP_COMPLETED_AFTER", "CLEANUP_SCOPE", "SCHEDULE_TASK_AGGREGATE_CRON", "SCHEDULE_TASK_CLEANUP_CRON",
+                                        "SCHEDULE_TASK_MAINTENANCE_CRON", "SCHEDULE_TASK_REPORT_CRON"])
+        self.assertEqual([told["CLEANUP_SCOPE"][key] for key in ("type", "rule", "default", "value", "about")],
+                         ["choice", "completed|all", "completed", "all",
+                          "all deletes every task, for playgrounds; the application's `cleanup.args.scope.default` (jobs/cleanup.yaml)"])
+        self.assertEqual([told["SCHEDULE_TASK_REPORT_CRON"][key] for key in ("type", "rule", "default")], ["text", "cron", ""])
+        for name, value in (("CLEANUP_SCOPE", "some"), ("CLEANUP_COMPLETED_AFTER", "soon"), ("SCHEDULE_TASK_REPORT_CRON", "never")):
+            done = support.run("migrate", MILLRACE_APP="tasks:", DB_HOST="/nowhere", **{name: value})
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr, rf"tasks: jobs/\w+\.yaml:\d+:\d+: .*\(the value is that of {name}\)")
+
+    def test_config__hides_a_secret_and_tells_of_a_folder_that_is_refused(self):
+        scratch = support.Scratch()
+        self.addCleanup(scratch.remove)
+        scratch.write({"millrace.yaml": "title: Calls\n", "jobs/call.yaml": "call: {work: push, url: '${CALL_URL}', secret: '${CALL_SECRET:-}'}\n"})
+        done = support.run("config", MILLRACE_APP=scratch.path, CALL_SECRET="whsec_hush")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("CALL_SECRET=***\nCALL_URL=\n", done.stdout)
+        self.assertIn("CALL_URL is not set", done.stderr)
+        self.assertNotIn("hush", done.stdout + done.stderr)
+
     def test_packed__and_its_folder_have_one_database(self):
         """Whichever comes first; a database of an earlier release is theirs, too."""
         for first in ("tasks:", self.FOLDER, None):

@@ -176,8 +176,45 @@ class World:
     def job_run_list(self):
         return Request(path={"job": "cleanup"}, client=self.admin)
 
+    def kind(self):
+        name = "k" + uuid.uuid4().hex[:12]
+        response = self.admin.request("PUT", "/v1/jobs/" + name, {"work": "pull"})
+        assert response.status == 200, response
+        return name
+
+    def job_put(self):
+        return Request({name: value for name, value in self.example("job_put").items() if name not in ("secrets",)}, path={"job": "k" + uuid.uuid4().hex[:12]}, client=self.admin)
+
+    def job_update(self):
+        return Request({"priority": 5, "cron": None}, path={"job": self.kind()}, client=self.admin)
+
+    def job_delete(self):
+        return Request(path={"job": self.kind()}, client=self.admin)
+
+    def job_pause(self):
+        return Request(path={"job": self.kind()}, client=self.admin)
+
+    job_resume = job_pause
+
     def job_run_create(self):
-        return Request(path={"job": "maintenance"}, client=self.admin)
+        return Request({"args": {}}, path={"job": "maintenance"}, client=self.admin)
+
+    def job_run_search(self):
+        return Request(client=self.admin)
+
+    def job_run_attempts(self):
+        return Request(path={"runId": self.run["id"]}, client=self.admin)
+
+    def job_run_retry(self):
+        with self.server.database() as database:
+            run = database.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive, state, finished_at) VALUES (gen_random_uuid(), 'maintenance', 'manual', "
+                                 "false, 'dead', now()) RETURNING id")
+        return Request(path={"runId": run}, client=self.admin)
+
+    def job_runs_retry(self):
+        return Request({"job": self.kind()}, client=self.admin)
+
+    job_runs_cancel = job_runs_delete = job_runs_retry
 
     def job_run_get(self):
         return Request(path={"runId": self.run["id"]}, client=self.admin)

@@ -406,7 +406,7 @@ class Interrupted(ImportTest):
         support.assert_becomes(self, lambda: process.outcomes(run_id), [("lost", 1)])
         wait_for(lambda: not self.database.count("millrace.account", f"id = '{self.user}'"), 20, "nothing is left")
         self.assertEqual(self.database.count("task") + self.database.count("millrace.import_part"), 0)
-        self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is tried again"])
+        self.assertFalse([entry for entry in process.logs() if entry["level"] == "error" or entry["message"] == "job chunk is retried"])
         self.client = self.new_client()
         self.database.wait_for_run(self.upload(line("next")))
 

@@ -261,7 +261,7 @@ class Connections(FaultTest):
         process = fleet.scheduler(DB_LOCK_TIMEOUT="200ms")
         with server.database(fleet.name) as holder, support.TaskLock(holder):
             run_id = fleet.database.add_run("cleanup")
-            wait_for(lambda: len(process.logs("job chunk is tried again")) >= 2, 20, "it tries again")
+            wait_for(lambda: len(process.logs("job chunk is retried")) >= 2, 20, "it tries again")
         fleet.assert_finished(self, run_id, 30)
         self.assert_end(fleet)
 

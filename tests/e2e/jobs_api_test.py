@@ -14,7 +14,7 @@ module = support.ModuleServer()
 server = None
 
 TIME = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")
-JOBS = ["aggregate", "cleanup", "housekeeping", "import", "maintenance", "removal", "report"]
+JOBS = ["aggregate", "bulk", "cleanup", "housekeeping", "import", "maintenance", "removal", "report"]
 PRIORITIES = {"URGENT", "HIGH", "MEDIUM", "LOW", "BACKLOG"}
 INTERNALS = re.compile(rb"SELECT|INSERT|sqlstate|postgres|job_run\b|app_user|libpq|\.c:|/tmp|relation|syntax", re.I)
 
@@ -108,12 +108,15 @@ class Jobs(JobsApiTest):
     def test_list__has_all_of_them_with_what_is_known_of_each(self):
         jobs = self.ok(self.admin.get("/v1/jobs"))
         self.assertEqual([job["name"] for job in jobs], JOBS)
-        self.assertEqual({tuple(sorted(job)) for job in jobs}, {("enabled", "name")})
-        self.assertEqual({job["enabled"] for job in jobs}, {False})
+        nothing = {"succeeded": 0, "failed": 0, "dead": 0}
+        figures = {"work": "sql", "depth": {"ready": 0, "later": 0, "running": 0, "dead": 0}, "lastMinute": nothing, "lastHour": nothing}
+        for job in jobs:
+            self.assertEqual(job, {"name": job["name"], "origin": job["origin"], "enabled": False, **figures})
         self.database.query("UPDATE millrace.job SET schedule = '0 3 * * *', timezone = 'Europe/Berlin', next_at = '2027-01-02T02:00Z' WHERE name = 'cleanup'")
         self.addCleanup(self.database.query, "UPDATE millrace.job SET schedule = NULL, timezone = NULL, next_at = NULL")
-        scheduled = {"name": "cleanup", "schedule": "0 3 * * *", "timezone": "Europe/Berlin", "enabled": True, "nextAt": "2027-01-02T02:00:00.000Z"}
-        self.assertEqual(self.ok(self.admin.get("/v1/jobs"))[1], scheduled)
+        scheduled = {"name": "cleanup", "origin": "engine", "schedule": "0 3 * * *", "timezone": "Europe/Berlin", "enabled": True,
+                     "nextAt": "2027-01-02T02:00:00.000Z", **figures}
+        self.assertEqual(self.ok(self.admin.get("/v1/jobs"))[2], scheduled)
         self.assertEqual(self.ok(self.admin.get("/v1/jobs/cleanup")), scheduled)
 
     def test_last_run__is_the_newest_without_its_result(self):
@@ -128,7 +131,7 @@ class Jobs(JobsApiTest):
                                  "finishedAt": "2027-01-01T00:00:02.500Z", "progress": {"done": 7, "total": 9}, "result": {"tasks": 7}, "error": "it broke"})
         del ended["result"]
         self.assertEqual(self.ok(self.admin.get("/v1/jobs/cleanup"))["lastRun"], ended)
-        self.assertEqual([job.get("lastRun") for job in self.ok(self.admin.get("/v1/jobs"))], [None, ended] + [None] * 5)
+        self.assertEqual([job.get("lastRun") for job in self.ok(self.admin.get("/v1/jobs"))], [None, None, ended] + [None] * 5)
 
     def test_job__that_there_is_not_is_404_and_a_name_that_cannot_be_one_400(self):
         for name in ("nosuch", "Cleanup", "cleanup%20", "%27%3B%20DROP%20TABLE%20job%3B%20--", "x" * 64):
@@ -164,7 +167,7 @@ class Start(JobsApiTest):
             self.assertEqual(run, {"id": run["id"], "job": job, "trigger": "manual", "state": "queued", "attempt": 0, "maxAttempts": 5, "progress": {"done": 0},
                                    "waitsFor": "scheduler"})
             self.assertEqual(self.ok(self.admin.get(answer.header("Location"))), answer.json())
-            self.assertEqual(self.database.run(run["id"])["exclusive"], job != "removal")
+            self.assertEqual(self.database.run(run["id"])["exclusive"], job not in ("removal", "bulk"))
         self.assertEqual(self.start(body={}).status, 202)
 
     def test_start__waits_for_a_scheduler_until_one_is_there(self):
@@ -587,7 +590,7 @@ class Zones(JobsApiTest):
 
 class Errors(JobsApiTest):
     def test_methods__that_there_are_not_are_405(self):
-        for method, path, allowed in (("DELETE", "/v1/jobs", {"GET", "HEAD"}), ("PUT", "/v1/jobs/cleanup", {"GET", "HEAD"}),
+        for method, path, allowed in (("DELETE", "/v1/jobs", {"GET", "HEAD"}), ("POST", "/v1/jobs/cleanup", {"DELETE", "GET", "HEAD", "PATCH", "PUT"}),
                                       ("DELETE", "/v1/jobs/cleanup/runs", {"GET", "HEAD", "POST"}), ("GET", f"/v1/job-runs/{uuid.uuid4()}/cancel", {"POST"}),
                                       ("POST", "/v1/stats/tasks", {"GET", "HEAD"}), ("DELETE", f"/v1/reports/{uuid.uuid4()}", {"GET", "HEAD"})):
             with self.subTest(method=method, path=path):

@@ -83,13 +83,21 @@ class PoisonTest(support.SchedulersTest):
                 SELECT id, 0, 'x', now() - interval '2 hours' FROM millrace.job_run WHERE state = 'succeeded' AND job = 'import'
                     ON CONFLICT DO NOTHING;
             INSERT INTO millrace.audit (id, at, by, operation, subject_type, subject)
-                SELECT gen_random_uuid(), now() - interval '400 days', 'command', 'grant-admin', 'user', gen_random_uuid() FROM generate_series(1, {count})""")
+                SELECT gen_random_uuid(), now() - interval '400 days', 'command', 'grant-admin', 'user', gen_random_uuid() FROM generate_series(1, {count});
+            INSERT INTO millrace.job (name, work, manual) VALUES ('deliver', 'pull', false) ON CONFLICT DO NOTHING;
+            INSERT INTO millrace.run (id, job, outcome, finished_at)
+                SELECT ('00' || substr(gen_random_uuid()::text, 3))::uuid, 'deliver', 'succeeded', now() - interval '20 days' FROM generate_series(1, {count});
+            INSERT INTO millrace.run_unique (job, unique_key, run_id)
+                SELECT 'deliver', 'order/' || i, gen_random_uuid() FROM generate_series(1, {count}) i ON CONFLICT DO NOTHING;
+            INSERT INTO millrace.run_tally (job, minute, backend)
+                SELECT 'deliver', date_trunc('minute', now()) - interval '2 days' - i / 3 * interval '1 minute', i FROM generate_series(1, {count}) i ON CONFLICT DO NOTHING""")
         self.database.add_tasks(user, count, days_old=60, complete=True)
         return user
 
 
 class Clean(PoisonTest):
-    LEFT = {"refreshTokens": "millrace.refresh_token", "sessions": "millrace.session", "idempotencyKeys": "millrace.idempotency_key", "runs": "millrace.job_run", "importParts": "millrace.import_part", "audit": "millrace.audit"}
+    LEFT = {"refreshTokens": "millrace.refresh_token", "sessions": "millrace.session", "idempotencyKeys": "millrace.idempotency_key", "runs": "millrace.job_run", "importParts": "millrace.import_part", "audit": "millrace.audit",
+            "workerRuns": "millrace.run", "uniqueKeys": "millrace.run_unique", "tallies": "millrace.run_tally"}
 
     def poison_leftovers(self):
         """One row in the middle of each; what names them, in the order of the statements."""
@@ -99,17 +107,25 @@ class Clean(PoisonTest):
         run = self.middle("millrace.job_run", where="job = 'report'")
         part = self.middle("millrace.import_part", column="run_id", order="run_id")
         entry = self.middle("millrace.audit")
+        worker_run = self.middle("millrace.run")
+        unique = self.middle("millrace.run_unique", column="run_id", order="unique_key COLLATE \"C\"")
+        tally = self.middle("millrace.run_tally", column="backend", order="minute, backend")
         for table, name, column in (("millrace.audit", entry, "id"), ("millrace.refresh_token", token, "id"), ("millrace.session", session, "id"), ("millrace.idempotency_key", key, "key"),
-                                    ("millrace.job_run", run, "id"), ("millrace.import_part", part, "run_id")):
+                                    ("millrace.job_run", run, "id"), ("millrace.import_part", part, "run_id"), ("millrace.run", worker_run, "id"),
+                                    ("millrace.run_unique", unique, "run_id"), ("millrace.run_tally", tally, "backend")):
             self.poison(table, name, column)
         named = self.database.value("SELECT user_id || '/' || to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
                                     f"FROM millrace.idempotency_key WHERE key = '{key}'")
-        return [("refreshTokens", token), ("sessions", session), ("idempotencyKeys", named), ("runs", run), ("importParts", part + "/0"), ("audit", entry)]
+        minute = self.database.value("SELECT to_char(minute AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
+                                     f"FROM millrace.run_tally WHERE backend = {tally}")
+        return [("refreshTokens", token), ("sessions", session), ("idempotencyKeys", named), ("runs", run), ("importParts", part + "/0"), ("audit", entry),
+                ("workerRuns", worker_run), ("uniqueKeys", unique), ("tallies", f"deliver/{minute}/{tally}")]
 
     def assert_only_poison_is_left(self):
         self.assertEqual([self.database.count(table, where) for table, where in (
             ("millrace.refresh_token", "expires_at < now()"), ("millrace.session", "created_at < now() - interval '1 day'"), ("millrace.idempotency_key", "true"),
-            ("millrace.job_run", "job = 'report'"), ("millrace.import_part", "true"), ("millrace.audit", "true"))], [1] * 6)
+            ("millrace.job_run", "job = 'report'"), ("millrace.import_part", "true"), ("millrace.audit", "true"),
+            ("millrace.run", "true"), ("millrace.run_unique", "true"), ("millrace.run_tally", "true"))], [1] * 9)
 
     def test_cleanup__leaves_out_one_row_of_each_kind(self):
         self.fill_leftovers(700)

@@ -219,6 +219,9 @@ class Scraped(unittest.TestCase):
                         "VALUES (gen_random_uuid(), 'report', 'manual', 'running', true, 'report', 'elsewhere', 1, 1, now(), now() + interval '1 hour')")
         self.jobs.query("INSERT INTO millrace.job_run (id, job, trigger, exclusive, run_after) "
                         "VALUES (gen_random_uuid(), 'report', 'manual', true, now() - interval '1 hour')")
+        self.jobs.query("INSERT INTO millrace.job (name, exclusive, manual, work, origin, url, secrets, attempts, retry_first_ms, retry_most_ms) VALUES "
+                        "('call', false, false, 'push', 'managed', 'http://127.0.0.1:9/', ARRAY['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'], 1000, 500, 500)")
+        self.jobs.query("SELECT millrace.enqueue('call')")
         self.prometheus.wait_for("MillraceJobDead", "MillraceJobWaiting")
 
     def trouble_database(self):

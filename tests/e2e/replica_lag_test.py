@@ -254,7 +254,7 @@ class Aurora(OneProcessTest):
     """Its readers have no log to replay: the functions that tell of it are missing, or raise."""
 
 
-    no_figure = "the replica does not tell how far it is behind"
+    no_figure = "the replica does not report its lag"
 
     def take_away(self, *functions):
         for function in functions:

@@ -123,7 +123,7 @@ class Scopes(unittest.TestCase):
         record, header = b'{"name": "bolt"}\n', [("Content-Type", "application/x-ndjson")]
         refused = self.program("stock:write").post("/v1/items/import", record, headers=header)
         self.assertEqual((refused.status, refused.header("WWW-Authenticate")), (403, 'Bearer error="insufficient_scope"'))
-        self.assertEqual(refused.json()["detail"], "An API key may not do this; it takes a user's access token.")
+        self.assertEqual(refused.json()["detail"], "An API key may not do this; use a user's access token.")
         self.good(self.boss.post("/v1/items/import", record, headers=header), 202)
 
     def test_administrators__may_do_what_a_scope_allows_and_users_may_not(self):

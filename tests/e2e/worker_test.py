@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
+import shutil
 import signal
-import socket
-import threading
+import subprocess
+import sys
 import time
 import unittest
 import uuid
@@ -27,8 +29,8 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-class Workers(support.TiersTest):
-    """An API and another beside it, on a database without a scheduler: what is due is seen to by the APIs."""
+class WorkerTest(support.TiersTest):
+    """An API on a database without a scheduler: what is due is seen to by the API alone."""
 
     module = module
 
@@ -121,6 +123,8 @@ class Workers(support.TiersTest):
     def attempts(self, run):
         return int(self.database.value(f"SELECT attempt FROM millrace.run WHERE id = '{run}'"))
 
+
+class Workers(WorkerTest):
     # ---- Claims and outcomes ----
 
     def test_claim__hands_out_runs_and_takes_their_outcomes(self):
@@ -130,7 +134,7 @@ class Workers(support.TiersTest):
         self.assertEqual(told["args"]["n"], 1)
         self.assertGreater(told["claim"], 0)
         self.assertEqual(self.claim(max=5), [], "it is in somebody's hands")
-        self.assertEqual(self.boss.run(f"/v1/job-runs/{run}")["state"] if False else self.state(run), "running")
+        self.assertEqual(self.boss.run(f"/v1/job-runs/{run}")["state"], "running")
         settled, = self.tell(self.outcome(told, result={"ok": True}))
         self.assertEqual(settled, {"id": run, "status": 200, "state": "succeeded"})
         self.assertEqual(self.database.value(f"SELECT result FROM millrace.run WHERE id = '{run}'"), '{"ok": true}')
@@ -324,8 +328,61 @@ class Workers(support.TiersTest):
         self.assertEqual([told["id"] for told in stays.response().json()["runs"]], [run])
 
 
-class Ends(Workers):
-    """What ends processes, and the database."""
+class Examples(WorkerTest):
+    """The workers of docs/workers.md, as they stand there."""
+
+    def setUp(self):
+        self.job = "receipts"
+        self.database.query("INSERT INTO millrace.job (name, work, origin, attempts) VALUES ('receipts', 'pull', 'managed', 1)"
+                            " ON CONFLICT DO NOTHING")
+
+    def start(self, name, *command):
+        page = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "workers.md")
+        with open(page, encoding="utf-8") as file:
+            text = re.search(rf"^```\w+ {re.escape(name)}\n(.*?)^```$", file.read(), re.M | re.S).group(1)
+        scratch = support.Scratch()
+        scratch.write({name: text})
+        key = self.key("jobs:work:receipts")
+        child = subprocess.Popen([*command, scratch.join(name)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 start_new_session=True,
+                                 env={**support.environment(), "MILLRACE_URL": f"http://127.0.0.1:{self.api.port}", "MILLRACE_KEY": key.token})
+        self.addCleanup(self.end, child)
+        return child
+
+    def end(self, child):
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
+        child.stdout.close()
+
+    def follow(self, name, *command, result, error):
+        """It does its work, says why it cannot, waits, and ends when it is asked to."""
+        child = self.start(name, *command)
+        good, bad = self.enqueue({"to": "ada"}), self.enqueue({"nobody": True})
+        wait_for(lambda: (self.state(good), self.state(bad)) == ("succeeded", "dead"), 20, "both are settled")
+        self.assertEqual(self.database.value(f"SELECT coalesce(result::text, '') FROM millrace.run WHERE id = '{good}'"), result)
+        self.assertIn(error, self.database.value(f"SELECT error FROM millrace.run WHERE id = '{bad}'"))
+        wait_for(lambda: self.parked() >= 1, 20, "it waits")
+        later = self.enqueue({"to": "grace"})
+        wait_for(lambda: self.state(later) == "succeeded", 20, "what comes while it waits is done")
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait(patience(15))
+        return child
+
+    def test_python(self):
+        child = self.follow("worker.py", sys.executable, result='{"sent": "to ada"}', error="'to'")
+        self.assertEqual(child.returncode, 0, child.stdout.read())
+
+    def test_node(self):
+        if not shutil.which("node"):
+            self.skipTest("there is no node")
+        child = self.follow("worker.mjs", "node", result='{"sent": "to ada"}', error="nobody to send it to")
+        self.assertEqual(child.returncode, 0, child.stdout.read())
+
+    def test_sh(self):
+        self.follow("worker.sh", "sh", result="", error="there is nobody to send it to")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,13 @@
 /* The environment of a test: pairs of name and value, ended by NULL. */
 static const char *const *environment;
 
+/* Of an application: one that is a secret, and one that the engine has, too. */
+static const struct mr_config_variable variables[] = {{"SHOP_CRON", "cron", "0 4 * * *", "when the shop sweeps", false},
+                                                      {"SHOP_SECRET", "text", "", "signs calls", true},
+                                                      {"SHOP_SCOPE", "old|all", "old", "what goes", false},
+                                                      {"APP_PORT", "text", "", "the engine's own", false}};
+static const struct mr_config_more more = {variables, sizeof variables / sizeof variables[0]};
+
 static const char *get(const char *name)
 {
     for (const char *const *pair = environment; *pair != NULL; pair += 2)
@@ -285,11 +292,30 @@ static void test_config__secrets_are_masked_wherever_they_could_show(void **stat
 
     (void)state;
     environment = ENV("JWT_SECRET", "hunter2-hunter2", "DB_PASSWORD", "hunter2");
-    mr_config_print(&out, get);
-    mr_config_print_json(&out, get);
+    mr_config_print(&out, get, &more);
+    mr_config_print_json(&out, get, &more);
     assert_null(memmem(out.data, out.len, "hunter2", 7));
     assert_non_null(memmem(out.data, out.len, "JWT_SECRET=***", 14));
     assert_non_null(memmem(out.data, out.len, "DB_PASS=***", 11));
+    mr_buf_fini(&out);
+}
+
+static void test_config__what_the_application_has_beside_is_printed(void **state)
+{
+    struct mr_buf out = {0};
+
+    (void)state;
+    environment = ENV("SHOP_SECRET", "hush", "SHOP_CRON", "1 2 3 4 5");
+    mr_config_print(&out, get, &more);
+    mr_config_print_json(&out, get, &more);
+    mr_config_print_markdown(&out, &more);
+    mr_buf_char(&out, '\0');
+    assert_non_null(strstr(out.data, "\nSHOP_CRON=1 2 3 4 5\nSHOP_SECRET=***\nSHOP_SCOPE=old\n"));
+    assert_null(strstr(out.data, "hush"));
+    assert_null(strstr(out.data, "the engine's own"));
+    assert_non_null(strstr(out.data, "| `SHOP_CRON` | `0 4 * * *` | cron | when the shop sweeps |\n"));
+    assert_non_null(strstr(out.data, "| `SHOP_SECRET` |  | secret | signs calls |\n"));
+    assert_non_null(strstr(out.data, "| `SHOP_SCOPE` | `old` | old, all | what goes |\n"));
     mr_buf_fini(&out);
 }
 
@@ -303,7 +329,7 @@ static void test_config__the_json_print_out_is_json(void **state)
 
     (void)state;
     environment = ENV("APP_PORT", "8080", "APP_VERSION", "a \"quoted\" \\ one");
-    mr_config_print_json(&out, get);
+    mr_config_print_json(&out, get, &more);
     settings = json_loadb(out.data, out.len, 0, NULL);
     assert_true(json_array_size(settings) > 20);
     json_array_foreach(settings, i, setting)
@@ -326,7 +352,7 @@ static void test_config__the_markdown_table_has_four_cells_a_row(void **state)
     char *rest = NULL;
 
     (void)state;
-    mr_config_print_markdown(&out);
+    mr_config_print_markdown(&out, &more);
     mr_buf_char(&out, '\0');
     for (char *line = strtok_r(out.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
         unsigned bars = 0;
@@ -465,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_config__check_does_without_a_database_host),
         cmocka_unit_test(test_config__aliases_and_empty_values),
         cmocka_unit_test(test_config__secrets_are_masked_wherever_they_could_show),
+        cmocka_unit_test(test_config__what_the_application_has_beside_is_printed),
         cmocka_unit_test(test_config__the_json_print_out_is_json),
         cmocka_unit_test(test_config__the_markdown_table_has_four_cells_a_row),
         cmocka_unit_test(test_config__a_dotenv_file_fills_gaps_only),

@@ -103,10 +103,13 @@ static bool has_parameter(const json_t *operation, const struct mr_field *field)
 
 static bool has_property(const json_t *document, const struct mr_way *way, const struct mr_field *field)
 {
-    const json_t *reference = at(operation_of(document, way), "requestBody content application/json schema $ref");
-    const char *name = strrchr(json_string_value(reference), '/') + 1;
+    const json_t *body = at(operation_of(document, way), "requestBody content application/json schema");
+    const json_t *one = json_object_get(body, "oneOf") != NULL ? json_array_get(json_object_get(body, "oneOf"), 0) : body;
+    const char *name = strrchr(json_string_value(json_object_get(one, "$ref")), '/') + 1;
     const json_t *schema = json_object_get(at(document, "components schemas"), name);
-    const json_t *property = json_object_get(json_object_get(schema, "properties"), field->name);
+    const char *dot = strchr(field->name, '.');
+    const json_t *outer = dot != NULL ? json_object_getn(json_object_get(schema, "properties"), field->name, (size_t)(dot - field->name)) : schema;
+    const json_t *property = json_object_get(json_object_get(outer, "properties"), dot != NULL ? dot + 1 : field->name);
     const char *told = json_string_value(json_object_get(property, "description"));
 
     return told != NULL && strncmp(told, field->about, strlen(field->about)) == 0;

@@ -186,9 +186,9 @@ static void test_problems__what_two_have_found_is_told_once(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        mr_problems_add(&problems, (struct mr_place){"a", 1, 1}, "one");
-        mr_problems_add(&problems, (struct mr_place){"a", 1, 1}, "other");
-        mr_problems_add(&problems, (struct mr_place){"a", 2, 1}, "one");
+        mr_problems_add(&problems, (struct mr_place){.file = "a", .line = 1, .column = 1}, "one");
+        mr_problems_add(&problems, (struct mr_place){.file = "a", .line = 1, .column = 1}, "other");
+        mr_problems_add(&problems, (struct mr_place){.file = "a", .line = 2, .column = 1}, "one");
     }
     mr_problems_print(&problems, &told);
     assert_slice_equal(buf_slice(&told), "a:1:1: one\na:1:1: other\na:2:1: one\n");

@@ -1,0 +1,207 @@
+/*
+ * push_internal: what the files of push share.
+ *
+ *   push.c        the loop, the connection, start and end
+ *   push_kinds.c  jobs and receivers, and how many calls each may have
+ *   push_claim.c  from a run that is ready to a call
+ *   push_settle.c from the end of a call to the run's outcome
+ *   push_trace.c  the spans of calls
+ *
+ * Thread: push's own.
+ */
+#ifndef MR_JOBS_PUSH_INTERNAL_H
+#define MR_JOBS_PUSH_INTERNAL_H
+
+#include "jobs/courier.h"
+#include "jobs/push.h"
+#include "jobs/push_verdict.h"
+#include "runtime/backoff.h"
+#include "runtime/db.h"
+#include "runtime/span.h"
+#include "runtime/thread.h"
+
+enum {
+    PUSH_STATEMENT_MS = 10000,
+    PUSH_CLAIM_MOST = 100,  /* runs of a kind in one statement */
+    PUSH_KINDS_MOST = 256,  /* kinds in one statement */
+    PUSH_SETTLE_MOST = 500, /* outcomes in one statement */
+    PUSH_LEASE_MS = 30000,  /* how soon somebody else has the run when this process is gone */
+    PUSH_BEAT_MS = 2000,    /* between two looks at the leases */
+    PUSH_RENEW_MS = 26000,  /* a lease that ends sooner is renewed, which also tells whether its run is to be cancelled */
+    PUSH_POLL_MS = 1000,
+    PUSH_REST_MOST_MS = 60000, /* of a job whose receiver asked for a rest */
+    PUSH_TELL_LEAST_MS = 10000,
+    PUSH_TELL_MOST_MS = 300000
+};
+
+/* A receiver: all that is sent to one scheme, host and port. */
+struct push_host {
+    char *origin;
+    unsigned in_flight;
+    unsigned window; /* calls it may have: fewer after each that it left without an answer, more after each that it answered */
+    unsigned users;  /* kinds */
+    unsigned ready;  /* of them, those that have runs to be claimed now; for the statement at hand */
+};
+
+/* A job, as it was seen last. */
+struct push_kind {
+    char *name;
+    struct push_host *host; /* NULL: its URL is none */
+    struct mr_buf url;      /* terminated */
+    struct mr_buf secrets;  /* terminated; wiped when they change */
+    int64_t timeout_ms;
+    struct mr_buf after_key; /* of the last run that was claimed; terminated */
+    bool has_more;           /* more runs than were claimed wait for room */
+    unsigned asked;          /* runs that the statement at hand may still claim */
+    unsigned in_hand;
+    int64_t rest_until_ms; /* the receiver asked for a rest; monotonic */
+    int64_t seen_ms;
+
+    /* Lines of the log about failures: at a growing pace. */
+    int64_t tell_ms; /* monotonic: not before then */
+    int64_t tell_pause_ms;
+    int64_t untold;
+};
+
+/* A run in our hands. */
+struct errand {
+    struct mr_call call;
+    struct push_kind *kind;
+    struct push_host *host; /* of the call; NULL: nothing was sent */
+    uint8_t id[16];
+    int64_t claim;
+    int64_t attempt;
+    int64_t begun_us; /* monotonic */
+    int64_t begun_wall_us;
+    int64_t until_ms;                 /* monotonic: the lease holds about so long */
+    char traceparent[MR_TRACEPARENT]; /* of this attempt, for the receiver and the log; "": there is no trace */
+    char parent[MR_TRACEPARENT];      /* of the request that queued the run */
+    struct mr_context context;
+    bool is_lost;      /* somebody else has it: nothing is told */
+    bool is_cancelled; /* on request */
+    bool is_plain;     /* what the receiver said is left out: the database did not take it */
+    bool is_settled;
+    struct mr_push_verdict verdict;
+    struct errand *previous;
+    struct errand *next;
+};
+
+struct errands {
+    struct errand *first;
+    unsigned count;
+};
+
+struct mr_push {
+    struct mr_push_options options;
+    const struct mr_config *config;
+    const struct mr_clock *clock;
+    char worker[128];
+    mr_thread *thread; /* the owner's to know */
+    mr_thread *inside;
+    struct mr_courier *courier;
+    mr_db *db;
+    const struct mr_statement **statements;
+    struct mr_params params;
+    struct mr_buf body; /* room for what is being made */
+    struct mr_buf text;
+    _Atomic bool refused;
+
+    struct push_kind **kinds; /* by name */
+    unsigned kind_count;
+    unsigned kind_room;
+    struct push_host **hosts;
+    unsigned host_count;
+    unsigned host_room;
+    unsigned turn; /* which of the kinds that are ready comes first */
+
+    struct errands sent; /* at the courier's */
+    struct errands done; /* to be told */
+    unsigned in_hand;    /* both */
+
+    uint64_t serial;     /* of the connection that was disowned on */
+    int64_t wake_ms;     /* monotonic: when somebody said that there is work, */
+    unsigned wake_looks; /* and how many looks at it were taken */
+    int64_t poll_ms;
+    int64_t sweep_ms;
+    int64_t next_due_ms; /* when something becomes due, as of the last sweep; INT64_MAX: nothing waits */
+    int64_t beat_ms;
+    int64_t busy_ms;       /* the last time there was something to do */
+    int64_t rest_until_ms; /* while `is_resting` */
+    bool is_resting;
+    struct mr_backoff claiming;
+    struct mr_backoff settling;
+
+    bool was_up;
+    bool is_stopping;
+    bool is_cut;     /* what was under way has been called back */
+    int64_t stop_ms; /* monotonic: what is under way then is broken off */
+};
+
+/* ---- push.c ---- */
+
+int64_t push_now_ms(const struct mr_push *self);
+
+/* Runs a statement with the parameters that were begun. MR_OK: `out` is the caller's to free. */
+mr_status push_run(struct mr_push *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
+
+/* Tells that a statement failed, at most as often as its backoff lets it be tried. */
+void push_note_failure(struct mr_push *self, struct mr_backoff *backoff, const char *statement, mr_status status);
+
+void push_errands_add(struct errands *self, struct errand *errand);
+void push_errands_remove(struct errands *self, struct errand *errand);
+
+/* ---- push_kinds.c ---- */
+
+/* The kind of that name, with what the database says of it now. NULL: no memory. */
+struct push_kind *push_kind_seen(struct mr_push *self, const char *name, const char *url, const char *secrets,
+                                 int64_t timeout_ms);
+
+/* Runs that the kind may claim now, 0 while it rests; what others have claimed in the same statement counts as `reserved`. */
+unsigned push_kind_room(const struct mr_push *self, const struct push_kind *kind, unsigned reserved);
+
+/* Whether some kind has more runs that wait, and room for them. */
+bool push_kinds_have_work(const struct mr_push *self);
+
+/* A call to the host ended: it answered, or it did not. */
+void push_host_note(const struct mr_push *self, struct push_host *host, bool has_answered);
+
+/* Forgets kinds that were not seen for long, and receivers that nobody calls any more. */
+void push_kinds_prune(struct mr_push *self);
+void push_kinds_fini(struct mr_push *self);
+
+/* Whether a failure of the kind's is to be told now; `untold`: how many were not since the last. */
+bool push_kind_tells(struct push_kind *kind, int64_t now_ms, int64_t *untold);
+
+/* ---- push_claim.c ---- */
+
+/* Claims what there is room for, and hands it to the courier. */
+void push_look(struct mr_push *self);
+
+/* ---- push_trace.c ---- */
+
+/* An attempt begins: its traceparent becomes one below the run's, where spans are recorded. */
+void push_trace_begin(struct errand *errand);
+
+/* Its call has ended. */
+void push_trace_end(const struct mr_push *self, const struct errand *errand);
+
+/* ---- push_settle.c ---- */
+
+/* Takes the calls that have ended. */
+void push_take_calls(struct mr_push *self);
+
+/* An errand that ended without a call, or with one: its verdict is to be told. */
+void push_end(struct mr_push *self, struct errand *errand);
+
+/* Tells the outcomes that are known. False: not all of them could be told. */
+bool push_settle(struct mr_push *self);
+
+/* Renews the leases that would end soon. */
+void push_beat(struct mr_push *self);
+
+/* Gives back what was claimed for us while the connection broke. */
+void push_disown(struct mr_push *self);
+
+void push_errand_destroy(struct errand *errand);
+
+#endif
