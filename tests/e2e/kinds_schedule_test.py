@@ -138,10 +138,10 @@ class Time(KindTest):
 
     def test_idle_release__rests_and_wakes_up_for_a_run_that_becomes_due(self):
         self.kind(schedule=None)
-        self.database.query("SELECT millrace.enqueue('poke', run_at => now() + interval '8 seconds')")
+        self.database.query("SELECT millrace.enqueue('poke', run_at => now() + interval '5 seconds')")
         self.scheduler(DB_IDLE_RELEASE="1s")
         ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^(scheduler|job/|declare)' AND datname = current_database()"
-        wait_for(lambda: self.database.value(ours) == "0", 6, "the connections are closed")
+        wait_for(lambda: self.database.value(ours) == "0", 4.5, "the connections are closed")
         wait_for(lambda: self.database.count("millrace.ready") == 1, 20, "it is ready when it is due")
         wait_for(lambda: self.database.value(ours) == "0", 30, "the connections are closed again")
 
