@@ -49,11 +49,12 @@ struct mr_application *mr_application_try(const char *folder);
  */
 void mr_application_settle(const struct mr_config *config);
 
-/*
- * Calls `call` for each variable of the environment that stands in the files of the application that a process would serve, also where it is
- * refused: then its problems are printed. To be called with the environment read.
- */
 struct mr_app_variable;
+
+/*
+ * Calls `call` for each variable of the environment in the files of the application that a process would serve. When that application is
+ * refused, its problems are printed, and the variables are told all the same. Call it with the environment read.
+ */
 void mr_application_variables(void (*call)(const struct mr_app_variable *variable, void *argument), void *argument);
 
 /* What mr_application_use has built; NULL: nothing. */

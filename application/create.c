@@ -186,7 +186,7 @@ static void put_status(struct mr_buf *out, const struct mr_writes *writes)
 
 /*
  * A row that was not made although nothing is known against it lost a race, or to a message before it in the batch: left
- * unanswered, it is asked for once more, and the next statement sees the winner.
+ * unanswered, it is retried, and the next statement's snapshot has the winner.
  */
 static void put_answered(struct mr_buf *out, const struct mr_writes *writes)
 {

@@ -155,7 +155,7 @@ void mr_make_job(struct mr_making *self, const struct mr_app_job *job)
     jobs[self->job_count++] = (struct mr_job_info){
         .name = job->name,
         .at_once = 1,
-        .alone = job->exclusive,
+        .exclusive = job->exclusive,
         .starter = MR_STARTED_BY_ADMIN,
         .about = job->about != NULL ? job->about : job->name,
         .statements = statements,

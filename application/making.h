@@ -24,7 +24,7 @@
 
 struct mr_choice;
 
-/* Who writes a statement that is one of very many, each time it is asked for; what it needs stands behind this. Any thread. */
+/* Writes one of very many statements each time it is needed; its data follows this struct. Any thread. */
 struct mr_writing {
     void (*write)(const struct mr_writing *self, unsigned which, struct mr_buf *out);
 };
@@ -60,7 +60,7 @@ struct mr_making {
     unsigned addition_count;
     struct mr_table_need *needs; /* of its tables */
     unsigned need_count;
-    const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
+    const struct mr_result **results; /* by the resource's place; NULL until first needed */
 };
 
 /* The fields of a message while they are gathered. A zeroed struct has none. */

@@ -42,7 +42,7 @@ enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, 
             if (line_len > 2)
                 scan->first_line = next;
             else if (next > 2)
-                return refuse(fault, MR_INVALID); /* one empty line before a request is let pass (RFC 9112, 2.2) */
+                return refuse(fault, MR_INVALID); /* only one empty line may precede a request (RFC 9112, 2.2) */
         } else if (line_len == 2) {
             *head_len = next;
             return MR_HTTP_COMPLETE;

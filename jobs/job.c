@@ -48,7 +48,7 @@ static mr_status claim(struct mr_actor *self, const char *worker, const uint8_t 
         mr_params_id(&self->params, 2, served);
     } else {
         mr_params_int(&self->params, 2, info->at_once);
-        mr_params_bool(&self->params, 3, info->alone);
+        mr_params_bool(&self->params, 3, info->exclusive);
     }
     return mr_job_query(self, in_turn ? "run_due__claim_in_turn" : "run_due__claim", out);
 }

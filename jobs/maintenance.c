@@ -156,4 +156,4 @@ static mr_status chunk(struct mr_actor *self, const struct mr_run *run, struct m
 }
 
 /* VACUUM does not run in a transaction, and a second one does no harm. */
-const struct mr_job_code mr_job_maintenance = {.chunk = chunk, .alone = true, .one_unit = true};
+const struct mr_job_code mr_job_maintenance = {.chunk = chunk, .outside_transaction = true, .one_unit = true};

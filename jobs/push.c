@@ -252,7 +252,7 @@ static void wait(struct mr_push *self)
 
     poll(items, sizeof items / sizeof items[0], wait_ms(self));
     if (items[2].revents != 0)
-        mr_db_listen(self->db);
+        mr_db_consume_input(self->db);
 }
 
 /* What is not sent goes back; what is under way has the grace, but for the time that it takes to tell its outcome. */

@@ -139,6 +139,7 @@ struct mr_push {
 
 /* ---- push.c ---- */
 
+/* Monotonic time of the actor's clock, in milliseconds. */
 int64_t push_now_ms(const struct mr_push *self);
 
 /* Runs a statement with the parameters that were begun. MR_OK: `out` is the caller's to free. */
@@ -147,7 +148,10 @@ mr_status push_run(struct mr_push *self, const char *statement, mr_rows **out) M
 /* Tells that a statement failed, at most as often as its backoff lets it be tried. */
 void push_note_failure(struct mr_push *self, struct mr_backoff *backoff, const char *statement, mr_status status);
 
+/* Puts an errand at the front of a list, which borrows it; it is in no other list. */
 void push_errands_add(struct errands *self, struct errand *errand);
+
+/* Takes an errand out of the list it is in; it is not freed. */
 void push_errands_remove(struct errands *self, struct errand *errand);
 
 /* ---- push_kinds.c ---- */
@@ -167,6 +171,8 @@ void push_host_note(const struct mr_push *self, struct push_host *host, bool has
 
 /* Forgets kinds that were not seen for long, and receivers that nobody calls any more. */
 void push_kinds_prune(struct mr_push *self);
+
+/* Frees all kinds and receivers; nothing is under way any more. */
 void push_kinds_fini(struct mr_push *self);
 
 /* Whether a failure of the kind's is to be told now; `untold`: how many were not since the last. */
@@ -202,6 +208,7 @@ void push_beat(struct mr_push *self);
 /* Gives back what was claimed for us while the connection broke. */
 void push_disown(struct mr_push *self);
 
+/* Frees an errand that is in no list; not NULL. */
 void push_errand_destroy(struct errand *errand);
 
 #endif

@@ -31,7 +31,7 @@ enum {
 /* clang-format off */
 #define FUNCTION_OF_SQL(name)  NULL
 #define FUNCTION_OF_CODE(name) &mr_job_##name
-#define JOB(name, cron, at_once, alone, starter, work, about) FUNCTION_OF_##work(name),
+#define JOB(name, cron, at_once, exclusive, starter, work, about) FUNCTION_OF_##work(name),
 static const struct mr_job_code *const code[] = {MR_JOBS(JOB)};
 #undef JOB
 /* clang-format on */
@@ -525,7 +525,7 @@ static mr_status turn_in_transaction(struct mr_actor *self, struct mr_run *run, 
     return status;
 }
 
-static mr_status turn_alone(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
+static mr_status turn_outside_transaction(struct mr_actor *self, struct mr_run *run, struct mr_chunk *chunk, enum turn *turn)
 {
     mr_status status = hold(self, run, turn);
 
@@ -556,8 +556,8 @@ static enum turn turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_
     int64_t began_ms = now_ms(self);
     struct mr_chunk chunk = {0};
     enum turn turn = TURN_FAILED;
-    mr_status status =
-        own != NULL && own->alone ? turn_alone(self, run, &chunk, &turn) : turn_in_transaction(self, run, &chunk, &turn);
+    mr_status status = own != NULL && own->outside_transaction ? turn_outside_transaction(self, run, &chunk, &turn)
+                                                               : turn_in_transaction(self, run, &chunk, &turn);
 
     if (status == MR_OK) {
         note_skipped(self, run, &chunk);

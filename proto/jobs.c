@@ -3,8 +3,8 @@
 enum { SQL, CODE };
 
 static const struct mr_job_info jobs[] = {
-#define JOB(name, cron, at_once, alone, starter, work, about)                                                         \
-    [MR_JOB_##name] = {#name, cron, at_once, alone, MR_STARTED_BY_##starter, (work) == CODE, about, NULL, NULL, NULL, \
+#define JOB(name, cron, at_once, exclusive, starter, work, about)                                                         \
+    [MR_JOB_##name] = {#name, cron, at_once, exclusive, MR_STARTED_BY_##starter, (work) == CODE, about, NULL, NULL, NULL, \
                        NULL,  NULL, NULL,    NULL},
     MR_JOBS(JOB)
 #undef JOB

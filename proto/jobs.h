@@ -15,7 +15,7 @@
 
 /* clang-format off */
 #define MR_JOBS(JOB)                                                                                                   \
-    /*  name         cron setting                      at once alone  started by work  what it does */                 \
+    /*  name         cron setting                      at once exclusive started by work  what it does */                 \
     JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",     1,      true,  ADMIN,     SQL,  "deletes what is over")         \
     JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, "vacuums all tables")           \
     JOB(import,      NULL,                             1,      false, USER,      CODE, "makes rows of an upload")      \
@@ -32,7 +32,7 @@ enum { MR_JOBS_MAX = 256 };
 enum { MR_KINDS_MAX = 1000 };
 
 enum mr_job {
-#define JOB(name, cron, at_once, alone, starter, work, about) MR_JOB_##name,
+#define JOB(name, cron, at_once, exclusive, starter, work, about) MR_JOB_##name,
     MR_JOBS(JOB)
 #undef JOB
         MR_JOB_COUNT /* those of an application follow: mr_jobs_install */
@@ -45,7 +45,7 @@ struct mr_job_info {
     const char *name;
     const char *cron; /* name of the setting that says when; NULL: it has no schedule */
     unsigned at_once; /* runs that are taken, and finished, together; more than 1 only where no chunk can fail by itself */
-    bool alone;       /* one run at a time, in all processes */
+    bool exclusive;   /* one run at a time, in all processes */
     enum mr_job_starter starter;
     bool by_code;      /* a C function does a chunk, not statements */
     const char *about; /* one line for the documentation */
@@ -63,7 +63,7 @@ struct mr_job_info {
     const char *added_behind;             /* the statement that goes before them; NULL: they are the first */
 };
 
-/* A statement of a job. One in chunks has {{chunk}} and says where it goes on; any other runs once, and its rows are counted. */
+/* A statement of a job. One in chunks has {{chunk}} and returns the cursor of the next; any other runs once, and its rows are counted. */
 struct mr_job_statement {
     const char *name;
     bool in_chunks;

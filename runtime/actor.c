@@ -427,7 +427,7 @@ static void loop(mr_thread *thread, void *argument)
         if (wake.other_fd && self->replica != NULL)
             mr_replica_welcome(self->replica);
         if (wake.fd && self->flight_count == 0) {
-            mr_db_listen(self->db);
+            mr_db_consume_input(self->db);
             if (self->db == self->primary) /* otherwise there is still another way */
                 mr_link_note(self);
         }

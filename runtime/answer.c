@@ -316,8 +316,8 @@ static void tell_unsaid(const struct mr_message *message, const char *column)
 }
 
 /* A run of rows with one ordinal is the answer to one message. */
-static void answer_run(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan, const mr_rows *rows,
-                       unsigned from, unsigned to)
+static void answer_from_rows(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan,
+                             const mr_rows *rows, unsigned from, unsigned to)
 {
     const char *unsaid;
     struct mr_row row;
@@ -371,7 +371,7 @@ void mr_answer_single(struct mr_actor *self, struct mr_message *message, const m
     if (status != MR_OK) {
         answer_unplanned(self, &message, 1, status);
     } else if (count > 0) {
-        answer_run(self, message, plan, rows, 0, count);
+        answer_from_rows(self, message, plan, rows, 0, count);
     } else if (make_empty(self, message)) {
         send_reply(self, message, MR_REPLY, &self->body);
     } else {
@@ -395,7 +395,7 @@ static void answer_rows(struct mr_actor *self, struct mr_message *const *message
         for (to = from + 1; to < total && mr_row_ordinal(plan, rows, to) == ordinal;)
             to++;
         if (ordinal >= 1 && ordinal <= count && !messages[ordinal - 1]->answered)
-            answer_run(self, messages[ordinal - 1], plan, rows, from, to);
+            answer_from_rows(self, messages[ordinal - 1], plan, rows, from, to);
     }
 }
 
@@ -410,7 +410,7 @@ static bool is_own_fault(const struct mr_db_error *error, const struct mr_messag
 
 /*
  * A statement looks before it writes, so a broken integrity rule (class 23) means that somebody else was faster: the
- * user was removed, the name taken. Left unanswered, the message is asked for once more and sees what they did.
+ * user was removed, the name taken. Leave it unanswered: the retry runs on a new snapshot and sees their change.
  */
 static bool is_lost_race(const struct mr_db_error *error, struct mr_message *message)
 {

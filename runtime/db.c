@@ -180,7 +180,7 @@ int mr_db_demoted_fd(const mr_db *self)
     return self->conn != NULL && !self->options.standby ? db_demotion_fd(self->demotions) : -1;
 }
 
-void mr_db_listen(mr_db *self)
+void mr_db_consume_input(mr_db *self)
 {
     if (self->conn != NULL && (!PQconsumeInput(self->conn) || PQstatus(self->conn) == CONNECTION_BAD))
         db_fail_lost(self, PQerrorMessage(self->conn));

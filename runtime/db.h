@@ -131,7 +131,7 @@ bool mr_db_is_hopeless(const mr_db *self);
  */
 bool mr_db_should_tell(mr_db *self, int64_t *attempts);
 
-/* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_listen. */
+/* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_consume_input. */
 int mr_db_fd(const mr_db *self);
 
 /*
@@ -144,7 +144,7 @@ int mr_db_demoted_fd(const mr_db *self);
 uint64_t mr_db_serial(const mr_db *self);
 
 /* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
-void mr_db_listen(mr_db *self);
+void mr_db_consume_input(mr_db *self);
 
 /*
  * Whether the channel was notified since the last call, or may have been: a new connection counts, and in a shared session,

@@ -154,11 +154,11 @@ void holds_bind(struct mr_scheduler *self, enum mr_job job, unsigned first_colum
 
 /*
  * Whether the rows of schedule__sync say that another scheduler is in the way. Its schedules differ from ours: it is waited
- * for, up to MR_HOLD_PATIENCE_MS; then this process is told to end.
+ * for, up to MR_HOLD_PATIENCE_MS; then this process shuts down.
  */
 bool holds_are_refused(struct mr_scheduler *self, const mr_rows *rows);
 
-/* Says now and then that this process is still there; when somebody has replaced its schedules meanwhile it is told to end. */
+/* Renews this process's hold now and then; when somebody has replaced its schedules meanwhile, the process shuts down. */
 void holds_keep(struct mr_scheduler *self);
 
 /*
@@ -212,7 +212,7 @@ void follow_end(struct mr_scheduler *self);
 
 /* runs.c */
 
-/* Runs of the job may be due: as soon as a worker is idle it is told to look for them, unless one is at that job. */
+/* Runs of the job may be due: prompts the next idle worker to look for them, unless one works on that job. */
 void runs_want(struct mr_scheduler *self, enum mr_job job);
 
 /* Takes in what workers say of prompts, and gives what is wanted to those that are idle. */

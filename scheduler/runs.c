@@ -171,7 +171,7 @@ void runs_poll(struct mr_scheduler *self)
         if (self->options->is_on[job]) {
             jobs[count++] = (enum mr_job)job;
             mr_params_text(&self->params, 0, mr_job_info((enum mr_job)job)->name);
-            mr_params_bool(&self->params, 1, mr_job_info((enum mr_job)job)->alone);
+            mr_params_bool(&self->params, 1, mr_job_info((enum mr_job)job)->exclusive);
         }
     if (scheduler_query(self, STEP_POLL, "schedule__due", &rows) != MR_OK)
         return;

@@ -292,7 +292,7 @@ static void loop(mr_thread *thread, void *argument)
         show(self);
         wake = mr_mailbox_wait(self->mailbox, thread, mr_db_fd(self->db), self->options->pulse_fd, sleep_ms(self));
         if (wake.fd)
-            mr_db_listen(self->db);
+            mr_db_consume_input(self->db);
         if (wake.other_fd)
             answer_pulse(self);
         mr_metrics_tick(self->clock);

@@ -213,7 +213,7 @@ static unsigned bind_jobs(struct mr_scheduler *self, int64_t wall_ms)
         if (!self->options->is_on[job])
             continue;
         mr_params_text(&self->params, 0, info->name);
-        mr_params_bool(&self->params, 1, info->alone);
+        mr_params_bool(&self->params, 1, info->exclusive);
         mr_params_bool(&self->params, 2, info->starter == MR_STARTED_BY_ADMIN);
         holds_bind(self, (enum mr_job)job, 3);
         mr_params_time(&self->params, 5, wall_ms * 1000);
@@ -246,8 +246,7 @@ static void take_mark(struct mr_scheduler *self, const mr_rows *rows, unsigned r
 
     mr_rows_get(rows, row, 0, &name);
     if (mr_rows_int(rows, row, 2, 0) != 0)
-        mr_log(MR_LOG_WARN, "ticks were handled ahead of time, by a process whose clock was fast",
-               mr_log_slice("job", name));
+        mr_log(MR_LOG_WARN, "ticks were handled ahead of time, by a process whose clock was fast", mr_log_slice("job", name));
     if (seen_to_ms > wall_ms)
         seen_to_ms = wall_ms;
     for (unsigned i = 0; i < self->schedule_count; i++)

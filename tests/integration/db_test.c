@@ -386,8 +386,8 @@ static void test_db__a_success_resets_the_pause(void **state)
     assert_int_equal(mr_db_connect(db), MR_UNAVAILABLE); /* 200 ms have to pass */
     assert_int_equal(mr_db_reconnect(db), MR_OK);
     sql_exec(database->db, "SELECT pg_terminate_backend(%lld, 5000)", (long long)backend_pid(database->db, "db_test", false));
-    mr_db_listen(db);
-    eventually((mr_db_listen(db), !mr_db_is_up(db)));
+    mr_db_consume_input(db);
+    eventually((mr_db_consume_input(db), !mr_db_is_up(db)));
     assert_int_equal(mr_db_connect(db), MR_OK); /* at once: nothing failed since */
     mr_db_destroy(&db);
 }
@@ -571,7 +571,7 @@ static void test_db__notices_of_its_channel(void **state)
     assert_true(mr_db_notified(db)); /* what was told before the connection stood is not known */
     assert_false(mr_db_notified(db));
     sql_exec(database->db, "NOTIFY some_channel");
-    eventually((mr_db_listen(db), mr_db_notified(db)));
+    eventually((mr_db_consume_input(db), mr_db_notified(db)));
     assert_false(mr_db_notified(db));
     sql_exec(database->db, "NOTIFY another_channel");
     assert_int_equal(sql_number(db, "SELECT 1"), 1);

@@ -159,7 +159,7 @@ static void test_jobs__runs_that_are_taken_together_need_not_be_alone(void **sta
     FOR_EACH_JOB(info)
     {
         assert_true(info->at_once >= 1);
-        assert_false(info->alone && info->at_once > 1);
+        assert_false(info->exclusive && info->at_once > 1);
     }
 }
 
