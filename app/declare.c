@@ -54,7 +54,7 @@ static void add_engine(struct mr_declare *self, enum mr_job job)
     const struct mr_job_info *info = mr_job_info(job);
     char columns[96];
 
-    snprintf(columns, sizeof columns, "{\"work\":\"sql\",\"exclusive\":%s,\"manual\":%s}", info->alone ? "true" : "false",
+    snprintf(columns, sizeof columns, "{\"work\":\"sql\",\"exclusive\":%s,\"manual\":%s}", info->exclusive ? "true" : "false",
              info->starter == MR_STARTED_BY_ADMIN ? "true" : "false");
     add(self, info->name, "engine", job == MR_JOB_noop ? NULL : columns);
 }
