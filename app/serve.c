@@ -195,13 +195,23 @@ static mr_status start_admin(mr_status status, int fd, const struct mr_config *c
     return status;
 }
 
+/* Actors connect while the application asks the database how to run its queries: before the gateway is there nobody asks them. */
+static mr_status start_crew(const struct mr_config *config)
+{
+    mr_status status = mr_crew_start_api(&crew, config);
+
+    if (status == MR_OK)
+        mr_application_settle(config);
+    return mr_crew_await_api(&crew, config, status);
+}
+
 static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd, int admin_fd)
 {
     mr_status status = mr_declare_start(&declaration, config, is_awake);
     bool good;
 
     if (status == MR_OK)
-        status = mr_crew_start_api(&crew, config);
+        status = start_crew(config);
     if (status == MR_OK && zone != NULL)
         status = mr_tier_start(&tier, config, zone, -1);
     status = start_admin(status, admin_fd, config);
@@ -221,8 +231,6 @@ static bool set_up(const struct mr_config *config, const char *role)
     mr_mailbox_setup();
     if (!migrate(config))
         return false;
-    if (strcmp(role, "scheduler") != 0)
-        mr_application_settle(config);
     mr_signals_hold(config->shutdown_grace);
     return mr_tracer_start(config, role, MR_VERSION) == MR_OK;
 }

@@ -160,7 +160,7 @@ static void put_row(struct mr_buf *out, const struct mr_writes *writes)
                " LEFT JOIN LATERAL (SELECT \"$made\".* WHERE \"$made\".\"id\" IS NOT NULL"
                " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
                resource->table);
-    mr_sql_owned(out, resource, "$o", "$k");
+    mr_sql_own_row(out, resource, "$o", "$k");
     if (writes->by_user)
         mr_sql_put(
             out,

@@ -233,6 +233,12 @@ void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char
 /* " AND ..." that `alias`, a row of the resource, is the caller's, who stands in the batch's row; nothing where rows are everybody's. */
 void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
+/*
+ * The same of a row that its id has found, in a form that no index has. By an index of the owner the planner would read all that is
+ * theirs, and look for the id among it: it does not know that this one owns a hundred times as much as others.
+ */
+void mr_sql_own_row(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
+
 /* Whether a field is unique and can be written. */
 bool mr_is_unique(const struct mr_app_field *field);
 

@@ -140,7 +140,7 @@ static mr_status read_field(struct mr_http_request *out, struct mr_slice line)
     header = &out->headers[out->header_count];
     header->name = (struct mr_slice){line.data, len};
     header->value = mr_http_trim((struct mr_slice){line.data + len + 1, line.len - len - 1});
-    if (!mr_http_all(header->value, MR_HTTP_VALUE))
+    if (!mr_http_is_value(header->value))
         return MR_INVALID;
     out->header_count++;
     return MR_OK;

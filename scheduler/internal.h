@@ -94,26 +94,27 @@ struct mr_scheduler {
     struct mr_buf frame;
     struct trouble troubles[STEP_COUNT];
     bool was_up;
-    bool synced;               /* the table of jobs knows our schedules */
-    bool waits;                /* for another scheduler to go, whose schedules differ */
-    bool has_unfinished;       /* there are runs that are not; or nobody has looked yet */
-    bool looking;              /* woken from a rest only to see whether somebody was killed */
-    bool clock_differs;        /* from the database's, and the log says so */
-    bool catching_up;          /* ticks are long due, and what others have seen to is known */
-    bool resting;              /* the connection was let go for want of work */
-    int64_t up_since_ms;       /* monotonic, as all below unless they say otherwise */
-    int64_t answered_ms;       /* when the database did, last */
-    int64_t busy_ms;           /* when there was something to do, last */
-    int64_t poll_ms;           /* when to look next */
-    int64_t beat_ms;           /* when to beat next */
-    int64_t hold_ms;           /* when to say next that we are there */
-    int64_t look_ms;           /* while resting: when to look whether another was killed */
-    int64_t waits_since_ms;    /* while `waits` */
-    int64_t uploads_ms;        /* when to look for broken uploads next, */
-    uint8_t uploads_after[16]; /* and behind which one */
-    int64_t count_ms;          /* when to count next what waits */
-    int64_t wall_ms;           /* wall clock: as it was in the last round */
-    struct followed *followed; /* owned */
+    bool synced;                   /* the table of jobs knows our schedules */
+    bool waits;                    /* for another scheduler to go, whose schedules differ */
+    bool has_unfinished;           /* there are runs that are not; or nobody has looked yet */
+    bool looking;                  /* woken from a rest only to see whether somebody was killed */
+    bool clock_differs;            /* from the database's, and the log says so */
+    bool catching_up;              /* ticks are long due, and what others have seen to is known */
+    bool resting;                  /* the connection was let go for want of work */
+    int64_t up_since_ms;           /* monotonic, as all below unless they say otherwise */
+    int64_t answered_ms;           /* when the database did, last */
+    int64_t busy_ms;               /* when there was something to do, last */
+    int64_t poll_ms;               /* when to look next */
+    int64_t beat_ms;               /* when to beat next */
+    int64_t hold_ms;               /* when to say next that we are there */
+    int64_t look_ms;               /* while resting: when to look whether another was killed */
+    int64_t waits_since_ms;        /* while `waits` */
+    int64_t uploads_ms;            /* when to look for broken uploads next, */
+    uint8_t uploads_after[16];     /* and behind which one */
+    int64_t count_ms;              /* when to count next what waits */
+    int64_t wall_ms;               /* wall clock: as it was in the last round */
+    int64_t looked_for_resumed_ms; /* wall clock: when schedules of paused jobs were looked at */
+    struct followed *followed;     /* owned */
     unsigned followed_count;
     int64_t sweep_ms;                      /* when to look next which runs of push and pull are due, or were left */
     int64_t waiting_until_ms;              /* when one of these will be, as far as is known; INT64_MAX: none waits */
