@@ -8,7 +8,7 @@
 #include "runtime/metrics.h"
 #include "scheduler/internal.h"
 
-enum { BACKWARDS_MS = 500 };
+enum { BACKWARDS_MS = 500, RESUMED_MS = 1000 };
 
 /* Daily, at a time when most are asleep, and not at a full hour, when others begin. */
 #define HOUSEKEEPING_TICK "23 3 * * *"
@@ -58,10 +58,8 @@ static void add_tick(struct mr_scheduler *self, const struct mr_schedule *schedu
         mr_params_null(&self->params, 5, MR_TIME);
 }
 
-static void note_ticks(const struct mr_schedule *schedule, const struct mr_ticks *ticks, unsigned made)
+void ticks_note(const char *job, const struct mr_ticks *ticks, unsigned made)
 {
-    const char *job = mr_job_info(schedule->job)->name;
-
     mr_metric_add(MR_METRIC_ticks, made);
     mr_metric_add(MR_METRIC_ticks_late, made > 0 ? ticks->late : 0);
     mr_metric_add(MR_METRIC_ticks_missed, ticks->missed);
@@ -95,8 +93,10 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
     if (scheduler_query(self, STEP_TICK + schedule->job, "schedule__tick", &rows) != MR_OK)
         return;
     made = count_made(rows);
+    moved.is_paused = mr_rows_count(rows) > 0 && mr_rows_int(rows, 0, 2, 0) != 0;
     mr_rows_free(&rows);
-    note_ticks(schedule, ticks, made);
+    if (!moved.is_paused)
+        ticks_note(mr_job_info(schedule->job)->name, ticks, made);
     *schedule = moved;
     if (made > 0)
         runs_want(self, schedule->job);
@@ -121,7 +121,37 @@ static void follow_the_clock(struct mr_scheduler *self, int64_t wall_ms)
 {
     for (unsigned i = 0; i < self->schedule_count && wall_ms < self->wall_ms - BACKWARDS_MS; i++)
         mr_schedule_rewind(&self->schedules[i], self->schedules[i].zone, wall_ms);
+    if (wall_ms < self->wall_ms - BACKWARDS_MS)
+        follow_the_clock_back(self, wall_ms);
     self->wall_ms = wall_ms;
+}
+
+/*
+ * A job that was paused when a tick came goes on within a second of its resumption: from the table's mark, so that what came meanwhile
+ * was missed.
+ */
+static void look_for_resumed(struct mr_scheduler *self, int64_t wall_ms)
+{
+    bool is_resumed = false;
+
+    for (unsigned i = 0; i < self->schedule_count; i++) {
+        struct mr_schedule *schedule = &self->schedules[i];
+        mr_rows *rows = NULL;
+
+        if (!schedule->is_paused || wall_ms < self->looked_for_resumed_ms + RESUMED_MS)
+            continue;
+        mr_params_begin(&self->params, 1);
+        mr_params_text(&self->params, 0, mr_job_info(schedule->job)->name);
+        if (scheduler_query(self, STEP_TICK + schedule->job, "schedule__paused", &rows) != MR_OK)
+            return;
+        schedule->is_paused = mr_rows_count(rows) > 0 && mr_rows_int(rows, 0, 0, 0) != 0;
+        is_resumed = is_resumed || !schedule->is_paused;
+        mr_rows_free(&rows);
+    }
+    if (wall_ms >= self->looked_for_resumed_ms + RESUMED_MS || wall_ms < self->looked_for_resumed_ms)
+        self->looked_for_resumed_ms = wall_ms;
+    if (is_resumed)
+        (void)!ticks_sync(self);
 }
 
 /* One statement for each schedule that is due: what is left of many ticks comes with the next round of the loop. */
@@ -133,6 +163,7 @@ void ticks_fire(struct mr_scheduler *self)
     if (!catch_up(self, wall_ms))
         return;
     follow_the_clock(self, wall_ms);
+    look_for_resumed(self, wall_ms);
     for (unsigned i = 0; i < self->schedule_count; i++) {
         struct mr_schedule *schedule = &self->schedules[i];
 
@@ -142,6 +173,7 @@ void ticks_fire(struct mr_scheduler *self)
             fire(self, schedule, &ticks);
         }
     }
+    follow_fire(self, wall_ms);
 }
 
 /* Until the schedule's next tick, or until one that failed is tried again. */
@@ -159,20 +191,25 @@ static int64_t idle_ms_of(const struct mr_scheduler *self, const struct mr_sched
 int64_t ticks_idle_ms(const struct mr_scheduler *self)
 {
     int64_t wall_ms = mr_wall_ms(self->clock);
+    int64_t followed_ms = follow_next_ms(self);
     int64_t least = INT64_MAX;
 
     for (unsigned i = 0; i < self->schedule_count; i++) {
         int64_t idle_ms = idle_ms_of(self, &self->schedules[i], wall_ms);
 
+        if (self->schedules[i].is_paused && idle_ms > RESUMED_MS)
+            idle_ms = RESUMED_MS;
         if (self->schedules[i].next_ms != INT64_MAX && idle_ms < least)
             least = idle_ms;
     }
+    if (followed_ms != INT64_MAX && followed_ms - wall_ms < least)
+        least = followed_ms > wall_ms ? followed_ms - wall_ms : 0;
     return least;
 }
 
 int64_t ticks_next_ms(const struct mr_scheduler *self)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = follow_next_ms(self);
 
     for (unsigned i = 0; i < self->schedule_count; i++)
         if (self->schedules[i].next_ms < next)

@@ -160,6 +160,8 @@ CREATE INDEX run_tally_minute ON millrace.run_tally (minute, job, backend);
 
 -- ---- Both stores ----
 
+-- For runs by their id. A list finds ids in the tables first, along their indexes, and reads the view for those of its page: the server
+-- does not see through the union that both sides have the order, and would sort all there is.
 CREATE VIEW millrace.every_run AS
 SELECT r.id, r.job, r.trigger, r.state, r.scheduled_for, r.run_after AS due_at, r.attempt, r.max_attempts, r.created_at, r.started_at,
        r.finished_at, r.done, r.total, nullif(r.result, '{}') AS result, r.error, r.args, r.owner, r.traceparent, r.cancel_requested,
@@ -1031,3 +1033,13 @@ $$;
 
 -- What is done to many runs at once is a run of its own. It is known before a scheduler was ever there, for an API may queue one.
 INSERT INTO millrace.job (name, exclusive, manual) VALUES ('bulk', false, true) ON CONFLICT DO NOTHING;
+
+-- ---- What folders declare ----
+
+-- A folder that processes serve, by a digest of what it says of its jobs. Of those that are held, the one that was first seen last
+-- stands: its declaration is what the rows of jobs say.
+CREATE TABLE millrace.declaration (
+    digest  text        PRIMARY KEY,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    holders jsonb       NOT NULL DEFAULT '{}' -- processes that serve it, each with the instant until which it is taken to be there
+);
