@@ -16,7 +16,7 @@ struct turn_of_keys {
     bool has_key;
 };
 
-/* What is asked unasked: see watch.c. All times are monotonic. */
+/* What the actor looks for by itself: see work_watch.c. All times are monotonic. */
 struct watch {
     struct mr_buf jobs; /* literals of arrays: what clients wait for */
     struct mr_buf runs;

@@ -35,8 +35,13 @@ mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config
             for (unsigned instance = 0; instance < instances && status == MR_OK; instance++)
                 status = start(self, specs[i], (enum mr_lane)lane, instance, config);
         }
+    return status;
+}
+
+mr_status mr_crew_await_api(struct mr_crew *self, const struct mr_config *config, mr_status started)
+{
     await_all(self);
-    return status == MR_OK ? mr_usernames_start(&self->usernames, config, &mr_system_clock) : status;
+    return started == MR_OK ? mr_usernames_start(&self->usernames, config, &mr_system_clock) : started;
 }
 
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config)

@@ -17,10 +17,16 @@ struct mr_crew {
     struct mr_usernames *usernames; /* of those that answer requests */
 };
 
-/* Starts the actors that answer requests. On failure `self` holds those that were started, for the caller to stop. */
+/*
+ * Starts the actors that answer requests, which connect by themselves: mr_crew_await_api has to follow, whatever this returns. On
+ * failure `self` holds those that were started, for the caller to stop.
+ */
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 
-/* Starts the workers of jobs. As mr_crew_start_api. */
+/* Waits until they take messages, and starts what works beside them. `started` is what mr_crew_start_api returned, and returned here. */
+mr_status mr_crew_await_api(struct mr_crew *self, const struct mr_config *config, mr_status started) MR_WARN_UNUSED;
+
+/* Starts the workers of jobs, and waits until they take messages. On failure as mr_crew_start_api. */
 mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 
 /* Asks all of them to stop, side by side. Async-signal-safe. */

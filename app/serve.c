@@ -173,9 +173,19 @@ static mr_status start_admin(mr_status status, int fd, const struct mr_config *c
     return status;
 }
 
-static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd, int admin_fd)
+/* Actors connect while the application asks the database how to run its queries: before the gateway is there nobody asks them. */
+static mr_status start_crew(const struct mr_config *config)
 {
     mr_status status = mr_crew_start_api(&crew, config);
+
+    if (status == MR_OK)
+        mr_application_settle(config);
+    return mr_crew_await_api(&crew, config, status);
+}
+
+static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd, int admin_fd)
+{
+    mr_status status = start_crew(config);
     bool good;
 
     if (status == MR_OK && zone != NULL)
@@ -197,8 +207,6 @@ static bool set_up(const struct mr_config *config, const char *role)
     mr_mailbox_setup();
     if (!migrate(config))
         return false;
-    if (strcmp(role, "scheduler") != 0)
-        mr_application_settle(config);
     mr_signals_hold(config->shutdown_grace);
     return mr_tracer_start(config, role, MR_VERSION) == MR_OK;
 }

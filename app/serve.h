@@ -9,7 +9,7 @@
 struct mr_zone;
 
 /*
- * Both migrate unless DB_MIGRATIONS_RUN=false, and serve until they are told to end. They return the exit status.
+ * Both migrate unless DB_MIGRATIONS_RUN=false, and serve until a signal ends them. They return the exit status.
  *
  * The API; with a `zone` (SCHEDULE_TIMEZONE), the scheduler and its jobs in the same process.
  */

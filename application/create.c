@@ -160,7 +160,7 @@ static void put_row(struct mr_buf *out, const struct mr_writes *writes)
                " LEFT JOIN LATERAL (SELECT \"$made\".* WHERE \"$made\".\"id\" IS NOT NULL"
                " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
                resource->table);
-    mr_sql_owned(out, resource, "$o", "$k");
+    mr_sql_own_row(out, resource, "$o", "$k");
     if (writes->by_user)
         mr_sql_put(
             out,
@@ -186,7 +186,7 @@ static void put_status(struct mr_buf *out, const struct mr_writes *writes)
 
 /*
  * A row that was not made although nothing is known against it lost a race, or to a message before it in the batch: left
- * unanswered, it is asked for once more, and the next statement sees the winner.
+ * unanswered, it is retried, and the next statement's snapshot has the winner.
  */
 static void put_answered(struct mr_buf *out, const struct mr_writes *writes)
 {

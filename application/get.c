@@ -19,11 +19,7 @@ static void statement(struct mr_making *self, const struct mr_app_resource *reso
     mr_sql_name(&out, resource->table);
     mr_buf_text(&out, " AS \"t\" ON \"t\".\"id\" = ");
     mr_sql_column(&out, "$k", fields[0].name);
-    if (resource->owner != NULL) {
-        mr_buf_text(&out, " AND ");
-        mr_sql_column(&out, "t", resource->owner);
-        mr_buf_text(&out, " = " MR_BATCH ".\"$caller\"");
-    }
+    mr_sql_own_row(&out, resource, "t", "$k");
     mr_sql_embeds(&out, self, resource, "t", by_user ? MR_BATCH ".\"$caller\"" : NULL);
     mr_make_statement(self, name, &out);
 }

@@ -2,7 +2,7 @@
  * list: what a list of a resource can be asked for, and the statements that answer.
  *
  * Every order, every way to narrow it and every shape of the answer has a statement of its own, so that each reads an index where
- * there is one. There are hundreds of a resource; a number tells which, and the text is written when it is asked for:
+ * there is one. A resource has hundreds, each with a number; its text is written when it is first needed:
  *
  *     shape (walk, page) x order x (no filter, one, two; of few rows, of many; or words)
  *

@@ -4,7 +4,7 @@
  *     millrace.yaml  resources/NAME.yaml  operations/NAME.yaml  jobs/NAME.yaml  queries/NAME.sql  migrations/NNNN_NAME.sql
  *
  * Everything that can be known without a database is checked: the files, their keys and values, what they name in each other,
- * and that no route or name is there twice, the engine's own included. All problems are told at once.
+ * and that no route or name is there twice, the engine's own included. It reports all problems at once.
  *
  * Thread: any; nothing is shared. A load opens files and allocates; what it returns is read-only.
  */

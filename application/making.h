@@ -24,7 +24,7 @@
 
 struct mr_choice;
 
-/* Who writes a statement that is one of very many, each time it is asked for; what it needs stands behind this. Any thread. */
+/* Writes one of very many statements each time it is needed; its data follows this struct. Any thread. */
 struct mr_writing {
     void (*write)(const struct mr_writing *self, unsigned which, struct mr_buf *out);
 };
@@ -60,7 +60,7 @@ struct mr_making {
     unsigned addition_count;
     struct mr_table_need *needs; /* of its tables */
     unsigned need_count;
-    const struct mr_result **results; /* by the resource's place; NULL until it is asked for */
+    const struct mr_result **results; /* by the resource's place; NULL until first needed */
 };
 
 /* The fields of a message while they are gathered. A zeroed struct has none. */
@@ -232,6 +232,12 @@ void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char
 
 /* " AND ..." that `alias`, a row of the resource, is the caller's, who stands in the batch's row; nothing where rows are everybody's. */
 void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
+
+/*
+ * The same of a row that its id has found, in a form that no index has. By an index of the owner the planner would read all that is
+ * theirs, and look for the id among it: it does not know that this one owns a hundred times as much as others.
+ */
+void mr_sql_own_row(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
 /* Whether a field is unique and can be written. */
 bool mr_is_unique(const struct mr_app_field *field);

@@ -33,7 +33,7 @@ struct mr_problems {
     unsigned count; /* kept */
     unsigned found; /* in all */
     bool failed;    /* memory ran out: there is a problem that could not be kept */
-    const char *of; /* whose files these are, told with each; static; NULL: nothing is told */
+    const char *of; /* whose files these are, printed before each place; static; NULL: nothing is printed */
 };
 
 /* Adds a problem, with the variable of the place behind it. The text is cut at MR_PROBLEM_TEXT bytes. */

@@ -1,7 +1,7 @@
 /*
  * read: from the tree of a file to the model, as the table of keys says.
  *
- * Every key is looked at, so that all problems of a file are told at once. What has a problem keeps its member zeroed.
+ * It reads every key, so that it reports all problems of a file at once. What has a problem keeps its member zeroed.
  */
 #ifndef MR_APPLICATION_READ_H
 #define MR_APPLICATION_READ_H

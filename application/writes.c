@@ -95,7 +95,7 @@ void mr_sql_lock(struct mr_buf *out, const struct mr_writes *writes, const char 
     put_matches(out);
     mr_sql_put(out, " AS \"matches\" FROM %I AS \"$t\" JOIN " MR_BATCH " ON \"$t\".\"id\" = " MR_BATCH ".%I",
                writes->resource->table, id);
-    mr_sql_owned(out, writes->resource, "$t", "$k");
+    mr_sql_own_row(out, writes->resource, "$t", "$k");
     if (writes->by_user)
         mr_buf_text(out, " AND " MR_BATCH ".\"$caller\" IS NOT NULL");
     mr_sql_put(out, " ORDER BY \"$t\".\"id\" FOR %s OF \"$t\"", strength);
@@ -144,6 +144,12 @@ void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, co
         mr_sql_put(out, " AND %I.%I = %I.\"$caller\"", alias, resource->owner, batch);
 }
 
+void mr_sql_own_row(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch)
+{
+    if (resource->owner != NULL)
+        mr_sql_put(out, " AND (%I.%I = %I.\"$caller\") IS TRUE", alias, resource->owner, batch);
+}
+
 static void lookup_alias(char room[16], unsigned place)
 {
     snprintf(room, 16, "$r%u", place);
@@ -163,7 +169,10 @@ static void look_up(struct mr_buf *out, struct mr_making *self, const struct mr_
     lookup_alias(own, place);
     mr_sql_put(out, " LEFT JOIN LATERAL (SELECT true AS \"there\" FROM %I AS \"$o\" WHERE \"$o\".%I = %I.%I", other->table,
                key != NULL ? key->column : "id", alias, field->name);
-    mr_sql_owned(out, other, "$o", alias);
+    if (key != NULL)
+        mr_sql_owned(out, other, "$o", alias);
+    else
+        mr_sql_own_row(out, other, "$o", alias);
     if (writes->by_user && !mr_access_covers(writes->resource->access.write, other->access.read))
         mr_sql_put(out, " AND %I.\"$admin\"", alias);
     mr_sql_put(out, " LIMIT 1) AS %I ON true", own);

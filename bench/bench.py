@@ -1,11 +1,12 @@
 """The benchmark: every row of the table below, beside its references and peers, in one run on one machine.
 
-usage: python3 bench/bench.py build/release/millrace [--quick] [floor | STEP ...]    (or: ./dev bench [...])
+usage: python3 bench/bench.py build/release/millrace [--quick | --publish] [floor | STEP ...]    (or: ./dev bench [...])
 
 Starts what it measures itself, takes the contestants of a row in turn, several rounds, and compares medians. `--quick` has one
 short round, and a large table is small. `floor` is short: requests beside nginx and pgbench, and the start. STEP
 names single steps. Writes the report (Markdown), CSV, SVG charts and the costs for bench/scaling.py into bench/results/. Figures
-are ratios of one run: never compare absolute ones between runs. Exits 1 when a target is missed.
+are ratios of one run: never compare absolute ones between runs. Exits 1 when a target is missed. `--publish`, for a whole run on
+a quiet machine, puts report and charts into docs/performance.md as well.
 """
 
 import contextlib
@@ -26,10 +27,10 @@ import politeness
 import scaling
 from charts import line_chart
 from contest import Api, Peer
-from measure import (Database, Limited, Nginx, Paced, Pgbench, commit, cpu_seconds, end, keep, machine, node_package,
+from measure import (RESULTS, ROOT, Database, Limited, Nginx, Paced, Pgbench, commit, cpu_seconds, end, keep, machine, node_package,
                      node_program, own_server, request, rss_mib, said, start, with_children,
                      wrk)
-from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown
+from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown, between
 
 CONNECTIONS = 128
 IDLE = 10_000
@@ -69,8 +70,8 @@ class Memory(threading.Thread):
 
 
 class Bench:
-    def __init__(self, binary, server, directory, quick):
-        self.binary, self.server, self.directory, self.quick = binary, server, directory, quick
+    def __init__(self, binary, server, directory, quick, publishes=False):
+        self.binary, self.server, self.directory, self.quick, self.publishes = binary, server, directory, quick, publishes
         self.seconds, self.rounds = (1, 1) if quick else (2, 3)
         self.rows, self.charts, self.costs, self.notes = [], {}, {}, []
         self.commit = commit()  # of what is measured, whatever is edited meanwhile
@@ -448,12 +449,26 @@ class Bench:
                 f"took {self.took:.0f} s{', --quick' if self.quick else ''}; load average at the end: "
                 f"{', '.join(f'{each:.1f}' for each in os.getloadavg())}", *self.notes]
         keep("report.md", as_markdown(self.rows, head, self.charts))
+        if self.publishes:
+            publish(self.rows, head, self.charts)
         keep("report.csv", as_csv(self.rows, head))
         if set(scaling.MIX) <= set(self.median_costs()):
             keep("costs.json", json.dumps({"head": head, "costs": self.median_costs()}, indent=2) + "\n")
         print("\n" + "\n".join(head))
         print("kept in bench/results/: report.md, report.csv, charts")
         return not any(row.missed for row in self.rows)
+
+
+def publish(rows, head, charts, docs=os.path.join(ROOT, "docs")):
+    """The page shows the run between two comments; what else it says is written by hand."""
+    page = os.path.join(docs, "performance.md")
+    part = as_markdown(rows, head, charts, "## The run", "performance/")
+    with open(page) as file:
+        text = between(file.read(), "<!-- run -->", "<!-- end of run -->", part)
+    with open(page, "w") as file:
+        file.write(text)
+    for name in charts:
+        shutil.copyfile(os.path.join(RESULTS, name), os.path.join(docs, "performance", name))
 
 
 def seconds_of(pids):
@@ -489,15 +504,17 @@ def versions(server):
 
 
 def main(arguments):
-    quick = "--quick" in arguments
-    names = [each for each in arguments if each != "--quick"]
+    quick, publishes = "--quick" in arguments, "--publish" in arguments
+    names = [each for each in arguments if each not in ("--quick", "--publish")]
     binary = os.path.abspath(names.pop(0)) if names else ""
     steps = Bench.FLOOR if names == ["floor"] else [each for each in Bench.STEPS if not names or each in names]
     missing = [tool for tool in ("wrk", "nginx", "pgbench", "h2load") if not shutil.which(tool)]
+    if publishes and (quick or names):
+        raise SystemExit("--publish is for a whole run")
     if not os.path.exists(binary) or (names != ["floor"] and set(names) - set(Bench.STEPS)) or missing:
         raise SystemExit(f"missing: {', '.join(missing)}" if missing else f"{__doc__}\nSTEP: {', '.join(Bench.STEPS)}")
     with own_server() as (server, directory):
-        bench = Bench(binary, server, directory, quick)
+        bench = Bench(binary, server, directory, quick, publishes)
         try:
             bench.run(steps)
             good = bench.report()

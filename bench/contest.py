@@ -10,6 +10,7 @@ from measure import PEERS, ROOT, SECRET, UUIDV7, end, node_program, register, re
 
 BUILT = os.path.join(ROOT, "build", "bench")
 POOL = {"go": 8, "node": 4, "c": 8}  # connections; the best of 4, 8 and 16, of a Node process 2, 4 and 8, at 128 clients on two cores
+WRITERS = 2                          # data-writer actors: one connection keeps one core of PostgreSQL busy, and there are two
 TASKS = 100                          # of the user who reads
 BODY = '{"summary":"Water the plants","taskPriorityCode":"HIGH"}'
 PLAIN = """t.id, t.summary, t.description, t.due_at, t.is_complete, t.user_id, p.code, p.label, p.description, p.ordinal, t.created_at,
@@ -61,7 +62,7 @@ end
 
     def start_one(self, port, **settings):
         """Another process on the same database; it and its seconds until ready."""
-        return start(self.binary, "api", port, **self.server.settings(self.database), **settings)
+        return start(self.binary, "api", port, ACTOR_DATA_WRITER_COUNT=str(WRITERS), **self.server.settings(self.database), **settings)
 
     def batches(self):
         """Messages and batches so far, by actor."""

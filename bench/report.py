@@ -49,13 +49,22 @@ def as_csv(rows, head):
     return text.getvalue()
 
 
-def as_markdown(rows, head, charts):
-    """`charts`: file name to title."""
+def between(text, begin, end, part):
+    """`text` with `part` between the lines `begin` and `end`; SystemExit where they are not."""
+    before, found, rest = text.partition(begin + "\n")
+    _, found_end, after = rest.partition(end + "\n")
+    if not found or not found_end:
+        raise SystemExit(f"no lines {begin} and {end}")
+    return f"{before}{begin}\n\n{part.strip()}\n\n{end}\n{after}"
+
+
+def as_markdown(rows, head, charts, heading="# The last run", folder=""):
+    """`charts`: file name to title; they are in `folder`."""
     cells = [[text.replace("|", "\\|").replace(">=", "≥").replace("<=", "≤") for text in row.texts()] for row in rows]
     missed = sum(row.missed for row in rows)
-    lines = ["# The last run", "", *(f"- {line}" for line in head), "",
+    lines = [heading, "", *(f"- {line}" for line in head), "",
              f"Rows: {len(rows)}; targets missed: {missed}; not measured: {sum(row.value is None for row in rows)}.", "",
              "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *("| " + " | ".join(row) + " |" for row in cells), ""]
     for name, title in charts.items():
-        lines += [f"![{title}]({name})", ""]
+        lines += [f"![{title}]({folder}{name})", ""]
     return "\n".join(lines)

@@ -304,7 +304,7 @@ static void keep_asked(struct exchange *self)
     mr_buf_append(&self->asked, payload->data, payload->len);
 }
 
-/* What asks for the database's health is let into a full mailbox: overload is no answer to it. */
+/* A ping enters even a full mailbox: overload must not make the database look unwell. */
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms)
 {

@@ -92,10 +92,10 @@ void exchange_tell(struct gateway *gateway, enum mr_op message, const struct mr_
  */
 mr_status exchange_find_room(const struct exchange *self) MR_WARN_UNUSED;
 
-/* Actors keep something of the upload from here on. While the exchange lasts they are told so. */
+/* Actors keep something of the upload from here on. While the exchange lasts it sends them heartbeats. */
 void exchange_keep_upload(struct exchange *self);
 
-/* Tells them, of each upload whose time it is. */
+/* Sends the heartbeats that are due. */
 void exchange_beat_uploads(struct gateway *gateway);
 
 /* The message under way is answered: adds up where its time went. */
@@ -109,7 +109,7 @@ struct exchange *exchange_find(struct gateway *gateway, const struct mr_envelope
 
 /*
  * The message under way is answered in a way that a replica which is behind would answer, too. True: it was a replica, and the
- * primary is asked now, within the same deadline; if it cannot be asked, that is told. False: the answer stands.
+ * primary is asked now, within the same deadline; if it cannot be asked, the client gets 503. False: the answer stands.
  */
 bool exchange_ask_primary(struct exchange *self) MR_WARN_UNUSED;
 

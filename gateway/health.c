@@ -80,27 +80,37 @@ static void write_parts(struct mr_buf *out, const struct gateway *gateway, bool 
     write_replica(out, gateway);
     mr_buf_text(out, "\"version\":{\"status\":\"up\",\"value\":");
     mr_json_string(out, mr_slice_of(from_env ? gateway->config->app_version : gateway->options->version));
-    mr_buf_printf(out, ",\"source\":\"%s\"}", from_env ? "env" : "build");
+    mr_buf_text(out, from_env ? ",\"source\":\"env\"}" : ",\"source\":\"build\"}");
+}
+
+/* The details are the parts that do not fail and those that do. */
+static void write_health(struct mr_buf *out, const struct gateway *gateway, bool up)
+{
+    static const char down[] = "\"database\":{\"status\":\"down\"}";
+
+    mr_buf_text(out, up ? "{\"status\":\"ok\",\"info\":{" : "{\"status\":\"error\",\"info\":{");
+    write_parts(out, gateway, up);
+    mr_buf_text(out, "},\"error\":{");
+    mr_buf_text(out, up ? "" : down);
+    mr_buf_text(out, "},\"details\":{");
+    if (!up) {
+        mr_buf_text(out, down);
+        mr_buf_char(out, ',');
+    }
+    write_parts(out, gateway, up);
+    mr_buf_text(out, "}}");
 }
 
 static void reply_health(struct exchange *exchange, bool up)
 {
-    struct gateway *gateway = exchange->gateway;
-    static const char down[] = "\"database\":{\"status\":\"down\"}";
-    struct mr_buf body = {0};
+    struct mr_buf *body = &exchange->gateway->body;
 
-    mr_buf_printf(&body, "{\"status\":\"%s\",\"info\":{", up ? "ok" : "error");
-    write_parts(&body, gateway, up);
-    mr_buf_printf(&body, "},\"error\":{%s},\"details\":{", up ? "" : down);
-    if (!up)
-        mr_buf_printf(&body, "%s,", down);
-    write_parts(&body, gateway, up);
-    mr_buf_text(&body, "}}");
-    if (body.failed)
+    mr_buf_clear(body, KEEP_BYTES);
+    write_health(body, exchange->gateway, up);
+    if (body->failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
     else
-        reply_json(exchange, up ? 200 : 503, (struct mr_slice){body.data, body.len}, up ? NULL : "Retry-After: 1\r\n");
-    mr_buf_fini(&body);
+        reply_json(exchange, up ? 200 : 503, (struct mr_slice){body->data, body->len}, up ? NULL : "Retry-After: 1\r\n");
 }
 
 static bool was_seen_since(const struct gateway *gateway, int64_t since_ms)

@@ -2,7 +2,7 @@
  * keys: who an API key is.
  *
  * The gateway asks the auth actor once and believes the answer for KEY_LIFE_MS, so that a key that was deleted ends everywhere
- * within 5 seconds, and goes on that long while the database is away. Meanwhile the request is held: a copy of its head and its
+ * within 5 seconds, and works that long while the database is down. While the gateway asks, it holds the request: a copy of its head and its
  * body, which counts as bytes of the mailbox. Only the key's hash leaves the gateway, and only the hash is remembered.
  *
  * Thread: the gateway's.

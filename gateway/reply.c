@@ -7,6 +7,8 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
+enum { VERSION_ETAG = 24 }; /* a number between quotes, and a NUL */
+
 static const char json_type[] = "application/json";
 
 /* Those of every response. HSTS counts once the balancer speaks TLS, and is ignored on plain HTTP (RFC 6797, 8.1). */
@@ -252,11 +254,18 @@ void reply_kept(struct exchange *exchange, const char *type, struct mr_slice bod
 /* What everybody may keep. */
 static void respond_cacheable(struct exchange *exchange, struct mr_slice body, const char *etag)
 {
-    char headers[128];
+    struct mr_buf *headers = &exchange->gateway->headers;
 
-    snprintf(headers, sizeof headers, "Cache-Control: public, max-age=%u\r\nETag: %s\r\n",
-             mr_op_info(exchange->op)->traits->cache_s, etag);
-    respond_success(exchange, json_type, body, etag, headers);
+    mr_buf_clear(headers, KEEP_BYTES);
+    mr_buf_text(headers, "Cache-Control: public, max-age=");
+    mr_buf_int(headers, mr_op_info(exchange->op)->traits->cache_s);
+    mr_buf_text(headers, "\r\nETag: ");
+    mr_buf_text(headers, etag);
+    mr_buf_append(headers, "\r\n", sizeof "\r\n");
+    if (headers->failed)
+        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
+    else
+        respond_success(exchange, json_type, body, etag, headers->data);
 }
 
 void reply_cached(struct exchange *exchange, const struct mr_cached *cached)
@@ -277,13 +286,28 @@ static void keep_and_respond(struct exchange *exchange, struct mr_slice body)
     respond_cacheable(exchange, body, etag);
 }
 
+/* The tag of a version, which stays behind in `etag`. */
+static void add_etag(struct mr_buf *out, int64_t version, char etag[VERSION_ETAG])
+{
+    size_t begun;
+
+    mr_buf_text(out, "ETag: ");
+    begun = out->len;
+    mr_buf_char(out, '"');
+    mr_buf_int(out, version);
+    mr_buf_char(out, '"');
+    mr_slice_copy(etag, VERSION_ETAG,
+                  out->failed ? (struct mr_slice){0} : (struct mr_slice){out->data + begun, out->len - begun});
+    mr_buf_text(out, "\r\n");
+}
+
 void reply_answer(struct exchange *exchange, struct mr_slice payload)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
     struct mr_buf *extra = &exchange->gateway->headers;
     struct mr_reply_head head;
     struct mr_slice body;
-    char etag[24];
+    char etag[VERSION_ETAG];
 
     mr_buf_clear(extra, KEEP_BYTES);
     if (mr_reply_decode(payload, &head, &body) != MR_OK) {
@@ -300,12 +324,8 @@ void reply_answer(struct exchange *exchange, struct mr_slice payload)
         add_location(extra, head.id, info->traits->location);
     if (head.next.len > 0)
         add_link(extra, exchange, head.next);
-    if (head.version != 0) {
-        snprintf(etag, sizeof etag, "\"%lld\"", (long long)head.version);
-        mr_buf_text(extra, "ETag: ");
-        mr_buf_text(extra, etag);
-        mr_buf_text(extra, "\r\n");
-    }
+    if (head.version != 0)
+        add_etag(extra, head.version, etag);
     mr_buf_char(extra, '\0');
     if (extra->failed || exchange->link.failed)
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
@@ -313,9 +333,10 @@ void reply_answer(struct exchange *exchange, struct mr_slice payload)
         respond_success(exchange, json_type, body, head.version != 0 ? etag : NULL, extra->data);
 }
 
+/* `name` brings the comma, the quotes and the colon. */
 static void add_member(struct mr_buf *out, const char *name, const char *value)
 {
-    mr_buf_printf(out, ",\"%s\":", name);
+    mr_buf_text(out, name);
     mr_json_string(out, mr_slice_of(value));
 }
 
@@ -360,11 +381,12 @@ static void problem(struct exchange *exchange, mr_status status, const char *det
     bool over_quota = http == 429 && exchange->quota.policy != NULL;
 
     mr_buf_clear(body, KEEP_BYTES);
-    mr_buf_printf(body, "{\"type\":\"%s\"", over_quota ? quota_exceeded : "about:blank");
-    add_member(body, "title", mr_http_reason(http));
-    mr_buf_printf(body, ",\"status\":%d", http);
-    add_member(body, "detail", detail != NULL ? detail : mr_status_detail(status));
-    add_member(body, "instance", exchange->request_id);
+    add_member(body, "{\"type\":", over_quota ? quota_exceeded : "about:blank");
+    add_member(body, ",\"title\":", mr_http_reason(http));
+    mr_buf_text(body, ",\"status\":");
+    mr_buf_int(body, http);
+    add_member(body, ",\"detail\":", detail != NULL ? detail : mr_status_detail(status));
+    add_member(body, ",\"instance\":", exchange->request_id);
     if (over_quota)
         mr_buf_printf(body, ",\"violated-policies\":[\"%s\"]", exchange->quota.policy);
     if (errors.len > 0) {

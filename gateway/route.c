@@ -173,25 +173,43 @@ static void add_allowed(struct mr_buf *allow, enum mr_verb verb)
     mr_buf_printf(allow, verb == MR_VERB_GET ? ", %s, HEAD" : ", %s", mr_verb_name(verb));
 }
 
-/* Looks through a list. MR_NOT_FOUND: no way of it has the path. */
-static mr_status look(int first, struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow)
+/* The first of a list with that verb and path. */
+static bool find_way(int first, struct mr_route *out, enum mr_verb verb, struct mr_slice path)
 {
-    bool known_path = false;
+    for (int i = first; i >= 0; i = ways.entries[i].next) {
+        const struct mr_way *way = ways.entries[i].way;
+
+        if (way->verb != verb || !matches(way->path, path, out))
+            continue;
+        out->op = way->op;
+        return true;
+    }
+    return false;
+}
+
+/* Whether any of a list has the path; adds their verbs. */
+static bool find_path(int first, struct mr_route *out, struct mr_slice path, struct mr_buf *allow)
+{
+    bool known = false;
 
     for (int i = first; i >= 0; i = ways.entries[i].next) {
         const struct mr_way *way = ways.entries[i].way;
 
         if (!matches(way->path, path, out))
             continue;
-        if (way->verb == verb) {
-            out->op = way->op;
-            return MR_OK;
-        }
-        known_path = true;
+        known = true;
         if (allow != NULL)
             add_allowed(allow, way->verb);
     }
-    return known_path ? MR_METHOD : MR_NOT_FOUND;
+    return known;
+}
+
+/* Looks through a list. MR_NOT_FOUND: no way of it has the path. */
+static mr_status look(int first, struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow)
+{
+    if (find_way(first, out, verb, path))
+        return MR_OK;
+    return find_path(first, out, path, allow) ? MR_METHOD : MR_NOT_FOUND;
 }
 
 mr_status mr_route_find(struct mr_route *out, enum mr_verb verb, struct mr_slice path, struct mr_buf *allow)

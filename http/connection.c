@@ -21,6 +21,7 @@ static int64_t now_ms(const struct mr_http_connection *self)
     return mr_mono_ms(self->server->options.clock);
 }
 
+/* -1: it has no end of its own. */
 static int64_t span_ms(const struct mr_http_options *options, enum phase phase)
 {
     switch (phase) {
@@ -34,19 +35,20 @@ static int64_t span_ms(const struct mr_http_options *options, enum phase phase)
     case PHASE_DEAD:
     case PHASE_COUNT: break;
     }
-    return INT64_MAX / 2;
+    return -1;
 }
 
 /* Nothing leads out of PHASE_DEAD. */
 void connection_enter(struct mr_http_connection *self, enum phase phase)
 {
     struct mr_http_server *server = self->server;
+    int64_t span = span_ms(&server->options, phase);
 
     if (self->phase == PHASE_DEAD)
         return;
     TAILQ_REMOVE(&server->phases[self->phase], self, in_phase);
     self->phase = phase;
-    self->phase_ends_ms = now_ms(self) + span_ms(&server->options, phase);
+    self->phase_ends_ms = span >= 0 ? now_ms(self) + span : INT64_MAX;
     TAILQ_INSERT_TAIL(&server->phases[phase], self, in_phase);
 }
 

@@ -33,7 +33,7 @@ void mr_http_resume(struct mr_http_connection *self);
 /*
  * The answer to the request under way hands something out that must not be lost with it. handler.lost is called when the connection ends
  * and what it was told of the answer does not say that the client has it: bytes that were not sent or not acknowledged, or a reset
- * soon after. Copied; until the next request, or a few seconds. Without memory nobody is told.
+ * soon after. Copied; kept until the next request, or for a few seconds. Out of memory: the notice is lost.
  */
 void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice receipt);
 

@@ -55,6 +55,29 @@ const uint8_t mr_http_classes[256] = {
     [0x80 ... 0xff] = VALUE,
 };
 
+#define OF_EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Whether one of eight bytes may stand in no field value: below a blank, which a tab is, too, or DEL. */
+static bool has_control(const char *at)
+{
+    uint64_t word;
+    uint64_t del;
+
+    memcpy(&word, at, sizeof word);
+    del = word ^ OF_EACH(0x7f);
+    return ((((word - OF_EACH(' ')) & ~word) | ((del - OF_EACH(1)) & ~del)) & OF_EACH(0x80)) != 0;
+}
+
+/* A token or a cookie is long, and each of its bytes is looked at. */
+bool mr_http_is_value(struct mr_slice text)
+{
+    size_t clean = 0;
+
+    while (text.len - clean >= sizeof(uint64_t) && !has_control(text.data + clean))
+        clean += sizeof(uint64_t);
+    return mr_http_all((struct mr_slice){text.data + clean, text.len - clean}, MR_HTTP_VALUE);
+}
+
 size_t mr_http_span(struct mr_slice text, enum mr_http_class wanted)
 {
     size_t len = 0;

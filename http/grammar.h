@@ -35,6 +35,9 @@ size_t mr_http_span(struct mr_slice text, enum mr_http_class wanted);
 /* Whether every byte of `text` is of the class; true for an empty text. */
 bool mr_http_all(struct mr_slice text, enum mr_http_class wanted);
 
+/* The same for MR_HTTP_VALUE, eight bytes at a time. */
+bool mr_http_is_value(struct mr_slice text);
+
 /*
  * Whether `text` is uri-host [":" port] (RFC 9110, 7.2), not empty, with a port of at most five digits. User
  * information and lists are none.

@@ -42,7 +42,7 @@ enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, 
             if (line_len > 2)
                 scan->first_line = next;
             else if (next > 2)
-                return refuse(fault, MR_INVALID); /* one empty line before a request is let pass (RFC 9112, 2.2) */
+                return refuse(fault, MR_INVALID); /* only one empty line may precede a request (RFC 9112, 2.2) */
         } else if (line_len == 2) {
             *head_len = next;
             return MR_HTTP_COMPLETE;
@@ -140,7 +140,7 @@ static mr_status read_field(struct mr_http_request *out, struct mr_slice line)
     header = &out->headers[out->header_count];
     header->name = (struct mr_slice){line.data, len};
     header->value = mr_http_trim((struct mr_slice){line.data + len + 1, line.len - len - 1});
-    if (!mr_http_all(header->value, MR_HTTP_VALUE))
+    if (!mr_http_is_value(header->value))
         return MR_INVALID;
     out->header_count++;
     return MR_OK;

@@ -55,7 +55,7 @@ struct mr_http_scan {
 enum mr_http_progress { MR_HTTP_MORE, MR_HTTP_COMPLETE, MR_HTTP_REFUSED };
 
 /*
- * Looks for the end of the head in the `len` bytes received so far; goes on where the last call stopped.
+ * Looks for the end of the head in the `len` bytes received so far; resumes where the last call stopped.
  * COMPLETE: `*head_len` bytes are the head, its empty line included. REFUSED: `*fault` says why.
  */
 enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, size_t len, size_t *head_len, mr_status *fault);

@@ -235,16 +235,22 @@ static size_t read_complete_head(struct mr_http_connection *self, const char *da
     return head_len + (size_t)request.content_length;
 }
 
+/* One that comes at once, as nearly all do, is never waited for. */
+static size_t wait_for_head(struct mr_http_connection *self)
+{
+    if (self->phase != PHASE_HEAD)
+        connection_enter(self, PHASE_HEAD);
+    return 0;
+}
+
 static size_t read_head(struct mr_http_connection *self, const char *data, size_t len)
 {
     struct mr_http_request request;
     size_t head_len = 0;
     mr_status fault = MR_INVALID;
 
-    if (self->phase != PHASE_HEAD)
-        connection_enter(self, PHASE_HEAD);
     switch (mr_http_scan(&self->scan, data, len, &head_len, &fault)) {
-    case MR_HTTP_MORE: return 0;
+    case MR_HTTP_MORE: return wait_for_head(self);
     case MR_HTTP_COMPLETE: return read_complete_head(self, data, head_len, len);
     case MR_HTTP_REFUSED: break;
     }

@@ -87,9 +87,22 @@ static int escaped_byte(struct mr_slice text)
     return high < 0 || low < 0 || high + low == 0 ? -1 : high << 4 | low;
 }
 
+/* How much at the front stands for itself. */
+static size_t plain_run(struct mr_slice text, bool form)
+{
+    size_t len = 0;
+
+    while (len < text.len && text.data[len] != '%' && !(form && text.data[len] == '+'))
+        len++;
+    return len;
+}
+
 mr_status mr_http_decode(struct mr_buf *out, struct mr_slice text, bool form)
 {
-    for (size_t i = 0; i < text.len; i++) {
+    size_t plain = plain_run(text, form);
+
+    mr_buf_append(out, text.data, plain);
+    for (size_t i = plain; i < text.len; i++) {
         char c = text.data[i];
 
         if (c == '%') {

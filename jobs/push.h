@@ -4,7 +4,7 @@
  * Thread:  one for the database, beside that of the courier (jobs/courier.h), which sends: so neither a receiver nor a database
  *          that hangs holds up the other side. One connection, which listens to `millrace_ready`.
  * Input:   runs that are ready, claimed by millrace.claim_runs; how their calls ended.
- * Promise: a run that was claimed here is called for, and its outcome is told until the database has understood it; a lease is
+ * Promise: a run that was claimed here is called for, and its outcome is stored, however often that has to be retried; a lease is
  *          kept alive as long as its call is under way. In flight are bounded in all and by receiver, so that one that is slow or
  *          dead holds up no other. When the process ends, runs that were not sent go back uncounted, and calls under way may
  *          finish while there is time. What is told is at least once: a receiver that has seen a webhook-id has seen that run.

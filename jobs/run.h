@@ -45,7 +45,7 @@ struct mr_run {
 struct mr_chunk {
     int64_t rows;         /* how many it has handled */
     int64_t phase;        /* what the next one is in, */
-    struct mr_buf cursor; /* and where it goes on; empty: at the beginning */
+    struct mr_buf cursor; /* where it resumes; empty: at the beginning */
     bool more;            /* there is a next one */
     const char *counter;  /* member of the result that counts the rows; NULL: none */
     struct mr_buf
@@ -97,15 +97,15 @@ void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows 
 void mr_run_fini(struct mr_run *self);
 
 /*
- * Works on a run until it ends, until others have their turn, or until the actor is asked to stop and it has gone back. False: there
- * is no time for another.
+ * Works on a run until it ends, until it is another's turn, or until the actor is asked to stop and the run is given back. False:
+ * there is no time for another.
  */
 bool mr_run_work(struct mr_actor *self, struct mr_run *run);
 
 /*
- * Tells the rows of `count` runs how they ended ("succeeded", "failed", "cancelled"; "queued": given back), and the log. It
- * is told until it is understood: a run must not stay at work because the connection broke at its end. `error` is for the
- * row, `reason` for the log; NULL: none.
+ * Stores how `count` runs ended ("succeeded", "failed", "cancelled"; "queued": given back), and logs it. It retries until the update
+ * commits: a run must not stay at work because the connection broke at its end. `error` is for the row, `reason` for the log; NULL:
+ * none.
  */
 void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state, const char *error,
                 const char *reason);

@@ -46,31 +46,6 @@ char *mr_buf_reserve(struct mr_buf *self, size_t more)
     return self->data + self->len;
 }
 
-void mr_buf_append(struct mr_buf *self, const void *data, size_t len)
-{
-    char *end = len > 0 ? mr_buf_reserve(self, len) : NULL;
-
-    if (end == NULL)
-        return;
-    memcpy(end, data, len);
-    self->len += len;
-}
-
-void mr_buf_text(struct mr_buf *self, const char *text)
-{
-    mr_buf_append(self, text, strlen(text));
-}
-
-void mr_buf_slice(struct mr_buf *self, struct mr_slice slice)
-{
-    mr_buf_append(self, slice.data, slice.len);
-}
-
-void mr_buf_char(struct mr_buf *self, char c)
-{
-    mr_buf_append(self, &c, 1);
-}
-
 void mr_buf_int(struct mr_buf *self, long long value)
 {
     char digits[24];

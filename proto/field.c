@@ -191,9 +191,11 @@ static bool is_username(struct mr_slice text, struct mr_problem *problem)
 {
     uint32_t refused = mr_username_refused(text);
 
+    if (refused == 0)
+        return true;
     mr_problem_set(problem, "invisible",
                    "must not hold control, invisible or direction characters, or space at its ends: U+%04" PRIX32, refused);
-    return refused == 0;
+    return false;
 }
 
 static bool has_word(struct mr_slice text)
@@ -209,30 +211,45 @@ static bool has_word(struct mr_slice text)
     return false;
 }
 
+/* False, and tells why: the text is written only where there is something to tell, for that costs more than to look at a value. */
+static bool refuse(struct mr_problem *problem, const char *code, const char *text)
+{
+    mr_problem_set(problem, code, "%s", text);
+    return false;
+}
+
+static bool is_choice(const struct mr_field *field, struct mr_slice text, struct mr_problem *problem)
+{
+    if (mr_field_choice(field, text) >= 0)
+        return true;
+    mr_problem_set(problem, "choice", "must be one of %s", field->choices);
+    return false;
+}
+
+static bool is_secret(struct mr_slice text, struct mr_problem *problem)
+{
+    if (mr_push_secret_is_good(text))
+        return true;
+    mr_problem_set(problem, "format", "must be whsec_ and base64 of %d to %d bytes", MR_SECRET_LEAST, MR_SECRET_MOST);
+    return false;
+}
+
 static bool check_format(const struct mr_field *field, struct mr_slice text, struct mr_problem *problem)
 {
     switch (field->format) {
-    case MR_FORMAT_CHOICE:
-        mr_problem_set(problem, "choice", "must be one of %s", field->choices);
-        return mr_field_choice(field, text) >= 0;
-    case MR_FORMAT_EMAIL: mr_problem_set(problem, "email", "must be a valid email address"); return is_email(text);
-    case MR_FORMAT_WORDS: mr_problem_set(problem, "words", "must hold a word: a letter or a digit"); return has_word(text);
+    case MR_FORMAT_CHOICE: return is_choice(field, text, problem);
+    case MR_FORMAT_EMAIL: return is_email(text) || refuse(problem, "email", "must be a valid email address");
+    case MR_FORMAT_WORDS: return has_word(text) || refuse(problem, "words", "must hold a word: a letter or a digit");
     case MR_FORMAT_USERNAME: return is_username(text, problem);
-    case MR_FORMAT_CODE:
-        mr_problem_set(problem, "format", "may hold only A-Z, 0-9, _ and -");
-        return all_of(text, "_-", false, true);
+    case MR_FORMAT_CODE: return all_of(text, "_-", false, true) || refuse(problem, "format", "may hold only A-Z, 0-9, _ and -");
     case MR_FORMAT_CURSOR:
-        mr_problem_set(problem, "format", "must be a cursor taken from a Link header");
-        return all_of(text, "abcdef", false, false);
+        return all_of(text, "abcdef", false, false) || refuse(problem, "format", "must be a cursor taken from a Link header");
     case MR_FORMAT_NAME:
-        mr_problem_set(problem, "format", "must be a letter and then a-z, 0-9, _ and -");
-        return mr_kind_name_is_good(text);
+        return mr_kind_name_is_good(text) || refuse(problem, "format", "must be a letter and then a-z, 0-9, _ and -");
     case MR_FORMAT_URL:
-        mr_problem_set(problem, "format", "must be a URL of http or https, without a user, a password or a fragment");
-        return mr_push_url_is_good(text);
-    case MR_FORMAT_SECRET:
-        mr_problem_set(problem, "format", "must be whsec_ and base64 of %d to %d bytes", MR_SECRET_LEAST, MR_SECRET_MOST);
-        return mr_push_secret_is_good(text);
+        return mr_push_url_is_good(text) ||
+               refuse(problem, "format", "must be a URL of http or https, without a user, a password or a fragment");
+    case MR_FORMAT_SECRET: return is_secret(text, problem);
     case MR_FORMAT_CRON: /* the gateway's to read */
     case MR_FORMAT_ZONE:
     case MR_FORMAT_DURATION:
@@ -280,18 +297,16 @@ static bool parse_integer(const struct mr_field *field, struct mr_slice text, st
     bool fits = true;
     int64_t value = 0;
 
-    mr_problem_set(problem, "type", "must be an integer");
     if (text.len == (size_t)negative)
-        return false;
+        return refuse(problem, "type", "must be an integer");
     for (size_t i = negative; i < text.len; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
+            return refuse(problem, "type", "must be an integer");
         fits = fits && !__builtin_mul_overflow(value, 10, &value) &&
                !__builtin_sub_overflow(value, text.data[i] - '0', &value); /* below zero there is room for one more */
     }
-    mr_problem_set(problem, "range", "is out of range");
     if (!fits || (!negative && value == INT64_MIN))
-        return false;
+        return refuse(problem, "range", "is out of range");
     out->integer = negative ? value : -value;
     return mr_field_check_integer(field, out->integer, problem);
 }
@@ -407,8 +422,7 @@ static bool parse_number(const struct mr_field *field, struct mr_slice text, str
     memcpy(copy, text.data, text.len);
     copy[text.len] = '\0';
     out->number = strtod(copy, NULL);
-    mr_problem_set(problem, "range", "is out of range");
-    return isfinite(out->number) && check_range(field, &number, problem);
+    return isfinite(out->number) ? check_range(field, &number, problem) : refuse(problem, "range", "is out of range");
 }
 
 /* ---- The whole ---- */
@@ -442,7 +456,7 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
     struct mr_value value = {.present = true};
     bool good = false;
 
-    mr_problem_set(problem, "type", "must be a %s", mr_type_told(field->type));
+    problem->code = NULL;
     switch (field->type) {
     case MR_TEXT: good = parse_text(field, text, &value, problem); break;
     case MR_UUID: good = mr_uuid_parse(value.uuid, text.data, text.len); break;
@@ -463,5 +477,7 @@ bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct m
     }
     if (good)
         *out = value;
+    else if (problem->code == NULL)
+        mr_problem_set(problem, "type", "must be a %s", mr_type_told(field->type));
     return good;
 }

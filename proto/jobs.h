@@ -63,7 +63,7 @@ struct mr_job_info {
     const char *added_behind;             /* the statement that goes before them; NULL: they are the first */
 };
 
-/* A statement of a job. One in chunks has {{chunk}} and says where it goes on; any other runs once, and its rows are counted. */
+/* A statement of a job. One in chunks has {{chunk}} and returns the cursor of the next; any other runs once, and its rows are counted. */
 struct mr_job_statement {
     const char *name;
     bool in_chunks;

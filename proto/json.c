@@ -47,10 +47,31 @@ static size_t clean_run(const char *at, size_t len)
     return i;
 }
 
+/* Nothing in it has to be escaped, as in nearly all. */
+static void write_clean(struct mr_buf *out, struct mr_slice text)
+{
+    char *end = mr_buf_reserve(out, text.len + 2);
+
+    if (end == NULL)
+        return;
+    *end++ = '"';
+    if (text.len > 0)
+        memcpy(end, text.data, text.len);
+    end[text.len] = '"';
+    out->len += text.len + 2;
+}
+
 void mr_json_string(struct mr_buf *out, struct mr_slice text)
 {
+    size_t before = clean_run(text.data, text.len);
+
+    if (before == text.len) {
+        write_clean(out, text);
+        return;
+    }
     mr_buf_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
+    mr_buf_append(out, text.data, before);
+    for (size_t i = before; i < text.len; i++) {
         size_t clean = clean_run(text.data + i, text.len - i);
 
         mr_buf_append(out, text.data + i, clean);

@@ -120,7 +120,7 @@ struct mr_traits {
     bool row_wise;    /* its statement answers one message, not a batch, and takes values, not arrays: runtime/rowwise.h */
     bool constraints; /* a constraint that its statement breaks is an answer: runtime/constraints.h */
     const struct mr_variant *variants; /* ended by a NULL statement; NULL: none */
-    const struct mr_variant *again;    /* answers what the statement left unanswered, in its place; NULL: it is asked itself */
+    const struct mr_variant *again;    /* retries what the statement left unanswered; NULL: the statement itself does */
     const struct mr_pick *pick;        /* decides between them; NULL: the first whose conditions hold */
     const struct mr_field *fields;     /* ended by a NULL name; at most MR_FIELDS_MAX */
 };

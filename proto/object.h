@@ -45,7 +45,7 @@ bool mr_object_value(const struct mr_field *field, const struct json_t *json, st
 
 enum { MR_ITEM_PROBLEMS = 10, MR_ITEM_NAME = 128 };
 
-/* Who is told of the problems of an array: of the element `index`, or with -1 of the whole. */
+/* Called for each problem of an array: of the element `index`, or with -1 of the array itself. */
 struct mr_listener {
     void (*tell)(void *context, const struct mr_field *field, int index, const struct mr_problem *problem);
     void *context;

@@ -247,12 +247,10 @@ bool mr_timestamp_parse(int64_t *out, const char *text, size_t len)
     return true;
 }
 
-static void put(char *out, int digits, int64_t value)
+static void put_two(char *out, unsigned value)
 {
-    while (digits-- > 0) {
-        out[digits] = (char)('0' + value % 10);
-        value /= 10;
-    }
+    out[0] = (char)('0' + value / 10);
+    out[1] = (char)('0' + value % 10);
 }
 
 bool mr_timestamp_is_sayable(int64_t micros)
@@ -281,10 +279,12 @@ static void put_date(char *out, int64_t days)
     int64_t day;
 
     civil_from_days(days, &year, &month, &day);
-    memcpy(out, "0000-00-00", MR_DATE_TEXT);
-    put(out, 4, year);
-    put(out + 5, 2, month);
-    put(out + 8, 2, day);
+    put_two(out, (unsigned)year / 100);
+    put_two(out + 2, (unsigned)year % 100);
+    out[4] = '-';
+    put_two(out + 5, (unsigned)month);
+    out[7] = '-';
+    put_two(out + 8, (unsigned)day);
 }
 
 bool mr_date_format(char *out, int64_t days)
@@ -302,20 +302,30 @@ static void put_instant(char *out, int64_t micros, int decimals)
     int64_t per_day = SECONDS_PER_DAY * MICROS_PER_SECOND;
     int64_t of_day = micros % per_day;
     int64_t days = micros / per_day;
+    unsigned second;
+    unsigned fraction;
 
     if (of_day < 0) {
         of_day += per_day;
         days--;
     }
+    second = (unsigned)(of_day / MICROS_PER_SECOND);
+    fraction = (unsigned)(of_day % MICROS_PER_SECOND);
     put_date(out, days);
     out[10] = 'T';
+    put_two(out + 11, second / 3600);
     out[13] = ':';
+    put_two(out + 14, second / 60 % 60);
     out[16] = ':';
+    put_two(out + 17, second % 60);
     out[19] = '.';
-    put(out + 11, 2, of_day / (3600 * MICROS_PER_SECOND));
-    put(out + 14, 2, of_day / (60 * MICROS_PER_SECOND) % 60);
-    put(out + 17, 2, of_day / MICROS_PER_SECOND % 60);
-    put(out + 20, decimals, of_day % MICROS_PER_SECOND / (decimals == 3 ? 1000 : 1));
+    put_two(out + 20, fraction / 10000);
+    if (decimals == 3) {
+        out[22] = (char)('0' + fraction / 1000 % 10);
+    } else {
+        put_two(out + 22, fraction / 100 % 100);
+        put_two(out + 24, fraction % 100);
+    }
     out[20 + decimals] = 'Z';
 }
 

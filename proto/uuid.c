@@ -12,21 +12,24 @@ enum { COUNTER_BITS = 12, SEEDS = 1 << 11, STEP_MS = 10000 };
 
 static _Atomic uint64_t last_made;
 
-/* Where the hyphens stand in 8-4-4-4-12. */
-static bool is_hyphen(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
-}
+/* Value of a hexadecimal digit plus one; 0 for any other byte. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
 
-static int hex(char c)
+/* Takes `count` bytes of two digits each off `text`; false when there is another character. */
+static bool take_hex(uint8_t *out, const char **text, size_t count)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    for (size_t i = 0; i < count; i++, *text += 2) {
+        unsigned high = hex_digits[(unsigned char)(*text)[0]];
+        unsigned low = hex_digits[(unsigned char)(*text)[1]];
+
+        if (high == 0 || low == 0)
+            return false;
+        out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+    }
+    return true;
 }
 
 void mr_uuid_v7(uint8_t out[16], int64_t unix_ms, const uint8_t random[10])
@@ -64,20 +67,16 @@ void mr_uuid_next(uint8_t out[16], int64_t unix_ms, const uint8_t random[10])
 
 bool mr_uuid_parse(uint8_t out[16], const char *text, size_t len)
 {
-    uint8_t uuid[16] = {0};
-    unsigned digits = 0;
+    static const uint8_t groups[] = {4, 2, 2, 2, 6};
+    uint8_t uuid[16];
+    size_t done = 0;
 
     if (len != MR_UUID_TEXT)
         return false;
-    for (size_t i = 0; i < len; i++) {
-        int digit = hex(text[i]);
-
-        if (is_hyphen(i) != (text[i] == '-') || (digit < 0 && !is_hyphen(i)))
+    for (size_t i = 0; i < sizeof groups; i++) {
+        if ((i > 0 && *text++ != '-') || !take_hex(uuid + done, &text, groups[i]))
             return false;
-        if (digit >= 0) {
-            uuid[digits / 2] = (uint8_t)(uuid[digits / 2] << 4 | digit);
-            digits++;
-        }
+        done += groups[i];
     }
     memcpy(out, uuid, sizeof uuid);
     return true;

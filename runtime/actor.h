@@ -201,8 +201,8 @@ unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id,
 void mr_actor_tell_gateway(struct mr_actor *self, enum mr_op op, const struct mr_value *values);
 
 /*
- * For handlers that take long: sleeps for `ms` (0: not at all), but not a moment longer than until the actor is asked to
- * stop; whether it was. What is at hand is to be brought to an end soon then.
+ * For handlers that take long: sleeps for `ms` (0: not at all), or until the actor is asked to stop, whichever comes first. True: it
+ * was asked, and the handler should finish soon.
  */
 bool mr_actor_pause(struct mr_actor *self, int ms);
 

@@ -410,7 +410,7 @@ static bool is_own_fault(const struct mr_db_error *error, const struct mr_messag
 
 /*
  * A statement looks before it writes, so a broken integrity rule (class 23) means that somebody else was faster: the
- * user was removed, the name taken. Left unanswered, the message is asked for once more and sees what they did.
+ * user was removed, the name taken. Leave it unanswered: the retry runs on a new snapshot and sees their change.
  */
 static bool is_lost_race(const struct mr_db_error *error, struct mr_message *message)
 {

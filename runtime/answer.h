@@ -30,10 +30,10 @@ const char *mr_answer_statement(const struct mr_message *message);
 bool mr_answer_at_once(struct mr_actor *self, struct mr_message *const *messages, unsigned count,
                        struct mr_outcome *outcome) MR_WARN_UNUSED;
 
-/* Answers all, as mr_answer_by_sql goes on after its first attempt. */
+/* Answers all messages the way mr_answer_by_sql does after its first attempt. */
 void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome);
 
-/* Ends a batch: whoever the handler left without an answer is told so. */
+/* Ends a batch: answers 500 to each message that the handler left unanswered. */
 void mr_answer_end(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Answers one message with an error. `field`, `code` and `text` may be NULL. */

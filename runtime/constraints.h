@@ -1,5 +1,5 @@
 /*
- * constraints: what a client is told when SQL of an application refuses their message.
+ * constraints: the answer when an application's SQL refuses a message.
  *
  * An error is an answer when the application meant it as one: it was raised with an SQLSTATE of class MR, or it says that a
  * constraint was broken and the operation has the trait `constraints`. PostgreSQL names the constraint; its columns are asked for

@@ -124,7 +124,7 @@ struct mr_metric_info {
     enum mr_metric_kind kind;
     const char *unit;
     const char *roles;
-    const char *prometheus; /* "": it is told by a family */
+    const char *prometheus; /* "": a family exports it */
     const char *label;      /* name and value; "": none */
     const char *about;
 };
@@ -216,13 +216,13 @@ void mr_metric_show(enum mr_metric metric, uint64_t value);
 /* What has been counted in all, or shown last. */
 uint64_t mr_metric_value(enum mr_metric metric);
 
-/* Which roles' figures are told ("A", "S" or "AS"), and the name of this process's; once, before other threads exist. */
+/* Which roles' figures are exported ("A", "S" or "AS"), and the name of this process's; once, before other threads exist. */
 void mr_metrics_setup(const char *roles, const char *role, bool emf);
 
 /* The environment that the line names beside the role, borrowed for good; "": none. As mr_metrics_setup. */
 void mr_metrics_name_environment(const char *name);
 
-/* Whether a figure of these roles is told by this process. Any thread. */
+/* Whether this process exports the figures of these roles. Any thread. */
 bool mr_metrics_are_of(const char *roles);
 
 /* The role that mr_metrics_setup was given, e.g. "api"; borrowed for good. Any thread. */

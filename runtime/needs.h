@@ -1,5 +1,5 @@
 /*
- * needs: what the application of this process needs of its database, so that it is told before a request fails.
+ * needs: what this process's application needs of its database, so that a lack shows before a request fails.
  *
  * A connection that answers requests, or works on jobs, asks when it is made: have the application's migrations run, are the tables
  * there that its operations name, and may this role use them? What is missing keeps the connection from standing, as a missing table of

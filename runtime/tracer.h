@@ -1,7 +1,7 @@
 /*
  * tracer: takes the spans that end, and sends them to a collector by OTLP (docs/tracing.md).
  *
- * Whoever ends a span puts it into a queue of MR_TRACER_QUEUE places and goes on; when there is no place the span is dropped
+ * The thread that ends a span puts it into a queue of MR_TRACER_QUEUE places and continues; when the queue is full the span is dropped
  * and counted (metrics: spans_dropped). A thread of its own encodes and sends in batches. So nobody waits for a collector that is
  * away, slow or lying, and what it costs in memory and in log lines is bounded.
  *

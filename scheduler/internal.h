@@ -96,6 +96,7 @@ struct mr_scheduler {
     uint8_t uploads_after[16];             /* and behind which one */
     int64_t count_ms;                      /* when to count next what waits */
     int64_t wall_ms;                       /* wall clock: as it was in the last round */
+    int64_t looked_for_resumed_ms;         /* wall clock: when schedules of paused jobs were looked at */
     struct worker workers[MR_WORKERS_MAX]; /* as the options' actors */
     struct demand demands[MR_JOBS_MAX];
     uint64_t prompts; /* that were sent */
@@ -133,11 +134,11 @@ void holds_bind(struct mr_scheduler *self, enum mr_job job, unsigned first_colum
 
 /*
  * Whether the rows of schedule__sync say that another scheduler is in the way. Its schedules differ from ours: it is waited
- * for, up to MR_HOLD_PATIENCE_MS; then this process is told to end.
+ * for, up to MR_HOLD_PATIENCE_MS; then this process shuts down.
  */
 bool holds_are_refused(struct mr_scheduler *self, const mr_rows *rows);
 
-/* Says now and then that this process is still there; when somebody has replaced its schedules meanwhile it is told to end. */
+/* Renews this process's hold now and then; when somebody has replaced its schedules meanwhile, the process shuts down. */
 void holds_keep(struct mr_scheduler *self);
 
 /*
@@ -168,7 +169,7 @@ int64_t ticks_idle_ms(const struct mr_scheduler *self);
 
 /* runs.c */
 
-/* Runs of the job may be due: as soon as a worker is idle it is told to look for them, unless one is at that job. */
+/* Runs of the job may be due: prompts the next idle worker to look for them, unless one works on that job. */
 void runs_want(struct mr_scheduler *self, enum mr_job job);
 
 /* Takes in what workers say of prompts, and gives what is wanted to those that are idle. */

@@ -26,6 +26,7 @@ struct mr_schedule {
     enum mr_missed missed;
     int64_t seen_to_ms; /* every tick up to this one has been seen to */
     int64_t next_ms;    /* the first after that; INT64_MAX: none */
+    bool is_paused;     /* a tick came while its job was paused: the table's mark is behind seen_to_ms */
 };
 
 /* What is to be done now. */

@@ -8,7 +8,7 @@
 #include "runtime/metrics.h"
 #include "scheduler/internal.h"
 
-enum { BACKWARDS_MS = 500 };
+enum { BACKWARDS_MS = 500, RESUMED_MS = 1000 };
 
 /* Daily, at a time when most are asleep, and not at a full hour, when others begin. */
 #define HOUSEKEEPING_TICK "23 3 * * *"
@@ -95,8 +95,10 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
     if (scheduler_query(self, STEP_TICK + schedule->job, "schedule__tick", &rows) != MR_OK)
         return;
     made = count_made(rows);
+    moved.is_paused = mr_rows_count(rows) > 0 && mr_rows_int(rows, 0, 2, 0) != 0;
     mr_rows_free(&rows);
-    note_ticks(schedule, ticks, made);
+    if (!moved.is_paused)
+        note_ticks(schedule, ticks, made);
     *schedule = moved;
     if (made > 0)
         runs_want(self, schedule->job);
@@ -124,6 +126,34 @@ static void follow_the_clock(struct mr_scheduler *self, int64_t wall_ms)
     self->wall_ms = wall_ms;
 }
 
+/*
+ * A job that was paused when a tick came goes on within a second of its resumption: from the table's mark, so that what came meanwhile
+ * was missed.
+ */
+static void look_for_resumed(struct mr_scheduler *self, int64_t wall_ms)
+{
+    bool is_resumed = false;
+
+    for (unsigned i = 0; i < self->schedule_count; i++) {
+        struct mr_schedule *schedule = &self->schedules[i];
+        mr_rows *rows = NULL;
+
+        if (!schedule->is_paused || wall_ms < self->looked_for_resumed_ms + RESUMED_MS)
+            continue;
+        mr_params_begin(&self->params, 1);
+        mr_params_text(&self->params, 0, mr_job_info(schedule->job)->name);
+        if (scheduler_query(self, STEP_TICK + schedule->job, "schedule__paused", &rows) != MR_OK)
+            return;
+        schedule->is_paused = mr_rows_count(rows) > 0 && mr_rows_int(rows, 0, 0, 0) != 0;
+        is_resumed = is_resumed || !schedule->is_paused;
+        mr_rows_free(&rows);
+    }
+    if (wall_ms >= self->looked_for_resumed_ms + RESUMED_MS || wall_ms < self->looked_for_resumed_ms)
+        self->looked_for_resumed_ms = wall_ms;
+    if (is_resumed)
+        (void)!ticks_sync(self);
+}
+
 /* One statement for each schedule that is due: what is left of many ticks comes with the next round of the loop. */
 void ticks_fire(struct mr_scheduler *self)
 {
@@ -133,6 +163,7 @@ void ticks_fire(struct mr_scheduler *self)
     if (!catch_up(self, wall_ms))
         return;
     follow_the_clock(self, wall_ms);
+    look_for_resumed(self, wall_ms);
     for (unsigned i = 0; i < self->schedule_count; i++) {
         struct mr_schedule *schedule = &self->schedules[i];
 
@@ -164,6 +195,8 @@ int64_t ticks_idle_ms(const struct mr_scheduler *self)
     for (unsigned i = 0; i < self->schedule_count; i++) {
         int64_t idle_ms = idle_ms_of(self, &self->schedules[i], wall_ms);
 
+        if (self->schedules[i].is_paused && idle_ms > RESUMED_MS)
+            idle_ms = RESUMED_MS;
         if (self->schedules[i].next_ms != INT64_MAX && idle_ms < least)
             least = idle_ms;
     }

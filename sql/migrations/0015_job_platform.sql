@@ -471,44 +471,58 @@ BEGIN
 END
 $$;
 
+-- Raises what is wrong with a run that somebody wants to queue.
+CREATE FUNCTION millrace.refuse_run(job text, status integer, field text, message text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = CASE $2 WHEN 404 THEN 'undefined_object' WHEN 409 THEN 'object_not_in_prerequisite_state' ELSE 'invalid_parameter_value' END,
+        MESSAGE = CASE WHEN $3 = 'job' THEN format('job "%s": %s', $1, $4) ELSE format('job "%s": %s %s', $1, $3, $4) END,
+        COLUMN = $3;
+END
+$$;
+
 -- The run is in the caller's transaction, and gone with it. Whoever shall use it is granted EXECUTE, and USAGE on the schema:
 --
 --   GRANT USAGE ON SCHEMA millrace TO shop;
 --   GRANT EXECUTE ON FUNCTION millrace.enqueue, millrace.enqueue_many TO shop;
-CREATE FUNCTION millrace.enqueue_many(job text, args jsonb[], run_at timestamptz DEFAULT now(), priority integer DEFAULT NULL, key text DEFAULT NULL,
-                                      unique_key text DEFAULT NULL)
-    RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    item  record;
-    many  integer := cardinality($2);
-    ids   uuid[];
-BEGIN
-    ids := array_fill(NULL::uuid, ARRAY[coalesce(many, 0)]);
-    FOR item IN
-        SELECT q.*
-          FROM millrace.queue_runs(ARRAY(SELECT generate_series(1, many)), array_fill($1, ARRAY[many]), $2, array_fill(coalesce($3, now()), ARRAY[many]),
-                                   array_fill($4, ARRAY[many]), array_fill($5, ARRAY[many]), array_fill($6, ARRAY[many]), NULL, NULL) q
-         WHERE many > 0
-         ORDER BY q.n
-    LOOP
-        IF item.status IS NOT NULL THEN
-            RAISE EXCEPTION USING
-                ERRCODE = CASE item.status WHEN 404 THEN 'undefined_object' WHEN 409 THEN 'object_not_in_prerequisite_state' ELSE 'invalid_parameter_value' END,
-                MESSAGE = CASE WHEN item.field = 'job' THEN format('job "%s": %s', $1, item.message) ELSE format('job "%s": %s %s', $1, item.field, item.message) END,
-                COLUMN = item.field;
-        END IF;
-        ids[item.n] := item.id;
-    END LOOP;
-    RETURN QUERY SELECT unnest(ids);
-END
-$$;
-
 CREATE FUNCTION millrace.enqueue(job text, args jsonb DEFAULT '{}', run_at timestamptz DEFAULT now(), priority integer DEFAULT NULL, key text DEFAULT NULL,
                                  unique_key text DEFAULT NULL)
     RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made record;
 BEGIN
-    RETURN (SELECT q.id FROM millrace.enqueue_many($1, ARRAY[$2], $3, $4, $5, $6) AS q (id));
+    SELECT q.id, q.status, q.field, q.message
+      INTO made
+      FROM millrace.queue_runs(ARRAY[1], ARRAY[$1], ARRAY[$2], ARRAY[$3], ARRAY[$4], ARRAY[$5], ARRAY[$6], NULL, NULL) q
+     LIMIT 1;
+    IF made.status IS NOT NULL THEN
+        PERFORM millrace.refuse_run($1, made.status, made.field, made.message);
+    END IF;
+    RETURN made.id;
+END
+$$;
+
+-- All of them, in their order, or none.
+CREATE FUNCTION millrace.enqueue_many(job text, args jsonb[], run_at timestamptz DEFAULT now(), priority integer DEFAULT NULL, key text DEFAULT NULL,
+                                      unique_key text DEFAULT NULL)
+    RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    many   integer := coalesce(cardinality($2), 0);
+    ids    uuid[];
+    wrong  jsonb;
+BEGIN
+    IF many = 0 THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(q.id ORDER BY q.n), (array_agg(to_jsonb(q) ORDER BY q.n) FILTER (WHERE q.status IS NOT NULL))[1]
+      INTO ids, wrong
+      FROM millrace.queue_runs(ARRAY(SELECT generate_series(1, many)), array_fill($1, ARRAY[many]), $2, array_fill($3, ARRAY[many]),
+                               array_fill($4, ARRAY[many]), array_fill($5, ARRAY[many]), array_fill($6, ARRAY[many]), NULL, NULL) q;
+    IF wrong IS NOT NULL THEN
+        PERFORM millrace.refuse_run($1, (wrong ->> 'status')::integer, wrong ->> 'field', wrong ->> 'message');
+    END IF;
+    RETURN QUERY SELECT unnest(ids);
 END
 $$;
 

@@ -24,7 +24,7 @@ SELECT k.n,
                      UNION ALL
                      SELECT * FROM millrace.app_user WHERE app_user.id = k.id) u ON true
  -- A name whose row is neither made here nor seen was taken this moment, perhaps by a first run of the same message:
- -- left unanswered, it is asked for once more.
+ -- left unanswered, it is retried.
  WHERE u.id IS NOT NULL
     OR EXISTS (SELECT FROM millrace.app_user WHERE app_user.username_folded = k.username_folded)
     OR EXISTS (SELECT FROM millrace.app_user WHERE lower(app_user.username) = lower(k.username));

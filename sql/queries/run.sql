@@ -13,11 +13,16 @@ claim        = nextval('millrace.job_claim'),
 RETURNING r.id, r.claim, r.attempt, r.owner, r.scheduled_for, r.args::text, r.traceparent,
           (extract(epoch FROM now() - r.run_after) * 1000)::bigint AS waited_ms
 
+-- Nobody takes runs of a job that is paused. What is at work goes on.
+
+-- part: is_paused
+EXISTS (SELECT FROM millrace.job j WHERE j.name = k.job AND j.paused_at IS NOT NULL)
+
 -- name: run_due__claim
 -- Changes no column that an index looks at, but for the slot of a job that has one. Whether that is free is asked once: a million
 -- runs may wait for it.
 WITH k AS (
-    SELECT k.*, k.alone AND EXISTS (SELECT FROM millrace.job_run o WHERE o.slot = k.job) AS taken
+    SELECT k.*, (k.alone AND EXISTS (SELECT FROM millrace.job_run o WHERE o.slot = k.job)) OR {{is_paused}} AS taken
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS k (job, worker, most, alone)
 ), due AS (
     SELECT r.id
@@ -63,6 +68,7 @@ WITH k AS (
                              AND r.state IN ('queued', 'failed') AND r.run_after <= now()
                            ORDER BY r.run_after, r.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) nobody
             LIMIT 1) next
+     WHERE NOT {{is_paused}}
 )
 UPDATE millrace.job_run r
    SET state        = 'running',
@@ -72,7 +78,7 @@ UPDATE millrace.job_run r
 -- name: run_due__waits
 -- Whether another run of the job could start.
 SELECT EXISTS (SELECT FROM millrace.job_run r
-                WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()) AS waits
+                WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()) AND NOT {{is_paused}} AS waits
   FROM unnest($1::text[]) AS k (job);
 
 -- name: run_due__pass
@@ -295,27 +301,32 @@ SELECT coalesce(max(extract(epoch FROM o.until - now()) * 1000), 0)::bigint AS o
  CROSS JOIN LATERAL ({{others}}) o;
 
 -- name: schedule__tick
--- A run for each tick that nobody has made one for; then the job's next one. An element without a tick only moves that.
+-- A run for each tick that nobody has made one for; then the job's next one. An element without a tick only moves that. Of a job that
+-- is paused nothing is made and the mark stays, so that its ticks were missed when it goes on.
 WITH k AS (
-    SELECT k.*, j.name AS known, j.exclusive
+    SELECT k.*, j.name AS known, j.exclusive, j.paused_at IS NOT NULL AS paused
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
            WITH ORDINALITY AS k (id, job, schedule, tick, seen_to, next_at, n)
       JOIN millrace.job j ON j.name = k.job
 ), made AS (
     INSERT INTO millrace.job_run (id, job, trigger, scheduled_for, exclusive)
-    SELECT k.id, k.job, 'cron', k.tick, k.exclusive FROM k WHERE k.tick IS NOT NULL ORDER BY k.job, k.tick
+    SELECT k.id, k.job, 'cron', k.tick, k.exclusive FROM k WHERE k.tick IS NOT NULL AND NOT k.paused ORDER BY k.job, k.tick
         ON CONFLICT (job, scheduled_for) WHERE scheduled_for IS NOT NULL DO NOTHING
     RETURNING job_run.id
 ), held AS (
     SELECT j.name FROM millrace.job j JOIN (SELECT DISTINCT k.job FROM k) d ON j.name = d.job ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
 ), moved AS (
     UPDATE millrace.job j
-       SET ticked_at = greatest(j.ticked_at, last.seen_to), next_at = last.next_at
+       SET ticked_at = CASE WHEN last.paused THEN j.ticked_at ELSE greatest(j.ticked_at, last.seen_to) END, next_at = last.next_at
       FROM held
       JOIN (SELECT DISTINCT ON (k.job) k.* FROM k ORDER BY k.job, k.n DESC) last ON last.job = held.name
      WHERE j.name = held.name AND j.schedule = last.schedule
 )
-SELECT k.n, made.id IS NOT NULL AS made FROM k LEFT JOIN made ON made.id = k.id;
+SELECT k.n, made.id IS NOT NULL AS made, k.paused FROM k LEFT JOIN made ON made.id = k.id;
+
+-- name: schedule__paused
+-- Whether a job is paused, for schedules that were when a tick of theirs came.
+SELECT {{is_paused}} AS paused FROM unnest($1::text[]) AS k (job);
 
 -- name: schedule__due
 -- For each job: for how long its oldest due run has waited, whatever it waits for; whether a run could start now; whether there is
@@ -326,7 +337,7 @@ SELECT k.n,
          WHERE r.job = k.job AND r.finished_at IS NULL AND r.state IN ('queued', 'failed') AND r.run_after <= now()
          ORDER BY r.run_after, r.id
          LIMIT 1) AS waited_ms,
-       NOT (k.alone AND EXISTS (SELECT FROM millrace.job_run o WHERE o.slot = k.job)) AS may_start,
+       NOT (k.alone AND EXISTS (SELECT FROM millrace.job_run o WHERE o.slot = k.job)) AND NOT {{is_paused}} AS may_start,
        (SELECT true FROM millrace.job_run r WHERE r.job = k.job AND r.finished_at IS NULL LIMIT 1) IS NOT NULL AS has_unfinished
   FROM unnest($1::text[], $2::boolean[]) WITH ORDINALITY AS k (job, alone, n);
 

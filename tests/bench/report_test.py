@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+import tempfile
 import unittest
 from xml.etree import ElementTree
 
@@ -14,8 +15,9 @@ sys.path.insert(0, os.path.join(ROOT, "bench"))
 import bench  # noqa: E402
 import charts  # noqa: E402
 import measure  # noqa: E402
+import memory  # noqa: E402
 import scaling  # noqa: E402
-from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown  # noqa: E402
+from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown, between  # noqa: E402
 
 
 def row(value, sense=AT_LEAST, target=0.9, note=""):
@@ -54,6 +56,30 @@ class Tables(unittest.TestCase):
         self.assertIn("not measured: 1", text)
         self.assertIn("| GET /a\\|b | nginx | 10/s | 9/s | 0.50 x | ≥ 0.9 x | UNDER |  |", text)
         self.assertIn("![A](a.svg)", text)
+
+    def test_publish__replaces_what_the_page_says_of_the_last_run_and_nothing_else(self):
+        with tempfile.TemporaryDirectory() as docs:
+            os.mkdir(os.path.join(docs, "performance"))
+            page = os.path.join(docs, "performance.md")
+            with open(page, "w") as file:
+                file.write("# By hand\n\n<!-- run -->\n\n## The run\n\nold\n\n<!-- end of run -->\n\nalso by hand\n")
+            for value in (1, 0.5):
+                bench.publish([row(value)], ["machine: one"], {}, docs)
+            with open(page) as file:
+                text = file.read()
+        self.assertTrue(text.startswith("# By hand\n\n<!-- run -->\n\n## The run\n\n- machine: one\n"))
+        self.assertTrue(text.endswith("|\n\n<!-- end of run -->\n\nalso by hand\n"))
+        self.assertEqual((text.count("0.50 x"), text.count("1.00 x"), text.count("old")), (1, 0, 0))
+
+    def test_publish__the_page_has_a_place_for_it(self):
+        with open(os.path.join(ROOT, "docs", "performance.md")) as file:
+            self.assertIn("kept", between(file.read(), "<!-- run -->", "<!-- end of run -->", "kept"))
+        with self.assertRaises(SystemExit):
+            between("nothing\n", "<!-- run -->", "<!-- end of run -->", "lost")
+
+    def test_soak__growth_is_held_against_what_it_was_when_warm(self):
+        seen = [(second, 20 if second < 10 else 24 if second < 90 else 25.5) for second in range(100)]
+        self.assertEqual(memory.growth(seen, 100), (25.5, 1.5))
 
     def test_line__has_figure_target_and_verdict(self):
         self.assertRegex(as_line(row(0.5)), r"^GET /a\|b +nginx +10/s +9/s +0\.50 x +>= 0\.9 x  UNDER$")

@@ -33,6 +33,7 @@ ELSEWHERE = [
     (r"^curl localhost:3000/v1/tasks/import ", "tests/e2e/import_test.py", "/v1/tasks/import"),
     (r"^curl -H \"Authorization: Bearer mk_", "tests/e2e/api_key_test.py", "mk_"),
     (r"^curl (-X POST )?\"?localhost:3000/v1/(jobs|job-runs)/", "tests/e2e/jobs_api_test.py", "/v1/jobs"),
+    (r"^curl -X (PUT|PATCH) localhost:3000/v1/jobs/", "tests/e2e/control_test.py", "jobs.md"),
     (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
     (r"^OTEL_\S+ \./dev run$", "tests/e2e/trace_test.py", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     (r"^docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),

@@ -63,10 +63,14 @@ def unknown(candidates, own=WORDS):
     """Those that neither the dictionary nor the list knows; the project's own words count in any case."""
     with open(own, encoding="utf-8") as file:
         known = {line.strip().lower() for line in file if line.strip() and not line.startswith("#")}
-    asked = sorted({word for word in candidates if re.sub("['’]s$", "", word.lower()) not in known})
+    def stem(word):
+        return re.sub("['’]s$", "", word)
+
+    asked = sorted({stem(word) for word in candidates if stem(word).lower() not in known})
     done = subprocess.run(["hunspell", "-d", "en_GB", "-i", "utf-8", "-l"], input="\n".join(asked) + "\n", check=True, capture_output=True,
                           text=True)
-    return set(done.stdout.split())
+    wrong = set(done.stdout.split())
+    return {word for word in candidates if stem(word) in wrong}
 
 
 def problems():

@@ -1,6 +1,10 @@
 """Kinds of jobs that are made at run time, runs that are queued by HTTP, and what is done to many of them at once."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
 import threading
 import unittest
 import uuid
@@ -351,6 +355,63 @@ class Runs(ControlTest):
         self.assertEqual(self.errors(self.boss.post("/v1/job-runs/delete", {"state": "queued"})), [("job", "required"), ("state", "choice")])
         entries = [entry for entry in self.boss.get("/v1/audit").json() if entry["operation"] == "job_runs_retry" and entry["subjectName"] == name]
         self.assertEqual((len(entries), entries[-1]["detail"]["key"]), (3, "b"))
+
+
+class Page(ControlTest):
+    """docs/jobs.md: what it shows is typed as it stands, but for the port and the administrator's token."""
+
+    def shown(self, language):
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "jobs.md"), encoding="utf-8") as file:
+            page = file.read()
+        part = page[page.index("## Kinds"):page.index("## Operations")]
+        return [block.replace("localhost:3000", f"127.0.0.1:{self.api.port}") for block in re.findall(rf"^```{language}\n(.*?)^```$", part, re.M | re.S)]
+
+    def printed(self, *command, text, **environment):
+        done = subprocess.run(command, input=text, env={**os.environ, **environment}, text=True, capture_output=True, timeout=support.patience(60), check=False)
+        self.assertEqual(done.returncode, 0, done)
+        return done.stdout
+
+    def test_page__is_typed_as_it_stands(self):
+        make, queue = self.shown("sh")
+        made = json.loads(self.printed("sh", "-s", text=make.replace("curl", "curl -s"), TOKEN=self.boss.token))
+        self.assertEqual((made["name"], made["perKey"]), ("send_receipt", 1))
+        key = self.boss.post("/v1/api-keys", {"name": "page", "scopes": ["jobs:enqueue:send_receipt"]}).json()["key"]
+
+        self.database.query("CREATE TABLE orders (id uuid, total numeric); CREATE ROLE shop; GRANT INSERT ON orders TO shop")
+        self.addCleanup(self.database.query, "DROP OWNED BY shop; DROP ROLE shop; DROP TABLE orders")
+        transaction, grants = self.shown("sql")
+        self.database.query("SET ROLE shop")
+        with self.assertRaisesRegex(support.DatabaseError, "permission denied"):
+            self.database.query(transaction)
+        self.database.query("ROLLBACK; RESET ROLE;" + grants)
+        self.database.query("SET ROLE shop;" + transaction.replace("COMMIT", "ROLLBACK"))
+        self.database.query(transaction + "RESET ROLE")
+
+        ids = [json.loads(self.printed("sh", "-s", text=queue.replace("curl", "curl -s"), KEY=key))["id"]]
+        ids += self.printed("python3", "-", text=self.shown("python")[0], KEY=key).split()
+        if shutil.which("node"):
+            ids += self.printed("node", "--input-type=module", "-", text=self.shown("js")[0], KEY=key).split()
+        runs = self.rows("SELECT id, key, args ->> 'locale' AS locale FROM millrace.run WHERE job = 'send_receipt' ORDER BY id")
+        self.assertEqual([run["id"] for run in runs][1:], ids)  # the first is that of the transaction
+        self.assertEqual(({run["locale"] for run in runs}, [run["key"] for run in runs][:3]), ({"en"}, ["tenant-7", "tenant-7", ""]))
+
+
+class Pauses(ControlTest):
+    """With a scheduler that has a schedule: another one's would be refused for a while."""
+
+    def test_pause__stops_runs_and_ticks_of_a_job_of_sql(self):
+        self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="* * * * * *")
+        made = "job = 'cleanup' AND trigger = 'cron'"
+        wait_for(lambda: self.database.count("millrace.job_run", made + " AND state = 'succeeded'") > 0, 30, "a tick")
+        self.boss.post("/v1/jobs/cleanup/pause", None)
+        wait_for(lambda: self.database.count("millrace.job_run", "job = 'cleanup' AND state = 'running'") == 0, 30, "what is at work")
+        run = self.queue("cleanup").json()["id"]
+        before, mark = self.database.count("millrace.job_run", made), self.database.value("SELECT next_at FROM millrace.job WHERE name = 'cleanup'")
+        wait_for(lambda: self.database.value(f"SELECT next_at > '{mark}'::timestamptz + interval '2 s' FROM millrace.job WHERE name = 'cleanup'") == "t", 30, "ticks that are missed")
+        self.assertEqual((self.database.count("millrace.job_run", made), self.run_of(run)["state"]), (before, "queued"))
+        self.boss.post("/v1/jobs/cleanup/resume", None)
+        self.boss.ended_run("/v1/job-runs/" + run)
+        wait_for(lambda: self.database.count("millrace.job_run", f"{made} AND scheduled_for <= '{mark}'::timestamptz + interval '2 s'") > before, 30, "the ticks that came meanwhile")
 
 
 if __name__ == "__main__":

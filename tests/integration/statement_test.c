@@ -211,6 +211,54 @@ static void test_statement__large_tables_are_read_by_index(void **state)
     database_destroy(&database);
 }
 
+/*
+ * One user has a hundred times as many tasks as the others, in a table that is small, and then in one of which nothing is known: an
+ * index of the owner promises a few rows, and has a thousand.
+ */
+static void test_statement__one_row_is_found_by_its_id(void **state)
+{
+    static const char *const names[] = {"task_get", "task_update", "task_delete", "task_create/again"};
+    struct database *database = database_new();
+    unsigned count;
+    const struct mr_statement *own = mr_statements_installed(&count);
+    unsigned found = 0;
+
+    (void)state;
+    for (int analyzed = 0; analyzed <= 1; analyzed++) {
+        mr_db *db = connect_as_actor(database);
+
+        if (!analyzed)
+            sql_exec(database->db,
+                     "ALTER TABLE task SET (autovacuum_enabled = false);"
+                     "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
+                     " SELECT lpad(to_hex(i), 32, '0')::uuid, 'u' || i, 'u@example.org', 'F', 'L', '' FROM generate_series(1, 301) i;"
+                     "INSERT INTO task (id, user_id, summary, priority_code)"
+                     " SELECT lpad(to_hex(i), 32, '0')::uuid, lpad(to_hex(CASE WHEN i <= 1000 THEN 1 ELSE 2 + i %% 300 END), 32, '0')::uuid,"
+                     " 'task ' || i, 'LOW' FROM generate_series(1, 4000) i");
+        else
+            sql_exec(database->db, "ANALYZE");
+        for (unsigned i = 0; i < count; i++)
+            for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+                struct mr_buf plan = {0};
+                char *text;
+
+                if (strcmp(own[i].name, names[n]) != 0)
+                    continue;
+                found++;
+                text = mr_statement_text(&own[i]);
+                sql_exec(db, "PREPARE \"%s\" AS %s", names[n], text);
+                explain(db, names[n], &plan);
+                if (strstr(plan.data, "task_pkey") == NULL || strstr(plan.data, "task_user_") != NULL)
+                    fail_test("%s, %s analyzed:\n%s", names[n], analyzed ? "" : "not", plan.data);
+                mr_buf_fini(&plan);
+                free(text);
+            }
+        mr_db_destroy(&db);
+    }
+    assert_int_equal(found, 2 * sizeof names / sizeof names[0]);
+    database_destroy(&database);
+}
+
 /* Runs a statement of a job, two rows a chunk, from cursor to cursor; returns how many rows it handled in all. */
 static int64_t run_chunks(mr_db *db, const char *statement)
 {
@@ -363,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_statement__parameters_are_those_of_the_field_table),
         cmocka_unit_test(test_statement__actors_plan_for_large_tables),
         cmocka_unit_test(test_statement__large_tables_are_read_by_index),
+        cmocka_unit_test(test_statement__one_row_is_found_by_its_id),
         cmocka_unit_test(test_statement__no_instant_is_written_in_the_sessions_style),
         cmocka_unit_test(test_statement__a_cursor_reads_the_same_under_every_setting),
         cmocka_unit_test(test_statement__of_a_job_can_pass_a_unit),

@@ -1,3 +1,4 @@
+#include "http/grammar.h"
 #include "http/head.h"
 #include "http/target.h"
 
@@ -348,6 +349,23 @@ static void test_head__a_field_value_has_no_control_bytes(void **state)
 }
 
 /* RFC 9110, 7.2 and RFC 3986, 3.2. */
+/* Eight bytes at a time or one: the same, whichever byte stands wherever. */
+static void test_head__a_value_is_judged_by_each_of_its_bytes(void **state)
+{
+    char text[24];
+
+    (void)state;
+    for (size_t len = 0; len <= sizeof text; len++)
+        for (size_t at = 0; at < len; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                struct mr_slice value = {text, len};
+
+                memset(text, 'x', sizeof text);
+                text[at] = (char)byte;
+                assert_int_equal(mr_http_is_value(value), mr_http_all(value, MR_HTTP_VALUE));
+            }
+}
+
 static void test_head__hosts(void **state)
 {
     static const char *const good[] = {"a", "localhost:3000", "example.com", "example.com:", "127.0.0.1:80", "[::1]", "[::1]:3000",
@@ -571,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_head__framing_faults),
         cmocka_unit_test(test_head__a_field_name_is_a_token),
         cmocka_unit_test(test_head__a_field_value_has_no_control_bytes),
+        cmocka_unit_test(test_head__a_value_is_judged_by_each_of_its_bytes),
         cmocka_unit_test(test_head__hosts),
         cmocka_unit_test(test_head__a_target_has_no_other_bytes),
         cmocka_unit_test(test_head__fields_that_stand_once),
