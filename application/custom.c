@@ -224,7 +224,7 @@ static const struct mr_result *result_of(struct custom *self)
         return NULL;
     if (self->resource != NULL)
         return mr_result_of(self->making, self->resource);
-    return mr_result_of_fields(self->making, self->declared->name, &self->declared->returns.fields);
+    return mr_result_of_fields(self->making, self->declared->name, self->declared->about, &self->declared->returns.fields);
 }
 
 /* What has a key, or may change something, waits behind what came before it; a list of what is there may take long. */

@@ -12,6 +12,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
+                                    .example = MR_EXAMPLE_ID,
                                     .about = mr_make_text(self, "the %s", mr_words_of(self, writes->resource->name))});
     if (writes->by_user)
         mr_make_caller(self, &fields, writes->scopes);

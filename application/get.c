@@ -37,6 +37,7 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
+                                    .example = MR_EXAMPLE_ID,
                                     .about = mr_make_text(self, "the %s", mr_words_of(self, resource->name))});
     if (by_user)
         mr_make_caller(self, &fields, scopes);

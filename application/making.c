@@ -419,7 +419,8 @@ static const struct mr_result *make_result(struct mr_making *self, const struct 
     if (out == NULL)
         return &mr_result_anything;
     if (mr_app_is_served(resource))
-        add_member(self, &members, (struct mr_member){.name = "id", .type = MR_UUID, .about = "its id"});
+        add_member(self, &members,
+                   (struct mr_member){.name = "id", .type = MR_UUID, .about = "its id", .example = MR_EXAMPLE_ID});
     for (unsigned i = 0; i < resource->fields.count; i++) {
         const struct mr_app_field *field = &resource->fields.items[i];
 
@@ -456,7 +457,8 @@ const struct mr_result *mr_result_of(struct mr_making *self, const struct mr_app
     return *known;
 }
 
-const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *name, const struct mr_app_fields *fields)
+const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *name, const char *about,
+                                            const struct mr_app_fields *fields)
 {
     struct mr_result *out = mr_arena_take(self->arena, sizeof *out);
     struct members members = {0};
@@ -465,7 +467,8 @@ const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *
         return &mr_result_anything;
     for (unsigned i = 0; i < fields->count; i++)
         add_member(self, &members, member_of(self, &fields->items[i]));
-    *out = (struct mr_result){
-        .name = title_of(self, name), .about = mr_make_text(self, "what %s answers", name), .members = members.items};
+    *out = (struct mr_result){.name = title_of(self, name),
+                              .about = about != NULL ? about : mr_make_text(self, "what %s answers", name),
+                              .members = members.items};
     return out;
 }

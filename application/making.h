@@ -118,6 +118,9 @@ const char *mr_path_of(struct mr_making *self, const char *path);
    it was declared. */
 struct mr_field mr_field_of(struct mr_making *self, const struct mr_app_field *field, enum mr_source from);
 
+/* An id, for the documentation. */
+#define MR_EXAMPLE_ID "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6071"
+
 /* The id of a row in the path of its operations, "orderItemId" of an order_item. */
 const char *mr_id_name(struct mr_making *self, const struct mr_app_resource *resource);
 
@@ -141,8 +144,9 @@ const struct mr_app_field *mr_field_of_column(const struct mr_app_resource *reso
 /* What a column of `other` is called in JSON where it is embedded: as its field there, or the column's own name in camel case. */
 const char *mr_embed_name(struct mr_making *self, const struct mr_app_resource *other, const char *column);
 
-/* What a map of fields looks like. */
-const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *name, const struct mr_app_fields *fields);
+/* What a map of fields looks like. `about`: what the answer is, NULL: it is not said. */
+const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *name, const char *about,
+                                            const struct mr_app_fields *fields);
 
 /* ---- SQL ---- */
 

@@ -14,6 +14,7 @@ static void id_fields(struct mr_making *self, const struct mr_writes *writes, co
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
+                                    .example = MR_EXAMPLE_ID,
                                     .about = mr_make_text(self, "the %s", mr_words_of(self, writes->resource->name))});
     mr_writes_callers(self, writes, fields);
     mr_make_field(self, fields,
@@ -146,6 +147,29 @@ static void make_statement(struct mr_making *self, const struct mr_writes *write
     mr_make_statement(self, name, &out);
 }
 
+/* "Change a task: fields left out stay as they are, null clears description and dueAt" */
+static const char *summary_of(struct mr_making *self, const struct mr_app_resource *resource)
+{
+    const struct mr_app_field *last = NULL;
+    struct mr_buf names = {0};
+    const char *out;
+
+    for (unsigned i = 0; i < resource->fields.count; i++) {
+        if (!resource->fields.items[i].clearable)
+            continue;
+        if (last != NULL)
+            mr_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", last->name);
+        last = &resource->fields.items[i];
+    }
+    if (last != NULL)
+        mr_buf_printf(&names, "%s%s", names.len > 0 ? " and " : "", last->name);
+    out = mr_make_text(self, "Change a %s: fields left out stay as they are%s%.*s", mr_words_of(self, resource->name),
+                       names.len > 0 ? ", null clears " : "", (int)names.len, names.len > 0 ? names.data : "");
+    self->arena->failed |= names.failed;
+    mr_buf_fini(&names);
+    return out;
+}
+
 void mr_make_update(struct mr_making *self, const struct mr_app_resource *resource)
 {
     struct mr_writes writes = mr_writes_of(self, resource);
@@ -156,31 +180,29 @@ void mr_make_update(struct mr_making *self, const struct mr_app_resource *resour
 
     if (fields == NULL)
         return;
-    mr_make_op(self,
-               &(struct mr_op_info){
-                   .name = name,
-                   .verb = MR_VERB_PUT,
-                   .path = path,
-                   .actor = MR_ACTOR_DATA_WRITER,
-                   .access = writes.access,
-                   .http = 200,
-                   .handler = MR_BY_SQL,
-                   .traits = mr_make_traits(self,
-                                            &(struct mr_traits){
-                                                .summary = mr_make_text(self, "Change a %s: fields left out stay as they are",
-                                                                        mr_words_of(self, resource->name)),
-                                                .shape = MR_SHAPE_ONE,
-                                                .resource = resource->name,
-                                                .key = id,
-                                                .conflicts = true,
-                                                .constraints = true,
-                                                .returns = mr_writes_result(self, &writes),
-                                                .scopes = writes.scopes,
-                                                .answers = "404|409|412",
-                                                .versioned = true,
-                                                .fields = fields,
-                                            }),
-               });
+    mr_make_op(self, &(struct mr_op_info){
+                         .name = name,
+                         .verb = MR_VERB_PUT,
+                         .path = path,
+                         .actor = MR_ACTOR_DATA_WRITER,
+                         .access = writes.access,
+                         .http = 200,
+                         .handler = MR_BY_SQL,
+                         .traits = mr_make_traits(self,
+                                                  &(struct mr_traits){
+                                                      .summary = summary_of(self, resource),
+                                                      .shape = MR_SHAPE_ONE,
+                                                      .resource = resource->name,
+                                                      .key = id,
+                                                      .conflicts = true,
+                                                      .constraints = true,
+                                                      .returns = mr_writes_result(self, &writes),
+                                                      .scopes = writes.scopes,
+                                                      .answers = "404|409|412",
+                                                      .versioned = true,
+                                                      .fields = fields,
+                                                  }),
+                     });
     mr_make_way(self, mr_make_text(self, "%s_patch", resource->name), MR_VERB_PATCH, path);
     make_statement(self, &writes, name, id, fields);
 }

@@ -110,7 +110,7 @@ static const struct mr_result *id_only(struct mr_making *self, const struct mr_a
 
     if (out == NULL || members == NULL)
         return &mr_result_anything;
-    members[0] = (struct mr_member){.name = "id", .type = MR_UUID, .about = "its id"};
+    members[0] = (struct mr_member){.name = "id", .type = MR_UUID, .about = "its id", .example = MR_EXAMPLE_ID};
     *out = (struct mr_result){.name = mr_make_text(self, "%sId", mr_result_of(self, resource)->name),
                               .about = mr_make_text(self, "the id of a %s", resource->name),
                               .members = members};

@@ -160,6 +160,8 @@ CREATE INDEX run_tally_minute ON millrace.run_tally (minute, job, backend);
 
 -- ---- Both stores ----
 
+-- For runs by their id. A list finds ids in the tables first, along their indexes, and reads the view for those of its page: the server
+-- does not see through the union that both sides have the order, and would sort all there is.
 CREATE VIEW millrace.every_run AS
 SELECT r.id, r.job, r.trigger, r.state, r.scheduled_for, r.run_after AS due_at, r.attempt, r.max_attempts, r.created_at, r.started_at,
        r.finished_at, r.done, r.total, nullif(r.result, '{}') AS result, r.error, r.args, r.owner, r.traceparent, r.cancel_requested,

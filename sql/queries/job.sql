@@ -50,7 +50,8 @@ r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.s
 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 
 -- name: job_run_list
--- One row more than asked for says that there is a rest.
+-- One row more than asked for says that there is a rest. Each store is walked for its newest: of the view of both, the server would
+-- read and sort all runs of the job.
 SELECT k.n,
        CASE WHEN {{is_nobody}} THEN 401 WHEN j.name IS NULL THEN 404 END AS "$status",
        CASE WHEN r.more THEN replace(r.id::text, '-', '') END AS "$next",
@@ -61,11 +62,23 @@ SELECT k.n,
   LEFT JOIN millrace.job j ON j.name = k.job AND NOT ({{is_nobody}})
   LEFT JOIN LATERAL (
       SELECT page.*, row_number() OVER (ORDER BY page.id DESC) AS place, lead(true) OVER (ORDER BY page.id DESC) AS more
-        FROM (SELECT *
-                FROM millrace.every_run
-               WHERE job = j.name AND id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-               ORDER BY id DESC
-               LIMIT k.max_rows + 1) page
+        FROM (SELECT e.*
+                FROM (SELECT *
+                        FROM (SELECT r.id
+                                FROM millrace.job_run r
+                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                               ORDER BY r.id DESC
+                               LIMIT k.max_rows + 1) by_sql
+                       UNION ALL
+                      SELECT *
+                        FROM (SELECT r.id
+                                FROM millrace.run r
+                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                               ORDER BY r.id DESC
+                               LIMIT k.max_rows + 1) by_worker
+                       ORDER BY id DESC
+                       LIMIT k.max_rows + 1) newest
+                JOIN millrace.every_run e ON e.id = newest.id) page
   ) r ON r.place <= k.max_rows
  ORDER BY k.n, r.place;
 
