@@ -1033,3 +1033,13 @@ $$;
 
 -- What is done to many runs at once is a run of its own. It is known before a scheduler was ever there, for an API may queue one.
 INSERT INTO millrace.job (name, exclusive, manual) VALUES ('bulk', false, true) ON CONFLICT DO NOTHING;
+
+-- ---- What folders declare ----
+
+-- A folder that processes serve, by a digest of what it says of its jobs. Of those that are held, the one that was first seen last
+-- stands: its declaration is what the rows of jobs say.
+CREATE TABLE millrace.declaration (
+    digest  text        PRIMARY KEY,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    holders jsonb       NOT NULL DEFAULT '{}' -- processes that serve it, each with the instant until which it is taken to be there
+);

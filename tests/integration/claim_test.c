@@ -243,8 +243,8 @@ static void *work(void *argument)
         struct mr_slice value = {"", 0};
         int64_t counts[3] = {0};
         static const char *const steps[] = {
-            "DROP TABLE IF EXISTS pg_temp.hand; CREATE TEMP TABLE hand AS SELECT id, claim FROM millrace.claim_runs('pull', 3, 30000, 'w', NULL);"
-            "SELECT count(*) FROM hand",
+            ("DROP TABLE IF EXISTS pg_temp.hand; CREATE TEMP TABLE hand AS SELECT id, claim FROM millrace.claim_runs('pull', 3, 30000, 'w', NULL);"
+            "SELECT count(*) FROM hand"),
             "SELECT count(*) FROM millrace.lease",
             "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM millrace.lease GROUP BY key) k"};
 
