@@ -103,7 +103,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *argument)
 }
 
 /* A head without an end counts, too, and so do answers that announce another (1xx). */
-static size_t take_head(char *data, size_t size, size_t count, void *argument)
+static size_t take_head(const char *data, size_t size, size_t count, void *argument)
 {
     struct transfer *self = argument;
     size_t len = size * count;

@@ -261,7 +261,7 @@ static void begin_to_stop(struct mr_push *self)
     int64_t cut_ms = mr_shutdown_plan(self->config->shutdown_grace).cut_ms;
 
     self->is_stopping = true;
-    self->stop_ms = push_now_ms(self) + cut_ms - (cut_ms < 4 * SETTLE_RESERVE_MS ? cut_ms / 4 : SETTLE_RESERVE_MS);
+    self->stop_ms = push_now_ms(self) + cut_ms - least(cut_ms / 4, SETTLE_RESERVE_MS);
     mr_courier_recall(self->courier, false);
 }
 

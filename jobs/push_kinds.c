@@ -193,7 +193,7 @@ bool push_kind_tells(struct push_kind *kind, int64_t now_ms, int64_t *untold)
         kind->untold++;
         return false;
     }
-    if (now_ms - kind->tell_ms > 2 * PUSH_TELL_MOST_MS || kind->tell_pause_ms == 0)
+    if (now_ms - kind->tell_ms > INT64_C(2) * PUSH_TELL_MOST_MS || kind->tell_pause_ms == 0)
         kind->tell_pause_ms = PUSH_TELL_LEAST_MS;
     else if (kind->tell_pause_ms < PUSH_TELL_MOST_MS)
         kind->tell_pause_ms = 2 * kind->tell_pause_ms < PUSH_TELL_MOST_MS ? 2 * kind->tell_pause_ms : PUSH_TELL_MOST_MS;

@@ -283,7 +283,8 @@ bool push_settle(struct mr_push *self)
     struct errand *batch[PUSH_SETTLE_MOST];
     bool good = true;
 
-    while (good && self->done.count > 0 && mr_db_is_up(self->db) && mr_backoff_is_over(&self->settling, push_now_ms(self))) {
+    while (good && self->done.first != NULL && mr_db_is_up(self->db) &&
+           mr_backoff_is_over(&self->settling, push_now_ms(self))) {
         unsigned count = 0;
 
         for (struct errand *errand = self->done.first; errand != NULL && count < PUSH_SETTLE_MOST; errand = errand->next)
