@@ -9,6 +9,7 @@
 #include "app/admin.h"
 #include "app/application.h"
 #include "app/commands.h"
+#include "app/declare.h"
 #include "app/signals.h"
 #include "app/tier.h"
 #include "gateway/gateway.h"
@@ -54,6 +55,7 @@ static bool open_port(const struct mr_config *config, int *out)
 static struct mr_crew crew;
 static struct mr_tier tier;
 static struct mr_admin *admin;
+static struct mr_declare *declaration;
 static bool left_behind;
 
 static void ask_tier_to_stop(void *argument)
@@ -71,14 +73,33 @@ static void on_listening(void *argument)
     mr_activation_ready();
 }
 
+/* ---- What the application declares ---- */
+
+static bool uses_database(const struct mr_crew *actors)
+{
+    for (unsigned i = 0; i < actors->count; i++)
+        if (atomic_load(&actors->actors[i]->stats.connected))
+            return true;
+    return false;
+}
+
+/* A database that may sleep is not woken for it. Before the actors are there, the process has just begun. */
+static bool is_awake(void)
+{
+    bool schedules = tier.scheduler != NULL && mr_scheduler_is_awake(tier.scheduler);
+
+    return (crew.count == 0 && tier.crew.count == 0) || schedules || uses_database(&crew) || uses_database(&tier.crew);
+}
+
 /* ---- The end: see runtime/shutdown.h ---- */
 
 static bool stop_by(int64_t deadline_ms)
 {
     bool tier_ended = mr_tier_stop_by(&tier, deadline_ms);
     bool crew_ended = mr_crew_stop_by(&crew, deadline_ms);
+    bool declaration_ended = mr_declare_stop_by(&declaration, deadline_ms);
 
-    return tier_ended && crew_ended;
+    return tier_ended && crew_ended && declaration_ended;
 }
 
 /* Side by side, in the time that is left. False: not everything came to its own end. */
@@ -90,6 +111,7 @@ static bool stop(const struct mr_config *config)
     mr_signals_begin();
     mr_admin_stop(&admin); /* it looks at the actors */
     begun_ms = mr_shutdown_begun_ms();
+    mr_declare_ask_to_stop(declaration);
     mr_tier_ask_to_stop(&tier);
     mr_crew_ask_to_stop(&crew);
     if (stop_by(begun_ms + plan.cut_ms))
@@ -185,9 +207,11 @@ static mr_status start_crew(const struct mr_config *config)
 
 static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd, int admin_fd)
 {
-    mr_status status = start_crew(config);
+    mr_status status = mr_declare_start(&declaration, config, is_awake);
     bool good;
 
+    if (status == MR_OK)
+        status = start_crew(config);
     if (status == MR_OK && zone != NULL)
         status = mr_tier_start(&tier, config, zone, -1);
     status = start_admin(status, admin_fd, config);
@@ -250,7 +274,9 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
     mr_metrics_name_environment(config->metrics_environment);
     if (!set_up(config, "scheduler") || !mr_admin_listen(config, &admin_fd))
         return MR_EXIT_FAILED;
-    status = mr_tier_start(&tier, config, zone, open_pulse(config));
+    status = mr_declare_start(&declaration, config, is_awake);
+    if (status == MR_OK)
+        status = mr_tier_start(&tier, config, zone, open_pulse(config));
     status = start_admin(status, admin_fd, config);
     if (status == MR_OK) {
         mr_signals_listen(ask_tier_to_stop, &tier);

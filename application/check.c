@@ -399,7 +399,7 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
 
 /* ---- Jobs ---- */
 
-enum { SECRETS_MOST = 5 };
+enum { SECRETS_MOST = 4 };
 
 static void check_secret(struct checking *self, const char *secret, const struct mr_yaml *node)
 {

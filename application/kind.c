@@ -80,14 +80,18 @@ static void put_bound(struct mr_buf *out, const char *name, const char *bound)
     mr_buf_text(out, bound);
 }
 
-static void put_arg(struct mr_buf *out, const struct mr_app_field *arg)
+/*
+ * What a job of statements is given by default is the worker's to say, as its process has it: a variable need not be the same in a process
+ * that only queues.
+ */
+static void put_arg(struct mr_buf *out, const struct mr_app_field *arg, bool with_default)
 {
     begin_member(out, arg->name);
     mr_buf_char(out, '{');
     put_text(out, "type", type_of(arg));
     if (arg->required)
         put_flag(out, "required", true);
-    if (arg->fallback != NULL)
+    if (arg->fallback != NULL && with_default)
         put_default(out, arg);
     put_bound(out, "min", arg->range.min);
     put_bound(out, "max", arg->range.max);
@@ -98,20 +102,46 @@ static void put_arg(struct mr_buf *out, const struct mr_app_field *arg)
     mr_buf_char(out, '}');
 }
 
-static void put_args(struct mr_buf *out, const struct mr_app_fields *args)
+static void put_args(struct mr_buf *out, const struct mr_app_job *job)
 {
-    if (args->count == 0)
+    if (job->args.count == 0)
         return;
     begin_member(out, "args");
     mr_buf_char(out, '{');
-    for (unsigned i = 0; i < args->count; i++)
-        put_arg(out, &args->items[i]);
+    for (unsigned i = 0; i < job->args.count; i++)
+        put_arg(out, &job->args.items[i], job->work.index != MR_APP_BY_SQL);
     mr_buf_char(out, '}');
 }
 
 /* ---- The job ---- */
 
-/* What the file says, as it says it: nobody else may change that. Secrets stay out of what is shown. */
+/* A value as it stands in the file, before variables are filled in: these may be secrets, and differ between processes. */
+static void put_source(struct mr_buf *out, const struct mr_yaml *node)
+{
+    char before = node->kind == MR_YAML_MAP ? '{' : '[';
+
+    if (node->kind != MR_YAML_MAP && node->kind != MR_YAML_LIST) {
+        if (node->kind == MR_YAML_TEXT && node->source != NULL)
+            mr_json_string(out, mr_slice_of(node->source));
+        else if (!mr_yaml_json(node, out))
+            mr_buf_text(out, "null"); /* no reader takes such a number */
+        return;
+    }
+    if (node->first == NULL)
+        mr_buf_char(out, before);
+    for (const struct mr_yaml *item = node->first; item != NULL; item = item->next) {
+        mr_buf_char(out, before);
+        before = ',';
+        if (node->kind == MR_YAML_MAP) {
+            mr_json_string(out, mr_slice_of(item->key->text));
+            mr_buf_char(out, ':');
+        }
+        put_source(out, item);
+    }
+    mr_buf_char(out, node->kind == MR_YAML_MAP ? '}' : ']');
+}
+
+/* What the file says. Secrets stay out of what may be shown. */
 static void put_declared(struct mr_buf *out, const struct mr_app_job *job)
 {
     begin_member(out, "declared");
@@ -120,8 +150,7 @@ static void put_declared(struct mr_buf *out, const struct mr_app_job *job)
         if (mr_word_is_in("secret|secrets", value->key->text, NULL))
             continue;
         begin_member(out, value->key->text);
-        if (!mr_yaml_json(value, out))
-            mr_buf_text(out, "null"); /* no reader takes such a number */
+        put_source(out, value);
     }
     mr_buf_char(out, '}');
 }
@@ -179,7 +208,7 @@ void mr_make_kind(struct mr_making *self, const struct mr_app_job *job)
     self->kinds = kinds;
     mr_buf_char(&columns, '{');
     put_text(&columns, "work", works[job->work.index]);
-    put_args(&columns, &job->args);
+    put_args(&columns, job);
     if (job->work.index == MR_APP_BY_SQL)
         put_of_sql(&columns, job);
     else

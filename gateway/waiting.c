@@ -295,14 +295,16 @@ int64_t waiting_rested_us(const struct exchange *exchange)
 
 /* ---- Parking ---- */
 
-/* Behind those who came before it, each time anew. */
+/* Who asked in vain stands behind the others. That its key was looked up costs nobody a place. */
 static void park(struct waiting *self)
 {
     struct gateway *gateway = self->exchange->gateway;
 
     exchange_settle(self->exchange);
-    TAILQ_REMOVE(&self->topic->waiters, self, in_topic);
-    TAILQ_INSERT_TAIL(&self->topic->waiters, self, in_topic);
+    if (self->activity == ASKING) {
+        TAILQ_REMOVE(&self->topic->waiters, self, in_topic);
+        TAILQ_INSERT_TAIL(&self->topic->waiters, self, in_topic);
+    }
     self->activity = PARKED;
     self->called = false;
     self->parked_us = mr_mono_us(gateway->clock);
@@ -366,6 +368,7 @@ static void ask(struct waiting *self)
     mr_status status = mr_payload_decode(values, exchange->op, payload);
 
     unpark(self);
+    self->activity = ASKING;
     exchange->asks_primary = true; /* which says that it has come; a replica may be behind */
     if (status == MR_OK)
         status = exchange_send(exchange, exchange->op, values, exchange->has_user ? &exchange->caller : NULL,
@@ -452,7 +455,6 @@ void waiting_verified(struct exchange *exchange, const struct mr_envelope *reply
             reply_problem(exchange, status, NULL, (struct mr_slice){0});
         return;
     }
-    self->activity = ASKING;
     if (called || !may_wait(self))
         ask(self);
     else

@@ -31,6 +31,9 @@ enum step {
     STEP_BEAT,
     STEP_RESCUE,
     STEP_UPLOADS,
+    STEP_KINDS,
+    STEP_KIND_TICKS,
+    STEP_SWEEP,
     STEP_COUNT_WAITING,
     STEP_TICK,
     STEP_COUNT = STEP_TICK + MR_JOBS_MAX
@@ -55,6 +58,20 @@ struct demand {
     struct mr_backoff backoff; /* runs of it could not be taken */
 };
 
+/* A kind of push or pull with a schedule, as its row was seen last. */
+struct followed {
+    char *name;
+    char *expression;
+    char *zone_name;
+    struct mr_zone *zone;        /* NULL: there is none of that name */
+    struct mr_schedule schedule; /* without its job and text */
+    struct mr_backoff backoff;   /* its ticks could not be queued */
+    bool is_good;                /* the expression and the zone can be followed */
+    bool is_paused;
+    bool is_told;  /* the table knows its next tick */
+    bool is_there; /* in the look that is taken now */
+};
+
 struct mr_scheduler {
     const struct mr_scheduler_options *options;
     const struct mr_config *config;
@@ -77,26 +94,30 @@ struct mr_scheduler {
     struct mr_buf frame;
     struct trouble troubles[STEP_COUNT];
     bool was_up;
-    bool synced;                           /* the table of jobs knows our schedules */
-    bool waits;                            /* for another scheduler to go, whose schedules differ */
-    bool has_unfinished;                   /* there are runs that are not; or nobody has looked yet */
-    bool looking;                          /* woken from a rest only to see whether somebody was killed */
-    bool clock_differs;                    /* from the database's, and the log says so */
-    bool catching_up;                      /* ticks are long due, and what others have seen to is known */
-    bool resting;                          /* the connection was let go for want of work */
-    int64_t up_since_ms;                   /* monotonic, as all below unless they say otherwise */
-    int64_t answered_ms;                   /* when the database did, last */
-    int64_t busy_ms;                       /* when there was something to do, last */
-    int64_t poll_ms;                       /* when to look next */
-    int64_t beat_ms;                       /* when to beat next */
-    int64_t hold_ms;                       /* when to say next that we are there */
-    int64_t look_ms;                       /* while resting: when to look whether another was killed */
-    int64_t waits_since_ms;                /* while `waits` */
-    int64_t uploads_ms;                    /* when to look for broken uploads next, */
-    uint8_t uploads_after[16];             /* and behind which one */
-    int64_t count_ms;                      /* when to count next what waits */
-    int64_t wall_ms;                       /* wall clock: as it was in the last round */
-    int64_t looked_for_resumed_ms;         /* wall clock: when schedules of paused jobs were looked at */
+    bool synced;                   /* the table of jobs knows our schedules */
+    bool waits;                    /* for another scheduler to go, whose schedules differ */
+    bool has_unfinished;           /* there are runs that are not; or nobody has looked yet */
+    bool looking;                  /* woken from a rest only to see whether somebody was killed */
+    bool clock_differs;            /* from the database's, and the log says so */
+    bool catching_up;              /* ticks are long due, and what others have seen to is known */
+    bool resting;                  /* the connection was let go for want of work */
+    int64_t up_since_ms;           /* monotonic, as all below unless they say otherwise */
+    int64_t answered_ms;           /* when the database did, last */
+    int64_t busy_ms;               /* when there was something to do, last */
+    int64_t poll_ms;               /* when to look next */
+    int64_t beat_ms;               /* when to beat next */
+    int64_t hold_ms;               /* when to say next that we are there */
+    int64_t look_ms;               /* while resting: when to look whether another was killed */
+    int64_t waits_since_ms;        /* while `waits` */
+    int64_t uploads_ms;            /* when to look for broken uploads next, */
+    uint8_t uploads_after[16];     /* and behind which one */
+    int64_t count_ms;              /* when to count next what waits */
+    int64_t wall_ms;               /* wall clock: as it was in the last round */
+    int64_t looked_for_resumed_ms; /* wall clock: when schedules of paused jobs were looked at */
+    struct followed *followed;     /* owned */
+    unsigned followed_count;
+    int64_t sweep_ms;                      /* when to look next which runs of push and pull are due, or were left */
+    int64_t waiting_until_ms;              /* when one of these will be, as far as is known; INT64_MAX: none waits */
     struct worker workers[MR_WORKERS_MAX]; /* as the options' actors */
     struct demand demands[MR_JOBS_MAX];
     uint64_t prompts; /* that were sent */
@@ -166,6 +187,29 @@ int64_t ticks_next_ms(const struct mr_scheduler *self);
 
 /* How long ticks_fire has nothing to do, in milliseconds; INT64_MAX: for ever. */
 int64_t ticks_idle_ms(const struct mr_scheduler *self);
+
+/* Counts and logs ticks of a job that runs were made for, or that were given up. */
+void ticks_note(const char *job, const struct mr_ticks *ticks, unsigned made);
+
+/* follow.c */
+
+/* Looks which kinds of push and pull have a schedule, and whether they are paused. */
+void follow_poll(struct mr_scheduler *self);
+
+/* Queues runs of their ticks that are due. Those of a paused one are missed when it goes on. */
+void follow_fire(struct mr_scheduler *self, int64_t wall_ms);
+
+/* The wall clock was set back. */
+void follow_the_clock_back(struct mr_scheduler *self, int64_t wall_ms);
+
+/* Wall clock: their next tick; INT64_MAX: none comes. */
+int64_t follow_next_ms(const struct mr_scheduler *self);
+
+/* Once a second, or when it is due: makes ready what waited for its time, and ends claims whose lease ran out. */
+void follow_sweep(struct mr_scheduler *self);
+
+/* Frees what is known of them. */
+void follow_end(struct mr_scheduler *self);
 
 /* runs.c */
 

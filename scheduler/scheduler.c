@@ -43,6 +43,7 @@ static void came_up(struct mr_scheduler *self)
     self->has_unfinished = true;
     self->hold_ms = 0;
     self->beat_ms = 0;
+    self->sweep_ms = 0;
     self->catching_up = false;
     mr_log(MR_LOG_INFO, "database connected", mr_log_text("actor", "scheduler"));
 }
@@ -112,7 +113,8 @@ static bool is_idle(const struct mr_scheduler *self)
 
 static bool may_rest(const struct mr_scheduler *self)
 {
-    return is_idle(self) && mr_db_is_up(self->db) && self->troubles[STEP_POLL].failures == 0 &&
+    return is_idle(self) && self->waiting_until_ms - scheduler_now_ms(self) > self->config->db_idle_release &&
+           mr_db_is_up(self->db) && self->troubles[STEP_POLL].failures == 0 &&
            ticks_next_ms(self) - mr_wall_ms(self->clock) > self->config->db_idle_release;
 }
 
@@ -129,6 +131,8 @@ static void rest(struct mr_scheduler *self)
     self->resting = true;
     self->was_up = false;
     self->poll_ms = self->config->schedule_idle_poll > 0 ? now + self->config->schedule_idle_poll : INT64_MAX;
+    if (self->waiting_until_ms < self->poll_ms)
+        self->poll_ms = self->waiting_until_ms;
     self->look_ms = others_ms > 0 ? now + others_ms + LOOK_LATER_MS : INT64_MAX;
     mr_db_release(self->db);
     mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", "scheduler"));
@@ -170,7 +174,9 @@ static void work(struct mr_scheduler *self)
     if (scheduler_pause_ms(self, STEP_POLL) == 0 && (mr_db_notified(self->db) || now >= self->poll_ms)) {
         self->poll_ms = now + POLL_MS - POLL_MS / 10 + randombytes_uniform(POLL_MS / 5);
         runs_poll(self);
+        follow_poll(self);
     }
+    follow_sweep(self);
     if (now >= self->beat_ms) {
         self->beat_ms = now + BEAT_MS;
         runs_beat(self);
@@ -249,7 +255,7 @@ static int sleep_ms(const struct mr_scheduler *self)
     if (!self->resting && scheduler_pause_ms(self, STEP_POLL) == 0)
         sleep = least(sleep, self->poll_ms - now);
     if (!self->resting)
-        sleep = least(sleep, least(self->beat_ms, self->uploads_ms) - now);
+        sleep = least(sleep, least(self->sweep_ms, least(self->beat_ms, self->uploads_ms)) - now);
     return sleep > 0 ? (int)sleep : 0;
 }
 
@@ -361,6 +367,7 @@ static mr_status open_all(struct mr_scheduler *self)
 
 static void destroy(struct mr_scheduler *self)
 {
+    follow_end(self);
     mr_db_destroy(&self->db);
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);

@@ -58,10 +58,8 @@ static void add_tick(struct mr_scheduler *self, const struct mr_schedule *schedu
         mr_params_null(&self->params, 5, MR_TIME);
 }
 
-static void note_ticks(const struct mr_schedule *schedule, const struct mr_ticks *ticks, unsigned made)
+void ticks_note(const char *job, const struct mr_ticks *ticks, unsigned made)
 {
-    const char *job = mr_job_info(schedule->job)->name;
-
     mr_metric_add(MR_METRIC_ticks, made);
     mr_metric_add(MR_METRIC_ticks_late, made > 0 ? ticks->late : 0);
     mr_metric_add(MR_METRIC_ticks_missed, ticks->missed);
@@ -98,7 +96,7 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
     moved.is_paused = mr_rows_count(rows) > 0 && mr_rows_int(rows, 0, 2, 0) != 0;
     mr_rows_free(&rows);
     if (!moved.is_paused)
-        note_ticks(schedule, ticks, made);
+        ticks_note(mr_job_info(schedule->job)->name, ticks, made);
     *schedule = moved;
     if (made > 0)
         runs_want(self, schedule->job);
@@ -123,6 +121,8 @@ static void follow_the_clock(struct mr_scheduler *self, int64_t wall_ms)
 {
     for (unsigned i = 0; i < self->schedule_count && wall_ms < self->wall_ms - BACKWARDS_MS; i++)
         mr_schedule_rewind(&self->schedules[i], self->schedules[i].zone, wall_ms);
+    if (wall_ms < self->wall_ms - BACKWARDS_MS)
+        follow_the_clock_back(self, wall_ms);
     self->wall_ms = wall_ms;
 }
 
@@ -173,6 +173,7 @@ void ticks_fire(struct mr_scheduler *self)
             fire(self, schedule, &ticks);
         }
     }
+    follow_fire(self, wall_ms);
 }
 
 /* Until the schedule's next tick, or until one that failed is tried again. */
@@ -190,6 +191,7 @@ static int64_t idle_ms_of(const struct mr_scheduler *self, const struct mr_sched
 int64_t ticks_idle_ms(const struct mr_scheduler *self)
 {
     int64_t wall_ms = mr_wall_ms(self->clock);
+    int64_t followed_ms = follow_next_ms(self);
     int64_t least = INT64_MAX;
 
     for (unsigned i = 0; i < self->schedule_count; i++) {
@@ -200,12 +202,14 @@ int64_t ticks_idle_ms(const struct mr_scheduler *self)
         if (self->schedules[i].next_ms != INT64_MAX && idle_ms < least)
             least = idle_ms;
     }
+    if (followed_ms != INT64_MAX && followed_ms - wall_ms < least)
+        least = followed_ms > wall_ms ? followed_ms - wall_ms : 0;
     return least;
 }
 
 int64_t ticks_next_ms(const struct mr_scheduler *self)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = follow_next_ms(self);
 
     for (unsigned i = 0; i < self->schedule_count; i++)
         if (self->schedules[i].next_ms < next)

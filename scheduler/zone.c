@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "scheduler/tzif.h"
 
 #define SECONDS_PER_DAY INT64_C(86400)
 
@@ -15,6 +16,8 @@
 
 /* Two changes of a zone are further apart: since 1970 there were never less than 6.9 days between them. */
 #define STEP (5 * SECONDS_PER_DAY)
+
+enum { FILE_MOST = 65536 }; /* the longest has 3.5 KiB */
 
 struct change {
     int64_t from;
@@ -27,15 +30,6 @@ struct mr_zone {
     size_t cap;
     struct change changes[]; /* by time; the first is from the beginning of time */
 };
-
-/* Offset of the zone that TZ names. */
-static int64_t offset_now(int64_t second)
-{
-    time_t at = (time_t)second;
-    struct tm tm;
-
-    return localtime_r(&at, &tm) != NULL ? tm.tm_gmtoff : 0;
-}
 
 static bool append(struct mr_zone **zone, int64_t from, int64_t offset)
 {
@@ -65,14 +59,14 @@ static bool append(struct mr_zone **zone, int64_t from, int64_t offset)
 }
 
 /* First second of (before, after] at which the offset is not that of `before` any more. */
-static int64_t first_change(int64_t before, int64_t after)
+static int64_t first_change(const struct mr_tzif *file, int64_t before, int64_t after)
 {
-    int64_t offset = offset_now(before);
+    int64_t offset = mr_tzif_offset(file, before);
 
     while (after - before > 1) {
         int64_t middle = before + (after - before) / 2;
 
-        if (offset_now(middle) == offset)
+        if (mr_tzif_offset(file, middle) == offset)
             before = middle;
         else
             after = middle;
@@ -80,54 +74,27 @@ static int64_t first_change(int64_t before, int64_t after)
     return after;
 }
 
-static bool read_changes(struct mr_zone **zone)
+static bool read_changes(struct mr_zone **zone, const struct mr_tzif *file)
 {
     int64_t at = 0;
-    int64_t offset = offset_now(at);
+    int64_t offset = mr_tzif_offset(file, at);
 
     if (!append(zone, INT64_MIN, offset))
         return false;
     while (at < COVERED) {
-        if (offset_now(at + STEP) == offset) {
+        if (mr_tzif_offset(file, at + STEP) == offset) {
             at += STEP;
             continue;
         }
-        at = first_change(at, at + STEP);
-        offset = offset_now(at);
+        at = first_change(file, at, at + STEP);
+        offset = mr_tzif_offset(file, at);
         if (!append(zone, at, offset))
             return false;
     }
     return true;
 }
 
-/* Sets TZ, or takes it away. */
-static bool use_zone(const char *name)
-{
-    if ((name != NULL ? setenv("TZ", name, 1) : unsetenv("TZ")) != 0)
-        return false;
-    tzset();
-    return true;
-}
-
-static mr_status read_zone(struct mr_zone **zone, const char *name)
-{
-    const char *present = getenv("TZ");
-    char *before = present != NULL ? strdup(present) : NULL;
-    mr_status status = MR_NO_MEMORY;
-
-    if (present != NULL && before == NULL)
-        goto out;
-    if (use_zone(name) && read_changes(zone))
-        status = MR_OK;
-    if (!use_zone(before))
-        status = MR_NO_MEMORY;
-
-out:
-    free(before);
-    return status;
-}
-
-/* The C library would take an unknown name for UTC, and a path for any file. */
+/* A path could leave the folder. */
 static bool is_name(const char *name)
 {
     size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_+-");
@@ -135,30 +102,53 @@ static bool is_name(const char *name)
     return len > 0 && name[len] == '\0' && name[0] != '/';
 }
 
-static bool has_file(const char *name)
+/* The length of what was read; 0: there is no such file. */
+static size_t read_file(const char *name, uint8_t bytes[FILE_MOST])
 {
-    static const char magic[] = {'T', 'Z', 'i', 'f'};
     const char *folder = getenv("TZDIR");
     char path[512];
-    char head[sizeof magic];
+    size_t length;
     FILE *file;
-    bool found;
 
     if (folder == NULL || folder[0] == '\0')
         folder = "/usr/share/zoneinfo";
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
-        return false;
+    if (!is_name(name) || (size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
+        return 0;
     file = fopen(path, "rbe");
     if (file == NULL)
-        return false;
-    found = fread(head, sizeof head, 1, file) == 1 && memcmp(head, magic, sizeof magic) == 0;
+        return 0;
+    length = fread(bytes, 1, FILE_MOST, file);
     (void)fclose(file);
-    return found;
+    return length;
+}
+
+static mr_status open_file(struct mr_tzif **out, const char *name)
+{
+    uint8_t bytes[FILE_MOST];
+    size_t length = read_file(name, bytes);
+    mr_status status = length > 0 ? mr_tzif_new(out, bytes, length) : MR_NOT_FOUND;
+
+    return status == MR_INVALID ? MR_NOT_FOUND : status;
+}
+
+static mr_status read_zone(struct mr_zone **zone, const char *name)
+{
+    struct mr_tzif *file = NULL;
+    mr_status status = open_file(&file, name);
+
+    if (status == MR_OK && !read_changes(zone, file))
+        status = MR_NO_MEMORY;
+    mr_tzif_destroy(&file);
+    return status;
 }
 
 bool mr_zone_is_known(const char *name)
 {
-    return strcmp(name, "UTC") == 0 || (is_name(name) && has_file(name));
+    struct mr_tzif *file = NULL;
+    bool known = strcmp(name, "UTC") == 0 || open_file(&file, name) == MR_OK;
+
+    mr_tzif_destroy(&file);
+    return known;
 }
 
 mr_status mr_zone_new(struct mr_zone **out, const char *name)
@@ -168,7 +158,7 @@ mr_status mr_zone_new(struct mr_zone **out, const char *name)
 
     if (strcmp(name, "UTC") == 0)
         status = append(&self, INT64_MIN, 0) ? MR_OK : MR_NO_MEMORY;
-    else if (mr_zone_is_known(name))
+    else
         status = read_zone(&self, name);
     if (status != MR_OK)
         goto out;

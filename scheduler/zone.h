@@ -1,11 +1,9 @@
 /*
  * zone: the offsets of one time zone from UTC, and the moments at which they change.
  *
- * The C library reads the zone's file (TZif, RFC 9636) while it is opened; from then on the zone is a table.
+ * The zone's file (TZif, RFC 9636) is read while it is opened (scheduler/tzif.h); from then on the zone is a table.
  *
- * Thread: mr_zone_new sets TZ while it runs and puts it back, which the C library allows only as long as no other
- * thread reads the environment or a local time: it belongs to the start of the process. An open zone never changes,
- * so that any thread may read it.
+ * Thread: any. An open zone never changes, so that any thread may read it.
  */
 #ifndef MR_SCHEDULER_ZONE_H
 #define MR_SCHEDULER_ZONE_H

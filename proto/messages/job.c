@@ -121,6 +121,7 @@ MR_MESSAGE(job_run_create) {
     .scopes = "jobs:enqueue|jobs:admin",
     .narrow = "job",
     .answers = "404|409|422",
+    .batch_max = 128, /* the statement joins what it makes of them, each to each */
     .body_optional = true,
     .variants = MR_VARIANTS(
         {.statement = "job_run_create__many", .shape = MR_SHAPE_ONE, .when = {{"runs", NULL}}, .batch_max = 8, .returns = &queued_together}),

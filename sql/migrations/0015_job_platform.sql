@@ -160,6 +160,10 @@ CREATE INDEX run_tally_minute ON millrace.run_tally (minute, job, backend);
 
 -- ---- Both stores ----
 
+-- For runs by their id. A list finds ids in the tables first, along their indexes, and reads the view for those of its page: the server
+-- does not see through the union that both sides have the order, and would sort all there is.
+--
+-- Each store is one table in it and no join: only so is a run that another table names found by its index.
 CREATE VIEW millrace.every_run AS
 SELECT r.id, r.job, r.trigger, r.state, r.scheduled_for, r.run_after AS due_at, r.attempt, r.max_attempts, r.created_at, r.started_at,
        r.finished_at, r.done, r.total, nullif(r.result, '{}') AS result, r.error, r.args, r.owner, r.traceparent, r.cancel_requested,
@@ -169,13 +173,15 @@ SELECT r.id, r.job, r.trigger, r.state, r.scheduled_for, r.run_after AS due_at, 
  UNION ALL
 SELECT r.id, r.job, r.trigger,
        CASE WHEN r.outcome IS NOT NULL THEN r.outcome
-            WHEN l.id IS NOT NULL THEN CASE WHEN r.cancel_requested THEN 'cancelling' ELSE 'running' END
+            WHEN EXISTS (SELECT FROM millrace.lease l WHERE l.id = r.id) THEN CASE WHEN r.cancel_requested THEN 'cancelling' ELSE 'running' END
             WHEN r.failed THEN 'failed' ELSE 'queued' END,
-       r.scheduled_for, r.due_at, CASE WHEN r.outcome IS NULL THEN coalesce(l.attempt, r.attempt) ELSE r.attempt END, r.max_attempts,
-       r.created_at, coalesce(r.started_at, l.started_at), r.finished_at, NULL, NULL, r.result, r.error, r.args, NULL, r.traceparent,
-       r.cancel_requested, r.key, r.unique_key, r.priority, r.progress, l.worker, l.until, r.created_by, false
-  FROM millrace.run r
-  LEFT JOIN millrace.lease l ON l.id = r.id AND r.outcome IS NULL;
+       r.scheduled_for, r.due_at, CASE WHEN r.outcome IS NULL THEN coalesce((SELECT l.attempt FROM millrace.lease l WHERE l.id = r.id), r.attempt) ELSE r.attempt END,
+       r.max_attempts, r.created_at,
+       CASE WHEN r.started_at IS NULL AND r.outcome IS NULL THEN (SELECT l.started_at FROM millrace.lease l WHERE l.id = r.id) ELSE r.started_at END,
+       r.finished_at, NULL, NULL, r.result, r.error, r.args, NULL, r.traceparent, r.cancel_requested, r.key, r.unique_key, r.priority, r.progress,
+       CASE WHEN r.outcome IS NULL THEN (SELECT l.worker FROM millrace.lease l WHERE l.id = r.id) END,
+       CASE WHEN r.outcome IS NULL THEN (SELECT l.until FROM millrace.lease l WHERE l.id = r.id) END, r.created_by, false
+  FROM millrace.run r;
 
 -- ---- Prompts ----
 
@@ -1031,3 +1037,13 @@ $$;
 
 -- What is done to many runs at once is a run of its own. It is known before a scheduler was ever there, for an API may queue one.
 INSERT INTO millrace.job (name, exclusive, manual) VALUES ('bulk', false, true) ON CONFLICT DO NOTHING;
+
+-- ---- What folders declare ----
+
+-- A folder that processes serve, by a digest of what it says of its jobs. Of those that are held, the one that was first seen last
+-- stands: its declaration is what the rows of jobs say.
+CREATE TABLE millrace.declaration (
+    digest  text        PRIMARY KEY,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    holders jsonb       NOT NULL DEFAULT '{}' -- processes that serve it, each with the instant until which it is taken to be there
+);

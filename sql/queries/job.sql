@@ -50,7 +50,8 @@ r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts AS "maxAttempts", r.s
 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 
 -- name: job_run_list
--- One row more than asked for says that there is a rest.
+-- One row more than asked for says that there is a rest. Each store is walked for its newest: of the view of both, the server would
+-- read and sort all runs of the job.
 SELECT k.n,
        CASE WHEN {{is_nobody}} THEN 401 WHEN j.name IS NULL THEN 404 END AS "$status",
        CASE WHEN r.more THEN replace(r.id::text, '-', '') END AS "$next",
@@ -61,11 +62,23 @@ SELECT k.n,
   LEFT JOIN millrace.job j ON j.name = k.job AND NOT ({{is_nobody}})
   LEFT JOIN LATERAL (
       SELECT page.*, row_number() OVER (ORDER BY page.id DESC) AS place, lead(true) OVER (ORDER BY page.id DESC) AS more
-        FROM (SELECT *
-                FROM millrace.every_run
-               WHERE job = j.name AND id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-               ORDER BY id DESC
-               LIMIT k.max_rows + 1) page
+        FROM (SELECT e.*
+                FROM (SELECT *
+                        FROM (SELECT r.id
+                                FROM millrace.job_run r
+                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                               ORDER BY r.id DESC
+                               LIMIT k.max_rows + 1) by_sql
+                       UNION ALL
+                      SELECT *
+                        FROM (SELECT r.id
+                                FROM millrace.run r
+                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                               ORDER BY r.id DESC
+                               LIMIT k.max_rows + 1) by_worker
+                       ORDER BY id DESC
+                       LIMIT k.max_rows + 1) newest
+                JOIN millrace.every_run e ON e.id = newest.id) page
   ) r ON r.place <= k.max_rows
  ORDER BY k.n, r.place;
 
@@ -190,10 +203,11 @@ WITH k AS MATERIALIZED (
             HAVING count(*) > 0) a
      CROSS JOIN LATERAL millrace.queue_runs(a.o, a.job, a.args, a.run_at, a.priority, a.key, a.unique_key, a.traceparent, a.trigger) q
 ), answer AS MATERIALIZED (
-    SELECT a.n, jsonb_build_object('runs', jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', q.id, 'duplicate', nullif(q.duplicate, false))) ORDER BY a.o)) AS told
-      FROM asked a
-      JOIN queued q ON q.n = a.o AND q.status IS NULL
-     GROUP BY a.n
+    SELECT t.n, jsonb_build_object('runs', jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', t.id, 'duplicate', nullif(t.duplicate, false))) ORDER BY t.o)) AS told
+      FROM (SELECT array_agg(a.n ORDER BY a.o) AS ns FROM asked a WHERE a.n NOT IN (SELECT p.n FROM problem p)) a
+     CROSS JOIN (SELECT array_agg(q.id ORDER BY q.n) AS ids, array_agg(q.duplicate ORDER BY q.n) AS duplicates FROM queued q) q
+     CROSS JOIN LATERAL unnest(a.ns, q.ids, q.duplicates) WITH ORDINALITY AS t (n, id, duplicate, o)
+     GROUP BY t.n
 ), kept AS (
     INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer)
     SELECT g.caller, g.idempotency, g.fingerprint, a.told

@@ -328,6 +328,49 @@ SELECT k.n, made.id IS NOT NULL AS made, k.paused FROM k LEFT JOIN made ON made.
 -- Whether a job is paused, for schedules that were when a tick of theirs came.
 SELECT {{is_paused}} AS paused FROM unnest($1::text[]) AS k (job);
 
+-- name: schedule__kinds
+-- Kinds of push and pull that have a schedule; where they say no zone, or no rule for missed ticks, they have the process's.
+SELECT j.name, j.schedule, coalesce(j.timezone, k.timezone) AS timezone, coalesce(j.missed, k.missed) AS missed, j.ticked_at, j.next_at,
+       j.paused_at IS NOT NULL AS paused
+  FROM unnest($1::text[], $2::text[]) AS k (timezone, missed)
+  JOIN millrace.job j ON j.work <> 'sql' AND j.schedule IS NOT NULL AND j.removed_at IS NULL
+ ORDER BY j.name;
+
+-- name: schedule__queue_ticks
+-- A run for each tick of a kind of push or pull that nobody has queued one for; then its next one. An element without a tick only moves
+-- that. Nothing is done for one that was paused, removed or given another schedule meanwhile. Each tick is answered: whether it was made
+-- here, or why it is refused.
+WITH k AS (
+    SELECT k.*
+      FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
+           WITH ORDINALITY AS k (job, schedule, tick, seen_to, next_at, n)
+      JOIN millrace.job j ON j.name = k.job AND j.schedule = k.schedule AND j.work <> 'sql' AND j.paused_at IS NULL AND j.removed_at IS NULL
+), asked AS (
+    SELECT array_agg(k.n::integer ORDER BY k.n) AS ns, array_agg(k.job ORDER BY k.n) AS jobs, array_agg(k.tick ORDER BY k.n) AS ticks,
+           count(*)::integer AS many
+      FROM k
+     WHERE k.tick IS NOT NULL
+    HAVING count(*) > 0
+), queued AS MATERIALIZED (
+    SELECT q.n, q.id, q.duplicate, q.status, q.message
+      FROM asked a
+     CROSS JOIN LATERAL millrace.queue_runs(a.ns, a.jobs, array_fill('{}'::jsonb, ARRAY[a.many]), a.ticks, array_fill(NULL::integer, ARRAY[a.many]),
+                                            array_fill(NULL::text, ARRAY[a.many]), array_fill(NULL::text, ARRAY[a.many]),
+                                            array_fill(NULL::text, ARRAY[a.many]), array_fill('cron'::text, ARRAY[a.many])) q
+), held AS (
+    SELECT j.name FROM millrace.job j JOIN (SELECT DISTINCT k.job FROM k) d ON j.name = d.job ORDER BY j.name FOR NO KEY UPDATE OF j SKIP LOCKED
+), moved AS (
+    UPDATE millrace.job j
+       SET ticked_at = greatest(j.ticked_at, last.seen_to), next_at = last.next_at
+      FROM held
+      JOIN (SELECT DISTINCT ON (k.job) k.* FROM k ORDER BY k.job, k.n DESC) last ON last.job = held.name
+     WHERE j.name = held.name AND j.schedule = last.schedule
+)
+SELECT q.n, q.id IS NOT NULL AND NOT q.duplicate AS made, q.status, q.message FROM queued q;
+
+-- name: schedule__sweep
+SELECT s.promoted, s.expired, s.next_ms FROM millrace.sweep_runs(($1::bigint[])[1]::integer) s;
+
 -- name: schedule__due
 -- For each job: for how long its oldest due run has waited, whatever it waits for; whether a run could start now; whether there is
 -- any that is not finished. One row is looked at, however many wait for the one that is at work.

@@ -45,7 +45,7 @@ NOT_HERE = [
     (r"^\./dev run$", "compiles for minutes; a page that is followed has `millrace all` in its place, and ./dev test builds the same way"),
     (r"^apt-get update && apt-get install -y git curl$", "changes the machine"),
     (r"^docker run .* jaegertracing/", "takes an image from a registry that tests do not reach"),
-    (r"^(aws|PASSWORD=|for stack in .* aws) ?", "changes or asks an account of AWS; rehearsed against a stand-in where npm run rehearse does so"),
+    (r"^(aws|PASSWORD=|for stack in .* aws) ?", "changes or asks an account of AWS; `npm run rehearse` runs the runbook's against a stand-in, by hand, because that takes moto"),
     (r"^systemctl edit millrace-api$", "opens an editor, on a machine that systemd runs"),
     (r"^docker (tag|push|login) ", "pushes to a registry of an account of AWS"),
     (r"^curl --fail https://millrace-api\.example\.com/", "asks a deployment"),

@@ -1,21 +1,62 @@
 """examples/shop, as its customers and its owner use it."""
 
+import base64
+import hashlib
+import hmac
+import http.server
+import json
 import os
+import threading
 import unittest
 
 import support
 
 SHOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "shop")
 
+SECRET = b"a secret of whoever sends receipts"
+
 module = support.ModuleServer()
+receipts = None
+
+
+class Receipts(http.server.ThreadingHTTPServer):
+    """Who sends receipts: what it was asked for, and whether that was signed."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Receipt)
+        self.asked = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Receipt(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        signed = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.".encode() + body
+        signature = "v1," + base64.b64encode(hmac.new(SECRET, signed, hashlib.sha256).digest()).decode()
+        self.server.asked.append((json.loads(body), self.headers["webhook-signature"] == signature))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
 
 
 def setUpModule():
-    module.start(MILLRACE_APP=os.path.realpath(SHOP))
+    global receipts
+    receipts = Receipts()
+    module.start(MILLRACE_APP=os.path.realpath(SHOP), PUSH_ALLOW_PRIVATE="true", RECEIPT_URL=f"http://127.0.0.1:{receipts.server_port}/orders",
+                 RECEIPT_SECRET="whsec_" + base64.b64encode(SECRET).decode())
 
 
 def tearDownModule():
     module.stop()
+    receipts.shutdown()
+    receipts.server_close()
 
 
 class Shop(unittest.TestCase):
@@ -180,6 +221,31 @@ class Shop(unittest.TestCase):
         self.expect(other.get("/v1/orders/" + order["id"]), 404)
         self.assertEqual(self.expect(other.get(f"/v1/orders/{order['id']}/lines"), 200), [])
         self.expect(self.customer.get(f"/v1/products/{self.product()['id']}/sales"), 403)
+
+    def queued(self, job, order):
+        with module.server.database() as database:
+            return database.query(f"SELECT state, key FROM millrace.every_run WHERE job = '{job}' AND args ->> 'orderId' = '{order['id']}'")
+
+    def test_order__queues_a_receipt_and_a_parcel(self):
+        self.put_in_basket(self.product(), 1)
+        order = self.expect(self.customer.post("/v1/orders", {}), 201)
+        mine = support.wait_for(lambda: [call for call in receipts.asked if call[0]["data"]["orderId"] == order["id"]], 20, "the receipt is sent")
+        self.assertEqual([(call["type"], is_signed) for call, is_signed in mine], [("order_receipt", True)])
+        support.wait_for(lambda: self.queued("order_receipt", order)[0][0] == "succeeded", 20, "that is known")
+        self.assertEqual(self.queued("order_pack", order), [["queued", self.customer.user["id"]]])
+        claims = self.expect(self.owner.post("/v1/jobs/order_pack/claims", {"max": 100, "worker": "warehouse"}), 200)["runs"]
+        mine = [run for run in claims if run["args"]["orderId"] == order["id"]]
+        self.assertEqual([run["key"] for run in mine], [self.customer.user["id"]])
+        told = [{"id": run["id"], "claim": run["claim"], "outcome": "succeeded", "result": {"parcel": "P-1"}} for run in claims]
+        self.assertEqual({entry["state"] for entry in self.expect(self.owner.post("/v1/job-runs/outcomes", {"outcomes": told}), 200)["outcomes"]},
+                         {"succeeded"})
+        self.assertEqual(self.queued("order_pack", order)[0][0], "succeeded")
+
+    def test_order__that_is_not_placed_queues_nothing(self):
+        with module.server.database() as database:
+            before = database.count("millrace.every_run", "job IN ('order_receipt', 'order_pack')")
+            self.expect(self.customer.post("/v1/orders", {}), 409)
+            self.assertEqual(database.count("millrace.every_run", "job IN ('order_receipt', 'order_pack')"), before)
 
     def test_restock__notes_what_runs_out(self):
         product = self.product(stock=1)

@@ -243,8 +243,8 @@ static void *work(void *argument)
         struct mr_slice value = {"", 0};
         int64_t counts[3] = {0};
         static const char *const steps[] = {
-            "DROP TABLE IF EXISTS pg_temp.hand; CREATE TEMP TABLE hand AS SELECT id, claim FROM millrace.claim_runs('pull', 3, 30000, 'w', NULL);"
-            "SELECT count(*) FROM hand",
+            ("DROP TABLE IF EXISTS pg_temp.hand; CREATE TEMP TABLE hand AS SELECT id, claim FROM millrace.claim_runs('pull', 3, 30000, 'w', NULL);"
+            "SELECT count(*) FROM hand"),
             "SELECT count(*) FROM millrace.lease",
             "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM millrace.lease GROUP BY key) k"};
 
@@ -633,6 +633,23 @@ static void test_run__updates_stay_in_their_page(void **state)
     assert_true(sql_number(db, "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'millrace.run'::regclass") >= 2900);
 }
 
+/* A process may have another role than whoever migrates: rows and sequences are all that it needs. */
+static void test_rights__to_rows_and_sequences_are_enough(void **state)
+{
+    (void)state;
+    sql_exec(db, "CREATE ROLE process; GRANT USAGE ON SCHEMA millrace TO process; GRANT USAGE ON ALL SEQUENCES IN SCHEMA millrace TO process;"
+                 "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA millrace TO process; SET ROLE process");
+    sql_exec(db, "SELECT * FROM millrace.queue_runs('{1,2,3}', '{pull,pull,pull}', '{\"{}\",\"{}\",\"{}\"}', NULL, NULL, NULL, '{NULL,u,NULL}', NULL, NULL)");
+    assert_int_equal(claim(2), 2);
+    assert_string_equal(settle("failed"), "200 failed");
+    pass("4 s");
+    assert_int_equal(sql_number(db, "SELECT promoted FROM millrace.sweep_runs(10)"), 2);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM (SELECT array_agg(id) AS ids FROM millrace.run) r, millrace.cancel_runs(r.ids) c WHERE c.status = 200"), 3);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM (SELECT array_agg(id) AS ids FROM millrace.run) r, millrace.retry_runs(r.ids) c WHERE c.status = 200"), 3);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM (SELECT array_agg(id) AS ids FROM millrace.run) r, millrace.delete_runs(r.ids) c WHERE c.status = 200"), 3);
+    sql_exec(db, "DROP TABLE hand; RESET ROLE; DROP OWNED BY process; DROP ROLE process");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -665,6 +682,7 @@ int main(void)
         TEST(test_retry__plays_again_what_is_dead),
         TEST(test_retry__of_a_failure_is_now),
         TEST(test_delete__takes_all_of_a_run_that_is_not_in_hand),
+        TEST(test_rights__to_rows_and_sequences_are_enough),
         TEST(test_run__updates_stay_in_their_page),
     };
 

@@ -271,7 +271,7 @@ static int64_t run_chunks(mr_db *db, const char *statement)
         char *sql = NULL;
 
         if (asprintf(&sql, "EXECUTE \"%s\"('{2}', ARRAY[%s]::text[], '{NULL}', ARRAY['%s'], ARRAY['%s'], '{f}', '{0}')", statement, cursor,
-                     "{\"CLEANUP_SCOPE\": \"completed\", \"CLEANUP_COMPLETED_AFTER\": 0, \"AUDIT_RETENTION\": 0}",
+                     "{\"CLEANUP_SCOPE\": \"completed\", \"CLEANUP_COMPLETED_AFTER\": 0, \"AUDIT_RETENTION\": 0, \"JOB_RUN_RETENTION\": 86400000}",
                      "{\"scope\": \"completed\", \"completedAfter\": \"0s\"}") < 0)
             fail();
         if (mr_db_exec(db, sql, mr_mono_ms(&mr_system_clock) + WAIT_MS, &rows) != MR_OK)
@@ -335,6 +335,52 @@ static void test_statement__a_cursor_reads_the_same_under_every_setting(void **s
         mr_db_destroy(&db);
         database_destroy(&database);
     }
+}
+
+/* By its job's `keep`, else by JOB_RUN_RETENTION (a day here); whatever a job left that is gone, from every table. */
+static void test_statement__clean_up_keeps_runs_as_long_as_their_job_says(void **state)
+{
+    static const char old_id[] = "rpad(lpad(to_hex((extract(epoch FROM now() - interval '2 days') * 1000)::bigint), 12, '0') || '7', 32, lpad(to_hex(i), 4, '0'))::uuid";
+    struct database *database = database_new();
+    mr_db *db = connect_as_actor(database);
+
+    (void)state;
+    sql_exec(database->db, "INSERT INTO millrace.job (name, work, manual, keep_ms) VALUES ('usual', 'pull', false, NULL), ('long', 'pull', false, 864000000);"
+                           "INSERT INTO millrace.run (id, job, outcome, finished_at, key)"
+                           " SELECT %s, CASE i %% 2 WHEN 0 THEN 'usual' ELSE 'long' END, 'succeeded', now() - interval '2 days', i::text FROM generate_series(1, 8) i;"
+                           "INSERT INTO millrace.run (id, job) SELECT %s, CASE i WHEN 9 THEN 'usual' ELSE 'gone' END FROM generate_series(9, 12) i;"
+                           "INSERT INTO millrace.ready (job, key, turn, id) SELECT job, key, turn, id FROM millrace.run WHERE outcome IS NULL;"
+                           "INSERT INTO millrace.run_attempt (run_id, attempt, at) SELECT id, 1, now() FROM millrace.run",
+             old_id, old_id);
+    assert_int_equal(run_chunks(db, "cleanup__workerRuns"), 4 + 3);
+    assert_string_equal(sql_text(database->db, "SELECT string_agg(job || ' ' || n, ', ' ORDER BY job) FROM (SELECT job, count(*) AS n FROM millrace.run GROUP BY job) r"),
+                        "long 4, usual 1");
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.ready"), 1);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.run_attempt"), 5);
+    mr_db_destroy(&db);
+    database_destroy(&database);
+}
+
+/* A page of a job's runs reads no more of them than it shows, whichever table they are in. */
+static void test_statement__a_page_of_runs_reads_a_page(void **state)
+{
+    static const char *const indexes[] = {"job_run_of_job", "run_of_job"};
+    struct database *database = database_new();
+    mr_db *db = connect_as_actor(database);
+
+    (void)state;
+    sql_exec(database->db, "INSERT INTO millrace.job (name, work, manual) VALUES ('deliver', 'pull', false);"
+                           "INSERT INTO millrace.run (id, job) SELECT gen_random_uuid(), 'deliver' FROM generate_series(1, 2000);"
+                           "INSERT INTO millrace.job_run (id, job, trigger) SELECT gen_random_uuid(), 'maintenance', 'manual' FROM generate_series(1, 2000)");
+    for (int i = 0; i < 2; i++) {
+        sql_exec(db, "BEGIN");
+        assert_int_equal(sql_number(db, "EXECUTE job_run_list('{NULL}', '{%s}', '{20}', '{NULL}', '{00000000-0000-0000-0000-000000000001}')",
+                                    i == 0 ? "maintenance" : "deliver"), 1);
+        assert_in_range(sql_number(db, "SELECT pg_stat_get_xact_tuples_returned('millrace.%s'::regclass)", indexes[i]), 20, 100);
+        sql_exec(db, "COMMIT");
+    }
+    mr_db_destroy(&db);
+    database_destroy(&database);
 }
 
 /* A unit that the database refuses must not stop the others: each statement that does a chunk can pass one, and name it. */
@@ -414,6 +460,8 @@ int main(void)
         cmocka_unit_test(test_statement__one_row_is_found_by_its_id),
         cmocka_unit_test(test_statement__no_instant_is_written_in_the_sessions_style),
         cmocka_unit_test(test_statement__a_cursor_reads_the_same_under_every_setting),
+        cmocka_unit_test(test_statement__clean_up_keeps_runs_as_long_as_their_job_says),
+        cmocka_unit_test(test_statement__a_page_of_runs_reads_a_page),
         cmocka_unit_test(test_statement__of_a_job_can_pass_a_unit),
         cmocka_unit_test(test_statement__the_job_removal_deletes_from_every_table_of_an_account),
     };

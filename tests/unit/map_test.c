@@ -418,7 +418,7 @@ static void test_map__every_actor_has_a_spec(void **state)
     }
 }
 
-/* Of a job, of the scheduler or of the courier: "cleanup__tasks/all", "schedule__tick", "push__look". */
+/* Of a job, of the scheduler, of who pushes, or of a start: "cleanup__tasks/all", "schedule__tick", "push__look", "declaration__hold". */
 static bool is_of_a_job(const char *statement)
 {
     size_t len = strcspn(statement, "_");
@@ -426,7 +426,8 @@ static bool is_of_a_job(const char *statement)
     for (int job = 0; job < MR_JOB_COUNT; job++)
         if (strlen(mr_job_info((enum mr_job)job)->name) == len && strncmp(statement, mr_job_info((enum mr_job)job)->name, len) == 0)
             return strncmp(statement + len, "__", 2) == 0;
-    return strncmp(statement, "schedule__", 10) == 0 || strncmp(statement, "push__", 6) == 0;
+    return strncmp(statement, "schedule__", 10) == 0 || strncmp(statement, "push__", 6) == 0 ||
+           strncmp(statement, "declaration__", 13) == 0;
 }
 
 /* What it asks beside the statements of an application's operations, and what those that import have under names of their own. */
