@@ -116,6 +116,8 @@ class Rehearsal:
         shell = {**self.shell, **self.environments.get(environment, {})}
         if command.startswith("npm run deploy"):
             shell["CDK_METHOD"] = "direct"  # moto's change sets forget exports
+        if command == "npm run destroy":
+            command += " -- --force"  # nobody is there to say yes
         if command.startswith("npm run diff"):
             shell["CDK_METHOD"] = "template"  # and it cannot delete one
         if re.match(r"npm run (deploy|diff|destroy)", command):
@@ -155,6 +157,7 @@ class Rehearsal:
             return self.note(section, command, f"skipped, {why}")
         try:
             answer = self.run(self.filled(command, environment), environment)
+            self.remember(command)
         except RuntimeError as error:
             return self.fail(section, command, str(error))
         if answer.returncode == 0:
@@ -163,6 +166,12 @@ class Rehearsal:
             self.unknown.append(command)
             return self.note(section, command, "not known to the stand-in")
         self.fail(section, command, answer.stdout[-3000:] + answer.stderr[-5000:])
+
+    def remember(self, command):
+        """Each command has a shell of its own: what one puts into a variable, the next finds."""
+        assignment = re.fullmatch(r'([A-Z]+)="(.*)"', command)
+        if assignment is not None:
+            self.shell[assignment[1]] = self.ask(f'{command}; printf %s "${assignment[1]}"')
 
     def fail(self, section, command, why):
         """All problems at once: the rehearsal goes on."""
@@ -183,15 +192,13 @@ class Rehearsal:
             "PARAMETER-GROUP": cluster + "'DBClusters[0].DBClusterParameterGroup'",
             "SUBNET-ID": network + "subnets[0]'",
             "SECURITY-GROUP-ID": network + "securityGroups[0]'",
-            "OLD-INSTANCE": cluster.replace(name, f"{name}-old") + "'DBClusters[0].DBClusterMembers[0].DBInstanceIdentifier'",
             "INSTANCE-ID": cluster + "'DBClusters[0].DBClusterMembers[0].DBInstanceIdentifier'",
+            "OLD-INSTANCE": f"echo {self.known_instance}",
             "FUNCTION-NAME": "echo millracedevdatabaseClusterRotationSingleUser",
         }
         for word, command_to_ask in look_up.items():
             if re.search(rf"(?<![A-Z-]){word}(?![A-Z-])", command):
-                found = self.known_instance if word == "OLD-INSTANCE" and self.known_instance else self.ask(command_to_ask, environment)
-                if word == "OLD-INSTANCE":
-                    self.known_instance = found
+                found = self.ask(command_to_ask, environment)
                 command = re.sub(rf"(?<![A-Z-]){word}(?![A-Z-])", found, command)
         return command.replace("millrace-dev:41", self.revision or "millrace-dev:1")
 
@@ -206,6 +213,7 @@ class Rehearsal:
         self.ask("aws ssm put-parameter --name /cdk-bootstrap/hnb659fds/version --value 30 --type String")
         self.ask("aws backup create-backup-vault --backup-vault-name Default --region us-west-2")
         self.ask("curl --silent --fail --request POST \"$AWS_ENDPOINT_URL/moto-api/seed?a=1\"")  # its ids are the same in both runs
+        self.ask("aws logs create-log-group --log-group-name /aws/lambda/millracedevdatabaseClusterRotationSingleUser")  # its first run makes it
         certificate = self.ask("aws acm request-certificate --domain-name '*.example.com' --query CertificateArn --output text")
         zone = self.ask("aws route53 create-hosted-zone --name example.com --caller-reference rehearsal --query HostedZone.Id --output text")
         common = {"CDK_HOSTED_ZONE_ID": zone.split("/")[-1], "CDK_HOSTED_ZONE_NAME": "example.com", "CDK_DOMAIN_NAME": "millrace-api",
@@ -220,6 +228,8 @@ class Rehearsal:
         if section == "Restore the database":
             self.ask("npm run deploy -- --context appVersion=1.2.3", "prd")
             self.note(section, "production is deployed", self.state("prd"))
+            self.known_instance = self.ask("aws rds describe-db-clusters --db-cluster-identifier millrace-prd --output text --query "
+                                           "'DBClusters[0].DBClusterMembers[0].DBInstanceIdentifier'", "prd")
         if section == "Turn something off":
             self.environments["dev"].pop("CDK_SCHEDULE_TASK_CLEANUP_CRON")
         if section == "Scale to zero, and back":
@@ -271,8 +281,9 @@ class Rehearsal:
             self.fail("in the end", "SKIPPED", f"no such command: {self.unused}")
 
     def delete_instances(self, section, command):
-        """Each instance of the cluster, the reader first."""
-        for _ in range(2):
+        """Each instance of the cluster: one after it was restored, and those that were deployed since."""
+        members = "aws rds describe-db-clusters --db-cluster-identifier millrace-prd --output text --query 'length(DBClusters[0].DBClusterMembers)'"
+        for _ in range(int(self.ask(members, "prd"))):
             self.step(section, command, "prd")
 
 

@@ -15,11 +15,17 @@ import boto3
 import moto.cloudformation.models as cloudformation
 import moto.cloudformation.parsing as parsing
 import moto.cloudformation.responses as responses
+import moto.ec2.models.route_tables as route_tables
 import moto.ecs.models as ecs
 import moto.route53.models as route53
+import moto.rds.models as rds
+import moto.rds.responses as rds_responses
+import moto.secretsmanager.models as secrets
 import moto.server
 from moto.cloudformation.exceptions import ValidationError
 from moto.core.common_models import CloudFormationModel
+from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
 from moto.ecs.exceptions import EcsClientException
 
 PORT = sys.argv[1] if len(sys.argv) > 1 else "0"
@@ -300,6 +306,66 @@ def update_service(self, service_properties):
 
 
 ecs.EC2ContainerServiceBackend.update_service = update_service
+
+
+# ---- Route tables ----
+
+
+def delete_route_table(cls, resource_name, cloudformation_json, account_id, region_name):
+    """moto leaves them, and what keeps a network from going with them."""
+    backend = ec2_backends[account_id][region_name]
+    backend.get_route_table(resource_name)._associations.clear()
+    backend.delete_route_table(resource_name)
+
+
+route_tables.RouteTable.delete_from_cloudformation_json = classmethod(delete_route_table)
+
+
+# ---- Calls that moto does not know, or that it answers otherwise than AWS ----
+
+
+def update_termination_protection(self):
+    stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+    stack.enable_termination_protection = self._get_param("EnableTerminationProtection") in (True, "true")
+    return ActionResult({"StackId": stack.stack_id})
+
+
+responses.CloudFormationResponse.update_termination_protection = update_termination_protection
+
+
+def describe_db_engine_versions(self):
+    """One that every cluster here may have."""
+    return ActionResult({"DBEngineVersions": [{"Engine": "aurora-postgresql", "EngineVersion": version} for version in ("17.4", "17.5")]})
+
+
+rds_responses.RDSResponse.describe_db_engine_versions = describe_db_engine_versions
+_modify_cluster = rds.RDSBackend.modify_db_cluster
+
+
+def modify_db_cluster(self, kwargs):
+    """A cluster that gets another name keeps its instances."""
+    name = kwargs["db_cluster_identifier"]
+    wanted = kwargs.get("new_db_cluster_identifier") or name
+    members = [one for one in self.databases.values() if getattr(one, "db_cluster_identifier", None) == name]
+    if wanted != name and wanted in self.clusters:
+        raise rds.RDSClientError("DBClusterAlreadyExistsFault", f"DB Cluster {wanted} already exists")
+    answer = _modify_cluster(self, kwargs)
+    for one in members:
+        one.db_cluster_identifier = wanted
+    return answer
+
+
+rds.RDSBackend.modify_db_cluster = modify_db_cluster
+
+
+def rotate_secret(self, secret_id, client_request_token=None, rotation_lambda_arn=None, rotation_rules=None, rotate_immediately=True):
+    """What the function of ours leaves: another password under the same keys. No function runs here."""
+    content = json.loads(self.get_secret_value(secret_id, None, None)["SecretString"])
+    content["password"] = f"of-rotation-{next(numbers)}"
+    return self.put_secret_value(secret_id, json.dumps(content), None, None, ["AWSCURRENT"])
+
+
+secrets.SecretsManagerBackend.rotate_secret = rotate_secret
 
 if started == "__main__":
     moto.server.main(["-H", "127.0.0.1", "-p", PORT])
