@@ -23,7 +23,10 @@ mr_status mr_declare_start(struct mr_declare **out, const struct mr_config *conf
 /* Asks it to end and does not wait. Async-signal-safe. Accepts NULL. */
 void mr_declare_ask_to_stop(struct mr_declare *self);
 
-/* Says that this process serves the folder no longer, by `deadline_ms` (monotonic) at most. False: it still runs. Accepts NULL. */
+/*
+ * Says that this process serves the folder no longer, and frees it, by `deadline_ms` (monotonic) at most. False: it still runs, and nothing
+ * is freed. Accepts NULL.
+ */
 bool mr_declare_stop_by(struct mr_declare **self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 #endif

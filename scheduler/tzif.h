@@ -16,7 +16,7 @@ struct mr_tzif;
 /* Reads the bytes of a file. MR_OK: `out` is the caller's, to destroy. MR_INVALID: they are none; MR_NO_MEMORY. */
 mr_status mr_tzif_new(struct mr_tzif **out, const uint8_t *bytes, size_t length) __attribute__((warn_unused_result));
 
-/* Accepts NULL. */
+/* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_tzif_destroy(struct mr_tzif **self);
 
 /* Local time minus UTC at a moment (Unix time), in seconds. */
