@@ -1,8 +1,11 @@
 #include "app/declare.h"
 
+#include <errno.h>
+#include <semaphore.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/jobs.h"
@@ -14,7 +17,7 @@
 #include "sql/sql.h"
 
 /* A hold lasts 60 s (sql/queries/declaration.sql). */
-enum { PATIENCE_MS = 10000, PAUSE_MS = 100, KEEP_MS = 20000, LET_GO_MS = 1000, STATEMENT_MS = 8000 };
+enum { PATIENCE_MS = 3000, KEEP_MS = 20000, LET_GO_MS = 1000, STATEMENT_MS = 8000 };
 
 static const char *const names[] = {"declaration__hold", "declaration__write", "declaration__let_go"};
 
@@ -27,6 +30,7 @@ struct mr_declare {
     mr_db *db;
     struct mr_params params;
     mr_thread *thread;
+    sem_t said; /* for the first time, or that was tried */
     struct mr_backoff backoff;
     char digest[2 * crypto_hash_sha256_BYTES + 1];
     char holder[128];
@@ -186,10 +190,10 @@ static void note_failure(struct mr_declare *self)
         mr_log(MR_LOG_WARN, "jobs are not declared yet", mr_log_text("reason", mr_db_last_error(self->db)->message));
 }
 
-/* Milliseconds until it is to be said again. */
-static int64_t say(struct mr_declare *self)
+/* Milliseconds until it is to be said again. At first it is said whether the process is awake or not, which nobody can tell yet. */
+static int64_t say(struct mr_declare *self, bool first)
 {
-    mr_status status = self->is_awake() ? declare(self) : MR_OK;
+    mr_status status = first || self->is_awake() ? declare(self) : MR_OK;
 
     mr_db_release(self->db);
     if (status == MR_OK) {
@@ -203,11 +207,13 @@ static int64_t say(struct mr_declare *self)
 static void work(mr_thread *thread, void *argument)
 {
     struct mr_declare *self = argument;
-    int64_t pause_ms = self->is_held ? KEEP_MS : MR_BACKOFF_LEAST_MS;
+    int64_t pause_ms;
 
     mr_thread_ready(thread);
+    pause_ms = say(self, true);
+    sem_post(&self->said);
     while (!mr_thread_asked_to_end(thread, (int)pause_ms))
-        pause_ms = say(self);
+        pause_ms = say(self, false);
     let_go(self);
     mr_db_release(self->db);
 }
@@ -218,23 +224,8 @@ static void destroy(struct mr_declare *self)
 {
     mr_db_destroy(&self->db);
     mr_params_fini(&self->params);
+    sem_destroy(&self->said);
     free(self);
-}
-
-static void declare_first(struct mr_declare *self)
-{
-    int64_t give_up_ms = now_ms() + PATIENCE_MS;
-    mr_status status = declare(self);
-
-    while (status != MR_OK && !mr_db_is_hopeless(self->db) && now_ms() < give_up_ms) {
-        usleep(PAUSE_MS * 1000);
-        status = declare(self);
-    }
-    if (status != MR_OK) {
-        note_failure(self);
-        mr_backoff_fail(&self->backoff, now_ms());
-    }
-    mr_db_release(self->db);
 }
 
 mr_status mr_declare_start(struct mr_declare **out, const struct mr_config *config, bool (*is_awake)(void))
@@ -249,6 +240,7 @@ mr_status mr_declare_start(struct mr_declare **out, const struct mr_config *conf
         return MR_NO_MEMORY;
     self->config = config;
     self->is_awake = is_awake;
+    sem_init(&self->said, 0, 0);
     for (size_t i = 0; i < STATEMENTS; i++)
         self->statements[i] = mr_statement_find(names[i]);
     digest(self->digest);
@@ -256,7 +248,6 @@ mr_status mr_declare_start(struct mr_declare **out, const struct mr_config *conf
     snprintf(self->holder, sizeof self->holder, "%s:%d:%lld", host, (int)getpid(), (long long)mr_wall_ms(&mr_system_clock));
     status = mr_db_new(&self->db, &options, self->statements);
     if (status == MR_OK) {
-        declare_first(self);
         self->thread = mr_thread_start("declare", work, self);
         status = self->thread != NULL ? MR_OK : MR_NO_MEMORY;
     }
@@ -266,6 +257,17 @@ mr_status mr_declare_start(struct mr_declare **out, const struct mr_config *conf
     }
     *out = self;
     return MR_OK;
+}
+
+void mr_declare_await(struct mr_declare *self)
+{
+    struct timespec give_up;
+
+    if (self == NULL || clock_gettime(CLOCK_REALTIME, &give_up) != 0)
+        return;
+    give_up.tv_sec += PATIENCE_MS / 1000;
+    while (sem_timedwait(&self->said, &give_up) != 0 && errno == EINTR)
+        ;
 }
 
 void mr_declare_ask_to_stop(struct mr_declare *self)

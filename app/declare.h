@@ -15,10 +15,16 @@
 struct mr_declare;
 
 /*
- * Declares, and returns when that is done; a database that does not take it within ten seconds is told so later, with a warning.
- * `is_awake`: whether the process uses its database; any thread may ask. `config` is borrowed.
+ * Begins to declare, and returns. A database that does not take it is told so later, with a warning. `is_awake`: whether the process
+ * uses its database; any thread may ask. `config` is borrowed.
  */
 mr_status mr_declare_start(struct mr_declare **out, const struct mr_config *config, bool (*is_awake)(void)) MR_WARN_UNUSED;
+
+/*
+ * Returns when it was declared, or was tried in vain: the database is away, or its migrations have not run. Nobody who listens waits for
+ * that; three seconds at most. Once, by who started it. Accepts NULL.
+ */
+void mr_declare_await(struct mr_declare *self);
 
 /* Asks it to end and does not wait. Async-signal-safe. Accepts NULL. */
 void mr_declare_ask_to_stop(struct mr_declare *self);

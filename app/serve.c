@@ -214,6 +214,7 @@ static int run_api(const struct mr_config *config, const struct mr_zone *zone, i
         status = start_crew(config);
     if (status == MR_OK && zone != NULL)
         status = mr_tier_start(&tier, config, zone, -1);
+    mr_declare_await(declaration);
     status = start_admin(status, admin_fd, config);
     if (status == MR_OK)
         status = run_gateway(config, listen_fd);
@@ -277,6 +278,7 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
     status = mr_declare_start(&declaration, config, is_awake);
     if (status == MR_OK)
         status = mr_tier_start(&tier, config, zone, open_pulse(config));
+    mr_declare_await(declaration);
     status = start_admin(status, admin_fd, config);
     if (status == MR_OK) {
         mr_signals_listen(ask_tier_to_stop, &tier);

@@ -134,12 +134,42 @@ async function jobs() {
   assert.equal((await user.GET('/v1/jobs')).error?.status, 403);
 }
 
+/** A kind of its own, whose runs are queued, worked on, tried again, cancelled and deleted. */
+async function work() {
+  const job = 'errand';
+  const params = { path: { job } };
+  assert.equal(good(await admin.PUT('/v1/jobs/{job}', { params, body: { work: 'pull', timeout: '30s', priority: 0 } })).work, 'pull');
+  assert.equal(good(await admin.PATCH('/v1/jobs/{job}', { params, body: { priority: 5 } })).priority, 5);
+  good(await admin.POST('/v1/jobs/{job}/pause', { params }));
+  good(await admin.POST('/v1/jobs/{job}/resume', { params }));
+  const queued = good(await admin.POST('/v1/jobs/{job}/runs', { params, body: [{ args: { n: 1 } }, { args: { n: 2 } }] }), 202);
+  assert.ok('runs' in queued && queued.runs.length === 2);
+  const { runs } = good(await admin.POST('/v1/jobs/{job}/claims', { params, body: { max: 2, lease: '30s', wait: '0s' } }));
+  const [first, second] = runs;
+  assert.ok(first && second);
+  const outcomes = [
+    { id: first.id, claim: first.claim, outcome: 'succeeded' as const, result: { sum: 3 } },
+    { id: second.id, claim: second.claim, outcome: 'failed' as const, error: 'no paper', retryAfter: '1h' },
+  ];
+  const told = good(await admin.POST('/v1/job-runs/outcomes', { body: { outcomes } })).outcomes;
+  assert.deepEqual(told.map((each) => each.state), ['succeeded', 'failed']);
+  const one = { params: { path: { runId: second.id } } };
+  assert.equal(good(await admin.GET('/v1/job-runs/{runId}/attempts', one))[0]?.error, 'no paper');
+  good(await admin.POST('/v1/job-runs/{runId}/retry', one), 202);
+  good(await admin.POST('/v1/job-runs/{runId}/cancel', one), 202);
+  assert.equal(good(await admin.GET('/v1/job-runs', { params: { query: { job } } })).length, 2);
+  good(await admin.POST('/v1/job-runs/retry', { body: { job, state: 'dead' } }), 202);
+  good(await admin.POST('/v1/job-runs/cancel', { body: { job, state: 'queued' } }), 202);
+  good(await admin.POST('/v1/job-runs/delete', { body: { job, state: 'succeeded' } }), 202);
+  good(await admin.DELETE('/v1/jobs/{job}', { params }), 204);
+}
+
 async function keys() {
   const made = good(await admin.POST('/v1/api-keys', { body: { name: 'a program', scopes: ['jobs:enqueue:report'] } }), 201);
   const params = { path: { keyId: made.id } };
   const program = clientOf(made.key);
   assert.ok(good(await admin.GET('/v1/api-keys')).some((key) => key.id === made.id));
-  const run = good(await program.POST('/v1/jobs/{job}/runs', { params: { path: { job: 'report' } } }), 202);
+  const run = good(await program.POST('/v1/jobs/{job}/runs', { params: { path: { job: 'report' } } }), 202) as JobRun;
   assert.equal(good(await program.GET('/v1/job-runs/{runId}', { params: { path: { runId: run.id } } })).job, 'report');
   assert.equal((await program.GET('/v1/users/profile')).error?.status, 403);
   assert.deepEqual(good(await admin.GET('/v1/api-keys/{keyId}', { params })).scopes, ['jobs:enqueue:report']);
@@ -168,7 +198,7 @@ async function leaving() {
   assert.equal((await user.GET('/v1/users/profile')).error?.status, 401);
 }
 
-for (const part of [account, tasks, importing, figures, jobs, keys, everybodys, leaving]) await part();
+for (const part of [account, tasks, importing, figures, jobs, work, keys, everybodys, leaving]) await part();
 
 const document: { paths: Record<string, Record<string, unknown>> } = JSON.parse(readFileSync(process.env['DOCUMENT'] as string, 'utf8'));
 const documented = Object.entries(document.paths).flatMap(([path, item]) => Object.keys(item).map((verb) => `${verb} ${path}`));

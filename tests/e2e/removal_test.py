@@ -19,7 +19,10 @@ WITHOUT_KEY = {"task_count": "user_id = '{0}'", "task_change": "user_id = '{0}'"
                "millrace.import_part": "run_id IN (SELECT id FROM millrace.job_run WHERE owner = '{0}')"}
 BODIES = {"task_create": {"summary": "x", "taskPriorityCode": "LOW"},
           "password_change": {"currentPassword": support.PASSWORD, "newPassword": "12345678"},
-          "api_key_create": {"name": "n", "scopes": ["jobs:admin"]}}
+          "api_key_create": {"name": "n", "scopes": ["jobs:admin"]},
+          "job_put": {"work": "pull"},
+          **{f"job_runs_{what}": {"job": "cleanup", "state": "dead"} for what in ("retry", "cancel", "delete")},
+          "run_outcomes": {"outcomes": [{"id": str(uuid.UUID(int=7)), "claim": "1", "outcome": "succeeded"}]}}
 
 
 def setUpModule():

@@ -130,12 +130,12 @@ static void test_lead__a_lost_connection_costs_only_what_was_sent(void **state)
     struct fixture *self = *state;
     mr_db *holder = database_connect(self->database);
     struct sent sent = send_three(self, holder, CREATED);
+    int64_t waiter = 0;
 
-    eventually(backend_pid(self->database->db, writer(self)->name, true) != 0);
     for (unsigned i = 0; i < CREATED; i++)
         assert_int_equal(driver_await(self->driver, sent.created[i])->kind, MR_REPLY);
-    sql_exec(self->database->db, "SELECT pg_terminate_backend(%lld, 5000)",
-             (long long)backend_pid(self->database->db, writer(self)->name, true));
+    eventually((waiter = backend_pid(self->database->db, writer(self)->name, true)) != 0); /* the update; before, it was the creates */
+    sql_exec(self->database->db, "SELECT pg_terminate_backend(%lld, 5000)", (long long)waiter);
     sql_exec(holder, "ROLLBACK");
     assert_int_equal(driver_await(self->driver, sent.updated)->status, MR_UNAVAILABLE);
     assert_int_equal(driver_await(self->driver, sent.deleted)->kind, MR_REPLY);
