@@ -21,8 +21,8 @@ BODIES = {"task_create": {"summary": "x", "taskPriorityCode": "LOW"},
           "password_change": {"currentPassword": support.PASSWORD, "newPassword": "12345678"},
           "api_key_create": {"name": "n", "scopes": ["jobs:admin"]},
           "job_put": {"work": "pull"},
-          **{f"job_runs_{what}": {"job": "cleanup", "state": "dead"} for what in ("retry", "cancel", "delete")},
-          "run_outcomes": {"outcomes": [{"id": str(uuid.UUID(int=7)), "claim": "1", "outcome": "succeeded"}]}}
+          **{f"job_runs_{what}": {"job": "cleanup", "state": state} for what, state in (("retry", "dead"), ("cancel", "queued"), ("delete", "dead"))},
+          "run_outcomes": {"outcomes": [{"id": str(uuid.UUID(int=7)), "claim": 1, "outcome": "succeeded"}]}}
 
 
 def setUpModule():
