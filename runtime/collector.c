@@ -1,12 +1,12 @@
 #include "runtime/collector.h"
 
-#include <curl/curl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/clock.h"
 #include "runtime/pairs.h"
+#include "runtime/url.h"
 
 enum { ANSWER_KEPT = 4096, ANSWER_MOST = 65536, CONNECT_MS = 3000, WAIT_MS = 1000, RETRY_AFTER_MOST_S = 60 };
 
@@ -23,31 +23,12 @@ struct mr_collector {
 
 /* ---- What the settings say ---- */
 
-static bool has_part(CURLU *url, CURLUPart part)
-{
-    char *text = NULL;
-    bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK && *text != '\0';
-
-    curl_free(text);
-    return has;
-}
-
-static bool is_http(CURLU *url)
-{
-    char *scheme = NULL;
-    bool http = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-
-    curl_free(scheme);
-    return http;
-}
-
 bool mr_collector_is_url(const char *text, struct mr_buf *reason)
 {
     CURLU *url = curl_url();
-    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK && is_http(url) &&
-                has_part(url, CURLUPART_HOST) && !has_part(url, CURLUPART_USER) && !has_part(url, CURLUPART_PASSWORD) &&
-                !has_part(url, CURLUPART_QUERY) && !has_part(url, CURLUPART_FRAGMENT);
+    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK && mr_url_is_http(url) &&
+                mr_url_has(url, CURLUPART_HOST) && !mr_url_has(url, CURLUPART_USER) && !mr_url_has(url, CURLUPART_PASSWORD) &&
+                !mr_url_has(url, CURLUPART_QUERY) && !mr_url_has(url, CURLUPART_FRAGMENT);
 
     if (!good)
         mr_buf_text(reason, "expected a URL such as http://localhost:4318, without user, query or fragment;"

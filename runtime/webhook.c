@@ -1,9 +1,10 @@
 #include "runtime/webhook.h"
 
-#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <sodium.h>
+
+#include "runtime/url.h"
 
 #define PREFIX "whsec_"
 
@@ -116,31 +117,12 @@ static bool has_only_url_bytes(const char *text)
     return true;
 }
 
-static bool has_part(CURLU *url, CURLUPart part)
-{
-    char *text = NULL;
-    bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK && *text != '\0';
-
-    curl_free(text);
-    return has;
-}
-
-static bool is_http(CURLU *url)
-{
-    char *scheme = NULL;
-    bool http = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-
-    curl_free(scheme);
-    return http;
-}
-
 /* NULL: it is none. curl_url_cleanup frees it. */
 static CURLU *parse(const char *text)
 {
     CURLU *url = strlen(text) <= MR_WEBHOOK_URL_MAX && has_only_url_bytes(text) ? curl_url() : NULL;
-    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, text, CURLU_DISALLOW_USER) == CURLUE_OK && is_http(url) &&
-                has_part(url, CURLUPART_HOST) && !has_part(url, CURLUPART_FRAGMENT);
+    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, text, CURLU_DISALLOW_USER) == CURLUE_OK &&
+                mr_url_is_http(url) && mr_url_has(url, CURLUPART_HOST) && !mr_url_has(url, CURLUPART_FRAGMENT);
 
     if (good)
         return url;
