@@ -83,6 +83,7 @@ class Rehearsal:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environments = {}
+        self.assembly = {}
         self.shell = {**os.environ, "AWS_ACCESS_KEY_ID": "rehearsal", "AWS_SECRET_ACCESS_KEY": "rehearsal", "AWS_REGION": REGION,
                       "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url, "AWS_PAGER": "", "AWS_EC2_METADATA_DISABLED": "true",
                       "AWS_MAX_ATTEMPTS": "1", "CDK_REQUIRE_APPROVAL": "never", "CDK_NOTICES": "false",
@@ -127,8 +128,10 @@ class Rehearsal:
             command += " -- --force"  # nobody is there to say yes
         if command.startswith("npm run diff"):
             shell["CDK_METHOD"] = "template"  # and it cannot delete one
+        if re.match(r"npm run (deploy|diff)", command):
+            self.assembly[environment] = self.assemblies.of(self, environment, re.findall(r"--context \S+", command))
         if re.match(r"npm run (deploy|diff|destroy)", command):
-            shell["CDK_APP"] = self.assemblies.of(self, environment, re.findall(r"--context \S+", command))
+            shell["CDK_APP"] = self.assembly[environment]  # destroy wants the names of the stacks only
         # Some commands of AWS CLI 1 (rds) do not read the address from the environment.
         command = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n' + command
         return subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=PACKAGE, env=shell, text=True, capture_output=True, timeout=1800)
@@ -184,7 +187,7 @@ class Rehearsal:
             "SUBNET-GROUP": lambda: self.cluster(name)["DBSubnetGroup"],
             "PARAMETER-GROUP": lambda: self.cluster(name)["DBClusterParameterGroup"],
             "SUBNET-ID": lambda: self.network(name)["subnets"][0],
-            "SECURITY-GROUP-ID": lambda: self.network(name)["securityGroups"][0],
+            "SECURITY-GROUP-ID": lambda: self.security_group(name, "rds" if command.startswith("aws rds") else "ecs"),
             "INSTANCE-ID": lambda: self.instances(name)[0],
             "OLD-INSTANCE": lambda: self.old_instance,
             "FUNCTION-NAME": lambda: "millracedevdatabaseClusterRotationSingleUser",
@@ -202,6 +205,9 @@ class Rehearsal:
 
     def network(self, name):
         return self.service(name)["networkConfiguration"]["awsvpcConfiguration"]
+
+    def security_group(self, name, of):
+        return self.cluster(name)["VpcSecurityGroups"][0]["VpcSecurityGroupId"] if of == "rds" else self.network(name)["securityGroups"][0]
 
     def revision(self):
         return self.service()["taskDefinition"].split("/")[-1]
@@ -300,23 +306,31 @@ class Rehearsal:
         if found != wanted:
             self.fail("expected", what, f"{wanted}, and not {found}")
 
+    def guarded(self, what, section):
+        """One failure hides no other."""
+        try:
+            what(section)
+        except Exception as error:
+            self.fail(section, what.__name__, repr(error))
+
+    def times(self, command):
+        """Once, or for each instance: the one that was restored, and those that were deployed since."""
+        return len(self.instances("millrace-prd")) if "INSTANCE-ID" in command else 1
+
     def whole(self):
         self.prepare()
         section, environment = None, "dev"
         for wanted, command in runbook.in_order_of_rehearsal():
             if wanted != section:
-                if section is not None:
-                    self.leave(section)
+                self.guarded(self.leave, section)
                 section, environment = wanted, "dev"
-                self.enter(section)
+                self.guarded(self.enter, section)
             if "millrace-prd" in command:
                 environment = "prd"
             self.just_before(section, command)
-            # Each instance of the cluster: one after it was restored, and those that were deployed since.
-            times = len(self.instances("millrace-prd")) if "INSTANCE-ID" in command else 1
-            for _ in range(times):
+            for _ in range(self.times(command)):
                 self.step(section, command, environment)
-        self.leave(section)
+        self.guarded(self.leave, section)
         self.expect("commands for these excuses", self.unused, set())
 
 

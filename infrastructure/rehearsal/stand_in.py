@@ -113,7 +113,7 @@ class Cluster(Anything):
     def make(self, name):
         client("rds").create_db_cluster(**only(
             self.properties, "DBClusterIdentifier", "Engine", "EngineVersion", "MasterUsername", "DeletionProtection",
-            "DBSubnetGroupName", "DBClusterParameterGroupName", "ServerlessV2ScalingConfiguration"), MasterUserPassword="of-the-secret")
+            "DBSubnetGroupName", "VpcSecurityGroupIds", "DBClusterParameterGroupName", "ServerlessV2ScalingConfiguration"), MasterUserPassword="of-the-secret")
         return self.properties["DBClusterIdentifier"]
 
     def change(self, properties):
@@ -324,6 +324,27 @@ def update_service(self, service_properties):
 
 
 ecs.EC2ContainerServiceBackend.update_service = update_service
+
+
+_make_service = ecs.Service.create_from_cloudformation_json.__func__
+_change_service = ecs.Service.update_from_cloudformation_json.__func__
+
+
+def with_network(make):
+    """moto forgets where a service of a template runs."""
+
+    def made(cls, *args, **kwargs):
+        service = make(cls, *args, **kwargs)
+        document = kwargs.get("cloudformation_json") or next(one for one in args if isinstance(one, dict))
+        network = plain(document["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"])
+        service.network_configuration = {"awsvpcConfiguration": {name[0].lower() + name[1:]: value for name, value in network.items()}}
+        return service
+
+    return classmethod(made)
+
+
+ecs.Service.create_from_cloudformation_json = with_network(_make_service)
+ecs.Service.update_from_cloudformation_json = with_network(_change_service)
 
 
 def list_task_definitions(self):
