@@ -20,6 +20,10 @@ FOLLOWED = {
     "docs/jobs.md": "tests/e2e/guides_test.py",
     "docs/workers.md": "tests/e2e/guides_test.py",
     "docs/webhooks.md": "tests/e2e/guides_test.py",
+    "docs/http.md": "tests/e2e/guides_test.py",
+    "docs/metrics.md": "tests/e2e/guides_test.py",
+    "docs/tracing.md": "tests/e2e/guides_test.py",
+    "docs/operations.md": "tests/e2e/guides_test.py",
     "docs/quick-start.md": "tests/e2e/pages_test.py",
     "docs/adding-a-resource.md": "tests/e2e/pages_test.py",
 }
@@ -31,10 +35,8 @@ ELSEWHERE = [
     (r"^\./dev (test|fuzz|soak|image|package|fmt|lint|docs|bench)\b", "tests/e2e/dev_test.py", "test_help__lists_every_command"),
     (r"^npm test$", "tests/CMakeLists.txt", "npm test"),
     (r"^npm run (synth|diff|deploy|destroy)", "infrastructure/rehearsal/rehearse.py", "cdk"),
-    (r"^(ADMIN_PORT=\d+ millrace api|curl http://127\.0\.0\.1:9464/metrics)$", "tests/e2e/prometheus_test.py", "ADMIN_PORT"),
     (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),
     (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
-    (r"^OTEL_\S+ \./dev run$", "tests/e2e/trace_test.py", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     (r"^docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
     (r"^apt install \./build/release/millrace_", "tests/package/package_test.py", "dpkg"),
 ]
