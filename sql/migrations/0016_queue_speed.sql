@@ -3,6 +3,21 @@
 -- stay.
 
 -- ---- Enqueue ----
+--
+-- The next two are put into the statements that call them, for which they have no settings of their own: the callers pin the path.
+
+-- The id of the run that was queued at an instant, in 4096ths of a millisecond: UUID version 7 by RFC 9562, 6.2, method 3.
+CREATE FUNCTION millrace.run_id(tick bigint) RETURNS uuid LANGUAGE sql VOLATILE AS $$
+    SELECT (lpad(to_hex($1 >> 12), 12, '0') || '7' || lpad(to_hex($1 & 4095), 3, '0') || right(gen_random_uuid()::text, 17))::uuid
+$$;
+
+-- Whether nothing can be wrong with a run, and its job wants no more than that it is kept: what most are. NULL where there is no such job.
+CREATE FUNCTION millrace.is_plain_run(j millrace.job, args jsonb, run_at timestamptz, priority integer, key text, unique_key text)
+    RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT ($1).removed_at IS NULL AND ($1).work <> 'sql' AND ($1).args IS NULL AND jsonb_typeof($2) = 'object' AND pg_column_size($2) <= 1048576
+           AND isfinite(coalesce($3, now())) AND coalesce($4, 0) BETWEEN -100 AND 100 AND length(coalesce($5, '')) <= 255
+           AND length(coalesce($6, 'x')) BETWEEN 1 AND 255
+$$;
 
 -- Queues runs, an element of the arrays each, and answers each: with its id and what is known of it, or with a row for each thing that
 -- is wrong with it. A run of trigger 'cron' is a tick: `run_at` is its time, and there is one run of it. Elements of one number in
@@ -19,7 +34,7 @@ CREATE FUNCTION millrace.queue_and_tell(ns integer[], jobs text[], args jsonb[],
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-    base    bigint := (extract(epoch FROM clock_timestamp()) * 4096000)::bigint; -- RFC 9562, 6.2, method 3: 12 bits of a millisecond
+    base    bigint := (extract(epoch FROM clock_timestamp()) * 4096000)::bigint;
     ids     uuid[];
     uniques text[];
     found   uuid[];
@@ -32,10 +47,7 @@ BEGIN
       FROM millrace.job j
      WHERE j.name = ANY ($2);
     IF has.unique OR has.sql OR cardinality(array_remove($7, NULL)) > 0 OR 'cron' = ANY ($9) THEN
-        ids := ARRAY(SELECT (left(h.h, 12) || '7' || right(h.h, 3) || right(gen_random_uuid()::text, 17))::uuid
-                       FROM generate_series(1, cardinality($1)) o
-                      CROSS JOIN LATERAL (SELECT lpad(to_hex(base + o), 15, '0') AS h) h
-                      ORDER BY o);
+        ids := ARRAY(SELECT millrace.run_id(base + o) FROM generate_series(1, cardinality($1)) o ORDER BY o);
         found := array_fill(NULL::uuid, ARRAY[coalesce(cardinality($1), 0)]);
         uniques := array_fill(NULL::text, ARRAY[coalesce(cardinality($1), 0)]);
         refused := ARRAY(SELECT DISTINCT k.whole
@@ -83,15 +95,11 @@ BEGIN
     WITH k AS MATERIALIZED (
         SELECT k.o, k.n, k.job, coalesce(k.args, '{}') AS args, k.run_at, k.priority, k.key, k.unique_key, k.traceparent, coalesce(k.trigger, 'user') AS trigger,
                k.whole, k.found, k.has_key,
-               coalesce(k.id, (left(h.h, 12) || '7' || right(h.h, 3) || right(gen_random_uuid()::text, 17))::uuid) AS id,
+               coalesce(k.id, millrace.run_id(base + k.o)) AS id,
                j.work, j.args AS rules, j.attempts, coalesce(k.priority, j.priority) AS points, greatest(k.run_at, now()) AS due,
-               j.removed_at IS NULL AND j.work <> 'sql' AND j.args IS NULL AND jsonb_typeof(coalesce(k.args, '{}')) = 'object'
-                   AND coalesce(pg_column_size(k.args), 0) <= 1048576 AND isfinite(coalesce(k.run_at, now()))
-                   AND coalesce(k.priority, 0) BETWEEN -100 AND 100 AND length(coalesce(k.key, '')) <= 255
-                   AND length(coalesce(k.unique_key, 'x')) BETWEEN 1 AND 255 AS is_plain
+               millrace.is_plain_run(j, coalesce(k.args, '{}'), k.run_at, k.priority, k.key, k.unique_key) AS is_plain
           FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ids, found, uniques)
                WITH ORDINALITY AS k (n, job, args, run_at, priority, key, unique_key, traceparent, trigger, whole, id, found, has_key, o)
-         CROSS JOIN LATERAL (SELECT lpad(to_hex(base + k.o), 15, '0') AS h OFFSET 0) h -- once for both of its uses
           LEFT JOIN millrace.job j ON j.name = k.job
     ), problem AS MATERIALIZED (
         SELECT k.o, k.n, k.whole, k.job, k.work, p.status, p.field, p.message
@@ -134,13 +142,38 @@ CREATE OR REPLACE FUNCTION millrace.queue_runs(ns integer[], jobs text[], args j
     SELECT q.n, q.id, q.duplicate, q.status, q.field, q.message FROM millrace.queue_and_tell($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL) q
 $$;
 
--- From SQL, as it was: they ask at first hand.
-CREATE OR REPLACE FUNCTION millrace.enqueue(job text, args jsonb DEFAULT '{}', run_at timestamptz DEFAULT now(), priority integer DEFAULT NULL, key text DEFAULT NULL,
-                                 unique_key text DEFAULT NULL)
+-- From SQL, as it was. A plain run is put where it belongs at once: to begin and to end the statements for many takes longer than that.
+CREATE OR REPLACE FUNCTION millrace.enqueue(job text, args jsonb DEFAULT '{}', run_at timestamptz DEFAULT now(), priority integer DEFAULT NULL,
+                                            key text DEFAULT NULL, unique_key text DEFAULT NULL)
     RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    made record;
+    about   jsonb       := coalesce($2, '{}');
+    its_key text        := coalesce($5, '');
+    due     timestamptz := greatest($3, now());
+    turn    timestamptz;
+    id      uuid;
+    kind    record;
+    made    record;
 BEGIN
+    SELECT j.attempts, coalesce($4, j.priority) AS points
+      INTO kind
+      FROM millrace.job j
+     WHERE j.name = $1 AND j.unique_by IS NULL AND $6 IS NULL AND millrace.is_plain_run(j, about, $3, $4, $5, $6);
+    IF FOUND THEN
+        id := millrace.run_id((extract(epoch FROM clock_timestamp()) * 4096000)::bigint);
+        turn := due - kind.points * interval '1 minute';
+        INSERT INTO millrace.run (id, job, key, priority, args, trigger, due_at, turn, max_attempts)
+        VALUES (id, $1, its_key, kind.points, about, 'user', due, turn, kind.attempts);
+        IF due <= now() THEN
+            INSERT INTO millrace.ready (job, key, turn, id) VALUES ($1, its_key, turn, id);
+        ELSE
+            INSERT INTO millrace.later (at, id, job, key, turn) VALUES (due, id, $1, its_key, turn);
+        END IF;
+        IF due < now() + interval '1 second' THEN
+            PERFORM millrace.tell_ready($1);
+        END IF;
+        RETURN id;
+    END IF;
     SELECT q.id, q.status, q.field, q.message
       INTO made
       FROM millrace.queue_and_tell(ARRAY[1], ARRAY[$1], ARRAY[$2], ARRAY[$3], ARRAY[$4], ARRAY[$5], ARRAY[$6], NULL, NULL, NULL) q
