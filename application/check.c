@@ -9,6 +9,7 @@
 #include "proto/jobs.h"
 #include "proto/kind.h"
 #include "proto/message.h"
+#include "runtime/webhook.h"
 
 struct checking {
     struct mr_application *application;
@@ -399,11 +400,9 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
 
 /* ---- Jobs ---- */
 
-enum { SECRETS_MOST = 4 };
-
 static void check_secret(struct checking *self, const char *secret, const struct mr_yaml *node)
 {
-    if (secret != NULL && !mr_push_secret_is_good(mr_slice_of(secret)))
+    if (secret != NULL && !mr_webhook_secret_is_good(mr_slice_of(secret)))
         complain(self, mr_yaml_place(node), "what stands here is none, expected whsec_ and the base64 of %d to %d bytes",
                  MR_SECRET_LEAST, MR_SECRET_MOST);
 }
@@ -413,9 +412,9 @@ static void check_secrets(struct checking *self, const struct mr_app_job *job)
     check_secret(self, job->secret, mr_yaml_get(job->node, "secret"));
     for (unsigned i = 0; i < job->secrets.count; i++)
         check_secret(self, job->secrets.items[i].name, job->secrets.items[i].node);
-    if (job->secrets.count > SECRETS_MOST)
+    if (job->secrets.count > MR_SECRETS_MAX)
         complain(self, mr_yaml_place_of(job->node, "secrets"), "%u secrets, expected at most %d: a call is signed by each",
-                 job->secrets.count, SECRETS_MOST);
+                 job->secrets.count, MR_SECRETS_MAX);
 }
 
 /* What a run is given is looked at where it is queued, in SQL; a tick gives it nothing. */
@@ -439,7 +438,7 @@ static void check_job(struct checking *self, const struct mr_app_job *job)
 {
     if (job->node == NULL)
         return;
-    if (job->url != NULL && !mr_push_url_is_good(mr_slice_of(job->url)))
+    if (job->url != NULL && !mr_webhook_is_url(mr_slice_of(job->url)))
         complain(self, mr_yaml_place_of(job->node, "url"), "what stands here is none, expected %s",
                  mr_kind_info(MR_KIND_URL)->told);
     check_secrets(self, job);

@@ -7,6 +7,7 @@
 #include "proto/jsontext.h"
 #include "proto/literal.h"
 #include "proto/object.h"
+#include "runtime/webhook.h"
 #include "scheduler/cron.h"
 #include "scheduler/zone.h"
 
@@ -42,8 +43,8 @@ static void tell_item(void *context, const struct mr_field *field, int index, co
 
 /* ---- One value ---- */
 
-/* What only the calendar knows. */
-static bool check_calendar(const struct mr_field *field, struct mr_slice text, struct mr_problem *problem)
+/* What only the calendar, or a parser of URLs, knows. */
+static bool check_meaning(const struct mr_field *field, struct mr_slice text, struct mr_problem *problem)
 {
     struct mr_cron_problem refused;
     struct mr_cron cron;
@@ -53,6 +54,10 @@ static bool check_calendar(const struct mr_field *field, struct mr_slice text, s
     if (field->format == MR_FORMAT_CRON && !mr_cron_parse(&cron, text, &refused)) {
         mr_slice_copy(reason, sizeof reason, mr_slice_of(refused.reason));
         mr_problem_set(problem, "format", "is no cron expression, at character %zu: %s", refused.position, reason);
+        return false;
+    }
+    if (field->format == MR_FORMAT_URL && !mr_webhook_is_url(text)) {
+        mr_problem_set(problem, "format", "must be a URL of http or https, without a user, a password or a fragment");
         return false;
     }
     if (field->format != MR_FORMAT_ZONE)
@@ -92,7 +97,7 @@ static bool read_value(struct place *place, const struct mr_field *field, const 
     if (field->of != NULL)
         return mr_object_objects(field, json, text, out, &(struct mr_listener){tell_object, &objects});
     if (!mr_object_value(field, json, text, out, &problem) ||
-        (field->type == MR_TEXT && !check_calendar(field, out->text, &problem))) {
+        (field->type == MR_TEXT && !check_meaning(field, out->text, &problem))) {
         tell_name(place, field->name, &problem);
         *out = (struct mr_value){.present = false};
         return false;

@@ -322,19 +322,6 @@ static void name_worker(struct mr_push *self)
     snprintf(self->worker, sizeof self->worker, "%s:%d:%lld/push", host, (int)getpid(), (long long)mr_wall_us(self->clock));
 }
 
-static mr_status select_statements(struct mr_push *self)
-{
-    size_t count = 0;
-
-    self->statements = calloc(16, sizeof *self->statements);
-    if (self->statements == NULL)
-        return MR_NO_MEMORY;
-    for (const struct mr_statement *s = mr_statements; s->name != NULL && count < 15; s++)
-        if (strncmp(s->name, "push__", 6) == 0)
-            self->statements[count++] = s;
-    return MR_OK;
-}
-
 static mr_status open_all(struct mr_push *self)
 {
     struct mr_db_options database = {.config = self->config,
@@ -349,9 +336,10 @@ static mr_status open_all(struct mr_push *self)
                                          .allow_private = self->config->push_allow_private,
                                          .certificate = self->config->push_certificate,
                                          .resolve = self->options.resolve};
-    mr_status status = select_statements(self);
+    mr_status status = MR_NO_MEMORY;
 
-    if (status == MR_OK)
+    self->statements = mr_statements_of("push__");
+    if (self->statements != NULL)
         status = mr_db_new(&self->db, &database, self->statements);
     if (status == MR_OK)
         status = mr_courier_start(&self->courier, &courier);

@@ -74,7 +74,7 @@ enum mr_format {
     MR_FORMAT_CURSOR,   /* hexadecimal digits, as a list's Link carries them; see also `belongs_to` */
     MR_FORMAT_DURATION, /* of an INT: text such as "30s", carried as milliseconds; ms, s, m, h, d */
     MR_FORMAT_NAME,     /* a-z, 0-9, _ and -, a letter first */
-    MR_FORMAT_URL,      /* absolute, http or https, without a user, a password or a fragment */
+    MR_FORMAT_URL,      /* absolute, http or https, which the gateway reads (runtime/webhook.h) */
     MR_FORMAT_SECRET,   /* whsec_ and base64 of 24 to 64 bytes (Standard Webhooks); never told again, not even in an error */
     MR_FORMAT_CRON,     /* a cron expression, which the gateway reads (scheduler/cron.h) */
     MR_FORMAT_ZONE,     /* the name of a time zone that this machine knows, which the gateway looks for (scheduler/zone.h) */

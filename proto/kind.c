@@ -1,44 +1,13 @@
 #include "proto/kind.h"
 
 #include <jansson.h>
+#include <sodium.h>
 #include <stdio.h>
 
 #include "proto/timestamp.h"
 #include "proto/uuid.h"
 
-enum { NAME_ROOM = 192, PORT_MAX = 65535, LENGTH_MAX = 1000000 };
-
-/* ---- Where calls go, and what signs them ---- */
-
-static bool skip_scheme(struct mr_slice *url)
-{
-    static const char *const schemes[] = {"https://", "http://"};
-
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        size_t len = strlen(schemes[i]);
-
-        if (url->len > len && memcmp(url->data, schemes[i], len) == 0) {
-            url->data += len;
-            url->len -= len;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_port(struct mr_slice text)
-{
-    long port = 0;
-
-    if (text.len == 0 || text.len > 5)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        port = port * 10 + (text.data[i] - '0');
-    }
-    return port > 0 && port <= PORT_MAX;
-}
+enum { NAME_ROOM = 192, LENGTH_MAX = 1000000 };
 
 static bool all_among(struct mr_slice text, const char *others)
 {
@@ -51,53 +20,28 @@ static bool all_among(struct mr_slice text, const char *others)
     return true;
 }
 
-/* A name or an IPv4 address, or an IPv6 address in brackets. */
-static bool is_host(struct mr_slice host)
-{
-    if (host.len > 2 && host.data[0] == '[')
-        return host.data[host.len - 1] == ']' && all_among((struct mr_slice){host.data + 1, host.len - 2}, ":.");
-    return host.len > 0 && host.len <= 253 && host.data[0] != '.' && host.data[0] != '-' && all_among(host, "-._");
-}
-
-static bool is_authority(struct mr_slice text)
-{
-    const char *bracket = memchr(text.data, ']', text.len);
-    const char *from = bracket != NULL ? bracket : text.data;
-    const char *colon = memchr(from, ':', text.len - (size_t)(from - text.data));
-    struct mr_slice host = {text.data, colon != NULL ? (size_t)(colon - text.data) : text.len};
-
-    return is_host(host) && (colon == NULL || is_port((struct mr_slice){colon + 1, text.len - host.len - 1}));
-}
-
-bool mr_push_url_is_good(struct mr_slice url)
-{
-    size_t end = 0;
-
-    for (size_t i = 0; i < url.len; i++)
-        if (url.data[i] <= ' ' || url.data[i] > '~' || strchr("\"<>\\^`{|}#", url.data[i]) != NULL)
-            return false;
-    if (!skip_scheme(&url))
-        return false;
-    while (end < url.len && url.data[end] != '/' && url.data[end] != '?')
-        end++;
-    return is_authority((struct mr_slice){url.data, end});
-}
-
-bool mr_push_secret_is_good(struct mr_slice secret)
+size_t mr_webhook_key(uint8_t key[MR_SECRET_MOST], struct mr_slice text)
 {
     static const char prefix[] = "whsec_";
-    size_t padding = 0;
-    size_t bytes;
+    const size_t begin = sizeof prefix - 1;
+    size_t len = 0;
 
-    if (secret.len < sizeof prefix || memcmp(secret.data, prefix, sizeof prefix - 1) != 0)
-        return false;
-    secret.data += sizeof prefix - 1;
-    secret.len -= sizeof prefix - 1;
-    while (padding < 2 && padding < secret.len && secret.data[secret.len - 1 - padding] == '=')
-        padding++;
-    bytes = secret.len / 4 * 3 - padding;
-    return secret.len % 4 == 0 && all_among((struct mr_slice){secret.data, secret.len - padding}, "+/") &&
-           bytes >= MR_SECRET_LEAST && bytes <= MR_SECRET_MOST;
+    if (text.len > begin && memcmp(text.data, prefix, begin) == 0 &&
+        sodium_base642bin(key, MR_SECRET_MOST, text.data + begin, text.len - begin, NULL, &len, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) == 0 &&
+        len >= MR_SECRET_LEAST)
+        return len;
+    sodium_memzero(key, MR_SECRET_MOST);
+    return 0;
+}
+
+bool mr_webhook_secret_is_good(struct mr_slice text)
+{
+    uint8_t key[MR_SECRET_MOST];
+    bool good = mr_webhook_key(key, text) > 0;
+
+    sodium_memzero(key, sizeof key);
+    return good;
 }
 
 bool mr_kind_name_is_good(struct mr_slice name)

@@ -1,18 +1,29 @@
 /*
- * kind: what the values of a kind of jobs have to be like, whoever declares it: where its calls go, what signs them, its arguments.
+ * kind: what the values of a kind of jobs have to be like, whoever declares it: what signs its calls, and its arguments.
+ * Where they go is for who parses URLs to say (runtime/webhook.h).
  */
 #ifndef MR_PROTO_KIND_H
 #define MR_PROTO_KIND_H
 
 #include "proto/field.h"
 
-enum { MR_SECRET_LEAST = 24, MR_SECRET_MOST = 64, MR_ARGS_MAX = 64 };
+enum {
+    MR_SECRET_LEAST = 24, /* bytes */
+    MR_SECRET_MOST = 64,
+    MR_SECRET_TEXT = 128, /* characters of the longest, and some */
+    MR_SECRETS_MAX = 4,   /* of a kind, while one is rotated */
+    MR_URL_MAX = 2048,    /* bytes */
+    MR_ARGS_MAX = 64
+};
 
-/* Whether it is an absolute URL of http or https, with a host, and without a user, a password or a fragment. */
-bool mr_push_url_is_good(struct mr_slice url);
+/*
+ * The bytes of a secret, "whsec_" and the base64 (RFC 4648, 4) of MR_SECRET_LEAST to MR_SECRET_MOST bytes (Standard Webhooks); the
+ * caller wipes them. 0: it is none, and nothing is left in `key`. What can sign and what is taken is one thing: both ask here.
+ */
+size_t mr_webhook_key(uint8_t key[MR_SECRET_MOST], struct mr_slice text);
 
-/* Whether it is "whsec_" and the base64 (RFC 4648, 4) of MR_SECRET_LEAST to MR_SECRET_MOST bytes (Standard Webhooks). */
-bool mr_push_secret_is_good(struct mr_slice secret);
+/* Whether it is a secret. */
+bool mr_webhook_secret_is_good(struct mr_slice text);
 
 /* Whether it can be the name of a kind: a letter, and a-z, 0-9, _ and - behind it, which is a word of a scope, too. */
 bool mr_kind_name_is_good(struct mr_slice name);

@@ -1,18 +1,18 @@
 /*
  * metrics: what a process has counted, in two tables, without locks.
  *
- * Any thread adds. ADMIN_PORT serves the figures to Prometheus (runtime/exposition.h); with METRICS_EMF=true one line a minute
- * tells them to CloudWatch (embedded metric format, specification of 2023), from wherever the process keeps time. The memory is
- * static: labels have the values that the maps know (operations, actors, jobs), and no others.
+ * Any thread may add. ADMIN_PORT serves the figures to Prometheus (runtime/exposition.h). With METRICS_EMF=true, one log line a minute
+ * carries them to CloudWatch (embedded metric format, specification of 2023), written by the loop that keeps the time. The memory is
+ * static: labels have the values in the maps (operations, actors, jobs), and no others.
  *
- * MR_METRICS has the single figures. A unit that is not Prometheus's is converted for it. What Prometheus gets from a family
- * instead, because that tells more, has no name for it; figures of one name stand together and differ by their label.
+ * MR_METRICS has the single figures. Where Prometheus wants another unit, the value is converted. A figure without a Prometheus name is
+ * replaced there by a family, which says more. Rows with the same name stand together and differ by their label.
  *
- *   COUNT  how often; in CloudWatch since the last line
- *   LAST   as it was seen last
- *   MOST   the greatest since the last line, for CloudWatch only
+ *   COUNT  a counter; CloudWatch gets the increase since the last line
+ *   LAST   the last value seen
+ *   MOST   the maximum since the last line, for CloudWatch only
  *
- * MR_METRIC_FAMILIES has those that one label or two split up, for Prometheus only: each value would be a metric in CloudWatch.
+ * MR_METRIC_FAMILIES has the figures that one or two labels split, for Prometheus only: in CloudWatch each value would be a metric of its own.
  */
 #ifndef MR_RUNTIME_METRICS_H
 #define MR_RUNTIME_METRICS_H
@@ -29,80 +29,80 @@
 /* clang-format off */
 #define MR_METRICS(M) \
     /* name              in CloudWatch              kind   unit            of whom  in Prometheus, and its label                 what it is */ \
-    M(requests,          "Requests",                COUNT, "Count",        "A",  "", "",                                            "requests that were answered") \
-    M(requests_4xx,      "Requests4xx",             COUNT, "Count",        "A",  "", "",                                            "of them, those with an error of the client's") \
-    M(requests_5xx,      "Requests5xx",             COUNT, "Count",        "A",  "", "",                                            "of them, those with an error of ours") \
-    M(request_ms_total,  "RequestTime",             COUNT, "Milliseconds", "A",  "", "",                                            "time from a request to its answer, in all") \
+    M(requests,          "Requests",                COUNT, "Count",        "A",  "", "",                                            "requests answered") \
+    M(requests_4xx,      "Requests4xx",             COUNT, "Count",        "A",  "", "",                                            "of these, those with a client error") \
+    M(requests_5xx,      "Requests5xx",             COUNT, "Count",        "A",  "", "",                                            "of these, those with a server error") \
+    M(request_ms_total,  "RequestTime",             COUNT, "Milliseconds", "A",  "", "",                                            "total time from request to answer") \
     M(request_ms_most,   "RequestTimeMax",          MOST,  "Milliseconds", "A",  "", "",                                            "the longest of these") \
-    M(in_flight,         "RequestsInFlight",        LAST,  "Count",        "A",  "millrace_http_requests_in_flight", "",            "requests that are not answered yet") \
-    M(waiting,           "RequestsWaiting",         LAST,  "Count",        "A",  "millrace_http_requests_waiting", "",               "requests that wait for something to happen: claims for a run, others for a run's end") \
-    M(waiting_refused,   "RequestsWaitingRefused",  COUNT, "Count",        "A",  "millrace_http_requests_waiting_refused", "",       "requests refused with 503, for GATEWAY_MAX_WAITING were waiting") \
-    M(runs_claimed,      "WorkRunsClaimed",          COUNT, "Count",        "A",  "millrace_work_runs_claimed", "",                    "runs that were handed out to workers") \
-    M(runs_given_back,   "WorkRunsGivenBack",        COUNT, "Count",        "A",  "millrace_work_runs_given_back", "",                 "of them, those that came back because the worker went away before it had them") \
-    M(outcomes,          "WorkOutcomes",             COUNT, "Count",        "A",  "millrace_work_outcomes", "",                        "outcomes that workers told") \
-    M(outcomes_stale,    "WorkOutcomesStale",        COUNT, "Count",        "A",  "millrace_work_outcomes_stale", "",                  "of them, those of a lease that had run out, or of a run that was settled otherwise") \
+    M(in_flight,         "RequestsInFlight",        LAST,  "Count",        "A",  "millrace_http_requests_in_flight", "",            "requests not answered yet") \
+    M(waiting,           "RequestsWaiting",         LAST,  "Count",        "A",  "millrace_http_requests_waiting", "",               "requests that wait: claims for a run, others for the end of a run") \
+    M(waiting_refused,   "RequestsWaitingRefused",  COUNT, "Count",        "A",  "millrace_http_requests_waiting_refused", "",       "requests refused with 503 because GATEWAY_MAX_WAITING were waiting") \
+    M(runs_claimed,      "WorkRunsClaimed",          COUNT, "Count",        "A",  "millrace_work_runs_claimed", "",                    "runs handed out to workers") \
+    M(runs_given_back,   "WorkRunsGivenBack",        COUNT, "Count",        "A",  "millrace_work_runs_given_back", "",                 "of these, those that came back because the worker disconnected before the answer") \
+    M(outcomes,          "WorkOutcomes",             COUNT, "Count",        "A",  "millrace_work_outcomes", "",                        "outcomes that workers reported") \
+    M(outcomes_stale,    "WorkOutcomesStale",        COUNT, "Count",        "A",  "millrace_work_outcomes_stale", "",                  "of these, those for an expired lease or a run that was settled otherwise") \
     M(connections,       "Connections",             LAST,  "Count",        "A",  "millrace_http_connections", "",                   "client connections") \
     M(connections_max,   "ConnectionsLimit",        LAST,  "Count",        "A",  "millrace_http_connections_limit", "",             "client connections that may be open at once; more wait in the kernel's queue") \
-    M(received_bytes,    "RequestBytes",            COUNT, "Bytes",        "A",  "millrace_http_received_bytes", "",                "bytes that clients sent, heads and bodies") \
-    M(sent_bytes,        "ResponseBytes",           COUNT, "Bytes",        "A",  "millrace_http_sent_bytes", "",                    "bytes of answers, heads and bodies") \
-    M(rate_limited,      "RequestsRateLimited",     COUNT, "Count",        "A",  "millrace_http_requests_rate_limited", "",         "requests refused with 429, for the caller made too many") \
+    M(received_bytes,    "RequestBytes",            COUNT, "Bytes",        "A",  "millrace_http_received_bytes", "",                "bytes received from clients, heads and bodies") \
+    M(sent_bytes,        "ResponseBytes",           COUNT, "Bytes",        "A",  "millrace_http_sent_bytes", "",                    "bytes sent to clients, heads and bodies") \
+    M(rate_limited,      "RequestsRateLimited",     COUNT, "Count",        "A",  "millrace_http_requests_rate_limited", "",         "requests refused with 429 because the caller was over its limit") \
     M(sign_ins_refused,  "SignInsRefused",          COUNT, "Count",        "A",  "millrace_sign_ins_refused", "",                   "sign-ins with a wrong name or password") \
-    M(messages,          "Messages",                COUNT, "Count",        "AS", "", "",                                            "messages that actors have answered") \
-    M(batches,           "Batches",                 COUNT, "Count",        "AS", "", "",                                            "statements and handlers that answered them") \
+    M(messages,          "Messages",                COUNT, "Count",        "AS", "", "",                                            "messages answered by actors") \
+    M(batches,           "Batches",                 COUNT, "Count",        "AS", "", "",                                            "statements and handlers that answered these") \
     M(expired,           "MessagesExpired",         COUNT, "Count",        "AS", "", "",                                            "messages dropped past their deadline") \
-    M(refused,           "MessagesRefused",         COUNT, "Count",        "A",  "", "",                                            "requests refused with 503, for a mailbox had its fill") \
+    M(refused,           "MessagesRefused",         COUNT, "Count",        "A",  "", "",                                            "requests refused with 503 because a mailbox was full") \
     M(mailbox_most,      "MailboxMessagesMax",      MOST,  "Count",        "A",  "", "",                                            "the most messages under way at one actor") \
-    M(mailbox_ms_most,   "MailboxTimeMax",          MOST,  "Milliseconds", "A",  "", "",                                            "the longest that a message waited for its batch") \
-    M(db_us_total,       "DatabaseTime",            COUNT, "Microseconds", "AS", "", "",                                            "time that statements took, in all") \
-    M(db_errors,         "DatabaseErrors",          COUNT, "Count",        "AS", "", "",                                            "errors of the database, whatever became of them") \
-    M(db_reconnects,     "DatabaseReconnects",      COUNT, "Count",        "AS", "millrace_database_reconnects", "",                "connections to the database that were opened again") \
+    M(mailbox_ms_most,   "MailboxTimeMax",          MOST,  "Milliseconds", "A",  "", "",                                            "the longest time that a message waited for its batch") \
+    M(db_us_total,       "DatabaseTime",            COUNT, "Microseconds", "AS", "", "",                                            "total time of statements") \
+    M(db_errors,         "DatabaseErrors",          COUNT, "Count",        "AS", "", "",                                            "errors of the database, also those that a retry resolved") \
+    M(db_reconnects,     "DatabaseReconnects",      COUNT, "Count",        "AS", "millrace_database_reconnects", "",                "connections to the database that were reopened") \
     M(db_lost,           "DatabaseConnectionsLost", COUNT, "Count",        "AS", "millrace_database_connections_lost", "",          "connections to the database that broke") \
-    M(db_failed,         "DatabaseConnectsFailed",  COUNT, "Count",        "AS", "millrace_database_connects_failed", "",           "attempts to connect to the database that failed") \
+    M(db_failed,         "DatabaseConnectsFailed",  COUNT, "Count",        "AS", "millrace_database_connects_failed", "",           "failed attempts to connect to the database") \
     M(runs_succeeded,    "JobRunsSucceeded",        COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"succeeded\"",      "job runs by outcome") \
-    M(runs_failed,       "JobRunsFailed",           COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"failed\"",         "will be tried again") \
-    M(runs_dead,         "JobRunsDead",             COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"dead\"",           "used up their attempts") \
+    M(runs_failed,       "JobRunsFailed",           COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"failed\"",         "will be retried") \
+    M(runs_dead,         "JobRunsDead",             COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"dead\"",           "have no attempts left") \
     M(runs_cancelled,    "JobRunsCancelled",        COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"cancelled\"",      "on request") \
-    M(runs_released,     "JobRunsReleased",         COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"released\"",       "given back at the end of a process") \
-    M(runs_rescued,      "JobRunsRescued",          COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"rescued\"",        "put back after their owner went silent") \
-    M(runs_lost,         "JobRunsLost",             COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"lost\"",           "taken away from us meanwhile") \
-    M(run_ms_total,      "JobRunTime",              COUNT, "Milliseconds", "S",  "", "",                                            "time that runs took, in all") \
+    M(runs_released,     "JobRunsReleased",         COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"released\"",       "put back at the end of a process") \
+    M(runs_rescued,      "JobRunsRescued",          COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"rescued\"",        "put back because their owner went silent") \
+    M(runs_lost,         "JobRunsLost",             COUNT, "Count",        "S",  "millrace_job_runs", "outcome=\"lost\"",           "taken over by another process") \
+    M(run_ms_total,      "JobRunTime",              COUNT, "Milliseconds", "S",  "", "",                                            "total time of runs") \
     M(run_ms_most,       "JobRunTimeMax",           MOST,  "Milliseconds", "S",  "", "",                                            "the longest of these") \
     M(run_rows,          "JobRows",                 COUNT, "Count",        "S",  "millrace_job_rows", "",                           "rows that jobs have handled") \
     M(units_skipped,     "JobUnitsSkipped",         COUNT, "Count",        "S",  "millrace_job_units_skipped", "",                  "units that the database refused") \
-    M(queue_age_ms,      "JobQueueAge",             LAST,  "Milliseconds", "S",  "", "",                                            "for how long the oldest due run has waited") \
-    M(runs_waiting,      "JobRunsWaiting",          LAST,  "Count",        "S",  "", "",                                            "due runs that wait, of all processes; ten thousand of a job at most are counted") \
+    M(queue_age_ms,      "JobQueueAge",             LAST,  "Milliseconds", "S",  "", "",                                            "how long the oldest due run has waited") \
+    M(runs_waiting,      "JobRunsWaiting",          LAST,  "Count",        "S",  "", "",                                            "due runs that wait, in all processes; counted up to ten thousand a job") \
     M(pushes_delivered,  "PushesDelivered",         COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"delivered\"",        "calls to receivers by outcome") \
-    M(pushes_refused,    "PushesRefused",           COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"refused\"",          "the receiver answered, and not with 2xx") \
-    M(pushes_unanswered, "PushesUnanswered",        COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"unanswered\"",       "there was no answer, or no connection") \
+    M(pushes_refused,    "PushesRefused",           COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"refused\"",          "the receiver answered, but not with 2xx") \
+    M(pushes_unanswered, "PushesUnanswered",        COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"unanswered\"",       "no answer, or no connection") \
     M(pushes_forbidden,  "PushesForbidden",         COUNT, "Count",        "S",  "millrace_pushes", "outcome=\"forbidden\"",        "the receiver's address is not public (PUSH_ALLOW_PRIVATE)") \
-    M(push_ms_total,     "PushTime",                COUNT, "Milliseconds", "S",  "", "",                                            "time that calls took, in all") \
+    M(push_ms_total,     "PushTime",                COUNT, "Milliseconds", "S",  "", "",                                            "total time of calls") \
     M(push_ms_most,      "PushTimeMax",             MOST,  "Milliseconds", "S",  "", "",                                            "the longest of these") \
     M(pushes_in_flight,  "PushesInFlight",          LAST,  "Count",        "S",  "millrace_pushes_in_flight", "",                   "calls under way") \
-    M(ticks,             "Ticks",                   COUNT, "Count",        "S",  "millrace_schedule_ticks", "",                     "ticks that this process made a run for") \
+    M(ticks,             "Ticks",                   COUNT, "Count",        "S",  "millrace_schedule_ticks", "",                     "ticks for which this process made a run") \
     M(ticks_late,        "TicksLate",               COUNT, "Count",        "S",  "millrace_schedule_ticks_late", "",                "ticks whose run was made more than a second late") \
-    M(ticks_missed,      "TicksMissed",             COUNT, "Count",        "S",  "millrace_schedule_ticks_missed", "",              "ticks that were given up (SCHEDULE_MISSED)") \
-    M(spans_sent,        "SpansSent",               COUNT, "Count",        "AS", "millrace_spans_sent", "",                          "spans that the collector has taken") \
-    M(spans_dropped,     "SpansDropped",            COUNT, "Count",        "AS", "millrace_spans_dropped", "",                       "spans that the collector has not taken: it was away, or slower than they end")
+    M(ticks_missed,      "TicksMissed",             COUNT, "Count",        "S",  "millrace_schedule_ticks_missed", "",              "ticks that got no run (SCHEDULE_MISSED)") \
+    M(spans_sent,        "SpansSent",               COUNT, "Count",        "AS", "millrace_spans_sent", "",                          "spans that the collector accepted") \
+    M(spans_dropped,     "SpansDropped",            COUNT, "Count",        "AS", "millrace_spans_dropped", "",                       "spans that were dropped: the collector was away, refused them, or was too slow")
 
 #define MR_METRIC_FAMILIES(F) \
     /* name               in Prometheus                                   type       labels       of whom  what it is */ \
-    F(http_requests,      "millrace_http_requests",                       COUNTER,   "op, class",   "A",  "requests that were answered, by operation (none: no operation of ours) and class of status") \
+    F(http_requests,      "millrace_http_requests",                       COUNTER,   "op, class",   "A",  "requests answered, by operation (none: no such operation) and class of status") \
     F(http_duration,      "millrace_http_request_duration_seconds",       HISTOGRAM, "op",          "A",  "time from a request to its answer") \
-    F(mailbox_messages,   "millrace_mailbox_messages",                    GAUGE,     "mailbox",     "AS", "messages that wait at an actor or are being answered by it") \
-    F(mailbox_oldest,     "millrace_mailbox_oldest_seconds",              GAUGE,     "mailbox",     "AS", "for how long the oldest of them has waited") \
-    F(mailbox_refused,    "millrace_mailbox_refused",                     COUNTER,   "mailbox",     "AS", "requests refused with 503, for the mailbox had its fill") \
+    F(mailbox_messages,   "millrace_mailbox_messages",                    GAUGE,     "mailbox",     "AS", "messages at an actor: those that wait, and those it is answering") \
+    F(mailbox_oldest,     "millrace_mailbox_oldest_seconds",              GAUGE,     "mailbox",     "AS", "how long the oldest of these has waited") \
+    F(mailbox_refused,    "millrace_mailbox_refused",                     COUNTER,   "mailbox",     "AS", "requests refused with 503 because the mailbox was full") \
     F(mailbox_expired,    "millrace_mailbox_expired",                     COUNTER,   "mailbox",     "AS", "messages dropped past their deadline") \
     F(batch_messages,     "millrace_batch_messages",                      HISTOGRAM, "actor",       "AS", "messages that one statement or handler answered") \
     F(database_duration,  "millrace_database_statement_duration_seconds", HISTOGRAM, "actor",       "AS", "time from sending a statement to its answer") \
-    F(database_connected, "millrace_database_connected",                  GAUGE,     "mailbox",     "AS", "whether an actor's connection to the database stands, or was closed for want of work") \
-    F(database_errors,    "millrace_database_errors",                     COUNTER,   "class",       "AS", "errors of the database by class of their SQLSTATE, whatever became of them") \
-    F(job_waiting,        "millrace_job_runs_waiting",                    GAUGE,     "job_name",    "S",  "due runs that wait, of all processes; ten thousand at most are counted") \
-    F(job_oldest,         "millrace_job_runs_oldest_seconds",             GAUGE,     "job_name",    "S",  "for how long the oldest due run has waited, also for another run of its job") \
+    F(database_connected, "millrace_database_connected",                  GAUGE,     "mailbox",     "AS", "whether an actor is connected to the database, or has closed its connection because it is idle") \
+    F(database_errors,    "millrace_database_errors",                     COUNTER,   "class",       "AS", "errors of the database by class of their SQLSTATE, also those that a retry resolved") \
+    F(job_waiting,        "millrace_job_runs_waiting",                    GAUGE,     "job_name",    "S",  "due runs that wait, in all processes; counted up to ten thousand") \
+    F(job_oldest,         "millrace_job_runs_oldest_seconds",             GAUGE,     "job_name",    "S",  "how long the oldest due run has waited, including for another run of its job") \
     F(job_running,        "millrace_job_runs_running",                    GAUGE,     "job_name",    "S",  "whether this process works on a run of the job") \
-    F(job_duration,       "millrace_job_run_duration_seconds",            HISTOGRAM, "job_name",    "S",  "time that runs took") \
-    F(push_duration,      "millrace_push_duration_seconds",               HISTOGRAM, "outcome",     "S",  "time that calls to receivers took") \
-    F(process_memory,     "millrace_process_resident_memory_bytes",       GAUGE,     "",            "AS", "memory of the process that is resident") \
-    F(process_cpu,        "millrace_process_cpu_seconds",                 COUNTER,   "",            "AS", "time on the processor, of user and system") \
+    F(job_duration,       "millrace_job_run_duration_seconds",            HISTOGRAM, "job_name",    "S",  "duration of runs") \
+    F(push_duration,      "millrace_push_duration_seconds",               HISTOGRAM, "outcome",     "S",  "duration of calls to receivers") \
+    F(process_memory,     "millrace_process_resident_memory_bytes",       GAUGE,     "",            "AS", "resident memory of the process") \
+    F(process_cpu,        "millrace_process_cpu_seconds",                 COUNTER,   "",            "AS", "processor time, user and system") \
     F(process_files,      "millrace_process_open_descriptors",            GAUGE,     "",            "AS", "open file descriptors") \
     F(process_files_max,  "millrace_process_descriptors_limit",           GAUGE,     "",            "AS", "file descriptors that may be open") \
     F(process_uptime,     "millrace_process_uptime_seconds",              GAUGE,     "",            "AS", "time since the process started") \

@@ -3,45 +3,17 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <sodium.h>
+#include <stdlib.h>
 
+#include "proto/kind.h"
 #include "runtime/url.h"
 
-#define PREFIX "whsec_"
-
-enum { KEY_LEAST = 24, KEY_MOST = 64, MAC = 32, MAC_TEXT = 45 };
+enum { MAC = 32, MAC_TEXT = 45 };
 
 _Static_assert(MAC_TEXT == sodium_base64_ENCODED_LEN(MAC, sodium_base64_VARIANT_ORIGINAL), "with its terminator");
-_Static_assert(MR_WEBHOOK_SECRET_MAX >= sizeof PREFIX - 1 + KEY_MOST * 4 / 3 + 4, "the longest secret fits");
+_Static_assert(MR_SECRET_TEXT >= sizeof "whsec_" - 1 + MR_SECRET_MOST * 4 / 3 + 4, "the longest secret fits");
 
-/* ---- Secrets ---- */
-
-/* The bytes behind the prefix; 0: it is no secret. */
-static size_t read_secret(uint8_t key[KEY_MOST], struct mr_slice text)
-{
-    size_t len = 0;
-    const size_t prefix = sizeof PREFIX - 1;
-
-    if (text.len <= prefix || memcmp(text.data, PREFIX, prefix) != 0 ||
-        sodium_base642bin(key, KEY_MOST, text.data + prefix, text.len - prefix, NULL, &len, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        len < KEY_LEAST) {
-        sodium_memzero(key, KEY_MOST);
-        return 0;
-    }
-    return len;
-}
-
-bool mr_webhook_is_secret(struct mr_slice text, struct mr_buf *reason)
-{
-    uint8_t key[KEY_MOST];
-    bool good = read_secret(key, text) > 0;
-
-    sodium_memzero(key, sizeof key);
-    if (!good && reason != NULL)
-        mr_buf_text(reason,
-                    "expected whsec_ and 24 to 64 bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it");
-    return good;
-}
+/* ---- Signatures ---- */
 
 /* Takes the next word off `rest`; false: there is none. */
 static bool next_word(struct mr_slice *rest, struct mr_slice *out)
@@ -60,10 +32,10 @@ static bool next_word(struct mr_slice *rest, struct mr_slice *out)
 
 static mr_status append_signature(struct mr_buf *out, struct mr_slice secret, const struct mr_buf *signed_text)
 {
-    uint8_t key[KEY_MOST];
+    uint8_t key[MR_SECRET_MOST];
     uint8_t mac[MAC];
     char text[MAC_TEXT];
-    size_t len = read_secret(key, secret);
+    size_t len = mr_webhook_key(key, secret);
     const uint8_t *made = NULL;
 
     if (len == 0)
@@ -86,7 +58,7 @@ static mr_status sign_with_all(struct mr_buf *out, struct mr_slice secrets, cons
     while (status == MR_OK && next_word(&secrets, &secret)) {
         if (count > 0)
             mr_buf_char(out, ' ');
-        status = ++count > MR_WEBHOOK_SECRETS_MAX ? MR_INVALID : append_signature(out, secret, signed_text);
+        status = ++count > MR_SECRETS_MAX ? MR_INVALID : append_signature(out, secret, signed_text);
     }
     return status == MR_OK && count == 0 ? MR_INVALID : status;
 }
@@ -108,39 +80,50 @@ mr_status mr_webhook_sign(struct mr_buf *out, struct mr_slice secrets, struct mr
 
 /* ---- URLs ---- */
 
-/* libcurl's parser takes some that it should not; a browser's or a proxy's may then read another host than it does. */
-static bool has_only_url_bytes(const char *text)
+/*
+ * libcurl's parser takes some that it should not: bytes that no URL has, and too many slashes. A browser's or a proxy's may then read
+ * another host than it does.
+ */
+static bool has_odd_parts(struct mr_slice text)
 {
-    for (const char *c = text; *c != '\0'; c++)
-        if (*c <= ' ' || *c > '~' || *c == '\\')
-            return false;
-    return true;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~' || strchr("\"<>\\^`{|}", text.data[i]) != NULL)
+            return true;
+    return text.len == 0 || memmem(text.data, text.len, ":///", 4) != NULL;
+}
+
+/* Nobody can be called there. */
+static bool is_port_zero(CURLU *url)
+{
+    char *text = NULL;
+    bool zero = curl_url_get(url, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK && strtoul(text, NULL, 10) == 0;
+
+    curl_free(text);
+    return zero;
 }
 
 /* NULL: it is none. curl_url_cleanup frees it. */
-static CURLU *parse(const char *text)
+static CURLU *parse(struct mr_slice text)
 {
-    CURLU *url = strlen(text) <= MR_WEBHOOK_URL_MAX && has_only_url_bytes(text) ? curl_url() : NULL;
-    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, text, CURLU_DISALLOW_USER) == CURLUE_OK &&
-                mr_url_is_http(url) && mr_url_has(url, CURLUPART_HOST) && !mr_url_has(url, CURLUPART_FRAGMENT);
+    char copy[MR_URL_MAX + 1];
+    CURLU *url = text.len <= MR_URL_MAX && !has_odd_parts(text) ? curl_url() : NULL;
+    bool good;
 
+    mr_slice_copy(copy, sizeof copy, text);
+    good = url != NULL && curl_url_set(url, CURLUPART_URL, copy, CURLU_DISALLOW_USER) == CURLUE_OK && mr_url_is_http(url) &&
+           mr_url_has(url, CURLUPART_HOST) && !mr_url_has(url, CURLUPART_FRAGMENT) && !is_port_zero(url);
     if (good)
         return url;
     curl_url_cleanup(url);
     return NULL;
 }
 
-bool mr_webhook_is_url(const char *text, struct mr_buf *reason)
+bool mr_webhook_is_url(struct mr_slice text)
 {
     CURLU *url = parse(text);
     bool good = url != NULL;
 
     curl_url_cleanup(url);
-    if (!good && reason != NULL)
-        mr_buf_printf(reason,
-                      "expected an http or https URL of at most %d bytes, without user, password or fragment; what is not ASCII"
-                      " is percent-encoded",
-                      MR_WEBHOOK_URL_MAX);
     return good;
 }
 
@@ -157,7 +140,7 @@ static void append_part(struct mr_buf *out, CURLU *url, CURLUPart part, const ch
 
 bool mr_webhook_origin(const char *text, struct mr_buf *out)
 {
-    CURLU *url = parse(text);
+    CURLU *url = parse(mr_slice_of(text));
 
     if (url == NULL)
         return false;

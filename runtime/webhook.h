@@ -1,8 +1,7 @@
 /*
  * webhook: what a Standard Webhook is made of (standardwebhooks.com, specification of 2024): where it goes, and its signature.
  *
- * A secret is the word `whsec_` and 24 to 64 bytes in base64 (RFC 4648, section 4, with padding). Nothing here appends a secret or
- * a URL to what others read: a reason says what is expected, never what was given.
+ * What a secret is stands in proto/kind.h. Nothing here appends a secret or a URL to what others read.
  *
  * Thread: any.
  */
@@ -15,16 +14,11 @@
 #include "proto/buffer.h"
 #include "proto/status.h"
 
-enum { MR_WEBHOOK_URL_MAX = 2048, MR_WEBHOOK_SECRET_MAX = 128, MR_WEBHOOK_SECRETS_MAX = 8 };
-
-/* Whether `text` is a secret; else `reason` (may be NULL) gets what is expected. */
-bool mr_webhook_is_secret(struct mr_slice text, struct mr_buf *reason);
-
 /*
- * Whether `text` is an http or https URL with a host, MR_WEBHOOK_URL_MAX bytes at most, and without user, password, fragment, or
- * bytes that no URL has. A query is taken. Else `reason` (may be NULL) gets what is expected.
+ * Whether `text` is an http or https URL with a host, MR_URL_MAX bytes at most, and without user, password, fragment, or bytes that
+ * no URL has. A query is taken. Folders, requests and the calls themselves ask here: what is taken is what can be called.
  */
-bool mr_webhook_is_url(const char *text, struct mr_buf *reason);
+bool mr_webhook_is_url(struct mr_slice text);
 
 /*
  * Appends scheme, host and port of a URL that is one, in lower case, as "https://example.org:443": what its limits are counted by,
@@ -35,7 +29,7 @@ bool mr_webhook_origin(const char *url, struct mr_buf *out);
 /*
  * Appends the value of the header webhook-signature: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64, one for each of
  * the secrets in `secrets`, which stand side by side with a space between them, in their order. `timestamp_s`: Unix seconds.
- * MR_INVALID: there is no secret, one of them is none, or there are more than MR_WEBHOOK_SECRETS_MAX. MR_NO_MEMORY.
+ * MR_INVALID: there is no secret, one of them is none, or there are more than MR_SECRETS_MAX. MR_NO_MEMORY.
  */
 mr_status mr_webhook_sign(struct mr_buf *out, struct mr_slice secrets, struct mr_slice id, int64_t timestamp_s,
                           struct mr_slice body) MR_WARN_UNUSED;

@@ -331,19 +331,6 @@ static void read_schedules(struct mr_scheduler *self)
         mr_log(MR_LOG_INFO, "no job is scheduled: only runs started by hand and retries are worked on");
 }
 
-static mr_status select_statements(struct mr_scheduler *self)
-{
-    size_t count = 0;
-
-    self->statements = calloc(16, sizeof *self->statements);
-    if (self->statements == NULL)
-        return MR_NO_MEMORY;
-    for (const struct mr_statement *s = mr_statements; s->name != NULL && count < 15; s++)
-        if (strncmp(s->name, "schedule__", 10) == 0)
-            self->statements[count++] = s;
-    return MR_OK;
-}
-
 static mr_status open_all(struct mr_scheduler *self)
 {
     struct mr_db_options options = {.config = self->config,
@@ -354,9 +341,10 @@ static mr_status open_all(struct mr_scheduler *self)
                                     .set_wise = true,
                                     .statement_timeout = STATEMENT_MS,
                                     .lock_timeout = LOCK_MS};
-    mr_status status = select_statements(self);
+    mr_status status = MR_NO_MEMORY;
 
-    if (status == MR_OK)
+    self->statements = mr_statements_of("schedule__");
+    if (self->statements != NULL)
         status = mr_db_new(&self->db, &options, self->statements);
     if (status == MR_OK)
         status = mr_mailbox_new(&self->mailbox, mr_actor_info(MR_ACTOR_SCHEDULER)->name);

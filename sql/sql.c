@@ -1,6 +1,7 @@
 #include "sql/sql.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,28 @@ void mr_statements_write_with(mr_statement_writer *write, const void *context)
 {
     writer = write;
     writer_context = context;
+}
+
+static bool is_of(const struct mr_statement *statement, const char *prefix)
+{
+    return strncmp(statement->name, prefix, strlen(prefix)) == 0;
+}
+
+const struct mr_statement **mr_statements_of(const char *prefix)
+{
+    const struct mr_statement **out;
+    size_t count = 0;
+
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        count += is_of(s, prefix) ? 1 : 0;
+    out = calloc(count + 1, sizeof *out);
+    if (out == NULL)
+        return NULL;
+    count = 0;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        if (is_of(s, prefix))
+            out[count++] = s;
+    return out;
 }
 
 char *mr_statement_text(const struct mr_statement *self)

@@ -47,6 +47,11 @@ extern const struct mr_migration mr_migrations[];
 extern const struct mr_baseline mr_baseline;
 
 /*
+ * Those of mr_statements whose names begin with `prefix`, all of them, ended by NULL; the caller frees the list. NULL: out of memory.
+ */
+const struct mr_statement **mr_statements_of(const char *prefix);
+
+/*
  * Makes the statements of an application known beside these; they are prepared when they are first needed. Sorted by name, as
  * strcmp has it; borrowed until the process ends, or until another call. To be called before other threads exist.
  */

@@ -30,7 +30,7 @@ static const struct mr_result entry = {
     .members = MR_MEMBERS(
         {"id", MR_UUID, .about = "its id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6091"},
         {"at", MR_TIME, .about = "when", .example = "2027-01-01T08:00:00.000Z"},
-        {"by", MR_TEXT, .choices = "user|key|command", .about = "who: a user, an API key, or a command of an operator", .example = "user"},
+        {"by", MR_TEXT, .choices = "user|key|command|system", .about = "who: a user, an API key, a command of an operator, or Millrace itself", .example = "user"},
         {"callerId", MR_UUID, .optional = true, .about = "the user or the key", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
         {"caller", MR_TEXT, .optional = true, .about = "the user's name or that of the key, while they are there", .example = "ada"},
         {"operation", MR_TEXT, .about = "what was done, as the operation or the command is called", .example = "api_key_create"},

@@ -78,9 +78,9 @@ const struct mr_result mr_result_job = {
 
 /* What a kind says of itself. `or` gives a default to who makes one, `clears`: null takes it away. */
 #define KIND_FIELDS(or, clears)                                                                                                                     \
-    {"url", MR_TEXT, MR_BODY, false, 1, 2048, MR_FORMAT_URL, .about = "of push: where the call goes", .example = "https://hooks.example.org/receipts"}, \
-    {"secret", MR_TEXT, MR_BODY, false, 1, 128, MR_FORMAT_SECRET, .about = "of push: what signs the call (Standard Webhooks)", .example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, \
-    {"secrets", MR_TEXT, MR_BODY, false, 1, 128, MR_FORMAT_SECRET, .many = true, .items_min = 1, .items_max = 4, .about = "several of them, while one is rotated: each signs the call"}, \
+    {"url", MR_TEXT, MR_BODY, false, 1, MR_URL_MAX, MR_FORMAT_URL, .about = "of push: where the call goes", .example = "https://hooks.example.org/receipts"}, \
+    {"secret", MR_TEXT, MR_BODY, false, 1, MR_SECRET_TEXT, MR_FORMAT_SECRET, .about = "of push: what signs the call (Standard Webhooks)", .example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, \
+    {"secrets", MR_TEXT, MR_BODY, false, 1, MR_SECRET_TEXT, MR_FORMAT_SECRET, .many = true, .items_min = 1, .items_max = MR_SECRETS_MAX, .about = "several of them, while one is rotated: each signs the call"}, \
     {"args", MR_JSON, MR_BODY, .clearable = clears, .rule = mr_kind_args_rule, .about = "rules of its arguments: name to {type, required, default, min, max, length}; type is text, uuid, integer, number, boolean, timestamp, date or json; left out: any object will do", .example = "{\"orderId\":{\"type\":\"uuid\",\"required\":true}}"}, \
     {"retry.attempts", MR_INT, MR_BODY, false, 1, 100, .fallback = or("10"), .about = "attempts in all", .example = "10"},                          \
     {"retry.first", MR_INT, MR_BODY, false, SECOND, DAY, MR_FORMAT_DURATION, .fallback = or("2s"), .about = "the pause before the second attempt; later ones double", .example = "2s"}, \

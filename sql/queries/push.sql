@@ -52,12 +52,18 @@ WITH stray AS (
 SELECT count(*) AS n FROM stray t CROSS JOIN LATERAL millrace.settle_runs(t.ids, t.claims, t.outcomes, NULL, NULL, NULL, NULL, NULL) s;
 
 -- name: push__pause
--- The receiver answered 410. Not when the job has had another URL since.
-UPDATE millrace.job j
-   SET paused_at = now(), changed_at = now()
-  FROM (SELECT DISTINCT u.job, u.url FROM unnest($1::text[], $2::text[]) AS u (job, url)) u
- WHERE j.name = u.job AND j.url = u.url AND j.paused_at IS NULL AND j.work = 'push'
-RETURNING j.name;
+-- The receiver answered 410. Not when the job has had another URL since. It is in the audit as if somebody had done it.
+WITH paused AS (
+    UPDATE millrace.job j
+       SET paused_at = now(), changed_at = now()
+      FROM (SELECT DISTINCT u.job, u.url FROM unnest($1::text[], $2::text[]) AS u (job, url)) u
+     WHERE j.name = u.job AND j.url = u.url AND j.paused_at IS NULL AND j.work = 'push'
+    RETURNING j.name
+), noted AS (
+    INSERT INTO millrace.audit (id, by, operation, subject_type, subject_name, detail)
+    SELECT millrace.uuid_v7(), 'system', 'job_pause', 'job', p.name, '{"reason": "the receiver answered 410"}' FROM paused p
+)
+SELECT p.name FROM paused p;
 
 -- name: push__sweep
 SELECT s.promoted::bigint AS promoted, s.next_ms FROM millrace.sweep_runs(1000) s;

@@ -1,7 +1,7 @@
 """Which commands the pages show, and who runs each: a test, or nobody, for a reason that stands here.
 
-A page whose blocks are fenced as tests/e2e/pages.py says is typed whole, by the test named in FOLLOWED. Any other command is found by a
-pattern: in ELSEWHERE with the test that runs it and words of that test, or in NOT_HERE with the reason why it cannot be run here.
+The test named in FOLLOWED types the fenced blocks of a page, as tests/e2e/pages.py says. Any other command has to match a pattern: in
+ELSEWHERE with the test that runs it and words of that test, or in NOT_HERE with the reason why it cannot be run here.
 """
 
 import collections
@@ -16,7 +16,14 @@ Command = collections.namedtuple("Command", "page line text skipped")
 
 FOLLOWED = {
     "docs/tutorial.md": "tests/e2e/tutorial_test.py",
-    "docs/workers.md": "tests/e2e/worker_test.py",
+    "docs/api-keys.md": "tests/e2e/guides_test.py",
+    "docs/jobs.md": "tests/e2e/guides_test.py",
+    "docs/workers.md": "tests/e2e/guides_test.py",
+    "docs/webhooks.md": "tests/e2e/guides_test.py",
+    "docs/http.md": "tests/e2e/guides_test.py",
+    "docs/metrics.md": "tests/e2e/guides_test.py",
+    "docs/tracing.md": "tests/e2e/guides_test.py",
+    "docs/operations.md": "tests/e2e/guides_test.py",
     "docs/quick-start.md": "tests/e2e/pages_test.py",
     "docs/adding-a-resource.md": "tests/e2e/pages_test.py",
 }
@@ -28,14 +35,8 @@ ELSEWHERE = [
     (r"^\./dev (test|fuzz|soak|image|package|fmt|lint|docs|bench)\b", "tests/e2e/dev_test.py", "test_help__lists_every_command"),
     (r"^npm test$", "tests/CMakeLists.txt", "npm test"),
     (r"^npm run (synth|diff|deploy|destroy)", "infrastructure/rehearsal/rehearse.py", "cdk"),
-    (r"^(ADMIN_PORT=\d+ millrace api|curl http://127\.0\.0\.1:9464/metrics)$", "tests/e2e/prometheus_test.py", "ADMIN_PORT"),
     (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),
-    (r"^curl localhost:3000/v1/tasks/import ", "tests/e2e/import_test.py", "/v1/tasks/import"),
-    (r"^curl -H \"Authorization: Bearer mk_", "tests/e2e/api_key_test.py", "mk_"),
-    (r"^curl (-X POST )?\"?localhost:3000/v1/(jobs|job-runs)/", "tests/e2e/jobs_api_test.py", "/v1/jobs"),
-    (r"^curl -X (PUT|PATCH) localhost:3000/v1/jobs/", "tests/e2e/control_test.py", "jobs.md"),
     (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
-    (r"^OTEL_\S+ \./dev run$", "tests/e2e/trace_test.py", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     (r"^docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
     (r"^apt install \./build/release/millrace_", "tests/package/package_test.py", "dpkg"),
 ]
@@ -92,7 +93,7 @@ def of_page(page, text):
         for number, line in enumerate(match.group(0).split("\n"), rest.count("\n", 0, match.start()) + 1):
             command = re.sub(r"^ {4}|^\t", "", line)
             if re.match(r"[$#] ", command) or BEGINS.match(command + " "):
-                yield Command(page, number, bare(command), False)
+                yield Command(page, number, bare(command), True)
 
 
 def shown():

@@ -3,8 +3,9 @@
 A block is fenced. What stands behind its language says what it is:
 
     ```sh               typed into the terminal; a ```text block behind it is what is printed, where … stands for anything
-    ```sh run           starts a server: `./dev run`, which is `millrace all` without a build
+    ```sh run           starts a server: `./dev run`, which is `millrace all` without a build; settings may stand before it
     ```sh dev           starts a server: `millrace dev`
+    ```sh beside        a program that goes on, in a terminal of its own with the variables of the first; it is stopped when the page ends
     ```sh served        typed once the running server serves what the folder says
     ```sh until         typed again until it prints what stands behind it
     ```sh skip          not typed; tests/docs/commands.py says why
@@ -20,7 +21,9 @@ import support
 
 DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 END = "---- end of the block ----"
-SERVERS = {"./dev run\n": "exec millrace all", "millrace dev\n": "exec millrace dev"}
+SERVERS = {"./dev run": "millrace all", "millrace dev": "millrace dev", "millrace api": "millrace api"}
+SETTINGS = re.compile(r"((?:[A-Z_]+=\S+ )*)(.*)")
+PORTS = re.compile(r"\b(3000|4318|8800|9464)\b")  # that the pages name; each terminal has ports of its own in their place
 
 
 def blocks(text):
@@ -35,7 +38,7 @@ def read(*names):
 
 def pattern(line):
     """What a line of output has to look like: an ellipsis stands for anything."""
-    return ".*".join(re.escape(part) for part in line.split("…"))
+    return ".*?".join(re.escape(part) for part in line.split("…"))
 
 
 def misses(printed, expected):
@@ -52,20 +55,24 @@ def misses(printed, expected):
 class Terminal:
     """One shell, as somebody at a terminal has it: what was set stays. And a second one, in which a server runs."""
 
-    def __init__(self, scratch, port):
-        self.port = port
+    def __init__(self, scratch):
+        self.ports = {shown: str(support.free_port()) for shown in ("3000", "4318", "8800", "9464")}
+        self.beside = []
         programs = scratch.join("bin")
         os.mkdir(programs)
         os.symlink(support.binary(), os.path.join(programs, "millrace"))
         self.cwd = scratch.path
-        self.env = {**support.environment(APP_PORT=port, NODE_ENV="development"), "PATH": programs + ":" + os.environ["PATH"],
+        self.env = {**support.environment(APP_PORT=self.ports["3000"], NODE_ENV="development"), "PATH": programs + ":" + os.environ["PATH"],
                     "HOME": os.environ.get("HOME", "/")}
         self.shell = subprocess.Popen(["bash"], cwd=self.cwd, env=self.env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT)
         self.server = None
 
+    def ported(self, text):
+        return PORTS.sub(lambda match: self.ports[match.group(1)], text)
+
     def type(self, text):
-        self.shell.stdin.write(text.replace("localhost:3000", f"localhost:{self.port}") + f"\necho; echo '{END}'\n")
+        self.shell.stdin.write(self.ported(text) + f"\necho; echo '{END}'\n")
         self.shell.stdin.flush()
         out = []
         for line in self.shell.stdout:
@@ -81,7 +88,8 @@ class Terminal:
     def start(self, command):
         """A server takes the place of the one before."""
         self.stop()
-        self.server = subprocess.Popen(SERVERS[command], shell=True, cwd=self.folder(), env=self.env, stdin=subprocess.DEVNULL,
+        settings, program = SETTINGS.fullmatch(self.ported(command.strip())).groups()
+        self.server = subprocess.Popen(f"{settings}exec {SERVERS[program]}", shell=True, cwd=self.folder(), env=self.env, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         support.wait_for(lambda: "ok" in self.type("curl -s localhost:3000/livez"), 60, f"{command} serves")
         support.wait_for(lambda: '"up"' in self.type("curl -s localhost:3000/v1/health"), 60, "its database is up")
@@ -92,6 +100,16 @@ class Terminal:
             self.server.wait(support.patience(40))
             self.server = None
 
+    def start_beside(self, command):
+        """A program that goes on: it has what the shell has set."""
+        settings, program = SETTINGS.fullmatch(command.strip()).groups()
+        self.beside.append(int(self.type(f"( {settings}exec {program} ) </dev/null >>beside.log 2>&1 &\necho $!")))
+
+    def stop_beside(self):
+        for pid in self.beside:
+            self.type(f"kill {pid}; wait {pid}")
+        self.beside = []
+
     def serves_the_folder(self):
         """The running server has taken up what the folder says."""
         wanted = json.loads(self.type("millrace openapi"))
@@ -101,18 +119,21 @@ class Terminal:
             return False
 
     def close(self):
+        self.stop_beside()
         self.stop()
         self.shell.stdin.close()
         self.shell.wait(support.patience(30))
         self.shell.stdout.close()
 
 
-def follow(case, text):
-    """Does what a page says, in its order; `case` fails where something else is printed than the page shows."""
-    scratch = support.Scratch()
-    case.addCleanup(scratch.remove)
-    terminal = Terminal(scratch, support.free_port())
-    case.addCleanup(terminal.close)
+def follow(case, text, terminal=None):
+    """Does what a page says, in its order; `case` fails where something else is printed than the page shows. Without a terminal that
+    pages share, in one of its own."""
+    if terminal is None:
+        scratch = support.Scratch()
+        case.addCleanup(scratch.remove)
+        terminal = Terminal(scratch)
+        case.addCleanup(terminal.close)
     page = blocks(text)
     for i, (language, kind, block) in enumerate(page):
         follows = page[i + 1][2] if i + 1 < len(page) and page[i + 1][0] == "text" else ""
@@ -120,9 +141,11 @@ def follow(case, text):
             path = os.path.join(terminal.folder(), kind[len(" file="):])
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8") as file:
-                file.write(block)
+                file.write(terminal.ported(block))
         elif kind in (" dev", " run"):
             terminal.start(block)
+        elif kind == " beside":
+            terminal.start_beside(block)
         elif kind == " until":  # it only looks, and what it shows is there a moment after the change
             support.wait_for(lambda: misses(terminal.type(block), follows) is None, 60, f"{block}{follows}")
         elif language == "sh" and kind != " skip":
@@ -130,4 +153,5 @@ def follow(case, text):
                 support.wait_for(terminal.serves_the_folder, 60, "the change is served")
             printed = terminal.type(block)
             case.assertIsNone(misses(printed, follows), printed)
+    terminal.stop_beside()
     return terminal

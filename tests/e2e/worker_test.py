@@ -339,7 +339,7 @@ class Examples(WorkerTest):
     def start(self, name, *command):
         page = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "workers.md")
         with open(page, encoding="utf-8") as file:
-            text = re.search(rf"^```\w+ {re.escape(name)}\n(.*?)^```$", file.read(), re.M | re.S).group(1)
+            text = re.search(rf"^```\w+ file={re.escape(name)}\n(.*?)^```$", file.read(), re.M | re.S).group(1)
         scratch = support.Scratch()
         scratch.write({name: text})
         key = self.key("jobs:work:receipts")

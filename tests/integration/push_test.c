@@ -258,6 +258,9 @@ static void test_push__one_that_is_gone_pauses_the_job(void **state)
     becomes(count_of("state = 'failed' AND error LIKE 'the receiver answered 410: it wants no more%%'") == 1);
     assert_int_equal(count_of("state = 'queued'"), 4);
     assert_int_equal(receiver_requests(receiver), 1);
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM millrace.audit WHERE by = 'system' AND operation = 'job_pause'"
+                                              " AND subject_name = 'leave' AND caller IS NULL AND detail ->> 'reason' LIKE '%%410'"),
+                     1);
     sql_exec(database->db, "UPDATE millrace.job SET paused_at = NULL");
     becomes(count_of("state = 'succeeded'") == 5);
 }

@@ -3,6 +3,7 @@
  */
 #include "runtime/webhook.h"
 
+#include "proto/kind.h"
 #include "tests/support/test.h"
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -45,31 +46,20 @@ static void test_webhook__every_secret_signs_in_its_order(void **state)
 
 static void assert_no_secret(const char *text)
 {
-    struct mr_buf reason = {0};
     struct mr_buf out = {0};
 
-    if (mr_webhook_is_secret(mr_slice_of(text), &reason))
-        fail_test("\"%s\" is taken for a secret", text);
-    assert_true(reason.len > 0);
-    if (strlen(text) > strlen("whsec_") && memmem(reason.data, reason.len, text, strlen(text)) != NULL)
-        fail_test("the reason shows the secret");
     assert_int_equal(sign(&out, text, "id", 1, "body"), MR_INVALID);
-    mr_buf_fini(&reason);
     mr_buf_fini(&out);
 }
 
+/* What is one is said by proto/kind.h, whose test has the rest. */
 static void test_webhook__what_is_no_secret_signs_nothing(void **state)
 {
     (void)state;
-    assert_true(mr_webhook_is_secret(mr_slice_of(SECRET), NULL));
     assert_no_secret("");
     assert_no_secret("whsec_");
     assert_no_secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    assert_no_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS");                 /* no whole bytes */
-    assert_no_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa==");                 /* 22 bytes */
-    assert_no_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa\n=");
-    assert_no_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa-_"); /* base64url */
-    assert_no_secret("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="); /* 65 */
+    assert_no_secret(SECRET " whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa==");
 }
 
 static void test_webhook__so_many_secrets_and_no_more(void **state)
@@ -78,7 +68,7 @@ static void test_webhook__so_many_secrets_and_no_more(void **state)
     struct mr_buf out = {0};
 
     (void)state;
-    for (int i = 0; i < MR_WEBHOOK_SECRETS_MAX; i++)
+    for (int i = 0; i < MR_SECRETS_MAX; i++)
         mr_buf_text(&secrets, SECRET " ");
     assert_int_equal(mr_webhook_sign(&out, buf_slice(&secrets), MR_SLICE("id"), 1, MR_SLICE("")), MR_OK);
     mr_buf_text(&secrets, SECRET);
@@ -90,22 +80,17 @@ static void test_webhook__so_many_secrets_and_no_more(void **state)
 static void assert_url(const char *text, const char *origin)
 {
     struct mr_buf out = {0};
-    struct mr_buf reason = {0};
 
-    if (mr_webhook_is_url(text, &reason) != (origin != NULL))
+    if (mr_webhook_is_url(mr_slice_of(text)) != (origin != NULL))
         fail_test("\"%s\" is %staken", text, origin != NULL ? "not " : "");
     assert_int_equal(mr_webhook_origin(text, &out), origin != NULL);
-    if (origin != NULL)
-        assert_slice_equal(buf_slice(&out), origin);
-    else
-        assert_true(reason.len > 0 && (*text == '\0' || memmem(reason.data, reason.len, text, strlen(text)) == NULL));
+    assert_slice_equal(buf_slice(&out), origin != NULL ? origin : "");
     mr_buf_fini(&out);
-    mr_buf_fini(&reason);
 }
 
 static void test_webhook__urls(void **state)
 {
-    char longest[MR_WEBHOOK_URL_MAX + 2];
+    char longest[MR_URL_MAX + 2];
 
     (void)state;
     assert_url("https://Example.ORG/hooks/token?key=secret", "https://example.org:443");
@@ -113,6 +98,10 @@ static void test_webhook__urls(void **state)
     assert_url("HTTP://example.org:8080/", "http://example.org:8080");
     assert_url("http://[2001:DB8::1]:9/", "http://[2001:db8::1]:9");
     assert_url("http://192.0.2.1/", "http://192.0.2.1:80");
+    assert_url("https://hooks.example.org/receipts?a=1&b=%20", "https://hooks.example.org:443");
+    assert_url("https://a", "https://a:443");
+    assert_url("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example:443");
+    assert_url("http://a_b.internal:65535/", "http://a_b.internal:65535");
     assert_url("", NULL);
     assert_url("example.org/path", NULL);
     assert_url("/path", NULL);
@@ -129,12 +118,26 @@ static void test_webhook__urls(void **state)
     assert_url("http://example.org\\@other.example/", NULL);
     assert_url("http://ex\xc3\xa4mple.org/", NULL);
     assert_url("http://example.org:99999/", NULL);
+    assert_url("https://", NULL);
+    assert_url("https:///x", NULL);
+    assert_url("//a.b/", NULL);
+    assert_url("https://a b/", NULL);
+    assert_url("https://a.b:0/", NULL);
+    assert_url("https://a.b:/", "https://a.b:443");
+    assert_url("https://a.b:8o/", NULL);
+    assert_url("HTTPS//a", NULL);
+    assert_url("https://[::1", NULL);
+    assert_url("https://[::1]x/", NULL);
+    assert_url("https://[.]/", NULL);
+    assert_url("https://[::g]/", NULL);
+    assert_url("https://a.b/<", NULL);
+    assert_url("https://a.b/\"x", NULL);
     memset(longest, 'a', sizeof longest);
     memcpy(longest, "http://example.org/", 19);
-    longest[MR_WEBHOOK_URL_MAX] = '\0';
+    longest[MR_URL_MAX] = '\0';
     assert_url(longest, "http://example.org:80");
-    longest[MR_WEBHOOK_URL_MAX] = 'a';
-    longest[MR_WEBHOOK_URL_MAX + 1] = '\0';
+    longest[MR_URL_MAX] = 'a';
+    longest[MR_URL_MAX + 1] = '\0';
     assert_url(longest, NULL);
 }
 
