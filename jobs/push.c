@@ -171,6 +171,7 @@ static void look(struct mr_push *self)
     if (now >= self->poll_ms) {
         self->poll_ms = now + PUSH_POLL_MS;
         push_kinds_prune(self);
+        mr_metric_show(MR_METRIC_held_back, push_hosts_held_back(self));
     }
     push_look(self);
 }

@@ -8,6 +8,7 @@
 
 #include "runtime/backoff.h"
 #include "runtime/mailbox.h"
+#include "runtime/queues.h"
 #include "scheduler/schedule.h"
 #include "scheduler/scheduler.h"
 
@@ -35,6 +36,7 @@ enum step {
     STEP_KIND_TICKS,
     STEP_SWEEP,
     STEP_COUNT_WAITING,
+    STEP_QUEUES,
     STEP_TICK,
     STEP_COUNT = STEP_TICK + MR_JOBS_MAX
 };
@@ -116,6 +118,7 @@ struct mr_scheduler {
     int64_t looked_for_resumed_ms; /* wall clock: when schedules of paused jobs were looked at */
     struct followed *followed;     /* owned */
     unsigned followed_count;
+    struct look *queues;                   /* owned: what was seen last of push and pull; NULL: nothing yet */
     int64_t sweep_ms;                      /* when to look next which runs of push and pull are due, or were left */
     int64_t waiting_until_ms;              /* when one of these will be, as far as is known; INT64_MAX: none waits */
     struct worker workers[MR_WORKERS_MAX]; /* as the options' actors */
@@ -233,6 +236,14 @@ void runs_beat(struct mr_scheduler *self);
 
 /* Puts back runs whose owner has been silent for too long. */
 void runs_rescue(struct mr_scheduler *self);
+
+/* queues.c */
+
+/* Counts what waits of push and pull, by job, and what came of it, for the metrics. */
+void queues_count(struct mr_scheduler *self);
+
+/* Frees what was seen last. */
+void queues_end(struct mr_scheduler *self);
 
 /* uploads.c */
 

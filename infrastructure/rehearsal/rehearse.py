@@ -1,48 +1,52 @@
 """
-Runs every command of docs/runbook.md, in its order, against a stand-in for AWS, twice: two environments are deployed, changed, rolled back,
-restored and torn down. Fails when a command fails, when what it should bring about is not there, or when the second run differs.
+Runs every command of docs/runbook.md, in its order, against a stand-in for AWS. Two environments are deployed, updated, rolled back,
+restored and torn down. Fails when a command fails, when what it should bring about is not there, when a command is neither tried nor
+excused (runbook.py), or when a second run differs from the first.
 
-Needs python3 with moto, the AWS CLI and jq; without one of them it says so and ends with status 0.
+`npm run rehearse` makes two runs side by side, each against a stand-in of its own, and compares them. `-- --once` makes one, for whoever
+edits the runbook; `-- --keep DIR` leaves logs and transcripts in DIR.
+
+Needs python3 with moto, the AWS CLI, jq and openssl; without one of them it says so and ends with status 0.
 """
+import argparse
+import concurrent.futures
+import difflib
 import hashlib
+import importlib.util
+import json
 import os
 import pathlib
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
+
+import runbook
 
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGE = HERE.parent
 ACCOUNT = "123456789012"
+REGION = "us-east-1"
+STACKS = ("compute", "database", "ecr", "network", "scheduled-task")
+KEPT_REVISIONS = 10
 
-# What nothing here can answer. An entry that matches no command of the runbook fails the rehearsal.
-SKIPPED = {
-    r"^npm run rehearse$": "this is it",
-    r"^cd |^cp |^npm install": "the package is here already",
-    r"^npx cdk bootstrap": "its bucket and parameter are made by hand: the stand-in lets everybody in",
-    r"^docker |docker login": "no image is pushed: one is registered instead",
-    r"^curl ": "no task runs",
-    r"^npm run deploy$|^npm run deploy -- --require-approval never$|…|^aws backup start-backup-job$|^aws ecs describe-services$":
-        "named in passing, and not whole",
-    r"TASK-ID": "no task runs",
-    r"create-service-linked-role": "the role is there",
-}
-
-# The stand-in answers these words to what it has not learnt; the CLI has found the command and its parameters good.
+# How moto and its server answer to what they have not learnt.
 UNKNOWN = re.compile(r"not (yet )?(been )?implemented|NotImplemented|UnknownOperation|Unknown operation|requested URL was not found on the server|\(50[01]\)|InternalFailure.*unknown", re.I)
+
+printing = threading.Lock()
 
 
 def missing():
     for name in ("aws", "jq", "openssl"):
         if shutil.which(name) is None:
             return f"there is no {name}"
-    probe = subprocess.run(["python3", "-c", "import moto.server, boto3"], capture_output=True)
-    return None if probe.returncode == 0 else "python3 has no moto (with its server) and boto3"
+    absent = [name for name in ("moto", "boto3", "flask", "flask_cors") if importlib.util.find_spec(name) is None]
+    return f"python3 has no {', '.join(absent)} (moto with its server)" if absent else None
 
 
 def free_port():
@@ -51,64 +55,68 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def commands():
-    """Section and command, as they stand in the runbook: lines of its blocks, and what begins with aws, npm run or npx in its text."""
-    section, inside = "", False
-    for line in (PACKAGE / "docs/runbook.md").read_text().splitlines():
-        if line.lstrip().startswith("```"):
-            inside = line.strip() == "```bash"
-        elif inside:
-            yield section, re.sub(r"\s+# .*$", "", line.strip())
-        elif line.startswith("#"):
-            section = line.strip("# ")
-        else:
-            for command in re.findall(r"`((?:aws|npm run|npx) [^`]*)`", line):
-                yield section, command
+class Assemblies:
+    """What the package makes of settings. Made once: both runs have the same zone and certificate."""
 
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.lock = threading.Lock()
 
-def ordered():
-    """Alarms are answered while there is something that rings: these sections come before the end."""
-    known = list(commands())
-    last = [each for each in known if each[0] == "Tear down"]
-    return [each for each in known if each[0] != "Tear down"] + last
+    def of(self, rehearsal, environment, context):
+        settings = sorted(rehearsal.environments[environment].items())
+        path = self.scratch / ("assembly-" + hashlib.sha256(repr((settings, context)).encode()).hexdigest()[:12])
+        with self.lock:
+            if not (path / "manifest.json").exists():
+                rehearsal.ask(f"npm run synth -- --quiet --output {path} {' '.join(context)}", environment)
+        return str(path)
 
 
 class Rehearsal:
-    def __init__(self, scratch):
+    def __init__(self, scratch, assemblies, count):
         self.scratch = scratch
+        self.assemblies = assemblies
+        self.count = count
+        self.began = time.monotonic()
         self.transcript = []
-        self.unknown = []
         self.failures = []
-        self.unused = set(SKIPPED)
+        self.unused = set(runbook.EXCUSED)
         self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.environments = {}
-        self.shell = {**os.environ, "AWS_ACCESS_KEY_ID": "rehearsal", "AWS_SECRET_ACCESS_KEY": "rehearsal", "AWS_REGION": "us-east-1",
-                      "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}", "AWS_PAGER": "",
-                      "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "CDK_REQUIRE_APPROVAL": "never", "CDK_NOTICES": "false",
-                      "CDK_OUTPUT": str(self.scratch / f"assembly-{self.port}"), "CI": "true"}
+        self.assembly = {}
+        self.shell = {**os.environ, "AWS_ACCESS_KEY_ID": "rehearsal", "AWS_SECRET_ACCESS_KEY": "rehearsal", "AWS_REGION": REGION,
+                      "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url, "AWS_PAGER": "", "AWS_EC2_METADATA_DISABLED": "true",
+                      "AWS_MAX_ATTEMPTS": "1", "CDK_REQUIRE_APPROVAL": "never", "CDK_NOTICES": "false",
+                      "CDK_OUTPUT": str(scratch / f"assembly-{count}"), "CI": "true"}
         for name in [name for name in self.shell if re.match(r"AWS_(PROFILE|SESSION|CONFIG|SHARED)", name)]:
             del self.shell[name]
 
     # ---- The stand-in ----
 
     def __enter__(self):
-        self.log = open(self.scratch / f"stand-in-{self.port}.log", "w+")
+        path = self.scratch / f"stand-in-{self.count}.log"
+        self.log = open(path, "w")
         self.server = subprocess.Popen(["python3", "-B", "-W", "ignore", str(HERE / "stand_in.py"), str(self.port)], stdout=self.log, stderr=self.log)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and self.server.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return self
             except OSError:
-                if self.server.poll() is not None:
-                    break
                 time.sleep(0.2)
-        raise SystemExit("the stand-in did not start: " + (self.scratch / f"stand-in-{self.port}.log").read_text()[-2000:])
+        self.__exit__()
+        raise SystemExit("the stand-in did not start: " + path.read_text()[-2000:])
 
     def __exit__(self, *_):
-        self.server.send_signal(signal.SIGKILL)
+        self.server.kill()
         self.server.wait()
         self.log.close()
+
+    def client(self, service, region=REGION):
+        """For the script's own questions: a process of the CLI costs a second."""
+        import boto3
+        return boto3.session.Session().client(service, endpoint_url=self.url, region_name=region, aws_access_key_id="rehearsal",
+                                              aws_secret_access_key="rehearsal")
 
     # ---- Commands ----
 
@@ -120,19 +128,13 @@ class Rehearsal:
             command += " -- --force"  # nobody is there to say yes
         if command.startswith("npm run diff"):
             shell["CDK_METHOD"] = "template"  # and it cannot delete one
+        if re.match(r"npm run (deploy|diff)", command):
+            self.assembly[environment] = self.assemblies.of(self, environment, re.findall(r"--context \S+", command))
         if re.match(r"npm run (deploy|diff|destroy)", command):
-            shell["CDK_APP"] = self.assembly(environment, re.findall(r"--context \S+", command))
+            shell["CDK_APP"] = self.assembly[environment]  # destroy wants the names of the stacks only
         # Some commands of AWS CLI 1 (rds) do not read the address from the environment.
         command = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n' + command
-        return subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=PACKAGE, env=shell, text=True, capture_output=True, timeout=900)
-
-    def assembly(self, environment, context):
-        """What the package makes of these settings; made once, also for the second run, which has the same zone and certificate."""
-        settings = sorted(self.environments[environment].items())
-        path = self.scratch / ("assembly-" + hashlib.sha256(repr((settings, context)).encode()).hexdigest()[:12])
-        if not path.exists():
-            self.ask(f"npm run synth -- --quiet --output {path} {' '.join(context)}", environment)
-        return str(path)
+        return subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=PACKAGE, env=shell, text=True, capture_output=True, timeout=1800)
 
     def ask(self, command, environment="dev"):
         answer = self.run(command, environment)
@@ -142,30 +144,33 @@ class Rehearsal:
 
     def note(self, section, command, what):
         self.transcript.append(f"{section}: {command}: {what}")
-        print(f"  {section}: {command[:100]}: {' '.join(what.split())[:200]}", flush=True)
+        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
+        with printing:
+            print(f"{self.count}  {minutes:02}:{seconds:02}  {section}: {command[:100]}: {' '.join(what.split())[:200]}", flush=True)
 
-    def reason_to_skip(self, command):
-        for pattern, why in SKIPPED.items():
-            if re.search(pattern, command):
-                self.unused.discard(pattern)
-                return why
-        return None
+    def fail(self, section, command, why):
+        """All problems at once: the rehearsal goes on."""
+        self.failures.append(f"{section}: {command}\n{why}")
+        self.note(section, command, "FAILED " + why)
 
     def step(self, section, command, environment):
-        why = self.reason_to_skip(command)
-        if why is not None:
-            return self.note(section, command, f"skipped, {why}")
+        pattern = runbook.excuse(command)
+        self.unused.discard(pattern)
+        why = runbook.EXCUSED.get(pattern)
+        if why is not None and why is not runbook.NOT_KNOWN:
+            return self.note(section, command, f"not run, {why}")
         try:
             answer = self.run(self.filled(command, environment), environment)
             self.remember(command)
-        except RuntimeError as error:
+        except Exception as error:  # whatever the CLI, boto3 or a time-out says
             return self.fail(section, command, str(error))
-        if answer.returncode == 0:
-            return self.note(section, command, "done " + masked(answer.stdout if command.startswith("aws") else ""))
-        if UNKNOWN.search(answer.stderr):
-            self.unknown.append(command)
-            return self.note(section, command, "not known to the stand-in")
-        self.fail(section, command, answer.stdout[-3000:] + answer.stderr[-5000:])
+        if why is runbook.NOT_KNOWN:
+            if answer.returncode != 0 and UNKNOWN.search(answer.stderr):
+                return self.note(section, command, why)
+            return self.fail(section, command, f"excused, but answered: {answer.stdout[-1000:]}{answer.stderr[-1000:]}")
+        if answer.returncode != 0:
+            return self.fail(section, command, answer.stdout[-3000:] + answer.stderr[-5000:])
+        self.note(section, command, "done " + masked(answer.stdout if command.startswith("aws") else ""))
 
     def remember(self, command):
         """Each command has a shell of its own: what one puts into a variable, the next finds."""
@@ -173,118 +178,160 @@ class Rehearsal:
         if assignment is not None:
             self.shell[assignment[1]] = self.ask(f'{command}; printf %s "${assignment[1]}"')
 
-    def fail(self, section, command, why):
-        """All problems at once: the rehearsal goes on."""
-        self.failures.append(f"{section}: {command}\n{why}")
-        with open(self.scratch / "failures", "a") as file:
-            file.write(self.failures[-1] + "\n\n")
-        self.note(section, command, "FAILED " + why)
-
     def filled(self, command, environment):
-        """Names in capitals are for whoever types the command to look up: here they are looked up as the runbook says."""
+        """Words in capitals are for whoever types the command to look up: here they are looked up as the runbook says."""
         name = f"millrace-{environment}"
-        cluster = f"aws rds describe-db-clusters --db-cluster-identifier {name} --output text --query "
-        network = f"aws ecs describe-services --cluster {name} --services {name} --output text --query 'services[0].networkConfiguration.awsvpcConfiguration."
         look_up = {
-            "SECRET-ARN": f"aws cloudformation describe-stacks --stack-name {name}-database --output text --query \"Stacks[0].Outputs[?OutputKey=='SecretArn'].OutputValue\"",
-            "LOAD-BALANCER-ARN": f"aws elbv2 describe-load-balancers --names {name} --output text --query 'LoadBalancers[0].LoadBalancerArn'",
-            "SUBNET-GROUP": cluster + "'DBClusters[0].DBSubnetGroup'",
-            "PARAMETER-GROUP": cluster + "'DBClusters[0].DBClusterParameterGroup'",
-            "SUBNET-ID": network + "subnets[0]'",
-            "SECURITY-GROUP-ID": network + "securityGroups[0]'",
-            "INSTANCE-ID": cluster + "'DBClusters[0].DBClusterMembers[0].DBInstanceIdentifier'",
-            "OLD-INSTANCE": f"echo {self.known_instance}",
-            "FUNCTION-NAME": "echo millracedevdatabaseClusterRotationSingleUser",
+            "SECRET-ARN": lambda: self.secret_arn(environment),
+            "LOAD-BALANCER-ARN": lambda: self.client("elbv2").describe_load_balancers(Names=[name])["LoadBalancers"][0]["LoadBalancerArn"],
+            "SUBNET-GROUP": lambda: self.cluster(name)["DBSubnetGroup"],
+            "PARAMETER-GROUP": lambda: self.cluster(name)["DBClusterParameterGroup"],
+            "SUBNET-ID": lambda: self.network(name)["subnets"][0],
+            "SECURITY-GROUP-ID": lambda: self.security_group(name, "rds" if command.startswith("aws rds") else "ecs"),
+            "INSTANCE-ID": lambda: self.instances(name)[0],
+            "OLD-INSTANCE": lambda: self.old_instance,
+            "FUNCTION-NAME": lambda: "millracedevdatabaseClusterRotationSingleUser",
         }
-        for word, command_to_ask in look_up.items():
-            if re.search(rf"(?<![A-Z-]){word}(?![A-Z-])", command):
-                found = self.ask(command_to_ask, environment)
-                command = re.sub(rf"(?<![A-Z-]){word}(?![A-Z-])", found, command)
-        return command.replace("millrace-dev:41", self.revision or "millrace-dev:1")
+        for word, ask in look_up.items():
+            pattern = rf"(?<![A-Z-]){word}(?![A-Z-])"
+            if re.search(pattern, command):
+                command = re.sub(pattern, ask(), command)
+        return command.replace("millrace-dev:41", self.first or "")
 
-    known_instance = None
-    revision = None
+    # ---- What is there ----
 
-    # ---- The whole ----
+    def service(self, name="millrace-dev"):
+        return self.client("ecs").describe_services(cluster=name, services=[name])["services"][0]
+
+    def network(self, name):
+        return self.service(name)["networkConfiguration"]["awsvpcConfiguration"]
+
+    def security_group(self, name, of):
+        return self.cluster(name)["VpcSecurityGroups"][0]["VpcSecurityGroupId"] if of == "rds" else self.network(name)["securityGroups"][0]
+
+    def revision(self):
+        return self.service()["taskDefinition"].split("/")[-1]
+
+    def revisions(self):
+        arns = self.client("ecs").list_task_definitions(familyPrefix="millrace-dev", sort="DESC")["taskDefinitionArns"]
+        return [arn.split("/")[-1] for arn in arns]
+
+    def cluster(self, name):
+        return self.client("rds").describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]
+
+    def instances(self, name):
+        return [member["DBInstanceIdentifier"] for member in self.cluster(name)["DBClusterMembers"]]
+
+    def secret_arn(self, environment):
+        [stack] = self.client("cloudformation").describe_stacks(StackName=f"millrace-{environment}-database")["Stacks"]
+        return next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "SecretArn")
+
+    def password(self):
+        return json.loads(self.client("secretsmanager").get_secret_value(SecretId=self.secret_arn("dev"))["SecretString"])["password"]
+
+    def state(self, environment):
+        prefix = f"millrace-{environment}-"
+        stacks = self.client("cloudformation").describe_stacks()["Stacks"]
+        return {stack["StackName"][len(prefix):]: stack["StackStatus"] for stack in sorted(stacks, key=lambda one: one["StackName"])
+                if stack["StackName"].startswith(prefix) and stack["StackStatus"] != "DELETE_COMPLETE"}
+
+    # ---- The story ----
+
+    first = None
+    old_instance = None
 
     def prepare(self):
-        """What the runbook has before the first deployment, and what somebody else owns: zone, certificate, bootstrap."""
-        self.ask(f"aws s3 mb s3://cdk-hnb659fds-assets-{ACCOUNT}-us-east-1")
-        self.ask("aws ssm put-parameter --name /cdk-bootstrap/hnb659fds/version --value 30 --type String")
-        self.ask("aws backup create-backup-vault --backup-vault-name Default --region us-west-2")
-        self.ask("curl --silent --fail --request POST \"$AWS_ENDPOINT_URL/moto-api/seed?a=1\"")  # its ids are the same in both runs
-        self.ask("aws logs create-log-group --log-group-name /aws/lambda/millracedevdatabaseClusterRotationSingleUser")  # its first run makes it
-        certificate = self.ask("aws acm request-certificate --domain-name '*.example.com' --query CertificateArn --output text")
-        zone = self.ask("aws route53 create-hosted-zone --name example.com --caller-reference rehearsal --query HostedZone.Id --output text")
+        """What the runbook has before the first deployment, what somebody else owns (zone, certificate, bootstrap), and what AWS makes."""
+        self.client("s3").create_bucket(Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}")
+        self.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
+        self.client("backup", "us-west-2").create_backup_vault(BackupVaultName="Default")
+        # Its ids are the same in both runs.
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/seed?a=1", method="POST")).close()
+        self.client("logs").create_log_group(logGroupName="/aws/lambda/millracedevdatabaseClusterRotationSingleUser")  # its first run makes it
+        # An environment of that name was there before: its revisions are left.
+        container = {"name": "millrace", "image": "millrace:0.1", "memory": 512}
+        for _ in range(KEPT_REVISIONS):
+            self.client("ecs").register_task_definition(family="millrace-dev", containerDefinitions=[container])
+        certificate = self.client("acm").request_certificate(DomainName="*.example.com")["CertificateArn"]
+        zone = self.client("route53").create_hosted_zone(Name="example.com", CallerReference="rehearsal")["HostedZone"]["Id"]
         common = {"CDK_HOSTED_ZONE_ID": zone.split("/")[-1], "CDK_HOSTED_ZONE_NAME": "example.com", "CDK_DOMAIN_NAME": "millrace-api",
-                  "CDK_CERTIFICATE_ARN": certificate, "CDK_ACCOUNT": ACCOUNT, "CDK_REGION": "us-east-1", "CDK_ECR_SHARED": "true",
-                  "CDK_SCHEDULE_TASK_CLEANUP_CRON": "0 2 * * *"}
+                  "CDK_CERTIFICATE_ARN": certificate, "CDK_ACCOUNT": ACCOUNT, "CDK_REGION": REGION, "CDK_ECR_SHARED": "true",
+                  "CDK_SCHEDULE_TASK_CLEANUP_CRON": "0 2 * * *", "CDK_DATABASE_READ_REPLICA": "true"}
         self.environments = {"dev": {**common, "CDK_ENVIRONMENT": "dev"},
-                             "prd": {**common, "CDK_ENVIRONMENT": "prd", "CDK_DOMAIN_NAME": "api", "CDK_DATABASE_READ_REPLICA": "true"}}
+                             "prd": {**common, "CDK_ENVIRONMENT": "prd", "CDK_DOMAIN_NAME": "api"}}
 
-    def before(self, section):
-        if section == "Roll back":
-            self.revision = "millrace-dev:1"
+    def enter(self, section):
         if section == "Restore the database":
             self.ask("npm run deploy -- --context appVersion=1.2.3", "prd")
-            self.note(section, "production is deployed", self.state("prd"))
-            self.known_instance = self.ask("aws rds describe-db-clusters --db-cluster-identifier millrace-prd --output text --query "
-                                           "'DBClusters[0].DBClusterMembers[0].DBInstanceIdentifier'", "prd")
+            self.note(section, "production is deployed", str(self.state("prd")))
+            self.old_instance = self.instances("millrace-prd")[0]
+        if section == "Rotate secrets":
+            self.old_password = self.password()
         if section == "Turn something off":
             self.environments["dev"].pop("CDK_SCHEDULE_TASK_CLEANUP_CRON")
         if section == "Scale to zero, and back":
             self.environments["dev"]["CDK_SCHEDULE_TASK_CLEANUP_CRON"] = "0 2 * * *"
             self.ask("npm run deploy -- --context appVersion=1.2.3 --context keepCount=true")
 
-    def after(self, section):
-        service = "aws ecs describe-services --cluster millrace-dev --services millrace-dev --output text --query "
+    def just_before(self, section, command):
+        if section == "Turn something off" and command.startswith("npm run deploy:services"):
+            self.environments["dev"].pop("CDK_DATABASE_READ_REPLICA")
+
+    def leave(self, section):
+        if section == "Deploy":
+            self.expect("the stacks", sorted(self.state("dev")), sorted(STACKS))
+            self.first = self.revision()
         if section == "Update":
-            self.expect(service + "'services[0].taskDefinition'", "millrace-dev:2")
+            self.expect("another revision", self.revision() != self.first, True)
         if section == "Roll back":
-            self.expect(service + "'services[0].taskDefinition'", "millrace-dev:1")
-        if section == "Scale to zero, and back":
-            self.expect(service + "'services[0].desiredCount'", "1")
+            self.expect("the revision before", self.revision(), self.first)
+            self.expect("how many revisions are kept", len(self.revisions()), KEPT_REVISIONS)
+            self.expect("the one that runs is kept", self.first in self.revisions(), True)
         if section == "Restore the database":
-            self.expect("aws rds describe-db-clusters --output text --query 'DBClusters[].DBClusterIdentifier'", "millrace-prd-old")
-        self.note(section, "afterwards", self.state("dev") + self.state("prd"))
+            clusters = {one["DBClusterIdentifier"] for one in self.client("rds").describe_db_clusters()["DBClusters"]}
+            self.expect("clusters", sorted(clusters), ["millrace-dev", "millrace-prd", "millrace-prd-old"])
+            self.expect("its instance has the name that CloudFormation knows", self.instances("millrace-prd"), [self.old_instance])
+        if section == "Rotate secrets":
+            self.expect("another password", self.password() != self.old_password, True)
+        if section == "Turn something off":
+            self.expect("the stacks", sorted(self.state("dev")), sorted(set(STACKS) - {"scheduled-task"}))
+            self.expect("instances of the database", len(self.instances("millrace-dev")), 1)
+        if section == "Scale to zero, and back":
+            self.expect("tasks that are wanted", self.service()["desiredCount"], 1)
+        if section == "Tear down":
+            self.expect("what is left", {**self.state("dev"), **self.state("prd")}, {})
+        self.note(section, "afterwards", f"{self.state('dev')} {self.state('prd')}")
 
-    def expect(self, command, text):
-        found = self.ask(command)
-        if text not in found:
-            self.fail("expected", command, f"{found}, and not {text}")
+    def expect(self, what, found, wanted):
+        if found != wanted:
+            self.fail("expected", what, f"{wanted}, and not {found}")
 
-    def state(self, environment):
-        return self.ask("aws cloudformation describe-stacks --output text --query "
-                        f"\"sort_by(Stacks[?starts_with(StackName, 'millrace-{environment}-')], &StackName)[].[StackName,StackStatus]\"")
+    def guarded(self, what, section):
+        """One failure hides no other."""
+        try:
+            what(section)
+        except Exception as error:
+            self.fail(section, what.__name__, repr(error))
+
+    def times(self, command):
+        """Once, or for each instance: the one that was restored, and those that were deployed since."""
+        return len(self.instances("millrace-prd")) if "INSTANCE-ID" in command else 1
 
     def whole(self):
         self.prepare()
         section, environment = None, "dev"
-        for wanted, command in ordered():
+        for wanted, command in runbook.in_order_of_rehearsal():
             if wanted != section:
-                if section is not None:
-                    self.after(section)
-                section = wanted
-                self.before(section)
-                environment = "dev"
+                self.guarded(self.leave, section)
+                section, environment = wanted, "dev"
+                self.guarded(self.enter, section)
             if "millrace-prd" in command:
                 environment = "prd"
-            if section == "Tear down" and environment == "prd" and command.startswith("aws rds delete-db-instance"):
-                self.delete_instances(section, command)
-                continue
-            self.step(section, command, environment)
-        self.after(section)
-        for environment in ("dev", "prd"):
-            if self.state(environment) != "":
-                self.fail("in the end", "npm run destroy", f"these are left: {self.state(environment)}")
-        if self.unused:
-            self.fail("in the end", "SKIPPED", f"no such command: {self.unused}")
-
-    def delete_instances(self, section, command):
-        """Each instance of the cluster: one after it was restored, and those that were deployed since."""
-        members = "aws rds describe-db-clusters --db-cluster-identifier millrace-prd --output text --query 'length(DBClusters[0].DBClusterMembers)'"
-        for _ in range(int(self.ask(members, "prd"))):
-            self.step(section, command, "prd")
+            self.just_before(section, command)
+            for _ in range(self.times(command)):
+                self.step(section, command, environment)
+        self.guarded(self.leave, section)
+        self.expect("commands for these excuses", self.unused, set())
 
 
 def masked(text):
@@ -294,33 +341,48 @@ def masked(text):
     return re.sub(r"[A-Za-z0-9+/=]{24,}|-[A-Za-z0-9]{6,13}\b(?=[\"\s])", "ID", text)
 
 
-def rehearse(scratch, count):
-    print(f"run {count}:", flush=True)
-    with Rehearsal(scratch) as rehearsal:
-        rehearsal.whole()
-    (scratch / f"transcript-{count}").write_text("\n".join(rehearsal.transcript))
+def rehearse(scratch, assemblies, count):
+    with Rehearsal(scratch, assemblies, count) as rehearsal:
+        try:
+            rehearsal.whole()
+        except Exception as error:
+            rehearsal.fail("the rehearsal", "could not go on", repr(error))
+    (scratch / f"transcript-{count}").write_text("\n".join(rehearsal.transcript) + "\n")
     return rehearsal
 
 
+def judge(runs):
+    """What to print, and whether all is well."""
+    failures = [f"run {run.count}: {failure}" for run in runs for failure in run.failures]
+    if failures:
+        return "\n\n".join(failures), False
+    difference = list(difflib.unified_diff(runs[0].transcript, runs[-1].transcript, "run 1", "run 2", lineterm="", n=0))
+    if difference:
+        return "the runs differ:\n" + "\n".join(difference)[:8000], False
+    return f"{len(runs[0].transcript)} steps" + (", twice the same" if len(runs) == 2 else ", once"), True
+
+
 def main():
+    parser = argparse.ArgumentParser(description="Run every command of docs/runbook.md against a stand-in for AWS.")
+    parser.add_argument("--once", action="store_true", help="one run, without a comparison")
+    parser.add_argument("--keep", metavar="DIR", type=pathlib.Path, help="leave logs and transcripts there")
+    arguments = parser.parse_args()
     why = missing()
     if why is not None:
         print(f"skipped: {why}")
         return 0
-    scratch = pathlib.Path(os.environ.get("REHEARSAL_DIR") or tempfile.mkdtemp(prefix="millrace-rehearsal-"))
+    scratch = arguments.keep or pathlib.Path(tempfile.mkdtemp(prefix="millrace-rehearsal-"))
     scratch.mkdir(parents=True, exist_ok=True)
-    runs = [rehearse(scratch, count) for count in (1, 2)[: int(os.environ.get("REHEARSAL_RUNS", "2"))]]
-    if any(run.failures for run in runs):
-        print("\n\n".join(runs[0].failures or runs[1].failures))
-        return 1
-    if runs[0].transcript != runs[-1].transcript:
-        difference = subprocess.run(["diff", str(scratch / "transcript-1"), str(scratch / "transcript-2")], text=True, capture_output=True)
-        print(f"the second run differs:\n{difference.stdout[:4000]}")
-        return 1
-    for command in runs[0].unknown:
-        print(f"not known to the stand-in: {command}")
-    print(f"{len(runs[0].transcript)} steps" + (", twice the same" if len(runs) == 2 else ""))
-    return 0
+    assemblies = Assemblies(scratch)
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            counts = (1,) if arguments.once else (1, 2)
+            text, good = judge(list(pool.map(lambda count: rehearse(scratch, assemblies, count), counts)))
+    finally:
+        if arguments.keep is None:
+            shutil.rmtree(scratch, ignore_errors=True)
+    print(text)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import moto.cloudformation.parsing as parsing
 import moto.cloudformation.responses as responses
 import moto.ec2.models.route_tables as route_tables
 import moto.ecs.models as ecs
+import moto.ecs.responses as ecs_responses
 import moto.route53.models as route53
 import moto.rds.models as rds
 import moto.rds.responses as rds_responses
@@ -112,7 +113,7 @@ class Cluster(Anything):
     def make(self, name):
         client("rds").create_db_cluster(**only(
             self.properties, "DBClusterIdentifier", "Engine", "EngineVersion", "MasterUsername", "DeletionProtection",
-            "DBSubnetGroupName", "DBClusterParameterGroupName", "ServerlessV2ScalingConfiguration"), MasterUserPassword="of-the-secret")
+            "DBSubnetGroupName", "VpcSecurityGroupIds", "DBClusterParameterGroupName", "ServerlessV2ScalingConfiguration"), MasterUserPassword="of-the-secret")
         return self.properties["DBClusterIdentifier"]
 
     def change(self, properties):
@@ -255,19 +256,36 @@ cloudformation.CloudFormationBackend._resolve_update_parameters = resolve
 _delete = cloudformation.CloudFormationBackend.delete_stack
 
 
+def refuse_if_used(self, stack, exports):
+    """An export goes when nobody imports it, and not before."""
+    others = [json.dumps(one.template_dict) for one in self.stacks.values() if one is not stack]
+    used = next((name for name in exports if any(f'"{name}"' in text for text in others)), None)
+    if used is not None:
+        raise ValidationError(message=f"Export {used} cannot be deleted as it is in use")
+
+
 def delete_stack(self, name_or_stack_id):
     """Who is imported stays, and who is protected."""
     stack = next((one for one in self.stacks.values() if name_or_stack_id in (one.name, one.stack_id)), None)
     if stack is not None:
         if stack.enable_termination_protection:
             raise ValidationError(message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
-        others = [json.dumps(one.template_dict) for one in self.stacks.values() if one is not stack]
-        used = next((one.name for one in stack.exports if any(f'"{one.name}"' in text for text in others)), None)
-        if used is not None:
-            raise ValidationError(message=f"Export {used} cannot be deleted as it is in use")
+        refuse_if_used(self, stack, [one.name for one in stack.exports])
     return _delete(self, name_or_stack_id)
 
 
+_update = cloudformation.CloudFormationBackend.update_stack
+
+
+def update_stack(self, name, template, role_arn, parameters, tags):
+    stack = self.get_stack(name)
+    outputs = json.loads(template).get("Outputs", {}).values()
+    stays = {output["Export"]["Name"] for output in outputs if "Export" in output}
+    refuse_if_used(self, stack, [one.name for one in stack.exports if one.name not in stays])
+    return _update(self, name, template, role_arn, parameters, tags)
+
+
+cloudformation.CloudFormationBackend.update_stack = update_stack
 cloudformation.CloudFormationBackend.delete_stack = delete_stack
 
 
@@ -306,6 +324,37 @@ def update_service(self, service_properties):
 
 
 ecs.EC2ContainerServiceBackend.update_service = update_service
+
+
+_make_service = ecs.Service.create_from_cloudformation_json.__func__
+_change_service = ecs.Service.update_from_cloudformation_json.__func__
+
+
+def with_network(make):
+    """moto forgets where a service of a template runs."""
+
+    def made(cls, *args, **kwargs):
+        service = make(cls, *args, **kwargs)
+        document = kwargs.get("cloudformation_json") or next(one for one in args if isinstance(one, dict))
+        network = plain(document["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"])
+        service.network_configuration = {"awsvpcConfiguration": {name[0].lower() + name[1:]: value for name, value in network.items()}}
+        return service
+
+    return classmethod(made)
+
+
+ecs.Service.create_from_cloudformation_json = with_network(_make_service)
+ecs.Service.update_from_cloudformation_json = with_network(_change_service)
+
+
+def list_task_definitions(self):
+    """moto does not sort them."""
+    arns = self.ecs_backend.list_task_definitions(self._get_param("familyPrefix"), self._get_param("status", "ACTIVE"))
+    arns.sort(key=lambda arn: (arn.rpartition(":")[0], int(arn.rpartition(":")[2])), reverse=self._get_param("sort") == "DESC")
+    return ActionResult({"taskDefinitionArns": arns})
+
+
+ecs_responses.EC2ContainerServiceResponse.list_task_definitions = list_task_definitions
 
 
 # ---- Route tables ----

@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.ts'));
-for (const name of files.sort()) {
+const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' });
+for (const name of files.filter((file) => file.endsWith('.test.ts')).sort()) {
   await import(join(import.meta.dirname, name));
 }

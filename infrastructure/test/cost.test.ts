@@ -42,7 +42,7 @@ describe('cost', () => {
     assert.equal(cents(cost.Backups), cents(5 * 50 * 0.021));
     assert.equal(cents(cost['Copies in another region']), cents(35 * 50 * 0.021 + 30 * 50 * 0.02));
     assert.equal(cents(cost.Dashboards), 300);
-    assert.equal(cents(cost.WAF), cents(5 + 4 + 100 * 0.6));
+    assert.equal(cents(cost.WAF), cents(5 + 5 + 100 * 0.6));
   });
   it('asleep, neither task nor database costs anything but its storage', () => {
     const cost = of('dev, asleep');

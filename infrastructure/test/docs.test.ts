@@ -1,10 +1,11 @@
 /** The documentation says what is so. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { contents } from '../tools/diagram.ts';
-import { documents, testNames } from '../tools/documents.ts';
+import { beyondFiles, documents, testNames } from '../tools/documents.ts';
 import { left } from './guide/left.ts';
 import type { Synthesized } from './support/synth.ts';
 import { all } from './support/template.ts';
@@ -115,6 +116,20 @@ describe('the runbook', () => {
     assert.ok(off.indexOf('npm run deploy:services') < off.lastIndexOf('npm run deploy --'));
   });
 
+  it('has no command that the rehearsal would pass over, and excuses none that is not there', (context) => {
+    assert.deepEqual([...new Set([...runbook.matchAll(/^ *```(.*)$/gm)].map(([, language]) => language))].sort(), ['', 'bash']);
+    assert.doesNotMatch(runbook, /\\$/m, 'a command is one line');
+    const script = 'import runbook as r; known = [c for _, c in r.commands()]; used = {r.excuse(c) for c in known}; print(len(known), set(r.EXCUSED) - used)';
+    const python = spawnSync('python3', ['-B', '-c', script], { cwd: join(PACKAGE, 'rehearsal'), encoding: 'utf8' });
+    if (python.error !== undefined) {
+      context.skip('there is no python3');
+      return;
+    }
+    const [, count, unused] = /^(\d+) (.*)$/m.exec(python.stdout) ?? [];
+    assert.ok(Number(count) > 80, python.stderr);
+    assert.equal(unused, 'set()');
+  });
+
   it('has every section that an environment needs', () => {
     for (const heading of [
       'Deploy',
@@ -156,9 +171,9 @@ describe('the runbook', () => {
 
 describe('the page on infrastructure', () => {
   it('lists every test of what goes beyond the guide', () => {
-    const names = testNames('beyond.test.ts');
-    const source = read('test/beyond.test.ts');
-    assert.equal(names.length, [...source.matchAll(/^ {2}it\(/gm)].length);
+    for (const file of beyondFiles()) {
+      assert.equal(testNames(file).length, [...read(`test/${file}`).matchAll(/^ {2}it\(/gm)].length, file);
+    }
   });
   it('names what the containers get', () => {
     const page = read('../docs/infrastructure.md');

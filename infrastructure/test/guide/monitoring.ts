@@ -68,7 +68,7 @@ export const infrastructureMonitoring = section('Infrastructure Monitoring', {
     assert.equal(alarm(plain().template('database'), 'millrace-dev-database-cpu').Threshold, 80);
   },
   'AWS X-Ray: Distributed tracing (optional)': [
-    'The AWS distribution of the OpenTelemetry collector runs beside each container, takes the spans that Millrace sends, and passes them on to X-Ray.',
+    'The AWS distribution of the OpenTelemetry collector runs beside each container and passes Millrace’s spans on to X-Ray.',
     () => {
       for (const type of ['compute', 'scheduled-task'] as const) {
         const names = (which = scheduled()) =>
@@ -93,7 +93,7 @@ export const alerting = section('Alerting Strategy', {
     overEightyPercent('scheduler', 'MemoryUtilization', 'memory');
   },
   'Database connection failures': [
-    'Failure and failover events of the database, connections running out, and the lines that a service writes when it loses its connection or gets none.',
+    'Three signs: failure and failover events of the database, connections running out, and lines of a service that lost its connection or got none.',
     () => {
       for (const [template, role] of [
         [compute(), 'api'],
@@ -188,7 +188,7 @@ export const backups = section('Backup Strategy', {
 
 export const recovery = section('Recovery Procedures', {
   'aws rds restore-db-cluster-to-point-in-time': [
-    'The identifier is `${appName}-${environment}`, so that the command can be typed from memory; the runbook has it whole.',
+    'The identifier is `${appName}-${environment}`; the runbook has the whole command.',
     () => {
       const { DBClusterIdentifier } = one(plain().template('database'), 'AWS::RDS::DBCluster').Properties;
       assert.equal(DBClusterIdentifier, 'millrace-dev');

@@ -15,7 +15,7 @@ export const network = section('Network Stack', {
     }
   },
   'VPC: Existing VPC imported by ID for network isolation': [
-    'With `CDK_VPC_ID` and the lists of its subnets and zones; without it a VPC is made.',
+    'With `CDK_VPC_ID` and the lists of its subnets and zones; without it the stack creates one.',
     () => {
       none(existingVpc().template('network'), 'AWS::EC2::VPC');
       const group = all(existingVpc().template('database'), 'AWS::EC2::SecurityGroup')[0];
@@ -37,7 +37,7 @@ export const network = section('Network Stack', {
     none(plain().template('network'), 'AWS::CertificateManager::Certificate');
   },
   'DNS Alias: A-record pointing to the Application Load Balancer': [
-    'The record stands in the compute stack, beside the load balancer: in the network stack it would close a circle.',
+    'The record is in the compute stack, beside the load balancer: in the network stack it would close a circle.',
     () => {
       const template = plain().template('compute');
       const record = one(template, 'AWS::Route53::RecordSet').Properties;
@@ -90,22 +90,28 @@ export const networkSecurity = section('Network Security', {
     assert.deepEqual(fromAnywhere.map(({ FromPort }) => FromPort).sort(), [443, 80], 'only the load balancer is open');
     assert.ok(open.length >= 5);
   },
-  'Private Subnets: Database and application in non-internet-routable subnets': () => {
-    const template = plain().template('network');
-    const internet = new Set(
-      all(template, 'AWS::EC2::Route')
-        .filter(({ Properties }) => Properties.GatewayId !== undefined)
-        .map(({ Properties }) => JSON.stringify(Properties.RouteTableId)),
-    );
-    assert.equal(internet.size, 2, 'the two public subnets');
-    const routed = all(template, 'AWS::EC2::SubnetRouteTableAssociation')
-      .filter(({ Properties }) => internet.has(JSON.stringify(Properties.RouteTableId)))
-      .map(({ Properties }) => Properties.SubnetId.Ref);
-    assert.ok(routed.every((id: string) => id.includes('public')));
-  },
-  'NAT Gateway: Outbound internet access for updates and APIs': () => {
-    const template = plain().template('network');
-    const natRoutes = all(template, 'AWS::EC2::Route').filter(({ Properties }) => Properties.NatGatewayId);
-    assert.equal(natRoutes.length, 2, 'both private subnets');
-  },
+  'Private Subnets: Database and application in non-internet-routable subnets': [
+    '`CDK_VPC_NAT=false` gives this up for the application, outside production.',
+    () => {
+      const template = plain().template('network');
+      const internet = new Set(
+        all(template, 'AWS::EC2::Route')
+          .filter(({ Properties }) => Properties.GatewayId !== undefined)
+          .map(({ Properties }) => JSON.stringify(Properties.RouteTableId)),
+      );
+      assert.equal(internet.size, 2, 'the two public subnets');
+      const routed = all(template, 'AWS::EC2::SubnetRouteTableAssociation')
+        .filter(({ Properties }) => internet.has(JSON.stringify(Properties.RouteTableId)))
+        .map(({ Properties }) => Properties.SubnetId.Ref);
+      assert.ok(routed.every((id: string) => id.includes('public')));
+    },
+  ],
+  'NAT Gateway: Outbound internet access for updates and APIs': [
+    '`CDK_VPC_NAT=false` gives this up, outside production.',
+    () => {
+      const template = plain().template('network');
+      const natRoutes = all(template, 'AWS::EC2::Route').filter(({ Properties }) => Properties.NatGatewayId);
+      assert.equal(natRoutes.length, 2, 'both private subnets');
+    },
+  ],
 });

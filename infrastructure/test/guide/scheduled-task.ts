@@ -74,7 +74,7 @@ export const scheduledTask = section('Scheduled Task Stack', {
   },
   'No Load Balancer: Direct container execution without HTTP routing': nothingInbound,
   'Resources are only created when `CDK_SCHEDULE_TASK_CLEANUP_CRON` is defined': [
-    'Or one of the further crons (`…_AGGREGATE_CRON`, `…_REPORT_CRON`, `…_MAINTENANCE_CRON`).',
+    'Or when something else needs a scheduler: a further cron (`…_AGGREGATE_CRON`, `…_REPORT_CRON`, `…_MAINTENANCE_CRON`), `CDK_APP_IMAGE`, `CDK_SCHEDULER_EGRESS_PORTS` or `CDK_SCHEDULER=true`.',
     () => {
       onlyWhenDefined();
       for (const job of ['AGGREGATE', 'REPORT', 'MAINTENANCE']) {
@@ -83,7 +83,7 @@ export const scheduledTask = section('Scheduled Task Stack', {
     },
   ],
   'Service desired count: 1 when scheduled tasks enabled, 0 when disabled': [
-    'Disabled, the service is not there at all.',
+    'Disabled, there is no service at all.',
     () => {
       assert.equal(service().DesiredCount, 1);
       onlyWhenDefined();

@@ -54,7 +54,7 @@ const rows: Record<string, readonly Row[]> = {
         CDK_VPC_SUBNETS_PRIVATE: 'subnet-00000000000000003,subnet-00000000000000004',
         CDK_VPC_AZS: 'us-east-1a,us-east-1b',
       },
-      note: 'Optional here, as version 001 no longer names it: without it a VPC is made.',
+      note: 'Optional here, as version 001 no longer names it: without it the network stack creates a VPC.',
     },
   ],
   'Network & Security Variables': [

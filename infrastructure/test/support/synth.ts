@@ -77,6 +77,11 @@ export class Synthesized {
   }
 }
 
+/** What synthesis warned of. */
+export function warnings({ assembly }: Synthesized): string[] {
+  return assembly.stacks.flatMap(({ messages }) => messages.map(({ entry }) => String(entry.data)));
+}
+
 const made = new Map<string, Synthesized>();
 
 /** `REQUIRED` with `env` on top; the same question gets the same answer. */

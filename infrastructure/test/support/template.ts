@@ -2,6 +2,10 @@
 import assert from 'node:assert/strict';
 import type { Template } from 'aws-cdk-lib/assertions';
 
+/** The stacks with a service. */
+export const SERVICES = ['compute', 'scheduled-task'] as const;
+export type ServiceType = (typeof SERVICES)[number];
+
 /** CloudFormation is untyped JSON; tests look into it with optional chaining. */
 export type Json = any;
 

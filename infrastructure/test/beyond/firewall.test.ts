@@ -1,0 +1,102 @@
+/** Beyond the guide: what WAF blocks, and what it lets through. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { TOO_LONG } from '../../constructs/web-acl.ts';
+import { MANAGED_RULES } from '../support/managed-rules.ts';
+import { alarm, all, type Json, none, one } from '../support/template.ts';
+import { plain, production } from '../support/variants.ts';
+
+/** What the API takes. */
+const HTTP = readFileSync(join(import.meta.dirname, '../../../docs/http.md'), 'utf8');
+
+describe('firewall', () => {
+  it('WAF with common, known bad inputs and SQL injection rules in prd only', () => {
+    none(plain().template('compute'), 'AWS::WAFv2::WebACL');
+    const acl = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
+    const managed = acl.Rules.filter(({ Statement }: Json) => Statement.ManagedRuleGroupStatement !== undefined);
+    const groups = managed.map(({ Statement }: Json) => Statement.ManagedRuleGroupStatement.Name);
+    assert.deepEqual(groups, [
+      'AWSManagedRulesCommonRuleSet',
+      'AWSManagedRulesKnownBadInputsRuleSet',
+      'AWSManagedRulesSQLiRuleSet',
+    ]);
+    assert.equal(acl.Scope, 'REGIONAL');
+    assert.deepEqual(acl.DefaultAction, { Allow: {} });
+    assert.ok(managed.every(({ OverrideAction }: Json) => JSON.stringify(OverrideAction) === '{"None":{}}'));
+    const association = one(production().template('compute'), 'AWS::WAFv2::WebACLAssociation').Properties;
+    assert.match(JSON.stringify(association.ResourceArn), /LoadBalancer/);
+  });
+  it('WAF lets texts through that quote HTML, SQL or a path, large bodies, and clients without a name', () => {
+    const { Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
+    const counted = Rules.flatMap(
+      ({ Statement }: Json) => Statement.ManagedRuleGroupStatement?.RuleActionOverrides ?? [],
+    );
+    assert.ok(counted.every(({ ActionToUse }: Json) => JSON.stringify(ActionToUse) === '{"Count":{}}'));
+    const names = counted.map(({ Name }: Json) => Name).sort();
+    const patterns = ['CrossSiteScripting', 'EC2MetaDataSSRF', 'GenericLFI', 'GenericRFI', 'SQLi', 'SQLiExtendedPatterns'];
+    const inputs = ['JavaDeserializationRCE', 'Log4JRCE'];
+    const expected = [
+      ...patterns.flatMap((name) => [`${name}_BODY`, `${name}_QUERYARGUMENTS`]),
+      ...inputs.flatMap((name) => [`${name}_BODY`, `${name}_QUERYSTRING`]),
+      'NoUserAgent_HEADER',
+      'RestrictedExtensions_QUERYARGUMENTS',
+      'SizeRestrictions_BODY',
+    ];
+    assert.deepEqual(names, expected.sort());
+  });
+  it('WAF counts rules by names that their group has: it takes a misspelt one without a word', () => {
+    const { Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
+    for (const { Statement } of Rules) {
+      const { Name, RuleActionOverrides } = Statement.ManagedRuleGroupStatement ?? { RuleActionOverrides: [] };
+      for (const { Name: rule } of RuleActionOverrides) {
+        assert.ok(MANAGED_RULES[Name]?.includes(rule), `${Name}: ${rule}`);
+      }
+    }
+  });
+  it('WAF blocks an address that sends more than 10,000 requests in five minutes', () => {
+    const [rate] = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties.Rules;
+    assert.deepEqual(rate.Statement, { RateBasedStatement: { AggregateKeyType: 'IP', Limit: 10_000 } });
+    assert.deepEqual(rate.Action, { Block: {} });
+  });
+  it('WAF answers 413 to a body that is too long for anything but an import, as the API would', () => {
+    const { CustomResponseBodies, Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
+    const { Action, Statement } = Rules.find(({ Name }: Json) => Name === 'size');
+    const { ResponseCode, CustomResponseBodyKey } = Action.Block.CustomResponse;
+    assert.equal(ResponseCode, 413);
+    assert.equal(JSON.parse(CustomResponseBodies[CustomResponseBodyKey].Content).status, 413);
+    const [length, notImport] = Statement.AndStatement.Statements;
+    assert.deepEqual(length.RegexMatchStatement.FieldToMatch, { SingleHeader: { Name: 'content-length' } });
+    const { FieldToMatch, PositionalConstraint, SearchString } = notImport.NotStatement.Statement.ByteMatchStatement;
+    assert.deepEqual([FieldToMatch, PositionalConstraint, SearchString], [{ UriPath: {} }, 'ENDS_WITH', '/import']);
+  });
+  it('WAF lets every length through that the API takes', () => {
+    const [, limit, unit] = /^\| body \| (\d+) (MiB); 16 MiB for an import \|/m.exec(HTTP) ?? [];
+    const most = Number(limit) * { MiB: 1024 * 1024 }[unit as 'MiB'];
+    const tooLong = new RegExp(TOO_LONG);
+    for (const length of ['', '0', '8192', '999999', '1000000', String(most), `00${most}`]) {
+      assert.doesNotMatch(length, tooLong);
+    }
+    for (const length of ['1100000', '2000000', '9999999', '16777216', '100000000', '0001100000']) {
+      assert.match(length, tooLong);
+    }
+  });
+  it('WAF logs what it blocks, without credentials, and rings when that is much', () => {
+    const template = production().template('compute');
+    const logging = one(template, 'AWS::WAFv2::LoggingConfiguration').Properties;
+    const [group] = all(template, 'AWS::Logs::LogGroup').filter(({ Properties }) =>
+      Properties.LogGroupName.startsWith('aws-waf-logs-'),
+    );
+    assert.ok(group !== undefined && JSON.stringify(logging.LogDestinationConfigs).includes(group.id));
+    assert.deepEqual(
+      logging.RedactedFields.map(({ SingleHeader }: Json) => SingleHeader.Name),
+      ['authorization', 'cookie'],
+    );
+    assert.equal(logging.LoggingFilter.DefaultBehavior, 'DROP');
+    assert.deepEqual(logging.LoggingFilter.Filters[0].Conditions, [{ ActionCondition: { Action: 'BLOCK' } }]);
+    const { Dimensions, MetricName } = alarm(template, 'millrace-prd-firewall-blocked');
+    assert.equal(MetricName, 'BlockedRequests');
+    assert.deepEqual(Dimensions.map(({ Name }: Json) => Name).sort(), ['Region', 'Rule', 'WebACL']);
+  });
+});
