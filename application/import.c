@@ -4,7 +4,8 @@
  * A record is read as the body of a create, and what is made of it is what create would make: the same fields, the same INSERT, the
  * same references and owners. Only what is told of a row that is not made differs: a problem of its line. A value that is taken makes
  * no exception, which would cost the whole chunk; the second statement looks for what the first, whose snapshot is older than its own
- * rows, could not see: the same value in a record before this one, or a row that was stored meanwhile.
+ * rows, could not see: the same value in a record before this one, or a row that was stored meanwhile. What is left then breaks a
+ * constraint that is not declared: the third statement makes an exception of it.
  */
 #include "application/making.h"
 
@@ -60,6 +61,27 @@ static void put_reason(struct mr_buf *out, struct mr_making *self, const struct 
                writes->resource->table);
 }
 
+/*
+ * Those that nothing declared stands in the way of, as a create makes them: a constraint that they break says by its exception which it
+ * is, and the job finds their lines.
+ */
+static void put_plain(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                      const struct mr_field *fields)
+{
+    struct mr_buf open = {0};
+
+    (void)id;
+    put_batch(out, self, writes, fields);
+    mr_sql_put(&open, " AND NOT EXISTS (SELECT FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\") AND ",
+               writes->resource->table);
+    mr_sql_taken(&open, writes->resource, "$k", NULL);
+    mr_buf_text(&open, " IS NULL");
+    mr_buf_char(&open, '\0');
+    out->failed |= open.failed;
+    mr_sql_insert(out, writes, open.failed ? "" : open.data);
+    mr_buf_fini(&open);
+}
+
 /* The one that queues the run is the engine's, the same for all. */
 static void make_queueing(struct mr_making *self, const char *name)
 {
@@ -80,8 +102,10 @@ static const struct mr_import *make_import(struct mr_making *self, const struct 
     fields = mr_make_fields(self, &gathered);
     if (import == NULL || fields == NULL)
         return NULL;
-    *import = (struct mr_import){
-        .fields = fields, .statement = mr_make_text(self, "%s/rows", name), .reason = mr_make_text(self, "%s/reason", name)};
+    *import = (struct mr_import){.fields = fields,
+                                 .statement = mr_make_text(self, "%s/rows", name),
+                                 .reason = mr_make_text(self, "%s/reason", name),
+                                 .plain = mr_make_text(self, "%s/plain", name)};
     return import;
 }
 
@@ -137,4 +161,5 @@ void mr_make_import(struct mr_making *self, const struct mr_app_resource *resour
     make_queueing(self, name);
     mr_make_rows(self, import->statement, put_statement, &writes, NULL, import->fields);
     mr_make_rows(self, import->reason, put_reason, &writes, NULL, import->fields);
+    mr_make_rows(self, import->plain, put_plain, &writes, NULL, import->fields);
 }

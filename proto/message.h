@@ -85,6 +85,8 @@ struct mr_import {
                               401, 400 or 409, NULL where it does not know why; and the field, NULL: the record as a whole */
     const char
         *reason; /* the same of what is stored now, and makes nothing: asked when `statement` did not know; NULL: it knows */
+    const char *
+        plain; /* makes rows of the records of which `reason` knows nothing, and fails for what stands in the way; with `reason` only */
 };
 
 struct mr_traits {
