@@ -18,6 +18,13 @@
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
 #define MR_BATCH "\"$k\""
 
+/*
+ * Joins each message of a batch with what the statement did for it, of which there is no more. An actor's session plans no join by hash
+ * or merge if there is another way (runtime/db_session.c), and the other way reads all of it again for each message. A full join has
+ * only these two; what it joins has nothing that no message asked for.
+ */
+#define MR_JOIN_EACH " FULL JOIN "
+
 /* The engine's tables, as statements of an application name them: users, and the first answers to an Idempotency-Key. */
 #define MR_USERS       "millrace.app_user"
 #define MR_IDEMPOTENCY "millrace.idempotency_key"
