@@ -56,6 +56,8 @@ struct mr_making {
     struct mr_made *statements; /* on the heap: it grows long, and becomes a shorter table in the end */
     unsigned statement_count;
     unsigned statement_room;
+    const char **job_texts; /* of those that are jobs' */
+    unsigned job_text_count;
     struct mr_choice *choices; /* application/choice.h */
     unsigned choice_count;
     struct mr_pattern **patterns; /* those of fields; each is to be destroyed */
@@ -95,6 +97,9 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
 /* Adds a statement and empties `text`. One in queries/ that has the name takes its place. */
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text);
 
+/* The same for a statement of a job, whose text says what the job needs of the database (mr_built_read_jobs). */
+void mr_make_job_statement(struct mr_making *self, const char *name, struct mr_buf *text);
+
 /* Adds a statement that `writing` writes, as its `which`, when somebody asks for its text. `writing` lives in the arena. */
 void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which);
 
@@ -113,7 +118,7 @@ void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resourc
 void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
 
 /* The same for the text that a statement became. One that does not parse needs nothing: the server will say what is wrong with it. */
-void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use);
+void mr_make_needs_of_text(struct mr_making *self, const char *text, enum mr_db_use use);
 
 /* The gathered fields in the arena, ended by a NULL name; `fields` is empty then. NULL: memory ran out. To be called whatever came before. */
 const struct mr_field *mr_make_fields(struct mr_making *self, struct mr_making_fields *fields);
