@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 
 import certificates
+import golang
 import pages
 import support
 from support import wait_for
@@ -159,6 +160,12 @@ class Examples(PushTest):
         self.check("rotated", url, (NEW,))
         url = self.start([sys.executable, "receive.py"], folder.path, SECRETS=OLD)
         self.check("rotating", url, (NEW, OLD))
+
+    def test_go__verifies_with_the_standard_library(self):
+        folder = self.folder("receive.go")
+        program = golang.build(folder, "receive.go", example("receive.go"))
+        url = self.start([program], folder.path, SECRETS=f"{NEW} {OLD}")
+        self.check("go", url, (OLD,))
 
     def test_node__verifies_with_the_library_of_npm(self):
         modules = os.path.join(CLIENT, "node_modules")

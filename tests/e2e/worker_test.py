@@ -11,6 +11,7 @@ import time
 import unittest
 import uuid
 
+import golang
 import support
 from support import patience, wait_for
 
@@ -342,6 +343,7 @@ class Examples(WorkerTest):
             text = re.search(rf"^```\w+ file={re.escape(name)}\n(.*?)^```$", file.read(), re.M | re.S).group(1)
         scratch = support.Scratch()
         scratch.write({name: text})
+        command = command or (golang.build(scratch, name, text),)
         key = self.key("jobs:work:receipts")
         child = subprocess.Popen([*command, scratch.join(name)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  start_new_session=True,
@@ -379,6 +381,10 @@ class Examples(WorkerTest):
         if not shutil.which("node"):
             self.skipTest("there is no node")
         child = self.follow("worker.mjs", "node", result='{"sent": "to ada"}', error="nobody to send it to")
+        self.assertEqual(child.returncode, 0, child.stdout.read())
+
+    def test_go(self):
+        child = self.follow("worker.go", result='{"sent": "to ada"}', error="nobody to send it to")
         self.assertEqual(child.returncode, 0, child.stdout.read())
 
     def test_sh(self):
