@@ -263,5 +263,49 @@ class Faults(PushTest):
             self.assertEqual(scheduler.stop(), 0)
 
 
+class Http2(PushTest):
+    SERVER = """
+const fs = require('fs');
+const server = require('http2').createSecureServer({ key: fs.readFileSync(process.env.CERT_KEY), cert: fs.readFileSync(process.env.CERT), allowHTTP1: false });
+server.on('stream', (stream, headers) => {
+  let length = 0;
+  stream.on('data', (part) => { length += part.length; });
+  stream.on('end', () => {
+    stream.respond({ ':status': 200, 'content-type': 'application/json' });
+    stream.end(JSON.stringify({ protocol: stream.session.alpnProtocol, bytes: length, signed: 'webhook-signature' in headers }));
+  });
+});
+server.listen(process.env.PORT, '127.0.0.1', () => console.log('listens'));
+"""
+
+    def test_receiver__that_speaks_nothing_else(self):
+        node = shutil.which("node")
+        if node is None:
+            self.skipTest("there is no node")
+        scratch = support.Scratch()
+        self.addCleanup(scratch.remove)
+        authority = certificates.Authority(scratch, "ours")
+        certificate, key = authority.issue()
+        port = support.free_port()
+        child = subprocess.Popen([node, "-e", self.SERVER], env=support.environment(PORT=port, CERT=certificate, CERT_KEY=key), text=True,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        self.assertEqual(child.stdout.readline(), "listens\n")
+        name = module.server.job_database()
+        with module.server.database(name) as database:
+            scheduler = support.Scheduler(module.server, name, PUSH_ALLOW_PRIVATE="true", PUSH_CERTIFICATE=authority.certificate)
+            self.addCleanup(scheduler.kill)
+            scheduler.ready()
+            self.job("modern", f"https://127.0.0.1:{port}/hook", database=database)
+            self.enqueue("modern", '{"n": 1}', count=20, database=database)
+            self.wait_for_states("modern", {"succeeded": 20}, database=database)
+            results = {(result["protocol"], result["signed"], result["bytes"] > 50) for result, in
+                       ([json.loads(row[0])] for row in database.query("SELECT result FROM millrace.run"))}
+            self.assertEqual(results, {("h2", True, True)})
+            self.assertEqual(scheduler.stop(), 0)
+
+
 if __name__ == "__main__":
     unittest.main()

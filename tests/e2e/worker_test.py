@@ -1,5 +1,6 @@
 """Work by pull: claims that wait, outcomes, and what becomes of runs whose worker is gone."""
 
+import email.utils
 import json
 import os
 import re
@@ -316,6 +317,25 @@ class Workers(WorkerTest):
         told, = connection.response().json()["runs"]
         self.assertEqual((told["id"], told["attempt"]), (run, 2), "a lease that ran out was an attempt")
         self.assertLess(time.monotonic() - begun, patience(4))
+
+    def test_clock__of_a_worker_makes_no_difference(self):
+        """A request has durations and no instants; what it says of its own time is not heard. Leases are the database's."""
+        for off in (-3600, 3600):
+            date = ("Date", email.utils.formatdate(time.time() + off, usegmt=True))
+            run = self.enqueue()
+            told, = self.boss.post(f"/v1/jobs/{self.job}/claims", {"lease": "60s"}, headers=[date]).json()["runs"]
+            self.assertEqual(told["id"], run)
+            left, same = self.database.query(f"SELECT extract(epoch FROM until - now()), date_trunc('milliseconds', until) = '{told['leaseUntil']}' "
+                                             f"FROM millrace.lease WHERE id = '{run}'")[0]
+            self.assertEqual(same, "t")
+            self.assertTrue(0 < float(left) <= 60, left)
+            outcome = {"id": run, "claim": told["claim"]}
+            answer = self.boss.post("/v1/job-runs/outcomes", {"outcomes": [{**outcome, "outcome": "working", "lease": "120s"}]}, headers=[date])
+            self.assertEqual(answer.json()["outcomes"][0]["status"], 200)
+            left = float(self.database.value(f"SELECT extract(epoch FROM until - now()) FROM millrace.lease WHERE id = '{run}'"))
+            self.assertTrue(60 < left <= 120, left)
+            answer = self.boss.post("/v1/job-runs/outcomes", {"outcomes": [{**outcome, "outcome": "succeeded"}]}, headers=[date])
+            self.assertEqual(answer.json()["outcomes"][0]["state"], "succeeded")
 
     def test_key__that_ends_while_it_waits(self):
         keys = self.key("jobs:work"), self.key("jobs:work")
