@@ -17,11 +17,14 @@ struct mr_built {
     const struct mr_job_addition *additions;
     unsigned addition_count;
     struct mr_app_steps steps;
+    struct mr_table_need *table_needs; /* those of `needs` */
     struct mr_needs needs;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
     struct mr_made *made; /* the same, and who writes them */
     unsigned statement_count;
+    const char **job_texts; /* of those that are jobs' */
+    unsigned job_text_count;
     struct mr_choice *choices;
     unsigned choice_count;
     struct mr_pattern **patterns;
@@ -208,7 +211,10 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->choice_count = self->choice_count;
     out->patterns = self->patterns;
     out->pattern_count = self->pattern_count;
+    out->table_needs = self->needs;
     out->needs = (struct mr_needs){self->needs, self->need_count};
+    out->job_texts = self->job_texts;
+    out->job_text_count = self->job_text_count;
     out->jobs = self->jobs;
     out->job_count = self->job_count;
     out->kinds = self->kinds;
@@ -363,6 +369,18 @@ const struct mr_statement *mr_built_statements(const struct mr_built *self, unsi
 const struct mr_needs *mr_built_needs(const struct mr_built *self)
 {
     return &self->needs;
+}
+
+mr_status mr_built_read_jobs(struct mr_built *self)
+{
+    struct mr_making making = {.arena = &self->arena, .needs = self->table_needs, .need_count = self->needs.count};
+
+    for (unsigned i = 0; i < self->job_text_count; i++)
+        mr_make_needs_of_text(&making, self->job_texts[i], MR_DB_FOR_JOBS);
+    self->job_text_count = 0;
+    self->table_needs = making.needs;
+    self->needs = (struct mr_needs){making.needs, making.need_count};
+    return self->arena.failed ? MR_NO_MEMORY : MR_OK;
 }
 
 void mr_built_destroy(struct mr_built **self)

@@ -134,12 +134,14 @@ static void put_insert(struct mr_buf *out, const struct mr_writes *writes, bool 
     mr_sql_put(out, " ON CONFLICT%s DO NOTHING RETURNING *", again ? " (\"id\")" : "");
 }
 
+/* OFFSET 0 keeps the order of the two: for a message without a key, which nearly every one is, no row is looked for. */
 static void put_keys(struct mr_buf *out)
 {
     mr_buf_text(out, "INSERT INTO " MR_IDEMPOTENCY " AS \"$i\" (user_id, key, fingerprint, answer)"
                      " SELECT " MR_BATCH ".\"$caller\", " MR_BATCH ".\"Idempotency-Key\", " MR_BATCH
                      ".\"$fingerprint\", to_jsonb(\"$made\")"
-                     " FROM \"$made\" JOIN " MR_BATCH " ON " MR_BATCH ".\"id\" = \"$made\".\"id\""
+                     " FROM " MR_BATCH " CROSS JOIN LATERAL (SELECT \"$m\".* FROM \"$made\" AS \"$m\""
+                     " WHERE \"$m\".\"id\" = " MR_BATCH ".\"id\" OFFSET 0) AS \"$made\""
                      " WHERE " MR_BATCH ".\"Idempotency-Key\" IS NOT NULL ORDER BY 1, 2"
                      " ON CONFLICT (user_id, key) DO UPDATE SET fingerprint ="
                      " CASE WHEN \"$i\".created_at < now() - interval '1 day' THEN excluded.fingerprint END,"
@@ -148,17 +150,16 @@ static void put_keys(struct mr_buf *out)
 
 /*
  * The row that answers: the new one; that of a run before this one, whose answer was lost; or the first of the key. This statement
- * does not see its own rows in the table. They are joined once, by a hash: looked for in each row's subquery, a batch of n would
- * read n * n of them. The limit ends the search at the first, which is the row where it was made.
+ * does not see its own rows in the table. The limit ends the search at the first, which is the row where it was made.
  */
 static void put_row(struct mr_buf *out, const struct mr_writes *writes)
 {
     const struct mr_app_resource *resource = writes->resource;
 
     mr_sql_put(out,
-               " LEFT JOIN \"$made\" ON \"$made\".\"id\" = " MR_BATCH ".\"id\""
-               " LEFT JOIN LATERAL (SELECT \"$made\".* WHERE \"$made\".\"id\" IS NOT NULL"
-               " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
+               MR_JOIN_EACH "\"$made\" ON \"$made\".\"id\" = " MR_BATCH ".\"id\""
+                            " LEFT JOIN LATERAL (SELECT \"$made\".* WHERE \"$made\".\"id\" IS NOT NULL"
+                            " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
                resource->table);
     mr_sql_own_row(out, resource, "$o", "$k");
     if (writes->by_user)

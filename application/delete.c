@@ -40,8 +40,8 @@ static void make_statement(struct mr_making *self, const struct mr_writes *write
     mr_sql_put(
         &out,
         "WHEN \"$locked\".\"id\" IS NULL THEN 404 WHEN NOT \"$locked\".\"matches\" THEN 412 END AS \"$status\" FROM " MR_BATCH
-        " LEFT JOIN \"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I"
-        " LEFT JOIN \"$gone\" ON \"$gone\".\"id\" = " MR_BATCH ".%I"
+            MR_JOIN_EACH "\"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I" MR_JOIN_EACH
+        "\"$gone\" ON \"$gone\".\"id\" = " MR_BATCH ".%I"
         " WHERE \"$gone\".\"id\" IS NOT NULL OR \"$locked\".\"id\" IS NULL OR NOT \"$locked\".\"matches\"",
         id, id);
     mr_make_statement(self, name, &out);

@@ -83,6 +83,20 @@ void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *
     mr_buf_fini(text);
 }
 
+void mr_make_job_statement(struct mr_making *self, const char *name, struct mr_buf *text)
+{
+    unsigned before = self->statement_count;
+    const char **all;
+
+    mr_make_statement(self, name, text);
+    all =
+        self->statement_count > before ? mr_arena_grow(self->arena, self->job_texts, self->job_text_count, sizeof *all) : NULL;
+    if (all == NULL)
+        return;
+    self->job_texts = all;
+    all[self->job_text_count++] = self->statements[before].statement.text;
+}
+
 void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which)
 {
     add_statement(self, (struct mr_made){{name, NULL}, writing, which});

@@ -18,6 +18,13 @@
 /* The longest row of a field table there is while it is made, and the alias of a batch's rows in what is generated. */
 #define MR_BATCH "\"$k\""
 
+/*
+ * Joins each message of a batch with what the statement did for it, of which there is no more. An actor's session plans no join by hash
+ * or merge if there is another way (runtime/db_session.c), and the other way reads all of it again for each message. A full join has
+ * only these two; what it joins has nothing that no message asked for.
+ */
+#define MR_JOIN_EACH " FULL JOIN "
+
 /* The engine's tables, as statements of an application name them: users, and the first answers to an Idempotency-Key. */
 #define MR_USERS       "millrace.app_user"
 #define MR_IDEMPOTENCY "millrace.idempotency_key"
@@ -48,6 +55,8 @@ struct mr_making {
     unsigned group_count;
     struct mr_made *statements;
     unsigned statement_count;
+    const char **job_texts; /* of those that are jobs' */
+    unsigned job_text_count;
     struct mr_choice *choices; /* application/choice.h */
     unsigned choice_count;
     struct mr_pattern **patterns; /* those of fields; each is to be destroyed */
@@ -86,6 +95,9 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
 /* Adds a statement and empties `text`. One in queries/ that has the name takes its place. */
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text);
 
+/* The same for a statement of a job, whose text says what the job needs of the database (mr_built_read_jobs). */
+void mr_make_job_statement(struct mr_making *self, const char *name, struct mr_buf *text);
+
 /* Adds a statement that `writing` writes, as its `which`, when somebody asks for its text. `writing` lives in the arena. */
 void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which);
 
@@ -104,7 +116,7 @@ void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resourc
 void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
 
 /* The same for the text that a statement became. One that does not parse needs nothing: the server will say what is wrong with it. */
-void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use);
+void mr_make_needs_of_text(struct mr_making *self, const char *text, enum mr_db_use use);
 
 /* Adds a field to a message. */
 void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field);

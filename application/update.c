@@ -71,8 +71,10 @@ static void put_able(struct mr_buf *out, const struct mr_writes *writes, const c
                                 ".\"$n\") > 1 OR ",
                        resource->fields.items[i].name, resource->fields.items[i].name);
     mr_sql_put(out,
-               "false AS \"$second\" FROM " MR_BATCH " JOIN \"$locked\" ON \"$locked\".\"id\" = " MR_BATCH
-               ".%I WHERE \"$locked\".\"matches\" AND " MR_BATCH ".\"$wrong\" IS NULL",
+               "false AS \"$second\" FROM (SELECT " MR_BATCH
+               ".*, \"$locked\".\"matches\" AS \"$matches\" FROM " MR_BATCH MR_JOIN_EACH
+               "\"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I OFFSET 0) AS " MR_BATCH " WHERE " MR_BATCH
+               ".\"$matches\" AND " MR_BATCH ".\"$wrong\" IS NULL",
                id);
 }
 
@@ -118,9 +120,9 @@ static void put_status(struct mr_buf *out, const struct mr_writes *writes)
 static void put_from(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id)
 {
     mr_sql_put(out,
-               " FROM " MR_BATCH " LEFT JOIN \"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I"
-               " LEFT JOIN \"$able\" ON \"$able\".\"$n\" = " MR_BATCH ".\"$n\""
-               " LEFT JOIN \"$changed\" AS \"t\" ON \"t\".\"id\" = " MR_BATCH ".%I",
+               " FROM " MR_BATCH MR_JOIN_EACH "\"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I" MR_JOIN_EACH
+               "\"$able\" ON \"$able\".\"$n\" = " MR_BATCH ".\"$n\"" MR_JOIN_EACH
+               "\"$changed\" AS \"t\" ON \"t\".\"id\" = " MR_BATCH ".%I",
                id, id);
     mr_sql_shown_joins(out, self, writes);
     mr_buf_text(out, " WHERE \"t\".\"id\" IS NOT NULL OR \"$able\".\"$n\" IS NULL OR \"$able\".\"$taken\" IS NOT NULL");

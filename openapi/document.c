@@ -29,7 +29,7 @@ static void put_security_scheme(struct doc *doc, json_t *components)
 
     put(doc, schemes, "bearer",
         json_pack("{s:s, s:s, s:s, s:s}", "type", "http", "scheme", "bearer", "bearerFormat", "JWT", "description",
-                  "The accessToken that a sign-in answers"));
+                  "The accessToken from a sign-in"));
     put(doc, schemes, "apiKey",
         json_pack("{s:s, s:s, s:s, s:s}", "type", "http", "scheme", "bearer", "bearerFormat", MR_KEY_PREFIX "...",
                   "description",
