@@ -19,13 +19,10 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
 const struct mr_packed *mr_application_packed(const char *folder);
 
 /*
- * Reads the application of the folder that was given as an argument, or else that of MILLRACE_APP, and makes it this process's
- * until it ends; without either it is the one that is packed into the binary. To be called once, with the environment read, before other
- * threads exist. False: every problem has been printed, and the exit status is MR_EXIT_USAGE.
+ * mr_load_settings (app/settings.h), and reads the application of the folder that was given as an argument, or else that of
+ * MILLRACE_APP, and makes it this process's until it ends; without either it is the one that is packed into the binary. What is wrong with
+ * either is printed at once. To be called once, before other threads exist. False: the exit status is MR_EXIT_USAGE.
  */
-bool mr_application_use(int argc, char **argv);
-
-/* mr_load_settings (app/settings.h) and that, so that what is wrong with either is printed at once. */
 bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv);
 
 /*
@@ -34,11 +31,11 @@ bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role,
  */
 const char *mr_application_folder_here(int argc, char **argv);
 
-/* As mr_application_use, of that folder. */
+/* As mr_load_settings_of, of that folder and without the settings. With the environment read. */
 bool mr_application_use_here(int argc, char **argv);
 
 /*
- * Reads the application of a folder just as mr_application_use does, but makes it nobody's: the caller destroys it. NULL: every
+ * Reads the application of a folder just as mr_load_settings_of does, but makes it nobody's: the caller destroys it. NULL: every
  * problem has been printed.
  */
 struct mr_application *mr_application_try(const char *folder);
@@ -57,7 +54,7 @@ struct mr_app_variable;
  */
 void mr_application_variables(void (*call)(const struct mr_app_variable *variable, void *argument), void *argument);
 
-/* What mr_application_use has built; NULL: nothing. */
+/* What was built of this process's application; NULL: nothing. */
 const struct mr_built *mr_application_built(void);
 
 #endif

@@ -166,6 +166,12 @@ mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec
 /* Returns when it takes messages. Its database may still be away. */
 void mr_actor_await(struct mr_actor *self);
 
+/*
+ * The process serves: from now on actors that have nothing to do prepare the statements that nobody has asked for yet (mr_db_owes).
+ * Before, that would take the processor from what the process is waited for. Any thread.
+ */
+void mr_actors_note_serving(void);
+
 /* Asks the thread to end after the batch at hand, without waiting for that. Async-signal-safe. */
 void mr_actor_ask_to_stop(struct mr_actor *self);
 

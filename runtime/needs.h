@@ -48,6 +48,12 @@ void mr_needs_sql(struct mr_buf *out, enum mr_db_use use);
 mr_status mr_needs_migrations(mr_db *db, int64_t deadline_ms, struct mr_buf *problem,
                               enum mr_db_trouble *trouble) MR_WARN_UNUSED;
 
+/* All migrations, the engine's and the application's, were found applied, or were applied, a moment ago. Any thread. */
+void mr_needs_note_migrated(void);
+
+/* Whether that was said since mr_needs_install. Any thread. */
+bool mr_needs_are_migrated(void);
+
 enum { MR_NEEDS_ROOM = 256 };
 
 /* Notes what is missing, for operators: names of migrations and of tables, copied and cut to MR_NEEDS_ROOM; "": nothing. Any thread. */

@@ -13,6 +13,10 @@
 
 #include "runtime/actor.h"
 
+/* The statements that a window is guarded by and ended with: mr_db_prepare them first. */
+#define MR_REPEAT_CLAIM "row_wise__claim"
+#define MR_REPEAT_KEEP  "row_wise__keep"
+
 /* Whether the message has a key of its caller's. */
 bool mr_repeat_is_keyed(const struct mr_message *message);
 

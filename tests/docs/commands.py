@@ -97,10 +97,15 @@ def of_page(page, text):
                 yield Command(page, number, bare(command), True)
 
 
-def shown():
-    """The commands of all pages but those that tell history."""
+def pages():
+    """All pages but those that tell history."""
     names = subprocess.run(["git", "-C", ROOT, "ls-files", "*.md"], check=True, capture_output=True, text=True).stdout.split()
-    for name in names:
-        if name != "CHANGELOG.md" and not name.startswith("docs/decisions/") and os.path.exists(os.path.join(ROOT, name)):
-            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-                yield from of_page(name, file.read())
+    return [name for name in names
+            if name != "CHANGELOG.md" and not name.startswith("docs/decisions/") and os.path.exists(os.path.join(ROOT, name))]
+
+
+def shown():
+    """The commands of these pages."""
+    for name in pages():
+        with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+            yield from of_page(name, file.read())
