@@ -19,13 +19,10 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
 const struct mr_packed *mr_application_packed(const char *folder);
 
 /*
- * Reads the application from the folder given as argument, otherwise from MILLRACE_APP, and makes it this process's application
- * until the process ends; without either it is the one in the binary. To be called once, after the environment is read and before
- * other threads exist. False: every problem has been printed, and the exit status is MR_EXIT_USAGE.
+ * Loads the settings (mr_load_settings, app/settings.h), reads the application from the folder given as argument, otherwise from
+ * MILLRACE_APP, otherwise from the binary, and makes it this process's application until the process ends. The problems of both
+ * are printed together. To be called once, before other threads exist. False: the exit status is MR_EXIT_USAGE.
  */
-bool mr_application_use(int argc, char **argv);
-
-/* mr_load_settings (app/settings.h) and mr_application_use, so that the problems of both are printed together. */
 bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv);
 
 /*
@@ -34,11 +31,11 @@ bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role,
  */
 const char *mr_application_folder_here(int argc, char **argv);
 
-/* As mr_application_use, for that folder. */
+/* As mr_load_settings_of, for that folder and without the settings. To be called after the environment is read. */
 bool mr_application_use_here(int argc, char **argv);
 
 /*
- * Reads the application of a folder as mr_application_use does, without making it this process's: the caller destroys it. NULL:
+ * Reads the application of a folder as mr_load_settings_of does, without making it this process's: the caller destroys it. NULL:
  * every problem has been printed.
  */
 struct mr_application *mr_application_try(const char *folder);
@@ -58,7 +55,7 @@ struct mr_app_variable;
  */
 void mr_application_variables(void (*call)(const struct mr_app_variable *variable, void *argument), void *argument);
 
-/* The application that mr_application_use has built; NULL: none. */
+/* This process's application as it was built; NULL: none. */
 const struct mr_built *mr_application_built(void);
 
 #endif

@@ -59,7 +59,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
     mr_new_row_fields(self, writes, &fields);
     if (writes->by_user)
         key_fields(self, &fields);
-    return fields.items;
+    return mr_make_fields(self, &fields);
 }
 
 /* ---- Its statement ---- */
@@ -134,12 +134,14 @@ static void put_insert(struct mr_buf *out, const struct mr_writes *writes, bool 
     mr_sql_put(out, " ON CONFLICT%s DO NOTHING RETURNING *", again ? " (\"id\")" : "");
 }
 
+/* OFFSET 0 keeps the order of the two: for a message without a key, which nearly every one is, no row is looked for. */
 static void put_keys(struct mr_buf *out)
 {
     mr_buf_text(out, "INSERT INTO " MR_IDEMPOTENCY " AS \"$i\" (user_id, key, fingerprint, answer)"
                      " SELECT " MR_BATCH ".\"$caller\", " MR_BATCH ".\"Idempotency-Key\", " MR_BATCH
                      ".\"$fingerprint\", to_jsonb(\"$made\")"
-                     " FROM \"$made\" JOIN " MR_BATCH " ON " MR_BATCH ".\"id\" = \"$made\".\"id\""
+                     " FROM " MR_BATCH " CROSS JOIN LATERAL (SELECT \"$m\".* FROM \"$made\" AS \"$m\""
+                     " WHERE \"$m\".\"id\" = " MR_BATCH ".\"id\" OFFSET 0) AS \"$made\""
                      " WHERE " MR_BATCH ".\"Idempotency-Key\" IS NOT NULL ORDER BY 1, 2"
                      " ON CONFLICT (user_id, key) DO UPDATE SET fingerprint ="
                      " CASE WHEN \"$i\".created_at < now() - interval '1 day' THEN excluded.fingerprint END,"
@@ -148,17 +150,16 @@ static void put_keys(struct mr_buf *out)
 
 /*
  * The row that answers: the new one; that of a run before this one, whose answer was lost; or the first of the key. This statement
- * does not see its own rows in the table. They are joined once, by a hash: looked for in each row's subquery, a batch of n would
- * read n * n of them. The limit ends the search at the first, which is the row where it was made.
+ * does not see its own rows in the table. The limit ends the search at the first, which is the row where it was made.
  */
 static void put_row(struct mr_buf *out, const struct mr_writes *writes)
 {
     const struct mr_app_resource *resource = writes->resource;
 
     mr_sql_put(out,
-               " LEFT JOIN \"$made\" ON \"$made\".\"id\" = " MR_BATCH ".\"id\""
-               " LEFT JOIN LATERAL (SELECT \"$made\".* WHERE \"$made\".\"id\" IS NOT NULL"
-               " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
+               MR_JOIN_EACH "\"$made\" ON \"$made\".\"id\" = " MR_BATCH ".\"id\""
+                            " LEFT JOIN LATERAL (SELECT \"$made\".* WHERE \"$made\".\"id\" IS NOT NULL"
+                            " UNION ALL SELECT \"$o\".* FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\"",
                resource->table);
     mr_sql_own_row(out, resource, "$o", "$k");
     if (writes->by_user)
@@ -196,31 +197,42 @@ static void put_answered(struct mr_buf *out, const struct mr_writes *writes)
         mr_buf_text(out, " OR " MR_BATCH ".\"$caller\" IS NULL OR " MR_BATCH ".\"$first\" <> " MR_BATCH ".\"$fingerprint\"");
 }
 
-static void make_statement(struct mr_making *self, const struct mr_writes *writes, const char *name,
-                           const struct mr_field *fields, bool again)
+static void put_one(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const struct mr_field *fields,
+                    bool again)
 {
-    struct mr_buf out = {0};
-
-    mr_buf_text(&out, "WITH " MR_BATCH " AS (");
-    put_batch(&out, self, writes, fields, again);
-    mr_buf_text(&out, "), \"$made\" AS (");
-    put_insert(&out, writes, again);
+    mr_buf_text(out, "WITH " MR_BATCH " AS (");
+    put_batch(out, self, writes, fields, again);
+    mr_buf_text(out, "), \"$made\" AS (");
+    put_insert(out, writes, again);
     if (writes->by_user) {
-        mr_buf_text(&out, "), \"$kept\" AS (");
-        put_keys(&out);
+        mr_buf_text(out, "), \"$kept\" AS (");
+        put_keys(out);
     }
-    mr_buf_text(&out, ") SELECT " MR_BATCH ".\"$n\", ");
-    put_status(&out, writes);
-    mr_buf_text(&out, ", \"t\".\"version\" AS \"$version\", ");
-    mr_sql_shown(&out, self, writes);
-    mr_buf_text(&out, " FROM " MR_BATCH);
-    put_row(&out, writes);
-    mr_buf_text(&out, " LEFT JOIN LATERAL (SELECT ");
-    mr_sql_taken(&out, writes->resource, "$k", NULL);
-    mr_buf_text(&out, " AS \"field\" WHERE \"t\".\"id\" IS NULL) AS \"$taken\" ON true");
-    mr_sql_shown_joins(&out, self, writes);
-    put_answered(&out, writes);
-    mr_make_statement(self, name, &out);
+    mr_buf_text(out, ") SELECT " MR_BATCH ".\"$n\", ");
+    put_status(out, writes);
+    mr_buf_text(out, ", \"t\".\"version\" AS \"$version\", ");
+    mr_sql_shown(out, self, writes);
+    mr_buf_text(out, " FROM " MR_BATCH);
+    put_row(out, writes);
+    mr_buf_text(out, " LEFT JOIN LATERAL (SELECT ");
+    mr_sql_taken(out, writes->resource, "$k", NULL);
+    mr_buf_text(out, " AS \"field\" WHERE \"t\".\"id\" IS NULL) AS \"$taken\" ON true");
+    mr_sql_shown_joins(out, self, writes);
+    put_answered(out, writes);
+}
+
+static void put_statement(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                          const struct mr_field *fields)
+{
+    (void)id;
+    put_one(out, self, writes, fields, false);
+}
+
+static void put_again(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                      const struct mr_field *fields)
+{
+    (void)id;
+    put_one(out, self, writes, fields, true);
 }
 
 void mr_make_create(struct mr_making *self, const struct mr_app_resource *resource)
@@ -261,6 +273,6 @@ void mr_make_create(struct mr_making *self, const struct mr_app_resource *resour
                                                 .fields = fields,
                                             }),
                });
-    make_statement(self, &writes, name, fields, false);
-    make_statement(self, &writes, again->statement, fields, true);
+    mr_make_rows(self, name, put_statement, &writes, NULL, fields);
+    mr_make_rows(self, again->statement, put_again, &writes, NULL, fields);
 }

@@ -41,7 +41,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
             mr_make_field(self, &fields, field);
     }
     mr_writes_conditions(self, &fields);
-    return fields.items;
+    return mr_make_fields(self, &fields);
 }
 
 /* ---- Its statement ---- */
@@ -71,8 +71,10 @@ static void put_able(struct mr_buf *out, const struct mr_writes *writes, const c
                                 ".\"$n\") > 1 OR ",
                        resource->fields.items[i].name, resource->fields.items[i].name);
     mr_sql_put(out,
-               "false AS \"$second\" FROM " MR_BATCH " JOIN \"$locked\" ON \"$locked\".\"id\" = " MR_BATCH
-               ".%I WHERE \"$locked\".\"matches\" AND " MR_BATCH ".\"$wrong\" IS NULL",
+               "false AS \"$second\" FROM (SELECT " MR_BATCH
+               ".*, \"$locked\".\"matches\" AS \"$matches\" FROM " MR_BATCH MR_JOIN_EACH
+               "\"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I OFFSET 0) AS " MR_BATCH " WHERE " MR_BATCH
+               ".\"$matches\" AND " MR_BATCH ".\"$wrong\" IS NULL",
                id);
 }
 
@@ -118,33 +120,30 @@ static void put_status(struct mr_buf *out, const struct mr_writes *writes)
 static void put_from(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id)
 {
     mr_sql_put(out,
-               " FROM " MR_BATCH " LEFT JOIN \"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I"
-               " LEFT JOIN \"$able\" ON \"$able\".\"$n\" = " MR_BATCH ".\"$n\""
-               " LEFT JOIN \"$changed\" AS \"t\" ON \"t\".\"id\" = " MR_BATCH ".%I",
+               " FROM " MR_BATCH MR_JOIN_EACH "\"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I" MR_JOIN_EACH
+               "\"$able\" ON \"$able\".\"$n\" = " MR_BATCH ".\"$n\"" MR_JOIN_EACH
+               "\"$changed\" AS \"t\" ON \"t\".\"id\" = " MR_BATCH ".%I",
                id, id);
     mr_sql_shown_joins(out, self, writes);
     mr_buf_text(out, " WHERE \"t\".\"id\" IS NOT NULL OR \"$able\".\"$n\" IS NULL OR \"$able\".\"$taken\" IS NOT NULL");
 }
 
-static void make_statement(struct mr_making *self, const struct mr_writes *writes, const char *name, const char *id,
-                           const struct mr_field *fields)
+static void put_statement(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                          const struct mr_field *fields)
 {
-    struct mr_buf out = {0};
-
-    mr_buf_text(&out, "WITH " MR_BATCH " AS (");
-    put_batch(&out, self, writes, fields);
-    mr_buf_text(&out, "), \"$locked\" AS (");
-    mr_sql_lock(&out, writes, id, "NO KEY UPDATE");
-    mr_buf_text(&out, "), \"$able\" AS (");
-    put_able(&out, writes, id);
-    mr_buf_text(&out, "), \"$changed\" AS (");
-    put_update(&out, writes->resource, id);
-    mr_buf_text(&out, ") SELECT " MR_BATCH ".\"$n\", ");
-    put_status(&out, writes);
-    mr_buf_text(&out, ", \"t\".\"version\" AS \"$version\", ");
-    mr_sql_shown(&out, self, writes);
-    put_from(&out, self, writes, id);
-    mr_make_statement(self, name, &out);
+    mr_buf_text(out, "WITH " MR_BATCH " AS (");
+    put_batch(out, self, writes, fields);
+    mr_buf_text(out, "), \"$locked\" AS (");
+    mr_sql_lock(out, writes, id, "NO KEY UPDATE");
+    mr_buf_text(out, "), \"$able\" AS (");
+    put_able(out, writes, id);
+    mr_buf_text(out, "), \"$changed\" AS (");
+    put_update(out, writes->resource, id);
+    mr_buf_text(out, ") SELECT " MR_BATCH ".\"$n\", ");
+    put_status(out, writes);
+    mr_buf_text(out, ", \"t\".\"version\" AS \"$version\", ");
+    mr_sql_shown(out, self, writes);
+    put_from(out, self, writes, id);
 }
 
 /* "Change a task: fields left out stay as they are, null clears description and dueAt" */
@@ -204,5 +203,5 @@ void mr_make_update(struct mr_making *self, const struct mr_app_resource *resour
                                                   }),
                      });
     mr_make_way(self, mr_make_text(self, "%s_patch", resource->name), MR_VERB_PATCH, path);
-    make_statement(self, &writes, name, id, fields);
+    mr_make_rows(self, name, put_statement, &writes, id, fields);
 }

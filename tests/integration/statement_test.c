@@ -145,20 +145,11 @@ static void fill(mr_db *db)
              OTHER_USERS, TASKS_OF_ONE, TASKS_OF_ONE, TASKS_OF_ONE, OTHER_USERS, OTHER_USERS);
 }
 
-/* EXECUTE with an array of one plausible element for each parameter. */
-static void explain(mr_db *db, const char *name, struct mr_buf *out)
+/* The lines that `sql`, an EXPLAIN, answers. */
+static void read_plan(mr_db *db, const char *sql, struct mr_buf *out)
 {
     mr_rows *rows = NULL;
-    char *sql = NULL;
 
-    if (asprintf(&sql, "EXPLAIN EXECUTE \"%s\"%s", name,
-                 sql_text(db,
-                          "SELECT '(' || string_agg(CASE t::text WHEN 'uuid[]' THEN '''{00000000-0000-0000-0000-000000000001}'''"
-                          " WHEN 'text[]' THEN '''{00000000000000000000000000000001}''' WHEN 'boolean[]' THEN '''{t}'''"
-                          " WHEN 'bigint[]' THEN '''{1}''' ELSE '''{2027-01-01}''' END, ', ' ORDER BY n) || ')'"
-                          "  FROM pg_prepared_statements p, unnest(p.parameter_types) WITH ORDINALITY AS x (t, n) WHERE p.name = '%s'",
-                          name)) < 0)
-        fail();
     if (mr_db_exec(db, sql, mr_mono_ms(&mr_system_clock) + WAIT_MS, &rows) != MR_OK)
         fail_test("%s: %s", sql, mr_db_last_error(db)->message);
     for (unsigned row = 0; row < mr_rows_count(rows); row++) {
@@ -170,6 +161,22 @@ static void explain(mr_db *db, const char *name, struct mr_buf *out)
     }
     mr_buf_char(out, '\0');
     mr_rows_free(&rows);
+}
+
+/* EXECUTE with an array of one plausible element for each parameter. */
+static void explain(mr_db *db, const char *name, struct mr_buf *out)
+{
+    char *sql = NULL;
+
+    if (asprintf(&sql, "EXPLAIN EXECUTE \"%s\"%s", name,
+                 sql_text(db,
+                          "SELECT '(' || string_agg(CASE t::text WHEN 'uuid[]' THEN '''{00000000-0000-0000-0000-000000000001}'''"
+                          " WHEN 'text[]' THEN '''{00000000000000000000000000000001}''' WHEN 'boolean[]' THEN '''{t}'''"
+                          " WHEN 'bigint[]' THEN '''{1}''' ELSE '''{2027-01-01}''' END, ', ' ORDER BY n) || ')'"
+                          "  FROM pg_prepared_statements p, unnest(p.parameter_types) WITH ORDINALITY AS x (t, n) WHERE p.name = '%s'",
+                          name)) < 0)
+        fail();
+    read_plan(db, sql, out);
     free(sql);
 }
 
@@ -256,6 +263,88 @@ static void test_statement__one_row_is_found_by_its_id(void **state)
         mr_db_destroy(&db);
     }
     assert_int_equal(found, 2 * sizeof names / sizeof names[0]);
+    database_destroy(&database);
+}
+
+/* An array of as many elements as there are messages, each as `element` makes it of its number `i`, as a literal. */
+static void put_array(struct mr_buf *out, mr_db *db, const char *element, int messages)
+{
+    mr_buf_printf(out, "%s'%s'", out->data[out->len - 1] != '(' ? ", " : "",
+                  sql_text(db, "SELECT array_agg((%s)::text)::text FROM generate_series(1, %d) i", element, messages));
+}
+
+/* Whether each scan of what the statement has made so far ran once, or not at all. */
+static bool reads_each_once(const char *plan)
+{
+    const char *scan = strstr(plan, "CTE Scan on ");
+
+    if (scan == NULL)
+        fail_test("it reads nothing of what it did:\n%s", plan);
+    for (; scan != NULL; scan = strstr(scan + 1, "CTE Scan on ")) {
+        const char *loops = strstr(scan, " loops=");
+        const char *end = strchr(scan, '\n');
+
+        if (loops != NULL && loops < end && strtol(loops + strlen(" loops="), NULL, 10) > 1)
+            return false;
+    }
+    return true;
+}
+
+static void prepare_own(mr_db *db, const char *name)
+{
+    unsigned count;
+    const struct mr_statement *own = mr_statements_installed(&count);
+
+    for (unsigned i = 0; i < count; i++) {
+        char *text;
+
+        if (strcmp(own[i].name, name) != 0)
+            continue;
+        text = mr_statement_text(&own[i]);
+        sql_exec(db, "PREPARE \"%s\" AS %s", name, text);
+        free(text);
+    }
+}
+
+/* What a batch did is joined with its messages once, not looked through again for each: an actor's session has no join by hash. */
+static void test_statement__what_a_batch_did_is_read_once(void **state)
+{
+    static const char user[] = "'00000000-0000-0000-0000-000000000001'";
+    static const char none[] = "NULL";
+    static const char id[] = "lpad(to_hex(i), 32, '0')::uuid";
+    static const struct {
+        const char *name;
+        const char *parameters[13];
+    } statements[] = {
+        {"task_create", {id, user, "'s'", none, none, "false", "'LOW'", none, none}},
+        {"task_create/again", {id, user, "'s'", none, none, "false", "'LOW'", none, none}},
+        {"task_update", {id, user, none, "'t'", none, "false", none, "false", "true", "'HIGH'", none, none}},
+        {"task_delete", {id, user, none, none}},
+    };
+    enum { MESSAGES = 24 };
+    struct database *database = database_new();
+    mr_db *db = connect_as_actor(database);
+
+    (void)state;
+    sql_exec(database->db, "INSERT INTO millrace.app_user (id, username, email, first_name, last_name, password_hash)"
+                           " VALUES ('00000000-0000-0000-0000-000000000001', 'u', 'u@example.org', 'F', 'L', '')");
+    for (size_t s = 0; s < sizeof statements / sizeof statements[0]; s++) {
+        struct mr_buf sql = {0};
+        struct mr_buf plan = {0};
+
+        prepare_own(db, statements[s].name);
+        mr_buf_printf(&sql, "EXPLAIN (ANALYZE, COSTS off, TIMING off) EXECUTE \"%s\"(", statements[s].name);
+        for (int i = 0; statements[s].parameters[i] != NULL; i++)
+            put_array(&sql, database->db, statements[s].parameters[i], MESSAGES);
+        mr_buf_append(&sql, ")", sizeof ")");
+        read_plan(db, sql.data, &plan);
+        if (!reads_each_once(plan.data))
+            fail_test("%s:\n%s", statements[s].name, plan.data);
+        mr_buf_fini(&sql);
+        mr_buf_fini(&plan);
+    }
+    assert_int_equal(sql_number(database->db, "SELECT count(*) FROM task"), 0);
+    mr_db_destroy(&db);
     database_destroy(&database);
 }
 
@@ -459,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_statement__large_tables_are_read_by_index),
         cmocka_unit_test(test_statement__one_row_is_found_by_its_id),
         cmocka_unit_test(test_statement__no_instant_is_written_in_the_sessions_style),
+        cmocka_unit_test(test_statement__what_a_batch_did_is_read_once),
         cmocka_unit_test(test_statement__a_cursor_reads_the_same_under_every_setting),
         cmocka_unit_test(test_statement__clean_up_keeps_runs_as_long_as_their_job_says),
         cmocka_unit_test(test_statement__a_page_of_runs_reads_a_page),
