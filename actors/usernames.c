@@ -6,7 +6,15 @@
 #include "proto/uuid.h"
 #include "runtime/log.h"
 
-enum { STATEMENT_MS = 10000, CHUNK_PAUSE_MS = 20, RETRY_MS = 1000, RETRY_MOST_MS = 60000, TOLD_MOST = 20 };
+/* START_PAUSE_MS: while a process starts, its database has more urgent things to do for it. */
+enum {
+    STATEMENT_MS = 10000,
+    START_PAUSE_MS = 300,
+    CHUNK_PAUSE_MS = 20,
+    RETRY_MS = 1000,
+    RETRY_MOST_MS = 60000,
+    TOLD_MOST = 20
+};
 
 struct mr_usernames {
     const struct mr_config *config;
@@ -127,7 +135,7 @@ static int pause_after(struct mr_usernames *self, mr_status status)
 static void work(mr_thread *thread, void *argument)
 {
     struct mr_usernames *self = argument;
-    int pause_ms = 0;
+    int pause_ms = START_PAUSE_MS;
 
     mr_thread_ready(thread);
     while (!self->done && !mr_thread_asked_to_end(thread, pause_ms))

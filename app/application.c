@@ -83,25 +83,28 @@ static const char *folder_named(int argc, char **argv)
     return argc > 0 ? argv[0] : named != NULL ? named : "";
 }
 
-static bool use(const char *folder)
+/* `works`: on jobs. */
+static bool use(const char *named, bool works)
 {
-    if (!read_folder(folder[0] != '\0' ? folder : "tasks:", &application, &built))
+    const char *folder = named[0] != '\0' ? named : "tasks:";
+    struct mr_problems none = {0};
+
+    if (!read_folder(folder, &application, &built))
         return false;
+    if (works && mr_built_read_jobs(built) != MR_OK) {
+        tell(folder, MR_NO_MEMORY, &none);
+        return false;
+    }
     mr_built_install(built);
     mr_needs_install(mr_built_needs(built));
     return true;
-}
-
-bool mr_application_use(int argc, char **argv)
-{
-    return use(folder_named(argc, argv));
 }
 
 bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv)
 {
     bool good = mr_load_settings(config, role);
 
-    return mr_application_use(argc, argv) && good;
+    return use(folder_named(argc, argv), role == MR_RUN_SCHEDULER || role == MR_RUN_ALL) && good;
 }
 
 const char *mr_application_folder_here(int argc, char **argv)
@@ -113,7 +116,7 @@ const char *mr_application_folder_here(int argc, char **argv)
 
 bool mr_application_use_here(int argc, char **argv)
 {
-    return use(mr_application_folder_here(argc, argv));
+    return use(mr_application_folder_here(argc, argv), false);
 }
 
 struct mr_application *mr_application_try(const char *folder)

@@ -29,8 +29,8 @@ static void print_help(FILE *out)
         snprintf(call, sizeof call, "%s %s", commands[i].name, commands[i].arguments);
         fprintf(out, "  %-30s %s\n", call, commands[i].about);
     }
-    fputs("\n  --version [--verbose]          version and revision of this build; and of what it runs with\n"
-          "  --help                         this page\n\n"
+    fputs("\n  --version [--verbose]          print version and revision, and with --verbose the libraries in use\n"
+          "  --help                         print this page\n\n"
           "Settings are environment variables; `millrace config` lists them.\n",
           out);
 }

@@ -17,6 +17,7 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/migrate.h"
+#include "runtime/needs.h"
 #include "runtime/shutdown.h"
 #include "runtime/tracer.h"
 #include "scheduler/pulse.h"
@@ -32,6 +33,8 @@ static bool migrate(const struct mr_config *config)
 
     if (config->db_migrations_run)
         status = mr_migrate_up(config, &mr_system_clock, DATABASE_PATIENCE_MS, &applied, &problem);
+    if (status == MR_OK && config->db_migrations_run)
+        mr_needs_note_migrated();
     if (status != MR_OK)
         mr_log(MR_LOG_ERROR, "migrations failed", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
     mr_buf_fini(&problem);
@@ -71,6 +74,7 @@ static void on_listening(void *argument)
     mr_signals_listen(ask_tier_to_stop, &tier);
     mr_log(MR_LOG_INFO, "listening", mr_log_int("port", config->app_port), mr_log_text("version", MR_VERSION));
     mr_activation_ready();
+    mr_actors_note_serving();
 }
 
 /* ---- What the application declares ---- */
@@ -116,11 +120,11 @@ static bool stop(const struct mr_config *config)
     mr_crew_ask_to_stop(&crew);
     if (stop_by(begun_ms + plan.cut_ms))
         return true;
-    mr_log(MR_LOG_WARN, "SHUTDOWN_GRACE is nearly over: cancelling what is at work");
+    mr_log(MR_LOG_WARN, "SHUTDOWN_GRACE is nearly over: cancelling running statements");
     mr_shutdown_cut(begun_ms + (plan.cut_ms + 3 * plan.abandon_ms) / 4);
     left_behind = !stop_by(begun_ms + plan.abandon_ms);
     if (left_behind)
-        mr_log(MR_LOG_ERROR, "SHUTDOWN_GRACE is nearly over: leaving what does not end");
+        mr_log(MR_LOG_ERROR, "SHUTDOWN_GRACE is nearly over: abandoning threads that do not end");
     return false;
 }
 
@@ -285,6 +289,7 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
         mr_log(MR_LOG_INFO, "scheduling", mr_log_text("timezone", config->schedule_timezone),
                mr_log_text("version", MR_VERSION));
         mr_activation_ready();
+        mr_actors_note_serving();
         mr_signals_await();
         mr_log(MR_LOG_INFO, "draining");
     }

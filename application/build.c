@@ -8,6 +8,12 @@
 #include "runtime/constraints.h"
 #include "application/volatility.h"
 
+/* Who writes a statement; `writing` is NULL where it has its text. */
+struct written {
+    const struct mr_writing *writing;
+    unsigned which;
+};
+
 struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
@@ -17,11 +23,14 @@ struct mr_built {
     const struct mr_job_addition *additions;
     unsigned addition_count;
     struct mr_app_steps steps;
+    struct mr_table_need *table_needs; /* those of `needs` */
     struct mr_needs needs;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
-    struct mr_made *made; /* the same, and who writes them */
+    struct written *written; /* the same, by place: who writes them */
     unsigned statement_count;
+    const char **job_texts; /* of those that are jobs' */
+    unsigned job_text_count;
     struct mr_choice *choices;
     unsigned choice_count;
     struct mr_pattern **patterns;
@@ -134,22 +143,33 @@ static void make_all(struct mr_making *self)
     mr_make_removal(self);
 }
 
-static int by_name(const void *left, const void *right)
+static int by_made_name(const void *left, const void *right)
 {
     return strcmp(((const struct mr_made *)left)->statement.name, ((const struct mr_made *)right)->statement.name);
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(((const struct mr_statement *)left)->name, ((const struct mr_statement *)right)->name);
 }
 
 static void take_statements(struct mr_built *out, struct mr_making *self)
 {
     struct mr_statement *all = mr_arena_take(self->arena, (self->statement_count + 1) * sizeof *all);
+    struct written *written = mr_arena_take(self->arena, (self->statement_count + 1) * sizeof *written);
+    bool have = all != NULL && written != NULL;
 
     if (self->statement_count > 0)
-        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
-    for (unsigned i = 0; all != NULL && i < self->statement_count; i++)
+        qsort(self->statements, self->statement_count, sizeof *self->statements, by_made_name);
+    for (unsigned i = 0; have && i < self->statement_count; i++) {
         all[i] = self->statements[i].statement;
+        written[i] = (struct written){self->statements[i].writing, self->statements[i].which};
+    }
     out->statements = all;
-    out->made = self->statements;
-    out->statement_count = all != NULL ? self->statement_count : 0;
+    out->written = written;
+    out->statement_count = have ? self->statement_count : 0;
+    free(self->statements);
+    self->statements = NULL;
 }
 
 /* Columns that clients write. What is the database's own, and the owner, is none of their business. */
@@ -208,7 +228,10 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->choice_count = self->choice_count;
     out->patterns = self->patterns;
     out->pattern_count = self->pattern_count;
+    out->table_needs = self->needs;
     out->needs = (struct mr_needs){self->needs, self->need_count};
+    out->job_texts = self->job_texts;
+    out->job_text_count = self->job_text_count;
     out->jobs = self->jobs;
     out->job_count = self->job_count;
     out->kinds = self->kinds;
@@ -265,10 +288,10 @@ static struct mr_op_info *op_of(struct mr_built *self, const char *name)
 /* Where the statement of that name stands; the count of them when there is none. */
 static unsigned place_of(const struct mr_built *self, const char *name)
 {
-    struct mr_made wanted = {.statement.name = name};
-    const struct mr_made *found = bsearch(&wanted, self->made, self->statement_count, sizeof wanted, by_name);
+    struct mr_statement wanted = {.name = name};
+    const struct mr_statement *found = bsearch(&wanted, self->statements, self->statement_count, sizeof wanted, by_name);
 
-    return found != NULL ? (unsigned)(found - self->made) : self->statement_count;
+    return found != NULL ? (unsigned)(found - self->statements) : self->statement_count;
 }
 
 /* What only reads may go to a replica. */
@@ -281,7 +304,6 @@ static void take_set_wise(struct mr_built *self, struct mr_choice *choice)
         return;
     *choice->traits = choice->for_batches;
     op->actor = MR_ACTOR_DATA_READER;
-    self->made[place].statement.text = choice->set_wise;
     self->statements[place].text = choice->set_wise;
     choice->is_set_wise = true;
 }
@@ -317,13 +339,13 @@ const struct mr_choice *mr_built_choice(const struct mr_built *self, const char 
 
 char *mr_built_text(const struct mr_built *self, unsigned place)
 {
-    const struct mr_made *made = &self->made[place];
+    const struct written *written = &self->written[place];
     struct mr_buf text = {0};
 
-    if (made->writing != NULL)
-        made->writing->write(made->writing, made->which, &text);
+    if (written->writing != NULL)
+        written->writing->write(written->writing, written->which, &text);
     else
-        mr_buf_text(&text, made->statement.text);
+        mr_buf_text(&text, self->statements[place].text);
     mr_buf_char(&text, '\0');
     if (text.failed)
         mr_buf_fini(&text);
@@ -363,6 +385,18 @@ const struct mr_statement *mr_built_statements(const struct mr_built *self, unsi
 const struct mr_needs *mr_built_needs(const struct mr_built *self)
 {
     return &self->needs;
+}
+
+mr_status mr_built_read_jobs(struct mr_built *self)
+{
+    struct mr_making making = {.arena = &self->arena, .needs = self->table_needs, .need_count = self->needs.count};
+
+    for (unsigned i = 0; i < self->job_text_count; i++)
+        mr_make_needs_of_text(&making, self->job_texts[i], MR_DB_FOR_JOBS);
+    self->job_text_count = 0;
+    self->table_needs = making.needs;
+    self->needs = (struct mr_needs){making.needs, making.need_count};
+    return self->arena.failed ? MR_NO_MEMORY : MR_OK;
 }
 
 void mr_built_destroy(struct mr_built **self)

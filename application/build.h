@@ -49,6 +49,12 @@ const struct mr_statement *mr_built_statements(const struct mr_built *self, unsi
 /* The text of the statement at that place; the caller's to free. NULL: out of memory. */
 char *mr_built_text(const struct mr_built *self, unsigned place);
 
+/*
+ * Reads what the statements of its jobs need of the database, for a process that works on jobs: to parse them takes longer than all else
+ * that is done with a folder. To be called once, before mr_built_needs. MR_NO_MEMORY: what was read is not to be used.
+ */
+mr_status mr_built_read_jobs(struct mr_built *self) MR_WARN_UNUSED;
+
 /* What it needs of its database, borrowed; runtime/needs.h. A process that serves installs it beside. */
 const struct mr_needs *mr_built_needs(const struct mr_built *self);
 

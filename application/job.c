@@ -44,10 +44,8 @@ static const struct mr_job_statement *statements_of(struct mr_making *self, cons
             continue;
         out[count++] =
             (struct mr_job_statement){.name = statement->name, .in_chunks = strstr(statement->sql, "{{chunk}}") != NULL};
-        if (!mr_has_statement(self, statement->name) && mr_fill_parts(self, statement, &text)) {
-            mr_make_needs_of_text(self, &text, MR_DB_FOR_JOBS);
-            mr_make_statement(self, statement->name, &text);
-        }
+        if (!mr_has_statement(self, statement->name) && mr_fill_parts(self, statement, &text))
+            mr_make_job_statement(self, statement->name, &text);
         mr_buf_fini(&text);
     }
     return out;

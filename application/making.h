@@ -2,7 +2,7 @@
  * making: what the makers of operations share while an application is built.
  *
  * A maker (application/create.c and its siblings) turns a declaration into an operation: its row, its fields in the order of the
- * statement's parameters, and the statement. A failed allocation is remembered in the arena; nobody else has to look.
+ * statement's parameters, and the statement. The arena remembers a failed allocation, so nobody else has to check.
  */
 #ifndef MR_APPLICATION_MAKING_H
 #define MR_APPLICATION_MAKING_H
@@ -36,7 +36,7 @@ struct mr_writing {
     void (*write)(const struct mr_writing *self, unsigned which, struct mr_buf *out);
 };
 
-/* A statement, with its text or with who writes it. */
+/* A statement, with its text or the function that writes it. */
 struct mr_made {
     struct mr_statement statement;
     const struct mr_writing *writing;
@@ -53,8 +53,11 @@ struct mr_making {
     unsigned way_count;
     struct mr_group *groups;
     unsigned group_count;
-    struct mr_made *statements;
+    struct mr_made *statements; /* on the heap: it grows long, and becomes a shorter table in the end */
     unsigned statement_count;
+    unsigned statement_room;
+    const char **job_texts; /* of those that are jobs' */
+    unsigned job_text_count;
     struct mr_choice *choices; /* application/choice.h */
     unsigned choice_count;
     struct mr_pattern **patterns; /* those of fields; each is to be destroyed */
@@ -70,10 +73,11 @@ struct mr_making {
     const struct mr_result **results; /* by the resource's place; NULL until first needed */
 };
 
-/* The fields of a message while they are gathered. A zeroed struct has none. */
+/* The fields of a message while they are gathered, on the heap until mr_make_fields takes them. A zeroed struct has none. */
 struct mr_making_fields {
-    struct mr_field *items; /* ended by a NULL name, as struct mr_traits has it; NULL while there are none */
+    struct mr_field *items;
     unsigned count;
+    unsigned room;
 };
 
 /* ---- Adding ---- */
@@ -93,6 +97,9 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
 /* Adds a statement and empties `text`. One in queries/ that has the name takes its place. */
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text);
 
+/* The same for a statement of a job, whose text says what the job needs of the database (mr_built_read_jobs). */
+void mr_make_job_statement(struct mr_making *self, const char *name, struct mr_buf *text);
+
 /* Adds a statement that `writing` writes, as its `which`, when somebody asks for its text. `writing` lives in the arena. */
 void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which);
 
@@ -111,7 +118,10 @@ void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resourc
 void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
 
 /* The same for the text that a statement became. One that does not parse needs nothing: the server will say what is wrong with it. */
-void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use);
+void mr_make_needs_of_text(struct mr_making *self, const char *text, enum mr_db_use use);
+
+/* The gathered fields in the arena, ended by a NULL name; `fields` is empty then. NULL: memory ran out. To be called whatever came before. */
+const struct mr_field *mr_make_fields(struct mr_making *self, struct mr_making_fields *fields);
 
 /* Adds a field to a message. */
 void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field);
@@ -183,9 +193,9 @@ void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields);
 #define MR_SQL_SIGNS "'!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~'"
 
 /*
- * The words of a row that stands under `alias`, as a tsvector: of the texts that a list searches, of the strings in its json, and
- * the owner as one more, so that the words of one owner are found without looking at the others' rows. Nothing but functions of
- * PostgreSQL's own that are immutable: an index of the application's is made of this, and outlives releases of the engine.
+ * The words of the row under `alias`, as a tsvector: of the texts that a list searches, of the strings in its json, and the owner
+ * as one more word, so that one owner's words are found without reading the rows of others. It uses only PostgreSQL's own
+ * immutable functions, because the application has an index on it that outlives releases of the engine.
  */
 void mr_sql_words(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias);
 
@@ -196,8 +206,8 @@ void mr_sql_embed_alias(char room[16], unsigned place);
 void mr_sql_members(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias);
 
 /*
- * The LEFT JOINs of what the resource embeds. `caller` is an expression for the caller's id, for rows that have an owner: others
- * are as if they were not there; NULL where nobody is signed in.
+ * The LEFT JOINs of the resource's embeds. `caller` is an expression for the caller's id, for rows that have an owner: others'
+ * rows do not exist; NULL where nobody is signed in.
  */
 void mr_sql_embeds(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias,
                    const char *caller);
@@ -213,6 +223,14 @@ struct mr_writes {
     bool by_role;       /* a field references what not all who write may see: the message has the field "$admin" */
     bool is_shown;      /* who writes a row may also read it; others are told its id */
 };
+
+/* Appends the text of a statement that reads or writes rows of a resource; `id` is the field that names the row, if one does. */
+typedef void mr_row_text(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                         const struct mr_field *fields);
+
+/* Adds a statement that `text` writes when somebody asks for it: texts are long, and most are needed in few of the processes. */
+void mr_make_rows(struct mr_making *self, const char *name, mr_row_text *text, const struct mr_writes *writes, const char *id,
+                  const struct mr_field *fields);
 
 /* What is declared of it. A reference that nobody who writes may ever see is a problem. */
 struct mr_writes mr_writes_of(struct mr_making *self, const struct mr_app_resource *resource);
@@ -245,8 +263,8 @@ void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char
 void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
 /*
- * The same of a row that its id has found, in a form that no index has. By an index of the owner the planner would read all that is
- * theirs, and look for the id among it: it does not know that this one owns a hundred times as much as others.
+ * The same for a row that was found by its id, in a form that no index serves. With an index of the owner the planner would read
+ * all of the owner's rows and look for the id among them: it does not know that this owner has a hundred times as many as others.
  */
 void mr_sql_own_row(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
@@ -268,7 +286,7 @@ void mr_sql_lock(struct mr_buf *out, const struct mr_writes *writes, const char 
 
 /* ---- New rows (application/create.c) ---- */
 
-/* Adds what makes a row: its id, who calls, and the fields that are written. null is as if it were left out. */
+/* Adds the fields of a new row: its id, the caller, and the fields that are written. null counts as absent. */
 void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields);
 
 /*
@@ -309,7 +327,7 @@ void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 /* What the table of jobs is to have of it. */
 void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 
-/* What the job `removal` does of its own accord; behind all jobs. */
+/* The statements that the job `removal` gets for the application's resources; to be called after all jobs. */
 void mr_make_removal(struct mr_making *self);
 
 /* Appends the statement's text with its {{parts}} filled in. False: one is not known, which is a problem then. */

@@ -40,12 +40,11 @@ void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_
     }
 }
 
-void mr_make_needs_of_text(struct mr_making *self, const struct mr_buf *text, enum mr_db_use use)
+void mr_make_needs_of_text(struct mr_making *self, const char *text, enum mr_db_use use)
 {
-    char *copy = mr_arena_text(self->arena, (struct mr_slice){text->data, text->len});
     struct mr_sql sql = {0};
 
-    if (copy != NULL && mr_sql_collect_names(&sql, self->arena, copy))
+    if (mr_sql_collect_names(&sql, self->arena, text))
         mr_make_needs_of(self, &sql, use);
 }
 

@@ -27,9 +27,9 @@ import politeness
 import scaling
 from charts import line_chart
 from contest import Api, Peer
-from measure import (RESULTS, ROOT, Database, Limited, Nginx, Paced, Pgbench, commit, cpu_seconds, end, keep, machine, node_package,
-                     node_program, own_server, request, rss_mib, said, start, with_children,
-                     wrk)
+from measure import (RESULTS, ROOT, Cores, Database, Limited, Nginx, Paced, Pgbench, commit, cpu_seconds, end, keep, machine, node_package,
+                     node_program, own_server, request, rss_mib, said, start, switches, thread_ms,
+                     wait_for, with_children, wrk)
 from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown, between
 
 CONNECTIONS = 128
@@ -38,7 +38,9 @@ OVERLOAD = 3
 MIB_LEAST = 512          # of the small machine, with SMALL_CPU of a core
 SMALL_CPU = 0.25
 HELD_MS = 50
-SCALED_CPU = 0.1         # of a core for each process behind the balancer
+SCALED_CPU = 0.025       # of a core for each process behind the balancer
+SCALED_CLIENTS = 32      # for each of them
+FULL = 0.1               # idle cores: with fewer, what a number of processes answers is the machine's affair
 TARGETS = {
     "health": (AT_LEAST, 0.9), "refdata": (AT_LEAST, 0.9), "one": (AT_LEAST, 1.2), "list": (AT_LEAST, 0.7), "page": (AT_LEAST, 0.7),
     "create": (AT_LEAST, 3.5), "list : best of go, node": (AT_LEAST, 3), "one : best of go, node": (AT_LEAST, 4),
@@ -73,7 +75,7 @@ class Bench:
     def __init__(self, binary, server, directory, quick, publishes=False):
         self.binary, self.server, self.directory, self.quick, self.publishes = binary, server, directory, quick, publishes
         self.seconds, self.rounds = (1, 1) if quick else (2, 3)
-        self.rows, self.charts, self.costs, self.notes = [], {}, {}, []
+        self.rows, self.charts, self.costs, self.notes, self.profiles = [], {}, {}, [], {}
         self.commit = commit()  # of what is measured, whatever is edited meanwhile
         self.api = Api(binary, server, directory)
         self.peers = {}
@@ -84,7 +86,8 @@ class Bench:
 
     def add(self, key, work, against, figure, reference, value, unit="", note=""):
         sense, target = TARGETS[key]
-        row = Row(work, against, figure, reference, value, sense, target, unit, note)
+        row = Row(work, against, figure, reference, value, sense, target, unit, note, key.partition(" :")[0],
+                  self.profiles.get(key.partition(" :")[0], ""))
         self.rows.append(row)
         print(as_line(row), flush=True)
 
@@ -97,6 +100,17 @@ class Bench:
             for name, measure in contestants.items():
                 taken[name].append(measure(self.seconds))
         return {name: statistics.median(values) for name, values in taken.items()}
+
+    def watched(self, key, measure):
+        """Measures, and keeps who used the cores meanwhile, for the report."""
+
+        def measured(seconds):
+            cores = Cores(seconds)
+            value = measure(seconds)
+            self.profiles[key] = cores.finish().told
+            return value
+
+        return measured
 
     def ratio(self, key, work, against, ours, theirs):
         self.add(key, work, against, f"{ours:.0f}/s", f"{theirs:.0f}/s", ours / theirs, "x")
@@ -143,7 +157,7 @@ class Bench:
             looks = [threading.Timer(share * seconds, look) for share in (0.2, 0.9)]
             for each in looks:
                 each.start()
-            rate = measure(seconds)
+            rate = (self.watched(key, measure) if server is self.api else measure)(seconds)
             for each in looks:
                 each.join()
             (then, before), (now, after) = seen
@@ -177,7 +191,7 @@ class Bench:
             body = json.dumps(request(self.api.base, path), separators=(",", ":"))
             nginx = Nginx.saying(self.directory, 13020, body.replace("'", " "))
             try:
-                rates = self.rates({"millrace": self.rate(self.api.base, path), "nginx": self.rate(nginx.base, "/")})
+                rates = self.rates({"millrace": self.watched(key, self.rate(self.api.base, path)), "nginx": self.rate(nginx.base, "/")})
             finally:
                 nginx.stop()
             self.ratio(key, f"GET {path}", "nginx, return 200", rates["millrace"], rates["nginx"])
@@ -199,11 +213,16 @@ class Bench:
 
     def latency(self):
         pgbench = Pgbench(self.server, self.api.database, self.api.sql["one"], (1,))
+        one = self.watched("latency", lambda seconds: wrk(f"{self.api.base}/v1/tasks/{self.api.id}", seconds, 1, self.api.token))
         ours, theirs = [], []
         for _ in range(self.rounds):
-            ours.append(wrk(f"{self.api.base}/v1/tasks/{self.api.id}", self.seconds, 1, self.api.token).p50)
+            slept = switches(self.api.child.pid)
+            load = one(self.seconds)
+            slept = (switches(self.api.child.pid) - slept) / (load.rate * self.seconds)
+            ours.append(load.p50)
             theirs.append(pgbench.p50(self.directory, self.seconds))
         a, b = statistics.median(ours), statistics.median(theirs)
+        self.profiles["latency"] += f"; threads of the API went to sleep {slept:.1f} times a request"
         self.add("latency", "GET /v1/tasks/{id}, one client, p50", "pgbench, one client, p50", f"{a:.3f} ms", f"{b:.3f} ms", a / b, "x")
 
     def concurrency(self):
@@ -244,9 +263,10 @@ class Bench:
     def mix(self):
         """80% single reads, 15% lists, 5% writes. It answers, or wrk ends the run."""
         few, many = [], []
+        full = self.watched("mix", lambda seconds: wrk(self.api.base, seconds, 256, self.api.token, self.api.mix))
         for _ in range(self.rounds):
             few.append(wrk(self.api.base, self.seconds, 32, self.api.token, self.api.mix).p99)
-            many.append(wrk(self.api.base, self.seconds, 256, self.api.token, self.api.mix).p99)
+            many.append(full(self.seconds).p99)
         a, b = statistics.median(many), statistics.median(few)
         self.add("mix", "mix, 256 connections, p99", "itself, 32 connections", f"{a:.1f} ms", f"{b:.1f} ms", a / b, "x")
         memory = rss_mib(self.api.child.pid)
@@ -259,7 +279,8 @@ class Bench:
         pids = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE application_name LIKE 'data-%'"
         kept = self.server.query(pids, self.api.database)
         before = wrk(url, self.seconds, CONNECTIONS, self.api.token).rate
-        load = Paced(self.directory, url, 4 if self.quick else 7, connections, OVERLOAD * before, self.api.token)
+        load = self.watched("overload", lambda seconds: Paced(self.directory, url, seconds, connections, OVERLOAD * before, self.api.token))(
+            4 if self.quick else 7)
         peak = (before + wrk(url, self.seconds, CONNECTIONS, self.api.token).rate) / 2
         lost = int(self.server.query(pids, self.api.database) != kept)
         offered = load.served + load.refused
@@ -302,7 +323,33 @@ class Bench:
             end(child)
             took.append(seconds * 1000)
         ready = statistics.median(took)
+        self.profiles["start"] = self.profile_of_start()
         self.add("start", "ready after start, database up", "", f"{ready:.0f} ms", "", ready, "ms")
+
+    def profile_of_start(self):
+        """Of one more start: the time of a core that it takes until it is ready, and what it asks of the database."""
+        server, log = self.server, os.path.join(self.directory, "server.log")
+        server.query("ALTER SYSTEM SET log_statement = 'all'")
+        server.query("ALTER SYSTEM SET log_connections = on")
+        server.query("SELECT pg_reload_conf()")
+        try:
+            wait_for(lambda: server.query("SHOW log_statement") == [("all",)], 10, "the server logs statements")
+            begin = os.path.getsize(log)
+            child, _ = self.api.start_one(13002)
+            threads = thread_ms(child.pid)
+            with open(log) as file:
+                file.seek(begin)
+                text = file.read()
+            backends = [thread_ms(pid) for pid, in server.query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")]
+            end(child)
+        finally:
+            server.query("ALTER SYSTEM RESET ALL")
+            server.query("SELECT pg_reload_conf()")
+        main = threads.pop("millrace", 0)
+        return (f"{main:.0f} ms of a core for the first thread of the process, {sum(threads.values()):.0f} for its others, "
+                f"{sum(sum(each.values()) for each in backends):.0f} for PostgreSQL's of the {len(backends) - 1} connections that stay; "
+                f"{text.count('connection authorized')} connections were made, and {len(re.findall('LOG:  (?:statement|execute)', text))} "
+                "statements run")
 
     def jobs(self):
         jobs.Contender.jobs = 3_000 if self.quick else 30_000
@@ -388,16 +435,23 @@ class Bench:
                  f"{held[1]:.1f} ms", held[0], "/s")
 
     def scaling(self):
-        """Processes with a share of a core each behind a balancer: as many times one as there are."""
-        rates = {count: self.balanced(count) for count in (1, 2, 4)}
+        """Processes with a share of a core each behind a balancer: as many times one as there are. The share is so small that balancer,
+        database and client have room beside four of them, and each has as many clients as the one has."""
+        rates, idle = {}, {}
+        for count in (1, 2, 4):
+            rates[count], idle[count] = self.balanced(count)
         told = ", ".join(f"{count}: {rate:.0f}/s" for count, rate in rates.items())
         if "one" in self.median_costs():
             one = scaling.holds(self.median_costs(), {"one": 1}, scaling.Shape(SCALED_CPU, 1, use=1))["API"]
             told += f"; the model says {one:.0f}/s for each"
+        value = rates[4] / (4 * rates[1])
+        if idle[4] < FULL:
+            value, told = None, f"{told}; the machine was full, so that this says nothing of the processes"
         self.add("scaling", f"4 processes of {SCALED_CPU} CPU behind nginx", "4 x one of them", f"{rates[4]:.0f}/s",
-                 f"{4 * rates[1]:.0f}/s", rates[4] / (4 * rates[1]), "x", told)
+                 f"{4 * rates[1]:.0f}/s", value, "x", told)
 
     def balanced(self, count):
+        """What that many answer a second, and how many cores were idle meanwhile."""
         ports = [13040 + number for number in range(count)]
         children, groups, nginx = [], [], None
         try:
@@ -408,8 +462,12 @@ class Bench:
                 groups[-1].take(child.pid)
             nginx = Nginx.balancing(self.directory, 13050, ports)
             url = f"{nginx.base}/v1/tasks/{self.api.id}"
-            wrk(url, 1, 64, self.api.token)
-            return wrk(url, 2 * self.seconds, 64, self.api.token).rate
+            clients = SCALED_CLIENTS * count
+            wrk(url, 1, clients, self.api.token)
+            cores = Cores(2 * self.seconds)
+            rate = wrk(url, 2 * self.seconds, clients, self.api.token).rate
+            self.profiles["scaling"] = cores.finish().told
+            return rate, cores.idle
         except SystemExit as error:
             raise Skipped(str(error)) from error
         finally:

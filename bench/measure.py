@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from datetime import datetime, timezone
@@ -239,6 +240,72 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def used_cores():
+    """By process: its name and the seconds of a core it has taken; and the seconds that all cores were idle."""
+    tick, found = os.sysconf("SC_CLK_TCK"), {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        with contextlib.suppress(OSError), open(path) as file:
+            pid, name, rest = re.match(r"(\d+) \((.*)\) (.*)", file.read(), re.S).groups()
+            fields = rest.split()
+            found[pid] = (name, (int(fields[11]) + int(fields[12])) / tick)
+    with open("/proc/stat") as file:
+        fields = file.readline().split()
+    return found, (int(fields[4]) + int(fields[5])) / tick
+
+
+def shares(before, after, seconds, count):
+    """What each program took of that many cores between two looks, the most first; one that has ended meanwhile is among the others."""
+    (then, idle_then), (now, idle_now) = before, after
+    taken = {}
+    for pid, (name, used) in now.items():
+        taken[name] = taken.get(name, 0) + used - then.get(pid, (name, 0))[1]
+    idle = (idle_now - idle_then) / seconds
+    programs = {name: used / seconds for name, used in sorted(taken.items(), key=lambda pair: -pair[1]) if used / seconds >= 0.05}
+    others = max(0.0, count - idle - sum(programs.values()))
+    told = ", ".join(f"{name} {used:.2f}" for name, used in {**programs, "others": others, "idle": idle}.items())
+    return f"of {count} cores {told}", idle
+
+
+class Cores:
+    """Who uses the machine's cores while something runs for `seconds`: looked at well within them. Then `told`, and `idle` cores."""
+
+    def __init__(self, seconds):
+        self.looks = []
+        self.timers = [threading.Timer(share * seconds, self.look) for share in (0.2, 0.9)]
+        for timer in self.timers:
+            timer.start()
+
+    def look(self):
+        self.looks.append((time.monotonic(), used_cores()))
+
+    def finish(self):
+        for timer in self.timers:
+            timer.join()
+        (then, before), (now, after) = self.looks
+        self.told, self.idle = shares(before, after, now - then, os.cpu_count())
+        return self
+
+
+def thread_ms(pid):
+    """Milliseconds of a core that each thread of a process has taken, by its name; {} where the kernel does not count them."""
+    found = {}
+    for task in glob.glob(f"/proc/{pid}/task/*"):
+        with contextlib.suppress(OSError):
+            with open(f"{task}/comm") as comm, open(f"{task}/schedstat") as stat:
+                name = comm.read().strip()
+                found[name] = found.get(name, 0) + int(stat.read().split()[0]) / 1e6
+    return found
+
+
+def switches(pid):
+    """How often the threads of a process have gone to sleep to wait for something."""
+    count = 0
+    for path in glob.glob(f"/proc/{pid}/task/*/status"):
+        with contextlib.suppress(OSError), open(path) as file:
+            count += int(number(r"\nvoluntary_ctxt_switches:\s+(\d+)", file.read()))
+    return count
 
 
 def with_children(pid):

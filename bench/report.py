@@ -2,14 +2,20 @@
 
 import csv
 import io
+import os
+import re
+
+WHY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "why.md")
 
 AT_LEAST, AT_MOST = ">=", "<="
 
 
 class Row:
-    """`figure` and `reference` are texts with their units; `value` is what the target is about, None when it was not measured."""
+    """`figure` and `reference` are texts with their units; `value` is what the target is about, None when it was not measured.
+    `key` is its name in bench/why.md, `profile` what was measured of where its time goes."""
 
-    def __init__(self, work, against, figure, reference, value, sense, target, unit, note=""):
+    def __init__(self, work, against, figure, reference, value, sense, target, unit, note="", key="", profile=""):
+        self.key, self.profile = key, profile
         self.work, self.against, self.figure, self.reference = work, against, figure, reference
         self.value, self.sense, self.target, self.unit = value, sense, target, unit
         self.note = note.strip().split("\n", maxsplit=1)[0]  # a table has a line for each row
@@ -32,6 +38,25 @@ class Row:
         value = "" if self.value is None else f"{self.value:.2f} {self.unit}".rstrip()
         target = "" if self.target is None else f"{self.sense} {self.target:g} {self.unit}".rstrip()
         return [self.work, self.against, self.figure, self.reference, value, target, self.verdict, self.note]
+
+
+def reasons(path=WHY):
+    """What is known to hold a row back, by its key."""
+    with open(path) as file:
+        parts = re.split(r"^## (.+)\n", file.read(), flags=re.M)
+    return {key.strip(): " ".join(text.split()) for key, text in zip(parts[1::2], parts[2::2])}
+
+
+def held_back(rows, known):
+    """For each row that misses its target: where its time went in this run, and what is known of it."""
+    lines = []
+    for row in rows:
+        if row.missed:
+            _, _, _, _, value, target, _, _ = row.texts()
+            told = known.get(row.key, f"Nobody has said yet what holds it: `bench/why.md` has no part `{row.key}`.")
+            profile = f" In this run: {row.profile}." if row.profile else ""
+            lines.append(f"- **{row.work}**, {value} ({target}).{profile} {told}")
+    return ["What holds back what is missed:", "", *lines, ""] if lines else []
 
 
 HEAD = ["work", "against", "millrace", "reference", "value", "target", "verdict", "note"]
@@ -62,9 +87,10 @@ def as_markdown(rows, head, charts, heading="# The last run", folder=""):
     """`charts`: file name to title; they are in `folder`."""
     cells = [[text.replace("|", "\\|").replace(">=", "≥").replace("<=", "≤") for text in row.texts()] for row in rows]
     missed = sum(row.missed for row in rows)
+    told = [line.replace(">=", "≥").replace("<=", "≤") for line in held_back(rows, reasons())]
     lines = [heading, "", *(f"- {line}" for line in head), "",
              f"Rows: {len(rows)}; targets missed: {missed}; not measured: {sum(row.value is None for row in rows)}.", "",
-             "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *("| " + " | ".join(row) + " |" for row in cells), ""]
+             "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *("| " + " | ".join(row) + " |" for row in cells), "", *told]
     for name, title in charts.items():
         lines += [f"![{title}]({folder}{name})", ""]
     return "\n".join(lines)

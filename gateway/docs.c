@@ -15,11 +15,19 @@
 #include "http/grammar.h"
 #include "openapi/openapi.h"
 #include "openapi/page.h"
+#include "runtime/log.h"
+#include "runtime/thread.h"
 
 enum { GZIP_WINDOW = 15 + 16, GZIP_MEMORY = 9, GZIP_LENGTH = 4, HEADERS_MAX = 640, TAG_MAX = MR_ETAG_TEXT + 8 };
 
+/*
+ * The document is made by a thread of its own while the gateway serves: nobody waits for it who does not ask for it. Until the thread is
+ * joined, what is written here is its.
+ */
 struct docs {
-    struct mr_buf document; /* compressed */
+    const char *version;
+    mr_thread *maker;       /* NULL: joined */
+    struct mr_buf document; /* compressed; empty: there was no memory for it */
 };
 
 /* Scripts and calls of this host only. Swagger UI sets styles of single elements and has its icons inline. */
@@ -72,32 +80,58 @@ static void give_back(void)
 #endif
 }
 
-mr_status docs_setup(struct gateway *gateway)
+static mr_status make(struct docs *self)
 {
     struct mr_buf text = {0};
     struct mr_buf compressed = {0};
-    mr_status status;
+    mr_status status = mr_openapi_write(&text, self->version, false);
 
-    if (!gateway->config->api_docs)
-        return MR_OK;
-    gateway->docs = calloc(1, sizeof *gateway->docs);
-    if (gateway->docs == NULL)
-        return MR_NO_MEMORY;
-    status = mr_openapi_write(&text, gateway->options->version, false);
     if (status == MR_OK)
         status = compress_into(&compressed, (struct mr_slice){text.data, text.len});
     mr_buf_fini(&text);
     if (status == MR_OK)
-        status = keep_in(&gateway->docs->document, &compressed);
+        status = keep_in(&self->document, &compressed);
     mr_buf_fini(&compressed);
     give_back();
     return status;
+}
+
+static void make_in_thread(mr_thread *thread, void *argument)
+{
+    mr_thread_ready(thread);
+    if (make(argument) != MR_OK)
+        mr_log(MR_LOG_WARN, "no OpenAPI document: out of memory");
+}
+
+/* Waits until it is made. */
+static void join_maker(struct docs *self)
+{
+    if (self->maker == NULL)
+        return;
+    mr_thread_await(self->maker);
+    mr_thread_stop(&self->maker);
+}
+
+mr_status docs_setup(struct gateway *gateway)
+{
+    struct docs *self;
+
+    if (!gateway->config->api_docs)
+        return MR_OK;
+    self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return MR_NO_MEMORY;
+    gateway->docs = self;
+    self->version = gateway->options->version;
+    self->maker = mr_thread_begin("docs", make_in_thread, self);
+    return self->maker != NULL ? MR_OK : MR_NO_MEMORY;
 }
 
 void docs_fini(struct gateway *gateway)
 {
     if (gateway->docs == NULL)
         return;
+    join_maker(gateway->docs);
     mr_buf_fini(&gateway->docs->document);
     free(gateway->docs);
     gateway->docs = NULL;
@@ -206,15 +240,27 @@ static void answer_page(struct exchange *exchange, const struct mr_http_request 
     reply_problem(exchange, MR_NOT_FOUND, NULL, (struct mr_slice){0});
 }
 
+/* Who asks right after the start waits for it, and with them everybody; it takes some milliseconds. */
+static void answer_document(struct exchange *exchange, const struct mr_http_request *request)
+{
+    struct docs *docs = exchange->gateway->docs;
+    const struct mr_buf *document = &docs->document;
+
+    join_maker(docs);
+    if (document->len == 0)
+        reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
+    else
+        answer_file(exchange, request, "application/json", (struct mr_slice){document->data, document->len});
+}
+
 void docs_answer(struct exchange *exchange, const struct mr_http_request *request)
 {
-    const struct mr_buf *document = &exchange->gateway->docs->document;
     const struct mr_route *route = &exchange->route;
 
     if (!read_conditions(exchange, request))
         return;
     if (exchange->op == MR_OP_openapi)
-        answer_file(exchange, request, "application/json", (struct mr_slice){document->data, document->len});
+        answer_document(exchange, request);
     else
         answer_page(exchange, request, route->param_count > 0 ? route->params[0].value : (struct mr_slice){"", 0});
 }

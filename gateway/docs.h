@@ -1,5 +1,5 @@
 /*
- * docs: what the API says of itself. The OpenAPI document, and the page that shows it.
+ * docs: the OpenAPI document, and the page that shows it.
  *
  * Both are made once, when the gateway starts, and kept compressed; who does not take gzip gets them decompressed. With
  * API_DOCS=false there are none, and their paths lead nowhere.
@@ -9,7 +9,7 @@
 
 #include "gateway/exchange.h"
 
-/* Makes both. MR_NO_MEMORY: docs_fini frees what was made. */
+/* Begins to make the document, by a thread of its own. MR_NO_MEMORY: docs_fini frees what was made. */
 mr_status docs_setup(struct gateway *gateway) MR_WARN_UNUSED;
 
 /* Frees what docs_setup made. A gateway that was zeroed, or set up in part, is fine. */

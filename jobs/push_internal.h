@@ -40,6 +40,7 @@ struct push_host {
     unsigned in_flight;
     unsigned window; /* calls it may have: fewer after each that it left without an answer, more after each that it answered */
     unsigned users;  /* kinds */
+    bool is_held;    /* fewer calls than it may have; for the metrics */
     unsigned ready;  /* of them, those that have runs to be claimed now; for the statement at hand */
 };
 
@@ -168,6 +169,9 @@ bool push_kinds_have_work(const struct mr_push *self);
 
 /* A call to the host ended: it answered, or it did not. */
 void push_host_note(const struct mr_push *self, struct push_host *host, bool has_answered);
+
+/* How many receivers get fewer calls than they may have: they left calls unanswered, or asked for a rest. */
+unsigned push_hosts_held_back(const struct mr_push *self);
 
 /* Forgets kinds that were not seen for long, and receivers that nobody calls any more. */
 void push_kinds_prune(struct mr_push *self);

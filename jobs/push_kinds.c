@@ -68,6 +68,21 @@ void push_host_note(const struct mr_push *self, struct push_host *host, bool has
         host->window++;
 }
 
+unsigned push_hosts_held_back(const struct mr_push *self)
+{
+    int64_t now_ms = push_now_ms(self);
+    unsigned held = 0;
+
+    for (unsigned i = 0; i < self->host_count; i++)
+        self->hosts[i]->is_held = self->hosts[i]->window < (unsigned)self->config->push_per_host;
+    for (unsigned i = 0; i < self->kind_count; i++)
+        if (self->kinds[i]->host != NULL && now_ms < self->kinds[i]->rest_until_ms)
+            self->kinds[i]->host->is_held = true;
+    for (unsigned i = 0; i < self->host_count; i++)
+        held += self->hosts[i]->is_held ? 1 : 0;
+    return held;
+}
+
 /* ---- Jobs ---- */
 
 static int compare(const void *name, const void *kind)

@@ -19,7 +19,7 @@ static void count_call(const struct errand *errand)
         end = MR_PUSH_REFUSED;
     else if (errand->call.end == MR_CALL_FORBIDDEN)
         end = MR_PUSH_FORBIDDEN;
-    mr_metric_push(end, errand->call.took_us);
+    mr_metric_push(end, errand->call.end == MR_CALL_ANSWERED ? errand->call.http : 0, errand->call.took_us);
 }
 
 /* So that the other runs of the job do not spend their attempts on a receiver that has asked for a rest. */

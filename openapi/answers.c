@@ -76,19 +76,19 @@ static const struct header {
     const char *example;
     bool required;
 } known_headers[] = {
-    {"X-Request-Id", "names the request, in logs and problems; as it was given, or made", "string",
+    {"X-Request-Id", "id of the request in logs and problems: the client's, or a generated one", "string",
      "0198c0de7a5c7e0f8a1b2c3d4e5f6071", true},
     {"Cache-Control", "who may keep the answer, and for how long", "string", "no-store", true},
-    {"ETag", "the version of what is told, for If-Match and If-None-Match", "string", "\"3\"", true},
-    {"Location", "path of what was made", "string", "/v1/tasks/0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6071", true},
-    {"Link", "where the list goes on; left out at its end", "string", "</v1/tasks?cursor=...>; rel=\"next\"", false},
+    {"ETag", "version of the resource, for If-Match and If-None-Match", "string", "\"3\"", true},
+    {"Location", "path of the new resource", "string", "/v1/tasks/0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6071", true},
+    {"Link", "where the list continues; absent at its end", "string", "</v1/tasks?cursor=...>; rel=\"next\"", false},
     {"WWW-Authenticate", "how to authenticate, and what was wrong with the token", "string", "Bearer error=\"invalid_token\"",
      true},
-    {"Retry-After", "seconds after which it is worth trying again", "integer", "1", true},
-    {"RateLimit-Policy", "the limit of the caller, where one is set", "string", "\"default\";q=100;w=60", false},
-    {"RateLimit", "what is left of it", "string", "\"default\";r=50;t=30", false},
-    {"Accept-Encoding", "the codings that are taken, when another was refused", "string", "identity", false},
-    {"Accept-Patch", "the media types that PATCH takes, when another was refused", "string", "application/merge-patch+json",
+    {"Retry-After", "seconds after which to retry", "integer", "1", true},
+    {"RateLimit-Policy", "the caller's limit, if one is set", "string", "\"default\";q=100;w=60", false},
+    {"RateLimit", "what is left of the limit", "string", "\"default\";r=50;t=30", false},
+    {"Accept-Encoding", "the supported codings, if another was refused", "string", "identity", false},
+    {"Accept-Patch", "the media types that PATCH accepts, if another was refused", "string", "application/merge-patch+json",
      false},
 };
 
@@ -267,7 +267,7 @@ static void put_not_modified(struct doc *doc, json_t *responses, const struct mr
 {
     json_t *response = put_object(doc, responses, "304");
 
-    put_text(doc, response, "description", "What If-None-Match names is what there is.");
+    put_text(doc, response, "description", "The resource still has a tag that If-None-Match names.");
     put_success_headers(doc, begin_headers(doc, response), info);
 }
 

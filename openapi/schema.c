@@ -452,7 +452,7 @@ json_t *result_reference(struct doc *doc, const struct mr_result *result)
 
 static const struct mr_result pagination = {
     .name = "Pagination",
-    .about = "Where a page stands in its list",
+    .about = "The position of a page in its list",
     .members = MR_MEMBERS({"page", MR_INT, .about = "which page this is, from 1", .example = "1"},
                           {"pageSize", MR_INT, .about = "items on a page", .example = "10"},
                           {"totalItems", MR_INT, .about = "items in all", .example = "42"},

@@ -23,6 +23,9 @@
  */
 enum { RECONNECT_PAUSE_MS = 100, WAKE_PAUSE_MS = 10, ANSWER_MARGIN_MS = 250, NO_MEMORY_PAUSE_MS = 20 };
 
+/* How long an actor of a process that serves has had nothing to do that prepares what it owes. */
+enum { LEISURE_MS = 100, PREPARE_MS = 10000 };
+
 bool mr_actor_has_database(const struct mr_actor *self)
 {
     return atomic_load(&self->stats.connected) || atomic_load(&self->stats.resting);
@@ -135,7 +138,7 @@ static bool holds(const struct mr_when *when, enum mr_op op, const struct mr_val
 
 static bool all_hold(const struct mr_variant *variant, enum mr_op op, const struct mr_value *values)
 {
-    for (const struct mr_when *when = variant->when; when->field != NULL; when++)
+    for (const struct mr_when *when = variant->when; when != NULL && when->field != NULL; when++)
         if (!holds(when, op, values))
             return false;
     return true;
@@ -380,6 +383,30 @@ static void take_turn(struct mr_actor *self)
     mr_link_note(self);
 }
 
+static _Atomic bool serves;
+
+void mr_actors_note_serving(void)
+{
+    atomic_store(&serves, true);
+}
+
+/* Milliseconds until there is time to prepare what nobody has asked for yet; -1: nothing is owed, or there is something to do. */
+static int64_t leisure_due_in_ms(const struct mr_actor *self)
+{
+    int64_t left_ms = self->last_work_ms + LEISURE_MS - mr_mono_ms(self->clock);
+
+    if (self->first != NULL || self->flight_count > 0 || !mr_db_owes(self->db))
+        return -1;
+    return !atomic_load(&serves) ? LEISURE_MS : left_ms > 0 ? left_ms : 0;
+}
+
+/* One after another, so that what arrives meanwhile waits for one. */
+static void use_leisure(struct mr_actor *self)
+{
+    if (leisure_due_in_ms(self) == 0 && mr_db_prepare_next(self->db, mr_mono_ms(self->clock) + PREPARE_MS) != MR_OK)
+        mr_link_note(self);
+}
+
 /* Of two times that are left; less than 0: never. */
 static int64_t sooner(int64_t a, int64_t b)
 {
@@ -393,7 +420,7 @@ static int sleep_ms(const struct mr_actor *self)
 
     if (self->flight_count > 0)
         return (int)sooner(mr_flight_due_in_ms(self), mr_db_poll_in_ms(self->db));
-    rest_ms = sooner(rest_ms, turn_ms);
+    rest_ms = sooner(sooner(rest_ms, turn_ms), leisure_due_in_ms(self));
     if (mr_db_is_up(self->db))
         return self->first != NULL ? 0 : rest_ms < INT32_MAX ? (int)rest_ms : INT32_MAX;
     if (atomic_load(&self->stats.resting) && !mr_link_is_waking(self))
@@ -435,6 +462,7 @@ static void loop(mr_thread *thread, void *argument)
         work(self);
         pass_on_notice(self);
         take_turn(self);
+        use_leisure(self);
         if (mr_link_rest_due_in(self) == 0)
             mr_link_rest(self);
         stop = wake.stop || (!has_memory && mr_actor_pause(self, NO_MEMORY_PAUSE_MS));
@@ -528,6 +556,7 @@ static mr_status open_db(struct mr_actor *self)
         .statement_timeout = self->spec->statement_timeout,
         .idle_timeout = self->spec->idle_timeout,
         .application = true,
+        .unhurried = true,
         .use = use_of(self),
     };
     mr_status status = mr_db_new(&self->primary, &options, self->statements);

@@ -25,8 +25,10 @@ mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const stru
         (void)mr_statements_installed(&count);
         self->prepared = calloc(count + 1, sizeof *self->prepared);
     }
-    if (options->application && self->prepared == NULL) {
-        free(self);
+    if (options->unhurried)
+        self->done = calloc(db_statement_count(self) + 1, sizeof *self->done);
+    if ((options->application && self->prepared == NULL) || (options->unhurried && self->done == NULL)) {
+        mr_db_destroy(&self);
         return MR_NO_MEMORY;
     }
     *out = self;
@@ -39,6 +41,7 @@ void mr_db_destroy(mr_db **self)
         return;
     db_drop(*self);
     free((*self)->prepared);
+    free((*self)->done);
     free(*self);
     *self = NULL;
 }

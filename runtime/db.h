@@ -1,8 +1,10 @@
 /*
- * db: one connection to PostgreSQL. Its files alone know libpq.
+ * db: one connection to PostgreSQL. Only its files know libpq.
  *
- * Every statement is prepared at connect, in one round trip; those of an application when they are first needed. Waits have a limit; a connection that broke,
- * or whose answer did not come in time, is dropped and made anew, with growing pauses between attempts.
+ * Every statement is prepared at connect, in one round trip; those of an application when they are first needed. So are all on
+ * the first connection of an `unhurried` one, while a process starts: to prepare them takes the server longer than all else that
+ * it does for a connection. Waits have a limit; a connection that broke, or whose answer did not come in time, is dropped and
+ * reopened, with growing pauses between attempts.
  *
  * Thread: a connection belongs to one thread.
  */
@@ -33,6 +35,7 @@ struct mr_db_options {
     int64_t lock_timeout;      /* of a set-wise connection, milliseconds; 0: DB_LOCK_TIMEOUT */
     int64_t idle_timeout;      /* for a transaction that is left open, milliseconds; 0: a minute */
     bool application;          /* knows the statements of the application, too: each is prepared when it is first needed */
+    bool unhurried;            /* on its first connection also the others, where the migrations were just seen applied */
     enum mr_db_use use;        /* beside the engine's tables it needs those of the application's requests, or jobs */
 };
 
@@ -179,6 +182,21 @@ bool mr_db_is_sound(const mr_db *self);
 
 /* Whether the statement can be sent at once: it is prepared, or does not have to be. */
 bool mr_db_is_prepared(const mr_db *self, const char *statement);
+
+/*
+ * Prepares those of the names, ended by NULL, that are not: mr_db_window_guard takes no others. Nothing may be in flight. A failure is
+ * as that of mr_db_run.
+ */
+mr_status mr_db_prepare(mr_db *self, const char *const *statements, int64_t deadline_ms) MR_WARN_UNUSED;
+
+/* Whether an unhurried connection stands and has statements that were not needed yet. */
+bool mr_db_owes(const mr_db *self);
+
+/*
+ * Prepares one of these, for the next who asks. When that fails, the connection is dropped, as one that fails at connect: what it was made
+ * for is not there.
+ */
+mr_status mr_db_prepare_next(mr_db *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /* How many were sent and not taken. While there are any, nothing but mr_db_send and mr_db_take may use the connection. */
 unsigned mr_db_in_flight(const mr_db *self);

@@ -82,6 +82,8 @@ struct mr_db {
     struct mr_db_options options;
     const struct mr_statement *const *statements;
     uint64_t *prepared; /* of the application's statements: the serial of the connection that it was prepared on */
+    bool *done;         /* of `statements`: prepared; looked at while some are owed */
+    unsigned owed;      /* of `statements`: not prepared on this connection */
     PGconn *conn;       /* NULL: down */
     int64_t backoff_ms;
     int64_t next_attempt_ms;
@@ -181,6 +183,12 @@ void db_pooler_note(const mr_db *self, const char *sqlstate);
 int64_t db_usual_timeout(const struct mr_db_options *options);
 
 /* db_prepare.c */
+
+/* Whether the connection that is being set up has time for its statements. From here on they are owed. */
+bool db_may_owe(mr_db *self);
+
+/* How many of `statements` there are. */
+unsigned db_statement_count(const mr_db *self);
 
 /* Prepares it unless that is done: a round trip of its own. Nothing may be in flight. */
 mr_status db_prepare(mr_db *self, const char *statement, int64_t deadline_ms) MR_WARN_UNUSED;

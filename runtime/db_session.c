@@ -38,14 +38,17 @@ enum mr_db_trouble db_trouble_of(const char *sqlstate)
 /*
  * Where the application's tables are: in public, or where a release that searched by "$user" has put everything, in the schema
  * of the role's name. There schema_migration is, a table until migration 13 and a view since. The engine's own tables are in
- * `millrace`, and its SQL says so; a role of that name may have all of them there.
+ * `millrace`, and its SQL says so; a role of that name may have all of them there. It is asked of the caches that a session has anyway:
+ * a query over pg_class took longer than all the other settings.
  */
-#define HOME_SCHEMA                                                      \
-    "coalesce((SELECT quote_ident(n.nspname) FROM pg_catalog.pg_class c" \
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"          \
-    " WHERE c.relname = 'schema_migration' AND c.relkind IN ('r', 'v')"  \
-    " AND n.nspname IN (current_user, 'public')"                         \
-    " ORDER BY (n.nspname = 'millrace'), (n.nspname = 'public') LIMIT 1), 'public')"
+#define OWN                "quote_ident(current_user)"
+#define HAS_RECORD(schema) "to_regclass(" schema " || '.schema_migration') IS NOT NULL"
+#define MAY_USE(schema)                                                                   \
+    "CASE WHEN to_regnamespace(" schema ") IS NULL THEN false WHEN has_schema_privilege(" \
+    "to_regnamespace(" schema "), 'USAGE') THEN " HAS_RECORD(schema) " ELSE false END"
+#define HOME_SCHEMA                                                                            \
+    "CASE WHEN NOT (" MAY_USE(OWN) ") THEN 'public' WHEN current_user <> 'millrace' THEN " OWN \
+                                   " WHEN " MAY_USE("'public'") " THEN 'public' ELSE " OWN " END"
 
 /* What is temporary comes last: else a table of that kind would stand in for one of the application's. */
 #define SEARCH_PATH HOME_SCHEMA " || ', pg_temp'"
@@ -167,11 +170,12 @@ bool db_send_settings(mr_db *self, int64_t timeout_ms)
  */
 static bool send_set_up(mr_db *self)
 {
+    bool may_owe = db_may_owe(self);
     char sql[80];
 
     if (PQenterPipelineMode(self->conn) != 1 || !db_send_settings(self, db_usual_timeout(&self->options)))
         return false;
-    for (const struct mr_statement *const *s = self->statements; s != NULL && *s != NULL; s++)
+    for (const struct mr_statement *const *s = self->statements; s != NULL && *s != NULL && !may_owe; s++)
         if (PQsendPrepare(self->conn, self->shared ? "" : (*s)->name, (*s)->text, 0, NULL) != 1)
             return false;
     if (self->options.channel != NULL && !self->shared) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/metrics.h"
+#include "runtime/queues.h"
 
 enum type { COUNTER, GAUGE, HISTOGRAM, INFO };
 
@@ -152,6 +153,8 @@ static void write_singles(const struct page *page)
 
 /* ---- Requests, batches, statements ---- */
 
+static const char *const classes[MR_STATUS_CLASSES] = {"2xx", "3xx", "4xx", "5xx"};
+
 /* The i-th operation whose requests are told; the last is none. */
 static enum mr_op op_at(unsigned i)
 {
@@ -170,8 +173,6 @@ static bool is_told(enum mr_op op)
 
 static void write_requests(const struct page *page)
 {
-    static const char *const classes[MR_STATUS_CLASSES] = {"2xx", "3xx", "4xx", "5xx"};
-
     if (!begin(page, FAMILY_http_requests))
         return;
     for (unsigned i = 0; i <= mr_op_count(); i++)
@@ -315,6 +316,14 @@ static void write_jobs(const struct page *page)
                           &mr_run_bounds);
 }
 
+static void write_push_answers(const struct page *page)
+{
+    begin(page, FAMILY_push_answers);
+    for (int class = 0; class < MR_STATUS_CLASSES; class ++)
+        put(page, FAMILY_push_answers, "class", classes[class],
+            atomic_load_explicit(&mr_families.push_answers[class], memory_order_relaxed), 1);
+}
+
 static void write_pushes(const struct page *page)
 {
     static const char *const ends[MR_PUSH_END_COUNT] = {"delivered", "refused", "unanswered", "forbidden"};
@@ -324,6 +333,45 @@ static void write_pushes(const struct page *page)
     for (int end = 0; end < MR_PUSH_END_COUNT; end++)
         if (!is_empty(&mr_families.push_us[end]))
             put_histogram(page, FAMILY_push_duration, "outcome", ends[end], &mr_families.push_us[end], &mr_request_bounds);
+    write_push_answers(page);
+}
+
+/* ---- Queues ---- */
+
+/* Figures of a job that `words` tell apart, by the label of that name. */
+static void put_each(const struct page *page, int family, const char *job, const char *label, const char *const *words,
+                     const uint64_t *values, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char labels[160];
+
+        snprintf(labels, sizeof labels, "job_name=\"%s\",%s=\"%s\"", job, label, words[i]);
+        write_sample(page, families[family].name, suffix_of(families[family].type), labels, values[i], 1);
+    }
+}
+
+static void write_queues(const struct page *page)
+{
+    static const char *const states[MR_QUEUE_STATES] = {"ready", "later", "leased", "dead"};
+    static const char *const outcomes[MR_QUEUE_OUTCOMES] = {"succeeded", "failed", "dead", "cancelled"};
+    unsigned count;
+    struct mr_queue *queues;
+
+    if (!begin(page, FAMILY_queue_runs))
+        return;
+    queues = mr_queues_copy(&count);
+    for (unsigned i = 0; i < count; i++)
+        put_each(page, FAMILY_queue_runs, queues[i].name, "state", states, queues[i].runs, MR_QUEUE_STATES);
+    begin(page, FAMILY_queue_oldest);
+    for (unsigned i = 0; i < count; i++)
+        put(page, FAMILY_queue_oldest, "job_name", queues[i].name, queues[i].oldest_ms, 1000);
+    begin(page, FAMILY_queue_paused);
+    for (unsigned i = 0; i < count; i++)
+        put(page, FAMILY_queue_paused, "job_name", queues[i].name, queues[i].paused, 1);
+    begin(page, FAMILY_queue_outcomes);
+    for (unsigned i = 0; i < count; i++)
+        put_each(page, FAMILY_queue_outcomes, queues[i].name, "outcome", outcomes, queues[i].outcomes, MR_QUEUE_OUTCOMES);
+    free(queues);
 }
 
 /* ---- The process ---- */
@@ -403,6 +451,7 @@ void mr_exposition_write(struct mr_buf *out, const struct mr_exposition *facts, 
     write_errors(&page);
     write_jobs(&page);
     write_pushes(&page);
+    write_queues(&page);
     write_process(&page);
     if (open_metrics)
         mr_buf_text(out, "# EOF\n");

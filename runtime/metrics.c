@@ -123,8 +123,12 @@ void mr_metric_run(enum mr_job job, int64_t took_ms)
     observe(&mr_families.run_ms[job], &mr_run_bounds, took_ms);
 }
 
-void mr_metric_push(enum mr_push_end end, int64_t took_us)
+void mr_metric_push(enum mr_push_end end, int http, int64_t took_us)
 {
+    int class = http / 100 - 2;
+
+    if (class >= 0 && class < MR_STATUS_CLASSES)
+        atomic_fetch_add_explicit(&mr_families.push_answers[class], 1, memory_order_relaxed);
     mr_metric_add((enum mr_metric)(MR_METRIC_pushes_delivered + (int)end), 1);
     mr_metric_add(MR_METRIC_push_ms_total, (uint64_t)took_us / 1000);
     mr_metric_show(MR_METRIC_push_ms_most, (uint64_t)took_us / 1000);

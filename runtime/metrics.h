@@ -78,6 +78,12 @@
     M(push_ms_total,     "PushTime",                COUNT, "Milliseconds", "S",  "", "",                                            "total time of calls") \
     M(push_ms_most,      "PushTimeMax",             MOST,  "Milliseconds", "S",  "", "",                                            "the longest of these") \
     M(pushes_in_flight,  "PushesInFlight",          LAST,  "Count",        "S",  "millrace_pushes_in_flight", "",                   "calls under way") \
+    M(held_back,         "PushReceiversHeldBack",   LAST,  "Count",        "S",  "millrace_push_receivers_held_back", "",           "receivers that get fewer calls for now, or none, because they did not answer or asked for a pause") \
+    M(queue_oldest_ms,   "QueueOldest",             LAST,  "Milliseconds", "S",  "", "",                                            "how long the oldest ready run of push or pull has waited, paused jobs aside") \
+    M(queue_ready,       "QueueRunsReady",          LAST,  "Count",        "S",  "", "",                                            "ready runs of push and pull; counted up to ten thousand a job") \
+    M(queue_dead,        "QueueRunsDead",           LAST,  "Count",        "S",  "", "",                                            "dead runs of push and pull that are kept; counted up to ten thousand a job") \
+    M(queue_died,        "QueueRunsDied",           COUNT, "Count",        "S",  "", "",                                            "runs of push and pull that used up their attempts") \
+    M(queues_paused,     "QueuesPaused",            LAST,  "Count",        "S",  "", "",                                            "paused jobs of push and pull") \
     M(ticks,             "Ticks",                   COUNT, "Count",        "S",  "millrace_schedule_ticks", "",                     "ticks for which this process made a run") \
     M(ticks_late,        "TicksLate",               COUNT, "Count",        "S",  "millrace_schedule_ticks_late", "",                "ticks whose run was made more than a second late") \
     M(ticks_missed,      "TicksMissed",             COUNT, "Count",        "S",  "millrace_schedule_ticks_missed", "",              "ticks that got no run (SCHEDULE_MISSED)") \
@@ -101,6 +107,11 @@
     F(job_running,        "millrace_job_runs_running",                    GAUGE,     "job_name",    "S",  "whether this process works on a run of the job") \
     F(job_duration,       "millrace_job_run_duration_seconds",            HISTOGRAM, "job_name",    "S",  "duration of runs") \
     F(push_duration,      "millrace_push_duration_seconds",               HISTOGRAM, "outcome",     "S",  "duration of calls to receivers") \
+    F(push_answers,       "millrace_push_answers",                        COUNTER,   "class",       "S",  "answers of receivers by class of status") \
+    F(queue_runs,         "millrace_queue_runs",                          GAUGE,     "job_name, state", "S", "runs of push and pull in all processes: ready, later, leased, dead; counted up to ten thousand") \
+    F(queue_oldest,       "millrace_queue_oldest_seconds",                GAUGE,     "job_name",    "S",  "how long the oldest ready run of push or pull has waited") \
+    F(queue_paused,       "millrace_queue_paused",                        GAUGE,     "job_name",    "S",  "whether the job is paused") \
+    F(queue_outcomes,     "millrace_queue_outcomes",                      COUNTER,   "job_name, outcome", "S", "runs of push and pull in all processes that succeeded, died or were cancelled, and attempts that failed") \
     F(process_memory,     "millrace_process_resident_memory_bytes",       GAUGE,     "",            "AS", "resident memory of the process") \
     F(process_cpu,        "millrace_process_cpu_seconds",                 COUNTER,   "",            "AS", "processor time, user and system") \
     F(process_files,      "millrace_process_open_descriptors",            GAUGE,     "",            "AS", "open file descriptors") \
@@ -171,6 +182,7 @@ struct mr_families {
     struct mr_histogram database_us[MR_ACTOR_COUNT];
     struct mr_histogram run_ms[MR_JOBS_MAX];
     struct mr_histogram push_us[MR_PUSH_END_COUNT];
+    _Atomic uint64_t push_answers[MR_STATUS_CLASSES]; /* 2xx to 5xx */
     _Atomic uint64_t database_errors[MR_SQLSTATE_CLASSES]; /* by the two characters of the class, each 0-9A-Z */
     _Atomic uint64_t jobs_waiting[MR_JOBS_MAX];
     _Atomic uint64_t jobs_oldest_ms[MR_JOBS_MAX];
@@ -193,8 +205,8 @@ void mr_metric_statement(enum mr_actor_id actor, int64_t took_us);
 /* A run of a job came to an end, of whichever kind. */
 void mr_metric_run(enum mr_job job, int64_t took_ms);
 
-/* A call to a receiver ended. */
-void mr_metric_push(enum mr_push_end end, int64_t took_us);
+/* A call to a receiver ended; `http` is the status of its answer, 0 where there was none. */
+void mr_metric_push(enum mr_push_end end, int http, int64_t took_us);
 
 /* The database, or what stands between us and it, reported an error; "" is none. */
 void mr_metric_sqlstate(const char *sqlstate);

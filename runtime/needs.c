@@ -9,13 +9,15 @@
 static const struct mr_needs none;
 static const struct mr_needs *installed = &none;
 static bool asks_for_migrations;
-static _Atomic bool migrated;
+static _Atomic bool migrated;     /* the application's record was seen whole, or is believed */
+static _Atomic bool all_migrated; /* and the engine's, at the start */
 
 void mr_needs_install(const struct mr_needs *needs)
 {
     installed = needs != NULL ? needs : &none;
     asks_for_migrations = needs != NULL;
     atomic_store(&migrated, false);
+    atomic_store(&all_migrated, false);
 }
 
 bool mr_needs_any(enum mr_db_use use)
@@ -122,7 +124,7 @@ static mr_status check_record(const mr_rows *applied, struct mr_buf *problem, en
 /* What has run is behind the engine's record, which the role may not be allowed to see: it has to be told so once. */
 static void note_unreadable(const mr_db *db)
 {
-    mr_log(MR_LOG_WARN, "the record of the application's migrations may not be read",
+    mr_log(MR_LOG_WARN, "no right to read which migrations of the application have run",
            mr_log_text("reason", mr_db_last_error(db)->message));
 }
 
@@ -149,6 +151,17 @@ mr_status mr_needs_migrations(mr_db *db, int64_t deadline_ms, struct mr_buf *pro
     mr_rows_free(&exists);
     mr_rows_free(&applied);
     return status;
+}
+
+void mr_needs_note_migrated(void)
+{
+    atomic_store(&migrated, true);
+    atomic_store(&all_migrated, true);
+}
+
+bool mr_needs_are_migrated(void)
+{
+    return atomic_load(&all_migrated);
 }
 
 /* ---- What was missing ---- */

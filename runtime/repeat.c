@@ -4,11 +4,9 @@
 #include "proto/uuid.h"
 #include "runtime/answer.h"
 
-#define CLAIM "row_wise__claim"
-#define KEEP  "row_wise__keep"
 #define FIRST "row_wise__first"
 
-/* Of CLAIM when the key is there: division by zero. */
+/* Of the claim when the key is there: division by zero. */
 #define IS_THERE "22012"
 
 static const struct mr_value *value_from(const struct mr_message *message, enum mr_source source)
@@ -53,7 +51,7 @@ mr_status mr_repeat_claim(struct mr_actor *self, const struct mr_message *messag
     mr_params_add(params, 2, MR_TEXT, &fingerprint);
     status = mr_params_end(params);
     if (status == MR_OK)
-        mr_db_window_guard(self->db, CLAIM, params);
+        mr_db_window_guard(self->db, MR_REPEAT_CLAIM, params);
     return status;
 }
 
@@ -112,7 +110,7 @@ void mr_repeat_commit(struct mr_actor *self, struct mr_message *const *messages,
     if (status == MR_OK)
         status = mr_params_end(params);
     if (status == MR_OK)
-        mr_db_window_commit(self->db, keys > 0 ? KEEP : NULL, params, steps);
+        mr_db_window_commit(self->db, keys > 0 ? MR_REPEAT_KEEP : NULL, params, steps);
     else
         mr_db_window_abandon(self->db, status, steps);
 }
@@ -121,7 +119,7 @@ void mr_repeat_commit(struct mr_actor *self, struct mr_message *const *messages,
 
 bool mr_repeat_was_there(const struct mr_db_step *step)
 {
-    return step->guard != NULL && strcmp(step->guard, CLAIM) == 0 && strcmp(step->error.sqlstate, IS_THERE) == 0;
+    return step->guard != NULL && strcmp(step->guard, MR_REPEAT_CLAIM) == 0 && strcmp(step->error.sqlstate, IS_THERE) == 0;
 }
 
 enum column { FINGERPRINT, BODY, VERSION, ID };

@@ -1,5 +1,5 @@
 /*
- * repeat: a request with an Idempotency-Key that was carried out gets its first answer again, where messages are answered one by one
+ * repeat: gives a repeated request with an Idempotency-Key its first answer again, for messages that are answered one by one
  * (runtime/rowwise.h).
  *
  * In the transaction of its message, the key is claimed in front of the statement and kept with the answer behind it; only a success is
@@ -12,6 +12,10 @@
 #define MR_RUNTIME_REPEAT_H
 
 #include "runtime/actor.h"
+
+/* The statements that a window is guarded by and ended with: mr_db_prepare them first. */
+#define MR_REPEAT_CLAIM "row_wise__claim"
+#define MR_REPEAT_KEEP  "row_wise__keep"
 
 /* Whether the message has a key of its caller's. */
 bool mr_repeat_is_keyed(const struct mr_message *message);

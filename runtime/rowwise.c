@@ -259,6 +259,7 @@ static mr_status begin_window(struct round *self, bool together, struct mr_messa
 {
     struct mr_actor *actor = self->actor;
     const char *statement = mr_answer_statement(messages[0]);
+    static const char *const guards[] = {CALLERS, MR_REPEAT_CLAIM, MR_REPEAT_KEEP, NULL};
     mr_status status = connect(self);
 
     if (status != MR_OK) {
@@ -266,7 +267,9 @@ static mr_status begin_window(struct round *self, bool together, struct mr_messa
         answer_all(actor, messages, count, status);
         return status;
     }
-    status = mr_db_window_begin(actor->db, statement, together, mr_answer_deadline(actor, messages, count));
+    status = mr_db_prepare(actor->db, guards, mr_answer_deadline(actor, messages, count));
+    if (status == MR_OK)
+        status = mr_db_window_begin(actor->db, statement, together, mr_answer_deadline(actor, messages, count));
     if (status != MR_OK) {
         answer_not_begun(self, messages, count, status);
         return status;

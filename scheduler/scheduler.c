@@ -135,7 +135,7 @@ static void rest(struct mr_scheduler *self)
         self->poll_ms = self->waiting_until_ms;
     self->look_ms = others_ms > 0 ? now + others_ms + LOOK_LATER_MS : INT64_MAX;
     mr_db_release(self->db);
-    mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", "scheduler"));
+    mr_log(MR_LOG_DEBUG, "database connection closed while idle", mr_log_text("actor", "scheduler"));
 }
 
 static bool is_resting(struct mr_scheduler *self)
@@ -188,6 +188,7 @@ static void work(struct mr_scheduler *self)
     if (now >= self->count_ms) {
         self->count_ms = now + COUNT_MS;
         runs_count(self);
+        queues_count(self);
     }
     if (may_rest(self))
         rest(self);
@@ -356,6 +357,7 @@ static mr_status open_all(struct mr_scheduler *self)
 static void destroy(struct mr_scheduler *self)
 {
     follow_end(self);
+    queues_end(self);
     mr_db_destroy(&self->db);
     mr_mailbox_destroy(&self->mailbox);
     mr_params_fini(&self->params);

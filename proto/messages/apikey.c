@@ -3,22 +3,22 @@
 #define KEY_MEMBERS                                                                                                                                \
     {"id", MR_UUID, .about = "its id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},                                                          \
     {"name", MR_TEXT, .about = "what it is for", .example = "nightly import"},                                                                      \
-    {"scopes", MR_TEXT, .many = true, .about = "what it lets a program do", .example = "jobs:enqueue:receipts"},                                    \
+    {"scopes", MR_TEXT, .many = true, .about = "what a program may do with it", .example = "jobs:enqueue:receipts"},                                    \
     {"createdAt", MR_TIME, .about = "when it was made", .example = "2027-01-01T08:00:00.000Z"},                                                     \
-    {"expiresAt", MR_TIME, .optional = true, .about = "when it ends; left out: it does not", .example = "2028-01-01T00:00:00.000Z"}
+    {"expiresAt", MR_TIME, .optional = true, .about = "when it expires; absent: never", .example = "2028-01-01T00:00:00.000Z"}
 
 static const struct mr_result key = {
     .name = "ApiKey",
-    .about = "A key that a program calls with; the secret itself is told once, when it is made",
+    .about = "A key for a program; only the answer that creates it contains the secret",
     .members = MR_MEMBERS(
         KEY_MEMBERS,
-        {"createdBy", MR_UUID, .optional = true, .about = "the administrator who made it; left out: it was made on the command line", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
-        {"lastUsedAt", MR_TIME, .optional = true, .about = "when it was used last, to the minute", .example = "2027-01-01T09:00:00.000Z"}),
+        {"createdBy", MR_UUID, .optional = true, .about = "the administrator who made it; absent: it was made on the command line", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
+        {"lastUsedAt", MR_TIME, .optional = true, .about = "when it was last used, to the minute", .example = "2027-01-01T09:00:00.000Z"}),
 };
 
 static const struct mr_result made = {
     .name = "NewApiKey",
-    .about = "A key that was made, with its secret, which nobody can be told again",
+    .about = "A new key, with its secret, which no later answer contains",
     .members = MR_MEMBERS(
         {"key", MR_TEXT, .about = "the key: Authorization: Bearer mk_...", .example = "mk_K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv72ol_pe_Unols"},
         KEY_MEMBERS),
@@ -30,13 +30,13 @@ static const struct mr_result entry = {
     .members = MR_MEMBERS(
         {"id", MR_UUID, .about = "its id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6091"},
         {"at", MR_TIME, .about = "when", .example = "2027-01-01T08:00:00.000Z"},
-        {"by", MR_TEXT, .choices = "user|key|command|system", .about = "who: a user, an API key, a command of an operator, or Millrace itself", .example = "user"},
+        {"by", MR_TEXT, .choices = "user|key|command|system", .about = "who made the change: a user, an API key, an operator's command, or Millrace itself", .example = "user"},
         {"callerId", MR_UUID, .optional = true, .about = "the user or the key", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
-        {"caller", MR_TEXT, .optional = true, .about = "the user's name or that of the key, while they are there", .example = "ada"},
-        {"operation", MR_TEXT, .about = "what was done, as the operation or the command is called", .example = "api_key_create"},
-        {"subjectType", MR_TEXT, .choices = "apiKey|job|user", .about = "what it was done to", .example = "apiKey"},
-        {"subjectId", MR_UUID, .optional = true, .about = "the id of that", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},
-        {"subjectName", MR_TEXT, .optional = true, .about = "the name of what has no id: a job", .example = "send_receipt"},
+        {"caller", MR_TEXT, .optional = true, .about = "the name of the user or key, as long as it exists", .example = "ada"},
+        {"operation", MR_TEXT, .about = "the operation or command", .example = "api_key_create"},
+        {"subjectType", MR_TEXT, .choices = "apiKey|job|user", .about = "what kind of thing it changed", .example = "apiKey"},
+        {"subjectId", MR_UUID, .optional = true, .about = "the id of what it changed", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},
+        {"subjectName", MR_TEXT, .optional = true, .about = "the name of what it changed, if that has no id: a job", .example = "send_receipt"},
         {"detail", .json = &mr_result_anything, .optional = true, .about = "what changed"}),
 };
 
@@ -51,12 +51,12 @@ MR_MESSAGE(api_key_create) {
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who makes it"},
         {"name", MR_TEXT, MR_BODY, true, 1, 100, .about = "what it is for", .example = "nightly import"},
         {"scopes", MR_TEXT, MR_BODY, true, 1, 128, .many = true, .items_min = 1, .items_max = 32,
-         .about = "what it lets a program do: jobs:enqueue, jobs:work, jobs:admin, each also of one job (jobs:enqueue:receipts), and what the operations of an application name",
+         .about = "what a program may do with it: jobs:enqueue, jobs:work, jobs:admin, each also for one job (jobs:enqueue:receipts), and the scopes of the application",
          .example = "[\"jobs:enqueue\"]"},
-        {"expiresAt", MR_TIME, MR_BODY, .about = "when it ends; left out: when it is deleted", .example = "2028-01-01T00:00:00.000Z"},
+        {"expiresAt", MR_TIME, MR_BODY, .about = "when it expires; absent: never", .example = "2028-01-01T00:00:00.000Z"},
         {"secretHash", MR_TEXT, MR_ACTOR, .about = "SHA-256 of the key, made by the auth actor"},
-        {"knownScopes", MR_TEXT, MR_ACTOR, .about = "what there is to choose from, as the auth actor knows it"},
-        {"by", MR_TEXT, MR_ACTOR, .about = "user; a command of an operator makes keys by the same statement"}),
+        {"knownScopes", MR_TEXT, MR_ACTOR, .about = "the scopes that exist, from the auth actor"},
+        {"by", MR_TEXT, MR_ACTOR, .about = "user; an operator's command uses the same statement"}),
 };
 
 MR_MESSAGE(api_key_list) {
@@ -69,8 +69,8 @@ MR_MESSAGE(api_key_list) {
     .continued = true,
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest", .example = "20"},
-        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
+        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "the most to return; the Link header leads to the rest", .example = "20"},
+        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where to continue, from a Link header"}),
 };
 
 MR_MESSAGE(api_key_get) {
@@ -93,7 +93,7 @@ MR_MESSAGE(api_key_delete) {
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
         {"keyId", MR_UUID, MR_PATH, true, .about = "the key", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6090"},
-        {"auditId", MR_UUID, MR_NEW_ID, true, .about = "the entry that says who deleted it"}),
+        {"auditId", MR_UUID, MR_NEW_ID, true, .about = "the audit entry of the deletion"}),
 };
 
 MR_MESSAGE(audit_list) {
@@ -106,8 +106,8 @@ MR_MESSAGE(audit_list) {
     .continued = true,
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "at most so many; the Link header leads to the rest", .example = "20"},
-        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where a Link header goes on"}),
+        {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "the most to return; the Link header leads to the rest", .example = "20"},
+        {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where to continue, from a Link header"}),
 };
 
 MR_MESSAGE(key_verify) {

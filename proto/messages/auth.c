@@ -2,12 +2,12 @@
 
 static const struct mr_result tokens = {
     .name = "Tokens",
-    .about = "What a signed-in user calls with, and what they get new ones with",
+    .about = "The tokens of a signed-in user",
     .members = MR_MEMBERS(
         {"accessToken", MR_TEXT, .about = "a JSON Web Token: Authorization: Bearer ...", .example = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"},
-        {"refreshToken", MR_TEXT, .about = "good once, for the next pair", .example = "mr1.AZOfCm…"},
+        {"refreshToken", MR_TEXT, .about = "valid once, to get the next pair", .example = "mr1.AZOfCm…"},
         {"tokenType", MR_TEXT, .choices = "Bearer", .about = "how the access token is sent", .example = "Bearer"},
-        {"expiresIn", MR_INT, .about = "seconds that the access token lives", .example = "3600"}),
+        {"expiresIn", MR_INT, .about = "lifetime of the access token in seconds", .example = "3600"}),
 };
 
 MR_MESSAGE(register) {
@@ -27,7 +27,7 @@ MR_MESSAGE(register) {
          .about = "name to sign in with; unique under NFKC case folding, without invisible characters", .example = "ada"},
         {"password", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged", .example = "correct horse battery"},
         {"passwordHash", MR_TEXT, MR_ACTOR, .about = "argon2id in PHC form, made by the auth actor"},
-        {"usernameFolded", MR_TEXT, MR_ACTOR, .about = "what the username is compared by, made by the auth actor"}),
+        {"usernameFolded", MR_TEXT, MR_ACTOR, .about = "the folded username, for comparison, made by the auth actor"}),
 };
 
 MR_MESSAGE(sign_in) {
@@ -47,7 +47,7 @@ MR_MESSAGE(refresh) {
     .shape = MR_SHAPE_ONE,
     .returns = &tokens,
     .answers = "401",
-    .fields = MR_FIELDS({"refreshToken", MR_TEXT, MR_BODY, true, .about = "as handed out last; one that is spent ends the session", .example = "mr1.AZOfCm…"}),
+    .fields = MR_FIELDS({"refreshToken", MR_TEXT, MR_BODY, true, .about = "the latest one; a spent one ends the session", .example = "mr1.AZOfCm…"}),
 };
 
 MR_MESSAGE(password_change) {
@@ -57,7 +57,7 @@ MR_MESSAGE(password_change) {
     .batch_max = 4, /* each takes two hashings */
     .fields = MR_FIELDS(
         {"userId", MR_UUID, MR_TOKEN_USER, true, .about = "who is calling"},
-        {"currentPassword", MR_TEXT, MR_BODY, true, .about = "as it is until now", .example = "correct horse battery"},
+        {"currentPassword", MR_TEXT, MR_BODY, true, .about = "the present password", .example = "correct horse battery"},
         {"newPassword", MR_TEXT, MR_BODY, true, 8, 100, .about = "never stored, never logged", .example = "battery horse correct"}),
 };
 
@@ -67,7 +67,7 @@ MR_MESSAGE(sign_out) {
     .rerun_safe = true,
     .credential = "refreshToken",
     .fields = MR_FIELDS(
-        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling, when the access token is good"},
-        {"sessionId", MR_UUID, MR_TOKEN_SESSION, .about = "the session to end; an access token that names none ends all"},
-        {"refreshToken", MR_TEXT, MR_BODY, .about = "any of the session to end; needed when the access token is not good", .example = "mr1.AZOfCm…"}),
+        {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling, if the access token is valid"},
+        {"sessionId", MR_UUID, MR_TOKEN_SESSION, .about = "the session to end; an access token without one ends all"},
+        {"refreshToken", MR_TEXT, MR_BODY, .about = "any of the session to end; needed if the access token is not valid", .example = "mr1.AZOfCm…"}),
 };

@@ -4,10 +4,10 @@ const struct mr_result mr_result_anything = {.name = "Anything", .about = "An ob
 
 static const struct mr_result state = {
     .name = "PartState",
-    .about = "How a part of the service is",
+    .about = "The state of a part of the service",
     .members = MR_MEMBERS(
         {"status", MR_TEXT, .choices = "up|down", .about = "whether it works", .example = "up"},
-        {"idle", MR_BOOL, .optional = true, .about = "the database is let sleep, for want of work", .example = "true"}),
+        {"idle", MR_BOOL, .optional = true, .about = "true: the connections are closed for lack of work, so that the database can sleep", .example = "true"}),
 };
 
 static const struct mr_result version = {
@@ -30,11 +30,11 @@ static const struct mr_result parts = {
 
 static const struct mr_result health = {
     .name = "Health",
-    .about = "How the service is",
+    .about = "The state of the service",
     .members = MR_MEMBERS(
         {"status", MR_TEXT, .choices = "ok|error", .about = "ok, or error with 503", .example = "ok"},
-        {"info", .json = &parts, .about = "the parts that do not fail"},
-        {"error", .json = &parts, .about = "those that do"},
+        {"info", .json = &parts, .about = "the parts that work"},
+        {"error", .json = &parts, .about = "the parts that fail"},
         {"details", .json = &parts, .about = "all of them"}),
 };
 

@@ -5,7 +5,7 @@ const struct mr_result mr_result_user = {
     .about = "A registered user",
     .members = MR_MEMBERS(
         {"id", MR_UUID, .about = "their id", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
-        {"sub", MR_UUID, .about = "the same, as tokens call it", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
+        {"sub", MR_UUID, .about = "the same id, under the name that tokens use", .example = "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f60a1"},
         {"firstName", MR_TEXT, .about = "given name", .example = "Ada"},
         {"lastName", MR_TEXT, .about = "family name", .example = "Lovelace"},
         {"email", MR_TEXT, .about = "address for mail", .example = "ada@example.org"},

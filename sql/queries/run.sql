@@ -394,6 +394,50 @@ SELECT k.n,
                  LIMIT 10000) AS due) AS waiting
   FROM unnest($1::text[]) WITH ORDINALITY AS k (job, n);
 
+-- name: schedule__queues
+-- For each job of push and pull: how many of its runs stand where, ten thousand at most of each; for how long the oldest has waited that
+-- is ready, as far as the first two hundred and the first of two hundred keys tell; whether it is paused; and what came of attempts,
+-- from `since` on: in minutes that nobody adds to any more, and in those behind.
+WITH k AS (
+    SELECT s.since, greatest(s.since, date_trunc('minute', now()) - interval '2 minutes') AS edge
+      FROM unnest($1::timestamptz[]) AS k (since)
+     CROSS JOIN LATERAL (SELECT coalesce(k.since, date_trunc('minute', now())) AS since) s
+), counted AS (
+    SELECT j.name, j.removed_at, j.paused_at IS NOT NULL AS paused,
+           (SELECT count(*) FROM (SELECT FROM millrace.ready r WHERE r.job = j.name LIMIT 10000) x) AS ready,
+           (SELECT count(*) FROM (SELECT FROM millrace.later r WHERE r.job = j.name LIMIT 10000) x) AS later,
+           (SELECT count(*) FROM (SELECT FROM millrace.lease r WHERE r.job = j.name LIMIT 10000) x) AS leased,
+           (SELECT count(*) FROM (SELECT FROM millrace.run r WHERE r.job = j.name AND r.dead_at IS NOT NULL LIMIT 10000) x) AS dead
+      FROM millrace.job j
+     WHERE j.work <> 'sql'
+)
+SELECT c.name, c.ready, c.later, c.leased, c.dead, o.oldest_ms, c.paused, k.edge, t.succeeded, t.failed, t.dead, t.cancelled,
+       t.young_succeeded, t.young_failed, t.young_dead, t.young_cancelled
+  FROM k
+  LEFT JOIN counted c ON c.removed_at IS NULL OR c.ready + c.later + c.leased > 0
+  LEFT JOIN LATERAL (
+      WITH RECURSIVE first AS (
+          (SELECT r.key, r.id, 1 AS i FROM millrace.ready r WHERE r.job = c.name ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+           UNION ALL
+          SELECT next.key, next.id, f.i + 1
+            FROM first f
+           CROSS JOIN LATERAL (SELECT r.key, r.id FROM millrace.ready r WHERE r.job = c.name AND r.key > f.key ORDER BY r.job, r.key, r.turn, r.id LIMIT 1) next
+           WHERE f.i < 200
+      ), seen AS (
+          SELECT f.id FROM first f
+           UNION ALL
+          (SELECT r.id FROM millrace.ready r WHERE r.job = c.name ORDER BY r.job, r.id LIMIT 200)
+      )
+      SELECT (extract(epoch FROM now() - min(r.due_at)) * 1000)::bigint AS oldest_ms FROM seen s JOIN millrace.run r ON r.id = s.id) o ON c.ready > 0
+  LEFT JOIN LATERAL (
+      SELECT (sum(y.succeeded) FILTER (WHERE y.minute < k.edge))::bigint AS succeeded, (sum(y.failed) FILTER (WHERE y.minute < k.edge))::bigint AS failed,
+             (sum(y.dead) FILTER (WHERE y.minute < k.edge))::bigint AS dead, (sum(y.cancelled) FILTER (WHERE y.minute < k.edge))::bigint AS cancelled,
+             (sum(y.succeeded) FILTER (WHERE y.minute >= k.edge))::bigint AS young_succeeded, (sum(y.failed) FILTER (WHERE y.minute >= k.edge))::bigint AS young_failed,
+             (sum(y.dead) FILTER (WHERE y.minute >= k.edge))::bigint AS young_dead, (sum(y.cancelled) FILTER (WHERE y.minute >= k.edge))::bigint AS young_cancelled
+        FROM millrace.run_tally y
+       WHERE y.job = c.name AND y.minute >= k.since) t ON true
+ ORDER BY c.name;
+
 -- name: schedule__beat
 -- The row of a run is held while a chunk is at work; then nobody rescues it either, and the chunk's end beats the heart. A run that
 -- has its job's slot is found by that: a million may wait behind it.

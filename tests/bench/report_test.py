@@ -17,7 +17,7 @@ import charts  # noqa: E402
 import measure  # noqa: E402
 import memory  # noqa: E402
 import scaling  # noqa: E402
-from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown, between  # noqa: E402
+from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown, between, held_back, reasons  # noqa: E402
 
 
 def row(value, sense=AT_LEAST, target=0.9, note=""):
@@ -68,8 +68,26 @@ class Tables(unittest.TestCase):
             with open(page) as file:
                 text = file.read()
         self.assertTrue(text.startswith("# By hand\n\n<!-- run -->\n\n## The run\n\n- machine: one\n"))
-        self.assertTrue(text.endswith("|\n\n<!-- end of run -->\n\nalso by hand\n"))
-        self.assertEqual((text.count("0.50 x"), text.count("1.00 x"), text.count("old")), (1, 0, 0))
+        self.assertTrue(text.endswith(".\n\n<!-- end of run -->\n\nalso by hand\n"))
+        self.assertEqual(text.count("What holds back"), 1)
+        self.assertEqual((text.count("| 0.50 x |"), text.count("| 1.00 x |"), text.count("\nold\n")), (1, 0, 0))
+
+    def test_missed__is_followed_by_what_holds_it(self):
+        known = {"start": "It waits."}
+        rows = [Row("ready", "", "70 ms", "", 70, AT_MOST, 60, "ms", "", "start", "2 cores busy"),
+                Row("p50", "", "3", "1", 3, AT_MOST, 2, "x", "", "latency"),
+                Row("rate", "", "1", "1", 1, AT_LEAST, 1, "x", "", "one", "all is well")]
+        lines = held_back(rows, known)
+        self.assertIn("- **ready**, 70.00 ms (<= 60 ms). In this run: 2 cores busy. It waits.", lines)
+        self.assertTrue(any("`bench/why.md` has no part `latency`" in line for line in lines), lines)
+        self.assertFalse(any("all is well" in line for line in lines))
+        self.assertEqual(held_back(rows[2:], known), [])
+        self.assertIn("- **GET /a|b**, 0.50 x (≥ 0.9 x).", as_markdown([row(0.5)], [], {}))
+
+    def test_reasons__are_of_rows_that_have_a_target(self):
+        for key, text in reasons().items():
+            self.assertIsNotNone(bench.TARGETS[key][1], key)
+            self.assertGreater(len(text), 40, key)
 
     def test_publish__the_page_has_a_place_for_it(self):
         with open(os.path.join(ROOT, "docs", "performance.md")) as file:
@@ -122,6 +140,18 @@ class Measures(unittest.TestCase):
 
     def test_grown__counts_new_processes_and_leaves_out_those_that_ended(self):
         self.assertEqual(bench.grown({1: 5.0, 2: 7.0}, {1: 6.5, 3: 0.25}), 1.75)
+
+    def test_shares__are_of_what_was_used_between_two_looks(self):
+        before = {"1": ("postgres", 4.0), "2": ("wrk", 1.0), "9": ("gone", 1.0)}, 10.0
+        after = {"1": ("postgres", 5.0), "2": ("wrk", 1.5), "3": ("postgres", 0.5), "4": ("idler", 0.01)}, 11.0
+        told, idle = measure.shares(before, after, 2.0, 2)
+        self.assertEqual((told, idle), ("of 2 cores postgres 0.75, wrk 0.25, others 0.50, idle 0.50", 0.5))
+
+    def test_cores__tells_of_this_machine(self):
+        cores = measure.Cores(0.05).finish()
+        self.assertRegex(cores.told, r"^of \d+ cores .*others \d+\.\d\d, idle \d+\.\d\d$")
+        self.assertGreaterEqual(measure.switches(os.getpid()), 0)
+        self.assertGreaterEqual(sum(measure.thread_ms(os.getpid()).values()), 0)
 
     def test_rank__of_nothing_is_nothing(self):
         self.assertEqual((measure.rank([], 0.5), measure.rank([3, 1, 2], 0.5), measure.rank([1], 0.99)), (0, 2, 1))

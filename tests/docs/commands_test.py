@@ -41,6 +41,14 @@ class Commands(unittest.TestCase):
         for pattern, test, words in commands.ELSEWHERE:
             self.assertTrue(words in read(test), f"{test} does not say {words!r}, and is to run {pattern}")
 
+    def test_files__are_named_before_their_blocks(self):
+        """What stands behind a fence's language shows nowhere, so the text has to say which file a block is."""
+        for page in commands.pages():
+            text = read(page)
+            for match in re.finditer(r"^```\w+ file=(\S+)$", text, re.M):
+                before = text[max(0, match.start() - 600):match.start()]
+                self.assertIn(f"`{match.group(1)}`", before, f"{page}:{text.count(chr(10), 0, match.start()) + 1}")
+
     def test_dev__knows_its_commands(self):
         known = re.findall(r"^(\w+)\) ", read("dev"), re.M)
         for one in self.shown:

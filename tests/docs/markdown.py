@@ -66,9 +66,11 @@ def misnamed(root):
         if name.startswith("docs/decisions/") or name == "CHANGELOG.md":
             continue
         with open(page, encoding="utf-8") as file:
-            text = re.sub(r"^(```+).*?^\1$", "", file.read(), flags=re.M | re.S)
+            whole = file.read()
+        text = re.sub(r"^(```+).*?^\1$", "", whole, flags=re.M | re.S)
+        written = set(re.findall(r"^```\w+ file=(\S+)$", whole, re.M))  # files that the page has its reader write
         found += [f"{name}: there is no {path}" for path in NAMED.findall(text)
-                  if not path.startswith(NOT_OURS) and not os.path.exists(os.path.join(root, path))]
+                  if path not in written and not path.startswith(NOT_OURS) and not os.path.exists(os.path.join(root, path))]
         found += [f"{name}: there is no {test}" for test in TEST.findall(text) if test not in known]
     return found
 

@@ -70,7 +70,8 @@ class Docs(unittest.TestCase):
         index = read("docs", "decisions", "README.md")
         for name in os.listdir(os.path.join(ROOT, "docs", "decisions")):
             if name != "README.md":
-                self.assertIn(f"({name})", index)
+                number, title = re.match(r"# (\d{4}): (.*)\n", read("docs", "decisions", name)).groups()
+                self.assertIn(f"| [{number}]({name}) | {title} |", index)
 
 
 if __name__ == "__main__":

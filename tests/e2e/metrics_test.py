@@ -165,6 +165,41 @@ class Roles(unittest.TestCase):
         support.wait_for(lambda: scrape(process).get('millrace_job_run_duration_seconds_count{job_name="housekeeping"}'), 20, "a run ends")
         support.wait_for(lambda: scrape(process)['millrace_job_runs_total{outcome="succeeded"}'] == 1, 5, "and is counted")
 
+    def test_queues__are_told_by_job(self):
+        """What stands in the queues before the first look, and what comes of it by the next, ten seconds later."""
+        name = module.server.job_database()
+        database = self.enterContext(module.server.database(name))
+        database.query("INSERT INTO millrace.job (name, exclusive, manual, work, origin, attempts, paused_at, removed_at) VALUES "
+                       "('parcels', false, false, 'pull', 'managed', 1, NULL, NULL), ('rests', false, false, 'pull', 'managed', 1, now(), NULL), "
+                       "('gone', false, false, 'pull', 'managed', 1, NULL, now()), (E'odd\"\\n', false, false, 'pull', 'managed', 1, NULL, NULL)")
+        database.query("SELECT millrace.enqueue('parcels', run_at => now() + t) FROM unnest(ARRAY['0', '0', '0', '1 day']::interval[]) t")
+        database.query("SELECT millrace.enqueue('rests'), millrace.enqueue(E'odd\"\\n')")
+        database.query("UPDATE millrace.run SET due_at = now() - interval '1 day' WHERE job = 'rests'")
+        claims = database.query("SELECT c.id, c.claim FROM millrace.claim_runs('parcels', 2, 3600000, 'test', '') c")
+        process = support.Scheduler(module.server, name, ADMIN_PORT=support.free_port())
+        self.addCleanup(process.kill)
+
+        def figures(job):
+            return {sample.replace(f'job_name="{job}",', "").replace(f'{{job_name="{job}"}}', ""): value
+                    for sample, value in scrape(process).items() if sample.startswith("millrace_queue_") and f'job_name="{job}"' in sample}
+
+        support.wait_for(lambda: is_ready(process) and figures("parcels"), 40, "the queues are shown")
+        seen = figures("parcels")
+        self.assertEqual([seen[f'millrace_queue_runs{{state="{state}"}}'] for state in ("ready", "later", "leased", "dead")], [1, 1, 2, 0])
+        self.assertEqual(seen["millrace_queue_paused"], 0)
+        rests = figures("rests")
+        self.assertEqual(rests["millrace_queue_paused"], 1)
+        self.assertGreaterEqual(rests["millrace_queue_oldest_seconds"], 86400)
+        self.assertFalse(figures("gone"))  # removed, and nothing of it waits
+        self.assertEqual(figures("")['millrace_queue_runs{state="ready"}'], 1)  # a name that no label can have
+
+        for (run, claim), outcome in zip(claims, ("succeeded", "failed")):
+            database.query(f"SELECT * FROM millrace.settle_runs(ARRAY['{run}'::uuid], ARRAY[{claim}::bigint], ARRAY['{outcome}'], NULL, NULL, NULL, NULL, NULL)")
+        outcomes = support.wait_for(lambda: (found := figures("parcels"))['millrace_queue_outcomes_total{outcome="dead"}'] and found, 40, "the next look")
+        self.assertEqual([outcomes[f'millrace_queue_outcomes_total{{outcome="{outcome}"}}'] for outcome in ("succeeded", "failed", "dead", "cancelled")],
+                         [1, 1, 1, 0])
+        self.assertEqual([(line["job"], line["runs"], line["level"]) for line in process.logs("runs are dead")], [("parcels", 1, "error")])
+
     def test_api__has_no_figures_of_jobs(self):
         name = module.server.job_database()
         process = module.server.api_process(name, ADMIN_PORT=support.free_port(), SHUTDOWN_DELAY="2s").ready()

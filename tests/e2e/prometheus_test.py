@@ -139,7 +139,7 @@ class Scraped(unittest.TestCase):
         targets = {"millrace-api": self.api.settings["ADMIN_PORT"]}
         for name, missed, database in (("skips", "skip", self.job_database), ("late", "once", late)):
             self.run_late(database)
-            process = self.start(support.Scheduler(module.server, database, ADMIN_PORT=support.free_port(), SCHEDULE_MISSED=missed,
+            process = self.start(support.Scheduler(module.server, database, ADMIN_PORT=support.free_port(), SCHEDULE_MISSED=missed, PUSH_ALLOW_PRIVATE="true",
                                                    SCHEDULE_TASK_CLEANUP_CRON="0 * * * *"))
             targets[f"millrace-scheduler-{name}"] = process.settings["ADMIN_PORT"]
         self.last_scheduler = process
@@ -219,10 +219,19 @@ class Scraped(unittest.TestCase):
                         "VALUES (gen_random_uuid(), 'report', 'manual', 'running', true, 'report', 'elsewhere', 1, 1, now(), now() + interval '1 hour')")
         self.jobs.query("INSERT INTO millrace.job_run (id, job, trigger, exclusive, run_after) "
                         "VALUES (gen_random_uuid(), 'report', 'manual', true, now() - interval '1 hour')")
+        self.prometheus.wait_for("MillraceJobDead", "MillraceJobWaiting")
+
+    def trouble_queues(self):
+        """A receiver that nobody has; runs that nobody takes, that die, and that wait for a job that rests. What is seen of queues comes ten
+        seconds later: that passes meanwhile."""
         self.jobs.query("INSERT INTO millrace.job (name, exclusive, manual, work, origin, url, secrets, attempts, retry_first_ms, retry_most_ms) VALUES "
                         "('call', false, false, 'push', 'managed', 'http://127.0.0.1:9/', ARRAY['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'], 1000, 500, 500)")
-        self.jobs.query("SELECT millrace.enqueue('call')")
-        self.prometheus.wait_for("MillraceJobDead", "MillraceJobWaiting")
+        self.jobs.query("INSERT INTO millrace.job (name, exclusive, manual, work, origin, attempts, paused_at) VALUES ('aging', false, false, 'pull', 'managed', 10, NULL), "
+                        "('dying', false, false, 'pull', 'managed', 1, NULL), ('resting', false, false, 'pull', 'managed', 10, now())")
+        self.jobs.query("SELECT millrace.enqueue('call'), millrace.enqueue('aging'), millrace.enqueue('dying'), millrace.enqueue('resting')")
+        self.jobs.query("UPDATE millrace.run SET due_at = now() - interval '1 hour' WHERE job IN ('aging', 'resting')")
+        self.jobs.query("SELECT s.state FROM millrace.claim_runs('dying', 1, 60000, 'test', '') c "
+                        "CROSS JOIN LATERAL millrace.settle_runs(ARRAY[c.id], ARRAY[c.claim], ARRAY['failed'], NULL, ARRAY['why'], NULL, NULL, NULL) s")
 
     def trouble_database(self):
         with module.server.database("postgres") as database:
@@ -241,6 +250,7 @@ class Scraped(unittest.TestCase):
         self.writer.get("/v1/tasks")
         self.jobs.wait_for_run(self.jobs.add_run("cleanup"))
         self.prometheus.scraped(3)  # what is seen to rise has been seen before
+        self.trouble_queues()
         self.trouble_lock()
         self.trouble_connections()
         self.trouble_callers()

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/column.h"
+#include "runtime/needs.h"
 #include "tests/support/database.h"
 #include "tests/support/test.h"
 
@@ -186,6 +187,72 @@ static void test_db__statements_of_an_application_are_prepared_when_they_are_nee
     }
     mr_db_destroy(&db);
     mr_statements_install(NULL, 0);
+}
+
+static mr_db *make_unhurried(const struct mr_statement *const *statements)
+{
+    struct mr_db_options options = {.config = &database->config,
+                                    .clock = &mr_system_clock,
+                                    .host = database->config.db_host,
+                                    .application_name = "db_test",
+                                    .set_wise = true,
+                                    .unhurried = true};
+    mr_db *out = NULL;
+
+    assert_int_equal(mr_db_new(&out, &options, statements), MR_OK);
+    return out;
+}
+
+/* Where nobody has looked at the migrations, what is missing has to show at connect; so it does on a connection that is made anew. */
+static void test_db__an_unhurried_connection_prepares_what_is_needed_first(void **state)
+{
+    static const struct mr_statement *const statements[] = {&echo, &sleeper, NULL};
+    static const char *const names[] = {"sleeper", NULL};
+    mr_db *db = make_unhurried(statements);
+
+    (void)state;
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    assert_false(mr_db_owes(db));
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM pg_prepared_statements"), 2);
+    mr_db_destroy(&db);
+
+    mr_needs_note_migrated();
+    db = make_unhurried(statements);
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    assert_true(mr_db_owes(db));
+    assert_false(mr_db_is_prepared(db, "sleeper"));
+    assert_int_equal(run_with(db, "sleeper", 0, in_ms(5000)), MR_OK);
+    assert_int_equal(mr_db_prepare(db, names, in_ms(5000)), MR_OK);
+    assert_true(mr_db_is_prepared(db, "sleeper"));
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM pg_prepared_statements"), 1);
+    assert_true(mr_db_owes(db));
+    assert_int_equal(mr_db_prepare_next(db, in_ms(5000)), MR_OK);
+    assert_false(mr_db_owes(db));
+    assert_true(mr_db_is_prepared(db, "echo"));
+    mr_db_release(db);
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    assert_false(mr_db_owes(db));
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM pg_prepared_statements"), 2);
+    mr_db_destroy(&db);
+    mr_needs_install(NULL);
+}
+
+static void test_db__what_an_unhurried_connection_cannot_prepare_takes_it_down(void **state)
+{
+    static const struct mr_statement *const statements[] = {&echo, &broken, NULL};
+    mr_db *db = make_unhurried(statements);
+
+    (void)state;
+    mr_needs_note_migrated();
+    assert_int_equal(mr_db_connect(db), MR_OK);
+    assert_int_equal(mr_db_prepare_next(db, in_ms(5000)), MR_OK);
+    assert_int_not_equal(mr_db_prepare_next(db, in_ms(5000)), MR_OK);
+    assert_false(mr_db_is_up(db));
+    assert_int_equal(mr_db_trouble(db), MR_DB_SCHEMA);
+    assert_int_not_equal(mr_db_reconnect(db), MR_OK);
+    assert_int_equal(mr_db_trouble(db), MR_DB_SCHEMA);
+    mr_db_destroy(&db);
+    mr_needs_install(NULL);
 }
 
 static mr_db *connect_sleeper(void)
@@ -717,6 +784,8 @@ int main(void)
         TEST(test_db__an_error_of_the_server_keeps_the_connection),
         TEST(test_db__a_statement_that_does_not_prepare_is_told),
         TEST(test_db__statements_of_an_application_are_prepared_when_they_are_needed),
+        TEST(test_db__an_unhurried_connection_prepares_what_is_needed_first),
+        TEST(test_db__what_an_unhurried_connection_cannot_prepare_takes_it_down),
         TEST(test_db__the_server_ends_a_statement_at_its_deadline_and_the_connection_stays),
         TEST(test_db__one_in_flight_that_fails_takes_no_other_with_it),
         TEST(test_db__one_in_flight_that_began_late_is_cancelled_and_the_connection_stays),
