@@ -175,7 +175,7 @@ class Life(unittest.TestCase):
 
     def test_other_name__is_refused(self):
         process = self.start("api", **self.settings("other", DB_HOST="elsewhere", DB_MIGRATIONS_RUN="false"))
-        wait_for(lambda: "not for elsewhere" in process.text() or "does not match host name" in process.text(), 20, "the log tells of the name")
+        wait_for(lambda: "not for elsewhere" in process.text() or "does not match host name" in process.text(), 40, "the log tells of the name")
         self.assertFalse(process.is_ready())
 
 
