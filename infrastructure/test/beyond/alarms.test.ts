@@ -32,6 +32,8 @@ describe('alarms', () => {
     'job-runs-dead: millrace/dev job-runs-dead Sum of 1 × 300 s > 0',
     'job-runs-failed: millrace/dev job-runs-failed Sum of 1 × 300 s > 0',
     'load-balancer-5xx: AWS/ApplicationELB HTTPCode_ELB_5XX_Count Sum of 1 × 300 s > 10',
+    'queue-age: Millrace QueueOldest Maximum of 1 × 300 s > 900000',
+    'queue-runs-dead: Millrace QueueRunsDied Sum of 1 × 300 s > 0',
     'scheduler-cpu: AWS/ECS CPUUtilization Average of 3 × 300 s > 80',
     'scheduler-database-lost: millrace/dev scheduler-database-failures Sum of 1 × 300 s > 0',
     'scheduler-errors: millrace/dev scheduler-error-lines Sum of 1 × 300 s > 10',
@@ -222,6 +224,9 @@ describe('alarms', () => {
       'Job runs by outcome',
       'Wait of the oldest due run, longest run (ms)',
       'Ticks late and missed',
+      'Runs of push and pull: ready, dead, paused jobs',
+      'Oldest ready run of push and pull (ms)',
+      'Pushes by outcome',
     ]);
   });
 });
