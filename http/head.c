@@ -315,7 +315,7 @@ static mr_status check_single_fields(struct mr_http_request *request)
         const char *shown;
         size_t len;
     } fields[] = {
-#define FIELD(name, shown) {name, shown, sizeof name - 1}
+#define FIELD(name, shown) {(name), (shown), sizeof(name) - 1}
         FIELD("host", "Host"),
         FIELD("content-length", "Content-Length"),
         FIELD("content-type", "Content-Type"),

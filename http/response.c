@@ -40,10 +40,12 @@ static void write_opening(struct mr_http_server *server, int status, const char 
         server->opening.status = status;
         server->opening.type = type;
     }
-    server->out.failed |= text->failed;
-    mr_buf_slice(&server->out, (struct mr_slice){text->data, text->len});
-    if (text->failed)
-        mr_buf_fini(text);
+    if (!text->failed && text->data != NULL) {
+        mr_buf_append(&server->out, text->data, text->len);
+        return;
+    }
+    server->out.failed = true;
+    mr_buf_fini(text);
 }
 
 /* HTTP/1.1 keeps a connection unless it says otherwise, HTTP/1.0 ends it unless it says otherwise (RFC 9112, 9.3). */

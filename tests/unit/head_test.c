@@ -179,7 +179,7 @@ static void test_head__names_the_field_that_comes_twice(void **state)
 static void test_head__parts_of_a_request(void **state)
 {
     struct mr_http_request request;
-    struct mr_slice value;
+    struct mr_slice value = {"", 0};
 
     (void)state;
     assert_int_equal(parse(&request, "POST /v1/tasks?a=1?b#no HTTP/1.1\r\nHost: h\r\n\r\n"), MR_INVALID);
@@ -450,7 +450,7 @@ static void test_head__chunks_are_announced(void **state)
 static void test_head__what_stands_in_front_of_a_fault_is_known(void **state)
 {
     struct mr_http_request request;
-    struct mr_slice value;
+    struct mr_slice value = {"", 0};
     struct mr_buf head = {0};
 
     (void)state;
@@ -503,7 +503,7 @@ static void test_head__keeping_a_connection(void **state)
 static void test_head__a_value_has_no_blanks_around_it(void **state)
 {
     static struct mr_http_request request;
-    struct mr_slice value;
+    struct mr_slice value = {"", 0};
 
     (void)state;
     assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nX-One: \t one two \t\r\nX-Two: \r\nx-two:2\r\n\r\n"), MR_OK);
@@ -522,7 +522,7 @@ static void test_head__names_of_one_length_are_different_fields(void **state)
                                "X-012345678901234567890123456789012345678901234567890123456789-of-68: 2\r\n"
                                "x-0123456789012345678901234567890123456789012345678901234567-of-66: 3\r\n\r\n";
     static struct mr_http_request request;
-    struct mr_slice value;
+    struct mr_slice value = {"", 0};
 
     (void)state;
     assert_int_equal(parse(&request, text), MR_OK);
