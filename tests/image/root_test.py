@@ -17,7 +17,8 @@ from certificates import Authority, serve
 from cluster import Server
 from support import Process, Scratch, environment, patience, run, wait_for
 
-# The environment is the image's. Arguments: the root, then the program and what it is told. It takes the place of the shell, so its process is the one that was started.
+# The environment is the image's. Arguments: what the program is told. It takes the place of the shell, so its process is the one that
+# was started.
 ENTER = """#!/bin/sh
 export NODE_ENV=production
 exec setpriv --no-new-privs unshare --mount --propagation private sh -euc '
