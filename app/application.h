@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "runtime/config.h"
+#include "runtime/db.h"
 
 struct mr_application;
 struct mr_built;
@@ -19,7 +20,7 @@ bool mr_application_arguments(const char *command, int argc, char **argv);
 const struct mr_packed *mr_application_packed(const char *folder);
 
 /*
- * mr_load_settings (app/settings.h), and reads the application of the folder that was given as an argument, or else that of
+ * mr_load_settings (app/settings.h), connects to the database of a process that serves (app/ahead.h), and reads the application of the folder that was given as an argument, or else that of
  * MILLRACE_APP, and makes it this process's until it ends; without either it is the one that is packed into the binary. What is wrong with
  * either is printed at once. To be called once, before other threads exist. False: the exit status is MR_EXIT_USAGE.
  */
@@ -42,9 +43,10 @@ struct mr_application *mr_application_try(const char *folder);
 
 /*
  * Asks the database, which has been migrated, which statements of the application may answer a batch at once. Before anything is
- * served; when the database is not there soon, all run message by message until the next start, and the log says so.
+ * served; when the database is not there soon, all run message by message until the next start, and the log says so. `given`: a connection
+ * that is not used elsewhere, or NULL; it is closed, and NULL then.
  */
-void mr_application_settle(const struct mr_config *config);
+void mr_application_settle(const struct mr_config *config, mr_db **given);
 
 struct mr_app_variable;
 
