@@ -8,6 +8,12 @@
 #include "runtime/constraints.h"
 #include "application/volatility.h"
 
+/* Who writes a statement; `writing` is NULL where it has its text. */
+struct written {
+    const struct mr_writing *writing;
+    unsigned which;
+};
+
 struct mr_built {
     struct mr_op_table table;
     const struct mr_job_info *jobs;
@@ -21,7 +27,7 @@ struct mr_built {
     struct mr_needs needs;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
-    struct mr_made *made; /* the same, and who writes them */
+    struct written *written; /* the same, by place: who writes them */
     unsigned statement_count;
     const char **job_texts; /* of those that are jobs' */
     unsigned job_text_count;
@@ -137,22 +143,33 @@ static void make_all(struct mr_making *self)
     mr_make_removal(self);
 }
 
-static int by_name(const void *left, const void *right)
+static int by_made_name(const void *left, const void *right)
 {
     return strcmp(((const struct mr_made *)left)->statement.name, ((const struct mr_made *)right)->statement.name);
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(((const struct mr_statement *)left)->name, ((const struct mr_statement *)right)->name);
 }
 
 static void take_statements(struct mr_built *out, struct mr_making *self)
 {
     struct mr_statement *all = mr_arena_take(self->arena, (self->statement_count + 1) * sizeof *all);
+    struct written *written = mr_arena_take(self->arena, (self->statement_count + 1) * sizeof *written);
+    bool have = all != NULL && written != NULL;
 
     if (self->statement_count > 0)
-        qsort(self->statements, self->statement_count, sizeof *self->statements, by_name);
-    for (unsigned i = 0; all != NULL && i < self->statement_count; i++)
+        qsort(self->statements, self->statement_count, sizeof *self->statements, by_made_name);
+    for (unsigned i = 0; have && i < self->statement_count; i++) {
         all[i] = self->statements[i].statement;
+        written[i] = (struct written){self->statements[i].writing, self->statements[i].which};
+    }
     out->statements = all;
-    out->made = self->statements;
-    out->statement_count = all != NULL ? self->statement_count : 0;
+    out->written = written;
+    out->statement_count = have ? self->statement_count : 0;
+    free(self->statements);
+    self->statements = NULL;
 }
 
 /* Columns that clients write. What is the database's own, and the owner, is none of their business. */
@@ -271,10 +288,10 @@ static struct mr_op_info *op_of(struct mr_built *self, const char *name)
 /* Where the statement of that name stands; the count of them when there is none. */
 static unsigned place_of(const struct mr_built *self, const char *name)
 {
-    struct mr_made wanted = {.statement.name = name};
-    const struct mr_made *found = bsearch(&wanted, self->made, self->statement_count, sizeof wanted, by_name);
+    struct mr_statement wanted = {.name = name};
+    const struct mr_statement *found = bsearch(&wanted, self->statements, self->statement_count, sizeof wanted, by_name);
 
-    return found != NULL ? (unsigned)(found - self->made) : self->statement_count;
+    return found != NULL ? (unsigned)(found - self->statements) : self->statement_count;
 }
 
 /* What only reads may go to a replica. */
@@ -287,7 +304,6 @@ static void take_set_wise(struct mr_built *self, struct mr_choice *choice)
         return;
     *choice->traits = choice->for_batches;
     op->actor = MR_ACTOR_DATA_READER;
-    self->made[place].statement.text = choice->set_wise;
     self->statements[place].text = choice->set_wise;
     choice->is_set_wise = true;
 }
@@ -323,13 +339,13 @@ const struct mr_choice *mr_built_choice(const struct mr_built *self, const char 
 
 char *mr_built_text(const struct mr_built *self, unsigned place)
 {
-    const struct mr_made *made = &self->made[place];
+    const struct written *written = &self->written[place];
     struct mr_buf text = {0};
 
-    if (made->writing != NULL)
-        made->writing->write(made->writing, made->which, &text);
+    if (written->writing != NULL)
+        written->writing->write(written->writing, written->which, &text);
     else
-        mr_buf_text(&text, made->statement.text);
+        mr_buf_text(&text, self->statements[place].text);
     mr_buf_char(&text, '\0');
     if (text.failed)
         mr_buf_fini(&text);

@@ -601,29 +601,38 @@ static void tell_twice(struct checking *self, const struct claims *claims, const
     }
 }
 
-static void check_twice(struct checking *self)
+/* Everything that has a name and a route, the engine's own included. */
+static void claim_all(const struct mr_application *application, struct claims *names, struct claims *routes)
 {
-    struct mr_application *application = self->application;
-    struct claims names = {.arena = &application->arena};
-    struct claims routes = {.arena = &application->arena};
-
-    claim_engine(&names, &routes);
+    claim_engine(names, routes);
     for (unsigned i = 0; i < application->resource_count; i++)
         for (int operation = MR_APP_CREATE; operation <= MR_APP_IMPORT; operation++)
             if (application->resources[i].path != NULL && serves(&application->resources[i], (enum mr_app_standard)operation))
-                claim_standard(&application->resources[i], (enum mr_app_standard)operation, &names, &routes);
+                claim_standard(&application->resources[i], (enum mr_app_standard)operation, names, routes);
     for (unsigned i = 0; i < application->operation_count; i++) {
         const struct mr_app_operation *operation = &application->operations[i];
 
         if (operation->node == NULL)
             continue;
-        claim(&names, mr_slice_of(operation->name), mr_yaml_place(operation->node->key), "an operation");
+        claim(names, mr_slice_of(operation->name), mr_yaml_place(operation->node->key), "an operation");
         if (operation->route.path != NULL)
-            claim_route(&routes, operation->route.verb, operation->route.path, mr_yaml_place_of(operation->node, "route"),
+            claim_route(routes, operation->route.verb, operation->route.path, mr_yaml_place_of(operation->node, "route"),
                         "an operation");
     }
+}
+
+static void check_twice(struct checking *self)
+{
+    struct mr_application *application = self->application;
+    struct mr_arena arena = {.limit = application->arena.limit}; /* nobody asks for the claims again */
+    struct claims names = {.arena = &arena};
+    struct claims routes = {.arena = &arena};
+
+    claim_all(application, &names, &routes);
     tell_twice(self, &names, "name");
     tell_twice(self, &routes, "route");
+    application->arena.failed |= arena.failed;
+    mr_arena_fini(&arena);
     for (unsigned i = 1; i < application->job_count; i++)
         if (application->jobs[i].node != NULL && strcmp(application->jobs[i - 1].name, application->jobs[i].name) == 0)
             complain(self, mr_yaml_place(application->jobs[i].node->key), "the job \"%s\" is there twice, expected it once",

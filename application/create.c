@@ -59,7 +59,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
     mr_new_row_fields(self, writes, &fields);
     if (writes->by_user)
         key_fields(self, &fields);
-    return fields.items;
+    return mr_make_fields(self, &fields);
 }
 
 /* ---- Its statement ---- */
@@ -197,31 +197,42 @@ static void put_answered(struct mr_buf *out, const struct mr_writes *writes)
         mr_buf_text(out, " OR " MR_BATCH ".\"$caller\" IS NULL OR " MR_BATCH ".\"$first\" <> " MR_BATCH ".\"$fingerprint\"");
 }
 
-static void make_statement(struct mr_making *self, const struct mr_writes *writes, const char *name,
-                           const struct mr_field *fields, bool again)
+static void put_one(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const struct mr_field *fields,
+                    bool again)
 {
-    struct mr_buf out = {0};
-
-    mr_buf_text(&out, "WITH " MR_BATCH " AS (");
-    put_batch(&out, self, writes, fields, again);
-    mr_buf_text(&out, "), \"$made\" AS (");
-    put_insert(&out, writes, again);
+    mr_buf_text(out, "WITH " MR_BATCH " AS (");
+    put_batch(out, self, writes, fields, again);
+    mr_buf_text(out, "), \"$made\" AS (");
+    put_insert(out, writes, again);
     if (writes->by_user) {
-        mr_buf_text(&out, "), \"$kept\" AS (");
-        put_keys(&out);
+        mr_buf_text(out, "), \"$kept\" AS (");
+        put_keys(out);
     }
-    mr_buf_text(&out, ") SELECT " MR_BATCH ".\"$n\", ");
-    put_status(&out, writes);
-    mr_buf_text(&out, ", \"t\".\"version\" AS \"$version\", ");
-    mr_sql_shown(&out, self, writes);
-    mr_buf_text(&out, " FROM " MR_BATCH);
-    put_row(&out, writes);
-    mr_buf_text(&out, " LEFT JOIN LATERAL (SELECT ");
-    mr_sql_taken(&out, writes->resource, "$k", NULL);
-    mr_buf_text(&out, " AS \"field\" WHERE \"t\".\"id\" IS NULL) AS \"$taken\" ON true");
-    mr_sql_shown_joins(&out, self, writes);
-    put_answered(&out, writes);
-    mr_make_statement(self, name, &out);
+    mr_buf_text(out, ") SELECT " MR_BATCH ".\"$n\", ");
+    put_status(out, writes);
+    mr_buf_text(out, ", \"t\".\"version\" AS \"$version\", ");
+    mr_sql_shown(out, self, writes);
+    mr_buf_text(out, " FROM " MR_BATCH);
+    put_row(out, writes);
+    mr_buf_text(out, " LEFT JOIN LATERAL (SELECT ");
+    mr_sql_taken(out, writes->resource, "$k", NULL);
+    mr_buf_text(out, " AS \"field\" WHERE \"t\".\"id\" IS NULL) AS \"$taken\" ON true");
+    mr_sql_shown_joins(out, self, writes);
+    put_answered(out, writes);
+}
+
+static void put_statement(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                          const struct mr_field *fields)
+{
+    (void)id;
+    put_one(out, self, writes, fields, false);
+}
+
+static void put_again(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                      const struct mr_field *fields)
+{
+    (void)id;
+    put_one(out, self, writes, fields, true);
 }
 
 void mr_make_create(struct mr_making *self, const struct mr_app_resource *resource)
@@ -262,6 +273,6 @@ void mr_make_create(struct mr_making *self, const struct mr_app_resource *resour
                                                 .fields = fields,
                                             }),
                });
-    make_statement(self, &writes, name, fields, false);
-    make_statement(self, &writes, again->statement, fields, true);
+    mr_make_rows(self, name, put_statement, &writes, NULL, fields);
+    mr_make_rows(self, again->statement, put_again, &writes, NULL, fields);
 }

@@ -9,7 +9,8 @@ struct custom {
     const struct mr_app_operation *declared;
     const struct mr_app_statement *source;
     struct mr_sql sql;
-    struct mr_making_fields fields;
+    struct mr_making_fields gathered;
+    const struct mr_field *fields; /* those, once they are all there */
     enum mr_access access;
     const struct mr_app_resource *resource; /* that the answer shows, NULL: another answer */
     enum mr_shape shape;
@@ -128,7 +129,7 @@ static enum mr_source source_of(const struct mr_app_field *field)
 static void add_field(struct custom *self, const char *name, enum mr_type type, enum mr_source from, bool required,
                       const char *about)
 {
-    mr_make_field(self->making, &self->fields,
+    mr_make_field(self->making, &self->gathered,
                   (struct mr_field){.name = name, .type = type, .from = from, .required = required, .about = about});
 }
 
@@ -145,14 +146,14 @@ static void take_reserved(struct custom *self)
     const char *scopes = mr_access_scopes(self->declared->access);
 
     if (by_user && (self->sql.kind != MR_SQL_CALL || wants(self, "caller")))
-        mr_make_caller(self->making, &self->fields, scopes);
+        mr_make_caller(self->making, &self->gathered, scopes);
     if (by_user && wants(self, "role"))
         add_field(self, MR_ROLE_FIELD, MR_BOOL, MR_TOKEN_ADMIN, scopes == NULL, "whether an administrator calls");
-    if (wants(self, "newId") || (self->fields.count == 0 && self->sql.kind != MR_SQL_CALL))
+    if (wants(self, "newId") || (self->gathered.count == 0 && self->sql.kind != MR_SQL_CALL))
         add_field(self, "newId", MR_UUID, MR_NEW_ID, true, "a new id");
     if (!self->declared->idempotent)
         return;
-    mr_make_field(self->making, &self->fields,
+    mr_make_field(self->making, &self->gathered,
                   (struct mr_field){.name = "Idempotency-Key",
                                     .type = MR_TEXT,
                                     .from = MR_HEADER,
@@ -170,11 +171,10 @@ static void take_fields(struct custom *self)
         struct mr_field field = mr_field_of(self->making, declared, source_of(declared));
 
         field.required = field.required || field.from == MR_PATH;
-        mr_make_field(self->making, &self->fields, field);
+        mr_make_field(self->making, &self->gathered, field);
     }
     take_reserved(self);
-    if (self->fields.count == 0) /* of a CALL: the table has its end, and nothing else */
-        self->fields.items = mr_arena_take(self->making->arena, sizeof *self->fields.items);
+    self->fields = mr_make_fields(self->making, &self->gathered);
 }
 
 static void check_idempotent(struct custom *self)
@@ -254,7 +254,7 @@ static struct mr_traits traits_of(struct custom *self)
         .versioned = self->resource != NULL && self->shape == MR_SHAPE_ONE && mr_app_is_served(self->resource),
         .cache_s = (unsigned)(declared->cache_ms.value / 1000),
         .constraints = true,
-        .fields = self->fields.items,
+        .fields = self->fields,
     };
 }
 
@@ -266,7 +266,7 @@ static void add_op(struct custom *self)
         self->resource == NULL && self->shape != MR_SHAPE_NONE ? &declared->returns.fields : NULL;
     struct mr_op_info *op;
 
-    if (traits == NULL || self->fields.items == NULL)
+    if (traits == NULL || self->fields == NULL)
         return;
     *traits = traits_of(self);
     mr_make_op(self->making, &(struct mr_op_info){.name = declared->name,
@@ -282,7 +282,7 @@ static void add_op(struct custom *self)
     op = &self->making->ops[self->making->op_count - 1];
     mr_make_form(&(struct mr_custom){.making = self->making,
                                      .sql = &self->sql,
-                                     .fields = self->fields.items,
+                                     .fields = self->fields,
                                      .shape = self->shape,
                                      .resource = self->resource,
                                      .members = members},

@@ -17,34 +17,32 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
     if (writes->by_user)
         mr_make_caller(self, &fields, writes->scopes);
     mr_writes_conditions(self, &fields);
-    return fields.items;
+    return mr_make_fields(self, &fields);
 }
 
 /* What was locked, matches and is there still was kept by a trigger of the application's: it is left unanswered, twice. */
-static void make_statement(struct mr_making *self, const struct mr_writes *writes, const char *name, const char *id,
-                           const struct mr_field *fields)
+static void put_statement(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                          const struct mr_field *fields)
 {
-    struct mr_buf out = {0};
-
-    mr_buf_text(&out, "WITH " MR_BATCH " AS (");
-    mr_sql_batch(&out, fields);
-    mr_buf_text(&out, "), \"$locked\" AS (");
-    mr_sql_lock(&out, writes, id, "UPDATE");
-    mr_sql_put(&out,
+    (void)self;
+    mr_buf_text(out, "WITH " MR_BATCH " AS (");
+    mr_sql_batch(out, fields);
+    mr_buf_text(out, "), \"$locked\" AS (");
+    mr_sql_lock(out, writes, id, "UPDATE");
+    mr_sql_put(out,
                "), \"$gone\" AS (DELETE FROM %I AS \"$t\" USING \"$locked\""
                " WHERE \"$t\".\"id\" = \"$locked\".\"id\" AND \"$locked\".\"matches\" RETURNING \"$t\".\"id\")"
                " SELECT " MR_BATCH ".\"$n\", CASE WHEN \"$gone\".\"id\" IS NOT NULL THEN NULL ",
                writes->resource->table);
     if (writes->by_user)
-        mr_buf_text(&out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 ");
+        mr_buf_text(out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 ");
     mr_sql_put(
-        &out,
+        out,
         "WHEN \"$locked\".\"id\" IS NULL THEN 404 WHEN NOT \"$locked\".\"matches\" THEN 412 END AS \"$status\" FROM " MR_BATCH
             MR_JOIN_EACH "\"$locked\" ON \"$locked\".\"id\" = " MR_BATCH ".%I" MR_JOIN_EACH
         "\"$gone\" ON \"$gone\".\"id\" = " MR_BATCH ".%I"
         " WHERE \"$gone\".\"id\" IS NOT NULL OR \"$locked\".\"id\" IS NULL OR NOT \"$locked\".\"matches\"",
         id, id);
-    mr_make_statement(self, name, &out);
 }
 
 void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resource)
@@ -78,5 +76,5 @@ void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resour
                                                 .fields = fields,
                                             }),
                });
-    make_statement(self, &writes, name, id, fields);
+    mr_make_rows(self, name, put_statement, &writes, id, fields);
 }

@@ -3,25 +3,26 @@
  */
 #include "application/making.h"
 
-static void statement(struct mr_making *self, const struct mr_app_resource *resource, const char *name,
-                      const struct mr_field *fields, bool by_user)
+/* Nothing is written here; what counts of `writes` is who reads. */
+static void put_statement(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                          const struct mr_field *fields)
 {
-    struct mr_buf out = {0};
+    const struct mr_app_resource *resource = writes->resource;
+    bool by_user = writes->by_user;
 
-    mr_buf_text(&out, "SELECT " MR_BATCH ".\"$n\", CASE ");
+    mr_buf_text(out, "SELECT " MR_BATCH ".\"$n\", CASE ");
     if (by_user)
-        mr_buf_text(&out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 ");
-    mr_buf_text(&out, "WHEN \"t\".\"id\" IS NULL THEN 404 END AS \"$status\", \"t\".\"version\" AS \"$version\", ");
-    mr_sql_members(&out, self, resource, "t");
-    mr_buf_text(&out, " FROM (");
-    mr_sql_batch(&out, fields);
-    mr_buf_text(&out, ") AS " MR_BATCH " LEFT JOIN ");
-    mr_sql_name(&out, resource->table);
-    mr_buf_text(&out, " AS \"t\" ON \"t\".\"id\" = ");
-    mr_sql_column(&out, "$k", fields[0].name);
-    mr_sql_own_row(&out, resource, "t", "$k");
-    mr_sql_embeds(&out, self, resource, "t", by_user ? MR_BATCH ".\"$caller\"" : NULL);
-    mr_make_statement(self, name, &out);
+        mr_buf_text(out, "WHEN " MR_BATCH ".\"$caller\" IS NULL THEN 401 ");
+    mr_buf_text(out, "WHEN \"t\".\"id\" IS NULL THEN 404 END AS \"$status\", \"t\".\"version\" AS \"$version\", ");
+    mr_sql_members(out, self, resource, "t");
+    mr_buf_text(out, " FROM (");
+    mr_sql_batch(out, fields);
+    mr_buf_text(out, ") AS " MR_BATCH " LEFT JOIN ");
+    mr_sql_name(out, resource->table);
+    mr_buf_text(out, " AS \"t\" ON \"t\".\"id\" = ");
+    mr_sql_column(out, "$k", id);
+    mr_sql_own_row(out, resource, "t", "$k");
+    mr_sql_embeds(out, self, resource, "t", by_user ? MR_BATCH ".\"$caller\"" : NULL);
 }
 
 void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
@@ -29,19 +30,22 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
     const char *name = mr_make_text(self, "%s_get", resource->name);
     enum mr_access access = mr_access_of(resource->access.read);
     const char *scopes = mr_access_scopes(resource->access.read);
-    bool by_user = access != MR_ACCESS_PUBLIC;
-    struct mr_making_fields fields = {0};
+    struct mr_writes reads = {.resource = resource, .access = access, .scopes = scopes, .by_user = access != MR_ACCESS_PUBLIC};
+    const char *id = mr_id_name(self, resource);
+    struct mr_making_fields gathered = {0};
+    const struct mr_field *fields;
 
-    mr_make_field(self, &fields,
-                  (struct mr_field){.name = mr_id_name(self, resource),
+    mr_make_field(self, &gathered,
+                  (struct mr_field){.name = id,
                                     .type = MR_UUID,
                                     .from = MR_PATH,
                                     .required = true,
                                     .example = MR_EXAMPLE_ID,
                                     .about = mr_make_text(self, "the %s", mr_words_of(self, resource->name))});
-    if (by_user)
-        mr_make_caller(self, &fields, scopes);
-    if (fields.items == NULL)
+    if (reads.by_user)
+        mr_make_caller(self, &gathered, scopes);
+    fields = mr_make_fields(self, &gathered);
+    if (fields == NULL)
         return;
     mr_make_op(self,
                &(struct mr_op_info){
@@ -62,8 +66,8 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
                                                 .scopes = scopes,
                                                 .answers = "404",
                                                 .versioned = true,
-                                                .fields = fields.items,
+                                                .fields = fields,
                                             }),
                });
-    statement(self, resource, name, fields.items, by_user);
+    mr_make_rows(self, name, put_statement, &reads, id, fields);
 }

@@ -4,7 +4,8 @@
  * A record is read as the body of a create, and what is made of it is what create would make: the same fields, the same INSERT, the
  * same references and owners. Only what is told of a row that is not made differs: a problem of its line. A value that is taken makes
  * no exception, which would cost the whole chunk; the second statement looks for what the first, whose snapshot is older than its own
- * rows, could not see: the same value in a record before this one, or a row that was stored meanwhile.
+ * rows, could not see: the same value in a record before this one, or a row that was stored meanwhile. What is left then breaks a
+ * constraint that is not declared: the third statement makes an exception of it.
  */
 #include "application/making.h"
 
@@ -37,29 +38,48 @@ static void put_batch(struct mr_buf *out, struct mr_making *self, const struct m
 }
 
 /* That all were made is counted once; otherwise the ids of those that were are hashed, whatever kinds of joins the connection has. */
-static void make_statement(struct mr_making *self, const struct mr_writes *writes, const struct mr_import *import)
+static void put_statement(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                          const struct mr_field *fields)
 {
-    struct mr_buf out = {0};
-
-    put_batch(&out, self, writes, import->fields);
-    mr_buf_text(&out, ", \"$made\" AS (");
-    mr_sql_insert(&out, writes, "");
-    mr_buf_text(&out, " ON CONFLICT DO NOTHING RETURNING \"id\") ");
-    put_answer(&out, writes);
-    mr_buf_text(&out, " WHERE (SELECT count(*) FROM \"$made\") < (SELECT count(*) FROM " MR_BATCH ")"
-                      " AND " MR_BATCH ".\"id\" NOT IN (SELECT \"$made\".\"id\" FROM \"$made\") ORDER BY 1");
-    mr_make_statement(self, import->statement, &out);
+    (void)id;
+    put_batch(out, self, writes, fields);
+    mr_buf_text(out, ", \"$made\" AS (");
+    mr_sql_insert(out, writes, "");
+    mr_buf_text(out, " ON CONFLICT DO NOTHING RETURNING \"id\") ");
+    put_answer(out, writes);
+    mr_buf_text(out, " WHERE (SELECT count(*) FROM \"$made\") < (SELECT count(*) FROM " MR_BATCH ")"
+                     " AND " MR_BATCH ".\"id\" NOT IN (SELECT \"$made\".\"id\" FROM \"$made\") ORDER BY 1");
 }
 
-static void make_reason(struct mr_making *self, const struct mr_writes *writes, const struct mr_import *import)
+static void put_reason(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                       const struct mr_field *fields)
 {
-    struct mr_buf out = {0};
-
-    put_batch(&out, self, writes, import->fields);
-    put_answer(&out, writes);
-    mr_sql_put(&out, " WHERE NOT EXISTS (SELECT FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\") ORDER BY 1",
+    (void)id;
+    put_batch(out, self, writes, fields);
+    put_answer(out, writes);
+    mr_sql_put(out, " WHERE NOT EXISTS (SELECT FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\") ORDER BY 1",
                writes->resource->table);
-    mr_make_statement(self, import->reason, &out);
+}
+
+/*
+ * Those that nothing declared stands in the way of, as a create makes them: a constraint that they break says by its exception which it
+ * is, and the job finds their lines.
+ */
+static void put_plain(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                      const struct mr_field *fields)
+{
+    struct mr_buf open = {0};
+
+    (void)id;
+    put_batch(out, self, writes, fields);
+    mr_sql_put(&open, " AND NOT EXISTS (SELECT FROM %I AS \"$o\" WHERE \"$o\".\"id\" = " MR_BATCH ".\"id\") AND ",
+               writes->resource->table);
+    mr_sql_taken(&open, writes->resource, "$k", NULL);
+    mr_buf_text(&open, " IS NULL");
+    mr_buf_char(&open, '\0');
+    out->failed |= open.failed;
+    mr_sql_insert(out, writes, open.failed ? "" : open.data);
+    mr_buf_fini(&open);
 }
 
 /* The one that queues the run is the engine's, the same for all. */
@@ -75,14 +95,17 @@ static void make_queueing(struct mr_making *self, const char *name)
 static const struct mr_import *make_import(struct mr_making *self, const struct mr_writes *writes, const char *name)
 {
     struct mr_import *import = mr_arena_take(self->arena, sizeof *import);
-    struct mr_making_fields fields = {0};
+    struct mr_making_fields gathered = {0};
+    const struct mr_field *fields;
 
-    mr_new_row_fields(self, writes, &fields);
-    if (import == NULL || fields.items == NULL)
+    mr_new_row_fields(self, writes, &gathered);
+    fields = mr_make_fields(self, &gathered);
+    if (import == NULL || fields == NULL)
         return NULL;
-    *import = (struct mr_import){.fields = fields.items,
+    *import = (struct mr_import){.fields = fields,
                                  .statement = mr_make_text(self, "%s/rows", name),
-                                 .reason = mr_make_text(self, "%s/reason", name)};
+                                 .reason = mr_make_text(self, "%s/reason", name),
+                                 .plain = mr_make_text(self, "%s/plain", name)};
     return import;
 }
 
@@ -136,6 +159,7 @@ void mr_make_import(struct mr_making *self, const struct mr_app_resource *resour
                 }),
         });
     make_queueing(self, name);
-    make_statement(self, &writes, import);
-    make_reason(self, &writes, import);
+    mr_make_rows(self, import->statement, put_statement, &writes, NULL, import->fields);
+    mr_make_rows(self, import->reason, put_reason, &writes, NULL, import->fields);
+    mr_make_rows(self, import->plain, put_plain, &writes, NULL, import->fields);
 }

@@ -290,7 +290,7 @@ void list_make_fields(struct mr_making *self, struct list *list)
     add_filters(self, list, &fields, false);
     add_words(self, list, &fields);
     add_sort(self, list, &fields);
-    list->fields = fields.items;
+    list->fields = mr_make_fields(self, &fields);
 }
 
 /* ---- How long rows can be ---- */

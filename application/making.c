@@ -64,14 +64,29 @@ void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, co
     ways[self->way_count++] = (struct mr_way){name, verb, path, (enum mr_op)(MR_OP_COUNT + self->op_count - 1)};
 }
 
+/* Room for one more of `size`; false: there is no memory for it. */
+static bool grow(struct mr_making *self, void **items, unsigned count, unsigned *room, size_t size)
+{
+    unsigned wanted = *room > 0 ? 2 * *room : 16;
+    void *more = count < *room ? *items : realloc(*items, wanted * size);
+
+    self->arena->failed |= more == NULL;
+    if (more == NULL)
+        return false;
+    if (count == *room)
+        *room = wanted;
+    *items = more;
+    return true;
+}
+
 static void add_statement(struct mr_making *self, struct mr_made made)
 {
-    struct mr_made *all = mr_arena_grow(self->arena, self->statements, self->statement_count, sizeof *all);
+    void *all = self->statements;
 
-    if (all == NULL)
-        return;
-    self->statements = all;
-    all[self->statement_count++] = made;
+    if (grow(self, &all, self->statement_count, &self->statement_room, sizeof made)) {
+        self->statements = all;
+        self->statements[self->statement_count++] = made;
+    }
 }
 
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text)
@@ -121,21 +136,25 @@ const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_t
     return copy;
 }
 
-/* One more than the last is there always, and is zeroed: it ends the table. */
 void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field)
 {
-    struct mr_field *items = fields->items;
+    void *items = fields->items;
 
-    if (fields->count == 0)
-        items = mr_arena_grow(self->arena, items, 0, sizeof *items);
-    if (items != NULL)
-        items[fields->count] = field;
-    if (items != NULL)
-        items = mr_arena_grow(self->arena, items, fields->count + 1, sizeof *items);
-    if (items == NULL)
-        return;
-    fields->items = items;
-    fields->count++;
+    if (grow(self, &items, fields->count, &fields->room, sizeof field)) {
+        fields->items = items;
+        fields->items[fields->count++] = field;
+    }
+}
+
+const struct mr_field *mr_make_fields(struct mr_making *self, struct mr_making_fields *fields)
+{
+    struct mr_field *items = mr_arena_take(self->arena, (fields->count + 1) * sizeof *items);
+
+    if (items != NULL && fields->count > 0)
+        memcpy(items, fields->items, fields->count * sizeof *items);
+    free(fields->items);
+    *fields = (struct mr_making_fields){0};
+    return items;
 }
 
 /* ---- What declarations mean ---- */

@@ -53,8 +53,9 @@ struct mr_making {
     unsigned way_count;
     struct mr_group *groups;
     unsigned group_count;
-    struct mr_made *statements;
+    struct mr_made *statements; /* on the heap: it grows long, and becomes a shorter table in the end */
     unsigned statement_count;
+    unsigned statement_room;
     const char **job_texts; /* of those that are jobs' */
     unsigned job_text_count;
     struct mr_choice *choices; /* application/choice.h */
@@ -72,10 +73,11 @@ struct mr_making {
     const struct mr_result **results; /* by the resource's place; NULL until first needed */
 };
 
-/* The fields of a message while they are gathered. A zeroed struct has none. */
+/* The fields of a message while they are gathered, on the heap until mr_make_fields takes them. A zeroed struct has none. */
 struct mr_making_fields {
-    struct mr_field *items; /* ended by a NULL name, as struct mr_traits has it; NULL while there are none */
+    struct mr_field *items;
     unsigned count;
+    unsigned room;
 };
 
 /* ---- Adding ---- */
@@ -117,6 +119,9 @@ void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_
 
 /* The same for the text that a statement became. One that does not parse needs nothing: the server will say what is wrong with it. */
 void mr_make_needs_of_text(struct mr_making *self, const char *text, enum mr_db_use use);
+
+/* The gathered fields in the arena, ended by a NULL name; `fields` is empty then. NULL: memory ran out. To be called whatever came before. */
+const struct mr_field *mr_make_fields(struct mr_making *self, struct mr_making_fields *fields);
 
 /* Adds a field to a message. */
 void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, struct mr_field field);
@@ -218,6 +223,14 @@ struct mr_writes {
     bool by_role;       /* a field references what not all who write may see: the message has the field "$admin" */
     bool is_shown;      /* who writes a row may also read it; others are told its id */
 };
+
+/* Appends the text of a statement that reads or writes rows of a resource; `id` is the field that names the row, if one does. */
+typedef void mr_row_text(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                         const struct mr_field *fields);
+
+/* Adds a statement that `text` writes when somebody asks for it: texts are long, and most are needed in few of the processes. */
+void mr_make_rows(struct mr_making *self, const char *name, mr_row_text *text, const struct mr_writes *writes, const char *id,
+                  const struct mr_field *fields);
 
 /* What is declared of it. A reference that nobody who writes may ever see is a problem. */
 struct mr_writes mr_writes_of(struct mr_making *self, const struct mr_app_resource *resource);

@@ -41,7 +41,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
             mr_make_field(self, &fields, field);
     }
     mr_writes_conditions(self, &fields);
-    return fields.items;
+    return mr_make_fields(self, &fields);
 }
 
 /* ---- Its statement ---- */
@@ -128,25 +128,22 @@ static void put_from(struct mr_buf *out, struct mr_making *self, const struct mr
     mr_buf_text(out, " WHERE \"t\".\"id\" IS NOT NULL OR \"$able\".\"$n\" IS NULL OR \"$able\".\"$taken\" IS NOT NULL");
 }
 
-static void make_statement(struct mr_making *self, const struct mr_writes *writes, const char *name, const char *id,
-                           const struct mr_field *fields)
+static void put_statement(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *id,
+                          const struct mr_field *fields)
 {
-    struct mr_buf out = {0};
-
-    mr_buf_text(&out, "WITH " MR_BATCH " AS (");
-    put_batch(&out, self, writes, fields);
-    mr_buf_text(&out, "), \"$locked\" AS (");
-    mr_sql_lock(&out, writes, id, "NO KEY UPDATE");
-    mr_buf_text(&out, "), \"$able\" AS (");
-    put_able(&out, writes, id);
-    mr_buf_text(&out, "), \"$changed\" AS (");
-    put_update(&out, writes->resource, id);
-    mr_buf_text(&out, ") SELECT " MR_BATCH ".\"$n\", ");
-    put_status(&out, writes);
-    mr_buf_text(&out, ", \"t\".\"version\" AS \"$version\", ");
-    mr_sql_shown(&out, self, writes);
-    put_from(&out, self, writes, id);
-    mr_make_statement(self, name, &out);
+    mr_buf_text(out, "WITH " MR_BATCH " AS (");
+    put_batch(out, self, writes, fields);
+    mr_buf_text(out, "), \"$locked\" AS (");
+    mr_sql_lock(out, writes, id, "NO KEY UPDATE");
+    mr_buf_text(out, "), \"$able\" AS (");
+    put_able(out, writes, id);
+    mr_buf_text(out, "), \"$changed\" AS (");
+    put_update(out, writes->resource, id);
+    mr_buf_text(out, ") SELECT " MR_BATCH ".\"$n\", ");
+    put_status(out, writes);
+    mr_buf_text(out, ", \"t\".\"version\" AS \"$version\", ");
+    mr_sql_shown(out, self, writes);
+    put_from(out, self, writes, id);
 }
 
 /* "Change a task: fields left out stay as they are, null clears description and dueAt" */
@@ -206,5 +203,5 @@ void mr_make_update(struct mr_making *self, const struct mr_app_resource *resour
                                                   }),
                      });
     mr_make_way(self, mr_make_text(self, "%s_patch", resource->name), MR_VERB_PATCH, path);
-    make_statement(self, &writes, name, id, fields);
+    mr_make_rows(self, name, put_statement, &writes, id, fields);
 }

@@ -123,6 +123,8 @@ static mr_status verify_import(struct generated *one)
     one->name = import->statement;
     status = verify_named(one);
     one->name = import->reason;
+    status = status == MR_OK ? verify_named(one) : status;
+    one->name = import->plain;
     return status == MR_OK ? verify_named(one) : status;
 }
 

@@ -5,6 +5,40 @@
 
 #include <stdio.h>
 
+/* ---- Its statements ---- */
+
+struct rows {
+    struct mr_writing writing;
+    const struct mr_application *application;
+    mr_row_text *text;
+    struct mr_writes writes;
+    const char *id;
+    const struct mr_field *fields;
+};
+
+static void write_rows(const struct mr_writing *writing, unsigned which, struct mr_buf *out)
+{
+    const struct rows *self = (const struct rows *)(const void *)writing;
+    struct mr_arena arena = {0};
+    struct mr_making making = {.application = self->application, .arena = &arena};
+
+    (void)which;
+    self->text(out, &making, &self->writes, self->id, self->fields);
+    out->failed |= arena.failed;
+    mr_arena_fini(&arena);
+}
+
+void mr_make_rows(struct mr_making *self, const char *name, mr_row_text *text, const struct mr_writes *writes, const char *id,
+                  const struct mr_field *fields)
+{
+    struct rows *rows = mr_arena_take(self->arena, sizeof *rows);
+
+    if (rows == NULL)
+        return;
+    *rows = (struct rows){{write_rows}, self->application, text, *writes, id, fields};
+    mr_make_written(self, name, &rows->writing, 0);
+}
+
 /* ---- Who ---- */
 
 static const char *read_word(const struct mr_application *application, const struct mr_app_field *field)

@@ -458,19 +458,47 @@ static void reject_row(struct harvest *harvest, const mr_rows *rows, unsigned ro
     harvest->good--;
 }
 
-/* With the parameters of the statement before it. What is stored now is why, or nobody knows. */
-static mr_status ask_for_reasons(struct mr_actor *self, struct harvest *harvest)
+/*
+ * With the parameters of the statement before it. What is stored now is why, or nobody knows: those are told only where `all` are. `left`:
+ * whether there are such.
+ */
+static mr_status ask_for_reasons(struct mr_actor *self, struct harvest *harvest, bool all, bool *left)
 {
     mr_rows *rows = NULL;
     mr_status status = mr_job_query(self, harvest->orders->import->reason, &rows);
 
+    *left = false;
     if (status != MR_OK)
         return status;
-    for (unsigned row = 0; row < mr_rows_count(rows); row++)
-        if (harvest->is_open[mr_rows_int(rows, row, 0, 1) - 1])
+    for (unsigned row = 0; row < mr_rows_count(rows); row++) {
+        bool *is_open = &harvest->is_open[mr_rows_int(rows, row, 0, 1) - 1];
+        bool is_known = all || mr_rows_int(rows, row, 1, 0) != 0;
+
+        if (*is_open && is_known)
             reject_row(harvest, rows, row);
+        *left = *left || (*is_open && !is_known);
+        *is_open = *is_open && !is_known;
+    }
     mr_rows_free(&rows);
     return MR_OK;
+}
+
+/*
+ * A record that collides with what nobody has declared is made an exception of: the chunk is halved until it is alone, and told by the
+ * fields of the constraint. One that makes none, and no row either, was kept away by a trigger.
+ */
+static mr_status find_reasons(struct mr_actor *self, struct harvest *harvest)
+{
+    const char *plain = harvest->orders->import->plain;
+    mr_rows *rows = NULL;
+    bool left;
+    mr_status status = ask_for_reasons(self, harvest, plain == NULL, &left);
+
+    if (status != MR_OK || !left)
+        return status;
+    status = mr_job_query(self, plain, &rows);
+    mr_rows_free(&rows);
+    return status == MR_OK ? ask_for_reasons(self, harvest, true, &left) : status;
 }
 
 static mr_status write_rows(struct mr_actor *self, struct harvest *harvest)
@@ -489,7 +517,7 @@ static mr_status write_rows(struct mr_actor *self, struct harvest *harvest)
             is_open = harvest->is_open[mr_rows_int(rows, row, 0, 1) - 1] = true;
     }
     mr_rows_free(&rows);
-    return is_open ? ask_for_reasons(self, harvest) : MR_OK;
+    return is_open ? find_reasons(self, harvest) : MR_OK;
 }
 
 static void add_to(json_t *object, const char *name, int64_t more)

@@ -9,11 +9,14 @@
 #include "openapi/openapi.h"
 
 /* A number of that many digits comes back as it was written, from whoever reads it as a double. */
-enum { STATUS_FIRST = 200, STATUS_END = 600, DOC_DIGITS = 15 };
+enum { STATUS_FIRST = 200, STATUS_END = 600, DOC_DIGITS = 15, PATH_MAX_LEN = 256 };
 
-/* The document while it is made. Whatever there was no memory for sets `failed`, and nothing is done about it before the end. */
+/*
+ * The document while it is made, but for its paths, each of which is written as soon as it is whole: trees of small pieces, all of them
+ * together, would be twice what the process has otherwise. Whatever there was no memory for sets `failed`, and nothing is done about it
+ * before the end.
+ */
 struct doc {
-    json_t *paths;
     json_t *schemas;
     json_t *responses;
     json_t *headers;
@@ -74,7 +77,10 @@ void put_answers(struct doc *doc, json_t *responses, const struct mr_op_info *in
 
 /* ---- operation.c ---- */
 
-/* Adds the operation of a way to the document's paths; does nothing for a way without a path. */
-void put_way(struct doc *doc, const struct mr_way *way);
+/* "/v1/products/:productId" becomes "/v1/products/{productId}". */
+void path_template(char out[PATH_MAX_LEN], const char *path);
+
+/* Adds the operation of a way to `item`, the object of its path. */
+void put_way(struct doc *doc, json_t *item, const struct mr_way *way);
 
 #endif

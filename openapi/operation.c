@@ -4,12 +4,11 @@
 #include "openapi/internal.h"
 #include "proto/apikey.h"
 
-enum { PATH_MAX_LEN = 256, GROUP_MAX = 64 };
+enum { GROUP_MAX = 64 };
 
 /* ---- The path and the group ---- */
 
-/* "/v1/products/:productId" becomes "/v1/products/{productId}". */
-static void template_of(char out[PATH_MAX_LEN], const char *path)
+void path_template(char out[PATH_MAX_LEN], const char *path)
 {
     size_t len = 0;
 
@@ -221,20 +220,11 @@ static const char *method_of(enum mr_verb verb)
     }
 }
 
-void put_way(struct doc *doc, const struct mr_way *way)
+void put_way(struct doc *doc, json_t *item, const struct mr_way *way)
 {
     const struct mr_op_info *info = mr_op_info(way->op);
-    char path[PATH_MAX_LEN];
-    json_t *item;
-    json_t *operation;
+    json_t *operation = put_object(doc, item, method_of(way->verb));
 
-    if (way->path == NULL)
-        return;
-    template_of(path, way->path);
-    item = json_object_get(doc->paths, path);
-    if (item == NULL)
-        item = put_object(doc, doc->paths, path);
-    operation = put_object(doc, item, method_of(way->verb));
     put_text(doc, operation, "operationId", way->name);
     put_text(doc, operation, "summary", info->traits->summary);
     put_group(doc, operation, way->path);

@@ -37,7 +37,7 @@ struct mr_when {
 struct mr_variant {
     const char *statement;
     enum mr_shape shape;
-    struct mr_when when[4];          /* ended by a NULL field */
+    const struct mr_when *when;      /* ended by a NULL field; NULL: there are none */
     unsigned batch_max;              /* messages in one of its statements; 0: as many as the op's */
     const struct mr_result *returns; /* what a success of it tells; NULL: as the op's */
 };
@@ -85,6 +85,8 @@ struct mr_import {
                               401, 400 or 409, NULL where it does not know why; and the field, NULL: the record as a whole */
     const char
         *reason; /* the same of what is stored now, and makes nothing: asked when `statement` did not know; NULL: it knows */
+    const char *
+        plain; /* makes rows of the records of which `reason` knows nothing, and fails for what stands in the way; with `reason` only */
 };
 
 struct mr_traits {
@@ -127,6 +129,7 @@ struct mr_traits {
 
 #define MR_MESSAGE(message) const struct mr_traits mr_traits_##message =
 #define MR_FIELDS(...)      ((const struct mr_field[]){__VA_ARGS__, {.name = NULL}})
+#define MR_WHEN(...)        ((const struct mr_when[]){__VA_ARGS__, {.field = NULL}})
 #define MR_VARIANTS(...)    ((const struct mr_variant[]){__VA_ARGS__, {.statement = NULL}})
 
 /* What a worker says of a run: the objects of run_outcomes (proto/messages/work.c). */

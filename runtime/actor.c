@@ -138,7 +138,7 @@ static bool holds(const struct mr_when *when, enum mr_op op, const struct mr_val
 
 static bool all_hold(const struct mr_variant *variant, enum mr_op op, const struct mr_value *values)
 {
-    for (const struct mr_when *when = variant->when; when->field != NULL; when++)
+    for (const struct mr_when *when = variant->when; when != NULL && when->field != NULL; when++)
         if (!holds(when, op, values))
             return false;
     return true;

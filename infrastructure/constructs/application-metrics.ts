@@ -13,21 +13,21 @@ export const APPLICATION_NAMESPACE = 'Millrace';
 export type Role = 'api' | 'scheduler';
 
 /** How often something happened. */
-export function counted({ baseName }: Config, role: Role, metricName: string): cloudwatch.Metric {
-  return metric(baseName, role, metricName, cloudwatch.Stats.SUM);
+export function counted(config: Config, role: Role, metricName: string): cloudwatch.Metric {
+  return measured(config, role, metricName, cloudwatch.Stats.SUM).with({ label: metricName });
 }
 
 /** The greatest of what the tasks have seen. */
-export function greatest({ baseName }: Config, role: Role, metricName: string): cloudwatch.Metric {
-  return metric(baseName, role, metricName, cloudwatch.Stats.MAXIMUM);
+export function greatest(config: Config, role: Role, metricName: string): cloudwatch.Metric {
+  return measured(config, role, metricName, cloudwatch.Stats.MAXIMUM).with({ label: metricName });
 }
 
-function metric(Environment: string, role: Role, metricName: string, statistic: string): cloudwatch.Metric {
+/** For an alarm: with a label it would be written as an expression. */
+export function measured({ baseName }: Config, role: Role, metricName: string, statistic: string): cloudwatch.Metric {
   return new cloudwatch.Metric({
     namespace: APPLICATION_NAMESPACE,
     metricName,
-    dimensionsMap: { Environment, Role: role },
+    dimensionsMap: { Environment: baseName, Role: role },
     statistic,
-    label: metricName,
   });
 }

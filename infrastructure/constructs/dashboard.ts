@@ -115,5 +115,14 @@ function jobGraphs(config: Config): cloudwatch.IWidget[] {
       ...['JobQueueAge', 'JobRunTimeMax'].map((name) => greatest(config, 'scheduler', name)),
     ),
     graph('Ticks late and missed', counted(config, 'scheduler', 'TicksLate'), counted(config, 'scheduler', 'TicksMissed')),
+    graph(
+      'Runs of push and pull: ready, dead, paused jobs',
+      ...['QueueRunsReady', 'QueueRunsDead', 'QueuesPaused'].map((name) => greatest(config, 'scheduler', name)),
+    ),
+    graph('Oldest ready run of push and pull (ms)', greatest(config, 'scheduler', 'QueueOldest')),
+    graph(
+      'Pushes by outcome',
+      ...['Delivered', 'Refused', 'Unanswered', 'Forbidden'].map((outcome) => counted(config, 'scheduler', `Pushes${outcome}`)),
+    ),
   ];
 }

@@ -9,7 +9,11 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
+import { measured } from './application-metrics.ts';
 import { countLogLines } from './log-metric.ts';
+
+/** How long a run of push or pull may wait that somebody could take, in milliseconds. */
+const QUEUE_AGE = 15 * 60 * 1000;
 
 export interface JobAlarmsProps {
   readonly logGroup: logs.LogGroup;
@@ -33,6 +37,7 @@ export class JobAlarms extends Construct {
       metric: outcomes(props, 'failed'),
       threshold: 0,
     });
+    this.tellOfQueues(props);
     alarmTopic.alarm(this, 'scheduler-not-running', {
       description: 'No scheduler task has run for five minutes: no job starts.',
       metric: runningTasks(props),
@@ -40,6 +45,20 @@ export class JobAlarms extends Construct {
       operator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
       periods: 5,
       missing: cloudwatch.TreatMissingData.BREACHING,
+    });
+  }
+
+  /** Runs of push and pull: each scheduler counts those of all processes, and a worker's have no log line of their own. */
+  private tellOfQueues({ config, alarmTopic }: JobAlarmsProps): void {
+    alarmTopic.alarm(this, 'queue-age', {
+      description: 'A run of push or pull has been ready for a quarter of an hour: nobody takes it.',
+      metric: measured(config, 'scheduler', 'QueueOldest', cloudwatch.Stats.MAXIMUM),
+      threshold: QUEUE_AGE,
+    });
+    alarmTopic.alarm(this, 'queue-runs-dead', {
+      description: 'Runs of push or pull used up their attempts: their work is not done.',
+      metric: measured(config, 'scheduler', 'QueueRunsDied', cloudwatch.Stats.SUM),
+      threshold: 0,
     });
   }
 }

@@ -34,6 +34,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 STACKS = ("compute", "database", "ecr", "network", "scheduled-task")
 KEPT_REVISIONS = 10
+PRODUCTION = ("Restore the database", "Tear down")  # from the first command that names it on, these sections are about production
 
 # How moto and its server answer to what they have not learnt.
 UNKNOWN = re.compile(r"not (yet )?(been )?implemented|NotImplemented|UnknownOperation|Unknown operation|requested URL was not found on the server|\(50[01]\)|InternalFailure.*unknown", re.I)
@@ -274,8 +275,11 @@ class Rehearsal:
             self.ask("npm run deploy -- --context appVersion=1.2.3 --context keepCount=true")
 
     def just_before(self, section, command):
+        if section == "Turn something off" and command.startswith("aws cloudformation delete-stack"):
+            self.refused("npm run deploy -- --context appVersion=1.2.3 --context keepCount=true", "in use")
         if section == "Turn something off" and command.startswith("npm run deploy:services"):
             self.environments["dev"].pop("CDK_DATABASE_READ_REPLICA")
+            self.refused("npm run deploy -- --context appVersion=1.2.3 --context keepCount=true", "in use")
 
     def leave(self, section):
         if section == "Deploy":
@@ -302,6 +306,11 @@ class Rehearsal:
             self.expect("what is left", {**self.state("dev"), **self.state("prd")}, {})
         self.note(section, "afterwards", f"{self.state('dev')} {self.state('prd')}")
 
+    def refused(self, command, because):
+        """What the runbook warns of: the order that CloudFormation does not allow."""
+        answer = self.run(command)
+        self.expect(f"{command} is refused", answer.returncode != 0 and because in answer.stdout + answer.stderr, True)
+
     def expect(self, what, found, wanted):
         if found != wanted:
             self.fail("expected", what, f"{wanted}, and not {found}")
@@ -325,11 +334,12 @@ class Rehearsal:
                 self.guarded(self.leave, section)
                 section, environment = wanted, "dev"
                 self.guarded(self.enter, section)
-            if "millrace-prd" in command:
+            of_production = "millrace-prd" in command
+            if of_production and section in PRODUCTION:
                 environment = "prd"
             self.just_before(section, command)
             for _ in range(self.times(command)):
-                self.step(section, command, environment)
+                self.step(section, command, "prd" if of_production else environment)
         self.guarded(self.leave, section)
         self.expect("commands for these excuses", self.unused, set())
 

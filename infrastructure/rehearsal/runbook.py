@@ -16,7 +16,7 @@ EXCUSED = {
     r"^curl ": "no task runs",
     r"TASK-ID": "no task runs",
     r"create-service-linked-role": "the role is there",
-    r"^npm run deploy -- --require-approval never$|…|^aws backup start-backup-job$|^aws ecs describe-services$": "a mention, not a whole command",
+    r"^npm run deploy$|^npm run deploy -- --require-approval never$|…|^aws backup start-backup-job$|^aws ecs describe-services$": "a mention, not a whole command",
     r"^aws backup (describe|update)-region-settings|^aws backup list-|describe-managed-rule-group": NOT_KNOWN,
 }
 

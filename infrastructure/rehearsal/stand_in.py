@@ -1,11 +1,11 @@
 """
-A stand-in for AWS: moto's server, with what moto lets pass and a deployment of ours depends on. `python3 stand_in.py PORT`.
+A stand-in for AWS: moto's server, and what a deployment depends on that moto lets pass. `python3 stand_in.py PORT`.
 
-Added: resources that moto's CloudFormation does not know are made by its own API where it has one, and are a name elsewhere; a name that is
-taken is refused; what is imported by another stack is not deleted, nor is a protected stack or database; a revision that
-CloudFormation retains stays active, and ECS takes no other; a version of the database that is lower is refused.
+Added: resources that moto's CloudFormation does not know (made by moto's own API where it has one, a mere name elsewhere). It refuses a
+name that is taken, deletes nothing that another stack imports, no protected stack and no protected database, refuses a lower version of
+the database, keeps a task definition that CloudFormation retains, and runs no service on one that is inactive.
 
-It does not show that AWS takes every property, nor that anything runs.
+It does not show that AWS accepts every property, nor that anything runs.
 """
 import itertools
 import json
@@ -326,6 +326,24 @@ def update_service(self, service_properties):
 ecs.EC2ContainerServiceBackend.update_service = update_service
 
 
+
+
+def with_tags(model):
+    """moto leaves None where a template or a call names none, and asks for a list later."""
+    initial = model.__init__
+
+    def made(self, *args, **kwargs):
+        initial(self, *args, **kwargs)
+        self.tags = self.tags or []
+
+    model.__init__ = made
+
+
+for one in (ecs.Cluster, ecs.Service, ecs.TaskDefinition, ecs.Task):
+    with_tags(one)
+# For Fargate the task says how much it needs, and nobody looks for a place; moto adds up what its containers say, and they need not.
+ecs.EC2ContainerServiceBackend._calculate_task_resource_requirements = staticmethod(
+    lambda task_definition: {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []})
 _make_service = ecs.Service.create_from_cloudformation_json.__func__
 _change_service = ecs.Service.update_from_cloudformation_json.__func__
 

@@ -32,12 +32,13 @@ FOLLOWED = {
 ELSEWHERE = [
     (r"^post /v1/products ", "tests/e2e/pages_test.py", "its_twelve_lines"),
     (r"^\./dev test$", ".ci/run", "./dev test"),
-    (r"^\./dev (test|fuzz|soak|image|package|fmt|lint|docs|bench)\b", "tests/e2e/dev_test.py", "test_help__lists_every_command"),
+    (r"^\./dev (test|fuzz|soak|image|package|bare|fmt|lint|docs|bench)\b", "tests/e2e/dev_test.py", "test_help__lists_every_command"),
     (r"^npm test$", "tests/CMakeLists.txt", "npm test"),
     (r"^npm run (synth|diff|deploy|destroy)", "infrastructure/rehearsal/rehearse.py", "cdk"),
     (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),
     (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
-    (r"^docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
+    (r"^(MILLRACE_IMAGE=shop )?docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
+    (r"^docker (build --tag shop \.|run --rm shop routes)$", "tests/image/image_test.py", "class Application"),
     (r"^apt install \./build/release/millrace_", "tests/package/package_test.py", "dpkg"),
 ]
 

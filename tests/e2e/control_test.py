@@ -9,6 +9,7 @@ import threading
 import unittest
 import uuid
 
+import golang
 import support
 from support import wait_for
 
@@ -391,6 +392,10 @@ class Page(ControlTest):
         ids += self.printed("python3", "-", text=self.shown("python")[0], KEY=key).split()
         if shutil.which("node"):
             ids += self.printed("node", "--input-type=module", "-", text=self.shown("js")[0], KEY=key).split()
+        if shutil.which("go"):
+            scratch = support.Scratch()
+            self.addCleanup(scratch.remove)
+            ids += self.printed(golang.build(scratch, "queue.go", self.shown("go")[0]), text="", KEY=key).split()
         runs = self.rows("SELECT id, key, args ->> 'locale' AS locale FROM millrace.run WHERE job = 'send_receipt' ORDER BY id")
         self.assertEqual([run["id"] for run in runs][1:], ids)  # the first is that of the transaction
         self.assertEqual(({run["locale"] for run in runs}, [run["key"] for run in runs][:3]), ({"en"}, ["tenant-7", "tenant-7", ""]))

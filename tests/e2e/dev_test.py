@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "build", "test", "fuzz", "soak", "image", "package", "packages", "bench", "docs", "fmt", "lint", "clean", "help")
+COMMANDS = ("run", "build", "test", "fuzz", "soak", "image", "package", "packages", "bare", "bench", "docs", "fmt", "lint", "clean", "help")
 
 
 def dev(*arguments, script=ROOT / "dev", **options):
@@ -57,7 +57,7 @@ class Failures(unittest.TestCase):
         self.assertEqual(done.returncode, 7)
 
 
-class BareMachine(unittest.TestCase):
+class Copy(unittest.TestCase):
     """A copy of the script, with programs in PATH that know of no package, no root and no sudo."""
 
     def setUp(self):
@@ -77,6 +77,8 @@ class BareMachine(unittest.TestCase):
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
 
+
+class BareMachine(Copy):
     def command_told(self, *arguments):
         environment = {**os.environ, "PATH": str(self.programs)}
         answer = dev(*arguments, script=self.script, env=environment)
@@ -96,7 +98,10 @@ class BareMachine(unittest.TestCase):
         self.assertTrue(self.command_told("build").startswith("sudo sh -c 'apt-get update && "))
 
     def test_tests__need_more(self):
-        self.assertIn(" libcmocka-dev ", self.command_told("test"))
+        command = self.command_told("test")
+        self.assertIn(" libcmocka-dev ", command)
+        packages = command.strip("'").split(" --no-install-recommends ")[1].split()
+        self.assertEqual(sorted(packages), sorted(set(packages)), "none twice")
         self.assertIn(" clang ", self.command_told("test", "clang"))
         self.assertTrue(self.command_told("fmt").endswith(" clang-format'"))
 
@@ -120,6 +125,28 @@ class BareMachine(unittest.TestCase):
         self.assertEqual(calls[-2:], ["update", "install"], answer.stderr)
         self.assertEqual(calls.count("update"), 1)
         self.assertIn("cmake failed", answer.stderr)  # past the packages; the folder has none
+
+
+class Image(Copy):
+    """The engine that is asked to build it."""
+
+    def image(self, version):
+        for name in ("tail", "sed", "date", "git"):
+            (self.programs / name).symlink_to(shutil.which(name))
+        self.program("docker", f'[ "$1" != version ] || echo {version}\n[ "$1" != build ] || echo built >{self.folder}/built')
+        return dev("image", script=self.script, cwd=self.folder, env={**os.environ, "PATH": str(self.programs)})
+
+    def test_engine_of_debian_12__is_too_old(self):
+        answer = self.image("20.10.24+dfsg1")
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn("Docker 25 or newer builds the image; this one is 20.10.24+dfsg1", answer.stderr)
+        self.assertFalse((self.folder / "built").exists())
+
+    def test_engine_of_today__builds(self):
+        shutil.copy(ROOT / "CMakeLists.txt", self.folder)
+        answer = self.image("26.1.5+dfsg1")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertTrue((self.folder / "built").exists())
 
 
 class Services(unittest.TestCase):

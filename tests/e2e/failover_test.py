@@ -207,5 +207,49 @@ class Silence(unittest.TestCase):
         wait_for(lambda: user.get("/readyz").status == 200, 10, "ready again")
 
 
+class LostAnswer(unittest.TestCase):
+    def test_enqueue__whose_answer_is_lost_may_have_queued_its_run_unless_it_has_a_key(self):
+        """The connection breaks between the commit and the answer: nobody but the client can know whether once more is too often."""
+        server = Server.migrated()
+        self.addCleanup(server.close)
+        proxy = Proxy(server.port)
+        self.addCleanup(proxy.close)
+        process = Process("api", **server.settings(port=proxy.port))
+        self.addCleanup(process.kill)
+        process.ready()
+        database = server.database()
+        self.addCleanup(database.close)
+        database.query("INSERT INTO millrace.job (name, exclusive, manual, work, origin) VALUES ('letters', false, false, 'pull', 'managed')")
+        boss = process.api()
+        self.addCleanup(boss.close)
+        boss.id, boss.token = database.add_user("admin")
+
+        def enqueue(**headers):
+            """The answer to a request whose first statement's answer is lost, and how many runs there are then."""
+            def lose(data):
+                if b"queued" not in data:  # somebody else's
+                    return data
+                proxy.change = None
+                proxy.cut()
+                return b""
+
+            self.assertEqual(boss.get("/v1/jobs/letters").status, 200)  # the connections stand
+            proxy.change = lose
+            answer = boss.post("/v1/jobs/letters/runs", {"args": {}}, headers=list(headers.items()))
+            wait_for(lambda: boss.get("/readyz").status == 200, 10, "ready again")
+            return answer, database.count("millrace.run")
+
+        answer, runs = enqueue()
+        self.assertEqual((answer.status, runs), (503, 1))
+        self.assertIsNotNone(answer.header("Retry-After"))
+        answer, runs = enqueue(**{"Idempotency-Key": "letter-1"})
+        self.assertEqual((answer.status, runs), (503, 2))
+        ids = {row[0] for row in database.query("SELECT id FROM millrace.run")}
+        again = [boss.post("/v1/jobs/letters/runs", {"args": {}}, headers=[("Idempotency-Key", "letter-1")]) for _ in range(2)]
+        self.assertEqual([one.status for one in again], [202, 202])
+        self.assertEqual(len({one.json()["id"] for one in again} & ids), 1)
+        self.assertEqual(database.count("millrace.run"), 2)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -85,6 +85,7 @@ class ImportTest(support.TiersTest):
         """Uploads, waits for the end and returns the run as its owner sees it."""
         run_id = self.upload(body, kind)
         self.database.wait_for_run(run_id, seconds)
+        self.client.close()  # a long run outlives the patience of the server with an idle connection
         return self.client.get("/v1/job-runs/" + run_id).json()
 
     def summaries(self, user=None):

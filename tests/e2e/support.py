@@ -220,6 +220,11 @@ class Process:
         with open(f"/proc/{self.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_bytes(self):
+        """The most that was resident at any time."""
+        with open(f"/proc/{self.pid}/status") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+
 
 # Of clusters that the tests copy: nothing in them has to survive a power failure.
 SEED_SETTINGS = "fsync = off\nfull_page_writes = off\n"

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 
 import certificates
+import golang
 import pages
 import support
 from support import wait_for
@@ -160,6 +161,12 @@ class Examples(PushTest):
         url = self.start([sys.executable, "receive.py"], folder.path, SECRETS=OLD)
         self.check("rotating", url, (NEW, OLD))
 
+    def test_go__verifies_with_the_standard_library(self):
+        folder = self.folder("receive.go")
+        program = golang.build(folder, "receive.go", example("receive.go"))
+        url = self.start([program], folder.path, SECRETS=f"{NEW} {OLD}")
+        self.check("go", url, (OLD,))
+
     def test_node__verifies_with_the_library_of_npm(self):
         modules = os.path.join(CLIENT, "node_modules")
         node = next(iter(glob.glob(os.path.join(modules, "node-linux-*", "bin", "node"))), None) or shutil.which("node")
@@ -253,6 +260,50 @@ class Faults(PushTest):
                 self.wait_for_states(job, {"dead": 1}, database=database)
                 self.assertRegex(database.value(f"SELECT error FROM millrace.run WHERE job = '{job}'"), "(?i)certificate")
                 self.assertEqual(receiver.ids, [])
+            self.assertEqual(scheduler.stop(), 0)
+
+
+class Http2(PushTest):
+    SERVER = """
+const fs = require('fs');
+const server = require('http2').createSecureServer({ key: fs.readFileSync(process.env.CERT_KEY), cert: fs.readFileSync(process.env.CERT), allowHTTP1: false });
+server.on('stream', (stream, headers) => {
+  let length = 0;
+  stream.on('data', (part) => { length += part.length; });
+  stream.on('end', () => {
+    stream.respond({ ':status': 200, 'content-type': 'application/json' });
+    stream.end(JSON.stringify({ protocol: stream.session.alpnProtocol, bytes: length, signed: 'webhook-signature' in headers }));
+  });
+});
+server.listen(process.env.PORT, '127.0.0.1', () => console.log('listens'));
+"""
+
+    def test_receiver__that_speaks_nothing_else(self):
+        node = shutil.which("node")
+        if node is None:
+            self.skipTest("there is no node")
+        scratch = support.Scratch()
+        self.addCleanup(scratch.remove)
+        authority = certificates.Authority(scratch, "ours")
+        certificate, key = authority.issue()
+        port = support.free_port()
+        child = subprocess.Popen([node, "-e", self.SERVER], env=support.environment(PORT=port, CERT=certificate, CERT_KEY=key), text=True,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        self.assertEqual(child.stdout.readline(), "listens\n")
+        name = module.server.job_database()
+        with module.server.database(name) as database:
+            scheduler = support.Scheduler(module.server, name, PUSH_ALLOW_PRIVATE="true", PUSH_CERTIFICATE=authority.certificate)
+            self.addCleanup(scheduler.kill)
+            scheduler.ready()
+            self.job("modern", f"https://127.0.0.1:{port}/hook", database=database)
+            self.enqueue("modern", '{"n": 1}', count=20, database=database)
+            self.wait_for_states("modern", {"succeeded": 20}, database=database)
+            results = {(result["protocol"], result["signed"], result["bytes"] > 50) for result, in
+                       ([json.loads(row[0])] for row in database.query("SELECT result FROM millrace.run"))}
+            self.assertEqual(results, {("h2", True, True)})
             self.assertEqual(scheduler.stop(), 0)
 
 

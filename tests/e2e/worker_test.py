@@ -1,5 +1,6 @@
 """Work by pull: claims that wait, outcomes, and what becomes of runs whose worker is gone."""
 
+import email.utils
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 import unittest
 import uuid
 
+import golang
 import support
 from support import patience, wait_for
 
@@ -316,6 +318,25 @@ class Workers(WorkerTest):
         self.assertEqual((told["id"], told["attempt"]), (run, 2), "a lease that ran out was an attempt")
         self.assertLess(time.monotonic() - begun, patience(4))
 
+    def test_clock__of_a_worker_makes_no_difference(self):
+        """A request has durations and no instants; what it says of its own time is not heard. Leases are the database's."""
+        for off in (-3600, 3600):
+            date = ("Date", email.utils.formatdate(time.time() + off, usegmt=True))
+            run = self.enqueue()
+            told, = self.boss.post(f"/v1/jobs/{self.job}/claims", {"lease": "60s"}, headers=[date]).json()["runs"]
+            self.assertEqual(told["id"], run)
+            left, same = self.database.query(f"SELECT extract(epoch FROM until - now()), date_trunc('milliseconds', until) = '{told['leaseUntil']}' "
+                                             f"FROM millrace.lease WHERE id = '{run}'")[0]
+            self.assertEqual(same, "t")
+            self.assertTrue(0 < float(left) <= 60, left)
+            outcome = {"id": run, "claim": told["claim"]}
+            answer = self.boss.post("/v1/job-runs/outcomes", {"outcomes": [{**outcome, "outcome": "working", "lease": "120s"}]}, headers=[date])
+            self.assertEqual(answer.json()["outcomes"][0]["status"], 200)
+            left = float(self.database.value(f"SELECT extract(epoch FROM until - now()) FROM millrace.lease WHERE id = '{run}'"))
+            self.assertTrue(60 < left <= 120, left)
+            answer = self.boss.post("/v1/job-runs/outcomes", {"outcomes": [{**outcome, "outcome": "succeeded"}]}, headers=[date])
+            self.assertEqual(answer.json()["outcomes"][0]["state"], "succeeded")
+
     def test_key__that_ends_while_it_waits(self):
         keys = self.key("jobs:work"), self.key("jobs:work")
         gone, stays = (self.waiting(client=key) for key in keys)
@@ -342,6 +363,7 @@ class Examples(WorkerTest):
             text = re.search(rf"^```\w+ file={re.escape(name)}\n(.*?)^```$", file.read(), re.M | re.S).group(1)
         scratch = support.Scratch()
         scratch.write({name: text})
+        command = command or (golang.build(scratch, name, text),)
         key = self.key("jobs:work:receipts")
         child = subprocess.Popen([*command, scratch.join(name)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  start_new_session=True,
@@ -379,6 +401,10 @@ class Examples(WorkerTest):
         if not shutil.which("node"):
             self.skipTest("there is no node")
         child = self.follow("worker.mjs", "node", result='{"sent": "to ada"}', error="nobody to send it to")
+        self.assertEqual(child.returncode, 0, child.stdout.read())
+
+    def test_go(self):
+        child = self.follow("worker.go", result='{"sent": "to ada"}', error="nobody to send it to")
         self.assertEqual(child.returncode, 0, child.stdout.read())
 
     def test_sh(self):

@@ -126,11 +126,24 @@ static void test_import__a_value_that_is_taken_is_a_problem_of_its_line(void **s
     assert_string_equal(sql_text(served->database->db, "SELECT string_agg(title, ' ' ORDER BY id) FROM book WHERE isbn <> '1'"), "two six");
 }
 
-/* Of a constraint that is not declared, and of a trigger that makes no row, more is not known. */
+/* A constraint that is not declared names its fields as it does where a create breaks it. */
+static void test_import__a_constraint_that_is_not_declared_names_its_fields(void **state)
+{
+    (void)state;
+    assert_imported("book_import", ANN, "isbn,title,shelf\n1,same,A\n2,same,A\n3,other,A\n4,same,B\n3,other,A\n",
+                    "succeeded 2 3; 3 title is taken already; 3 copies is taken already; 5 title is taken already; 5 copies is taken already;"
+                    " 6 isbn is taken already");
+    assert_string_equal(sql_text(served->database->db, "SELECT string_agg(isbn, ' ' ORDER BY isbn) FROM book"), "1 3");
+}
+
+/* Of a trigger that makes no row, more is not known. */
 static void test_import__what_is_not_made_is_told(void **state)
 {
     (void)state;
-    assert_imported("book_import", ANN, "isbn,title,shelf\n1,same,A\n2,same,A\n3,other,A\n", "succeeded 2 1; 3  collides with what is stored");
+    sql_exec(served->database->db,
+             "CREATE OR REPLACE FUNCTION keep_away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
+             " CREATE TRIGGER refused BEFORE INSERT ON book FOR EACH ROW WHEN (NEW.title = 'unwanted') EXECUTE FUNCTION keep_away()");
+    assert_imported("book_import", ANN, "isbn,title,shelf\n1,one,A\n2,unwanted,A\n3,three,A\n", "succeeded 2 1; 3  collides with what is stored");
 }
 
 /* Whoever was faster has it. */
@@ -274,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup(test_import__cells_are_of_every_type, setup),
         cmocka_unit_test_setup(test_import__of_many_lines_makes_a_row_of_each_in_their_order, setup),
         cmocka_unit_test_setup(test_import__a_value_that_is_taken_is_a_problem_of_its_line, setup),
+        cmocka_unit_test_setup(test_import__a_constraint_that_is_not_declared_names_its_fields, setup),
         cmocka_unit_test_setup(test_import__what_is_not_made_is_told, setup),
         cmocka_unit_test_setup(test_import__a_value_that_is_taken_meanwhile_is_told, setup),
         cmocka_unit_test_setup(test_import__a_broken_rule_names_its_fields_and_stops_no_other_line, setup),

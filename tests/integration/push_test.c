@@ -534,6 +534,45 @@ static void test_push__at_the_end_of_the_grace_a_call_is_broken_off(void **state
     assert_int_equal(count_of("state = 'failed' AND attempt = 1 AND error = 'the process ended before there was an answer'"), 1);
 }
 
+/* ---- A database that may sleep ---- */
+
+static int64_t connections(void)
+{
+    return sql_number(database->db,
+                      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'push' AND datname = current_database()");
+}
+
+static void test_push__lets_the_database_sleep_and_is_back_for_what_is_due(void **state)
+{
+    (void)state;
+    database->config.db_idle_release = 200;
+    database->config.schedule_idle_poll = 0;
+    receiver = receiver_new(receiver_answers, OK);
+    make_job("later", receiver, "");
+    sql_exec(database->db, "SELECT millrace.enqueue('later', '{}', run_at => now() + interval '3 seconds')");
+    start();
+    becomes(connections() == 1 || receiver_requests(receiver) > 0);
+    becomes(connections() == 0);
+    becomes(count_of("state = 'succeeded'") == 1);
+    becomes(connections() == 0);
+}
+
+static void test_push__that_rests_finds_what_was_queued_with_its_next_look(void **state)
+{
+    (void)state;
+    database->config.db_idle_release = 200;
+    database->config.schedule_idle_poll = 1000;
+    receiver = receiver_new(receiver_answers, OK);
+    make_job("meanwhile", receiver, "");
+    start();
+    becomes(connections() == 1);
+    for (int i = 1; i <= 2; i++) {
+        becomes(connections() == 0);
+        enqueue("meanwhile", "{}", 1);
+        becomes(count_of("state = 'succeeded'") == i);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -557,6 +596,8 @@ int main(void)
         TEST(test_push__a_long_call_keeps_its_lease),
         TEST(test_push__at_the_end_what_was_not_sent_goes_back_and_what_was_may_finish),
         TEST(test_push__at_the_end_of_the_grace_a_call_is_broken_off),
+        TEST(test_push__lets_the_database_sleep_and_is_back_for_what_is_due),
+        TEST(test_push__that_rests_finds_what_was_queued_with_its_next_look),
     };
 
     return cmocka_run_group_tests(tests, database_server_start, database_server_stop);

@@ -297,7 +297,7 @@ static void test_map__traits_name_fields_that_exist(void **state)
         if (t->key != NULL)
             assert_true(t->fields[mr_field_index(op_of(info), t->key)].required);
         for (const struct mr_variant *v = t->variants; v != NULL && v->statement != NULL; v++)
-            for (const struct mr_when *when = v->when; when->field != NULL; when++)
+            for (const struct mr_when *when = v->when; when != NULL && when->field != NULL; when++)
                 assert_true(mr_field_index(op_of(info), when->field) >= 0);
         for (const char *at = t->location; at != NULL && (at = strchr(at, ':')) != NULL; at++) {
             char name[64];

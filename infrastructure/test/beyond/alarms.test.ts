@@ -32,6 +32,8 @@ describe('alarms', () => {
     'job-runs-dead: millrace/dev job-runs-dead Sum of 1 × 300 s > 0',
     'job-runs-failed: millrace/dev job-runs-failed Sum of 1 × 300 s > 0',
     'load-balancer-5xx: AWS/ApplicationELB HTTPCode_ELB_5XX_Count Sum of 1 × 300 s > 10',
+    'queue-age: Millrace QueueOldest Maximum of 1 × 300 s > 900000',
+    'queue-runs-dead: Millrace QueueRunsDied Sum of 1 × 300 s > 0',
     'scheduler-cpu: AWS/ECS CPUUtilization Average of 3 × 300 s > 80',
     'scheduler-database-lost: millrace/dev scheduler-database-failures Sum of 1 × 300 s > 0',
     'scheduler-errors: millrace/dev scheduler-error-lines Sum of 1 × 300 s > 10',
@@ -40,7 +42,7 @@ describe('alarms', () => {
     'scheduler-restart-failed: AWS/States ExecutionsFailed Sum of 1 × 300 s > 0',
   ];
 
-  it('are these', () => {
+  it('every alarm: what it measures, over how long, and at what it rings', () => {
     const found = everyAlarm().map((one) => {
       const how = `${one.Statistic ?? one.ExtendedStatistic} of ${one.EvaluationPeriods} × ${one.Period} s`;
       const sign = { GreaterThanThreshold: '>', LessThanThreshold: '<' }[one.ComparisonOperator as string];
@@ -49,7 +51,7 @@ describe('alarms', () => {
     });
     assert.deepEqual(found.sort(), EXPECTED);
   });
-  it('in prd no healthy task is an alarm, and so is that nobody measures', () => {
+  it('in prd an alarm rings when no task is healthy, and when no data comes', () => {
     const down = alarm(production().template('compute'), 'millrace-prd-api-down');
     assert.deepEqual(
       [down.MetricName, down.ComparisonOperator, down.Threshold, down.TreatMissingData],
@@ -57,7 +59,7 @@ describe('alarms', () => {
     );
     assert.ok(!alarmNames(plain().template('compute')).includes('millrace-dev-api-down'), 'others may sleep');
   });
-  it('each looks at the service, cluster or load balancer that its name says', () => {
+  it('each watches the service, cluster or load balancer in its name', () => {
     const services: Record<string, string> = { api: 'millrace-dev', scheduler: 'millrace-scheduler-dev' };
     for (const type of SERVICES) {
       const role = type === 'compute' ? 'api' : 'scheduler';
@@ -78,7 +80,7 @@ describe('alarms', () => {
       assert.deepEqual(Dimensions, [{ Name: 'DBClusterIdentifier', Value: { Ref: id } }]);
     }
   });
-  it('every count of log lines counts one for a line, rests at nothing, and rings an alarm', () => {
+  it('every log metric counts one for each line, is zero otherwise, and has an alarm', () => {
     for (const type of SERVICES) {
       const template = scheduled().template(type);
       const counted = all(template, 'AWS::Logs::MetricFilter').map(({ Properties }) => {
@@ -93,14 +95,14 @@ describe('alarms', () => {
       assert.deepEqual(counted.sort(), watched.sort());
     }
   });
-  it('a log level at which alarms would be silent is warned of', () => {
+  it('synthesis warns of a log level that silences alarms', () => {
     const warned = (level: string) =>
       synth({ CDK_APP_LOGGING_LEVEL: level })
         .assembly.getStackByName('millrace-dev-compute')
         .messages.filter(({ entry }) => /CDK_APP_LOGGING_LEVEL/.test(String(entry.data))).length;
     assert.deepEqual([warned('error'), warned('warn')], [1, 0]);
   });
-  it('events of the database are those of this cluster and its instances', () => {
+  it('database events come from this cluster and its instances only', () => {
     const template = replica().template('database');
     const rule = eventRule(template, 'database-events');
     const members = [
@@ -114,7 +116,7 @@ describe('alarms', () => {
     assert.deepEqual(rule.EventPattern['detail-type'], ['RDS DB Cluster Event', 'RDS DB Instance Event']);
     assert.match(JSON.stringify(rule.Targets), /AlarmsTopic/);
   });
-  it('a rotation that failed is told, and in prd a backup that was not made', () => {
+  it('a failed rotation sends a message, and in prd a failed backup', () => {
     const rotation = eventRule(plain().template('database'), 'database-rotation-failed');
     assert.deepEqual(rotation.EventPattern.detail.eventName, ['RotationFailed']);
     assert.match(JSON.stringify(rotation.EventPattern.detail.additionalEventData.SecretId), /SecretAttachment/);
@@ -128,7 +130,7 @@ describe('alarms', () => {
       assert.match(JSON.stringify(Targets), /AlarmsTopic/);
     }
   });
-  it('each goes to the one topic, on and off, and says what is wrong', () => {
+  it('each notifies the one topic when it rings and when it stops, and says what is wrong', () => {
     const topic = one(scheduled().template('network'), 'AWS::SNS::Topic');
     assert.equal(topic.Properties.TopicName, 'millrace-dev-alarms');
     for (const { AlarmActions, OKActions, AlarmDescription, AlarmName } of everyAlarm()) {
@@ -137,7 +139,7 @@ describe('alarms', () => {
       assert.match(AlarmDescription, /\.$/);
     }
   });
-  it('the topic lets alarms and events of this account in, over TLS only', () => {
+  it('the topic accepts alarms and events of this account only, over TLS only', () => {
     const { Statement } = one(plain().template('network'), 'AWS::SNS::TopicPolicy').Properties.PolicyDocument;
     const services = Statement.filter(({ Effect }: Json) => Effect === 'Allow').map(
       ({ Principal }: Json) => Principal.Service,
@@ -151,7 +153,7 @@ describe('alarms', () => {
       ),
     );
   });
-  it('someone is told by e-mail when an address is set', () => {
+  it('alarms go to an e-mail address if one is set', () => {
     none(plain().template('network'), 'AWS::SNS::Subscription');
     const { Protocol, Endpoint } = one(everything().template('network'), 'AWS::SNS::Subscription').Properties;
     assert.deepEqual([Protocol, Endpoint], ['email', 'oncall@example.com']);
@@ -166,14 +168,14 @@ describe('alarms', () => {
       ['TargetResponseTime', 'p95', 1],
     );
   });
-  it('the filter for job runs reads the documented line of a run', () => {
+  it('the filters for job runs match the documented log line', () => {
     const patterns = all(scheduled().template('scheduled-task'), 'AWS::Logs::MetricFilter').map(
       ({ Properties }) => Properties.FilterPattern,
     );
     assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "dead") }'));
     assert.ok(patterns.includes('{ ($.runId = "*") && ($.outcome = "failed") }'));
   });
-  it('unexpected exits: tasks that ended by themselves or were not well, not those that were stopped', () => {
+  it('unexpected exits: tasks that ended by themselves or were unhealthy, not those that someone stopped', () => {
     for (const type of SERVICES) {
       const rule = all(scheduled().template(type), 'AWS::Events::Rule').find(({ Properties }) =>
         Properties.EventPattern.source.includes('aws.ecs'),
@@ -222,6 +224,9 @@ describe('alarms', () => {
       'Job runs by outcome',
       'Wait of the oldest due run, longest run (ms)',
       'Ticks late and missed',
+      'Runs of push and pull: ready, dead, paused jobs',
+      'Oldest ready run of push and pull (ms)',
+      'Pushes by outcome',
     ]);
   });
 });

@@ -30,23 +30,23 @@ describe('database', () => {
       assert.ok(Properties.MonitoringRoleArn);
     }
   });
-  it('a reader can take over at once: it is scaled with the writer', () => {
+  it('a reader can take over at once, because it scales with the writer', () => {
     const reader = all(replica().template('database'), 'AWS::RDS::DBInstance').find(({ id }) => id.includes('reader'));
     assert.equal(reader?.Properties.PromotionTier, 1);
   });
-  it('certificates of the authority whose bundle the image holds; snapshots carry the tags', () => {
+  it('the certificate authority is the one in the image; snapshots carry the tags', () => {
     for (const { Properties } of all(replica().template('database'), 'AWS::RDS::DBInstance')) {
       assert.equal(Properties.CACertificateIdentifier, 'rds-ca-rsa2048-g1');
     }
     assert.equal(cluster().Properties.CopyTagsToSnapshot, true);
   });
-  it('its log group is made before it, so that its lines end', () => {
+  it('its log group exists before it, with a retention', () => {
     const group = all(plain().template('database'), 'AWS::Logs::LogGroup').find(
       ({ Properties }) => Properties.LogGroupName === '/aws/rds/cluster/millrace-dev/postgresql',
     );
     assert.ok(cluster().DependsOn?.includes(group?.id ?? 'missing'));
   });
-  it('so is that of the rotation function', () => {
+  it('the log group of the rotation function exists before it, too', () => {
     const template = plain().template('database');
     const application = one(template, 'AWS::Serverless::Application');
     const name = `/aws/lambda/${application.Properties.Parameters.functionName}`;
@@ -54,21 +54,21 @@ describe('database', () => {
     assert.equal(group?.Properties.RetentionInDays, 7);
     assert.ok(application.DependsOn?.includes(group.id));
   });
-  it('the password is changed by a single-user rotation every 30 days', () => {
+  it('a single-user rotation changes the password every 30 days', () => {
     const template = plain().template('database');
     const { Location, Parameters } = one(template, 'AWS::Serverless::Application').Properties;
     const mapping = template.toJSON().Mappings[Location.ApplicationId['Fn::FindInMap'][0]];
     assert.match(mapping.aws.applicationId, /SecretsManagerRDSPostgreSQLRotationSingleUser$/);
     assert.ok(JSON.stringify(Parameters.vpcSubnetIds).includes('private'), 'with a way out to Secrets Manager');
   });
-  it('the first rotation, which comes with its schedule, waits for the instances', () => {
+  it('the first rotation, which the schedule starts at once, waits for the instances', () => {
     const template = replica().template('database');
     const { DependsOn } = one(template, 'AWS::SecretsManager::RotationSchedule');
     const instances = all(template, 'AWS::RDS::DBInstance').map(({ id }) => id);
     assert.equal(instances.length, 2);
     assert.ok(instances.every((id) => DependsOn?.includes(id)));
   });
-  it('the version is the one of the setting, and AWS raises it on no instance by itself', () => {
+  it('the version is that of the setting, and AWS does not raise it', () => {
     assert.equal(cluster().Properties.EngineVersion, '17.5');
     const raised = synth({ CDK_DATABASE_ENGINE_VERSION: '17.6' }).template('database');
     assert.equal(one(raised, 'AWS::RDS::DBCluster').Properties.EngineVersion, '17.6');
@@ -77,7 +77,7 @@ describe('database', () => {
       assert.equal(Properties.AutoMinorVersionUpgrade, false);
     }
   });
-  it('a key of ours by setting, for the database, its figures, secrets and backups, which the services may use', () => {
+  it('with CDK_KMS_KEY_ARN one key encrypts database, Performance Insights, secrets and backups, and the services may use it', () => {
     const which = everything('prd');
     const { kmsKey } = which.config;
     const database = which.template('database');
@@ -95,7 +95,7 @@ describe('database', () => {
     }
     assert.equal(cluster().Properties.KmsKeyId, undefined);
   });
-  it('backups are locked by setting: for 35 days, or for ever from the fourth day on', () => {
+  it('CDK_BACKUP_LOCK locks backups for 35 days; compliance locks the lock from the fourth day on', () => {
     const locked = (which: Synthesized) =>
       one(which.template('database'), 'AWS::Backup::BackupVault').Properties.LockConfiguration;
     assert.equal(locked(production()), undefined);
@@ -103,7 +103,7 @@ describe('database', () => {
     const forEver = synth({ CDK_ENVIRONMENT: 'prd', CDK_BACKUP_LOCK: 'compliance' });
     assert.deepEqual(locked(forEver), { MinRetentionDays: 35, ChangeableForDays: 3 });
   });
-  it('in prd 26 hours without a backup are an alarm, and so is that nobody counts', () => {
+  it('in prd an alarm rings after 26 hours without a backup, and when no data comes', () => {
     const missing = alarm(production().template('database'), 'millrace-prd-backup-missing');
     assert.deepEqual(
       [missing.Namespace, missing.MetricName, missing.Statistic, missing.ComparisonOperator, missing.Threshold],
@@ -113,7 +113,7 @@ describe('database', () => {
     assert.deepEqual([missing.Period * missing.EvaluationPeriods, missing.TreatMissingData], [26 * 3600, 'breaching']);
     assert.ok(missing.Period >= 3600, 'CloudWatch looks back for more than a day only by the hour');
   });
-  it('the rotation function goes out on 443 and to the database only', () => {
+  it('the rotation function reaches 443 and the database only', () => {
     const group = all(plain().template('database'), 'AWS::EC2::SecurityGroup').find(({ id }) =>
       id.startsWith('Rotation'),
     );
@@ -123,7 +123,7 @@ describe('database', () => {
     );
     assert.equal(all(plain().template('database'), 'AWS::EC2::SecurityGroupEgress').length, 1);
   });
-  it('backed up daily for 35 days, with a copy in another region, in prd', () => {
+  it('in prd a daily backup is kept for 35 days, with a copy in another region', () => {
     const plan = one(production().template('database'), 'AWS::Backup::BackupPlan').Properties.BackupPlan;
     const [rule] = plan.BackupPlanRule;
     assert.equal(rule.Lifecycle.DeleteAfterDays, 35);
@@ -135,7 +135,7 @@ describe('database', () => {
     const elsewhere = synth({ CDK_ENVIRONMENT: 'prd', CDK_BACKUP_COPY_REGION: 'eu-west-1' });
     assert.match(JSON.stringify(one(elsewhere.template('database'), 'AWS::Backup::BackupPlan')), /backup:eu-west-1:/);
   });
-  it('idle connections are let go before the shortest pause', () => {
+  it('the services close idle connections before the shortest pause', () => {
     assert.ok(IDLE_RELEASE_SECONDS < 300);
     for (const type of SERVICES) {
       assert.equal(environment(pausing().template(type)).DB_IDLE_RELEASE, `${IDLE_RELEASE_SECONDS}s`);

@@ -12,7 +12,7 @@ import { plain, production } from '../support/variants.ts';
 const HTTP = readFileSync(join(import.meta.dirname, '../../../docs/http.md'), 'utf8');
 
 describe('firewall', () => {
-  it('WAF with common, known bad inputs and SQL injection rules in prd only', () => {
+  it('in prd only, with AWS’s common, known-bad-inputs and SQL injection rules', () => {
     none(plain().template('compute'), 'AWS::WAFv2::WebACL');
     const acl = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
     const managed = acl.Rules.filter(({ Statement }: Json) => Statement.ManagedRuleGroupStatement !== undefined);
@@ -28,7 +28,7 @@ describe('firewall', () => {
     const association = one(production().template('compute'), 'AWS::WAFv2::WebACLAssociation').Properties;
     assert.match(JSON.stringify(association.ResourceArn), /LoadBalancer/);
   });
-  it('WAF lets texts through that quote HTML, SQL or a path, large bodies, and clients without a name', () => {
+  it('lets texts through that quote HTML, SQL or a path, and clients without a User-Agent', () => {
     const { Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
     const counted = Rules.flatMap(
       ({ Statement }: Json) => Statement.ManagedRuleGroupStatement?.RuleActionOverrides ?? [],
@@ -46,7 +46,7 @@ describe('firewall', () => {
     ];
     assert.deepEqual(names, expected.sort());
   });
-  it('WAF counts rules by names that their group has: it takes a misspelt one without a word', () => {
+  it('names only rules that their group has: WAF ignores a misspelt one', () => {
     const { Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
     for (const { Statement } of Rules) {
       const { Name, RuleActionOverrides } = Statement.ManagedRuleGroupStatement ?? { RuleActionOverrides: [] };
@@ -55,12 +55,12 @@ describe('firewall', () => {
       }
     }
   });
-  it('WAF blocks an address that sends more than 10,000 requests in five minutes', () => {
+  it('blocks an address that sends more than 10,000 requests in five minutes', () => {
     const [rate] = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties.Rules;
     assert.deepEqual(rate.Statement, { RateBasedStatement: { AggregateKeyType: 'IP', Limit: 10_000 } });
     assert.deepEqual(rate.Action, { Block: {} });
   });
-  it('WAF answers 413 to a body that is too long for anything but an import, as the API would', () => {
+  it('answers 413, as the API would, to a body that is too long for anything but an import', () => {
     const { CustomResponseBodies, Rules } = one(production().template('compute'), 'AWS::WAFv2::WebACL').Properties;
     const { Action, Statement } = Rules.find(({ Name }: Json) => Name === 'size');
     const { ResponseCode, CustomResponseBodyKey } = Action.Block.CustomResponse;
@@ -71,7 +71,7 @@ describe('firewall', () => {
     const { FieldToMatch, PositionalConstraint, SearchString } = notImport.NotStatement.Statement.ByteMatchStatement;
     assert.deepEqual([FieldToMatch, PositionalConstraint, SearchString], [{ UriPath: {} }, 'ENDS_WITH', '/import']);
   });
-  it('WAF lets every length through that the API takes', () => {
+  it('lets every length through that the API accepts', () => {
     const [, limit, unit] = /^\| body \| (\d+) (MiB); 16 MiB for an import \|/m.exec(HTTP) ?? [];
     const most = Number(limit) * { MiB: 1024 * 1024 }[unit as 'MiB'];
     const tooLong = new RegExp(TOO_LONG);
@@ -82,7 +82,7 @@ describe('firewall', () => {
       assert.match(length, tooLong);
     }
   });
-  it('WAF logs what it blocks, without credentials, and rings when that is much', () => {
+  it('logs what it blocks, without credentials, and rings when that is much', () => {
     const template = production().template('compute');
     const logging = one(template, 'AWS::WAFv2::LoggingConfiguration').Properties;
     const [group] = all(template, 'AWS::Logs::LogGroup').filter(({ Properties }) =>

@@ -8,22 +8,22 @@ import { everything } from '../support/variants.ts';
 describe('images', () => {
   const image = (which: Synthesized) => JSON.stringify(container(which.template('compute')).Image);
 
-  it('the tag is the context appVersion, and the health page says so', () => {
+  it('the tag is the context appVersion, and health reports it', () => {
     const which = synth({}, '2.0.1');
     assert.match(image(which), /:2\.0\.1"/);
     assert.equal(environment(which.template('compute')).APP_VERSION, '2.0.1');
   });
-  it('without one it is latest, with a warning', () => {
+  it('without appVersion the tag is latest, with a warning', () => {
     const which = synth({}, '');
     assert.match(image(which), /:latest"/);
     assert.equal(environment(which.template('compute')).APP_VERSION, undefined);
     const messages = which.assembly.stacks.flatMap((stack) => stack.messages.map(({ entry }) => String(entry.data)));
     assert.ok(messages.some((text) => /`latest` is deployed/.test(text)));
   });
-  it('a tag that no registry takes is refused', () => {
+  it('synthesis refuses a tag that no registry accepts', () => {
     assert.throws(() => synth({}, 'not a tag'), /appVersion=not a tag: expected an image tag such as 1\.2\.3/);
   });
-  it('that of an application by setting: from its repository, which its tasks may pull from and no other', () => {
+  it('with CDK_APP_IMAGE tasks pull from that repository, and from no other', () => {
     for (const type of SERVICES) {
       const template = everything().template(type);
       const { Image, Environment } = container(template);

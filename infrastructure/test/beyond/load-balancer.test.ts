@@ -24,13 +24,13 @@ describe('load balancer', () => {
     ).Properties;
     assert.deepEqual([Matcher, HealthCheckProtocol ?? 'HTTP'], [{ HttpCode: '200' }, 'HTTP']);
   });
-  it('another port makes another target group, by a name of its own', () => {
+  it('another port gets another target group with a name of its own', () => {
     const name = (which: Synthesized) =>
       one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.Name;
     assert.equal(name(plain()), 'millrace-dev-3000');
     assert.equal(name(synth({ CDK_APP_PORT: '8080' })), 'millrace-dev-8080');
   });
-  it('with a read replica a client comes back to the task it wrote to', () => {
+  it('with a read replica a client returns to the task that it wrote to', () => {
     const sticky = (which: Synthesized) =>
       attributes(
         one(which.template('compute'), 'AWS::ElasticLoadBalancingV2::TargetGroup').Properties.TargetGroupAttributes,
@@ -40,13 +40,13 @@ describe('load balancer', () => {
     assert.equal(sticky(replica())['stickiness.lb_cookie.duration_seconds'], '300');
     assert.equal(sticky(plain())['stickiness.enabled'], 'false');
   });
-  it('invalid headers are dropped', () =>
+  it('drops invalid headers', () =>
     assert.equal(balancer()['routing.http.drop_invalid_header_fields.enabled'], 'true'));
   it('deletion protection in prd only', () => {
     assert.equal(balancer(production())['deletion_protection.enabled'], 'true');
     assert.equal(balancer()['deletion_protection.enabled'], 'false');
   });
-  it('access logs go to a private encrypted bucket with a lifetime, in prd', () => {
+  it('in prd access logs go to a private, encrypted bucket with a lifetime', () => {
     const template = production().template('compute');
     const bucket = one(template, 'AWS::S3::Bucket');
     assert.equal(balancer(production())['access_logs.s3.enabled'], 'true');
@@ -59,7 +59,7 @@ describe('load balancer', () => {
     assert.match(policy, /aws:SecureTransport/);
     assert.match(policy, /\/alb\/AWSLogs\//);
   });
-  it('no bucket outside prd, since one that is not empty stops the deletion of the stacks', () => {
+  it('no bucket outside prd, because one that is not empty stops the deletion of the stacks', () => {
     for (const make of [plain, everything, scheduled]) {
       for (const { template } of make().assembly.stacks) {
         const types = Object.values<Json>(template.Resources).map(({ Type }) => Type);
@@ -68,7 +68,7 @@ describe('load balancer', () => {
     }
     assert.equal(balancer()['access_logs.s3.enabled'] ?? 'false', 'false');
   });
-  it('they are kept in prd, bucket and all', () => {
+  it('in prd the bucket of access logs survives its stack', () => {
     const bucket = one(production().template('compute'), 'AWS::S3::Bucket');
     assert.equal(bucket.DeletionPolicy, 'Retain');
     assert.equal(bucket.Properties.LifecycleConfiguration.Rules[0].ExpirationInDays, 90);

@@ -19,7 +19,7 @@ describe('network', () => {
     const tables = all(network(), 'AWS::EC2::Route').map(({ Properties }) => JSON.stringify(Properties.RouteTableId));
     assert.ok(!tables.some((table) => table.includes('data')));
   });
-  it('zones come from the region deployed to, without a lookup', () => {
+  it('zones come from the region, without a lookup', () => {
     const zones = all(network(), 'AWS::EC2::Subnet').map(({ Properties }) =>
       JSON.stringify(Properties.AvailabilityZone),
     );
@@ -34,7 +34,7 @@ describe('network', () => {
     assert.match(JSON.stringify(endpoint.ServiceName), /\.s3"/);
     assert.ok(endpoint.RouteTableIds.length >= 4);
   });
-  it('the addresses of the VPC by setting, and the sizes of its subnets follow', () => {
+  it('CDK_VPC_CIDR sets the addresses of the VPC, and its subnets follow', () => {
     const blocks = (which: Synthesized) =>
       all(network(which), 'AWS::EC2::Subnet').map(({ Properties }) => Properties.CidrBlock.split('/')[1]);
     assert.equal(one(network(), 'AWS::EC2::VPC').Properties.CidrBlock, '10.0.0.0/16');
@@ -54,7 +54,7 @@ describe('network', () => {
       assert.ok(Subnets.every((subnet: Json) => JSON.stringify(subnet).includes('public')));
     }
   });
-  it('without NAT, too, nothing but the load balancer reaches a task, and the database has no route out', () => {
+  it('without NAT, too, only the load balancer reaches a task, and the database has no route out', () => {
     const ingress = all(frugal().template('compute'), 'AWS::EC2::SecurityGroupIngress').filter(({ Properties }) =>
       JSON.stringify(Properties.GroupId).includes('ApiSecurityGroup'),
     );
@@ -68,11 +68,11 @@ describe('network', () => {
     const { SubnetIds } = one(frugal().template('database'), 'AWS::RDS::DBSubnetGroup').Properties;
     assert.ok(SubnetIds.every((subnet: Json) => JSON.stringify(subnet).includes('data')));
   });
-  it('without NAT no function could change the password, and none tries', () => {
+  it('without NAT nothing rotates the password', () => {
     none(frugal().template('database'), 'AWS::SecretsManager::RotationSchedule');
     none(frugal().template('database'), 'AWS::Serverless::Application');
   });
-  it('flow logs by setting, for a VPC of ours and for an existing one', () => {
+  it('CDK_VPC_FLOW_LOGS logs traffic, of a new VPC and of an existing one', () => {
     one(network(everything()), 'AWS::EC2::FlowLog');
     const existing = synth({ ...envOf(existingVpc()), CDK_VPC_FLOW_LOGS: 'true' });
     assert.equal(one(network(existing), 'AWS::EC2::FlowLog').Properties.ResourceId, 'vpc-0123456789abcdef0');

@@ -9,7 +9,7 @@ describe('secrets and rights', () => {
   const task = (type: ServiceType, which = scheduled()) =>
     one(which.template(type), 'AWS::ECS::TaskDefinition').Properties;
 
-  it('while the JWT secret is being changed the API takes tokens of the one before', () => {
+  it('with CDK_APP_JWT_ROTATION the API accepts tokens of the previous secret', () => {
     const template = everything().template('compute');
     const own = container(template).Secrets.find(({ Name }: Json) => Name === 'JWT_SECRET_PREVIOUS');
     assert.match(JSON.stringify(own?.ValueFrom), /:ssm:.*:parameter\/millrace\/dev\/jwt-secret-previous/);
@@ -22,7 +22,7 @@ describe('secrets and rights', () => {
       container(which.template('compute')).Secrets.map(({ Name }: Json) => Name);
     assert.ok(!names(plain()).includes('JWT_SECRET_PREVIOUS'));
   });
-  it('the JWT secret carries the environment by setting; who shares an account without it is warned', () => {
+  it('CDK_APP_JWT_PER_ENVIRONMENT gives each environment its secret; synthesis warns who shares an account without it', () => {
     const template = everything().template('compute');
     const given = JSON.stringify(container(template).Secrets);
     assert.match(given, /parameter\/millrace\/dev\/jwt-secret"/);
@@ -33,7 +33,7 @@ describe('secrets and rights', () => {
     assert.equal(warnings(everything()).filter((text) => /CDK_APP_JWT_PER_ENVIRONMENT/.test(text)).length, 0);
     assert.equal(warned({}), 0);
   });
-  it('secrets are read by the execution role only', () => {
+  it('only the execution role reads secrets', () => {
     for (const type of SERVICES) {
       const template = scheduled().template(type);
       const roleOf = (arn: Json): string => arn['Fn::GetAtt'][0];
@@ -45,7 +45,7 @@ describe('secrets and rights', () => {
       assert.notEqual(execution, roleOf(task(type).TaskRoleArn));
     }
   });
-  it('in prd the application itself may do nothing in AWS', () => {
+  it('in prd the application has no rights in AWS', () => {
     for (const type of SERVICES) {
       const template = production().template(type);
       const role = task(type, production()).TaskRoleArn['Fn::GetAtt'][0];
@@ -55,7 +55,7 @@ describe('secrets and rights', () => {
       assert.deepEqual(policies, []);
     }
   });
-  it('a statement on * only where the action knows nothing narrower', () => {
+  it('a statement covers * only where the action supports nothing narrower', () => {
     const narrowest = new Set([
       'ecr:GetAuthorizationToken',
       'ssmmessages:CreateControlChannel',

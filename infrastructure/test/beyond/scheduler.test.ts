@@ -10,7 +10,7 @@ describe('scheduler', () => {
   const task = (type: ServiceType, which = scheduled()) =>
     one(which.template(type), 'AWS::ECS::TaskDefinition').Properties;
 
-  it('a scheduler is there as soon as something needs one', () => {
+  it('a cron, an application’s image, ports to push to or CDK_SCHEDULER=true start one', () => {
     const has = (env: Record<string, string>) => loadConfig({ ...REQUIRED, ...env }).hasScheduledTasks;
     assert.equal(has({}), false);
     assert.equal(has({ CDK_SCHEDULER: 'auto' }), false);
@@ -23,12 +23,12 @@ describe('scheduler', () => {
     const crons = Object.keys(environment(forced.template('scheduled-task'))).filter((name) => /_CRON$/.test(name));
     assert.deepEqual(crons, []);
   });
-  it('without a scheduler synthesis says what waits for ever', () => {
+  it('without one synthesis warns of what waits forever', () => {
     const about = (which: Synthesized) => warnings(which).filter((text) => /CDK_SCHEDULER=true/.test(text));
     assert.match(about(plain())[0] ?? '', /imports, jobs that are started by hand, and what a deleted user leaves/);
     assert.deepEqual(about(scheduled()), []);
   });
-  it('the scheduler may call the ports of a setting, and nothing but 443 and the database without it', () => {
+  it('it reaches 443, the database and the ports of CDK_SCHEDULER_EGRESS_PORTS, and nothing else', () => {
     const ports = (which: Synthesized, type: ServiceType = 'scheduled-task') => {
       const template = which.template(type);
       const group = all(template, 'AWS::EC2::SecurityGroup').find(({ id }) => /^(Api|Scheduler)/.test(id));
@@ -43,11 +43,11 @@ describe('scheduler', () => {
     assert.deepEqual(ports(everything()).sort(), ['tcp 443-443', 'tcp 5432-5432', 'tcp 8443-8443']);
     assert.deepEqual(ports(everything(), 'compute').sort(), ['tcp 443-443', 'tcp 5432-5432'], 'the API pushes nothing');
   });
-  it('the time zone of the crons by setting', () => {
+  it('CDK_SCHEDULE_TIMEZONE is the time zone of the crons', () => {
     assert.equal(environment(everything().template('scheduled-task')).SCHEDULE_TIMEZONE, 'Europe/Berlin');
     assert.equal(environment(scheduled().template('scheduled-task')).SCHEDULE_TIMEZONE, undefined);
   });
-  it('task families contain `scheduler` for the scheduler only', () => {
+  it('only its task family contains `scheduler`', () => {
     assert.equal(task('compute').Family, 'millrace-dev');
     assert.equal(task('scheduled-task').Family, 'millrace-scheduler-dev');
   });

@@ -18,7 +18,7 @@ describe('services', () => {
       assert.deepEqual(DeploymentCircuitBreaker, { Enable: true, Rollback: true });
     }
   });
-  it('a deployment whose alarms ring goes back, and the alarms are there before', () => {
+  it('ECS rolls a deployment back when its alarms ring, and the alarms exist before the service', () => {
     const alarms = { compute: ['api-5xx', 'api-errors'], 'scheduled-task': ['scheduler-errors'] };
     for (const type of SERVICES) {
       const template = scheduled().template(type);
@@ -31,18 +31,18 @@ describe('services', () => {
       }
     }
   });
-  it('an update leaves the revision before active: ECS takes no other when it is rolled back by hand', () => {
+  it('an update leaves the previous revision active, because ECS rolls back to no inactive one', () => {
     for (const type of SERVICES) {
       const { UpdateReplacePolicy, DeletionPolicy } = one(scheduled().template(type), 'AWS::ECS::TaskDefinition');
       assert.deepEqual([UpdateReplacePolicy, DeletionPolicy], ['Retain', 'Delete']);
     }
   });
-  it('the cluster knows Fargate before a service uses it, and until none does', () => {
+  it('the cluster knows Fargate before the service exists, and until it is gone', () => {
     const template = plain().template('compute');
     const association = one(template, 'AWS::ECS::ClusterCapacityProviderAssociations').id;
     assert.ok(one(template, 'AWS::ECS::Service').DependsOn?.includes(association));
   });
-  it('keepCount leaves the number of tasks to ECS, so that a deployment takes none from a service that scaled', () => {
+  it('keepCount leaves the number of tasks as it is', () => {
     const kept = synth({ CDK_SERVICE_DESIRED_COUNT: '2' }, '1.2.3', { keepCount: 'true' });
     assert.ok(!('DesiredCount' in one(kept.template('compute'), 'AWS::ECS::Service').Properties));
     const set = synth({ CDK_SERVICE_DESIRED_COUNT: '2' }, '1.2.3', { keepCount: 'false' });
@@ -56,7 +56,7 @@ describe('services', () => {
     ).Properties;
     assert.deepEqual([policy.ScaleOutCooldown, policy.ScaleInCooldown], [60, 300]);
   });
-  it('the logs of prd outlive its stacks, others go with them', () => {
+  it('the logs of prd survive its stacks; others go with them', () => {
     for (const [which, policy] of [
       [production(), 'Retain'],
       [everything(), 'Delete'],
@@ -68,18 +68,18 @@ describe('services', () => {
       assert.ok(groups.every(({ DeletionPolicy }) => DeletionPolicy === policy));
     }
   });
-  it('a port below 1024 is opened to the user without rights', () => {
+  it('the unprivileged user may listen on a port below 1024', () => {
     const low = container(synth({ CDK_APP_PORT: '80' }).template('compute'));
     assert.deepEqual(low.SystemControls, [{ Namespace: 'net.ipv4.ip_unprivileged_port_start', Value: '80' }]);
     for (const type of SERVICES) {
       assert.equal(container(scheduled().template(type)).SystemControls, undefined);
     }
   });
-  it('the load balancer is one trusted hop, and the API goes on listening while it is told to send no more', () => {
+  it('the API trusts one hop, the load balancer, and keeps listening while that stops sending', () => {
     const { TRUST_PROXY_HOPS, SHUTDOWN_DELAY } = environment(plain().template('compute'));
     assert.deepEqual([TRUST_PROXY_HOPS, SHUTDOWN_DELAY], ['1', '5s']);
   });
-  it('figures carry the environment', () => {
+  it('metrics carry the environment', () => {
     for (const type of SERVICES) {
       assert.equal(environment(scheduled().template(type)).METRICS_ENVIRONMENT, 'millrace-dev');
     }
@@ -97,7 +97,7 @@ describe('services', () => {
     assert.equal(attributes(group.TargetGroupAttributes)['deregistration_delay.timeout_seconds'], '30');
     assert.equal(service('compute').HealthCheckGracePeriodSeconds, 60);
   });
-  it('the container asks itself: /usr/bin/millrace health', () => {
+  it('the container’s health check runs /usr/bin/millrace health', () => {
     for (const type of SERVICES) {
       const check = container(scheduled().template(type)).HealthCheck;
       assert.deepEqual(check, {
@@ -110,14 +110,14 @@ describe('services', () => {
       assert.ok(check.Timeout < check.Interval);
     }
   });
-  it('read-only root, user 65532, every capability dropped', () => {
+  it('read-only root, user 65532, no capabilities', () => {
     for (const type of SERVICES) {
       const { ReadonlyRootFilesystem, User, LinuxParameters, Privileged } = container(scheduled().template(type));
       assert.deepEqual([ReadonlyRootFilesystem, User, Privileged ?? false], [true, '65532', false]);
       assert.deepEqual(LinuxParameters.Capabilities, { Drop: ['ALL'] });
     }
   });
-  it('ECS Exec outside prd only, with a place for its agent to write', () => {
+  it('ECS Exec outside prd only, with volumes that its agent may write to', () => {
     for (const type of SERVICES) {
       assert.equal(service(type).EnableExecuteCommand, true);
       const points = container(scheduled().template(type)).MountPoints;
@@ -131,7 +131,7 @@ describe('services', () => {
       assert.equal(task(type, production()).Volumes, undefined);
     }
   });
-  it('Fargate Spot by setting; in prd the first task stays on demand', () => {
+  it('CDK_SPOT runs tasks on Fargate Spot; in prd the first stays on demand', () => {
     for (const type of SERVICES) {
       assert.deepEqual(service(type, everything()).CapacityProviderStrategy, [
         { CapacityProvider: 'FARGATE_SPOT', Weight: 1 },
@@ -145,13 +145,13 @@ describe('services', () => {
     const association = one(plain().template('compute'), 'AWS::ECS::ClusterCapacityProviderAssociations').Properties;
     assert.deepEqual(association.CapacityProviders, ['FARGATE', 'FARGATE_SPOT']);
   });
-  it('Graviton by setting', () => {
+  it('CDK_ARM64 runs tasks on Graviton', () => {
     for (const type of SERVICES) {
       assert.equal(task(type).RuntimePlatform.CpuArchitecture, 'X86_64');
       assert.equal(task(type, everything()).RuntimePlatform.CpuArchitecture, 'ARM64');
     }
   });
-  it('a request waits for a database that resumes, and the load balancer for the request', () => {
+  it('a request waits while the database resumes, and the load balancer waits for the request', () => {
     assert.ok(WAKING_REQUEST_SECONDS >= RESUME_SECONDS + 5);
     assert.equal(environment(pausing().template('compute')).GATEWAY_REQUEST_TIMEOUT, `${WAKING_REQUEST_SECONDS}s`);
     assert.equal(environment(scheduled().template('compute')).GATEWAY_REQUEST_TIMEOUT, undefined);
@@ -160,7 +160,7 @@ describe('services', () => {
     const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds']);
     assert.ok(idle > WAKING_REQUEST_SECONDS, `the load balancer gives up after ${idle} s`);
   });
-  it('a name is never longer than what AWS takes', () => {
+  it('no name is longer than AWS accepts', () => {
     const longest = synth({ CDK_APP_NAME: 'a'.repeat(20), CDK_ENVIRONMENT: 'prd' });
     const balancer = one(longest.template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
     assert.ok(balancer.Name.length <= 32);

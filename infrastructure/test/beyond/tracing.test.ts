@@ -10,7 +10,7 @@ describe('tracing', () => {
 
   const sidecar = (type: ServiceType) =>
     task(type, everything()).ContainerDefinitions.find(({ Name }: Json) => Name === 'otel-collector');
-  it('a collector by setting, with the rights to send to X-Ray and nothing else', () => {
+  it('CDK_XRAY adds a collector that may send to X-Ray and nothing else', () => {
     for (const type of SERVICES) {
       const collector = sidecar(type);
       assert.match(collector.Image, /^public\.ecr\.aws\/aws-observability\/aws-otel-collector:v\d+\.\d+\.\d+$/);
@@ -27,7 +27,7 @@ describe('tracing', () => {
       assert.deepEqual(actions(), []);
     }
   });
-  it('the collector takes what the application sends, where it sends it', () => {
+  it('the collector listens where the application sends', () => {
     for (const type of SERVICES) {
       const collector = sidecar(type);
       const config = JSON.parse(collector.Environment.find(({ Name }: Json) => Name === 'AOT_CONFIG_CONTENT').Value);
