@@ -6,7 +6,7 @@
  * the engine's does, with a trouble of its own (MR_DB_TROUBLES): the process is not ready, says why, and is as soon as somebody has
  * migrated or granted.
  *
- * Thread: installing belongs to the start, before other threads exist. The rest: any.
+ * Thread: installing belongs to the start, before there are connections that are for requests or jobs. The rest: any.
  */
 #ifndef MR_RUNTIME_NEEDS_H
 #define MR_RUNTIME_NEEDS_H
