@@ -22,7 +22,8 @@ const struct mr_packed *mr_application_packed(const char *folder);
 /*
  * Loads the settings (mr_load_settings, app/settings.h), reads the application from the folder given as argument, otherwise from
  * MILLRACE_APP, otherwise from the binary, and makes it this process's application until the process ends. Meanwhile a process that
- * serves connects to its database (app/ahead.h). The problems of both are printed together. To be called once, before other threads exist. False: the exit status is MR_EXIT_USAGE.
+ * serves connects to its database (app/ahead.h). The problems of both are printed together. To be called once, before other
+ * threads exist. False: the exit status is MR_EXIT_USAGE.
  */
 bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv);
 
