@@ -43,6 +43,13 @@ struct mr_made {
     unsigned which;
 };
 
+/* A map of fields that an operation answers with. */
+struct mr_made_map {
+    const char *operation;
+    struct mr_result *result;
+    bool is_shared; /* another answers with the same */
+};
+
 struct mr_making {
     const struct mr_application *application;
     struct mr_arena *arena;
@@ -71,6 +78,8 @@ struct mr_making {
     struct mr_table_need *needs; /* of its tables */
     unsigned need_count;
     const struct mr_result **results; /* by the resource's place; NULL until first needed */
+    struct mr_made_map *maps;         /* what operations answer that name no resource */
+    unsigned map_count;
 };
 
 /* The fields of a message while they are gathered, on the heap until mr_make_fields takes them. A zeroed struct has none. */
@@ -294,6 +303,15 @@ void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, s
  * then of the batch. `condition` is more SQL behind its WHERE, " AND ..."; ON CONFLICT and RETURNING are the caller's.
  */
 void mr_sql_insert(struct mr_buf *out, const struct mr_writes *writes, const char *condition);
+
+/* ---- Failures (application/failures.c) ---- */
+
+/*
+ * What a statement of queries/ may answer beside a success, as struct mr_traits has it ("404|409", NULL: nothing): no row where one is
+ * wanted; what it gives for "$status"; and of one that changes rows or calls a function of the folder, a broken constraint and whatever the
+ * folder's migrations raise.
+ */
+const char *mr_failures_of(struct mr_making *self, const struct mr_sql *sql, enum mr_shape shape, bool idempotent);
 
 /* ---- The makers ---- */
 

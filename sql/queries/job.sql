@@ -66,15 +66,16 @@ SELECT k.n,
                 FROM (SELECT *
                         FROM (SELECT r.id
                                 FROM millrace.job_run r
-                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                               ORDER BY r.id DESC
+                               WHERE r.job = ANY (ARRAY[j.name]) AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                               ORDER BY r.job, r.id DESC
                                LIMIT k.max_rows + 1) by_sql
                        UNION ALL
                       SELECT *
                         FROM (SELECT r.id
                                 FROM millrace.run r
-                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                               ORDER BY r.id DESC
+                               WHERE (r.job, r.id) < (j.name, coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                                 AND (r.job, r.id) >= (j.name, '00000000-0000-0000-0000-000000000000')
+                               ORDER BY r.job DESC, r.id DESC
                                LIMIT k.max_rows + 1) by_worker
                        ORDER BY id DESC
                        LIMIT k.max_rows + 1) newest
@@ -345,6 +346,9 @@ k.api_key IS NULL OR k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
 -- Each store is walked job by job, newest first, along the index that has the state; so that a page costs the same with a thousand
 -- runs and with a million. A walk ends behind so many rows, found or not: what is older than where the longest one ended is left to
 -- the next page, which the Link leads to also where this one is empty.
+--
+-- Job and id are compared as one: with `r.job = kind.name` the order is that of the id alone, and the planner may walk the primary key,
+-- past the runs of all other jobs. The index of job_run has the ids the other way round, where an array of one job does the same.
 WITH k AS MATERIALIZED (
     SELECT k.*, {{is_nobody}} AS is_nobody, j.name IS NULL AND k.job IS NOT NULL AS is_unknown,
            coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS upto,
@@ -365,31 +369,31 @@ WITH k AS MATERIALIZED (
       JOIN k ON k.n = kind.n
      CROSS JOIN LATERAL (
            SELECT * FROM (SELECT 1 AS source, r.id FROM millrace.job_run r
-                           WHERE k.key IS NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) a
+                           WHERE k.key IS NULL AND r.job = ANY (ARRAY[kind.name]) AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job, r.id DESC LIMIT k.most) a
             UNION ALL
            SELECT * FROM (SELECT 2, r.id FROM millrace.run r
-                           WHERE k.walk = 'all' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'all' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) b
             UNION ALL
            SELECT * FROM (SELECT 3, r.id FROM millrace.run r
-                           WHERE k.walk = 'key' AND r.job = kind.name AND r.key = k.key AND r.key <> '' AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'key' AND r.key <> '' AND (r.job, r.key, r.id) < (kind.name, k.key, k.upto) AND (r.job, r.key, r.id) >= (kind.name, k.key, k.since_id)
                            ORDER BY r.job DESC, r.key DESC, r.id DESC LIMIT k.most) c
             UNION ALL
            SELECT * FROM (SELECT 4, r.id FROM millrace.run r
-                           WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) d
             UNION ALL
            SELECT * FROM (SELECT 5, r.id FROM millrace.run r
-                           WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) e
             UNION ALL
            SELECT * FROM (SELECT 6, r.id FROM millrace.ready r
-                           WHERE k.walk = 'waits' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) f
             UNION ALL
            SELECT * FROM (SELECT 7, r.id FROM millrace.later r
-                           WHERE k.walk = 'waits' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) g
             UNION ALL
            SELECT * FROM (SELECT 8, r.id FROM (SELECT r.id FROM millrace.lease r WHERE k.walk = 'leased' AND r.job = kind.name) r
