@@ -1,8 +1,8 @@
 /*
- * apikeys: what the auth actor does for API keys (proto/apikey.h): it makes them, and says whose a hash is.
+ * apikeys: the auth actor's part of API keys (proto/apikey.h): it makes keys, and looks up whose a hash is.
  *
- * A key has 256 random bits, so that its plain SHA-256 is enough to store: nobody can try them out, and a look-up by the hash is
- * one step in an index (docs/decisions/0056-api-keys.md).
+ * A key has 256 random bits, so storing its plain SHA-256 is enough: nobody can guess it, and a look-up by the hash is one step
+ * in an index (docs/decisions/0056-api-keys.md).
  *
  * Thread: the actor's.
  */

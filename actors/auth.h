@@ -1,5 +1,5 @@
 /*
- * auth: makes and checks passwords and issues tokens. Hashing is slow on purpose, therefore apart from the rest.
+ * auth: hashes and checks passwords and issues tokens. Hashing is slow on purpose, so it has threads of its own.
  *
  * Thread:  one for refreshes, and ACTOR_AUTH_COUNT in the slow lane, which hash one password at a time, each with
  *          19 MiB of memory. Each owns its mailbox and its database connection.

@@ -12,14 +12,15 @@
 void mr_grant_make(struct mr_attempt *attempt, int64_t now_ms);
 
 /*
- * Makes the heir of `spent`, a refresh token's text: its id, itself and its hash. The heir is a MAC (RFC 2104) over the id and
- * the spent token, so whoever brings the spent token again can be given it again, though only its hash is stored.
+ * Makes the heir of `spent`, a refresh token's text: its id, itself and its hash. The heir, its successor, is a MAC (RFC 2104)
+ * over the id and the spent token, so a client that sends the spent token again can get it again, although only its hash is
+ * stored.
  */
 void mr_grant_inherit(struct mr_attempt *attempt, struct mr_slice spent, const struct mr_config *config, int64_t now_ms);
 
 /*
- * Makes the heir `id` of `spent` again, whose stored hash is `hash` (hexadecimal), with JWT_SECRET or the one before it.
- * False, and the attempt is of no use any more: another secret made it, or a release whose tokens are random.
+ * Makes the heir `id` of `spent` again, whose stored hash is `hash` (hexadecimal), with JWT_SECRET or the one before it. False:
+ * another secret made it, or a release whose tokens are random; the attempt must not be used any more.
  */
 bool mr_grant_recall(struct mr_attempt *attempt, struct mr_slice spent, const struct mr_config *config, const uint8_t id[16],
                      struct mr_slice hash) MR_WARN_UNUSED;

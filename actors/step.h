@@ -1,8 +1,8 @@
 /*
  * step: a statement for a whole batch, and what its row means for each message.
  *
- * C code that needs more than one statement goes from step to step. A message that has its answer has fallen out;
- * mr_step_left() closes the ranks. What the server refuses is halved, so that the message to blame fails alone.
+ * C code that needs more than one statement goes from step to step. A message that has its answer takes part no more;
+ * mr_step_left() removes it. A batch that the server refuses is halved, so that only the message to blame fails.
  *
  * Thread: the actor's.
  */
@@ -36,7 +36,7 @@ struct mr_step {
     void (*take)(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row); /* -1: no row is its */
 };
 
-/* An attempt for each message. NULL: no memory, and every message is answered so. The caller frees it. */
+/* An attempt for each message. NULL: no memory, and every message has been answered with that error. The caller frees it. */
 struct mr_attempt *mr_step_begin(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Runs the statement and takes its rows; on failure the messages have been answered. */

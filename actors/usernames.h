@@ -1,8 +1,8 @@
 /*
  * usernames: stores the folded names (proto/username.h) of users that a release without them wrote.
  *
- * A process does so once, from its start on, in chunks and beside its work. Of several users whose names fold alike the
- * first in the order of ids gets the folded name; the others are logged, and sign in by their exact spelling.
+ * Each process does so once after its start, in chunks, beside its work. If several names fold alike, the first user in the order
+ * of ids gets the folded name; the others are logged, and sign in by their exact spelling.
  *
  * Thread: its own, with a connection that it closes when it is done. Start and stop: the main thread.
  */

@@ -1,5 +1,5 @@
 /*
- * work: hands out runs to workers, takes what became of them, and sees for those who wait that something has come.
+ * work: hands out runs to workers, records outcomes, and looks for what waiting requests wait for.
  *
  * Thread:  two, each with a mailbox and a database connection: claims, and what is looked for unasked; and in the slow lane
  *          outcomes, whose results may be large.

@@ -16,7 +16,7 @@ struct turn_of_keys {
     bool has_key;
 };
 
-/* What the actor looks for by itself: see work_watch.c. All times are monotonic. */
+/* What the actor looks for without a request: see work_watch.c. All times are monotonic. */
 struct watch {
     struct mr_buf jobs; /* literals of arrays: what clients wait for */
     struct mr_buf runs;
@@ -44,35 +44,35 @@ static inline struct work_own *work_own(const struct mr_actor *self)
 /* Claims runs for a batch of workers, fairly among the keys of each job, and answers each. */
 void work_on_claim(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* Gives runs back that were claimed for a request whose client has gone, and answers each message. */
+/* Gives back runs that were claimed for a request whose client disconnected, and answers each message. */
 void work_on_release(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* ---- work_outcome.c ---- */
 
-/* Stores what became of runs, in one statement for all messages, and answers each. */
+/* Records outcomes of runs, in one statement for all messages, and answers each. */
 void work_on_outcomes(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* ---- work_watch.c ---- */
 
-/* Takes over what the gateway's waiting requests wait for; of several messages the last holds. Answers each. */
+/* Takes over what the gateway's waiting requests wait for; the last of several messages counts. Answers each. */
 void work_on_watch(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Milliseconds until work_turn has something to do; -1: never. */
 int64_t work_due_in_ms(const struct mr_actor *self);
 
-/* Looks for what is waited for, and sweeps what is due, each when its time has come. */
+/* Looks for what requests wait for, and sweeps what is due, each when its time has come. */
 void work_turn(struct mr_actor *self);
 
 /* The channel said that runs are ready: the next look is at once. */
 void work_noticed(struct mr_actor *self);
 
-/* Runs were handed out, or there were none (then something may be due that nobody has promoted yet). */
+/* Runs were handed out, or there were none (then a due run may not have been promoted yet). */
 void work_note_claim(struct mr_actor *self, bool any);
 
 /* Something may be ready. */
 void work_look_soon(struct mr_actor *self);
 
-/* Answers 401 to those whose user is gone; MR_OK: the others may go on. On failure all have been answered. */
+/* Answers 401 to messages whose user is gone; MR_OK: the others may continue. On failure all have been answered. */
 mr_status work_refuse_gone(struct mr_actor *self, const char *statement, struct mr_message *const *messages, unsigned count,
                            int64_t deadline_ms) MR_WARN_UNUSED;
 

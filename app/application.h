@@ -15,46 +15,47 @@ struct mr_packed;
 /* Refuses arguments that are not the folder of one application: prints so and returns false. */
 bool mr_application_arguments(const char *command, int argc, char **argv);
 
-/* A name in place of a folder: what is packed into the binary under it. NULL: it is a folder. */
+/* A name instead of a folder: the application packed into the binary under it. NULL: it is a folder. */
 const struct mr_packed *mr_application_packed(const char *folder);
 
 /*
- * mr_load_settings (app/settings.h), and reads the application of the folder that was given as an argument, or else that of
- * MILLRACE_APP, and makes it this process's until it ends; without either it is the one that is packed into the binary. What is wrong with
- * either is printed at once. To be called once, before other threads exist. False: the exit status is MR_EXIT_USAGE.
+ * Loads the settings (mr_load_settings, app/settings.h), reads the application from the folder given as argument, otherwise from
+ * MILLRACE_APP, otherwise from the binary, and makes it this process's application until the process ends. The problems of both
+ * are printed together. To be called once, before other threads exist. False: the exit status is MR_EXIT_USAGE.
  */
 bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv);
 
 /*
- * The folder that a command of whoever writes an application is for: the argument's, or else that of MILLRACE_APP, or else the one
- * here, if that has a millrace.yaml; "" is none of them. To be asked with the environment read.
+ * The folder for a developer's command: the argument's, otherwise MILLRACE_APP, otherwise the working directory if it has a
+ * millrace.yaml; "" is none of these. To be called after the environment is read.
  */
 const char *mr_application_folder_here(int argc, char **argv);
 
-/* As mr_load_settings_of, of that folder and without the settings. With the environment read. */
+/* As mr_load_settings_of, for that folder and without the settings. To be called after the environment is read. */
 bool mr_application_use_here(int argc, char **argv);
 
 /*
- * Reads the application of a folder just as mr_load_settings_of does, but makes it nobody's: the caller destroys it. NULL: every
- * problem has been printed.
+ * Reads the application of a folder as mr_load_settings_of does, without making it this process's: the caller destroys it. NULL:
+ * every problem has been printed.
  */
 struct mr_application *mr_application_try(const char *folder);
 
 /*
- * Asks the database, which has been migrated, which statements of the application may answer a batch at once. Before anything is
- * served; when the database is not there soon, all run message by message until the next start, and the log says so.
+ * Asks the database, which has been migrated, which statements of the application may answer a batch at once. To be called before
+ * anything is served. If the database does not answer soon, all of them run message by message until the next start, and the log
+ * says so.
  */
 void mr_application_settle(const struct mr_config *config);
 
 struct mr_app_variable;
 
 /*
- * Calls `call` for each variable of the environment in the files of the application that a process would serve. When that application is
- * refused, its problems are printed, and the variables are told all the same. Call it with the environment read.
+ * Calls `call` for each environment variable in the files of the application that a process would serve. If that application is
+ * refused, its problems are printed, and the variables are still reported. To be called after the environment is read.
  */
 void mr_application_variables(void (*call)(const struct mr_app_variable *variable, void *argument), void *argument);
 
-/* What was built of this process's application; NULL: nothing. */
+/* This process's application as it was built; NULL: none. */
 const struct mr_built *mr_application_built(void);
 
 #endif

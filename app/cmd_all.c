@@ -48,7 +48,7 @@ static int find_secret(struct mr_config *config, char kept[MR_SECRET_ROOM])
     mr_status status = config->jwt_secret[0] != '\0' ? MR_OK : mr_secret_keep(kept, config->state_dir, &problem);
 
     if (status != MR_OK)
-        mr_log(MR_LOG_ERROR, "no secret for the tokens",
+        mr_log(MR_LOG_ERROR, "no token secret",
                mr_log_slice("reason", ((struct mr_slice){problem.data != NULL ? problem.data : "", problem.len})));
     else if (config->jwt_secret[0] == '\0')
         config->jwt_secret = kept;

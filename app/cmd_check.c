@@ -204,7 +204,9 @@ int mr_command_check(int argc, char **argv)
     mr_log_setup(MR_LOG_WARN, false);
     folder = mr_application_folder_here(argc, argv);
     if (folder[0] == '\0') {
-        fputs("millrace check: there is no millrace.yaml here; name a folder, or set MILLRACE_APP\n", stderr);
+        fputs("millrace check: there is no millrace.yaml here; name a folder, or set MILLRACE_APP;"
+              " `millrace new app DIR` makes one\n",
+              stderr);
         return MR_EXIT_USAGE;
     }
     if (mr_application_packed(folder) == NULL && !is_folder(folder))

@@ -495,6 +495,15 @@ static int run(struct dev *self)
     return self->failed ? MR_EXIT_FAILED : MR_EXIT_OK;
 }
 
+/* One without it is another folder than was meant: nothing that could be waited for will come of it. */
+static bool has_application(const char *folder)
+{
+    char name[PATH_MAX + sizeof "/millrace.yaml"];
+
+    snprintf(name, sizeof name, "%s/millrace.yaml", folder);
+    return access(name, F_OK) == 0;
+}
+
 /* The folder that was named, as a path that does not change with the current folder. */
 static bool find_folder(char out[PATH_MAX], int argc, char **argv, const struct mr_config *config)
 {
@@ -504,9 +513,12 @@ static bool find_folder(char out[PATH_MAX], int argc, char **argv, const struct 
         fputs("millrace dev: the application in the binary has no files to change; `millrace all` serves it\n", stderr);
         return false;
     }
-    if (realpath(folder, out) != NULL)
+    if (realpath(folder, out) == NULL)
+        fprintf(stderr, "millrace dev: %s: %s; `millrace new app DIR` makes an application\n", folder, strerror(errno));
+    else if (!has_application(out))
+        fprintf(stderr, "millrace dev: there is no millrace.yaml in %s; `millrace new app DIR` makes an application\n", out);
+    else
         return true;
-    fprintf(stderr, "millrace dev: %s: %s; `millrace new app DIR` makes an application\n", folder, strerror(errno));
     return false;
 }
 

@@ -18,12 +18,15 @@ struct mr_crew {
 };
 
 /*
- * Starts the actors that answer requests, which connect by themselves: mr_crew_await_api has to follow, whatever this returns. On
- * failure `self` holds those that were started, for the caller to stop.
+ * Starts the actors that answer requests; each connects by itself. mr_crew_await_api has to follow, whatever this returns. On
+ * failure `self` holds the started actors, for the caller to stop.
  */
 mr_status mr_crew_start_api(struct mr_crew *self, const struct mr_config *config) MR_WARN_UNUSED;
 
-/* Waits until they take messages, and starts what works beside them. `started` is what mr_crew_start_api returned, and returned here. */
+/*
+ * Waits until they take messages, and starts the threads beside them. `started` is the result of mr_crew_start_api, and is
+ * returned.
+ */
 mr_status mr_crew_await_api(struct mr_crew *self, const struct mr_config *config, mr_status started) MR_WARN_UNUSED;
 
 /* Starts the workers of jobs, and waits until they take messages. On failure as mr_crew_start_api. */
@@ -32,10 +35,10 @@ mr_status mr_crew_start_jobs(struct mr_crew *self, const struct mr_config *confi
 /* Asks all of them to stop, side by side. Async-signal-safe. */
 void mr_crew_ask_to_stop(struct mr_crew *self);
 
-/* Asks them, and waits for their end until `deadline_ms` (monotonic) at most. False: those that still run are left in it. */
+/* Asks them to stop, and waits until `deadline_ms` (monotonic) at most. False: those that still run remain in it. */
 bool mr_crew_stop_by(struct mr_crew *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* Whether the database refused user or password of one. */
+/* Whether the database refused the user or password of one of them. */
 bool mr_crew_is_refused(const struct mr_crew *self);
 
 #endif

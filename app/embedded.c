@@ -355,7 +355,7 @@ static void clear_leftovers(const struct mr_embedded *self)
     if (pid <= 0)
         return;
     if (serves_here(self, pid)) {
-        mr_log(MR_LOG_WARN, "stopping a PostgreSQL left behind", mr_log_int("pid", pid));
+        mr_log(MR_LOG_WARN, "stopping a PostgreSQL that an earlier process left running", mr_log_int("pid", pid));
         kill(pid, SIGINT);
         if (!await_end(pid, STOP_MS)) {
             kill(pid, SIGQUIT);

@@ -1,9 +1,9 @@
 /*
- * scratch: a database that nobody else uses, made for an answer and gone after it.
+ * scratch: a database that nobody else uses, made for one question and removed afterwards.
  *
- * With DB_HOST it is a new database of that server, whose role has to be allowed to make one; without, a PostgreSQL of its own in
- * a temporary directory. Whoever made it destroys it, also when a signal ends the process: what a kill leaves behind, a later
- * scratch removes.
+ * With DB_HOST it is a new database on that server, whose role needs CREATEDB; without, a PostgreSQL of its own in a temporary
+ * directory. Whoever made it destroys it, also when a signal ends the process. If a kill leaves one behind, a later scratch
+ * removes it.
  */
 #ifndef MR_APP_SCRATCH_H
 #define MR_APP_SCRATCH_H
@@ -23,8 +23,8 @@ mr_status mr_scratch_new(struct mr_scratch **out, const struct mr_config *config
 const struct mr_config *mr_scratch_config(const struct mr_scratch *self);
 
 /*
- * Ends every connection to it and removes it. MR_OK: nothing of it is left; otherwise `problem` says what is, and the rest is gone
- * all the same; it is freed either way. Accepts NULL.
+ * Ends every connection to it, removes it and frees it. MR_OK: nothing of it is left; otherwise `problem` says what is. Accepts
+ * NULL.
  */
 mr_status mr_scratch_destroy(struct mr_scratch **self, struct mr_buf *problem);
 

@@ -55,7 +55,7 @@ static mr_status read_file(char out[MR_SECRET_ROOM], const char *path, struct mr
         return MR_INVALID;
     }
     if ((info.st_mode & 077) != 0)
-        mr_log(MR_LOG_WARN, "others may read the secret of the tokens", mr_log_text("path", path));
+        mr_log(MR_LOG_WARN, "others may read the token secret", mr_log_text("path", path));
     return MR_OK;
 }
 
@@ -122,7 +122,7 @@ static bool place(int fd, const char *draft, const char *path, const char *state
         return errno == EEXIST;
     if (!sync_directory(state_dir))
         return false;
-    mr_log(MR_LOG_INFO, "made a secret for the tokens", mr_log_text("path", path));
+    mr_log(MR_LOG_INFO, "made a token secret", mr_log_text("path", path));
     return true;
 }
 

@@ -120,11 +120,11 @@ static bool stop(const struct mr_config *config)
     mr_crew_ask_to_stop(&crew);
     if (stop_by(begun_ms + plan.cut_ms))
         return true;
-    mr_log(MR_LOG_WARN, "SHUTDOWN_GRACE is nearly over: cancelling what is at work");
+    mr_log(MR_LOG_WARN, "SHUTDOWN_GRACE is nearly over: cancelling running statements");
     mr_shutdown_cut(begun_ms + (plan.cut_ms + 3 * plan.abandon_ms) / 4);
     left_behind = !stop_by(begun_ms + plan.abandon_ms);
     if (left_behind)
-        mr_log(MR_LOG_ERROR, "SHUTDOWN_GRACE is nearly over: leaving what does not end");
+        mr_log(MR_LOG_ERROR, "SHUTDOWN_GRACE is nearly over: abandoning threads that do not end");
     return false;
 }
 

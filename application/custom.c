@@ -210,14 +210,6 @@ static const char *location_of(struct custom *self)
     return mr_make_text(self->making, "%s/:id", self->resource->path);
 }
 
-/* What a statement may say beside a success: one that only reads and names no "$status" finds or does not find. */
-static const char *answers_of(const struct custom *self)
-{
-    if (self->sql.kind == MR_SQL_READ && self->sql.functions.count == 0 && !mr_sql_has(&self->sql.columns, "$status"))
-        return self->shape == MR_SHAPE_ONE ? "404" : NULL;
-    return "400|403|404|409|410|412|422";
-}
-
 static const struct mr_result *result_of(struct custom *self)
 {
     if (self->shape == MR_SHAPE_NONE)
@@ -250,7 +242,7 @@ static struct mr_traits traits_of(struct custom *self)
         .idempotent = declared->idempotent,
         .scopes = mr_access_scopes(declared->access),
         .returns = result_of(self),
-        .answers = answers_of(self),
+        .answers = mr_failures_of(self->making, &self->sql, self->shape, declared->idempotent),
         .versioned = self->resource != NULL && self->shape == MR_SHAPE_ONE && mr_app_is_served(self->resource),
         .cache_s = (unsigned)(declared->cache_ms.value / 1000),
         .constraints = true,

@@ -1,5 +1,5 @@
 /*
- * form: in which of its forms an operation's statement is run, and what becomes of the operation with that.
+ * form: in which of its forms an operation's statement runs, and the operation's traits that follow.
  */
 #ifndef MR_APPLICATION_FORM_H
 #define MR_APPLICATION_FORM_H

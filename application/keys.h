@@ -1,9 +1,9 @@
 /*
  * keys: THE TABLE OF KEYS. Every key that a file of an application may have is one row here.
  *
- * A row says where the key stands, what its value looks like, what it is when it is left out and what it is for. The rows drive
- * the reader (application/read.c), the JSON Schema (application/schema.c) and the reference; there is no second place to keep
- * in step. What only several values together can get wrong is in application/check.c.
+ * A row says where the key stands, what its value looks like, its default and its purpose. The rows drive the reader
+ * (application/read.c), the JSON Schema (application/schema.c) and the reference, so there is no second place to keep consistent.
+ * application/check.c has the rules that involve several values.
  */
 #ifndef MR_APPLICATION_KEYS_H
 #define MR_APPLICATION_KEYS_H
@@ -65,7 +65,7 @@
     KIND(FIELDS,    NULL,                                              "a map of a name to what it is")
 
 /*
- * Where keys stand: the files, and the maps inside of them. `about` is the schema's description.
+ * Where keys stand: the files, and the maps inside them. `about` is the schema's description.
  *
  *      section      struct of the model        about
  */

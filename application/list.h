@@ -1,12 +1,12 @@
 /*
- * list: what a list of a resource can be asked for, and the statements that answer.
+ * list: the cases of a resource's list, and the statements that answer them.
  *
- * Every order, every way to narrow it and every shape of the answer has a statement of its own, so that each reads an index where
- * there is one. A resource has hundreds, each with a number; its text is written when it is first needed:
+ * Every order, every combination of filters and every shape of the answer has a statement of its own, so that each can use an
+ * index. A resource has hundreds, each with a number; the text is generated when it is first needed:
  *
  *     shape (walk, page) x order x (no filter, one, two; of few rows, of many; or words)
  *
- * Of more than two filters the first two decide, in the order of struct list; the others are compared in passing.
+ * With more than two filters the first two decide, in the order of struct list; the others are compared in passing.
  */
 #ifndef MR_APPLICATION_LIST_H
 #define MR_APPLICATION_LIST_H

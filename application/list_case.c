@@ -84,8 +84,8 @@ unsigned list_batch(const struct list *self, const struct list_case *one)
 
     if (one->searched || one->firm_count > 1 || (one->paged && one->many))
         return 1;
-    if (self->orders[one->order].through != NULL)
-        return filter == NULL ? LIST_BATCH_OF_SOME : 1;
+    if (self->orders[one->order].through != NULL && filter != NULL)
+        return 1;
     if (filter != NULL && filter->comparison == MR_APP_EQUAL)
         return LIST_BATCH_OF_SOME;
     if (filter != NULL &&

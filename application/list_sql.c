@@ -215,19 +215,32 @@ static void without_key(struct writing *self)
     put(self, ")");
 }
 
-/*
- * In the order of what a field references, of which there are few: of each of those rows as many as may be needed, which is a range of an
- * index (owner, reference, id), and the first of them all.
- */
-static void rows_through(struct writing *self)
+/* The places in the order that there are, on or behind that of the cursor; rows of the others that share one are one place. */
+static void places(struct writing *self)
+{
+    const struct list_order *order = self->order;
+
+    put(self, "(SELECT DISTINCT ");
+    mr_sql_column(self->out, "$o", order->by.column);
+    put(self, " AS \"" LIST_BY "\" FROM ");
+    mr_sql_name(self->out, order->others->table);
+    put(self, " AS \"$o\"");
+    if (!self->one->paged) {
+        put(self, " WHERE (" K "\"$after\" IS NULL OR ");
+        mr_sql_column(self->out, "$o", order->by.column);
+        put(self, order->descending ? " <= " : " >= ");
+        put(self, K "\"$after\")");
+    }
+    mr_buf_printf(self->out, " ORDER BY 1%s) AS \"$p\"", order->descending ? " DESC" : "");
+}
+
+/* Of each row of the others that has this place as many as may be needed, which is a range of an index (owner, reference, id). */
+static void rows_of_place(struct writing *self)
 {
     const struct list_order *order = self->order;
     const struct mr_app_field *key = mr_app_field(&order->others->fields, order->through->references.field);
-    const char *direction = order->descending ? " DESC" : "";
 
-    put(self, "(SELECT \"t\".* FROM (SELECT \"t\".*, ");
-    mr_sql_column(self->out, "$o", order->by.column);
-    put(self, " AS \"" LIST_BY "\" FROM ");
+    put(self, "SELECT \"t\".*, \"$p\".\"" LIST_BY "\" FROM ");
     mr_sql_name(self->out, order->others->table);
     put(self, " AS \"$o\" CROSS JOIN LATERAL ");
     part(self, "");
@@ -235,19 +248,30 @@ static void rows_through(struct writing *self)
     put(self, " = ");
     mr_sql_column(self->out, "$o", key != NULL ? key->column : "id");
     filters(self);
-    if (!self->one->paged) {
-        mr_buf_printf(self->out, " AND \"t\".\"id\"%sCASE WHEN ", beyond(self));
-        mr_sql_column(self->out, "$o", order->by.column);
-        mr_buf_printf(self->out, " = " K "\"$after\" THEN " K "\"$afterId\" ELSE %s END", edge(self));
-    }
-    mr_buf_printf(self->out, " ORDER BY \"t\".\"id\"%s LIMIT %s) AS \"t\"", direction, reach(self));
-    if (!self->one->paged) {
-        put(self, " WHERE (" K "\"$after\" IS NULL OR ");
-        mr_sql_column(self->out, "$o", order->by.column);
-        put(self, order->descending ? " <= " : " >= ");
-        put(self, K "\"$after\")");
-    }
-    mr_buf_printf(self->out, ") AS \"t\" ORDER BY \"t\".\"" LIST_BY "\"%s, \"t\".\"id\"%s LIMIT ", direction, direction);
+    if (!self->one->paged)
+        mr_buf_printf(self->out,
+                      " AND \"t\".\"id\"%sCASE WHEN \"$p\".\"" LIST_BY "\" = " K "\"$after\" THEN " K
+                      "\"$afterId\" ELSE %s END",
+                      beyond(self), edge(self));
+    mr_buf_printf(self->out, " ORDER BY \"t\".\"id\"%s LIMIT %s) AS \"t\" WHERE ", order->descending ? " DESC" : "",
+                  reach(self));
+    mr_sql_column(self->out, "$o", order->by.column);
+    put(self, " = \"$p\".\"" LIST_BY "\"");
+}
+
+/*
+ * In the order of what a field references, of which there are few: place by place, and those behind the last row that is wanted are never
+ * looked at. As the parts of other lists, the places come in the order of the answer, and nothing sorts it.
+ */
+static void rows_through(struct writing *self)
+{
+    const char *direction = self->order->descending ? " DESC" : "";
+
+    put(self, "(SELECT \"t\".* FROM ");
+    places(self);
+    put(self, " CROSS JOIN LATERAL (");
+    rows_of_place(self);
+    mr_buf_printf(self->out, " ORDER BY \"t\".\"id\"%s LIMIT %s) AS \"t\" LIMIT ", direction, reach(self));
     put(self, self->one->paged ? K "\"pageSize\" OFFSET (" K "\"page\" - 1) * " K "\"pageSize\"" : TAKE);
     put(self, ") AS \"t\"");
 }

@@ -1,10 +1,10 @@
 /*
- * load: an application's folder, whole or not at all.
+ * load: reads an application's folder, completely or not at all.
  *
  *     millrace.yaml  resources/NAME.yaml  operations/NAME.yaml  jobs/NAME.yaml  queries/NAME.sql  migrations/NNNN_NAME.sql
  *
- * Everything that can be known without a database is checked: the files, their keys and values, what they name in each other,
- * and that no route or name is there twice, the engine's own included. It reports all problems at once.
+ * It checks everything that needs no database: the files, their keys and values, their references to each other, and that no
+ * route or name exists twice, including the engine's. It reports all problems at once.
  *
  * Thread: any; nothing is shared. A load opens files and allocates; what it returns is read-only.
  */
@@ -36,14 +36,14 @@ mr_status mr_application_load(struct mr_application **out, const char *folder, c
 /* Frees it, and all that was borrowed from it, and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_application_destroy(struct mr_application **self);
 
-/* A kind of file by itself, as a folder's would be read, but for what it names elsewhere. */
+/* A single file of a kind, read as in a folder, except for its references to other files. */
 enum mr_file_kind { MR_FILE_APPLICATION, MR_FILE_RESOURCE, MR_FILE_OPERATIONS, MR_FILE_JOBS, MR_FILE_KIND_COUNT };
 
 /* "application", "resource", "operations", "jobs"; "" for another number. */
 const char *mr_file_kind_name(int kind);
 
 /*
- * Reads one file's text: MR_OK, MR_INVALID with problems added, or MR_NO_MEMORY. What it names in other files is not looked at.
+ * Reads one file's text: MR_OK, MR_INVALID with problems added, or MR_NO_MEMORY. References to other files are not checked.
  */
 mr_status mr_application_read_file(enum mr_file_kind kind, const char *file, struct mr_slice text,
                                    const struct mr_application_options *options, struct mr_problems *problems) MR_WARN_UNUSED;

@@ -490,18 +490,82 @@ const struct mr_result *mr_result_of(struct mr_making *self, const struct mr_app
     return *known;
 }
 
+/* ---- Maps of fields ---- */
+
+static bool same_text(const char *left, const char *right)
+{
+    return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
+}
+
+static bool same_members(const struct mr_member *left, const struct mr_member *right);
+
+static bool same_member(const struct mr_member *left, const struct mr_member *right)
+{
+    if (!same_text(left->name, right->name) || left->type != right->type || left->optional != right->optional ||
+        left->many != right->many || left->keyed != right->keyed || !same_text(left->example, right->example) ||
+        !same_text(left->about, right->about) || (left->json == NULL) != (right->json == NULL))
+        return false;
+    return left->json == NULL || left->json == right->json || same_members(left->json->members, right->json->members);
+}
+
+static bool same_members(const struct mr_member *left, const struct mr_member *right)
+{
+    for (; left->name != NULL && right->name != NULL; left++, right++)
+        if (!same_member(left, right))
+            return false;
+    return left->name == NULL && right->name == NULL;
+}
+
+/* "report_list" and "report_get" begin with "report"; NULL: with no word, or one that something else is called by. */
+static const char *shared_name(struct mr_making *self, const char *left, const char *right)
+{
+    size_t same = 0;
+    char *out;
+
+    for (size_t i = 0; left[i] == right[i] && left[i] != '\0'; i++)
+        if (left[i] == '_')
+            same = i;
+    out = same > 0 ? mr_arena_text(self->arena, (struct mr_slice){left, same}) : NULL;
+    if (out == NULL || mr_app_resource(self->application, out) != NULL)
+        return NULL;
+    for (unsigned i = 0; i < self->map_count; i++)
+        if (strcmp(self->maps[i].result->name, title_of(self, out)) == 0)
+            return NULL;
+    return out;
+}
+
+/* What two operations answer with alike is told once, by the words that their names share. */
+static const struct mr_result *share(struct mr_making *self, struct mr_made_map *map, const char *name)
+{
+    const char *shared = map->is_shared ? NULL : shared_name(self, map->operation, name);
+
+    map->is_shared = true;
+    if (shared != NULL) {
+        map->result->name = title_of(self, shared);
+        map->result->about = mr_make_text(self, "one %s", mr_words_of(self, shared));
+    }
+    return map->result;
+}
+
 const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *name, const char *about,
                                             const struct mr_app_fields *fields)
 {
+    struct mr_made_map *maps = mr_arena_grow(self->arena, self->maps, self->map_count, sizeof *maps);
     struct mr_result *out = mr_arena_take(self->arena, sizeof *out);
     struct members members = {0};
 
-    if (out == NULL)
+    if (maps == NULL || out == NULL)
         return &mr_result_anything;
+    self->maps = maps;
     for (unsigned i = 0; i < fields->count; i++)
         add_member(self, &members, member_of(self, &fields->items[i]));
+    for (unsigned i = 0; i < self->map_count && members.items != NULL; i++)
+        if (same_members(maps[i].result->members, members.items))
+            return share(self, &maps[i], name);
     *out = (struct mr_result){.name = title_of(self, name),
                               .about = about != NULL ? about : mr_make_text(self, "what %s answers", name),
                               .members = members.items};
+    if (members.items != NULL)
+        maps[self->map_count++] = (struct mr_made_map){name, out, false};
     return out;
 }

@@ -2,7 +2,7 @@
  * making: what the makers of operations share while an application is built.
  *
  * A maker (application/create.c and its siblings) turns a declaration into an operation: its row, its fields in the order of the
- * statement's parameters, and the statement. A failed allocation is remembered in the arena; nobody else has to look.
+ * statement's parameters, and the statement. The arena remembers a failed allocation, so nobody else has to check.
  */
 #ifndef MR_APPLICATION_MAKING_H
 #define MR_APPLICATION_MAKING_H
@@ -36,11 +36,18 @@ struct mr_writing {
     void (*write)(const struct mr_writing *self, unsigned which, struct mr_buf *out);
 };
 
-/* A statement, with its text or with who writes it. */
+/* A statement, with its text or the function that writes it. */
 struct mr_made {
     struct mr_statement statement;
     const struct mr_writing *writing;
     unsigned which;
+};
+
+/* A map of fields that an operation answers with. */
+struct mr_made_map {
+    const char *operation;
+    struct mr_result *result;
+    bool is_shared; /* another answers with the same */
 };
 
 struct mr_making {
@@ -71,6 +78,8 @@ struct mr_making {
     struct mr_table_need *needs; /* of its tables */
     unsigned need_count;
     const struct mr_result **results; /* by the resource's place; NULL until first needed */
+    struct mr_made_map *maps;         /* what operations answer that name no resource */
+    unsigned map_count;
 };
 
 /* The fields of a message while they are gathered, on the heap until mr_make_fields takes them. A zeroed struct has none. */
@@ -193,9 +202,9 @@ void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields);
 #define MR_SQL_SIGNS "'!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~'"
 
 /*
- * The words of a row that stands under `alias`, as a tsvector: of the texts that a list searches, of the strings in its json, and
- * the owner as one more, so that the words of one owner are found without looking at the others' rows. Nothing but functions of
- * PostgreSQL's own that are immutable: an index of the application's is made of this, and outlives releases of the engine.
+ * The words of the row under `alias`, as a tsvector: of the texts that a list searches, of the strings in its json, and the owner
+ * as one more word, so that one owner's words are found without reading the rows of others. It uses only PostgreSQL's own
+ * immutable functions, because the application has an index on it that outlives releases of the engine.
  */
 void mr_sql_words(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias);
 
@@ -206,8 +215,8 @@ void mr_sql_embed_alias(char room[16], unsigned place);
 void mr_sql_members(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias);
 
 /*
- * The LEFT JOINs of what the resource embeds. `caller` is an expression for the caller's id, for rows that have an owner: others
- * are as if they were not there; NULL where nobody is signed in.
+ * The LEFT JOINs of the resource's embeds. `caller` is an expression for the caller's id, for rows that have an owner: others'
+ * rows do not exist; NULL where nobody is signed in.
  */
 void mr_sql_embeds(struct mr_buf *out, struct mr_making *self, const struct mr_app_resource *resource, const char *alias,
                    const char *caller);
@@ -263,8 +272,8 @@ void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char
 void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
 /*
- * The same of a row that its id has found, in a form that no index has. By an index of the owner the planner would read all that is
- * theirs, and look for the id among it: it does not know that this one owns a hundred times as much as others.
+ * The same for a row that was found by its id, in a form that no index serves. With an index of the owner the planner would read
+ * all of the owner's rows and look for the id among them: it does not know that this owner has a hundred times as many as others.
  */
 void mr_sql_own_row(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
@@ -286,7 +295,7 @@ void mr_sql_lock(struct mr_buf *out, const struct mr_writes *writes, const char 
 
 /* ---- New rows (application/create.c) ---- */
 
-/* Adds what makes a row: its id, who calls, and the fields that are written. null is as if it were left out. */
+/* Adds the fields of a new row: its id, the caller, and the fields that are written. null counts as absent. */
 void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields);
 
 /*
@@ -294,6 +303,15 @@ void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, s
  * then of the batch. `condition` is more SQL behind its WHERE, " AND ..."; ON CONFLICT and RETURNING are the caller's.
  */
 void mr_sql_insert(struct mr_buf *out, const struct mr_writes *writes, const char *condition);
+
+/* ---- Failures (application/failures.c) ---- */
+
+/*
+ * What a statement of queries/ may answer beside a success, as struct mr_traits has it ("404|409", NULL: nothing): no row where one is
+ * wanted; what it gives for "$status"; and of one that changes rows or calls a function of the folder, a broken constraint and whatever the
+ * folder's migrations raise.
+ */
+const char *mr_failures_of(struct mr_making *self, const struct mr_sql *sql, enum mr_shape shape, bool idempotent);
 
 /* ---- The makers ---- */
 
@@ -327,7 +345,7 @@ void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 /* What the table of jobs is to have of it. */
 void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 
-/* What the job `removal` does of its own accord; behind all jobs. */
+/* The statements that the job `removal` gets for the application's resources; to be called after all jobs. */
 void mr_make_removal(struct mr_making *self);
 
 /* Appends the statement's text with its {{parts}} filled in. False: one is not known, which is a problem then. */

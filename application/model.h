@@ -2,8 +2,8 @@
  * model: an application as its files declare it.
  *
  * Everything belongs to the application's arena and lives until mr_application_destroy; nothing changes after the load, so any
- * thread may read it. `node` is where an entry stands in its file, for messages. What a member means is in the table of keys,
- * application/keys.h; what was left out is NULL, has `is_set` false, or holds the table's default.
+ * thread may read it. `node` is where an entry stands in its file, for messages. The table of keys, application/keys.h, says what
+ * a member means. An absent member is NULL, has `is_set` false, or holds the table's default.
  */
 #ifndef MR_APPLICATION_MODEL_H
 #define MR_APPLICATION_MODEL_H
@@ -296,8 +296,8 @@ const struct mr_app_statement *mr_app_statement(const struct mr_application *sel
 const struct mr_app_field *mr_app_field(const struct mr_app_fields *self, const char *name);
 
 /*
- * Whether anything is served of a resource by itself. A table that others refer to, that they show inside of theirs or that operations
- * return needs none of the columns that the engine's statements use: no id, version, created_at and updated_at.
+ * Whether a resource is served by itself. A table that is only referred to, embedded or returned by operations does not need the
+ * columns that the engine's statements use: id, version, created_at and updated_at.
  */
 bool mr_app_is_served(const struct mr_app_resource *resource);
 

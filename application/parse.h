@@ -1,8 +1,8 @@
 /*
- * parse: SQL as PostgreSQL's own scanner and parser see it. Its file alone knows libpg_query.
+ * parse: SQL as PostgreSQL's own scanner and parser see it. The only file that knows libpg_query.
  *
- * The parser is that of PostgreSQL 15: what a newer server understands beside that is a syntax error here. Texts are bounded,
- * because the parser descends as deep as they nest, on the stack of its caller.
+ * The parser is PostgreSQL 15's: newer syntax is a syntax error here. Texts are bounded, because the parser recurses as deep as
+ * they nest, on its caller's stack.
  */
 #ifndef MR_APPLICATION_PARSE_H
 #define MR_APPLICATION_PARSE_H

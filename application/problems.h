@@ -1,8 +1,8 @@
 /*
- * problems: what is wrong with an application's files, all of it, each with its place.
+ * problems: all problems of an application's files, each with its place.
  *
- * A line says what is there and what was expected: `resources/product.yaml:4:5: unknown key "lenght", expected "length"`.
- * What is kept and what is printed are bounded; the rest is counted. Not shared between threads.
+ * A line says what was found and what was expected: `resources/product.yaml:4:5: unknown key "lenght", expected "length"`. The
+ * number of problems that are kept and printed is bounded; the rest is counted. Not shared between threads.
  */
 #ifndef MR_APPLICATION_PROBLEMS_H
 #define MR_APPLICATION_PROBLEMS_H
@@ -41,8 +41,8 @@ void mr_problems_add(struct mr_problems *self, struct mr_place place, const char
     __attribute__((format(printf, 3, 4)));
 
 /*
- * Appends a line for each problem, by file, line and column, MR_PROBLEMS_TOLD at most, and how many there are beside those. What two
- * have found is told once. Sorts them on the way.
+ * Sorts the problems and appends a line for each, by file, line and column, at most MR_PROBLEMS_TOLD, and the number of further
+ * ones. A problem that was found twice is printed once.
  */
 void mr_problems_print(struct mr_problems *self, struct mr_buf *out);
 

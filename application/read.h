@@ -1,5 +1,5 @@
 /*
- * read: from the tree of a file to the model, as the table of keys says.
+ * read: turns the tree of a file into the model, as the table of keys says.
  *
  * It reads every key, so that it reports all problems of a file at once. What has a problem keeps its member zeroed.
  */

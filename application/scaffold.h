@@ -1,8 +1,8 @@
 /*
- * scaffold: the first version of an application's files, for people to go on from.
+ * scaffold: writes the first version of an application's files, for people to continue from.
  *
- * What is written loads, and passes `millrace check`: a resource's file and the migration that makes its table say the same. A
- * file that is there is never overwritten, and a call that fails leaves nothing behind.
+ * The files load and pass `millrace check`: a resource's file and the migration that makes its table agree. An existing file is
+ * never overwritten, and a failed call leaves nothing behind.
  *
  * `told` gets a line for each file that was written, and what to do next; `problem` the reasons of a failure, in lines. Both are
  * the caller's. MR_INVALID: what was asked for cannot be; MR_INTERNAL: the file system refused; MR_NO_MEMORY.

@@ -1,5 +1,5 @@
 /*
- * sqlfiles: an application's files of SQL, cut into statements and migrations. What the SQL says is not looked at.
+ * sqlfiles: an application's SQL files, cut into statements and migrations. It does not look at the SQL itself.
  */
 #ifndef MR_APPLICATION_SQLFILES_H
 #define MR_APPLICATION_SQLFILES_H

@@ -1,7 +1,8 @@
 /*
- * statement: what a statement of queries/ says: its named parameters, what kind it is, and what it calls and reads.
+ * statement: the named parameters of a statement in queries/, its kind, and what it calls and reads.
  *
- * Nothing here needs a database. Whether what a statement calls may run once for a batch does: application/volatility.h.
+ * Nothing here needs a database. Whether its functions may run once for a batch is a question for the database:
+ * application/volatility.h.
  */
 #ifndef MR_APPLICATION_STATEMENT_H
 #define MR_APPLICATION_STATEMENT_H

@@ -1,5 +1,5 @@
 /*
- * value: what a value has to be like, where a pattern cannot say it.
+ * value: rules for values that a pattern cannot express.
  */
 #ifndef MR_APPLICATION_VALUE_H
 #define MR_APPLICATION_VALUE_H
@@ -10,9 +10,9 @@
 enum { MR_REGEX_BYTES = 500, MR_REGEX_DEPTH = 20, MR_REGEX_SIZE = 10000 };
 
 /*
- * Whether a regular expression (POSIX, extended) compiles, and is none that the C library needs much memory or time for:
- * MR_REGEX_BYTES, MR_REGEX_DEPTH groups in each other, MR_REGEX_SIZE characters with all repetitions written out, no
- * back-references. If not, `reason` says why.
+ * Whether a regular expression (POSIX, extended) compiles, and does not take the C library much memory or time: MR_REGEX_BYTES,
+ * MR_REGEX_DEPTH groups in each other, MR_REGEX_SIZE characters with all repetitions written out, no back-references. If not,
+ * `reason` says why.
  */
 bool mr_regex_check(const char *pattern, char *reason, size_t room);
 

@@ -1,10 +1,10 @@
 /*
- * verify: an application held against a database that its migrations have made.
+ * verify: compares an application with a database that its migrations have made.
  *
- * What the loader cannot know: whether each table and column is there and of a type that takes every value the declaration
- * allows, whether what is said to be unique has an index for it, and whether lists have theirs. Bounds are proven and not tried:
- * a value that a column refuses (22001, 22003, 22P02, a domain's CHECK) comes back without the column's name, and nobody could
- * tell the client which field it was.
+ * It checks what the loader cannot know: whether each table and column exists, with a type that takes every value that the
+ * declaration allows, and whether unique fields and lists have their indexes. Bounds are proven and not tried: a value that a
+ * column refuses (22001, 22003, 22P02, a domain's CHECK) comes back without the column's name, and nobody could tell the client
+ * which field it was.
  *
  * The database is one that nobody else uses (app/scratch.h): migrations are applied to it.
  */
@@ -24,8 +24,8 @@ struct mr_verify_options {
 };
 
 /*
- * Applies the application's migrations and holds the application against the result; every problem is added. What the loader
- * had problems with (struct mr_application_options, keep_broken) is passed over. Not MR_OK: the database failed, which is no
+ * Applies the application's migrations and compares the application with the result; every problem is added. Parts that the
+ * loader had problems with (struct mr_application_options, keep_broken) are skipped. Not MR_OK: the database failed, which is no
  * problem of the application, and mr_db_last_error() says how; MR_TIMEOUT also when `is_over` said so.
  */
 mr_status mr_verify(const struct mr_application *application, const struct mr_verify_options *options,

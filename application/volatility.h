@@ -1,5 +1,5 @@
 /*
- * volatility: whether a query may answer a whole batch, or has to run for each message by itself.
+ * volatility: whether a query may answer a whole batch, or has to run once for each message.
  *
  * Inside of one statement PostgreSQL may call a function once for all messages. That is right for functions whose answer
  * depends on their arguments and the statement's snapshot alone, and wrong for volatile ones: two messages would get the same

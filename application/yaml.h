@@ -1,9 +1,9 @@
 /*
- * yaml: a file of an application, as a tree whose every node knows its place.
+ * yaml: a file of an application, as a tree in which every node knows its place.
  *
- * The language is YAML 1.2 with its core schema (10.3): `on` and `yes` are text, and so is a date. What makes a file mean
- * something else than it shows is refused: aliases and anchors, tags, keys twice in a map, a second document. So is whatever
- * is not UTF-8, and what passes a bound below: a file that somebody wrote by hand is far from any of them.
+ * The language is YAML 1.2 with its core schema (10.3): `on` and `yes` are text, and so is a date. It refuses whatever makes a
+ * file mean something other than what it shows: aliases and anchors, tags, duplicate keys in a map, a second document. It also
+ * refuses text that is not UTF-8, and files beyond the bounds below, which no hand-written file comes near.
  */
 #ifndef MR_APPLICATION_YAML_H
 #define MR_APPLICATION_YAML_H

@@ -30,6 +30,7 @@ from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown
 PORT = 13100
 WORKERS, BATCH = 8, 50
 ENQUEUERS = 128
+TOGETHER, ARRAYS = 100, 16  # runs in a body, and how many clients send such
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, yes").decode()
 OTHERS = 99  # receivers that are well, beside one that is dead
 TARGETS = {
@@ -169,15 +170,23 @@ class WorkQueue:
         self.query("CREATE TABLE plain (id uuid PRIMARY KEY, job text, args jsonb, state text, created_at timestamptz DEFAULT now())")
         insert = write(self.directory, "plain.sql", """INSERT INTO plain (id, job, args, state)
             VALUES (gen_random_uuid(), 'errand', '{"orderId": 7}', 'queued');""".replace("\n", " "))
-        post = write(self.directory, "enqueue.lua", """wrk.method = 'POST' wrk.headers['content-type'] = 'application/json'
-            wrk.body = '{"args":{"orderId":7}}'""")
         pgbench = Pgbench(self.server, self.database, insert, (16, 32, 64), 1)
-        ours, theirs = [], []
+        posts = {}
+        for many in (1, TOGETHER):
+            one = '{"args":{"orderId":7}}'
+            posts[many] = write(self.directory, f"enqueue{many}.lua", f"""wrk.method = 'POST' wrk.headers['content-type'] = 'application/json'
+                wrk.body = '{one if many == 1 else "[" + ",".join([one] * many) + "]"}'""")
+        ours, theirs = {many: [] for many in posts}, []
         for _ in range(self.rounds):
-            ours.append(wrk(f"{self.base}/v1/jobs/errand/runs", self.seconds, ENQUEUERS, self.key, post).rate)
             theirs.append(pgbench.run(pgbench.clients, self.seconds))
-        a, b = statistics.median(ours), statistics.median(theirs)
-        self.add("enqueue", "POST /v1/jobs/{job}/runs", f"pgbench, INSERT, {pgbench.clients} clients", f"{a:.0f}/s", f"{b:.0f}/s", a / b, "x")
+            for many, script in posts.items():
+                self.empty()
+                ours[many].append(many * wrk(f"{self.base}/v1/jobs/errand/runs", self.seconds, ENQUEUERS if many == 1 else ARRAYS, self.key, script).rate)
+        plain = statistics.median(theirs)
+        for many, rates in ours.items():
+            value = statistics.median(rates)
+            self.add("enqueue", "POST /v1/jobs/{job}/runs, " + ("one run each" if many == 1 else f"arrays of {many}"),
+                     f"pgbench, INSERT, {pgbench.clients} clients", f"{value:.0f}/s", f"{plain:.0f}/s", value / plain, "x")
         self.empty()
 
     def pulled(self, job):

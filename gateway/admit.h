@@ -16,15 +16,15 @@ void admit_fini(struct gateway *gateway);
 bool admit(struct exchange *exchange, const struct mr_http_request *request, const struct mr_principal *caller);
 
 /*
- * Who asks, and whether they may: MR_OK, or the status to answer with. Sets exchange->identity and, when that is MR_OK,
- * `caller`; of a public or optional operation it need not be.
+ * Identifies and authorizes the caller: MR_OK, or the status to answer with. Sets exchange->identity and, if that is MR_OK,
+ * `caller`; for a public or optional operation it need not be.
  */
 mr_status admit_caller(struct exchange *exchange, const struct mr_http_request *request,
                        struct mr_principal *caller) MR_WARN_UNUSED;
 
 /*
- * Whether the client's address may have one more unknown API key looked up: those that turn out to be no keys count as attempts at
- * a password do. False: exchange.quota says how long it has to wait.
+ * Whether the client's address may have one more unknown API key looked up: unknown keys count like attempts at a password.
+ * False: exchange.quota says how long it has to wait.
  */
 bool admit_guess(struct exchange *exchange, const struct mr_http_request *request);
 

@@ -1,8 +1,8 @@
 /*
  * authenticate: who is calling, from the Authorization header (RFC 6750).
  *
- * A token that verified once is remembered until it expires, so that its signature is checked once and not
- * at every request. Thread: the gateway's.
+ * A verified token is cached until it expires, so that its signature is checked once and not at every request. Thread: the
+ * gateway's.
  */
 #ifndef MR_GATEWAY_AUTHENTICATE_H
 #define MR_GATEWAY_AUTHENTICATE_H
@@ -18,7 +18,7 @@ struct mr_token_cache *mr_token_cache_new(void);
 /* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_token_cache_destroy(struct mr_token_cache **self);
 
-/* What stands behind "Bearer " in the Authorization header; the scheme is compared without regard to case. False: nothing. */
+/* The credentials after "Bearer " in the Authorization header; the case of the scheme does not matter. False: there are none. */
 bool mr_bearer(const struct mr_http_request *request, struct mr_slice *out);
 
 /*

@@ -9,14 +9,14 @@
 #include "gateway/request.h"
 
 /*
- * Reads field `i`, from MR_BODY, out of `self->json`. Until here the value held the member's text, for fields that are read from
- * that. What is wrong is added to the request's errors.
+ * Reads field `i`, from MR_BODY, out of `self->json`. Before the call, the value holds the member's text, for fields that are
+ * read from the text. Adds problems to the request's errors.
  */
 void mr_body_field(struct mr_request *self, unsigned i, const struct mr_field *field);
 
 /*
- * Reads a body that is an array, as the value of the field from MR_BODY_ITEMS: each element is held against the fields from MR_BODY,
- * and its problems are told under "[3].args".
+ * Reads a body that is an array, as the value of the field from MR_BODY_ITEMS: each element is checked against the fields from
+ * MR_BODY, and its problems are reported under names like "[3].args".
  */
 void mr_body_items(struct mr_request *self, const struct mr_field *fields, struct mr_slice text);
 

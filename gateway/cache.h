@@ -1,5 +1,5 @@
 /*
- * cache: answers that are the same for everybody, for as long as their op's traits say.
+ * cache: answers that are the same for everybody, kept as long as their op's traits say.
  *
  * Thread: the gateway's. Bounded: MR_CACHE_ENTRIES answers; a new one takes the place of the one that ends first.
  */
@@ -26,12 +26,12 @@ struct mr_cache {
     uint64_t generation; /* rises when everything is dropped */
 };
 
-/* The answer for op and key, NULL when there is none or its time is over. */
+/* The answer for op and key, NULL if there is none or it has expired. */
 const struct mr_cached *mr_cache_find(const struct mr_cache *self, enum mr_op op, struct mr_slice key, int64_t now_ms);
 
 /*
- * Keeps a copy of the body, unless everything was dropped since `generation` was read: an answer that was on
- * its way while the data changed may be the old one. Keys of MR_CACHE_KEY bytes and more are not kept.
+ * Keeps a copy of the body, unless the cache was emptied since `generation` was read: an answer that was under way while the data
+ * changed may be outdated. Keys of MR_CACHE_KEY bytes and more are not kept.
  */
 void mr_cache_keep(struct mr_cache *self, uint64_t generation, enum mr_op op, struct mr_slice key, struct mr_slice body,
                    int64_t until_ms);

@@ -1,8 +1,8 @@
 /*
- * client_address: who is at the other end, as 16 bytes to count by.
+ * client_address: the client's address, as 16 bytes to count by.
  *
- * An IPv4 address is its IPv4-mapped form, however it came. An IPv6 address is its /64 alone: that is what one
- * customer is given at the least, and whoever has one has 2^64 addresses to change between.
+ * An IPv4 address becomes its IPv4-mapped form. An IPv6 address becomes its /64: every customer gets at least that, and can
+ * change between its 2^64 addresses.
  *
  * Thread: any; nothing is allocated.
  */
@@ -22,9 +22,9 @@ bool mr_client_address_parse(uint8_t out[MR_CLIENT_ADDRESS], struct mr_slice tex
 void mr_client_address_of(uint8_t out[MR_CLIENT_ADDRESS], const struct sockaddr *peer);
 
 /*
- * With `hops` trusted proxies in front, each of which appends to X-Forwarded-For the address it was called from: the
- * entry that many from the right, of all its lines joined in order. What stands further left anybody can
- * have written. `peer` with 0 hops, and when that entry is missing or is no address.
+ * With `hops` trusted proxies in front, each of which appends its caller's address to X-Forwarded-For: the entry that many from
+ * the right, of all lines joined in order. Anybody can have written the entries further left. `peer` with 0 hops, and if that
+ * entry is missing or not an address.
  */
 void mr_client_address(uint8_t out[MR_CLIENT_ADDRESS], const struct mr_http_request *request, unsigned hops,
                        const uint8_t peer[MR_CLIENT_ADDRESS]);

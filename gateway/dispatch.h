@@ -1,5 +1,5 @@
 /*
- * dispatch: what becomes of a request; the handler of the server.
+ * dispatch: routes a request to its operation; it is the server's handler.
  */
 #ifndef MR_GATEWAY_DISPATCH_H
 #define MR_GATEWAY_DISPATCH_H
@@ -11,7 +11,7 @@ struct exchange;
 /* The application that the server gives to `begin` is a struct gateway. */
 extern const struct mr_http_handler dispatch_handler;
 
-/* Goes on with a request that was held until its API key was known. Answers, now or later. */
+/* Resumes a request that was held until its API key was known. Answers, now or later. */
 void dispatch_identified(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * docs: what the API says of itself. The OpenAPI document, and the page that shows it.
+ * docs: the OpenAPI document, and the page that shows it.
  *
  * Both are made once, when the gateway starts, and kept compressed; who does not take gzip gets them decompressed. With
  * API_DOCS=false there are none, and their paths lead nowhere.

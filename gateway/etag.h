@@ -19,8 +19,8 @@ struct mr_etag {
 void mr_etag_make(char out[MR_ETAG_TEXT], struct mr_slice body);
 
 /*
- * Takes the next tag of a list (RFC 9110, 5.6.1: empty items are passed over). False at its end, which leaves `list` empty,
- * and at what is no entity tag, which leaves it there: a bare word, a blank or an open quote.
+ * Takes the next tag of a list (RFC 9110, 5.6.1: empty items are ignored). False at its end, where `list` is empty, and at
+ * anything that is not an entity tag (a bare word, a blank, an open quote), where `list` begins with it.
  */
 bool mr_etag_next(struct mr_slice *list, struct mr_etag *tag);
 

@@ -64,31 +64,31 @@ struct exchange {
 struct exchange *exchange_new(struct gateway *gateway, struct mr_http_connection *connection,
                               const struct mr_http_request *request);
 
-/* Ends the exchange: its answer is on its way, or nobody waits for one. It must not be touched afterwards. */
+/* Ends the exchange: its answer is under way, or nobody waits for one. It must not be touched afterwards. */
 void exchange_end(struct exchange *self);
 
 /*
- * The client has gone. Ends the exchange, unless an actor is at work on it: then it ends when that answers, and takes up room in a
- * mailbox until then. The caller must not touch it afterwards.
+ * The client has disconnected. Ends the exchange, unless an actor works on it: then it ends with the actor's answer, and counts
+ * as a message of the mailbox until then. The caller must not touch it afterwards.
  */
 void exchange_abandon(struct exchange *self);
 
 /*
- * Sends a message to an actor. MR_OVERLOADED: its mailbox has its fill; MR_UNAVAILABLE: no actor here serves it. The
- * exchange has a deadline from then on, and one message under way at a time. `patience_ms`: until the deadline.
+ * Sends a message to an actor. MR_OVERLOADED: its mailbox is full; MR_UNAVAILABLE: no actor here serves it. From then on the
+ * exchange has a deadline, and one message under way at a time. `patience_ms`: until the deadline.
  */
 mr_status exchange_send(struct exchange *self, enum mr_op message, const struct mr_value *values,
                         const struct mr_principal *principal, int64_t patience_ms) MR_WARN_UNUSED;
 
 /*
- * Sends a message that nobody waits for: its answer finds no exchange, and the mailbox may have its fill. It is lost where nobody serves
- * it, or no memory is left. `life_ms`: what is older is dropped.
+ * Sends a message that nobody waits for: its answer finds no exchange, and the mailbox may be full. It is lost if no actor serves
+ * it, or if there is no memory. `life_ms`: its age limit.
  */
 void exchange_tell(struct gateway *gateway, enum mr_op message, const struct mr_value *values, int64_t life_ms);
 
 /*
- * MR_OVERLOADED when each mailbox that could take a message of the exchange's op has its fill: known before the request is read any
- * further, so that what is refused costs little. MR_OK promises nothing of exchange_send.
+ * MR_OVERLOADED if every mailbox for the exchange's op is full. It is checked before the request is read any further, so that a
+ * refusal costs little. MR_OK promises nothing about exchange_send.
  */
 mr_status exchange_find_room(const struct exchange *self) MR_WARN_UNUSED;
 
@@ -104,16 +104,16 @@ void exchange_note_times(struct exchange *self, const struct mr_times *times);
 /* The message under way is answered; another may be sent. */
 void exchange_settle(struct exchange *self);
 
-/* The exchange that waits for this reply: to the message it sent, and to no other. NULL when that is over. */
+/* The exchange that waits for this reply to the message that it sent. NULL if it waits no more. */
 struct exchange *exchange_find(struct gateway *gateway, const struct mr_envelope *reply);
 
 /*
- * The message under way is answered in a way that a replica which is behind would answer, too. True: it was a replica, and the
- * primary is asked now, within the same deadline; if it cannot be asked, the client gets 503. False: the answer stands.
+ * To be called for an answer that a lagging replica might give wrongly. True: it came from a replica, and the primary is now
+ * asked, within the same deadline; if that is impossible, the client gets 503. False: the answer is final.
  */
 bool exchange_ask_primary(struct exchange *self) MR_WARN_UNUSED;
 
-/* A write of theirs is done: the caller's reads go to the primary for a while. */
+/* The caller has written: their reads go to the primary for a while. */
 void exchange_note_write(const struct exchange *self);
 
 /* Whether a request is under way. */

@@ -1,12 +1,12 @@
 /*
- * health: what balancers, orchestrators and people ask. Thread: the gateway's.
+ * health: answers to the health checks of balancers, orchestrators and people. Thread: the gateway's.
  */
 #ifndef MR_GATEWAY_HEALTH_H
 #define MR_GATEWAY_HEALTH_H
 
 #include "gateway/exchange.h"
 
-/* Answers with the state of the database: from what is known, or after a ping. Ends the exchange, now or in health_pinged. */
+/* Answers with the state of the database: from the cache, or after a ping. Ends the exchange, now or in health_pinged. */
 void health_answer(struct exchange *exchange);
 
 /* Answers that the process runs. Ends the exchange. */

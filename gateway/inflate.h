@@ -1,9 +1,8 @@
 /*
- * inflate: a gzip body, decoded while it comes (RFC 1952).
+ * inflate: decodes a gzip body while it arrives (RFC 1952).
  *
- * What comes out is bounded in all: a few bytes that would become gigabytes are refused when the bound is passed, and
- * never more than the caller's room is made at a time. Members that follow each other are one text (2.2); anything else
- * behind one is refused.
+ * The output is bounded as a whole, so a few bytes that would become gigabytes are refused at the bound, and it never exceeds the
+ * caller's room at a time. Consecutive members are one text (2.2); anything else after a member is refused.
  *
  * Thread: one at a time. Ownership: mr_inflate_new's result is the caller's.
  */

@@ -1,9 +1,9 @@
 /*
- * keys: who an API key is.
+ * keys: the cache of verified API keys.
  *
- * The gateway asks the auth actor once and believes the answer for KEY_LIFE_MS, so that a key that was deleted ends everywhere
- * within 5 seconds, and works that long while the database is down. While the gateway asks, it holds the request: a copy of its head and its
- * body, which counts as bytes of the mailbox. Only the key's hash leaves the gateway, and only the hash is remembered.
+ * The gateway asks the auth actor once and caches the answer for KEY_LIFE_MS. So a deleted key stops working everywhere within 5
+ * seconds, and while the database is down a key works that long. While the gateway asks, it holds the request: a copy of its head
+ * and body, which counts as bytes of the mailbox. Only the key's hash leaves the gateway, and only the hash is cached.
  *
  * Thread: the gateway's.
  */
@@ -34,20 +34,21 @@ struct held {
     char bytes[];
 };
 
-/* Bounded: a slot for each of 4096 hashes; one that falls into it takes its place. */
+/* Bounded: 4096 slots, selected by the hash; a new key replaces the one in its slot. */
 struct mr_key_cache *mr_key_cache_new(void);
 
 /* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_key_cache_destroy(struct mr_key_cache **self);
 
-/* The key of that hash as it is known at `now_ms` (monotonic); NULL: it has to be asked for. */
+/* The cached key of that hash at `now_ms` (monotonic); NULL: the auth actor has to be asked. */
 const struct mr_key *mr_key_cache_find(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], int64_t now_ms);
 
-/* Whether a key of that hash was good when it was last asked for, however long ago: it need not be a guess. */
+/* Whether a key of that hash was valid at the last answer, however long ago: then it does not count as a guess. */
 bool mr_key_cache_knew(const struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH]);
 
 /*
- * Whether a request that waits may ask for it anew: of those with the same key one does, every `pause_ms`. True: it is taken to ask now.
+ * Whether a waiting request may ask for the key again: one of those with the same key does, every `pause_ms`. True: the caller
+ * has to ask now.
  */
 bool mr_key_cache_may_ask(struct mr_key_cache *self, const uint8_t hash[MR_KEY_HASH], int64_t now_ms, int64_t pause_ms);
 
@@ -64,7 +65,7 @@ void mr_key_hash(uint8_t out[MR_KEY_HASH], struct mr_slice key);
 /* A copy of the request and its body, the caller's to free(). NULL: no memory. */
 struct held *held_new(const struct mr_http_request *request, struct mr_slice body);
 
-/* Whether the caller is an API key that nobody here knows for now; the request may have to wait for keys_ask. */
+/* Whether the caller is an API key that is not in the cache; the request may have to wait for keys_ask. */
 bool keys_must_ask(const struct exchange *exchange, const struct mr_http_request *request);
 
 /*
@@ -76,15 +77,18 @@ void keys_ask(struct exchange *exchange, const struct mr_http_request *request, 
 /* Takes the auth actor's answer, and resumes the request that was held. May end the exchange; `reply` is borrowed. */
 void keys_answered(struct exchange *exchange, const struct mr_envelope *reply);
 
-/* The same for a request that waits for something (gateway/waiting.h): nothing is held, and nothing answered. */
+/* The same for a parked request (gateway/waiting.h): nothing is held, and nothing answered. */
 mr_status keys_ask_again(struct exchange *exchange) MR_WARN_UNUSED;
 
-/* What the auth actor said of it: MR_OK, and it is remembered; MR_INVALID_KEY, and it is forgotten; or why nothing is known. */
+/*
+ * Takes the auth actor's answer: MR_OK, and the key is cached; MR_INVALID_KEY, and it is removed; or the reason why nothing is
+ * known.
+ */
 mr_status keys_keep_answer(const struct exchange *exchange, const struct mr_envelope *reply) MR_WARN_UNUSED;
 
 /*
- * Sets `out` to the key that calls, as a principal, and `key` to what is known of it. MR_INVALID_KEY: it is no key, or none that
- * is good.
+ * Sets `out` to the calling key, as a principal, and `key` to its cache entry. MR_INVALID_KEY: it is not a key, or not a valid
+ * one.
  */
 mr_status keys_identify(struct mr_principal *out, const struct mr_key **key, struct exchange *exchange,
                         struct mr_slice credential) MR_WARN_UNUSED;

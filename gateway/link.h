@@ -1,8 +1,8 @@
 /*
- * link: where the rest of a list is (RFC 8288).
+ * link: the Link header of a list (RFC 8288).
  *
- * The target is made of the fields that were read, encoded anew by RFC 3986: nothing that the client wrote goes out as it
- * came in, so nobody can end it early and write a link of their own behind it.
+ * The target contains the fields that were read, encoded anew by RFC 3986. Nothing is copied from the client as it came, so
+ * nobody can end the target early and add a link of their own.
  */
 #ifndef MR_GATEWAY_LINK_H
 #define MR_GATEWAY_LINK_H

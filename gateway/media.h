@@ -1,5 +1,5 @@
 /*
- * media: what a request says of its body: media type, charset and content coding (RFC 9110, 8.3 and 8.4).
+ * media: the media type, charset and content coding of a request's body (RFC 9110, 8.3 and 8.4).
  *
  * Thread: any; nothing is allocated, slices borrow the request's.
  */

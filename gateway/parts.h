@@ -1,5 +1,5 @@
 /*
- * parts: what has come of an upload and is not passed on yet, and what is known of the rest.
+ * parts: the part of an upload that has arrived and is not sent yet, and counts of the rest.
  *
  * Thread: the gateway's. Nothing here knows of exchanges or actors.
  */
@@ -34,16 +34,16 @@ struct parts *parts_new(void);
 void parts_destroy(struct parts **self);
 
 /*
- * Takes from the front of `content` until the present part is full. While it is not, nothing of what was taken is kept back:
- * so before the next part begins with new content, this is called with none. MR_INVALID: the content is not of its coding;
- * MR_TOO_LARGE: it decodes to more than its bound; MR_NO_MEMORY.
+ * Takes from the front of `content` until the present part is full. Until then the decoder keeps nothing back, so before the next
+ * part takes new content, this has to be called with none. MR_INVALID: the content is not of its coding; MR_TOO_LARGE: it decodes
+ * to more than its bound; MR_NO_MEMORY.
  */
 mr_status parts_fill(struct parts *self, struct mr_slice *content) MR_WARN_UNUSED;
 
 /* Whether the content may end here. */
 bool parts_may_end(const struct parts *self);
 
-/* Whether the part at hand is full: it has to be sent, and parts_next called, before more is taken. */
+/* Whether the present part is full: it has to be sent, and parts_next called, before more is taken. */
 bool parts_is_full(const struct parts *self);
 
 /* Takes the present part into the count of lines and the digest. Once, when it is complete. */

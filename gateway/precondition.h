@@ -1,8 +1,8 @@
 /*
- * precondition: the conditions that a client puts on a request (RFC 9110, 13).
+ * precondition: the conditions of a request (RFC 9110, 13).
  *
- * A guard that is not understood is refused: what is no list of entity tags is malformed, never absent. The tags are kept
- * whole, however many there are, because a read is judged only when its representation is known.
+ * A condition that cannot be parsed is refused: anything but a list of entity tags is malformed, never absent. All tags are kept,
+ * however many there are, because a read is evaluated only when its representation is known.
  *
  * Ownership: a zeroed struct holds no condition; clear keeps its memory for the next request, fini frees it.
  */
@@ -42,9 +42,9 @@ mr_status mr_preconditions_read(struct mr_preconditions *self, const struct mr_h
 bool mr_preconditions_malformed(const struct mr_preconditions *self);
 
 /*
- * Judges them in the order of RFC 9110, 13.2.2. `exists`: the target has a current representation; `etag`: that one's, NULL
- * when it has none. No resource of ours has a modification date. On a write If-Unmodified-Since fails unless If-Match
- * overrules it (13.1.4 would ignore it, and the write would go through unguarded); on a read it is ignored.
+ * Evaluates them in the order of RFC 9110, 13.2.2. `exists`: the target has a current representation; `etag`: its tag, NULL if it
+ * has none. No resource of ours has a modification date. On a write If-Unmodified-Since fails unless If-Match overrules it
+ * (13.1.4 would ignore it, and the write would go through unguarded); on a read it is ignored.
  */
 enum mr_verdict mr_preconditions_judge(const struct mr_preconditions *self, bool is_read, bool exists, const char *etag);
 

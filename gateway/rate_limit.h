@@ -4,11 +4,11 @@
  * A bucket holds as many tokens as requests are allowed in a minute; each request takes one, and they come back
  * evenly. A caller whose bucket is full and one that was never seen are the same, and cost nothing.
  *
- * The buckets are places in a table of fixed size. A caller's set of places comes from a keyed hash, so nobody
- * outside can aim at another's. A caller without a place takes that of the fullest bucket in the set, and takes it as
- * it stands: mostly full, since an idle place is a full bucket. Nobody gains by that. Whoever loses a place had the
- * fullest bucket of the set, so what they find when they come back holds no more than theirs would; a million addresses
- * free nobody's bucket, and in a table that is all in use newcomers share buckets instead of getting fresh ones.
+ * The buckets are in a table of fixed size. A keyed hash selects a caller's set, so nobody outside can aim at another's. A caller
+ * without a bucket takes over the fullest bucket of its set, with its content: it is mostly full, because an idle bucket is a
+ * full one. Nobody gains by that: the caller that loses a bucket had the fullest of the set, so any bucket that it gets later
+ * holds no more than its own would. A million addresses free nobody's bucket, and in a table that is all in use newcomers share
+ * buckets instead of getting fresh ones.
  *
  * Thread: one, the gateway's. O(1) for a request, nothing is allocated.
  */

@@ -52,9 +52,9 @@ mr_status mr_request_read_head(struct mr_request *out, const struct mr_route *ro
                                const char **detail) MR_WARN_UNUSED;
 
 /*
- * Holds a request's conditions against an op. MR_INVALID: one of them is malformed, `errors` of `out` (zeroed, or being
- * read) says which. MR_PRECONDITION: the op writes, and no statement has to be asked to know that they do not hold: what it
- * writes to has no version, or they ask for a modification date. Else a statement or mr_preconditions_judge decides.
+ * Checks a request's conditions for an op. MR_INVALID: one of them is malformed, `errors` of `out` (zeroed, or being read) says
+ * which. MR_PRECONDITION: the op writes, and the conditions certainly fail, because its target has no version or they need a
+ * modification date. Otherwise a statement or mr_preconditions_judge decides.
  */
 mr_status mr_request_conditions(struct mr_request *out, enum mr_op op, const struct mr_preconditions *conditions,
                                 const char **detail) MR_WARN_UNUSED;

@@ -1,5 +1,5 @@
 /*
- * upload: a body that is larger than a message, passed on in parts while it comes in.
+ * upload: a body that is larger than a message, sent on in parts while it arrives.
  *
  * Ownership: the exchange owns what is kept of it (parts.h), and frees that at its end. A function that "may answer" may end the
  * exchange (exchange_end): the caller must not touch it afterwards.

@@ -1,14 +1,14 @@
 /*
- * waiting: requests that wait for something to happen (struct mr_waits): claims for a run, `?wait` for a run's end.
+ * waiting: parked requests (struct mr_waits): claims that wait for a run, `?wait` for a run's end.
  *
- * What such a request asks is answered by an actor as any other; when the answer says that nothing has come yet, the request is parked:
- * without a thread, a place in a mailbox, a connection to the database or a deadline. The actor `work` is told each second what all of
- * them wait for, and says what has come; then those whom it concerns ask again. At the end of its wait a request is answered with what
- * there is. While the database is away it waits on, and is answered 503 only at the end of its wait.
+ * An actor answers such a request as any other. If the answer says that nothing has come yet, the request is parked: without a
+ * thread, a place in a mailbox, a database connection or a deadline. Each second the gateway tells the actor `work` what all of
+ * them wait for; the actor reports what has come, and the requests concerned ask again. At the end of its wait a request is
+ * answered with the present state. While the database is away it keeps waiting, and is answered 503 only at the end of its wait.
  *
- * Parked requests are bounded in number (GATEWAY_MAX_WAITING) and bytes. A client that hangs up is forgotten at once; nothing is asked
- * for it any more, and what an actor handed out for it meanwhile is given back (gateway/claims.h). An API key is verified anew while its
- * request waits, each time that what is known of it is too old.
+ * Parked requests are bounded in number (GATEWAY_MAX_WAITING) and bytes. A client that hangs up is dropped at once, and runs that
+ * an actor has just handed out for it are given back (gateway/claims.h). While a request waits, its API key is verified again
+ * whenever the cached answer expires.
  *
  * Thread: the gateway's.
  */
@@ -49,7 +49,10 @@ bool waiting_verifies(const struct exchange *exchange);
 /* Takes the answer to that, which is borrowed. May end the exchange: the caller must not touch it afterwards. */
 void waiting_verified(struct exchange *exchange, const struct mr_envelope *reply);
 
-/* The client sends no more, or more than is kept behind its request: who is parked is answered. Others are later. */
+/*
+ * The client has closed its sending side, or sends more than is buffered behind its request: a parked request is answered. Others
+ * are answered later.
+ */
 void waiting_pressed(struct exchange *exchange);
 
 /* So many runs of a job can be claimed: as many parked claims as that may satisfy ask again. */

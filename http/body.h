@@ -1,8 +1,8 @@
 /*
- * body: where the body of a request ends, and which of the bytes received are it (RFC 9112, 6 and 7).
+ * body: finds the content and the end of a request's body (RFC 9112, 6 and 7).
  *
- * By length or by chunks, the caller sees the same: pieces of content, in place, and an end. A chunked body is read
- * strictly: what stands around the content is bounded, and a byte out of place refuses the message.
+ * By length or by chunks, the caller sees the same: pieces of content, in place, and an end. A chunked body is parsed strictly:
+ * the bytes around the content are bounded, and a byte out of place refuses the message.
  *
  * Thread: any; nothing is allocated.
  */

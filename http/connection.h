@@ -1,9 +1,9 @@
 /*
- * connection: a client, from the accepted socket to its end; one request at a time, in order.
+ * connection: a client connection, from the accepted socket to its end; one request at a time, in order.
  *
- * No function here frees the connection, runs another request or calls the handler, except where it says so: what an
- * answer sets free to run is run by mr_http_server_run, and a connection that is over is freed by mr_http_server_reap.
- * So a caller may go on using the connection it answered.
+ * No function here frees the connection, runs another request or calls the handler, except where it says so: mr_http_server_run
+ * runs requests that an answer has unblocked, and mr_http_server_reap frees finished connections. So a caller may keep using the
+ * connection after an answer.
  *
  * Thread: the event loop's.
  */
@@ -19,8 +19,8 @@ struct sockaddr;
  * NULL: no Content-Type. `body_len`: bytes that will follow; 204 and 304 have no length. Returns the buffer, borrowed until
  * mr_http_respond_end, for further field lines, each ended by CR LF.
  *
- * The connection ends behind the answer when the client asked for that, when the server drains, and always when the body
- * of the request has not been read to its end: what follows could not be told from it.
+ * The connection closes after the answer if the client asked for that, if the server drains, and always if the body of the
+ * request was not read to its end, because the next request could not be told from it.
  */
 struct mr_buf *mr_http_respond(struct mr_http_connection *self, int status, const char *type, size_t body_len);
 
@@ -37,7 +37,7 @@ void mr_http_resume(struct mr_http_connection *self);
  */
 void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice receipt);
 
-/* Whether the client has sent all it will: it hung up, as far as anybody can see before something is sent to it. */
+/* Whether the client has closed its sending side: as far as anybody can see before something is sent to it, it hung up. */
 bool mr_http_has_ended(const struct mr_http_connection *self);
 
 /* Whether a request may be left to wait: the client is there, and would be seen going. */

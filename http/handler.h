@@ -1,5 +1,5 @@
 /*
- * handler: what the server asks of whoever answers, in one table.
+ * handler: the table of functions that the server calls to have requests answered.
  *
  * A request has one exchange, from its head to its end. `begin` makes it; exactly one of three ends it: an answer
  * (mr_http_respond and mr_http_respond_end, from wherever), or `gone`. After either, neither side names it again.
@@ -52,8 +52,8 @@ struct mr_http_handler {
     void (*gone)(void *exchange);
 
     /*
-     * The client sends no more, which may be all of its going that is ever seen, or more than is kept behind a request under way, so that
-     * its going could not be seen: who only waits answers now. Others may go on.
+     * The client has closed its sending side, which may be the only sign that it left, or sends more than is buffered behind a
+     * request, so that its leaving could not be seen. A parked request answers now; others may continue.
      */
     void (*pressed)(void *exchange);
 

@@ -1,8 +1,8 @@
 /*
- * head: the head of an HTTP/1.1 request, read by the grammar of RFC 9112 and nothing beside it.
+ * head: parses the head of an HTTP/1.1 request by the grammar of RFC 9112, and accepts nothing else.
  *
- * What a proxy on the way could understand in another way is refused, and so is what is not understood: it never counts as
- * absent. docs/http.md lists what is taken and what is refused, with the section of the standard.
+ * It refuses what a proxy on the way could understand differently, and known fields that cannot be parsed, which never count as
+ * absent. docs/http.md lists what is accepted and refused, with the section of the standard.
  *
  * Thread: any; nothing is allocated, slices borrow the bytes of the head.
  */

@@ -1,5 +1,5 @@
 /*
- * solo: a server with a loop and a thread of its own, for what must answer whatever the event loop of the requests does.
+ * solo: a server with a loop and a thread of its own, which answers whatever the event loop of the requests does.
  *
  * The handler and its application are called in that thread only.
  */

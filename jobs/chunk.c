@@ -9,10 +9,13 @@
 /*
  * A chunk aims at CHUNK_MS, which is about what a reader's own wait is, so that nobody waits long for a lock or a processor
  * that it holds, and is followed by as long a pause. It has ROWS_FEW all the same, so that the fixed cost of a chunk does not
- * dominate; a statement that the server ends is tried again with fewer, down to MR_CHUNK_ROWS_LEAST, and has more again once that
- * takes less than SLOW_MS.
+ * dominate; a statement that the server ends is tried again with fewer, down to MR_CHUNK_ROWS_LEAST, and has more again once that takes
+ * less than SLOW_MS.
+ *
+ * Where somebody waits for the job, a chunk aims at PROMPT_CHUNK_MS, and the pause is a part of that: most of what a chunk of 3 ms takes
+ * beside its work is the way to the server and back.
  */
-enum { CHUNK_MS = 3, SLOW_MS = 500, ROWS_FEW = 200 };
+enum { CHUNK_MS = 3, PROMPT_CHUNK_MS = 50, PROMPT_PAUSE_PART = 8, SLOW_MS = 500, ROWS_FEW = 200 };
 
 static int64_t now_ms(const struct mr_actor *self)
 {
@@ -304,18 +307,32 @@ static mr_status turn_outside_transaction(struct mr_actor *self, struct mr_run *
     return status;
 }
 
+static bool is_prompt(const struct mr_actor *self)
+{
+    return mr_job_info(mr_job_of(self))->pace == MR_PACE_PROMPT;
+}
+
 /* What fewer rows do not shorten, the way to the server and back, does not count. */
 static void adapt(const struct mr_actor *self, struct mr_run *run)
 {
     int64_t took_ms = run->chunk_ms;
+    int64_t aim_ms = is_prompt(self) ? PROMPT_CHUNK_MS : CHUNK_MS;
     bool has_few = run->chunk_rows < ROWS_FEW && took_ms < SLOW_MS;
 
-    if (took_ms > CHUNK_MS && run->chunk_rows > ROWS_FEW)
+    if (took_ms > aim_ms && run->chunk_rows > ROWS_FEW)
         run->chunk_rows = run->chunk_rows / 2 > ROWS_FEW ? run->chunk_rows / 2 : ROWS_FEW;
-    else if (took_ms < (CHUNK_MS + 1) / 2 || has_few)
+    else if (took_ms < (aim_ms + 1) / 2 || has_few)
         run->chunk_rows *= 2;
     if (run->chunk_rows > self->config->job_chunk_rows)
         run->chunk_rows = self->config->job_chunk_rows;
+}
+
+/* How long to rest after a chunk that took so long: nothing of the run is held meanwhile, and a reader's turn is sure. */
+static int64_t rest_after(const struct mr_actor *self, const struct mr_run *run, const struct mr_chunk *chunk, int64_t took_ms)
+{
+    if (chunk->rows < MR_CHUNK_ROWS_LEAST && run->chunk_ms < CHUNK_MS)
+        return 0;
+    return is_prompt(self) ? took_ms / PROMPT_PAUSE_PART : took_ms;
 }
 
 enum mr_turn mr_run_turn(struct mr_actor *self, struct mr_run *run, int64_t *pause_ms, mr_status *failure)
@@ -329,9 +346,7 @@ enum mr_turn mr_run_turn(struct mr_actor *self, struct mr_run *run, int64_t *pau
 
     if (status == MR_OK) {
         note_skipped(self, run, &chunk);
-        *pause_ms = turn == MR_TURN_NEXT && (chunk.rows >= MR_CHUNK_ROWS_LEAST || run->chunk_ms >= CHUNK_MS)
-                        ? now_ms(self) - began_ms
-                        : 0;
+        *pause_ms = turn == MR_TURN_NEXT ? rest_after(self, run, &chunk, now_ms(self) - began_ms) : 0;
         if (!mr_skip_passed(&run->skip, chunk.rows, &run->chunk_rows))
             adapt(self, run);
     } else {

@@ -1,5 +1,5 @@
 /*
- * courier: sends HTTP requests, thousands at a time, and brings back what came of each.
+ * courier: sends HTTP requests, thousands at a time, and returns the outcome of each.
  *
  * One thread turns libcurl's multi interface by epoll, so what a call costs does not grow with the number of those under way.
  * Connections are kept; https speaks HTTP/2 where the receiver offers it. A receiver may be slow, dead, endless or hostile: every
@@ -78,8 +78,8 @@ void mr_courier_send(struct mr_courier *self, struct mr_call *call);
 void mr_courier_drop(struct mr_courier *self, struct mr_call *call);
 
 /*
- * Brings back, as MR_CALL_NOT_SENT, every call of which nothing was sent so far, and all that are sent from now on; with `all`
- * those under way, too, as MR_CALL_NO_ANSWER. For the end of a process.
+ * Returns every call that has not been sent, now or later, as MR_CALL_NOT_SENT; with `all` also those under way, as
+ * MR_CALL_NO_ANSWER. For the end of a process.
  */
 void mr_courier_recall(struct mr_courier *self, bool all);
 

@@ -1,5 +1,5 @@
 /*
- * job: the workers, which do what no request waits for.
+ * job: the workers, which do the work that no request waits for.
  *
  * Thread:  JOB_WORKERS of them, whatever jobs there are; each owns its mailbox and its database connection.
  * Input:   run_due, a prompt that names a job: the worker takes due runs of that job, as many as there are, and answers when there is

@@ -127,7 +127,7 @@ static void rest(struct mr_push *self)
         self->next_due_ms - now < release_ms || is_kept_awake(self))
         return;
     mr_db_release(self->db);
-    mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", "push"));
+    mr_log(MR_LOG_DEBUG, "database connection closed while idle", mr_log_text("actor", "push"));
     self->was_up = false;
     self->is_resting = true;
     self->rest_until_ms = self->next_due_ms;

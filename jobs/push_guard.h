@@ -1,9 +1,9 @@
 /*
- * push_guard: which addresses a push may be sent to.
+ * push_guard: the addresses that a push may go to.
  *
- * A URL is given by whoever makes a kind, and its name resolves to whatever its owner says at that moment. So it is the address of
- * the socket that is judged, just before it is connected, and only addresses of the public internet are let through: those of
- * IANA's special-purpose registries (RFC 6890) are not, nor those of transition mechanisms that lead to another address.
+ * Whoever makes a kind chooses the URL, and the owner of its name decides at any moment where it resolves to. So the address of
+ * the socket is checked, just before it connects. Only public addresses are allowed: not those in IANA's special-purpose
+ * registries (RFC 6890), nor those of transition mechanisms that lead to another address.
  *
  * Thread: any; a pure function.
  */

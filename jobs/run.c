@@ -15,7 +15,7 @@ enum { ROWS_FIRST = 500, WAIT_MS = 35000, AWAY_PAUSE_MS = 100, TURN_MS = 1000, L
 /* clang-format off */
 #define FUNCTION_OF_SQL(name)  NULL
 #define FUNCTION_OF_CODE(name) &mr_job_##name
-#define JOB(name, cron, at_once, exclusive, starter, work, about) FUNCTION_OF_##work(name),
+#define JOB(name, cron, at_once, exclusive, starter, work, pace, about) FUNCTION_OF_##work(name),
 static const struct mr_job_code *const code[] = {MR_JOBS(JOB)};
 #undef JOB
 /* clang-format on */

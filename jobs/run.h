@@ -1,5 +1,5 @@
 /*
- * run: a job's run in the hands of its actor, chunk by chunk.
+ * run: works on a job's run, chunk by chunk.
  *
  * Thread: the actor's.
  */

@@ -1,10 +1,9 @@
 /*
- * skip: a unit of a job's work that the database refuses, whatever is tried: a row that a constraint, a trigger or an index
- * does not let go. It is found by halving, left out, counted and named, so that it does not stop the others.
+ * skip: a unit of a job's work that the database always refuses, because of a constraint, a trigger or a damaged index. Halving
+ * finds it; it is left out, counted and named, so that it does not stop the others.
  *
- * What refuses every unit (a table that is not there, a right that is missing) is no such error and fails the run; so does a
- * long row of units that are refused one after another, unless they come from outside. Locks, and a server that is away or short of something, are waited
- * for (run.c).
+ * An error that refuses every unit (a missing table or right) fails the run instead; so does a long series of refused units,
+ * unless they come from outside. Locks, and a server that is away or short of something, are waited for (run.c).
  *
  * Thread: the actor's.
  */

@@ -1,5 +1,5 @@
 /*
- * apikey: what an API key looks like, and what its scopes let it do.
+ * apikey: the form of API keys, and what their scopes allow.
  *
  * A key is "mk_" and 256 random bits in base64url (RFC 4648, 5), 46 characters. A scope is words with colons between them,
  * "jobs:enqueue". An operation names the scopes that let a key call it (`scopes` of its traits). A scope can be narrowed by one

@@ -1,5 +1,5 @@
 /*
- * field: one property of a message, and everything that is known of it.
+ * field: one property of a message, with all its rules.
  *
  * The field table of a message (proto/messages/) drives the gateway's validation, the codec, the SQL
  * parameters (in table order: $1, $2, ...) and the documentation. There is no second place to keep in step.

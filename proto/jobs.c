@@ -3,9 +3,15 @@
 enum { SQL, CODE };
 
 static const struct mr_job_info jobs[] = {
-#define JOB(name, cron, at_once, exclusive, starter, work, about)                                                         \
-    [MR_JOB_##name] = {#name, cron, at_once, exclusive, MR_STARTED_BY_##starter, (work) == CODE, about, NULL, NULL, NULL, \
-                       NULL,  NULL, NULL,    NULL},
+#define JOB(job, cron_setting, together, is_alone, who, by, how, what) \
+    [MR_JOB_##job] = {.name = #job,                                    \
+                      .cron = cron_setting,                            \
+                      .at_once = together,                             \
+                      .exclusive = is_alone,                           \
+                      .starter = MR_STARTED_BY_##who,                  \
+                      .pace = MR_PACE_##how,                           \
+                      .by_code = (by) == CODE,                         \
+                      .about = what},
     MR_JOBS(JOB)
 #undef JOB
 };

@@ -14,15 +14,15 @@
 #include "proto/buffer.h"
 
 /* clang-format off */
-#define MR_JOBS(JOB)                                                                                                   \
-    /*  name         cron setting                      at once exclusive started by work  what it does */                 \
-    JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",     1,      true,  ADMIN,     SQL,  "deletes what is over")         \
-    JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, "vacuums all tables")           \
-    JOB(import,      NULL,                             1,      false, USER,      CODE, "makes rows of an upload")      \
-    JOB(removal,     NULL,                             1,      false, ADMIN,     SQL,  "deletes what a removed user leaves") \
-    JOB(housekeeping,NULL,                             1,      true,  ADMIN,     SQL,  "deletes what the engine leaves") \
-    JOB(bulk,        NULL,                             1,      false, ADMIN,     SQL,  "retries, cancels or deletes many runs") \
-    JOB(noop,        NULL,                             4000,   false, ADMIN,     SQL,  "nothing, to be measured")
+#define MR_JOBS(JOB)                                                                                                           \
+    /*  name         cron setting                      at once exclusive started by work  pace    what it does */                  \
+    JOB(cleanup,     "SCHEDULE_TASK_CLEANUP_CRON",     1,      true,  ADMIN,     SQL,  POLITE, "deletes what is over")                \
+    JOB(maintenance, "SCHEDULE_TASK_MAINTENANCE_CRON", 1,      true,  ADMIN,     CODE, POLITE, "vacuums all tables")                  \
+    JOB(import,      NULL,                             1,      false, USER,      CODE, POLITE, "makes rows of an upload")             \
+    JOB(removal,     NULL,                             1,      false, ADMIN,     SQL,  POLITE, "deletes what a removed user leaves")  \
+    JOB(housekeeping,NULL,                             1,      true,  ADMIN,     SQL,  POLITE, "deletes what the engine leaves")      \
+    JOB(bulk,        NULL,                             1,      false, ADMIN,     SQL,  PROMPT, "retries, cancels or deletes many runs") \
+    JOB(noop,        NULL,                             4000,   false, ADMIN,     SQL,  POLITE, "nothing, to be measured")
 /* clang-format on */
 
 /* Jobs of statements and code there may be in all, those of an application included. */
@@ -32,7 +32,7 @@ enum { MR_JOBS_MAX = 256 };
 enum { MR_KINDS_MAX = 1000 };
 
 enum mr_job {
-#define JOB(name, cron, at_once, exclusive, starter, work, about) MR_JOB_##name,
+#define JOB(name, cron, at_once, exclusive, starter, work, pace, about) MR_JOB_##name,
     MR_JOBS(JOB)
 #undef JOB
         MR_JOB_COUNT /* those of an application follow: mr_jobs_install */
@@ -41,12 +41,16 @@ enum mr_job {
 /* Who starts runs of a job, beside its schedule: an administrator, or a user by an operation of its own. */
 enum mr_job_starter { MR_STARTED_BY_ADMIN, MR_STARTED_BY_USER };
 
+/* How chunks follow each other: as if nobody waited for the job, or as somebody does. */
+enum mr_job_pace { MR_PACE_POLITE, MR_PACE_PROMPT };
+
 struct mr_job_info {
     const char *name;
     const char *cron; /* name of the setting that says when; NULL: it has no schedule */
     unsigned at_once; /* runs that are taken, and finished, together; more than 1 only where no chunk can fail by itself */
     bool exclusive;   /* one run at a time, in all processes */
     enum mr_job_starter starter;
+    enum mr_job_pace pace;
     bool by_code;      /* a C function does a chunk, not statements */
     const char *about; /* one line for the documentation */
 

@@ -1,5 +1,5 @@
 /*
- * literal: values as PostgreSQL reads them from text.
+ * literal: values in PostgreSQL's text form.
  *
  * A field that is `many` travels as one text, the literal of an array: `{"a","b"}`. Every element stands in quotes, so that none
  * can be taken for a delimiter, for NULL or for an array, whatever it holds (arrays.sgml, "Array Input and Output Syntax").

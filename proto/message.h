@@ -1,5 +1,5 @@
 /*
- * message: what is known of an operation beside its row in the map.
+ * message: the description of an operation beside its row in the map.
  *
  * proto/messages/<resource>.c holds, for each message of the map, its traits and its field table.
  */

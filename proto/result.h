@@ -1,5 +1,5 @@
 /*
- * result: what a success tells, for the documentation.
+ * result: describes successful answers, for the documentation.
  *
  * A statement makes the JSON (its columns' names are the JSON names); these tables say the same to a reader, beside the
  * message's fields in proto/messages/. A test asks PostgreSQL for the columns of every statement and holds them against the

@@ -1,5 +1,5 @@
 /*
- * status: what can come of an operation, in one table.
+ * status: the outcomes of operations, in one table.
  *
  * A row is the result of a C function, the HTTP status of an answer and the text a client may see, so
  * that no second place decides any of them. SQLSTATEs map onto the same rows in the second table.

@@ -110,13 +110,6 @@ void mr_wire_array(struct mr_buf *out, uint32_t count)
     msgpack_pack_array(&pk, count);
 }
 
-void mr_wire_map(struct mr_buf *out, uint32_t pairs)
-{
-    msgpack_packer pk = packer(out);
-
-    msgpack_pack_map(&pk, pairs);
-}
-
 static bool big_endian(struct mr_wire *self, size_t bytes, uint64_t *out)
 {
     uint64_t value = 0;

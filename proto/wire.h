@@ -52,9 +52,6 @@ void mr_wire_json(struct mr_buf *out, struct mr_slice text);
 /* Appends the head of an array; the next `count` values are its elements. */
 void mr_wire_array(struct mr_buf *out, uint32_t count);
 
-/* Appends the head of a map; the next 2 × `pairs` values are its keys and values. */
-void mr_wire_map(struct mr_buf *out, uint32_t pairs);
-
 struct mr_wire {
     const uint8_t *at;
     const uint8_t *end;

@@ -1,8 +1,8 @@
 /*
- * actor: a thread that owns a mailbox and a database connection, and answers what arrives.
+ * actor: a thread that owns a mailbox and a database connection, and answers the messages that arrive.
  *
- * The loop takes everything that waits, drops what is past its deadline, makes batches of it (runtime/plan.h)
- * and answers each with the op's set-wise statement (runtime/answer.h) or with C code of the actor's own.
+ * The loop takes all waiting messages, drops those past their deadline, makes batches of the rest (runtime/plan.h) and answers
+ * each with the op's set-wise statement (runtime/answer.h) or with C code of the actor's own.
  *
  * Promise: one message, exactly one reply, unless its deadline has passed; the asker has its own clock for that.
  */
@@ -103,8 +103,9 @@ struct mr_actor_spec {
     void (*noticed)(struct mr_actor *self); /* what is done instead of that; NULL: nothing else is */
 
     /*
-     * What it does unasked, when it is time: `turn`, with the connection to itself, once `due_in_ms` says 0 (-1: not before something
-     * happens). A database that is away is tried again meanwhile, one that rests is woken for it. Of the quick lane. NULL: nothing.
+     * Work without a message: `turn` runs, with the connection to itself, when `due_in_ms` returns 0 (-1: not before something
+     * happens). If the database is away, the actor reconnects first; a resting connection is opened for it. Quick lane only.
+     * NULL: nothing.
      */
     int64_t (*due_in_ms)(const struct mr_actor *self);
     void (*turn)(struct mr_actor *self);

@@ -1,10 +1,9 @@
 /*
  * answer: from messages to one set-wise statement, and from its rows to replies.
  *
- * Expected outcomes are rows: the statement answers every ordinal, with "$status" and "$field" for what is not
- * a success. Surprises are exceptions: a batch that the server refuses is halved until the message to blame
- * stands alone with its own error. After a lost connection nothing is run again blindly: only ops that find
- * what they already wrote (`rerun_safe`) are, once.
+ * Expected outcomes are rows: the statement answers every ordinal, with "$status" and "$field" for failures. Surprises are
+ * exceptions: a batch that the server refuses is halved until the failing message is alone with its own error. After a lost
+ * connection only ops that find what they already wrote (`rerun_safe`) run again, once.
  */
 #ifndef MR_RUNTIME_ANSWER_H
 #define MR_RUNTIME_ANSWER_H

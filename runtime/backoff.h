@@ -1,9 +1,9 @@
 /*
- * backoff: when to try again what has failed.
+ * backoff: when to retry a failed step.
  *
- * A deadline that only success moves makes a loop without a pause, as soon as something fails at once each time. So whoever
- * tries again in a loop keeps one of these for each thing that can fail: the pause is 100 ms at first and doubles to 30 s, give
- * or take a quarter, so that several processes do not come in step.
+ * If only success moves a deadline, a step that fails at once makes the loop spin. So every loop that retries keeps one of these
+ * for each step that can fail: the pause is 100 ms at first and doubles up to 30 s, give or take a quarter, so that several
+ * processes do not retry in step.
  *
  * Thread: its owner's; a zeroed struct has not failed.
  */

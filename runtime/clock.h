@@ -1,5 +1,5 @@
 /*
- * clock: what time it is, as a thing that can be handed in.
+ * clock: the time, as an object that a test can replace.
  *
  * Code that waits, expires or stamps takes a clock, so that a test decides the time.
  */

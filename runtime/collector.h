@@ -1,8 +1,8 @@
 /*
- * collector: an OTLP collector somewhere, spoken to over HTTP. The only file that knows libcurl.
+ * collector: sends spans to an OTLP collector over HTTP, with libcurl.
  *
- * It may be away, slow, full, or answer nonsense without an end: every request has a limit, and of an answer a few kilobytes are
- * read. Proxies, .netrc and redirections are not followed: the settings alone say where spans go.
+ * The collector may be away, slow, full, or send endless nonsense: every request has a time limit, and only a few kilobytes of an
+ * answer are read. Proxies, .netrc and redirections are ignored: the settings alone say where spans go.
  *
  * Thread: its owner's.
  */

@@ -1,5 +1,5 @@
 /*
- * column: from the bytes of a value, in PostgreSQL's binary form, to JSON.
+ * column: turns a value in PostgreSQL's binary form into JSON.
  *
  * How the values of a column are written follows from its type, so a writer is chosen once for a result and called for each of its
  * values. Types go by their object identifiers (pg_type.dat).

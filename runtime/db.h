@@ -1,10 +1,10 @@
 /*
- * db: one connection to PostgreSQL. Its files alone know libpq.
+ * db: one connection to PostgreSQL. Only its files know libpq.
  *
- * Every statement is prepared at connect, in one round trip; those of an application when they are first needed. So are all on the
- * first connection of an `unhurried` one, while a process starts: to prepare them takes the server longer than all else that it does
- * for a connection. Waits have a limit; a connection that broke, or whose answer did not come in time, is dropped and made anew, with
- * growing pauses between attempts.
+ * Every statement is prepared at connect, in one round trip; those of an application when they are first needed. So are all on
+ * the first connection of an `unhurried` one, while a process starts: to prepare them takes the server longer than all else that
+ * it does for a connection. Waits have a limit; a connection that broke, or whose answer did not come in time, is dropped and
+ * reopened, with growing pauses between attempts.
  *
  * Thread: a connection belongs to one thread.
  */

@@ -1,8 +1,8 @@
 /*
- * db_tls: why TLS to the database cannot be had.
+ * db_tls: finds out why TLS to the database fails.
  *
- * libpq 15 says "certificate verify failed" and no more. So once it has failed, the same server is asked by a handshake of
- * our own, which sends nothing but that, and the certificate is read.
+ * libpq 15 says only "certificate verify failed". So after a failure, a handshake of our own with the same server, which sends
+ * nothing else, reads the certificate.
  */
 #ifndef MR_RUNTIME_DB_TLS_H
 #define MR_RUNTIME_DB_TLS_H

@@ -1,8 +1,8 @@
 /*
- * exposition: the figures of runtime/metrics.h as Prometheus reads them.
+ * exposition: writes the figures of runtime/metrics.h in Prometheus's formats.
  *
- * Text 0.0.4, or OpenMetrics 1.0 for who asks for it. Figures that nobody adds up, of mailboxes and of the process, are looked
- * at while the text is written.
+ * Text 0.0.4, or OpenMetrics 1.0 for clients that ask for it. Figures of mailboxes and of the process, which nothing counts, are
+ * read while the text is written.
  *
  * Thread: any, for as long as the actors stay.
  */

@@ -1,5 +1,5 @@
 /*
- * flight: an actor's batches in flight, sent and not answered yet.
+ * flight: an actor's batches in flight: sent, but not answered yet.
  *
  * With the database far away they overlap (runtime/pace.h). With the database near by one is at the server at a time; but where more
  * than one batch waits, the next is sent before the answers to the last are written, so that the server works meanwhile.

@@ -1,5 +1,5 @@
 /*
- * lag: how far a reader's replica is behind, and up to when it certainly has everything (DB_REPLICA_MAX_LAG).
+ * lag: how far a reader's replica lags, and up to which time it certainly has everything (DB_REPLICA_MAX_LAG).
  *
  * Each reader of the replica asks the server behind its own connection twice a second, since a name may lead to several; each
  * reader of the primary asks how far the primary's log has come. Both are asked while nothing else is under way, and by actors

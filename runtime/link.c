@@ -140,7 +140,7 @@ void mr_link_rest(struct mr_actor *self)
     mr_db_release(self->primary);
     if (replica != NULL)
         mr_db_release(replica);
-    mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", self->name));
+    mr_log(MR_LOG_DEBUG, "database connection closed while idle", mr_log_text("actor", self->name));
 }
 
 void mr_link_begin_waking(struct mr_actor *self)

@@ -1,5 +1,5 @@
 /*
- * link: an actor's connections: lost and found, at rest (DB_IDLE_RELEASE) and resuming, on the replica and around it.
+ * link: manages an actor's connections: reconnecting, resting (DB_IDLE_RELEASE), the replica and the fallback to the primary.
  *
  * Thread: the actor's.
  */
@@ -12,8 +12,8 @@
 void mr_link_note(struct mr_actor *self);
 
 /*
- * Sets `db`: the replica while it is there, else the primary. An actor that wakes up or starts (`first_time`) tries the
- * replica first; one that has lost it does not wait for it.
+ * Sets `db`: the replica while it works, otherwise the primary. An actor that resumes or starts (`first_time`) tries the replica
+ * first; one that has lost it does not wait for it.
  */
 void mr_link_choose(struct mr_actor *self, bool first_time);
 

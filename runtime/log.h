@@ -47,8 +47,8 @@ struct mr_log_field mr_log_span_id(struct mr_slice traceparent);
 /* clang-format on */
 
 /*
- * As mr_log, for what can come with every message or statement while something is wrong: of each place in the code at most
- * MR_LOG_BURST lines a second are written, and the next one says in `leftOut` how many were not.
+ * As mr_log, for lines that may repeat with every message or statement while something is wrong: each place in the code writes at
+ * most MR_LOG_BURST lines a second, and the next line counts the suppressed ones in `leftOut`.
  */
 #define mr_log_bounded(level, message, ...)                                                             \
     do {                                                                                                \

@@ -1,10 +1,9 @@
 /*
  * mailbox: where messages wait. The only file that knows ZeroMQ.
  *
- * Everyone who takes part has one mailbox of a unique name: the gateway, the scheduler, each actor. A
- * mailbox sends to the mailboxes it has connected to and to those that connected to it; what arrives says
- * who sent it. It is a ROUTER socket without a high-water mark: ROUTER drops silently at its mark, so what
- * bounds a mailbox is the sender's count of what is under way.
+ * The gateway, the scheduler and each actor have one mailbox with a unique name. A mailbox sends to the mailboxes it has
+ * connected to and to those that connected to it; each message names its sender. It is a ROUTER socket without a high-water mark:
+ * ROUTER drops silently at its mark, so the sender's count of messages under way bounds a mailbox.
  *
  * Thread: a mailbox belongs to the thread that uses it first; only mr_mailbox_new may run elsewhere before.
  */

@@ -182,7 +182,7 @@ struct mr_families {
     struct mr_histogram database_us[MR_ACTOR_COUNT];
     struct mr_histogram run_ms[MR_JOBS_MAX];
     struct mr_histogram push_us[MR_PUSH_END_COUNT];
-    _Atomic uint64_t push_answers[MR_STATUS_CLASSES]; /* 2xx to 5xx */
+    _Atomic uint64_t push_answers[MR_STATUS_CLASSES];      /* 2xx to 5xx */
     _Atomic uint64_t database_errors[MR_SQLSTATE_CLASSES]; /* by the two characters of the class, each 0-9A-Z */
     _Atomic uint64_t jobs_waiting[MR_JOBS_MAX];
     _Atomic uint64_t jobs_oldest_ms[MR_JOBS_MAX];

@@ -198,7 +198,8 @@ static mr_status adopt(struct migrator *self, const struct mr_app_step *step)
     mr_app_ledger_adopt_sql(&sql, step);
     status = apply_sql(self, &sql, step->name);
     if (status == MR_OK)
-        mr_log(MR_LOG_INFO, "the application's first migration counts as applied: its tables exist", mr_log_text("name", step->name));
+        mr_log(MR_LOG_INFO, "the application's first migration counts as applied: its tables exist",
+               mr_log_text("name", step->name));
     return status;
 }
 

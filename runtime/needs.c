@@ -124,7 +124,7 @@ static mr_status check_record(const mr_rows *applied, struct mr_buf *problem, en
 /* What has run is behind the engine's record, which the role may not be allowed to see: it has to be told so once. */
 static void note_unreadable(const mr_db *db)
 {
-    mr_log(MR_LOG_WARN, "the record of the application's migrations may not be read",
+    mr_log(MR_LOG_WARN, "no right to read which migrations of the application have run",
            mr_log_text("reason", mr_db_last_error(db)->message));
 }
 

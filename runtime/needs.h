@@ -1,10 +1,10 @@
 /*
- * needs: what this process's application needs of its database, so that a lack shows before a request fails.
+ * needs: what this process's application needs in its database, so that a missing table or right shows before a request fails.
  *
- * A connection that answers requests, or works on jobs, asks when it is made: have the application's migrations run, are the tables
- * there that its operations name, and may this role use them? What is missing keeps the connection from standing, as a missing table of
- * the engine's does, with a trouble of its own (MR_DB_TROUBLES): the process is not ready, says why, and is as soon as somebody has
- * migrated or granted.
+ * A connection for requests or jobs checks when it is made: have the application's migrations run, do the tables that its
+ * operations name exist, and may this role use them? If not, the connection fails, as it does when one of the engine's tables is
+ * missing, with a trouble of its own (MR_DB_TROUBLES). The process is then not ready and says why, until somebody has migrated or
+ * granted.
  *
  * Thread: installing belongs to the start, before other threads exist. The rest: any.
  */

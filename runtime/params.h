@@ -1,6 +1,6 @@
 /*
- * params: the parameters of a statement in the binary form: of a set-wise one, one PostgreSQL array a field; of one that
- * answers a single message, its values.
+ * params: the parameters of a statement in binary form: for a set-wise statement one PostgreSQL array for each field; for one
+ * that answers a single message, its values.
  *
  * Binary needs no quoting and no parsing: a UUID is its 16 bytes, an instant one integer (PostgreSQL's
  * array_recv in src/backend/utils/adt/arrayfuncs.c decides the layout).

@@ -1,5 +1,5 @@
 /*
- * repeat: a request with an Idempotency-Key that was carried out gets its first answer again, where messages are answered one by one
+ * repeat: gives a repeated request with an Idempotency-Key its first answer again, for messages that are answered one by one
  * (runtime/rowwise.h).
  *
  * In the transaction of its message, the key is claimed in front of the statement and kept with the answer behind it; only a success is

@@ -1,5 +1,5 @@
 /*
- * replica: the connection of a reader to its replica, and who brings it back.
+ * replica: a reader's connection to its replica, and the thread that reopens it.
  *
  * While the replica is away its reader asks the primary; meanwhile a thread connects to the replica again, so that no reader
  * waits for an attempt. Whatever keeps it away (a crash, a silent host, a password that it does not know yet), a replica that

@@ -1,5 +1,5 @@
 /*
- * rows: from the rows of a result to the JSON of a reply, in one pass.
+ * rows: writes the rows of a result as the JSON of a reply, in one pass.
  *
  * A column's name is its JSON name; a dotted name ("shelf.code") nests, its columns standing side by
  * side; a NULL is left out, and so is a value that JSON has no form for. Reserved: the ordinal, which is "$n" or, where there is

@@ -1,5 +1,5 @@
 /*
- * shutdown: how much time the end of this process has left.
+ * shutdown: the time that is left for the end of this process.
  *
  * It begins with the first SIGTERM or SIGINT. SHUTDOWN_GRACE after that the process is gone, whatever a statement, a lock or
  * a server that hangs does:

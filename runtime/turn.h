@@ -1,9 +1,9 @@
 /*
- * turn: how a migration waits for a lock.
+ * turn: waits for a lock on behalf of a migration.
  *
- * Who waits for an exclusive lock on a table stands in front of everybody who comes later, readers too. So a migration waits for a
- * second only, gives up, lets the others pass and tries again; and the log says who is in the way. So it is with the lock that
- * lets one process at a time migrate.
+ * Whoever waits for an exclusive lock on a table blocks everybody who comes later, readers too. So a migration waits only a
+ * second, gives up, lets the others pass and retries; the log says who holds the lock. The same applies to the lock that lets one
+ * process at a time migrate.
  *
  * Thread: the connection's.
  */

@@ -1,5 +1,5 @@
 /*
- * url: what libcurl's parser says of a URL that a setting, or a kind of jobs, gives us to call.
+ * url: parses, with libcurl, a URL that a setting or a kind of jobs gives us to call.
  *
  * Thread: any, for a URL of its own.
  */

@@ -1,5 +1,5 @@
 /*
- * webhook: what a Standard Webhook is made of (standardwebhooks.com, specification of 2024): where it goes, and its signature.
+ * webhook: the URL and the signature of a Standard Webhook (standardwebhooks.com, specification of 2024).
  *
  * What a secret is stands in proto/kind.h. Nothing here appends a secret or a URL to what others read.
  *

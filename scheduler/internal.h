@@ -13,14 +13,14 @@
 #include "scheduler/scheduler.h"
 
 /*
- * Who says nothing for 60 s (sql/queries/run.sql) is taken to be gone. One that was killed is waited for at a start, and so is
- * one that is told to stop when its successor is well.
+ * A scheduler that has not renewed its hold for 60 s (sql/queries/run.sql) counts as gone. A start waits that long for one that
+ * was killed, or that is stopped once its successor is healthy.
  */
 enum { MR_HOLD_KEEP_MS = 20000, MR_HOLD_LOOK_MS = 2000, MR_HOLD_PATIENCE_MS = 75000 };
 
 /*
- * A run whose heart has not beaten for so long is put back. An upload that has not is broken: the gateway beats every 10 s, a beat
- * can wait behind a statement for the deadline of a request, and what broke off is to be gone within a minute.
+ * A run without a heartbeat for this long is put back. An upload without one is broken: the gateway sends a heartbeat every 10 s,
+ * which can wait behind a statement for the deadline of a request, and a broken upload must be gone within a minute.
  */
 enum { MR_RUN_SILENT_MS = 30000, MR_UPLOAD_SILENT_MS = 40000 };
 
@@ -145,7 +145,7 @@ mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char
 /* How long the step has to wait after a failure, in milliseconds; 0: not at all. */
 int64_t scheduler_pause_ms(const struct mr_scheduler *self, enum step step);
 
-/* For how long the step has failed that has failed longest, in milliseconds; 0: every one succeeds. */
+/* How long the longest-failing step has failed, in milliseconds; 0: all succeed. */
 int64_t scheduler_failing_ms(const struct mr_scheduler *self);
 
 /* holds.c */
@@ -153,7 +153,7 @@ int64_t scheduler_failing_ms(const struct mr_scheduler *self);
 /* Gives this process its name among the schedulers. */
 void holds_begin(struct mr_scheduler *self);
 
-/* Says what schedule the table of jobs is to have of the job whose turn it is, and who wants it; "": none. */
+/* Gives the schedule that the table of jobs should have for the present job, and who wants it; "": none. */
 void holds_bind(struct mr_scheduler *self, enum mr_job job, unsigned first_column);
 
 /*
@@ -179,7 +179,7 @@ const char *ticks_expression(const struct mr_config *config, enum mr_job job);
 /* The name of the zone that its expression is read in. Borrowed. */
 const char *ticks_zone(const struct mr_config *config, enum mr_job job);
 
-/* Tells the table of jobs what is on and when, and learns up to where each schedule was seen to. */
+/* Writes the schedules into the table of jobs, and reads up to which tick each was handled. */
 mr_status ticks_sync(struct mr_scheduler *self) MR_WARN_UNUSED;
 
 /* Makes the runs of ticks that are due. */
@@ -219,10 +219,10 @@ void follow_end(struct mr_scheduler *self);
 /* Runs of the job may be due: prompts the next idle worker to look for them, unless one works on that job. */
 void runs_want(struct mr_scheduler *self, enum mr_job job);
 
-/* Takes in what workers say of prompts, and gives what is wanted to those that are idle. */
+/* Takes the workers' answers to prompts, and prompts idle workers for waiting jobs. */
 void runs_give_out(struct mr_scheduler *self);
 
-/* For how long runs of some job could not be taken, in milliseconds; 0: of each they can. */
+/* How long runs of some job could not be taken, in milliseconds; 0: runs of all jobs can. */
 int64_t runs_failing_ms(const struct mr_scheduler *self);
 
 /* Looks which jobs have a run that could start. */

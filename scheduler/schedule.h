@@ -1,5 +1,5 @@
 /*
- * schedule: which ticks of a job are due, and what becomes of those that were missed.
+ * schedule: which ticks of a job are due, and what happens to missed ones.
  *
  * A tick is a moment of the wall clock, in Unix milliseconds. One that is at most MR_TICK_LATE_MS old is due, or late; an
  * older one was missed: nobody ran, or the database was away for long. Nothing here asks a clock or keeps anything: what

@@ -135,7 +135,7 @@ static void rest(struct mr_scheduler *self)
         self->poll_ms = self->waiting_until_ms;
     self->look_ms = others_ms > 0 ? now + others_ms + LOOK_LATER_MS : INT64_MAX;
     mr_db_release(self->db);
-    mr_log(MR_LOG_DEBUG, "database connection let go", mr_log_text("actor", "scheduler"));
+    mr_log(MR_LOG_DEBUG, "database connection closed while idle", mr_log_text("actor", "scheduler"));
 }
 
 static bool is_resting(struct mr_scheduler *self)

@@ -1,5 +1,5 @@
 /*
- * scheduler: decides when runs of jobs start, and finds again what was lost.
+ * scheduler: decides when runs of jobs start, and rescues lost ones.
  *
  * Thread:  one; owns a mailbox, a database connection of its own, which also listens for runs that others queue, and the
  *          socket that answers `millrace health`.
@@ -52,7 +52,7 @@ int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self);
 /* Whether the connection to the database stands, or was closed for want of work. Any thread. */
 bool mr_scheduler_is_connected(const struct mr_scheduler *self);
 
-/* Why no tick and no run can be counted on: a static sentence that anybody may see. NULL: they can. Any thread. */
+/* Why ticks and runs cannot be relied on: a static sentence that anybody may see. NULL: they can. Any thread. */
 const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 
 /* Whether it has a connection, so that the database does not sleep for its sake (DB_IDLE_RELEASE). Any thread. */

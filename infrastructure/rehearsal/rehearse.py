@@ -97,7 +97,8 @@ class Rehearsal:
     def __enter__(self):
         path = self.scratch / f"stand-in-{self.count}.log"
         self.log = open(path, "w")
-        self.server = subprocess.Popen(["python3", "-B", "-W", "ignore", str(HERE / "stand_in.py"), str(self.port)], stdout=self.log, stderr=self.log)
+        self.server = subprocess.Popen(["python3", "-B", "-W", "ignore", str(HERE / "stand_in.py"), str(self.port)], stdout=self.log,
+                                       stderr=self.log, env={**os.environ, "PYTHONHASHSEED": "0"})  # moto goes by the order of sets
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline and self.server.poll() is None:
             try:
@@ -304,6 +305,8 @@ class Rehearsal:
             self.expect("tasks that are wanted", self.service()["desiredCount"], 1)
         if section == "Tear down":
             self.expect("what is left", {**self.state("dev"), **self.state("prd")}, {})
+            networks = [vpc for vpc in self.client("ec2").describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]
+            self.expect("networks that are left", networks, [])
         self.note(section, "afterwards", f"{self.state('dev')} {self.state('prd')}")
 
     def refused(self, command, because):

@@ -239,6 +239,50 @@ parsing.resource_class_from_type = class_of
 
 # ---- Stacks ----
 
+
+def delete_resources(self):
+    """What was made last goes first, as with CloudFormation; moto goes by the order of a set. What another one holds is tried again."""
+    names = [name for name in reversed(list(self._parsed_resources)) if self._resource_json_map.get(name, {}).get("DeletionPolicy") != "Retain"]
+    names = [name for name in names if name in self._resource_json_map]
+    while names:
+        left, why = [], None
+        for name in names:
+            resource = self._parsed_resources[name]
+            try:
+                if resource is not None and not isinstance(resource, str):
+                    self._delete_resource(resource, self._resource_json_map[name])
+                del self._parsed_resources[name]
+            except Exception as error:  # whatever one of moto's services says
+                left.append(name)
+                why = error
+        if len(left) == len(names):
+            raise why
+        names = left
+
+
+parsing.ResourceMap.delete = delete_resources
+_delete_all = cloudformation.Stack.delete
+
+
+def forget_outputs(self):
+    """Whoever asks for a stack that is gone asks for its outputs too, and moto makes the resources again that they name."""
+    _delete_all(self)
+    self.output_map._output_json_map = {}
+    self.output_map._parsed_outputs = {}
+
+
+cloudformation.Stack.delete = forget_outputs
+_change = parsing.parse_and_update_resource
+
+
+def change_resource(logical_id, resource_json, resources_map, account_id, region_name):
+    """Of a resource that moto cannot change it keeps nothing."""
+    before = resources_map[logical_id]
+    return _change(logical_id, resource_json, resources_map, account_id, region_name) or before
+
+
+parsing.parse_and_update_resource = change_resource
+
 _from_s3 = responses.get_stack_from_s3_url
 # The CLI names a template by the address of this server, which moto would take for the name of a bucket.
 responses.get_stack_from_s3_url = lambda url, **kwargs: _from_s3(url.replace("//127.0.0.1:", "//localhost:"), **kwargs)

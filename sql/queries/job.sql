@@ -66,15 +66,16 @@ SELECT k.n,
                 FROM (SELECT *
                         FROM (SELECT r.id
                                 FROM millrace.job_run r
-                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                               ORDER BY r.id DESC
+                               WHERE r.job = ANY (ARRAY[j.name]) AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                               ORDER BY r.job, r.id DESC
                                LIMIT k.max_rows + 1) by_sql
                        UNION ALL
                       SELECT *
                         FROM (SELECT r.id
                                 FROM millrace.run r
-                               WHERE r.job = j.name AND r.id < coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                               ORDER BY r.id DESC
+                               WHERE (r.job, r.id) < (j.name, coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                                 AND (r.job, r.id) >= (j.name, '00000000-0000-0000-0000-000000000000')
+                               ORDER BY r.job DESC, r.id DESC
                                LIMIT k.max_rows + 1) by_worker
                        ORDER BY id DESC
                        LIMIT k.max_rows + 1) newest
@@ -109,7 +110,7 @@ SELECT i.*
 k.caller IS NOT NULL AND k.known IS NOT NULL AND k.refused IS NULL AND (i.key IS NULL OR i.created_at < now() - interval '1 day')
 
 -- part: queuer
-SELECT k.*, j.name AS known, j.work, j.args AS rules, j.attempts, j.priority AS usual, coalesce(u.id, k.api_key) AS caller,
+SELECT k.*, j.name AS known, coalesce(u.id, k.api_key) AS caller,
            CASE WHEN j.removed_at IS NOT NULL THEN 'was removed: nothing is queued for it any more'
                 WHEN j.work = 'sql' AND NOT j.manual THEN 'is started by an upload, not by hand' END AS refused
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::timestamptz[], $10::bigint[], $11::text[],
@@ -118,10 +119,50 @@ SELECT k.*, j.name AS known, j.work, j.args AS rules, j.attempts, j.priority AS 
       LEFT JOIN millrace.job j ON j.name = k.job
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
 
+-- A run that was queued now, as millrace.queue_and_tell says in q. Of one that was not, nobody reads the columns.
+
+-- part: queued_run
+q.id, q.job, 'manual' AS trigger, 'queued' AS state, 0 AS attempt, q.max_attempts AS "maxAttempts", NULL::timestamptz AS "scheduledFor",
+       now() AS "createdAt", NULL::timestamptz AS "startedAt", NULL::timestamptz AS "finishedAt", 0::bigint AS "progress.done",
+       NULL::bigint AS "progress.total", NULL::jsonb AS result, NULL::text AS error,
+       CASE WHEN q.work <> 'pull' AND {{unattended}} THEN 'scheduler' END AS "waitsFor",
+       q.due_at AS "dueAt", nullif(q.key, '') AS key, q.priority, NULL::jsonb AS args, NULL::boolean AS duplicate
+
+-- One that was there, as r of millrace.every_run. Its arguments are those of whoever queued it.
+
+-- part: queued_before
+r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts, r.scheduled_for, r.created_at, r.started_at, r.finished_at, coalesce({{done}}, 0), {{total}},
+       r.result, r.error, {{waits_for}}, r.due_at, nullif(r.key, ''), r.priority, r.args, true
+
 -- name: job_run_create
--- One call queues the runs of all messages. The answer is made of what was asked for: what the call writes is not seen by the
--- statement that makes it. An answer is kept under the key in the same transaction; who finds that somebody else was faster fails on
--- the primary key, queues nothing, and finds the answer.
+-- One call queues the runs of all messages, and says what the answers say: joins and JSON would cost more than the queueing does.
+-- Nobody, as a caller, queues for no job. A message with an Idempotency-Key is for job_run_create__once, an array for
+-- job_run_create__many.
+WITH q AS MATERIALIZED (
+    SELECT q.*
+      FROM millrace.queue_and_tell(
+               ARRAY(SELECT k.n::integer FROM unnest($1::uuid[], $5::text[], $6::text[], $13::text[]) WITH ORDINALITY AS k (message_id, idempotency, fingerprint, runs, n)),
+               ARRAY(SELECT CASE WHEN k.api_key IS NOT NULL OR EXISTS (SELECT FROM millrace.app_user u WHERE u.id = k.user_id) THEN k.job END
+                       FROM unnest($2::uuid[], $7::uuid[], $3::text[]) WITH ORDINALITY AS k (user_id, api_key, job, n)
+                      ORDER BY k.n),
+               $8::text[]::jsonb[], $9::timestamptz[], $10::bigint[]::integer[], $11::text[], $12::text[], $4::text[],
+               array_fill('manual'::text, ARRAY[cardinality($1::uuid[])]), NULL) q
+)
+SELECT q.n, CASE WHEN q.job IS NULL THEN 401 WHEN q.status = 404 THEN 404 WHEN q.status = 400 THEN 400 WHEN q.status IS NOT NULL THEN 409 END AS "$status",
+       CASE WHEN q.status <> 404 THEN q.field END AS "$field", {{queue_code}} AS "$code", CASE WHEN q.status <> 404 THEN q.message END AS "$message",
+       {{queued_run}}
+  FROM q
+ WHERE NOT q.duplicate
+ UNION ALL
+SELECT q.n, NULL, NULL, NULL, NULL, {{queued_before}}
+  FROM q
+  JOIN millrace.every_run r ON r.id = q.id AND NOT r.is_sql
+ WHERE q.duplicate
+ ORDER BY 1, 3;
+
+-- name: job_run_create__once
+-- Where messages have an Idempotency-Key. An answer is kept under it in the transaction that queues; who finds that somebody else was
+-- faster fails on the primary key, queues nothing, and finds the answer.
 WITH k AS MATERIALIZED (
     {{queuer}}
 ), i AS MATERIALIZED (
@@ -135,12 +176,11 @@ WITH k AS MATERIALIZED (
                    array_agg(g.traceparent) AS traceparent, array_agg('manual'::text) AS trigger
               FROM go g
             HAVING count(*) > 0) g
-     CROSS JOIN LATERAL millrace.queue_runs(g.n, g.job, g.args, g.run_at, g.priority, g.key, g.unique_key, g.traceparent, g.trigger) q
+     CROSS JOIN LATERAL millrace.queue_and_tell(g.n, g.job, g.args, g.run_at, g.priority, g.key, g.unique_key, g.traceparent, g.trigger, NULL) q
 ), answer AS (
     SELECT g.n, g.caller, g.idempotency, g.fingerprint, g.renews, q.id, q.duplicate,
-           jsonb_build_object('id', q.id, 'job', g.job, 'max_attempts', CASE WHEN g.work = 'sql' THEN 5 ELSE g.attempts END, 'created_at', now(),
-                              'due_at', CASE WHEN g.work <> 'sql' THEN greatest(g.run_at, now()) END, 'key', g.key,
-                              'priority', CASE WHEN g.work <> 'sql' THEN coalesce(g.priority, g.usual) END, 'work', g.work, 'duplicate', q.duplicate) AS told
+           jsonb_build_object('id', q.id, 'job', q.job, 'max_attempts', q.max_attempts, 'created_at', now(), 'due_at', q.due_at, 'key', q.key,
+                              'priority', q.priority, 'work', q.work, 'duplicate', q.duplicate) AS told
       FROM go g
       JOIN q ON q.n = g.n AND q.status IS NULL
 ), kept AS (
@@ -174,7 +214,7 @@ SELECT k.n, {{queue_status}} AS "$status",
  ORDER BY k.n, q.field;
 
 -- name: job_run_create__many
--- An array is queued as a whole or not at all, so that each of its runs is held against the rules before any is queued.
+-- An array is queued as a whole or not at all. Its answer is made as text: a thousand objects of jsonb take longer than their runs.
 WITH k AS MATERIALIZED (
     {{queuer}}
 ), i AS MATERIALIZED (
@@ -182,42 +222,41 @@ WITH k AS MATERIALIZED (
 ), going AS MATERIALIZED (
     SELECT k.*, i.key IS NOT NULL AS renews FROM k LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency WHERE {{goes}}
 ), asked AS MATERIALIZED (
-    SELECT g.n, g.job, g.traceparent, r.args, r."runAt" AS run_at, r.priority, r.key, r."uniqueKey" AS unique_key, r.place, row_number() OVER (ORDER BY g.n, r.place)::integer AS o
+    SELECT g.n::integer AS n, g.job, g.traceparent, r.args, r."runAt" AS run_at, r.priority, r.key, r."uniqueKey" AS unique_key,
+           row_number() OVER (ORDER BY g.n, r.place)::integer AS o
       FROM going g
-     CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(g.runs::jsonb) AS (args jsonb, "runAt" timestamptz, priority integer, key text, "uniqueKey" text))
+     CROSS JOIN LATERAL ROWS FROM (json_to_recordset(g.runs::json) AS (args jsonb, "runAt" timestamptz, priority integer, key text, "uniqueKey" text))
                 WITH ORDINALITY AS r (args, "runAt", priority, key, "uniqueKey", place)
-), problem AS MATERIALIZED (
-    SELECT a.n, a.place, p.status, format('[%s].%s', a.place - 1, p.field) AS field, p.message
-      FROM asked a
-      JOIN millrace.job j ON j.name = a.job
-     CROSS JOIN LATERAL millrace.run_problems(j, a.args, a.run_at, a.priority, a.key, a.unique_key) p
-     ORDER BY a.n, a.place
-     LIMIT 200
-), queued AS MATERIALIZED (
+), q AS MATERIALIZED (
     SELECT q.*
-      FROM (SELECT array_agg(a.o ORDER BY a.o) AS o, array_agg(a.job ORDER BY a.o) AS job, array_agg(a.args ORDER BY a.o) AS args,
-                   array_agg(a.run_at ORDER BY a.o) AS run_at, array_agg(a.priority ORDER BY a.o) AS priority, array_agg(a.key ORDER BY a.o) AS key,
-                   array_agg(a.unique_key ORDER BY a.o) AS unique_key, array_agg(a.traceparent ORDER BY a.o) AS traceparent, array_agg('manual'::text) AS trigger
+      FROM (SELECT array_agg(a.o) AS o, array_agg(a.job) AS job, array_agg(a.args) AS args, array_agg(a.run_at) AS run_at, array_agg(a.priority) AS priority,
+                   array_agg(a.key) AS key, array_agg(a.unique_key) AS unique_key, array_agg(a.traceparent) AS traceparent,
+                   array_agg('manual'::text) AS trigger, array_agg(a.n) AS n
               FROM asked a
-             WHERE a.n NOT IN (SELECT p.n FROM problem p)
             HAVING count(*) > 0) a
-     CROSS JOIN LATERAL millrace.queue_runs(a.o, a.job, a.args, a.run_at, a.priority, a.key, a.unique_key, a.traceparent, a.trigger) q
+     CROSS JOIN LATERAL millrace.queue_and_tell(a.o, a.job, a.args, a.run_at, a.priority, a.key, a.unique_key, a.traceparent, a.trigger, a.n) q
+), problem AS MATERIALIZED (
+    SELECT q.whole AS n, q.n AS place, q.status, format('[%s].%s', q.n - f.o, q.field) AS field, q.message
+      FROM q
+      JOIN (SELECT a.n, min(a.o) AS o FROM asked a GROUP BY a.n) f ON f.n = q.whole
+     WHERE q.status IS NOT NULL
+     ORDER BY q.n
+     LIMIT 200
 ), answer AS MATERIALIZED (
-    SELECT t.n, jsonb_build_object('runs', jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', t.id, 'duplicate', nullif(t.duplicate, false))) ORDER BY t.o)) AS told
-      FROM (SELECT array_agg(a.n ORDER BY a.o) AS ns FROM asked a WHERE a.n NOT IN (SELECT p.n FROM problem p)) a
-     CROSS JOIN (SELECT array_agg(q.id ORDER BY q.n) AS ids, array_agg(q.duplicate ORDER BY q.n) AS duplicates FROM queued q) q
-     CROSS JOIN LATERAL unnest(a.ns, q.ids, q.duplicates) WITH ORDINALITY AS t (n, id, duplicate, o)
-     GROUP BY t.n
+    SELECT q.whole AS n, '[' || string_agg('{"id":"' || q.id || CASE WHEN q.duplicate THEN '","duplicate":true}' ELSE '"}' END, ',' ORDER BY q.n) || ']' AS told
+      FROM q
+     WHERE q.status IS NULL
+     GROUP BY q.whole
 ), kept AS (
     INSERT INTO millrace.idempotency_key (user_id, key, fingerprint, answer)
-    SELECT g.caller, g.idempotency, g.fingerprint, a.told
+    SELECT g.caller, g.idempotency, g.fingerprint, jsonb_build_object('runs', a.told::jsonb)
       FROM going g
       JOIN answer a ON a.n = g.n
      WHERE g.idempotency IS NOT NULL AND NOT g.renews
      ORDER BY g.caller, g.idempotency
 ), renewed AS (
     UPDATE millrace.idempotency_key i
-       SET fingerprint = g.fingerprint, answer = a.told, created_at = now()
+       SET fingerprint = g.fingerprint, answer = jsonb_build_object('runs', a.told::jsonb), created_at = now()
       FROM going g
       JOIN answer a ON a.n = g.n
      WHERE g.renews AND i.user_id = g.caller AND i.key = g.idempotency
@@ -226,7 +265,7 @@ SELECT k.n, {{queue_status}} AS "$status",
        CASE WHEN k.refused IS NOT NULL THEN 'job' ELSE q.field END AS "$field",
        CASE WHEN k.refused IS NULL THEN {{queue_code}} END AS "$code",
        coalesce(k.refused, q.message) AS "$message",
-       coalesce(a.told, CASE WHEN i.fingerprint = k.fingerprint THEN i.answer END) -> 'runs' AS runs
+       coalesce(a.told, CASE WHEN i.fingerprint = k.fingerprint THEN i.answer ->> 'runs' END)::json AS runs
   FROM k
   LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency AND i.created_at >= now() - interval '1 day'
   LEFT JOIN problem q ON q.n = k.n
@@ -307,6 +346,9 @@ k.api_key IS NULL OR k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
 -- Each store is walked job by job, newest first, along the index that has the state; so that a page costs the same with a thousand
 -- runs and with a million. A walk ends behind so many rows, found or not: what is older than where the longest one ended is left to
 -- the next page, which the Link leads to also where this one is empty.
+--
+-- Job and id are compared as one: with `r.job = kind.name` the order is that of the id alone, and the planner may walk the primary key,
+-- past the runs of all other jobs. The index of job_run has the ids the other way round, where an array of one job does the same.
 WITH k AS MATERIALIZED (
     SELECT k.*, {{is_nobody}} AS is_nobody, j.name IS NULL AND k.job IS NOT NULL AS is_unknown,
            coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS upto,
@@ -327,31 +369,31 @@ WITH k AS MATERIALIZED (
       JOIN k ON k.n = kind.n
      CROSS JOIN LATERAL (
            SELECT * FROM (SELECT 1 AS source, r.id FROM millrace.job_run r
-                           WHERE k.key IS NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) a
+                           WHERE k.key IS NULL AND r.job = ANY (ARRAY[kind.name]) AND r.id < k.upto AND r.id >= k.since_id
+                           ORDER BY r.job, r.id DESC LIMIT k.most) a
             UNION ALL
            SELECT * FROM (SELECT 2, r.id FROM millrace.run r
-                           WHERE k.walk = 'all' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'all' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) b
             UNION ALL
            SELECT * FROM (SELECT 3, r.id FROM millrace.run r
-                           WHERE k.walk = 'key' AND r.job = kind.name AND r.key = k.key AND r.key <> '' AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'key' AND r.key <> '' AND (r.job, r.key, r.id) < (kind.name, k.key, k.upto) AND (r.job, r.key, r.id) >= (kind.name, k.key, k.since_id)
                            ORDER BY r.job DESC, r.key DESC, r.id DESC LIMIT k.most) c
             UNION ALL
            SELECT * FROM (SELECT 4, r.id FROM millrace.run r
-                           WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) d
             UNION ALL
            SELECT * FROM (SELECT 5, r.id FROM millrace.run r
-                           WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) e
             UNION ALL
            SELECT * FROM (SELECT 6, r.id FROM millrace.ready r
-                           WHERE k.walk = 'waits' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) f
             UNION ALL
            SELECT * FROM (SELECT 7, r.id FROM millrace.later r
-                           WHERE k.walk = 'waits' AND r.job = kind.name AND r.id < k.upto AND r.id >= k.since_id
+                           WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) g
             UNION ALL
            SELECT * FROM (SELECT 8, r.id FROM (SELECT r.id FROM millrace.lease r WHERE k.walk = 'leased' AND r.job = kind.name) r

@@ -181,6 +181,14 @@ class Starts(DevTest):
         self.assertEqual(done.returncode, 2)
         self.assertIn("`millrace new app DIR` makes an application", done.stderr)
 
+    def test_folder__without_an_application_is_left_alone(self):
+        scratch = support.Scratch()
+        self.addCleanup(scratch.remove)
+        done = support.run("dev", scratch.path, JWT_SECRET=support.SECRET)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"there is no millrace.yaml in {os.path.realpath(scratch.path)}; `millrace new app DIR` makes an application", done.stderr)
+        self.assertEqual(os.listdir(scratch.path), [])
+
     def test_application__that_is_broken_from_the_start_is_told_and_waited_for(self):
         scratch = support.Scratch()
         self.addCleanup(scratch.remove)

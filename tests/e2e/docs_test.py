@@ -59,6 +59,19 @@ class Docs(unittest.TestCase):
         for folder in libraries():
             self.assertIn(f"| `{folder}/` |", read("docs", "architecture.md"))
 
+    def test_architecture__says_where_libraries_are_used(self):
+        table = re.search(r"^\| library \| header \| where \|\n\|---.*?\n((?:\|.*\n)+)", read("docs", "architecture.md"), re.M).group(1)
+        rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| (.*) \|$", table, re.M)
+        self.assertGreater(len(rows), 10)
+        includes = {}
+        for folder in libraries():
+            for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+                if name.endswith((".c", ".h")):
+                    for header in re.findall(r"^#include <([^>]+)>", read(folder, name), re.M):
+                        includes.setdefault(header, []).append(f"`{folder}/{name}`")
+        for header, where in rows:
+            self.assertEqual(where, ", ".join(sorted(includes.get(header, []))), header)
+
     def test_image__gets_every_folder_that_is_built(self):
         copied = re.findall(r"^COPY (\w+) \w+/$", read("compose", "Dockerfile"), re.M)
         let_in = re.findall(r"^!(\S+)$", read("compose", "Dockerfile.dockerignore"), re.M)

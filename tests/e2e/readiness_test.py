@@ -155,7 +155,7 @@ class Readiness(unittest.TestCase):
                           "REVOKE ALL ON millrace.app_migration FROM unlettered", "record")
         process = self.start("record", folder="first", DB_USER="unlettered")
         self.assert_ready(process)
-        told = process.logs("the record of the application's migrations may not be read")
+        told = process.logs("no right to read which migrations of the application have run")
         self.assertEqual(len(told), 1)
         self.assertIn("app_migration", told[0]["reason"])
 

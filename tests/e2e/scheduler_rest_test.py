@@ -25,7 +25,7 @@ class Resting(scheduler_hold_test.HoldTest):
 
     def rests(self, process):
         """How often it has begun to rest."""
-        return len([line for line in process.logs("database connection let go") if line["actor"] == "scheduler"])
+        return len([line for line in process.logs("database connection closed while idle") if line["actor"] == "scheduler"])
 
     def resting(self):
         """One that rests while another is there, which does not."""

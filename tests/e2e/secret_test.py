@@ -65,7 +65,7 @@ class OfAll(unittest.TestCase):
 
     def test_all__with_a_postgresql_of_its_own_makes_a_secret(self):
         path = secret_file(module.server.state_dir)
-        self.assertEqual([line["path"] for line in module.server.logs("made a secret for the tokens")], [path])
+        self.assertEqual([line["path"] for line in module.server.logs("made a token secret")], [path])
         self.assertRegex(read(path), r"\A[0-9a-f]{64}\n\Z")
         self.assertEqual((os.stat(path).st_mode & 0o7777, os.stat(path).st_uid), (0o600, os.geteuid()))
         self.assertEqual(glob.glob(path + "?*"), [])
@@ -80,7 +80,7 @@ class OfAll(unittest.TestCase):
         self.stop(first)
         second = self.all().ready()
         self.assertEqual(self.status(second, token), 200)
-        self.assertEqual(second.logs("made a secret for the tokens"), [])
+        self.assertEqual(second.logs("made a token secret"), [])
         self.assertNotIn(read(secret_file(self.state_dir)).strip(), first.text() + second.text())
         self.stop(second)
 
@@ -124,7 +124,7 @@ class OfAll(unittest.TestCase):
         for mode, warnings in ((0o644, 1), (0o600, 0)):
             os.chmod(secret_file(self.state_dir), mode)
             process = self.all().ready()
-            self.assertEqual(len(process.logs("others may read the secret of the tokens")), warnings)
+            self.assertEqual(len(process.logs("others may read the token secret")), warnings)
             self.stop(process)
 
     def test_all__makes_none_in_production(self):

@@ -51,6 +51,10 @@ def read_by_the_build(build):
     return {str(path) for path in inside if path.parts[0] not in ("build", "tests")}
 
 
+def is_among(file, sources):
+    return any(file == source or file.startswith(source + "/") for source in sources)
+
+
 class Context(unittest.TestCase):
     def test_copied__is_let_through(self):
         rules = ignore_rules()
@@ -67,7 +71,14 @@ class Context(unittest.TestCase):
         copied = [*stages()["toolchain"], *stages()["build"]]
         files = read_by_the_build(build)
         self.assertGreater(len(files), 200)
-        self.assertEqual([file for file in sorted(files) if not any(file == source or file.startswith(source + "/") for source in copied)], [])
+        self.assertEqual([file for file in sorted(files) if not is_among(file, copied)], [])
+
+    def test_opened_by_tests__is_copied_for_them(self):
+        copied = [*stages()["toolchain"], *stages()["build"], *stages()["test"]]
+        files = {name for kind in ("unit", "integration", "support") for source in (ROOT / "tests" / kind).rglob("*.[ch]")
+                 for name in re.findall(r'MR_SOURCE_DIR "/([^"%]+?)/?"', source.read_text())}
+        self.assertIn("apps/tasks", files)
+        self.assertEqual([file for file in sorted(files) if not is_among(file, copied)], [])
 
     def test_rules__are_read_as_the_engine_reads_them(self):
         rules = ["*", "!docs", "!build/certificates", "**/__pycache__"]

@@ -17,7 +17,8 @@ POSTGRES = os.environ.get("MILLRACE_TEST_POSTGRES", "postgres:17")
 def why_not():
     """Why no image can be built and run here; None when one can."""
     try:
-        answer = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        answer = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True,
+                                stdin=subprocess.DEVNULL, timeout=60)
     except FileNotFoundError:
         return "there is no docker command"
     version = answer.stdout.strip()

@@ -332,7 +332,10 @@ class VerifiedTls(Running):
     def refused(self, reason, **options):
         # Migrations wait for a database that is away; without them the reason is told at once and the API waits by itself.
         name = self.start(DB_MIGRATIONS_RUN="false", **options)
-        wait_for(lambda: reason in engine.logs(name), 20, f"the log tells: {reason}")
+        try:
+            wait_for(lambda: reason in engine.logs(name), 60, f"the log tells: {reason}")
+        except AssertionError as error:
+            self.fail(f"{error}\n{engine.logs(name)[-3000:]}")
         self.assertNotEqual(engine.health(name), "healthy")
 
     def test_verified__every_connection_is_encrypted(self):

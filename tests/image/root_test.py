@@ -17,7 +17,8 @@ from certificates import Authority, serve
 from cluster import Server
 from support import Process, Scratch, environment, patience, run, wait_for
 
-# The environment is the image's. Arguments: the root, then the program and what it is told. It takes the place of the shell, so its process is the one that was started.
+# The environment is the image's. Arguments: what the program is told. It takes the place of the shell, so its process is the one that
+# was started.
 ENTER = """#!/bin/sh
 export NODE_ENV=production
 exec setpriv --no-new-privs unshare --mount --propagation private sh -euc '
@@ -175,7 +176,7 @@ class Life(unittest.TestCase):
 
     def test_other_name__is_refused(self):
         process = self.start("api", **self.settings("other", DB_HOST="elsewhere", DB_MIGRATIONS_RUN="false"))
-        wait_for(lambda: "not for elsewhere" in process.text() or "does not match host name" in process.text(), 20, "the log tells of the name")
+        wait_for(lambda: "not for elsewhere" in process.text() or "does not match host name" in process.text(), 40, "the log tells of the name")
         self.assertFalse(process.is_ready())
 
 

@@ -455,6 +455,67 @@ static void test_settle__working_keeps_the_lease(void **state)
     assert_string_equal(settle("succeeded"), "200 succeeded");
 }
 
+static void *succeed_in_hand(void *argument)
+{
+    return strcmp(settle_on(argument, "succeeded", "NULL", "NULL"), "200 succeeded") == 0 ? argument : NULL;
+}
+
+/* Of two that tell the same at once the second has to wait for the first, and is answered by what that left. */
+static void test_settle__of_the_same_twice_at_once_is_the_same_answer(void **state)
+{
+    pthread_t thread;
+    void *good = NULL;
+
+    (void)state;
+    sql_exec(db, "SELECT count(millrace.enqueue('pull')) FROM generate_series(1, 3)");
+    assert_int_equal(claim_on(other, 3, "NULL"), 3);
+    sql_exec(db, "BEGIN; SELECT millrace.settle_runs(array_agg(id), array_agg(claim), '{succeeded,succeeded,succeeded}', NULL, NULL, NULL, NULL, NULL) FROM millrace.lease");
+    assert_int_equal(pthread_create(&thread, NULL, succeed_in_hand, other), 0);
+    eventually(sql_number(db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 1);
+    sql_exec(db, "COMMIT");
+    pthread_join(thread, &good);
+    assert_non_null(good);
+    assert_int_equal(sql_number(db, "SELECT sum(succeeded) FROM millrace.run_tally"), 3);
+    assert_places();
+}
+
+static void test_functions__of_nothing_answer_nothing(void **state)
+{
+    static const char *const calls[] = {
+        "millrace.claim_runs('pull', 0, 1000, 'w', NULL)",
+        "millrace.claim_runs('pull', NULL, 1000, 'w', NULL)",
+        "millrace.claim_runs(NULL, 1, 1000, 'w', NULL)",
+        "millrace.claim_for('pull', '{}', '{}', '{}', NULL)",
+        "millrace.claim_for('pull', '{NULL}', '{NULL}', '{NULL}', NULL)",
+        "millrace.settle_runs('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        "millrace.settle_runs('{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        "millrace.settle_runs(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        "millrace.cancel_runs('{}')",
+        "millrace.cancel_runs(NULL)",
+        "millrace.retry_runs('{}')",
+        "millrace.retry_runs(NULL)",
+        "millrace.delete_runs('{}')",
+        "millrace.delete_runs(NULL)",
+        "millrace.queue_runs('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        "millrace.queue_runs(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        "millrace.enqueue_many('pull', '{}')",
+        "millrace.enqueue_many('pull', NULL)"};
+
+    (void)state;
+    sql_exec(db, "SELECT millrace.enqueue('pull')");
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        if (sql_number(db, "SELECT count(*) FROM %s", calls[i]) != 0)
+            fail_test("%s answers", calls[i]);
+    assert_int_equal(sql_number(db, "SELECT status FROM millrace.settle_runs('{NULL}', '{NULL}', '{succeeded}', NULL, NULL, NULL, NULL, NULL)"), 404);
+    assert_int_equal(sql_number(db, "SELECT status FROM millrace.cancel_runs('{NULL}')"), 404);
+    assert_int_equal(sql_number(db, "SELECT status FROM millrace.retry_runs('{NULL}')"), 404);
+    assert_int_equal(sql_number(db, "SELECT status FROM millrace.delete_runs('{NULL}')"), 404);
+    assert_int_equal(claim(1), 1);
+    assert_int_equal(sql_number(db, "SELECT s.status FROM hand, millrace.settle_runs(ARRAY[hand.id], ARRAY[hand.claim], '{NULL}', NULL, NULL, NULL, NULL, NULL) s"), 400);
+    assert_int_equal(sql_number(db, "SELECT s.status FROM hand, millrace.settle_runs(ARRAY[hand.id], '{NULL}', '{succeeded}', NULL, NULL, NULL, NULL, NULL) s"), 409);
+    assert_places();
+}
+
 /* ---- Time ---- */
 
 static void test_sweep__makes_ready_what_is_due(void **state)
@@ -673,6 +734,8 @@ int main(void)
         TEST(test_settle__honours_a_pause_that_the_worker_asks_for),
         TEST(test_settle__snoozed_and_released_are_no_attempts),
         TEST(test_settle__working_keeps_the_lease),
+        TEST(test_settle__of_the_same_twice_at_once_is_the_same_answer),
+        TEST(test_functions__of_nothing_answer_nothing),
         TEST(test_sweep__makes_ready_what_is_due),
         TEST(test_sweep__takes_back_what_nobody_has_been_heard_of),
         TEST(test_sweep__waits_for_nobody),

@@ -193,6 +193,33 @@ static void test_queue_runs__answers_each(void **state)
     assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run"), 1);
 }
 
+/* What is queued together is queued as a whole: one that is wrong leaves nothing of the others, not even their unique keys. */
+static void test_queue_and_tell__queues_wholes_or_nothing(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        sql_text(db, "SELECT string_agg(concat_ws(' ', whole, n, status, field), ', ' ORDER BY n)"
+                     " FROM millrace.queue_and_tell('{1,2,3,4,5}', '{once,plain,strict,once,plain}', ARRAY['{\"orderId\": 1}', '{}', '{}', '{\"orderId\": 2}', '{}']::jsonb[], NULL,"
+                     " NULL, NULL, '{NULL,u,NULL,NULL,v}', NULL, NULL, '{1,1,1,2,2}')"),
+        "1 3 400 args.orderId, 2 4, 2 5");
+    assert_string_equal(sql_text(db, "SELECT string_agg(job || ' ' || left(unique_key, 4), ', ' ORDER BY job) FROM millrace.run"), "once args, plain v");
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run_unique"), 2);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.ready"), 2);
+}
+
+/* All that an answer needs, without a look at the run. */
+static void test_queue_and_tell__tells_what_the_run_is(void **state)
+{
+    (void)state;
+    sql_exec(db, "UPDATE millrace.job SET priority = 7, attempts = 3 WHERE name = 'plain'");
+    sql_exec(db, "CREATE TEMP TABLE q AS SELECT * FROM millrace.queue_and_tell('{1,2}', '{plain,plain}', '{\"{}\",\"{}\"}', '{NULL,2099-01-01}', '{NULL,-3}', '{NULL,k}',"
+                 " NULL, NULL, NULL, NULL)");
+    assert_string_equal(sql_text(db, "SELECT string_agg(concat_ws(' ', q.job = r.job, q.work, q.max_attempts = r.max_attempts, q.due_at = r.due_at, coalesce(q.key, '') = r.key,"
+                                     " q.priority = r.priority, r.priority, r.turn = r.due_at - r.priority * interval '1 minute'), ', ' ORDER BY q.n)"
+                                     " FROM q JOIN millrace.run r ON r.id = q.id"),
+                        "t pull t t t t 7 t, t pull t t t t -3 t");
+}
+
 /* ---- Jobs of `work: sql` ---- */
 
 static void test_enqueue__of_a_job_by_sql_makes_a_run_of_its_own_kind(void **state)
@@ -347,6 +374,8 @@ int main(void)
         TEST(test_enqueue__says_what_is_wrong),
         TEST(test_enqueue__holds_arguments_against_their_rules),
         TEST(test_queue_runs__answers_each),
+        TEST(test_queue_and_tell__queues_wholes_or_nothing),
+        TEST(test_queue_and_tell__tells_what_the_run_is),
         TEST(test_enqueue__of_a_job_by_sql_makes_a_run_of_its_own_kind),
         TEST(test_unique__answers_the_run_that_is_there),
         TEST(test_unique__by_arguments_and_within_one_call),

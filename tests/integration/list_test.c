@@ -614,9 +614,11 @@ static void test_list__each_statement_reads_an_index(void **state)
     assert_int_equal(mr_db_new(&db, &options, none), MR_OK);
     assert_int_equal(mr_db_connect(db), MR_OK);
     for (; variant->statement != NULL; variant++) {
+        bool by_places = strstr(variant->statement, "urgency") != NULL; /* the few rows that a field references, and those of one of them */
+
         whole += variant->batch_max == 16;
         if (variant->batch_max == 16 || strchr(variant->statement, '+') == NULL)
-            check_plan(db, variant->statement, variant->batch_max == 16 && variant->shape == MR_SHAPE_MANY);
+            check_plan(db, variant->statement, variant->batch_max == 16 && variant->shape == MR_SHAPE_MANY && !by_places);
     }
     assert_true(whole > 30);
     mr_db_destroy(&db);
@@ -638,7 +640,7 @@ static void test_list__what_no_index_promises_runs_alone(void **state)
         {"limit=10&rankFrom=3&done=true", "thing_list/walk/-createdAt/done+rankFrom", 1},
         {"limit=10&rankFrom=3&done=true&shelf=S1", "thing_list/walk/-createdAt/done+shelf", 1},
         {"limit=10&q=word&done=true", "thing_list/walk/-createdAt/q", 1},
-        {"limit=10&sort=urgency", "thing_list/walk/urgency", 4},
+        {"limit=10&sort=urgency", "thing_list/walk/urgency", 16},
         {"limit=10&sort=-urgency&done=true", "thing_list/walk/-urgency/done", 1},
         {"page=1", "thing_list/page/-createdAt", 16},
         {"page=1&pageSize=100&sort=-code", "thing_list/page/-code/many", 1},

@@ -56,6 +56,54 @@ static void assert_told(const char *operation, const char *sql, const char *expe
     mr_problems_fini(&problems);
 }
 
+static const struct mr_op_info *op_of(const char *name);
+
+static void assert_answers(const char *operation, const char *sql, const char *expected)
+{
+    const char *answers;
+
+    assert_told(operation, sql, "");
+    answers = op_of("it")->traits->answers;
+    if (strcmp(answers != NULL ? answers : "", expected) != 0)
+        fail_test("%s: answers %s, expected %s", sql, answers, expected);
+}
+
+/* The document promises what a folder can answer, and not whatever SQL could. */
+static void test_operation__failures_are_those_that_the_folder_declares(void **state)
+{
+    (void)state;
+    folder_write(&folder, "migrations/0001_items.sql",
+                 "CREATE TABLE item (name text);\nCREATE FUNCTION take(text) RETURNS SETOF item LANGUAGE plpgsql AS $$ BEGIN\n"
+                 "RAISE SQLSTATE 'MR410' USING MESSAGE = format('%s is gone', count(1)); END $$;\n");
+    assert_answers("returns: {n: {type: integer}}", "SELECT count(*) AS n FROM item", "404");
+    assert_answers("returns: [item]", "SELECT * FROM item", "");
+    assert_answers("returns: [item]", "SELECT * FROM take('a')", "409|410");
+    assert_answers("returns: item", "SELECT * FROM public.\"take\"('a')", "404|409|410");
+    assert_answers("returns: [item]", "SELECT i.*, CASE WHEN i.name IS NULL THEN 422 END AS \"$status\" FROM item i", "422");
+    assert_answers("returns: [item]", "SELECT i.*, i.name AS \"$status\" FROM item i", "400|403|404|409|410|412|422");
+    assert_answers("route: POST /v1/it, idempotent: true", "DELETE FROM item WHERE name = 'a404'", "409|410|422");
+    folder_write(&folder, "migrations/0001_items.sql", "CREATE FUNCTION take(text) RETURNS text AS $$ RAISE 'x' USING ERRCODE = 'MR' || $1 $$;\n");
+    assert_answers("returns: {a: {type: text}}", "SELECT take('a') AS a", "400|403|404|409|410|412|422");
+}
+
+/* Two that answer with the same are told once. */
+static void test_operation__equal_answers_are_one(void **state)
+{
+    static const char answer[] = "{a: {type: text, about: its a}, b: {type: json, fields: {c: {type: integer}}}}";
+    char operations[600];
+
+    (void)state;
+    snprintf(operations, sizeof operations,
+             "route: GET /v1/it, returns: %s}\nthing_get: {route: GET /v1/things/one, returns: %s, statement: it}\nthing_list: {route: GET /v1/things, returns: [%s], statement: it}\n"
+             "other: {route: GET /v1/other, statement: it, returns: {a: {type: text, about: another a}, b: {type: json, fields: {c: {type: integer}}}}",
+             "{a: {type: text}, b: {type: json, fields: {c: {type: number}}}}", answer, answer);
+    assert_told(operations, "SELECT 1 AS a, 2 AS b", "");
+    assert_ptr_equal(op_of("thing_get")->traits->returns, op_of("thing_list")->traits->returns);
+    assert_string_equal(op_of("thing_get")->traits->returns->name, "Thing");
+    assert_string_equal(op_of("it")->traits->returns->name, "It");
+    assert_string_equal(op_of("other")->traits->returns->name, "Other");
+}
+
 static void test_operation__names_that_are_no_fields(void **state)
 {
     (void)state;
@@ -269,6 +317,8 @@ int main(void)
         cmocka_unit_test(test_operation__names_that_are_no_fields),
         cmocka_unit_test(test_operation__fields_that_the_statement_leaves),
         cmocka_unit_test(test_operation__answers_that_do_not_fit),
+        cmocka_unit_test(test_operation__failures_are_those_that_the_folder_declares),
+        cmocka_unit_test(test_operation__equal_answers_are_one),
         cmocka_unit_test(test_operation__keys_that_cannot_be_kept),
         cmocka_unit_test(test_operation__statements_in_the_place_of_others),
         cmocka_unit_test(test_operation__becomes_a_row_of_the_map),

@@ -5,6 +5,21 @@
 
 #include "tests/support/test.h"
 
+static int append(void *out, const char *bytes, size_t len)
+{
+    mr_buf_append(out, bytes, len);
+    return 0;
+}
+
+/* We send no maps; others may. */
+static void write_map(struct mr_buf *out, uint32_t pairs)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, out, append);
+    msgpack_pack_map(&packer, pairs);
+}
+
 static struct mr_wire_item next(struct mr_wire *wire)
 {
     struct mr_wire_item item = {0};
@@ -31,7 +46,7 @@ static void test_wire__what_is_written_is_read(void **state)
     mr_wire_uuid(&buf, uuid);
     mr_wire_time(&buf, INT64_C(-1234567890123));
     mr_wire_array(&buf, 1);
-    mr_wire_map(&buf, 0);
+    write_map(&buf, 0);
     wire = mr_wire_of(buf.data, buf.len);
     assert_int_equal(next(&wire).kind, MR_WIRE_NIL);
     assert_true(next(&wire).boolean);
@@ -235,7 +250,7 @@ static void write_random(struct mr_buf *out, uint64_t *seed, unsigned depth)
             write_random(out, seed, depth - 1);
         break;
     default:
-        mr_wire_map(out, count);
+        write_map(out, count);
         for (unsigned i = 0; i < 2 * count; i++)
             write_random(out, seed, depth - 1);
         break;
