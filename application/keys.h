@@ -80,8 +80,8 @@
     SECTION(result,      mr_app_field,    "a field of an operation's answer")                       \
     SECTION(job,         mr_app_job,      "a job of jobs/*.yaml")                                   \
     SECTION(arg,         mr_app_field,    "an argument of a job's runs")                            \
-    SECTION(retry,       mr_app_retry,    "when a failed run is tried again")                       \
-    SECTION(unique,      mr_app_unique,   "which runs are one and the same")
+    SECTION(retry,       mr_app_retry,    "when a failed run is retried")                       \
+    SECTION(unique,      mr_app_unique,   "when two runs count as duplicates")
 
 #define MR_TYPE_WORDS "text|uuid|integer|decimal|number|boolean|date|timestamp|json"
 #define MR_TEXT_TYPES "type=text"
@@ -100,112 +100,112 @@
     KEY(application, "version",     version,       TEXT,      NULL,             NULL,     false, NULL, "its version; the documentation shows it")         \
     KEY(application, "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "what it is for")                                  \
     KEY(application, "license",     license,       TEXT,      NULL,             NULL,     false, NULL, "its licence, by its identifier in the SPDX list: MIT") \
-    KEY(application, "groups",      groups,        TEXTS,     NULL,             NULL,     false, NULL, "what the documentation says of a group of operations: those whose paths begin with /v1/ and its name") \
+    KEY(application, "groups",      groups,        TEXTS,     NULL,             NULL,     false, NULL, "descriptions of groups of operations: those whose paths begin with /v1/ and the group's name") \
                                                                                                                                                           \
     KEY(resource,    "path",        path,          PATH,      NULL,             NULL,     true,  NULL, "where it is served; one row is a segment below")  \
-    KEY(resource,    "table",       table,         COLUMN,    NULL,             NULL,     false, NULL, "its table; the file's name when left out")        \
+    KEY(resource,    "table",       table,         COLUMN,    NULL,             NULL,     false, NULL, "its table; absent: the file's name")        \
     KEY(resource,    "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
     KEY(resource,    "access",      access,        ACCESS,    NULL,             "user",   false, NULL, "who may call it: public, user, admin or a scope of API keys") \
-    KEY(resource,    "owner",       owner,         COLUMN,    NULL,             NULL,     false, NULL, "a column that holds the caller: rows of others are not there") \
+    KEY(resource,    "owner",       owner,         COLUMN,    NULL,             NULL,     false, NULL, "a column that holds the caller's id; rows of others do not exist for the caller") \
     KEY(resource,    "fields",      fields,        FIELDS,    "field",          NULL,     true,  NULL, "its fields, by their names in JSON")              \
     KEY(resource,    "list",        list,          SECTION,   "list",           NULL,     false, NULL, "how lists are sorted, filtered and searched")     \
-    KEY(resource,    "operations",  operations,    WORDS,     "create|get|list|update|delete|import", "create|get|list|update|delete", false, NULL, "what is served; []: nothing, others refer to it, show it or return it") \
-    KEY(resource,    "cache",       cache_ms,      DURATION,  "1s..1d",         NULL,     false, "!owner", "how long an answer may be kept; only where everybody may read") \
+    KEY(resource,    "operations",  operations,    WORDS,     "create|get|list|update|delete|import", "create|get|list|update|delete", false, NULL, "the operations to serve; []: none, others refer to the table, embed it or return it") \
+    KEY(resource,    "cache",       cache_ms,      DURATION,  "1s..1d",         NULL,     false, "!owner", "how long an answer may be cached; only where everybody may read") \
                                                                                                                                                           \
     KEY(field,       "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
     KEY(field,       "many",        many,          BOOLEAN,   NULL,             "false",  false, NULL, "an array of the type")                            \
-    KEY(field,       "required",    required,      BOOLEAN,   NULL,             "false",  false, "!clearable !readonly", "a new row has to have it")      \
+    KEY(field,       "required",    required,      BOOLEAN,   NULL,             "false",  false, "!clearable !readonly", "a new row must have it")      \
     KEY(field,       "clearable",   clearable,     BOOLEAN,   NULL,             "false",  false, "!readonly", "may be NULL, and null clears it")          \
-    KEY(field,       "readonly",    readonly,      BOOLEAN,   NULL,             "false",  false, NULL, "the database's own: generated, or of a trigger")  \
-    KEY(field,       "unique",      unique,        BOOLEAN,   NULL,             "false",  false, "!many", "no two rows have the same; a second one is 409") \
-    KEY(field,       "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required !readonly", "the value of a new row that does not say it")  \
+    KEY(field,       "readonly",    readonly,      BOOLEAN,   NULL,             "false",  false, NULL, "set by the database: a generated column, or a trigger")  \
+    KEY(field,       "unique",      unique,        BOOLEAN,   NULL,             "false",  false, "!many", "no two rows may have the same value; a duplicate is 409") \
+    KEY(field,       "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required !readonly", "the value in a new row if the request has none")  \
     KEY(field,       "length",      length,        LENGTH,    NULL,             NULL,     false, MR_TEXT_TYPES, "characters, from..to")                   \
-    KEY(field,       "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "what the whole text has to match")       \
-    KEY(field,       "hint",        hint,          TEXT,      NULL,             NULL,     false, "pattern", "what a client is told whose text does not match it") \
-    KEY(field,       "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a good value, for the documentation")            \
-    KEY(field,       "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
-    KEY(field,       "scale",       scale,         INTEGER,   "0..30",          NULL,     false, "type=decimal", "digits behind the point")               \
-    KEY(field,       "items",       items,         LENGTH,    NULL,             NULL,     false, "many=true", "how many there are in the array, from..to") \
-    KEY(field,       "column",      column,        COLUMN,    NULL,             NULL,     false, NULL, "its column; the name in snake_case when left out") \
+    KEY(field,       "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "a pattern that the whole text must match")       \
+    KEY(field,       "hint",        hint,          TEXT,      NULL,             NULL,     false, "pattern", "the message for a value that does not match it") \
+    KEY(field,       "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a valid value, for the documentation")            \
+    KEY(field,       "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be absent")        \
+    KEY(field,       "scale",       scale,         INTEGER,   "0..30",          NULL,     false, "type=decimal", "digits after the point")               \
+    KEY(field,       "items",       items,         LENGTH,    NULL,             NULL,     false, "many=true", "number of elements, from..to") \
+    KEY(field,       "column",      column,        COLUMN,    NULL,             NULL,     false, NULL, "its column; absent: the name in snake_case") \
     KEY(field,       "references",  references,    REFERENCE, NULL,             NULL,     false, "!many", "a row of another resource, by its field")     \
     KEY(field,       "embed",       embed,         SECTION,   "embed",          NULL,     false, "references", "columns of that row, in the answer")     \
     KEY(field,       "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
     KEY(embed,       "as",          as,            NAME,      NULL,             NULL,     true,  NULL, "the object's name in the answer")                 \
-    KEY(embed,       "columns",     columns,       COLUMNS,   NULL,             NULL,     true,  NULL, "what it shows")                                   \
+    KEY(embed,       "columns",     columns,       COLUMNS,   NULL,             NULL,     true,  NULL, "the columns that it shows")                                   \
                                                                                                                                                           \
-    KEY(list,        "sort",        sort,          SORTS,     NULL,             NULL,     false, NULL, "orders that can be asked for, the first is the default; an entry `word: field.other` is the order of what a field references") \
+    KEY(list,        "sort",        sort,          SORTS,     NULL,             NULL,     false, NULL, "orders that clients may choose, the first is the default; an entry `word: field.other` orders by a column of the row that a field references") \
     KEY(list,        "filter",      filter,        FILTERS,   NULL,             NULL,     false, NULL, "query parameters, and what each compares")        \
-    KEY(list,        "search",      search,        NAMES,     NULL,             NULL,     false, NULL, "fields whose words q looks for")                  \
-    KEY(list,        "total",       total,         STATEMENT, NULL,             NULL,     false, NULL, "a statement of queries/ that knows how many rows there are where nothing narrows the list; else they are counted") \
+    KEY(list,        "search",      search,        NAMES,     NULL,             NULL,     false, NULL, "fields that q searches")                  \
+    KEY(list,        "total",       total,         STATEMENT, NULL,             NULL,     false, NULL, "a statement of queries/ that returns the number of rows of an unfiltered list; absent: they are counted") \
                                                                                                                                                           \
     KEY(operation,   "route",       route,         ROUTE,     NULL,             NULL,     true,  NULL, "method and path")                                 \
-    KEY(operation,   "status",      status,        INTEGER,   "200..299",       NULL,     false, NULL, "of a success; 200, or 204 without an answer")     \
+    KEY(operation,   "status",      status,        INTEGER,   "200..299",       NULL,     false, NULL, "status of a success; 200, or 204 without an answer")     \
     KEY(operation,   "access",      access,        SCOPE,     NULL,             "user",   false, NULL, "who may call it: public, user, admin or a scope of API keys") \
     KEY(operation,   "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
-    KEY(operation,   "key",         key,           NAME,      NULL,             NULL,     false, NULL, "a field; messages of one key keep their order")   \
+    KEY(operation,   "key",         key,           NAME,      NULL,             NULL,     false, NULL, "a field; messages with the same value run in order")   \
     KEY(operation,   "idempotent",  idempotent,    BOOLEAN,   NULL,             "false",  false, NULL, "honours Idempotency-Key")                         \
-    KEY(operation,   "cache",       cache_ms,      DURATION,  "1s..1d",         NULL,     false, NULL, "how long an answer may be kept; only of GET, where everybody may read") \
-    KEY(operation,   "fields",      fields,        FIELDS,    "input",          NULL,     false, NULL, "what a request says, by names in JSON")           \
-    KEY(operation,   "returns",     returns,       RETURNS,   NULL,             NULL,     false, NULL, "a resource or a map of fields, or a list of one of these; nothing when left out") \
-    KEY(operation,   "statement",   statement,     STATEMENT, NULL,             NULL,     false, NULL, "what answers; the operation's name when left out") \
+    KEY(operation,   "cache",       cache_ms,      DURATION,  "1s..1d",         NULL,     false, NULL, "how long an answer may be cached; only for GET, where everybody may read") \
+    KEY(operation,   "fields",      fields,        FIELDS,    "input",          NULL,     false, NULL, "the fields of a request, by their names in JSON")           \
+    KEY(operation,   "returns",     returns,       RETURNS,   NULL,             NULL,     false, NULL, "a resource or a map of fields, or a list of one of these; absent: nothing") \
+    KEY(operation,   "statement",   statement,     STATEMENT, NULL,             NULL,     false, NULL, "the statement that answers; absent: the one with the operation's name") \
                                                                                                                                                           \
     KEY(input,       "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
     KEY(input,       "many",        many,          BOOLEAN,   NULL,             "false",  false, NULL, "an array of the type")                            \
-    KEY(input,       "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "a request has to have it; fields of the path always are") \
-    KEY(input,       "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required", "the value when a request does not say it")  \
+    KEY(input,       "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "a request must have it; fields of the path always are") \
+    KEY(input,       "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required", "the value if the request has none")  \
     KEY(input,       "length",      length,        LENGTH,    NULL,             NULL,     false, MR_TEXT_TYPES, "characters, from..to")                   \
-    KEY(input,       "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "what the whole text has to match")       \
-    KEY(input,       "hint",        hint,          TEXT,      NULL,             NULL,     false, "pattern", "what a client is told whose text does not match it") \
-    KEY(input,       "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a good value, for the documentation")            \
-    KEY(input,       "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
-    KEY(input,       "scale",       scale,         INTEGER,   "0..30",          NULL,     false, "type=decimal", "digits behind the point")               \
-    KEY(input,       "items",       items,         LENGTH,    NULL,             NULL,     false, "many=true", "how many there are in the array, from..to") \
-    KEY(input,       "from",        from,          WORD,      "path|query|body",NULL,     false, NULL, "where it stands; else in the path that names it, in the query of GET and DELETE, or in the body") \
+    KEY(input,       "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "a pattern that the whole text must match")       \
+    KEY(input,       "hint",        hint,          TEXT,      NULL,             NULL,     false, "pattern", "the message for a value that does not match it") \
+    KEY(input,       "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a valid value, for the documentation")            \
+    KEY(input,       "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be absent")        \
+    KEY(input,       "scale",       scale,         INTEGER,   "0..30",          NULL,     false, "type=decimal", "digits after the point")               \
+    KEY(input,       "items",       items,         LENGTH,    NULL,             NULL,     false, "many=true", "number of elements, from..to") \
+    KEY(input,       "from",        from,          WORD,      "path|query|body",NULL,     false, NULL, "where it comes from; absent: the path that names it, the query of GET and DELETE, or the body") \
     KEY(input,       "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
     KEY(result,      "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
     KEY(result,      "many",        many,          BOOLEAN,   NULL,             "false",  false, NULL, "an array of the type")                            \
-    KEY(result,      "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "every answer has it")                             \
+    KEY(result,      "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "every answer contains it")                             \
     KEY(result,      "fields",      members,       FIELDS,    "result",         NULL,     false, "type=json", "what is in it, for the documentation")      \
-    KEY(result,      "keyed",       keyed,         BOOLEAN,   NULL,             "false",  false, "fields", "the fields are those of each of its values, whose names are data") \
-    KEY(result,      "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a good value, for the documentation")            \
+    KEY(result,      "keyed",       keyed,         BOOLEAN,   NULL,             "false",  false, "fields", "its member names are data; the fields describe each value") \
+    KEY(result,      "example",     example,       VALUE,     NULL,             NULL,     false, NULL, "a valid value, for the documentation")            \
     KEY(result,      "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
-    KEY(job,         "work",        work,          WORD,      "sql|push|pull",  NULL,     true,  NULL, "who does it: statements, a signed HTTP call, or workers that ask") \
-    KEY(job,         "statements",  statements,    STATEMENTS,NULL,             NULL,     false, "work=sql", "what it does, in order, each chunk by chunk") \
-    KEY(job,         "url",         url,           URL,       NULL,             NULL,     false, "work=push", "where the call goes")                      \
-    KEY(job,         "secret",      secret,        SECRET,    NULL,             NULL,     false, "work=push !secrets", "what signs the call")             \
-    KEY(job,         "secrets",     secrets,       SECRETS,   NULL,             NULL,     false, "work=push", "several, while one is rotated")            \
-    KEY(job,         "args",        args,          FIELDS,    "arg",            NULL,     false, NULL, "what a run is given")                             \
-    KEY(job,         "retry",       retry,         SECTION,   "retry",          NULL,     false, MR_OTHERS, "when a failed run is tried again")                \
-    KEY(job,         "timeout",     timeout_ms,    DURATION,  "1s..1d",         NULL,     false, MR_OTHERS, "how long one attempt may take; of pull, where a claim says no lease")                   \
-    KEY(job,         "concurrency", concurrency,   INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "runs at once, in all processes")                  \
-    KEY(job,         "perKey",      per_key,       INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "runs at once that have one key")                  \
-    KEY(job,         "priority",    priority,      INTEGER,   "-100..100",      "0",      false, MR_OTHERS, "what goes first within a key")                    \
-    KEY(job,         "unique",      unique,        SECTION,   "unique",         NULL,     false, MR_OTHERS, "a run that is there already answers for a second") \
-    KEY(job,         "cron",        cron,          CRON,      NULL,             NULL,     false, NULL, "when a run begins by itself")                     \
-    KEY(job,         "timezone",    timezone,      ZONE,      NULL,             NULL,     false, "cron", "whose clock cron means")                        \
-    KEY(job,         "missed",      missed,        WORD,      "once|skip|all",  NULL,     false, "cron", "ticks that came while no scheduler ran")        \
+    KEY(job,         "work",        work,          WORD,      "sql|push|pull",  NULL,     true,  NULL, "who does the work: statements, a signed HTTP call, or workers") \
+    KEY(job,         "statements",  statements,    STATEMENTS,NULL,             NULL,     false, "work=sql", "its statements, in order") \
+    KEY(job,         "url",         url,           URL,       NULL,             NULL,     false, "work=push", "the URL to call")                      \
+    KEY(job,         "secret",      secret,        SECRET,    NULL,             NULL,     false, "work=push !secrets", "the secret that signs the call")             \
+    KEY(job,         "secrets",     secrets,       SECRETS,   NULL,             NULL,     false, "work=push", "several secrets, while one is rotated")            \
+    KEY(job,         "args",        args,          FIELDS,    "arg",            NULL,     false, NULL, "the arguments of a run")                             \
+    KEY(job,         "retry",       retry,         SECTION,   "retry",          NULL,     false, MR_OTHERS, "when a failed run is retried")                \
+    KEY(job,         "timeout",     timeout_ms,    DURATION,  "1s..1d",         NULL,     false, MR_OTHERS, "how long an attempt may take; pull: the lease of a claim that names none")                   \
+    KEY(job,         "concurrency", concurrency,   INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "the most runs at once, in all processes")                  \
+    KEY(job,         "perKey",      per_key,       INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "the most runs of one key at once")                  \
+    KEY(job,         "priority",    priority,      INTEGER,   "-100..100",      "0",      false, MR_OTHERS, "priority within a key; the higher goes first")                    \
+    KEY(job,         "unique",      unique,        SECTION,   "unique",         NULL,     false, MR_OTHERS, "when a second run counts as a duplicate") \
+    KEY(job,         "cron",        cron,          CRON,      NULL,             NULL,     false, NULL, "its schedule, as a cron expression")                     \
+    KEY(job,         "timezone",    timezone,      ZONE,      NULL,             NULL,     false, "cron", "the time zone of cron")                        \
+    KEY(job,         "missed",      missed,        WORD,      "once|skip|all",  NULL,     false, "cron", "what happens to ticks while no scheduler runs")        \
     KEY(job,         "exclusive",   exclusive,     BOOLEAN,   NULL,             "false",  false, "work=sql", "one run at a time, in all processes")             \
     KEY(job,         "startedBy",   started_by,    WORD,      "admin|user",     "admin",  false, NULL, "who may start a run")                             \
-    KEY(job,         "keep",        keep_ms,       DURATION,  "1m..3650d",      NULL,     false, MR_OTHERS, "how long finished runs are kept; JOB_RUN_RETENTION when left out")                 \
+    KEY(job,         "keep",        keep_ms,       DURATION,  "1m..3650d",      NULL,     false, MR_OTHERS, "how long finished runs are kept; absent: JOB_RUN_RETENTION")                 \
     KEY(job,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
     KEY(arg,         "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
-    KEY(arg,         "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "a run has to have it")                            \
-    KEY(arg,         "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required", "the value when it is left out")             \
+    KEY(arg,         "required",    required,      BOOLEAN,   NULL,             "false",  false, NULL, "a run must have it")                            \
+    KEY(arg,         "default",     fallback,      VALUE,     NULL,             NULL,     false, "!required", "the value if it is absent")             \
     KEY(arg,         "length",      length,        LENGTH,    NULL,             NULL,     false, MR_TEXT_TYPES, "characters, from..to")                   \
-    KEY(arg,         "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "what the whole text has to match")       \
-    KEY(arg,         "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be left out")        \
+    KEY(arg,         "pattern",     pattern,       PATTERN,   NULL,             NULL,     false, MR_TEXT_TYPES, "a pattern that the whole text must match")       \
+    KEY(arg,         "range",       range,         RANGE,     NULL,             NULL,     false, MR_NUMBERS, "from..to; one side may be absent")        \
     KEY(arg,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
-    KEY(retry,       "attempts",    attempts,      INTEGER,   "1..100",         "10",     false, NULL, "attempts in all")                                        \
-    KEY(retry,       "first",       first_ms,      DURATION,  "1s..1d",         "2s",     false, NULL, "pause before the second attempt; later ones double") \
+    KEY(retry,       "attempts",    attempts,      INTEGER,   "1..100",         "10",     false, NULL, "the most attempts")                                        \
+    KEY(retry,       "first",       first_ms,      DURATION,  "1s..1d",         "2s",     false, NULL, "pause before the second attempt; each later one is twice as long") \
     KEY(retry,       "most",        most_ms,       DURATION,  "1s..30d",        "1h",     false, NULL, "the longest pause")                               \
                                                                                                                                                           \
-    KEY(unique,      "by",          by,            NAMES,     NULL,             NULL,     true,  NULL, "arguments that make two runs one")                \
-    KEY(unique,      "for",         for_ms,        DURATION,  "1s..365d",       NULL,     false, NULL, "for how long; until the run is finished when left out")
+    KEY(unique,      "by",          by,            NAMES,     NULL,             NULL,     true,  NULL, "arguments that identify a run")                \
+    KEY(unique,      "for",         for_ms,        DURATION,  "1s..365d",       NULL,     false, NULL, "for how long; absent: until the run is finished")
 /* clang-format on */
 
 enum mr_kind {
