@@ -142,13 +142,8 @@ static void send_message(struct exchange *exchange, const struct mr_http_request
         .only = slice_of(&exchange->only),
     };
     const char *detail;
-    mr_status status = exchange_find_room(exchange);
+    mr_status status = mr_request_read(&message, route, request, body, &facts, &detail);
 
-    if (status != MR_OK) {
-        reply_problem(exchange, status, NULL, (struct mr_slice){0});
-        return;
-    }
-    status = mr_request_read(&message, route, request, body, &facts, &detail);
     if (status == MR_OK)
         status = check_credential(exchange, &message);
     if (status == MR_OK) {
@@ -196,12 +191,18 @@ static void answer_here(struct exchange *exchange, const struct mr_http_request 
     }
 }
 
+/*
+ * Room is looked for first: under overload most requests are refused, and what that takes is taken from those that are served. So a
+ * refusal tells nobody whether their token is good, and counts against nobody's rate.
+ */
 static void pass_on(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body)
 {
     const struct mr_op_info *info = mr_op_info(exchange->op);
     struct mr_principal caller;
-    mr_status status = admit_caller(exchange, request, &caller);
+    mr_status status = info->traits->cache_s == 0 ? exchange_find_room(exchange) : MR_OK;
 
+    if (status == MR_OK)
+        status = admit_caller(exchange, request, &caller);
     if (status == MR_OK)
         status = mr_preconditions_read(&exchange->conditions, request);
     if (status != MR_OK)

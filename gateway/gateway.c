@@ -210,6 +210,9 @@ static void destroy(struct gateway *gateway)
     mr_buf_fini(&gateway->frame);
     mr_buf_fini(&gateway->payload);
     mr_buf_fini(&gateway->fixed);
+    mr_buf_fini(&gateway->plain);
+    mr_buf_fini(&gateway->problem);
+    mr_buf_fini(&gateway->health);
     free(gateway);
 }
 
@@ -255,8 +258,8 @@ static struct gateway *create(const struct mr_gateway_options *options)
     gateway->waiting = waiting_room_new();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
     if (gateway->tokens == NULL || gateway->keys == NULL || gateway->waiting == NULL || gateway->loop == NULL ||
-        !admit_setup(gateway) || docs_setup(gateway) != MR_OK || mr_route_prepare() != MR_OK ||
-        open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
+        gateway->fixed.failed || gateway->plain.failed || !admit_setup(gateway) || docs_setup(gateway) != MR_OK ||
+        mr_route_prepare() != MR_OK || open_mailboxes(gateway) != MR_OK || !open_server(gateway)) {
         destroy(gateway);
         return NULL;
     }

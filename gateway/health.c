@@ -46,71 +46,97 @@ static bool is_semver(const char *text)
 }
 
 /* A replica that is away, or behind by too much, is no failure: its readers read from the primary meanwhile. */
-static void write_replica(struct mr_buf *out, const struct gateway *gateway)
+static void look_at_replica(struct health_state *out, const struct gateway *gateway)
 {
-    bool there = false;
-    bool away = false;
-    bool lags = false;
-    int64_t lag_ms = 0;
-
     for (unsigned i = 0; i < gateway->mailbox_count; i++) {
         const struct mr_actor *actor = gateway->mailboxes[i].actor;
+        int64_t lag_ms;
 
-        there = there || actor->on_replica;
-        away = away || (actor->on_replica && atomic_load(&actor->stats.replica_away));
-        if (!actor->on_replica || !atomic_load(&actor->stats.replica_lags))
+        if (!actor->on_replica)
             continue;
-        lags = true;
-        lag_ms = atomic_load(&actor->stats.replica_lag_ms) > lag_ms ? atomic_load(&actor->stats.replica_lag_ms) : lag_ms;
+        out->has_replica = true;
+        out->replica_away |= atomic_load(&actor->stats.replica_away);
+        if (!atomic_load(&actor->stats.replica_lags))
+            continue;
+        out->replica_lags = true;
+        lag_ms = atomic_load(&actor->stats.replica_lag_ms);
+        out->lag_ms = lag_ms > out->lag_ms ? lag_ms : out->lag_ms;
     }
-    if (there && lags && !away)
-        mr_buf_printf(out, "\"replica\":{\"status\":\"lagging\",\"lagMs\":%lld},", (long long)lag_ms);
-    else if (there)
-        mr_buf_printf(out, "\"replica\":{\"status\":\"%s\"},", away ? "down" : "up");
+}
+
+static void write_replica(struct mr_buf *out, const struct health_state *state)
+{
+    if (!state->has_replica)
+        return;
+    if (state->replica_lags && !state->replica_away)
+        mr_buf_printf(out, "\"replica\":{\"status\":\"lagging\",\"lagMs\":%lld},", (long long)state->lag_ms);
+    else
+        mr_buf_printf(out, "\"replica\":{\"status\":\"%s\"},", state->replica_away ? "down" : "up");
 }
 
 /* The members of the parts that do not fail, comma-separated. */
-static void write_parts(struct mr_buf *out, const struct gateway *gateway, bool database)
+static void write_parts(struct mr_buf *out, const struct gateway *gateway, const struct health_state *state)
 {
     bool from_env = is_semver(gateway->config->app_version);
 
-    if (database)
-        mr_buf_text(out, actors_rest(gateway) ? "\"database\":{\"status\":\"up\",\"idle\":true},"
-                                              : "\"database\":{\"status\":\"up\"},");
-    write_replica(out, gateway);
+    if (state->up)
+        mr_buf_text(out, state->idle ? "\"database\":{\"status\":\"up\",\"idle\":true}," : "\"database\":{\"status\":\"up\"},");
+    write_replica(out, state);
     mr_buf_text(out, "\"version\":{\"status\":\"up\",\"value\":");
     mr_json_string(out, mr_slice_of(from_env ? gateway->config->app_version : gateway->options->version));
     mr_buf_text(out, from_env ? ",\"source\":\"env\"}" : ",\"source\":\"build\"}");
 }
 
 /* The details are the parts that do not fail and those that do. */
-static void write_health(struct mr_buf *out, const struct gateway *gateway, bool up)
+static void write_health(struct mr_buf *out, const struct gateway *gateway, const struct health_state *state)
 {
     static const char down[] = "\"database\":{\"status\":\"down\"}";
 
-    mr_buf_text(out, up ? "{\"status\":\"ok\",\"info\":{" : "{\"status\":\"error\",\"info\":{");
-    write_parts(out, gateway, up);
+    mr_buf_text(out, state->up ? "{\"status\":\"ok\",\"info\":{" : "{\"status\":\"error\",\"info\":{");
+    write_parts(out, gateway, state);
     mr_buf_text(out, "},\"error\":{");
-    mr_buf_text(out, up ? "" : down);
+    mr_buf_text(out, state->up ? "" : down);
     mr_buf_text(out, "},\"details\":{");
-    if (!up) {
+    if (!state->up) {
         mr_buf_text(out, down);
         mr_buf_char(out, ',');
     }
-    write_parts(out, gateway, up);
+    write_parts(out, gateway, state);
     mr_buf_text(out, "}}");
 }
 
+static struct health_state look(const struct gateway *gateway, bool up)
+{
+    struct health_state state = {.up = up, .idle = actors_rest(gateway)};
+
+    look_at_replica(&state, gateway);
+    return state;
+}
+
+static bool is_same(const struct health_state *a, const struct health_state *b)
+{
+    return a->up == b->up && a->idle == b->idle && a->has_replica == b->has_replica && a->replica_away == b->replica_away &&
+           a->replica_lags == b->replica_lags && a->lag_ms == b->lag_ms;
+}
+
+/* The text is kept for as long as nothing in it changes. */
 static void reply_health(struct exchange *exchange, bool up)
 {
-    struct mr_buf *body = &exchange->gateway->body;
+    struct gateway *gateway = exchange->gateway;
+    struct mr_buf *body = &gateway->health;
+    struct health_state state = look(gateway, up);
 
-    mr_buf_clear(body, KEEP_BYTES);
-    write_health(body, exchange->gateway, up);
-    if (body->failed)
+    if (body->len == 0 || !is_same(&state, &gateway->health_state)) {
+        mr_buf_clear(body, KEEP_BYTES);
+        write_health(body, gateway, &state);
+        gateway->health_state = state;
+    }
+    if (body->failed) {
+        mr_buf_fini(body);
         reply_problem(exchange, MR_NO_MEMORY, NULL, (struct mr_slice){0});
-    else
+    } else {
         reply_json(exchange, up ? 200 : 503, (struct mr_slice){body->data, body->len}, up ? NULL : "Retry-After: 1\r\n");
+    }
 }
 
 static bool was_seen_since(const struct gateway *gateway, int64_t since_ms)

@@ -33,6 +33,14 @@ struct mailbox_load {
     size_t bytes;
 };
 
+/* What the body of health says. */
+struct health_state {
+    bool up;   /* the database */
+    bool idle; /* nobody is connected to it, for want of work */
+    bool has_replica, replica_away, replica_lags;
+    int64_t lag_ms; /* of a replica that lags; else 0 */
+};
+
 struct gateway {
     const struct mr_gateway_options *options;
     const struct mr_config *config;
@@ -70,6 +78,11 @@ struct gateway {
     struct mr_buf frame;     /* the envelope being built */
     struct mr_buf payload;   /* its payload */
     struct mr_buf fixed;     /* headers of every response */
+    struct mr_buf plain;     /* the same, with those that a response has unless it brings its own */
+    struct mr_buf problem;   /* how the last problem without details began, up to its instance; `problem_status` says which */
+    mr_status problem_status;
+    struct mr_buf health; /* the body of health as of `health_state`; empty: there is none yet */
+    struct health_state health_state;
     uint8_t random[1024];
     size_t random_left;
 

@@ -22,6 +22,8 @@ static const char security_headers[] = "Strict-Transport-Security: max-age=31536
 /* Of every response that does not bring its own. */
 static const char no_content_policy[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 
+static const char no_store[] = "Cache-Control: no-store\r\n";
+
 static const char preflight_headers[] = "Access-Control-Allow-Headers: authorization, baggage, content-encoding, "
                                         "content-type, idempotency-key, if-match, if-none-match, prefer, traceparent, "
                                         "tracestate, x-request-id\r\n"
@@ -43,15 +45,23 @@ static bool allows_everybody(const struct gateway *gateway)
 }
 
 /* Where everybody is allowed, every answer says so, also one that is given before an Origin was read or that a cache keeps. */
-void reply_setup(struct gateway *gateway)
+static void write_fixed(struct mr_buf *out, const struct gateway *gateway)
 {
-    mr_buf_text(&gateway->fixed, security_headers);
+    mr_buf_text(out, security_headers);
     if (!allows_everybody(gateway)) {
-        mr_buf_text(&gateway->fixed, "Vary: Origin\r\n");
+        mr_buf_text(out, "Vary: Origin\r\n");
         return;
     }
-    mr_buf_text(&gateway->fixed, "Access-Control-Allow-Origin: *\r\n");
-    mr_buf_text(&gateway->fixed, exposed_headers);
+    mr_buf_text(out, "Access-Control-Allow-Origin: *\r\n");
+    mr_buf_text(out, exposed_headers);
+}
+
+void reply_setup(struct gateway *gateway)
+{
+    write_fixed(&gateway->fixed, gateway);
+    write_fixed(&gateway->plain, gateway);
+    mr_buf_text(&gateway->plain, no_content_policy);
+    mr_buf_text(&gateway->plain, no_store);
 }
 
 /* A list answers its members and leaves the others without a word. */
@@ -160,6 +170,16 @@ static void write_quota(struct mr_buf *out, const struct mr_quota *quota, int ht
         mr_buf_printf(out, "Retry-After: %u\r\n", quota->reset_s);
 }
 
+/* Those of one response, in place of what it would have else. */
+static void write_special(struct mr_buf *out, const char *headers)
+{
+    if (strstr(headers, "Content-Security-Policy: ") == NULL)
+        mr_buf_text(out, no_content_policy);
+    if (strstr(headers, "Cache-Control: ") == NULL)
+        mr_buf_text(out, no_store);
+    mr_buf_text(out, headers);
+}
+
 static void write_headers(struct exchange *exchange, struct mr_buf *out, int http, const char *extra_headers)
 {
     struct gateway *gateway = exchange->gateway;
@@ -173,13 +193,12 @@ static void write_headers(struct exchange *exchange, struct mr_buf *out, int htt
         mr_buf_text(out, "\r\n");
         mr_buf_text(out, exposed_headers);
     }
-    mr_buf_slice(out, (struct mr_slice){gateway->fixed.data, gateway->fixed.len});
-    if (extra_headers == NULL || strstr(extra_headers, "Content-Security-Policy: ") == NULL)
-        mr_buf_text(out, no_content_policy);
-    if (extra_headers == NULL || strstr(extra_headers, "Cache-Control: ") == NULL)
-        mr_buf_text(out, "Cache-Control: no-store\r\n");
-    if (extra_headers != NULL)
-        mr_buf_text(out, extra_headers);
+    if (extra_headers == NULL || *extra_headers == '\0') {
+        mr_buf_slice(out, (struct mr_slice){gateway->plain.data, gateway->plain.len});
+    } else {
+        mr_buf_slice(out, (struct mr_slice){gateway->fixed.data, gateway->fixed.len});
+        write_special(out, extra_headers);
+    }
     if (exchange->quota.policy != NULL)
         write_quota(out, &exchange->quota, http);
 }
@@ -373,6 +392,32 @@ static void respond_no_memory(struct exchange *exchange)
     respond(exchange, 503, "application/problem+json", MR_SLICE(body), headers_of(MR_NO_MEMORY, exchange));
 }
 
+/* Type, title, status and detail. */
+static void begin_problem(struct mr_buf *out, int http, const char *type, const char *detail)
+{
+    add_member(out, "{\"type\":", type);
+    add_member(out, ",\"title\":", mr_http_reason(http));
+    mr_buf_text(out, ",\"status\":");
+    mr_buf_int(out, http);
+    add_member(out, ",\"detail\":", detail);
+}
+
+/* One that says no more than its status does. Where there are many, as under overload, they are of one kind. */
+static void begin_plain_problem(struct mr_buf *out, struct gateway *gateway, mr_status status)
+{
+    struct mr_buf *text = &gateway->problem;
+
+    if (text->len == 0 || gateway->problem_status != status) {
+        mr_buf_clear(text, KEEP_BYTES);
+        begin_problem(text, mr_status_http(status), "about:blank", mr_status_detail(status));
+        gateway->problem_status = status;
+    }
+    out->failed |= text->failed;
+    mr_buf_slice(out, (struct mr_slice){text->data, text->len});
+    if (text->failed)
+        mr_buf_fini(text);
+}
+
 static void problem(struct exchange *exchange, mr_status status, const char *detail, struct mr_slice errors,
                     const char *headers)
 {
@@ -381,11 +426,11 @@ static void problem(struct exchange *exchange, mr_status status, const char *det
     bool over_quota = http == 429 && exchange->quota.policy != NULL;
 
     mr_buf_clear(body, KEEP_BYTES);
-    add_member(body, "{\"type\":", over_quota ? quota_exceeded : "about:blank");
-    add_member(body, ",\"title\":", mr_http_reason(http));
-    mr_buf_text(body, ",\"status\":");
-    mr_buf_int(body, http);
-    add_member(body, ",\"detail\":", detail != NULL ? detail : mr_status_detail(status));
+    if (detail == NULL && !over_quota)
+        begin_plain_problem(body, exchange->gateway, status);
+    else
+        begin_problem(body, http, over_quota ? quota_exceeded : "about:blank",
+                      detail != NULL ? detail : mr_status_detail(status));
     add_member(body, ",\"instance\":", exchange->request_id);
     if (over_quota)
         mr_buf_printf(body, ",\"violated-policies\":[\"%s\"]", exchange->quota.policy);

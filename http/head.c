@@ -143,6 +143,8 @@ static mr_status read_field(struct mr_http_request *out, struct mr_slice line)
     if (!mr_http_is_value(header->value))
         return MR_INVALID;
     out->header_count++;
+    out->again |= mr_http_length_bit(len) & ~out->absent;
+    out->absent &= ~mr_http_length_bit(len);
     return MR_OK;
 }
 
@@ -182,12 +184,14 @@ unsigned mr_http_header_count(const struct mr_http_request *request, const char 
 {
     unsigned count = 0;
 
+    if ((request->absent & mr_http_length_bit(strlen(name))) != 0)
+        return 0;
     for (unsigned i = 0; i < request->header_count; i++)
         count += mr_http_same_word(request->headers[i].name, name);
     return count;
 }
 
-bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value)
+bool mr_http_header_find(const struct mr_http_request *request, const char *name, struct mr_slice *value)
 {
     for (unsigned i = 0; i < request->header_count; i++)
         if (mr_http_same_word(request->headers[i].name, name)) {
@@ -243,6 +247,8 @@ bool mr_http_is_unwanted(struct mr_slice item)
 
 bool mr_http_line_next(const struct mr_http_request *request, const char *name, unsigned *next, struct mr_slice *line)
 {
+    if ((request->absent & mr_http_length_bit(strlen(name))) != 0)
+        return false;
     while (*next < request->header_count) {
         const struct mr_http_header *header = &request->headers[(*next)++];
 
@@ -307,21 +313,26 @@ static mr_status check_single_fields(struct mr_http_request *request)
     static const struct {
         const char *name;
         const char *shown;
-    } fields[] = {{"host", "Host"},
-                  {"content-length", "Content-Length"},
-                  {"content-type", "Content-Type"},
-                  {"authorization", "Authorization"},
-                  {"idempotency-key", "Idempotency-Key"},
-                  {"content-range", "Content-Range"},
-                  {"if-range", "If-Range"},
-                  {"if-unmodified-since", "If-Unmodified-Since"},
-                  {"range", "Range"},
-                  {"if-modified-since", "If-Modified-Since"},
-                  {"origin", "Origin"},
-                  {"transfer-encoding", "Transfer-Encoding"}};
+        size_t len;
+    } fields[] = {
+#define FIELD(name, shown) {name, shown, sizeof name - 1}
+        FIELD("host", "Host"),
+        FIELD("content-length", "Content-Length"),
+        FIELD("content-type", "Content-Type"),
+        FIELD("authorization", "Authorization"),
+        FIELD("idempotency-key", "Idempotency-Key"),
+        FIELD("content-range", "Content-Range"),
+        FIELD("if-range", "If-Range"),
+        FIELD("if-unmodified-since", "If-Unmodified-Since"),
+        FIELD("range", "Range"),
+        FIELD("if-modified-since", "If-Modified-Since"),
+        FIELD("origin", "Origin"),
+        FIELD("transfer-encoding", "Transfer-Encoding"),
+#undef FIELD
+    };
 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0] && request->repeated == NULL; i++)
-        if (mr_http_header_count(request, fields[i].name) > 1)
+        if ((request->again & mr_http_length_bit(fields[i].len)) != 0 && mr_http_header_count(request, fields[i].name) > 1)
             request->repeated = fields[i].shown;
     return request->repeated == NULL ? MR_OK : MR_INVALID;
 }
@@ -421,6 +432,8 @@ static void reset(struct mr_http_request *out)
     out->minor = 1;
     out->path = out->query = (struct mr_slice){"", 0};
     out->header_count = 0;
+    out->absent = UINT64_MAX;
+    out->again = 0;
     out->content_length = 0;
     out->has_length = out->chunked = out->keep_alive = out->expects_continue = false;
     out->repeated = NULL;

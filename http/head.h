@@ -37,6 +37,9 @@ struct mr_http_request {
     struct mr_slice query; /* without the question mark */
     struct mr_http_header headers[MR_HTTP_HEADERS_MAX];
     unsigned header_count;
+    uint64_t
+        absent; /* a set bit: no field has a name of so many bytes, modulo 64; most that are looked for are not there. 0: not known */
+    uint64_t again;          /* a set bit: perhaps more than one has */
     uint64_t content_length; /* 0 when there is none */
     bool has_length;
     bool chunked;
@@ -72,10 +75,22 @@ mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t le
  * Value of a field that may come once; false when it is missing. Those that may not come twice are refused by
  * mr_http_parse; of others the first is returned.
  */
-bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value);
+bool mr_http_header_find(const struct mr_http_request *request, const char *name, struct mr_slice *value);
 
 /* How often a field is there. */
 unsigned mr_http_header_count(const struct mr_http_request *request, const char *name);
+
+/* The bit of a name's length. */
+static inline uint64_t mr_http_length_bit(size_t len)
+{
+    return UINT64_C(1) << len % 64;
+}
+
+/* As mr_http_header_find; here, so that the compiler knows how long the name is. */
+static inline bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value)
+{
+    return (request->absent & mr_http_length_bit(strlen(name))) == 0 && mr_http_header_find(request, name, value);
+}
 
 /* Takes the next item of a comma-separated list, without blanks around it; false at its end. Empty items are passed over. */
 bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);

@@ -84,8 +84,12 @@ struct mr_http_server {
     struct connection_list phases[PHASE_COUNT]; /* each by end, since all in a phase have the same span */
     struct connection_list runnable;
     struct mr_buf out; /* the answer being written */
-    char date[64];     /* IMF-fixdate of `date_s` */
-    int64_t date_s;
+    struct {           /* how answers of this second, status and type begin, up to the length of the body */
+        struct mr_buf text;
+        int64_t second;
+        int status;
+        const char *type; /* compared by its address; borrowed, static */
+    } opening;
     bool draining;
     char received[MR_HTTP_RECEIVE];
 };

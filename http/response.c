@@ -7,17 +7,43 @@
 
 enum { KEEP_BYTES = 256 * 1024 };
 
-static const char *date(struct mr_http_server *server)
+/* IMF-fixdate. */
+static void write_date(struct mr_buf *out, int64_t now_s)
 {
-    int64_t now_s = mr_wall_ms(server->options.clock) / 1000;
+    char text[64];
     time_t seconds = (time_t)now_s;
     struct tm utc;
 
-    if (now_s != server->date_s) {
-        server->date_s = now_s;
-        strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
+    mr_buf_text(out, text);
+}
+
+/* Nearly every answer begins as the one before it did. */
+static void write_opening(struct mr_http_server *server, int status, const char *type)
+{
+    int64_t now_s = mr_wall_ms(server->options.clock) / 1000;
+    struct mr_buf *text = &server->opening.text;
+
+    if (text->len == 0 || server->opening.second != now_s || server->opening.status != status || server->opening.type != type) {
+        mr_buf_clear(text, KEEP_BYTES);
+        mr_buf_text(text, "HTTP/1.1 ");
+        mr_buf_int(text, status);
+        mr_buf_char(text, ' ');
+        mr_buf_text(text, mr_http_reason(status));
+        mr_buf_text(text, "\r\nDate: ");
+        write_date(text, now_s);
+        if (type != NULL) {
+            mr_buf_text(text, "\r\nContent-Type: ");
+            mr_buf_text(text, type);
+        }
+        server->opening.second = now_s;
+        server->opening.status = status;
+        server->opening.type = type;
     }
-    return server->date;
+    server->out.failed |= text->failed;
+    mr_buf_slice(&server->out, (struct mr_slice){text->data, text->len});
+    if (text->failed)
+        mr_buf_fini(text);
 }
 
 /* HTTP/1.1 keeps a connection unless it says otherwise, HTTP/1.0 ends it unless it says otherwise (RFC 9112, 9.3). */
@@ -35,16 +61,7 @@ struct mr_buf *mr_http_respond(struct mr_http_connection *self, int status, cons
     struct mr_buf *out = &self->server->out;
 
     mr_buf_clear(out, KEEP_BYTES);
-    mr_buf_text(out, "HTTP/1.1 ");
-    mr_buf_int(out, status);
-    mr_buf_char(out, ' ');
-    mr_buf_text(out, mr_http_reason(status));
-    mr_buf_text(out, "\r\nDate: ");
-    mr_buf_text(out, date(self->server));
-    if (type != NULL) {
-        mr_buf_text(out, "\r\nContent-Type: ");
-        mr_buf_text(out, type);
-    }
+    write_opening(self->server, status, type);
     if (status != 204 && status != 304) {
         mr_buf_text(out, "\r\nContent-Length: ");
         mr_buf_int(out, (long long)body_len);

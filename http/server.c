@@ -307,6 +307,7 @@ static void destroy(struct mr_http_server *self)
     if (self->context != NULL)
         lws_context_destroy(self->context);
     mr_buf_fini(&self->out);
+    mr_buf_fini(&self->opening.text);
     free(self);
 }
 

@@ -1091,6 +1091,9 @@ class Overload(GatewayTest):
                 # Nor is it read before that: what is wrong with it is told when there is room.
                 refused.send(task_request(""))
                 self.assertEqual(refused.response().status, 503)
+                # Nor is it asked who sends it.
+                refused.send(make_request("POST", "/v1/tasks", [("Authorization", "Bearer nobody")], {"summary": "refused"}))
+                self.assertEqual(refused.response().status, 503)
                 # Other mailboxes, and what needs none, go on.
                 self.assertTrue(refused.is_open())
             for connection in waiting:

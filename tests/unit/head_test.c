@@ -515,6 +515,32 @@ static void test_head__a_value_has_no_blanks_around_it(void **state)
     assert_int_equal(mr_http_header_count(&request, "x-three"), 0);
 }
 
+/* Fields are told apart by the length of their names first: one of 68 bytes counts as one of 4. */
+static void test_head__names_of_one_length_are_different_fields(void **state)
+{
+    static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\nX-AA: 1\r\n"
+                               "X-012345678901234567890123456789012345678901234567890123456789-of-68: 2\r\n"
+                               "x-0123456789012345678901234567890123456789012345678901234567-of-66: 3\r\n\r\n";
+    static struct mr_http_request request;
+    struct mr_slice value;
+
+    (void)state;
+    assert_int_equal(parse(&request, text), MR_OK);
+    assert_null(request.repeated);
+    assert_true(mr_http_header(&request, "host", &value));
+    assert_slice_equal(value, "a");
+    assert_true(mr_http_header(&request, "x-aa", &value));
+    assert_slice_equal(value, "1");
+    assert_true(mr_http_header(&request, "x-012345678901234567890123456789012345678901234567890123456789-of-68", &value));
+    assert_slice_equal(value, "2");
+    assert_false(mr_http_header(&request, "date", &value));
+    assert_false(mr_http_header(&request, "te", &value));
+    assert_int_equal(mr_http_header_count(&request, "te"), 0);
+    assert_false(mr_http_header_has(&request, "te", "trailers"));
+    assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nDate: x\r\nhost: b\r\n\r\n"), MR_INVALID);
+    assert_string_equal(request.repeated, "Host");
+}
+
 static void test_head__lists(void **state)
 {
     (void)state;
@@ -599,6 +625,7 @@ int main(void)
         cmocka_unit_test(test_head__keeping_a_connection),
         cmocka_unit_test(test_head__a_value_has_no_blanks_around_it),
         cmocka_unit_test(test_head__names_the_field_that_comes_twice),
+        cmocka_unit_test(test_head__names_of_one_length_are_different_fields),
         cmocka_unit_test(test_head__lists),
         cmocka_unit_test(test_head__percent_escapes),
         cmocka_unit_test(test_head__a_list_goes_over_all_its_lines),
