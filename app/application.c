@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <time.h>
 
+#include "app/ahead.h"
 #include "app/settings.h"
 #include "application/build.h"
 #include "application/folder.h"
@@ -100,11 +101,24 @@ static bool use(const char *named, bool works)
     return true;
 }
 
+static void give_up_connection(void)
+{
+    mr_db *ahead = mr_ahead_take();
+
+    mr_db_destroy(&ahead);
+}
+
 bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv)
 {
     bool good = mr_load_settings(config, role);
 
-    return use(folder_named(argc, argv), role == MR_RUN_SCHEDULER || role == MR_RUN_ALL) && good;
+    if (good && (role == MR_RUN_API || role == MR_RUN_SCHEDULER || role == MR_RUN_ALL))
+        mr_ahead_begin(config);
+    good = use(folder_named(argc, argv), role == MR_RUN_SCHEDULER || role == MR_RUN_ALL) && good;
+    mr_ahead_await();
+    if (!good)
+        give_up_connection();
+    return good;
 }
 
 const char *mr_application_folder_here(int argc, char **argv)
@@ -169,16 +183,15 @@ static void settle(mr_db *db)
                mr_log_text("reason", status == MR_NO_MEMORY ? "out of memory" : mr_db_last_error(db)->message));
 }
 
-void mr_application_settle(const struct mr_config *config)
+void mr_application_settle(const struct mr_config *config, mr_db **given)
 {
     struct mr_db_options options = {
         .config = config, .clock = &mr_system_clock, .host = config->db_host, .application_name = "millrace start"};
-    mr_db *db = NULL;
+    bool asks = built != NULL && mr_built_has_choices(built);
 
-    if (built == NULL || !mr_built_has_choices(built) || mr_db_new(&db, &options, NULL) != MR_OK)
-        return;
-    settle(db);
-    mr_db_destroy(&db);
+    if (asks && (*given != NULL || mr_db_new(given, &options, NULL) == MR_OK))
+        settle(*given);
+    mr_db_destroy(given);
 }
 
 const struct mr_built *mr_application_built(void)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "runtime/config.h"
+#include "runtime/db.h"
 
 struct mr_application;
 struct mr_built;
@@ -20,8 +21,9 @@ const struct mr_packed *mr_application_packed(const char *folder);
 
 /*
  * Loads the settings (mr_load_settings, app/settings.h), reads the application from the folder given as argument, otherwise from
- * MILLRACE_APP, otherwise from the binary, and makes it this process's application until the process ends. The problems of both
- * are printed together. To be called once, before other threads exist. False: the exit status is MR_EXIT_USAGE.
+ * MILLRACE_APP, otherwise from the binary, and makes it this process's application until the process ends. Meanwhile a process that
+ * serves connects to its database (app/ahead.h). The problems of both are printed together. To be called once, before other
+ * threads exist. False: the exit status is MR_EXIT_USAGE.
  */
 bool mr_load_settings_of(struct mr_config *config, enum mr_role_of_process role, int argc, char **argv);
 
@@ -43,9 +45,9 @@ struct mr_application *mr_application_try(const char *folder);
 /*
  * Asks the database, which has been migrated, which statements of the application may answer a batch at once. To be called before
  * anything is served. If the database does not answer soon, all of them run message by message until the next start, and the log
- * says so.
+ * says so. `given`: a connection that is not used elsewhere, or NULL; it is closed, and NULL then.
  */
-void mr_application_settle(const struct mr_config *config);
+void mr_application_settle(const struct mr_config *config, mr_db **given);
 
 struct mr_app_variable;
 

@@ -78,12 +78,13 @@ static bool ask_database(void)
 {
     const char *host = mr_environment("DB_HOST");
     struct mr_config config;
+    mr_db *none = NULL;
 
     if (host == NULL || host[0] == '\0')
         return true;
     if (!mr_load_settings(&config, MR_RUN_MIGRATE))
         return false;
-    mr_application_settle(&config);
+    mr_application_settle(&config, &none);
     return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "app/activation.h"
 #include "app/admin.h"
+#include "app/ahead.h"
 #include "app/application.h"
 #include "app/commands.h"
 #include "app/declare.h"
@@ -25,14 +26,18 @@
 /* How long a start waits for a database that is not there yet. */
 enum { DATABASE_PATIENCE_MS = 60000 };
 
+/* The connection that has looked at the migrations, until the application has asked its questions; NULL: there is none. */
+static mr_db *first;
+
 static bool migrate(const struct mr_config *config)
 {
     struct mr_buf problem = {0};
     unsigned applied;
     mr_status status = MR_OK;
 
+    first = mr_ahead_take();
     if (config->db_migrations_run)
-        status = mr_migrate_up(config, &mr_system_clock, DATABASE_PATIENCE_MS, &applied, &problem);
+        status = mr_migrate_up_on(&first, config, &mr_system_clock, DATABASE_PATIENCE_MS, &applied, &problem);
     if (status == MR_OK && config->db_migrations_run)
         mr_needs_note_migrated();
     if (status != MR_OK)
@@ -205,7 +210,8 @@ static mr_status start_crew(const struct mr_config *config)
     mr_status status = mr_crew_start_api(&crew, config);
 
     if (status == MR_OK)
-        mr_application_settle(config);
+        mr_application_settle(config, &first);
+    mr_db_destroy(&first);
     return mr_crew_await_api(&crew, config, status);
 }
 
@@ -279,6 +285,7 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
     mr_metrics_name_environment(config->metrics_environment);
     if (!set_up(config, "scheduler") || !mr_admin_listen(config, &admin_fd))
         return MR_EXIT_FAILED;
+    mr_db_destroy(&first);
     status = mr_declare_start(&declaration, config, is_awake);
     if (status == MR_OK)
         status = mr_tier_start(&tier, config, zone, open_pulse(config));

@@ -326,6 +326,10 @@ class Bench:
         self.profiles["start"] = self.profile_of_start()
         self.add("start", "ready after start, database up", "", f"{ready:.0f} ms", "", ready, "ms")
 
+    def clients(self):
+        """The processes of the database that serve connections with a name."""
+        return {pid for pid, in self.server.query("SELECT pid FROM pg_stat_activity WHERE application_name <> ''")}
+
     def profile_of_start(self):
         """Of one more start: the time of a core that it takes until it is ready, and what it asks of the database."""
         server, log = self.server, os.path.join(self.directory, "server.log")
@@ -333,22 +337,22 @@ class Bench:
         server.query("ALTER SYSTEM SET log_connections = on")
         server.query("SELECT pg_reload_conf()")
         try:
-            wait_for(lambda: server.query("SHOW log_statement") == [("all",)], 10, "the server logs statements")
-            begin = os.path.getsize(log)
+            wait_for(lambda: server.query("SHOW log_statement")[0][0] == "all", 10, "the server logs statements")
+            begin, others = os.path.getsize(log), self.clients()
             child, _ = self.api.start_one(13002)
             threads = thread_ms(child.pid)
             with open(log) as file:
                 file.seek(begin)
                 text = file.read()
-            backends = [thread_ms(pid) for pid, in server.query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")]
+            backends = [thread_ms(pid) for pid in self.clients() - others]
             end(child)
         finally:
             server.query("ALTER SYSTEM RESET ALL")
             server.query("SELECT pg_reload_conf()")
-        main = threads.pop("millrace", 0)
+        main = threads.pop(os.path.basename(self.binary)[:15], 0)
         return (f"{main:.0f} ms of a core for the first thread of the process, {sum(threads.values()):.0f} for its others, "
-                f"{sum(sum(each.values()) for each in backends):.0f} for PostgreSQL's of the {len(backends) - 1} connections that stay; "
-                f"{text.count('connection authorized')} connections were made, and {len(re.findall('LOG:  (?:statement|execute)', text))} "
+                f"{sum(sum(each.values()) for each in backends):.0f} for PostgreSQL's of the {len(backends)} connections that stay; "
+                f"{text.count('application_name=')} connections were made, and {len(re.findall('LOG:  (?:statement|execute)', text))} "
                 "statements run")
 
     def jobs(self):

@@ -78,6 +78,12 @@ const struct mr_job_code *mr_job_code_of(enum mr_job job);
  */
 mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
 
+/* Runs SQL without parameters and without rows, BEGIN say. */
+mr_status mr_job_exec(struct mr_actor *self, const char *sql) MR_WARN_UNUSED;
+
+/* Puts a text column of a row into `out`, terminated, in place of what it held; "" where it is NULL. */
+void mr_job_take_text(struct mr_buf *out, const mr_rows *rows, unsigned row, unsigned column);
+
 /* The job that a worker is at. */
 enum mr_job mr_job_of(const struct mr_actor *self);
 

@@ -5,13 +5,13 @@ enum { SQL, CODE };
 static const struct mr_job_info jobs[] = {
 #define JOB(job, cron_setting, together, is_alone, who, by, how, what) \
     [MR_JOB_##job] = {.name = #job,                                    \
-                      .cron = cron_setting,                            \
-                      .at_once = together,                             \
-                      .exclusive = is_alone,                           \
+                      .cron = (cron_setting),                          \
+                      .at_once = (together),                           \
+                      .exclusive = (is_alone),                         \
                       .starter = MR_STARTED_BY_##who,                  \
                       .pace = MR_PACE_##how,                           \
                       .by_code = (by) == CODE,                         \
-                      .about = what},
+                      .about = (what)},
     MR_JOBS(JOB)
 #undef JOB
 };

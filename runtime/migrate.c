@@ -18,6 +18,7 @@ struct migrator {
     const struct mr_migration *migrations;
     const struct mr_baseline *baseline; /* NULL: none, every database begins with the first migration */
     struct mr_buf *problem;
+    bool untouched; /* there was nothing to do, and the session is as it was */
 };
 
 static int64_t deadline(const struct migrator *self)
@@ -81,12 +82,18 @@ static mr_status run(struct migrator *self, const char *sql, mr_rows **rows, con
     return status == MR_OK ? MR_OK : refuse(self, status, what);
 }
 
-static mr_status connect(struct migrator *self, const struct mr_config *config, int64_t patience_ms)
+mr_status mr_migrate_db(mr_db **out, const struct mr_config *config, const struct mr_clock *clock)
 {
     struct mr_db_options options = {
-        .config = config, .clock = self->clock, .host = config->db_host, .application_name = "millrace migrate"};
+        .config = config, .clock = clock, .host = config->db_host, .application_name = "millrace migrate"};
+
+    return mr_db_new(out, &options, NULL);
+}
+
+static mr_status connect(struct migrator *self, const struct mr_config *config, int64_t patience_ms)
+{
     int64_t give_up_ms = mr_mono_ms(self->clock) + patience_ms;
-    mr_status status = mr_db_new(&self->db, &options, NULL);
+    mr_status status = self->db == NULL ? mr_migrate_db(&self->db, config, self->clock) : MR_OK;
     int64_t attempts;
 
     if (status != MR_OK)
@@ -347,7 +354,8 @@ static mr_status up_locked(struct migrator *self, unsigned *applied)
     struct found found = {.engine = NULL};
     mr_status status;
 
-    if (is_whole(self))
+    self->untouched = is_whole(self);
+    if (self->untouched)
         return MR_OK;
     mr_buf_clear(self->problem, SIZE_MAX);
     status = mr_db_connect(self->db);
@@ -371,7 +379,8 @@ static mr_status up(struct migrator *self, const struct mr_config *config, int64
     *applied = 0;
     if (status == MR_OK)
         status = mr_db_is_shared(self->db) ? check_only(self) : up_locked(self, applied);
-    mr_db_destroy(&self->db);
+    if (!self->untouched)
+        mr_db_destroy(&self->db);
     return status;
 }
 
@@ -379,16 +388,31 @@ mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clo
                              const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem)
 {
     struct migrator self = {.clock = clock, .migrations = migrations, .problem = problem};
+    mr_status status = up(&self, config, patience_ms, applied);
 
-    return up(&self, config, patience_ms, applied);
+    mr_db_destroy(&self.db);
+    return status;
+}
+
+mr_status mr_migrate_up_on(mr_db **db, const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
+                           unsigned *applied, struct mr_buf *problem)
+{
+    struct migrator self = {
+        .db = *db, .clock = clock, .migrations = mr_migrations, .baseline = &mr_baseline, .problem = problem};
+    mr_status status = up(&self, config, patience_ms, applied);
+
+    *db = self.db;
+    return status;
 }
 
 mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms, unsigned *applied,
                         struct mr_buf *problem)
 {
-    struct migrator self = {.clock = clock, .migrations = mr_migrations, .baseline = &mr_baseline, .problem = problem};
+    mr_db *db = NULL;
+    mr_status status = mr_migrate_up_on(&db, config, clock, patience_ms, applied, problem);
 
-    return up(&self, config, patience_ms, applied);
+    mr_db_destroy(&db);
+    return status;
 }
 
 /* ---- The list ---- */

@@ -19,6 +19,16 @@
 mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms, unsigned *applied,
                         struct mr_buf *problem) MR_WARN_UNUSED;
 
+/*
+ * The same on a connection that was made for it (mr_migrate_db), whether it stands or not; NULL: none was. When there was nothing to do, it
+ * stands and is as it was, the caller's to go on with; otherwise it is NULL.
+ */
+mr_status mr_migrate_up_on(mr_db **db, const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
+                           unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;
+
+/* The object of such a connection, which does not stand yet. The caller's; `config` and `clock` are borrowed. */
+mr_status mr_migrate_db(mr_db **out, const struct mr_config *config, const struct mr_clock *clock) MR_WARN_UNUSED;
+
 /* As above with other migrations than the binary's; ended by a NULL name. For tests. */
 mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
                              const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;

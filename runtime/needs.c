@@ -7,22 +7,22 @@
 #include "runtime/log.h"
 
 static const struct mr_needs none;
-static const struct mr_needs *installed = &none;
-static bool asks_for_migrations;
+static const struct mr_needs *_Atomic installed = &none; /* a connection may be made while the application is read */
+static _Atomic bool asks_for_migrations;
 static _Atomic bool migrated;     /* the application's record was seen whole, or is believed */
 static _Atomic bool all_migrated; /* and the engine's, at the start */
 
 void mr_needs_install(const struct mr_needs *needs)
 {
-    installed = needs != NULL ? needs : &none;
-    asks_for_migrations = needs != NULL;
+    atomic_store(&installed, needs != NULL ? needs : &none);
+    atomic_store(&asks_for_migrations, needs != NULL);
     atomic_store(&migrated, false);
     atomic_store(&all_migrated, false);
 }
 
 bool mr_needs_any(enum mr_db_use use)
 {
-    return asks_for_migrations && use != MR_DB_FOR_ITSELF;
+    return use != MR_DB_FOR_ITSELF && atomic_load(&asks_for_migrations);
 }
 
 /* ---- Tables ---- */
@@ -41,10 +41,11 @@ static void put_text(struct mr_buf *out, const char *text)
 /* Rows of the list; returns how many. */
 static unsigned put_rows(struct mr_buf *out, enum mr_db_use use)
 {
+    const struct mr_needs *needs = atomic_load(&installed);
     unsigned count = 0;
 
-    for (unsigned i = 0; i < installed->count; i++) {
-        const struct mr_table_need *need = &installed->items[i];
+    for (unsigned i = 0; i < needs->count; i++) {
+        const struct mr_table_need *need = &needs->items[i];
 
         if (need->use != use)
             continue;

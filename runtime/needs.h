@@ -6,7 +6,7 @@
  * missing, with a trouble of its own (MR_DB_TROUBLES). The process is then not ready and says why, until somebody has migrated or
  * granted.
  *
- * Thread: installing belongs to the start, before other threads exist. The rest: any.
+ * Thread: installing belongs to the start, before there are connections that are for requests or jobs. The rest: any.
  */
 #ifndef MR_RUNTIME_NEEDS_H
 #define MR_RUNTIME_NEEDS_H

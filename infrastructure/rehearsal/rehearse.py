@@ -348,6 +348,9 @@ class Rehearsal:
 
 
 def masked(text):
+    """Without times, and without ids: their numbers follow the seed and how many calls came before, and cdk asks as often as it has time."""
+    text = re.sub(r"(\.cluster-(?:ro-)?)[a-z0-9]{12}\.", r"\1ID.", text)
+    text = re.sub(r'("HostedZoneId": )"\w+"', r'\1"ID"', text)
     text = re.sub(r"\d{4}-\d\d-\d\d[T ][\d:.]+(Z|[+-][\d:]+)?", "TIME", text)
     text = re.sub(r"\b\d{10}(\.\d+)?\b", "TIME", text)
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8,}", "ID", text)

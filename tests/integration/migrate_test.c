@@ -102,6 +102,27 @@ static void test_migrate__the_migrations_of_the_binary_apply(void **state)
     mr_buf_fini(&list);
 }
 
+static void test_migrate__a_connection_is_handed_back_when_nothing_was_to_do(void **state)
+{
+    mr_db *db = NULL;
+    unsigned applied = 0;
+
+    (void)state;
+    mr_buf_clear(&problem, 0);
+    assert_int_equal(mr_migrate_up_on(&db, &database->config, &mr_system_clock, 0, &applied, &problem), MR_OK);
+    assert_true(applied > 0);
+    assert_null(db); /* it holds a lock, and waits for others */
+    assert_int_equal(mr_migrate_db(&db, &database->config, &mr_system_clock), MR_OK);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(mr_migrate_up_on(&db, &database->config, &mr_system_clock, 0, &applied, &problem), MR_OK);
+        assert_int_equal(applied, 0);
+        assert_true(mr_db_is_up(db));
+        assert_int_equal(sql_number(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"),
+                         0);
+    }
+    mr_db_destroy(&db);
+}
+
 static void test_migrate__one_that_fails_halfway_leaves_nothing_behind(void **state)
 {
     unsigned applied = 99;
@@ -435,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_migrate__applies_what_is_missing_and_then_nothing),
         TEST(test_migrate__the_migrations_of_the_binary_apply),
+        TEST(test_migrate__a_connection_is_handed_back_when_nothing_was_to_do),
         TEST(test_migrate__one_that_fails_halfway_leaves_nothing_behind),
         TEST(test_migrate__a_changed_text_is_refused),
         TEST(test_migrate__a_newer_database_is_refused),
