@@ -516,7 +516,7 @@ static bool same_members(const struct mr_member *left, const struct mr_member *r
     return left->name == NULL && right->name == NULL;
 }
 
-/* "report_list" and "report_get" begin with "report"; NULL: with no word, or one that something else is called by. */
+/* "order_list" and "order_get" begin with "order"; NULL: with no word, or one that something else is called by. */
 static const char *shared_name(struct mr_making *self, const char *left, const char *right)
 {
     size_t same = 0;

@@ -230,9 +230,9 @@ mr_status db_open(mr_db *self)
 
     self->opening = true;
     status = open_connection(self);
-    if (db_pooler_found(self, status))
+    if (db_pooler_found(self, status) && !db_pooler_divides(self))
         status = open_connection(self);
-    if (status == MR_OK && db_pooler_divides(self))
+    if (db_pooler_divides(self) && (status == MR_OK || strcmp(self->error.sqlstate, "42P05") == 0))
         status =
             fail_trouble(self, MR_DB_POOLED, "08P01", "a pooler in front of the database pools statements: no transactions");
     self->opening = false;

@@ -169,7 +169,7 @@ bool db_pooler_shares(const mr_db *self);
 
 /*
  * After an attempt to connect with that outcome: finds out whether there is a pooler, and how it pools. True: it shares
- * sessions, which was not known; the connection is dropped, and to be opened again as a shared one.
+ * sessions, which was not known; the connection is dropped, and to be opened again as a shared one, unless db_pooler_divides.
  */
 bool db_pooler_found(mr_db *self, mr_status status);
 

@@ -36,7 +36,7 @@ bool db_pooler_divides(const mr_db *self)
 
 static void note(const mr_db *self, int what)
 {
-    if (atomic_exchange(known_of(self), what) == what || what == DIVIDES)
+    if (what == UNKNOWN || atomic_exchange(known_of(self), what) == what || what == DIVIDES)
         return;
     if (what == SHARES)
         mr_log(MR_LOG_WARN, "a pooler shares its sessions", mr_log_text("host", self->options.host),
@@ -84,15 +84,17 @@ static bool connect_second(mr_db *second, int64_t deadline_ms)
            db_finish_connect(second, deadline_ms, &reached) && PQsetnonblocking(second->conn, 1) == 0;
 }
 
-/* Whether the second connection broke at its BEGIN, and the first still answers. */
-static bool broke_alone(mr_db *self, const mr_db *second, bool connected)
+/* Whether the second was broken off at its BEGIN, not just late, and the first still answers. */
+static bool broke_alone(mr_db *self, const mr_db *second)
 {
-    return connected && second->conn == NULL && ask_pid(self, "SELECT pg_backend_pid()", db_now_ms(self) + PROBE_MS) != 0;
+    return second->conn == NULL && second->error.status != MR_TIMEOUT &&
+           ask_pid(self, "SELECT pg_backend_pid()", db_now_ms(self) + PROBE_MS) != 0;
 }
 
 /*
- * A second connection that gets no back end while the first is idle says that the first keeps its own. PgBouncer breaks off
- * one that begins a transaction where statements are pooled, without a SQLSTATE that libpq would tell.
+ * PgBouncer breaks off one that begins a transaction where statements are pooled, without a SQLSTATE that libpq would tell. A second
+ * connection that was not made, or had no answer in time, says nothing, because what is noted holds for the process: the next
+ * connection asks again.
  */
 static int probe(mr_db *self)
 {
@@ -100,12 +102,14 @@ static int probe(mr_db *self)
     int64_t deadline_ms = db_now_ms(self) + PROBE_MS;
     bool connected = connect_second(&second, deadline_ms);
     int pid = connected ? ask_pid(&second, "BEGIN; SELECT pg_backend_pid()", deadline_ms) : 0;
-    int found = KEEPS;
+    int found = UNKNOWN;
 
     if (pid != 0 &&
         (pid == self->server_pid || ask_pid(self, "SELECT pg_backend_pid()", db_now_ms(self) + PROBE_MS) != self->server_pid))
         found = SHARES;
-    else if (pid == 0 && broke_alone(self, &second, connected))
+    else if (pid != 0)
+        found = KEEPS;
+    else if (connected && broke_alone(self, &second))
         found = DIVIDES;
     if (second.conn != NULL)
         db_drop(&second);
@@ -118,6 +122,26 @@ static int probe_surely(mr_db *self)
     int found = probe(self);
 
     return found == DIVIDES ? probe(self) : found;
+}
+
+/*
+ * Whether the pool is one of statements, asked by two connections of their own: who has met a statement that another has prepared in
+ * the same back end knows that it is shared, and has lost the connection over it.
+ */
+static bool breaks_transactions(const mr_db *self)
+{
+    mr_db first = {.options = self->options};
+    mr_db second = {.options = self->options};
+    int64_t deadline_ms = db_now_ms(self) + PROBE_MS;
+    bool connected = connect_second(&first, deadline_ms) && connect_second(&second, deadline_ms);
+    bool broke =
+        connected && ask_pid(&second, "BEGIN; SELECT pg_backend_pid()", deadline_ms) == 0 && broke_alone(&first, &second);
+
+    if (first.conn != NULL)
+        db_drop(&first);
+    if (second.conn != NULL)
+        db_drop(&second);
+    return broke;
 }
 
 /* What setting it up as a session of our own has left behind in one of everybody's. */
@@ -134,7 +158,7 @@ bool db_pooler_found(mr_db *self, mr_status status)
     if (self->shared)
         return false;
     if (status != MR_OK && strcmp(self->error.sqlstate, "42P05") == 0) {
-        note(self, SHARES);
+        note(self, breaks_transactions(self) && breaks_transactions(self) ? DIVIDES : SHARES);
         return true;
     }
     if (status != MR_OK || self->server_pid == PQbackendPID(self->conn))

@@ -95,7 +95,7 @@ class Failover(FailoverTest):
         self.old.kill()
         self.proxy.cut()
         body = {"summary": "s", "taskPriorityCode": "LOW"}
-        wait_for(lambda: user.post("/v1/tasks", body).status == 503, 5, "writes are 503")
+        support.assert_becomes(self, lambda: user.post("/v1/tasks", body).status, 503, 20)
         self.assertEqual(user.get("/readyz").status, 503)
         self.new.promote()
         promoted = time.monotonic()

@@ -269,7 +269,8 @@ class Connections(FaultTest):
 class Failing(FaultTest):
     def failing(self):
         fleet = self.fleet(10)
-        process = fleet.scheduler()
+        # Without migrations of its own it prepares all at connect; a table missed by one that is prepared later takes the connection down.
+        process = fleet.scheduler(DB_MIGRATIONS_RUN="false")
         fleet.database.query("ALTER TABLE millrace.refresh_token RENAME TO hidden")
         run_id = fleet.database.add_run("cleanup")
         return fleet, process, run_id
