@@ -29,9 +29,8 @@ function(restore text out)
 endfunction()
 
 set(c "#include \"sql/sql.h\"\n\nconst struct mr_statement mr_statements[] = {\n")
-# A query file is blocks that begin with `-- name: NAME` (a statement) or `-- part: NAME` (text for {{NAME}} in any
-# statement). `-- name: NAME for X in A B; Y in C D` is a statement for each combination, with {{X}} and {{Y}} known in
-# its name, its text and its parts. What stands before
+# A query file is blocks that begin with `-- name: NAME` (a statement) or `-- part: NAME` (text that stands for {{NAME}} in any
+# statement or part: what statements share is written once, and nothing is repeated, chosen or computed here). What stands before
 # the first block is a comment; the dot keeps that element from being empty.
 set(WORD "[A-Za-z0-9_/-]+")
 set(all_blocks "")
@@ -67,30 +66,10 @@ function(fill text out)
 endfunction()
 
 function(emit_statement name body)
-    fill("${name}" name)
     fill("${body}" body)
     restore("${body}" body)
     c_literal("${body}" literal)
     set(c "${c}    {\"${name}\",\n     ${literal}},\n" PARENT_SCOPE)
-endfunction()
-
-# `loops`: what is left of "X in A B@semicolon@ Y in C D". Each value of the first becomes a part for the rest.
-function(emit_each name body loops)
-    if(loops STREQUAL "")
-        emit_statement("${name}" "${body}")
-        set(c "${c}" PARENT_SCOPE)
-        return()
-    endif()
-    string(REGEX MATCH "^ *(${WORD}) in ([^@]+)(${SEMICOLON})?(.*)$" _ "${loops}")
-    set(variable "${CMAKE_MATCH_1}")
-    set(rest "${CMAKE_MATCH_4}")
-    string(STRIP "${CMAKE_MATCH_2}" values)
-    string(REPLACE " " ";" values "${values}")
-    foreach(value IN LISTS values)
-        set(part_${variable} "${value}")
-        emit_each("${name}" "${body}" "${rest}")
-    endforeach()
-    set(c "${c}" PARENT_SCOPE)
 endfunction()
 
 foreach(block IN LISTS all_blocks)
@@ -101,9 +80,7 @@ foreach(block IN LISTS all_blocks)
 endforeach()
 foreach(block IN LISTS all_blocks)
     read_block("${block}")
-    if(kind STREQUAL "name" AND header MATCHES "^(.*) for (.*)$")
-        emit_each("${CMAKE_MATCH_1}" "${body}" "${CMAKE_MATCH_2}")
-    elseif(kind STREQUAL "name")
+    if(kind STREQUAL "name")
         emit_statement("${header}" "${body}")
     endif()
 endforeach()

@@ -117,11 +117,6 @@ static struct mr_job_statement statement_of_application(const struct mr_job_stat
     return (struct mr_job_statement){.name = NULL};
 }
 
-static bool is_of_job(const char *statement, const char *job)
-{
-    return strncmp(statement, job, strlen(job)) == 0 && strncmp(statement + strlen(job), "__", 2) == 0;
-}
-
 /* The engine's, among which stands what an application adds. */
 static struct mr_job_statement statement_of_engine(const struct mr_actor *self, const struct mr_job_info *info, int64_t phase)
 {
@@ -130,7 +125,7 @@ static struct mr_job_statement statement_of_engine(const struct mr_actor *self, 
     if (info->added_behind == NULL)
         found = statement_of_application(info->added, &phase);
     for (const struct mr_statement *const *s = self->statements; found.name == NULL && *s != NULL; s++) {
-        if (!is_of_job((*s)->name, info->name))
+        if (!mr_job_does(info, (*s)->name))
             continue;
         if (phase-- == 0)
             found = (struct mr_job_statement){.name = (*s)->name, .in_chunks = true};

@@ -13,12 +13,9 @@ enum { STATEMENT_MS = 30000, IDLE_MS = 10000 };
 /* The statements of the engine's jobs: "cleanup__tokens". */
 static bool owns(const char *statement)
 {
-    for (int job = 0; job < MR_JOB_COUNT; job++) {
-        const char *name = mr_job_info((enum mr_job)job)->name;
-
-        if (strncmp(statement, name, strlen(name)) == 0 && strncmp(statement + strlen(name), "__", 2) == 0)
+    for (int job = 0; job < MR_JOB_COUNT; job++)
+        if (mr_job_does(mr_job_info((enum mr_job)job), statement))
             return true;
-    }
     return false;
 }
 

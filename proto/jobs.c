@@ -1,5 +1,7 @@
 #include "proto/jobs.h"
 
+#include <string.h>
+
 enum { SQL, CODE };
 
 static const struct mr_job_info jobs[] = {
@@ -63,6 +65,23 @@ void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count)
         extended[job].added_behind = first_of(job);
         is_extended[job] = true;
     }
+}
+
+/* Housekeeping is for where nothing is scheduled: it deletes what cleanup does of the engine, and sees to what removal left behind. */
+static const char *const by_housekeeping[] = {"cleanup__", "removal__overdue"};
+
+bool mr_job_does(const struct mr_job_info *job, const char *statement)
+{
+    size_t len = strlen(job->name);
+
+    if (strncmp(statement, job->name, len) == 0 && strncmp(statement + len, "__", 2) == 0)
+        return true;
+    if (strcmp(job->name, "housekeeping") != 0)
+        return false;
+    for (size_t i = 0; i < sizeof by_housekeeping / sizeof by_housekeeping[0]; i++)
+        if (strncmp(statement, by_housekeeping[i], strlen(by_housekeeping[i])) == 0)
+            return true;
+    return false;
 }
 
 bool mr_job_takes_more(enum mr_job job)

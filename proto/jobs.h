@@ -2,7 +2,7 @@
  * jobs: THE TABLE OF JOBS. Every background job of Millrace is one row here.
  *
  * Workers, "job/0" to "job/<JOB_WORKERS - 1>", take the runs of whichever job they are prompted for, and work on them in chunks. What
- * a chunk does is SQL, the statements `<name>__<what>` in sql/queries/jobs.sql, in the order they stand there; or CODE, a
+ * a chunk does is SQL, the statements `<name>__<what>` in sql/queries/, in the order they stand there (mr_job_does); or CODE, a
  * function in jobs/. docs/adding-a-job.md walks through it.
  */
 #ifndef MR_PROTO_JOBS_H
@@ -105,6 +105,9 @@ void mr_jobs_install(const struct mr_job_info *own, unsigned count);
 
 /* Adds statements to jobs of the engine's, in place of what was added before. As mr_jobs_install. */
 void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count);
+
+/* Whether the job does the engine's statement of that name: one that begins with the job's own name and "__", or one of another job's. */
+bool mr_job_does(const struct mr_job_info *job, const char *statement);
 
 /* Whether an application may add to it: its work is statements, and it is not there to be measured. */
 bool mr_job_takes_more(enum mr_job job);

@@ -491,9 +491,19 @@ state            = CASE WHEN r.state = 'failed' THEN r.state ELSE 'queued' END,
            run_after        = now(),
            finished_at      = NULL
 
--- name: job_runs_{{action}} for action in retry cancel delete
+-- name: job_runs_retry
+WITH action (word) AS (VALUES ('retry')), {{queued_in_bulk}};
+
+-- name: job_runs_cancel
+WITH action (word) AS (VALUES ('cancel')), {{queued_in_bulk}};
+
+-- name: job_runs_delete
+WITH action (word) AS (VALUES ('delete')), {{queued_in_bulk}};
+
 -- Queues the run of `bulk` that does it (sql/queries/jobs.sql); by default to what was queued before now.
-WITH k AS MATERIALIZED (
+
+-- part: queued_in_bulk
+k AS MATERIALIZED (
     SELECT k.*, coalesce(u.id, k.api_key) AS caller, j.name AS known, coalesce(k.before, now()) AS upto
       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
            WITH ORDINALITY AS k (id, user_id, api_key, only_jobs, job, state, key, before, n)
@@ -502,14 +512,14 @@ WITH k AS MATERIALIZED (
 ), made AS (
     INSERT INTO millrace.job_run (id, job, trigger, exclusive, args)
     SELECT k.id, 'bulk', 'manual', false,
-           jsonb_strip_nulls(jsonb_build_object('action', '{{action}}', 'job', k.job, 'state', k.state, 'key', k.key, 'before', to_char(k.upto AT TIME ZONE 'UTC', {{instant}})))
-      FROM k
+           jsonb_strip_nulls(jsonb_build_object('action', action.word, 'job', k.job, 'state', k.state, 'key', k.key, 'before', to_char(k.upto AT TIME ZONE 'UTC', {{instant}})))
+      FROM k, action
      WHERE k.caller IS NOT NULL AND k.known IS NOT NULL AND k.job <> 'bulk'
     RETURNING *
 ), noted AS (
     INSERT INTO millrace.audit (id, by, caller, operation, subject_type, subject_name, detail)
-    SELECT k.id, CASE WHEN k.user_id IS NULL THEN 'key' ELSE 'user' END, k.caller, 'job_runs_{{action}}', 'job', k.job, made.args || jsonb_build_object('run', made.id)
-      FROM made
+    SELECT k.id, CASE WHEN k.user_id IS NULL THEN 'key' ELSE 'user' END, k.caller, 'job_runs_' || action.word, 'job', k.job, made.args || jsonb_build_object('run', made.id)
+      FROM action, made
       JOIN k ON k.id = made.id
 )
 SELECT k.n, CASE WHEN k.caller IS NULL THEN 401 WHEN k.known IS NULL THEN 404 WHEN k.job = 'bulk' THEN 409 END AS "$status",
@@ -517,7 +527,7 @@ SELECT k.n, CASE WHEN k.caller IS NULL THEN 401 WHEN k.known IS NULL THEN 404 WH
        CASE WHEN k.job = 'bulk' THEN 'does this itself, and is not done to' END AS "$message",
        {{sql_run}}
   FROM k
-  LEFT JOIN made r ON r.id = k.id;
+  LEFT JOIN made r ON r.id = k.id
 
 -- name: import_run
 -- The parts of the body came ahead; without one of them there is nothing to import. A key that is new (or older than a day) is

@@ -40,9 +40,9 @@ CASE WHEN k.skip THEN (SELECT mine.id::text FROM mine LIMIT 1) END
 -- part: exact_instant
 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
--- ---- cleanup, and housekeeping: what the engine itself leaves behind, whether anything is scheduled or not ----
+-- ---- cleanup: what the engine itself leaves behind. Housekeeping does these as well (proto/jobs.h), whether anything is scheduled or not ----
 
--- name: {{job}}__refreshTokens for job in cleanup housekeeping
+-- name: cleanup__refreshTokens
 WITH {{chunk}}, old AS (
     SELECT t.id, t.expires_at
       FROM k
@@ -64,7 +64,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__sessions for job in cleanup housekeeping
+-- name: cleanup__sessions
 -- A session whose last token is gone can never be refreshed again.
 WITH {{chunk}}, seen AS (
     SELECT s.id
@@ -87,7 +87,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__idempotencyKeys for job in cleanup housekeeping
+-- name: cleanup__idempotencyKeys
 -- A key may hold a slash: it comes last in the cursor. It is a client's text, so that its user and its time name it.
 WITH {{chunk}}, old AS (
     SELECT i.user_id, i.key, i.created_at
@@ -113,7 +113,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
             THEN (SELECT old.user_id || '/' || to_char(old.created_at AT TIME ZONE 'UTC', {{exact_instant}}) FROM old LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__runs for job in cleanup housekeeping
+-- name: cleanup__runs
 -- Walks through the history: an index that finds what is over would cost every run a write, to save a walk a day.
 WITH {{chunk}}, seen AS (
     SELECT r.id, r.finished_at
@@ -137,7 +137,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__importParts for job in cleanup housekeeping
+-- name: cleanup__importParts
 -- Of uploads that broke off, and of runs that are over. A part has 256 KiB, so a chunk is a few of them. The first part of an
 -- upload that is under way is younger, however long that takes.
 WITH {{chunk}}, seen AS (
@@ -167,7 +167,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT seen.run_id || '/' || seen.part FROM seen LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__audit for job in cleanup housekeeping
+-- name: cleanup__audit
 WITH {{chunk}}, old AS (
     SELECT a.id, a.at
       FROM k
@@ -189,7 +189,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT old.id::text FROM old LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__workerRuns for job in cleanup housekeeping
+-- name: cleanup__workerRuns
 -- Runs of push and pull, by their id, as far back as one can be that is past its job's `keep`: an id begins with when it was made. Those
 -- of a job that is gone go whether they are finished or not.
 WITH {{chunk}}, least_keep AS (
@@ -234,7 +234,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT seen.id::text FROM seen LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__uniqueKeys for job in cleanup housekeeping
+-- name: cleanup__uniqueKeys
 -- Of runs that are finished, once their time is over. A key is a client's text, so that its run names it.
 WITH {{chunk}}, seen AS (
     SELECT u.job, u.unique_key, u.run_id, u.until
@@ -262,7 +262,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
        CASE WHEN k.skip THEN (SELECT s.run_id::text FROM seen s LIMIT 1) END AS unit
   FROM k;
 
--- name: {{job}}__tallies for job in cleanup housekeeping
+-- name: cleanup__tallies
 WITH {{chunk}}, old AS (
     SELECT t.minute, t.job, t.backend
       FROM k

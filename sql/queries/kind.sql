@@ -307,25 +307,33 @@ SELECT k.n, CASE WHEN k.caller IS NULL THEN 401 WHEN held.name IS NULL THEN 404 
   FROM k
   LEFT JOIN held ON held.name = k.job;
 
--- name: job_{{word}} for word in pause resume
+-- name: job_pause
+WITH action (word) AS (VALUES ('pause')), {{paused_or_resumed}};
+
+-- name: job_resume
+WITH action (word) AS (VALUES ('resume')), {{paused_or_resumed}};
+
 -- Ticks count from when the job was paused, so that those that came meanwhile are missed ones. Who pauses twice changes nothing.
-WITH k AS MATERIALIZED (
+
+-- part: paused_or_resumed
+k AS MATERIALIZED (
     SELECT k.*, coalesce(u.id, k.api_key) AS caller
       FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY AS k (job, user_id, api_key, audit_id, n)
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), held AS MATERIALIZED (
     SELECT j.* FROM millrace.job j JOIN k ON j.name = k.job AND k.caller IS NOT NULL ORDER BY j.name FOR NO KEY UPDATE OF j
 ), changed AS (
-    UPDATE millrace.job j SET paused_at = CASE WHEN '{{word}}' = 'pause' THEN coalesce(j.paused_at, now()) END, changed_at = now()
-      FROM held
+    UPDATE millrace.job j SET paused_at = CASE WHEN action.word = 'pause' THEN coalesce(j.paused_at, now()) END, changed_at = now()
+      FROM held, action
      WHERE j.name = held.name
-    RETURNING j.*, {{prompted}} AS told, CASE WHEN '{{word}}' = 'resume' AND j.work <> 'sql' THEN millrace.tell_ready(j.name)::text END AS ready
+    RETURNING j.*, {{prompted}} AS told, CASE WHEN action.word = 'resume' AND j.work <> 'sql' THEN millrace.tell_ready(j.name)::text END AS ready
 ), noted AS (
     INSERT INTO millrace.audit (id, by, caller, operation, subject_type, subject_name)
-    SELECT k.audit_id, {{by}}, k.caller, 'job_{{word}}', 'job', k.job
+    SELECT k.audit_id, {{by}}, k.caller, 'job_' || action.word, 'job', k.job
       FROM k
-      JOIN held ON held.name = k.job AND (held.paused_at IS NULL) = ('{{word}}' = 'pause')
+     CROSS JOIN action
+      JOIN held ON held.name = k.job AND (held.paused_at IS NULL) = (action.word = 'pause')
 )
 SELECT k.n, CASE WHEN k.caller IS NULL THEN 401 WHEN j.name IS NULL THEN 404 END AS "$status", {{job}}
   FROM k
-  {{told_job}};
+  {{told_job}}

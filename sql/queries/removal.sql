@@ -97,7 +97,8 @@ SELECT (SELECT count(*) FROM gone WHERE gone.is_forgotten) AS rows, NULL::text A
        CASE WHEN k.skip THEN (SELECT c.id::text FROM closed c) END AS unit
   FROM k;
 
--- name: {{job}}__overdue for job in removal housekeeping
+-- name: removal__overdue
+-- Housekeeping does this as well.
 -- A run that was started by hand, or by the clock, queues one for each account whose own is over: dead, or cancelled.
 WITH {{chunk}}, left_behind AS (
     SELECT a.id, a.closed_at

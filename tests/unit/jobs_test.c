@@ -47,11 +47,7 @@ static void test_jobs__workers_have_the_statements_of_each_and_no_others(void **
         bool is_of_job = false;
 
         FOR_EACH_JOB(info)
-        {
-            size_t len = strlen(info->name);
-
-            is_of_job = is_of_job || (strncmp(s->name, info->name, len) == 0 && strncmp(s->name + len, "__", 2) == 0);
-        }
+            is_of_job = is_of_job || mr_job_does(info, s->name);
         assert_int_equal(mr_job_spec.owns(s->name), is_of_job);
     }
 }
@@ -83,15 +79,25 @@ static void test_jobs__only_imports_are_of_what_comes_from_outside(void **state)
 
 /* ---- Work ---- */
 
-/* How many statements are named "<job>__<what>". */
 static unsigned statements_of(const struct mr_job_info *info)
 {
-    size_t len = strlen(info->name);
     unsigned count = 0;
 
     for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
-        count += strncmp(s->name, info->name, len) == 0 && strncmp(s->name + len, "__", 2) == 0;
+        count += mr_job_does(info, s->name);
     return count;
+}
+
+/* What the engine leaves behind is deleted where nothing is scheduled, and only that: cleanup has no other statement of the engine's. */
+static void test_jobs__housekeeping_does_what_cleanup_and_removal_have_for_it(void **state)
+{
+    (void)state;
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        assert_int_equal(mr_job_does(mr_job_info(MR_JOB_housekeeping), s->name),
+                         mr_job_does(mr_job_info(MR_JOB_cleanup), s->name) || strcmp(s->name, "removal__overdue") == 0);
+    assert_int_equal(statements_of(mr_job_info(MR_JOB_housekeeping)), statements_of(mr_job_info(MR_JOB_cleanup)) + 1);
+    assert_false(mr_job_does(mr_job_info(MR_JOB_cleanup), "removal__overdue"));
+    assert_false(mr_job_does(mr_job_info(MR_JOB_cleanup), "cleanups__sessions"));
 }
 
 /* Runs that are taken together have no chunks: nothing is done for them (jobs/job.c). */
@@ -127,11 +133,7 @@ static void test_jobs__every_chunk_is_of_a_job(void **state)
         bool is_of_sql = false;
 
         FOR_EACH_JOB(info)
-        {
-            size_t len = strlen(info->name);
-
-            is_of_sql = is_of_sql || (!info->by_code && strncmp(s->name, info->name, len) == 0 && strncmp(s->name + len, "__", 2) == 0);
-        }
+            is_of_sql = is_of_sql || (!info->by_code && mr_job_does(info, s->name));
         if (is_chunk != is_of_sql)
             fail_test("%s %s", s->name, is_chunk ? "is a chunk of no job" : "does not take what a chunk is given");
     }
@@ -302,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_jobs__workers_have_the_statements_of_each_and_no_others),
         cmocka_unit_test(test_jobs__each_is_found_by_its_name),
         cmocka_unit_test(test_jobs__only_imports_are_of_what_comes_from_outside),
+        cmocka_unit_test(test_jobs__housekeeping_does_what_cleanup_and_removal_have_for_it),
         cmocka_unit_test(test_jobs__work_of_sql_has_statements),
         cmocka_unit_test(test_jobs__work_of_code_has_a_function),
         cmocka_unit_test(test_jobs__every_chunk_is_of_a_job),
