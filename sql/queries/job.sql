@@ -344,11 +344,13 @@ k.api_key IS NULL OR k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
 
 -- name: job_run_search
 -- Each store is walked job by job, newest first, along the index that has the state; so that a page costs the same with a thousand
--- runs and with a million. A walk ends behind so many rows, found or not: what is older than where the longest one ended is left to
--- the next page, which the Link leads to also where this one is empty.
+-- runs and with a million. A walk ends behind a page of rows where all of them are asked for, as in the indexes of what is dead and of what
+-- is cancelled, and else behind 2000, found or not: what is older than where the longest one ended is left to the next page, which the
+-- Link leads to also where this one is empty.
 --
 -- Job and id are compared as one: with `r.job = kind.name` the order is that of the id alone, and the planner may walk the primary key,
--- past the runs of all other jobs. The index of job_run has the ids the other way round, where an array of one job does the same.
+-- past the runs of all other jobs. The index of job_run has the ids the other way round, where an array of one job does the same. Of a
+-- key it is key and id: PostgreSQL 15 walks to the end of the job where the second of three columns says that the range is over.
 WITH k AS MATERIALIZED (
     SELECT k.*, {{is_nobody}} AS is_nobody, j.name IS NULL AND k.job IS NOT NULL AS is_unknown,
            coalesce(k.cursor::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS upto,
@@ -356,7 +358,7 @@ WITH k AS MATERIALIZED (
                 ELSE rpad(lpad(to_hex(greatest((extract(epoch FROM k.since) * 1000)::bigint, 0)), 12, '0'), 32, '0')::uuid END AS since_id,
            CASE WHEN k.key IS NOT NULL THEN 'key' WHEN k.state IN ('dead', 'cancelled') THEN k.state WHEN k.state IN ('queued', 'failed') THEN 'waits'
                 WHEN k.state IN ('running', 'cancelling') THEN 'leased' ELSE 'all' END AS walk,
-           CASE WHEN k.key IS NULL AND k.state IS NULL THEN k.max_rows + 1 ELSE 2000 END AS most
+           k.max_rows + 1 AS enough, CASE WHEN k.state IS NULL THEN k.max_rows + 1 ELSE 2000 END AS most
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[], $9::text[])
            WITH ORDINALITY AS k (user_id, api_key, only_jobs, job, state, key, since, max_rows, cursor, n)
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
@@ -364,7 +366,7 @@ WITH k AS MATERIALIZED (
 ), kind AS MATERIALIZED (
     SELECT k.n, j.name FROM k JOIN millrace.job j ON (k.job IS NULL OR j.name = k.job) AND (k.only_jobs IS NULL OR j.name = ANY (k.only_jobs::text[])) WHERE NOT k.is_nobody
 ), walked AS MATERIALIZED (
-    SELECT k.n, kind.name, w.source, w.id, k.most
+    SELECT k.n, kind.name, w.source, w.id, CASE WHEN w.source IN (4, 5) THEN k.enough ELSE k.most END AS most
       FROM kind
       JOIN k ON k.n = kind.n
      CROSS JOIN LATERAL (
@@ -377,16 +379,16 @@ WITH k AS MATERIALIZED (
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) b
             UNION ALL
            SELECT * FROM (SELECT 3, r.id FROM millrace.run r
-                           WHERE k.walk = 'key' AND r.key <> '' AND (r.job, r.key, r.id) < (kind.name, k.key, k.upto) AND (r.job, r.key, r.id) >= (kind.name, k.key, k.since_id)
-                           ORDER BY r.job DESC, r.key DESC, r.id DESC LIMIT k.most) c
+                           WHERE k.walk = 'key' AND r.key <> '' AND r.job = kind.name AND (r.key, r.id) < (k.key, k.upto) AND (r.key, r.id) >= (k.key, k.since_id)
+                           ORDER BY r.key DESC, r.id DESC LIMIT k.most) c
             UNION ALL
            SELECT * FROM (SELECT 4, r.id FROM millrace.run r
                            WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) d
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.enough) d
             UNION ALL
            SELECT * FROM (SELECT 5, r.id FROM millrace.run r
                            WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.most) e
+                           ORDER BY r.job DESC, r.id DESC LIMIT k.enough) e
             UNION ALL
            SELECT * FROM (SELECT 6, r.id FROM millrace.ready r
                            WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
