@@ -134,7 +134,7 @@ static void append_part(struct mr_buf *out, CURLU *url, CURLUPart part, const ch
     mr_buf_text(out, before);
     if (curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
         for (const char *c = text; *c != '\0'; c++)
-            mr_buf_char(out, *c >= 'A' && *c <= 'Z' ? (char)(*c + ('a' - 'A')) : *c);
+            mr_buf_char(out, (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c));
     curl_free(text);
 }
 

@@ -199,7 +199,7 @@ MR_MESSAGE(job_run_retry) {
     {"apiKey", MR_UUID, MR_TOKEN_KEY, .about = "the API key that is calling"},                                                                      \
     {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"},                                                                  \
     {"job", MR_TEXT, MR_BODY, true, 1, 64, .about = "runs of this job", .example = "send_receipt"},                                                      \
-    {"state", MR_TEXT, MR_BODY, false, .format = MR_FORMAT_CHOICE, .choices = states, .about = "runs in this state; absent: in any of these"},   \
+    {"state", MR_TEXT, MR_BODY, false, .format = MR_FORMAT_CHOICE, .choices = (states), .about = "runs in this state; absent: in any of these"},   \
     {"key", MR_TEXT, MR_BODY, false, 1, 200, .about = "runs with this key"},                                                                       \
     {"before", MR_TIME, MR_BODY, .about = "runs queued before; absent: before now", .example = "2027-01-01T00:00:00Z"}
 

@@ -81,20 +81,20 @@ const struct mr_result mr_result_job = {
     {"url", MR_TEXT, MR_BODY, false, 1, MR_URL_MAX, MR_FORMAT_URL, .about = "push: the URL to call", .example = "https://hooks.example.org/receipts"}, \
     {"secret", MR_TEXT, MR_BODY, false, 1, MR_SECRET_TEXT, MR_FORMAT_SECRET, .about = "push: the secret that signs the call (Standard Webhooks)", .example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, \
     {"secrets", MR_TEXT, MR_BODY, false, 1, MR_SECRET_TEXT, MR_FORMAT_SECRET, .many = true, .items_min = 1, .items_max = MR_SECRETS_MAX, .about = "push: several secrets, while one is rotated; each signs the call"}, \
-    {"args", MR_JSON, MR_BODY, .clearable = clears, .rule = mr_kind_args_rule, .about = "the rules for a run's arguments: name to {type, required, default, min, max, length}; type is text, uuid, integer, number, boolean, timestamp, date or json; absent: any object", .example = "{\"orderId\":{\"type\":\"uuid\",\"required\":true}}"}, \
+    {"args", MR_JSON, MR_BODY, .clearable = (clears), .rule = mr_kind_args_rule, .about = "the rules for a run's arguments: name to {type, required, default, min, max, length}; type is text, uuid, integer, number, boolean, timestamp, date or json; absent: any object", .example = "{\"orderId\":{\"type\":\"uuid\",\"required\":true}}"}, \
     {"retry.attempts", MR_INT, MR_BODY, false, 1, 100, .fallback = or("10"), .about = "the most attempts", .example = "10"},                          \
     {"retry.first", MR_INT, MR_BODY, false, SECOND, DAY, MR_FORMAT_DURATION, .fallback = or("2s"), .about = "the pause before the second attempt; each later one is twice as long", .example = "2s"}, \
     {"retry.most", MR_INT, MR_BODY, false, SECOND, INT64_C(30) * DAY, MR_FORMAT_DURATION, .fallback = or("1h"), .about = "the longest pause", .example = "1h"}, \
     {"timeout", MR_INT, MR_BODY, false, SECOND, DAY, MR_FORMAT_DURATION, .fallback = or("30s"), .about = "push: how long a call may take; pull: the lease of a claim that names none", .example = "30s"}, \
-    {"concurrency", MR_INT, MR_BODY, false, 1, 100000, .clearable = clears, .about = "the most runs at once, in all processes", .example = "20"},            \
-    {"perKey", MR_INT, MR_BODY, false, 1, 100000, .clearable = clears, .about = "the most runs of one key at once", .example = "1"},                  \
+    {"concurrency", MR_INT, MR_BODY, false, 1, 100000, .clearable = (clears), .about = "the most runs at once, in all processes", .example = "20"},            \
+    {"perKey", MR_INT, MR_BODY, false, 1, 100000, .clearable = (clears), .about = "the most runs of one key at once", .example = "1"},                  \
     {"priority", MR_INT, MR_BODY, false, -100, 100, .fallback = or("0"), .about = "priority of a run that names none; within a key the higher goes first, and waiting raises it", .example = "0"}, \
-    {"unique.by", MR_TEXT, MR_BODY, false, 1, 63, .many = true, .items_min = 1, .items_max = 16, .clearable = clears, .about = "the arguments that identify a run", .example = "[\"orderId\"]"}, \
-    {"unique.for", MR_INT, MR_BODY, false, SECOND, INT64_C(365) * DAY, MR_FORMAT_DURATION, .clearable = clears, .about = "for how long; absent: until the run is finished", .example = "1h"}, \
-    {"cron", MR_TEXT, MR_BODY, false, 1, 200, MR_FORMAT_CRON, .clearable = clears, .about = "its schedule, as a cron expression", .example = "0 5 * * MON"}, \
-    {"timezone", MR_TEXT, MR_BODY, false, 1, 64, MR_FORMAT_ZONE, .clearable = clears, .about = "time zone of the schedule; absent: SCHEDULE_TIMEZONE", .example = "Europe/Berlin"}, \
-    {"missed", MR_TEXT, MR_BODY, false, .format = MR_FORMAT_CHOICE, .choices = "once|skip|all", .clearable = clears, .about = "what happens to ticks while no scheduler runs, or while the job is paused", .example = "once"}, \
-    {"keep", MR_INT, MR_BODY, false, MINUTE, INT64_C(3650) * DAY, MR_FORMAT_DURATION, .clearable = clears, .about = "how long finished runs are kept; absent: JOB_RUN_RETENTION", .example = "14d"}
+    {"unique.by", MR_TEXT, MR_BODY, false, 1, 63, .many = true, .items_min = 1, .items_max = 16, .clearable = (clears), .about = "the arguments that identify a run", .example = "[\"orderId\"]"}, \
+    {"unique.for", MR_INT, MR_BODY, false, SECOND, INT64_C(365) * DAY, MR_FORMAT_DURATION, .clearable = (clears), .about = "for how long; absent: until the run is finished", .example = "1h"}, \
+    {"cron", MR_TEXT, MR_BODY, false, 1, 200, MR_FORMAT_CRON, .clearable = (clears), .about = "its schedule, as a cron expression", .example = "0 5 * * MON"}, \
+    {"timezone", MR_TEXT, MR_BODY, false, 1, 64, MR_FORMAT_ZONE, .clearable = (clears), .about = "time zone of the schedule; absent: SCHEDULE_TIMEZONE", .example = "Europe/Berlin"}, \
+    {"missed", MR_TEXT, MR_BODY, false, .format = MR_FORMAT_CHOICE, .choices = "once|skip|all", .clearable = (clears), .about = "what happens to ticks while no scheduler runs, or while the job is paused", .example = "once"}, \
+    {"keep", MR_INT, MR_BODY, false, MINUTE, INT64_C(3650) * DAY, MR_FORMAT_DURATION, .clearable = (clears), .about = "how long finished runs are kept; absent: JOB_RUN_RETENTION", .example = "14d"}
 
 #define CALLER_FIELDS                                                                                                                               \
     {"userId", MR_UUID, MR_TOKEN_USER, .about = "who is calling"},                                                                                  \
