@@ -3,10 +3,10 @@
 usage: python3 bench/bench.py build/release/millrace [--quick | --publish] [floor | STEP ...]    (or: ./dev bench [...])
 
 Starts what it measures itself, takes the contestants of a row in turn, several rounds, and compares medians. `--quick` has one
-short round, and a large table is small. `floor` is short: requests beside nginx and pgbench, and the start. STEP
-names single steps. Writes the report (Markdown), CSV, SVG charts and the costs for bench/scaling.py into bench/results/. Figures
-are ratios of one run: never compare absolute ones between runs. Exits 1 when a target is missed. `--publish`, for a whole run on
-a quiet machine, puts report and charts into docs/performance.md as well.
+short round, a large table that is small, no charts of concurrency and no row of scaling. `floor` is short: requests beside nginx and
+pgbench, and the start. STEP names single steps. Writes the report (Markdown), CSV, SVG charts and the costs for bench/scaling.py into
+bench/results/. Figures are ratios of one run: never compare absolute ones between runs. Exits 1 when a target is missed. `--publish`, for
+a whole run on a quiet machine, puts report and charts into docs/performance.md as well.
 """
 
 import contextlib
@@ -227,8 +227,8 @@ class Bench:
 
     def concurrency(self):
         """The charts of throughput, latency and batch size; no row."""
-        counts = (1, 16, 256) if self.quick else (1, 4, 16, 64, 256)
-        seconds = 1 if self.quick else 2
+        counts = (1, 4, 16, 64, 256)
+        seconds = 2
         path = f"/v1/tasks/{self.api.id}"
         throughput, latency, batches = {}, {}, {}
         for name, base in {"millrace": self.api.base, **{name: peer.base for name, peer in self.peers.items()}}.items():
@@ -485,6 +485,7 @@ class Bench:
 
     STEPS = ("start_peers", "without_sql", "one", "latency", "list", "page", "concurrency", "mix", "overload", "create", "stop_peers",
              "start", "idle", "jobs", "large", "small", "scaling")
+    LONG = ("concurrency", "scaling")  # what a quick run leaves out: charts of many points, and processes that are each held back
     FLOOR = ("without_sql", "one", "list", "create", "start")
 
     def run(self, steps):
@@ -569,7 +570,7 @@ def main(arguments):
     quick, publishes = "--quick" in arguments, "--publish" in arguments
     names = [each for each in arguments if each not in ("--quick", "--publish")]
     binary = os.path.abspath(names.pop(0)) if names else ""
-    steps = Bench.FLOOR if names == ["floor"] else [each for each in Bench.STEPS if not names or each in names]
+    steps = Bench.FLOOR if names == ["floor"] else [each for each in Bench.STEPS if each in names or not (names or quick and each in Bench.LONG)]
     missing = [tool for tool in ("wrk", "nginx", "pgbench", "h2load") if not shutil.which(tool)]
     if publishes and (quick or names):
         raise SystemExit("--publish is for a whole run")

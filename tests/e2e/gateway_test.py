@@ -16,7 +16,8 @@ user = None  # an Api, registered and signed in
 
 def setUpModule():
     global server, user
-    server = module.start()
+    # A head that is sent byte by byte, each when the one before was read, took up to ten seconds on a busy machine: the default.
+    server = module.start(GATEWAY_HEADER_TIMEOUT="1m")
     user = server.api().register()
     user.close()
 
