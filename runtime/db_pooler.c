@@ -131,17 +131,11 @@ static int probe_surely(mr_db *self)
 static bool breaks_transactions(const mr_db *self)
 {
     mr_db first = {.options = self->options};
-    mr_db second = {.options = self->options};
-    int64_t deadline_ms = db_now_ms(self) + PROBE_MS;
-    bool connected = connect_second(&first, deadline_ms) && connect_second(&second, deadline_ms);
-    bool broke =
-        connected && ask_pid(&second, "BEGIN; SELECT pg_backend_pid()", deadline_ms) == 0 && broke_alone(&first, &second);
+    bool breaks = connect_second(&first, db_now_ms(self) + PROBE_MS) && probe_surely(&first) == DIVIDES;
 
     if (first.conn != NULL)
         db_drop(&first);
-    if (second.conn != NULL)
-        db_drop(&second);
-    return broke;
+    return breaks;
 }
 
 /* What setting it up as a session of our own has left behind in one of everybody's. */
@@ -158,7 +152,7 @@ bool db_pooler_found(mr_db *self, mr_status status)
     if (self->shared)
         return false;
     if (status != MR_OK && strcmp(self->error.sqlstate, "42P05") == 0) {
-        note(self, breaks_transactions(self) && breaks_transactions(self) ? DIVIDES : SHARES);
+        note(self, breaks_transactions(self) ? DIVIDES : SHARES);
         return true;
     }
     if (status != MR_OK || self->server_pid == PQbackendPID(self->conn))
