@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import threading
 import unittest
 from pathlib import Path
 
@@ -13,6 +14,51 @@ TESTS = Path(__file__).resolve().parents[1]
 
 def state(pid):
     return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], text=True, capture_output=True).stdout[:1]
+
+
+module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
+
+
+class DatabaseTest(unittest.TestCase):
+    """Tests empty tables beside servers that are at work on them, in whichever order these lock them."""
+
+    def session(self):
+        session = module.server.database("postgres")
+        self.addCleanup(session.close)
+        return session
+
+    def in_background(self, session, sql):
+        thread = threading.Thread(target=session.query, args=(sql,))
+        thread.start()
+        self.addCleanup(thread.join)
+        return thread
+
+    def wait_until_it_waits(self, watcher, session, kind):
+        support.wait_for(lambda: watcher.count("pg_locks", f"pid = {session.pid} AND NOT granted AND locktype = '{kind}'") == 1, 10,
+                         "it waits")
+
+    def test_query__the_victim_of_a_deadlock_asks_again(self):
+        victim, other, gate = self.session(), self.session(), self.session()
+        gate.query("CREATE TABLE knot (id int, n int); INSERT INTO knot VALUES (1, 0), (2, 0); SELECT pg_advisory_lock(1)")
+        victim.query("SET deadlock_timeout = '10ms'")
+        other.query("SET deadlock_timeout = '1h'")  # so it is never the one that gives way
+        first = self.in_background(victim, "UPDATE knot SET n = n + 1 WHERE id = 1; SELECT pg_advisory_lock(1);"
+                                           "UPDATE knot SET n = n + 1 WHERE id = 2")
+        self.wait_until_it_waits(gate, victim, "advisory")
+        second = self.in_background(other, "UPDATE knot SET n = n + 10 WHERE id = 2; UPDATE knot SET n = n + 10 WHERE id = 1")
+        self.wait_until_it_waits(gate, other, "transactionid")
+        gate.query("SELECT pg_advisory_unlock(1)")
+        first.join()
+        second.join()
+        self.assertEqual(gate.query("SELECT n FROM knot ORDER BY id"), [["11"], ["11"]])
+
+    def test_query__within_a_transaction_is_not_repeated(self):
+        session = self.session()
+        session.query("BEGIN")
+        with self.assertRaises(support.DatabaseError) as raised:
+            session.query("DO $$ BEGIN RAISE deadlock_detected; END $$")
+        self.assertEqual((raised.exception.sqlstate, session.in_transaction), (support.DEADLOCK, True))
 
 
 class FrozenTest(unittest.TestCase):
