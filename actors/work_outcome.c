@@ -10,7 +10,7 @@
 #include "actors/work_internal.h"
 #include "proto/json.h"
 #include "proto/jsontext.h"
-#include "proto/object.h"
+#include "proto/json_reader.h"
 #include "proto/uuid.h"
 #include "runtime/answer.h"
 #include "runtime/metrics.h"
@@ -29,7 +29,7 @@ static mr_status bind_one(struct mr_actor *self, struct mr_slice text, const str
 {
     struct mr_value values[MR_OUTCOME_FIELDS];
     struct json_t *json = NULL;
-    mr_status status = mr_object_read(&json, text, mr_outcome_fields, values);
+    mr_status status = mr_json_read_object(&json, text, mr_outcome_fields, values);
 
     for (unsigned i = 0; status == MR_OK && i < MR_OUTCOME_FIELDS; i++)
         mr_params_add(&self->params, i, mr_outcome_fields[i].type, &values[i]);

@@ -6,7 +6,7 @@
 #include "proto/json.h"
 #include "proto/jsontext.h"
 #include "proto/literal.h"
-#include "proto/object.h"
+#include "proto/json_reader.h"
 #include "runtime/webhook.h"
 #include "scheduler/cron.h"
 #include "scheduler/zone.h"
@@ -37,7 +37,7 @@ static void tell_item(void *context, const struct mr_field *field, int index, co
 {
     char name[MR_ITEM_NAME];
 
-    mr_object_item_name(name, field, index);
+    mr_json_item_name(name, field, index);
     tell_name(context, name, problem);
 }
 
@@ -79,7 +79,7 @@ static void tell_object(void *context, const struct mr_field *field, int index, 
     char item[MR_ITEM_NAME];
     char name[NAME_ROOM];
 
-    mr_object_item_name(item, objects->field, index);
+    mr_json_item_name(item, objects->field, index);
     snprintf(name, sizeof name, field != objects->field ? "%s.%s" : "%s", item, field->name);
     tell_name(objects->place, name, problem);
 }
@@ -93,10 +93,10 @@ static bool read_value(struct place *place, const struct mr_field *field, const 
     struct mr_problem problem;
 
     if (field->many)
-        return mr_object_array(field, json, text, room, out, &listener);
+        return mr_json_read_array(field, json, text, room, out, &listener);
     if (field->of != NULL)
-        return mr_object_objects(field, json, text, out, &(struct mr_listener){tell_object, &objects});
-    if (!mr_object_value(field, json, text, out, &problem) ||
+        return mr_json_read_objects(field, json, text, out, &(struct mr_listener){tell_object, &objects});
+    if (!mr_json_read_value(field, json, text, out, &problem) ||
         (field->type == MR_TEXT && !check_meaning(field, out->text, &problem))) {
         tell_name(place, field->name, &problem);
         *out = (struct mr_value){.present = false};
@@ -117,21 +117,21 @@ static bool is_misplaced(const json_t *body, const struct mr_field *field, char 
     if (dot == NULL)
         return false;
     snprintf(group, NAME_ROOM, "%.*s", (int)(dot - field->name), field->name);
-    outer = mr_object_member(body, group);
+    outer = mr_json_member(body, group);
     return outer != NULL && !json_is_null(outer) && !json_is_object(outer);
 }
 
 /* Null in the place of the object is null for each of its members. */
 static const json_t *member_of(const json_t *body, const struct mr_field *field)
 {
-    const json_t *json = mr_object_member(body, field->name);
+    const json_t *json = mr_json_member(body, field->name);
     const char *dot = strrchr(field->name, '.');
     char group[NAME_ROOM];
 
     if (json != NULL || dot == NULL)
         return json;
     snprintf(group, sizeof group, "%.*s", (int)(dot - field->name), field->name);
-    json = mr_object_member(body, group);
+    json = mr_json_member(body, group);
     return json_is_null(json) ? json : NULL;
 }
 
@@ -186,7 +186,7 @@ static void write_value(struct mr_buf *out, const struct mr_field *field, const 
 static void read_member(struct place *place, const struct mr_field *field, const json_t *element, struct mr_slice text,
                         struct mr_buf *out, bool *is_first)
 {
-    const json_t *json = mr_object_member(element, field->name);
+    const json_t *json = mr_json_member(element, field->name);
     struct mr_value value = {.present = false};
     struct mr_problem problem;
     struct mr_buf room = {0};
@@ -195,7 +195,7 @@ static void read_member(struct place *place, const struct mr_field *field, const
         if (!read_value(place, field, json, text, &room, &value))
             value.present = false;
     } else if (field->fallback != NULL) {
-        mr_object_fallback(field, &room, &value);
+        mr_json_read_default(field, &room, &value);
     } else if (field->required) {
         mr_problem_set(&problem, "required", "is required");
         tell_name(place, field->name, &problem);
@@ -222,7 +222,7 @@ static void read_element(struct place *place, const struct mr_field *fields, con
         tell_name(place, "", &problem);
         return;
     }
-    mr_object_find(text, fields, found);
+    mr_json_find(text, fields, found);
     for (unsigned i = 0; fields[i].name != NULL; i++)
         if (fields[i].from == MR_BODY)
             read_member(place, &fields[i], element, found[i].text, out, &is_first);

@@ -9,7 +9,7 @@
 #include "gateway/exchange.h"
 #include "gateway/reply.h"
 #include "gateway/upload.h"
-#include "proto/object.h"
+#include "proto/json_reader.h"
 
 /* With KEY_LIFE_MS, less than the 5 s that docs/api-keys.md promises: what was asked for is believed from then on. */
 enum { SLOTS = 4096, KEY_LIFE_MS = 4000 };
@@ -210,7 +210,7 @@ static mr_status keep(const struct exchange *exchange, struct mr_slice payload)
     const char *detail;
     mr_status status = MR_INTERNAL;
 
-    if (mr_reply_decode(payload, &head, &json) == MR_OK && head.id.len == 16 && mr_object_load(&told, json, &detail) == MR_OK)
+    if (mr_reply_decode(payload, &head, &json) == MR_OK && head.id.len == 16 && mr_json_load(&told, json, &detail) == MR_OK)
         status = keep_told(exchange, told, (const uint8_t *)head.id.data);
     json_decref(told);
     return status;

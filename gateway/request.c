@@ -10,7 +10,7 @@
 #include "http/target.h"
 #include "proto/json.h"
 #include "proto/literal.h"
-#include "proto/object.h"
+#include "proto/json_reader.h"
 #include "proto/uuid.h"
 
 static struct mr_slice slice_of(const struct mr_buf *buf)
@@ -61,14 +61,13 @@ static mr_status read_json(struct mr_request *self, const struct mr_field *field
             *detail = "The body has to be application/json or application/merge-patch+json.";
     }
     if (status == MR_OK)
-        status =
-            takes_items(fields) ? mr_object_load_any(&self->json, body, detail) : mr_object_load(&self->json, body, detail);
+        status = takes_items(fields) ? mr_json_load_any(&self->json, body, detail) : mr_json_load(&self->json, body, detail);
     if (status != MR_OK)
         return status;
     if (json_is_array(self->json))
         mr_body_items(self, fields, body);
     else
-        mr_object_find(body, fields, self->values);
+        mr_json_find(body, fields, self->values);
     return MR_OK;
 }
 
@@ -76,7 +75,7 @@ static void tell(void *context, const struct mr_field *field, int index, const s
 {
     char name[MR_ITEM_NAME];
 
-    mr_object_item_name(name, field, index);
+    mr_json_item_name(name, field, index);
     mr_body_error(context, name, problem->code, problem->message);
 }
 
@@ -491,7 +490,7 @@ static void use_fallback(struct mr_request *self, unsigned i, const struct mr_fi
 {
     if (field->many)
         mr_buf_clear(&self->decoded[i], SIZE_MAX);
-    mr_object_fallback(field, &self->decoded[i], &self->values[i]);
+    mr_json_read_default(field, &self->decoded[i], &self->values[i]);
 }
 
 static void complete_field(struct mr_request *self, unsigned i, const struct mr_field *field, size_t errors_before)

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "proto/json.h"
-#include "proto/object.h"
+#include "proto/json_reader.h"
 
 /* ---- Where a record ends ---- */
 
@@ -141,7 +141,7 @@ static void note(void *context, const struct mr_field *field, int index, const s
     const struct listening *self = context;
     char name[MR_ITEM_NAME];
 
-    mr_object_item_name(name, field, index);
+    mr_json_item_name(name, field, index);
     mr_record_problem(self->record, self->line, name, problem->message);
 }
 
@@ -156,8 +156,8 @@ static bool read_array(struct mr_record *self, const struct mr_field *fields, un
 
     if (room == NULL)
         return false;
-    return json != NULL ? mr_object_array(field, json, text, room, &self->values[i], &listener)
-                        : mr_object_array_text(field, text, room, &self->values[i], &listener);
+    return json != NULL ? mr_json_read_array(field, json, text, room, &self->values[i], &listener)
+                        : mr_json_read_array_text(field, text, room, &self->values[i], &listener);
 }
 
 static void use_fallback(struct mr_record *self, const struct mr_field *fields, unsigned i)
@@ -166,7 +166,7 @@ static void use_fallback(struct mr_record *self, const struct mr_field *fields, 
     struct mr_buf *room = field->many ? room_of(self, fields, i) : NULL;
 
     if (room != NULL || !field->many)
-        mr_object_fallback(field, room, &self->values[i]);
+        mr_json_read_default(field, room, &self->values[i]);
 }
 
 /* What was left out: the usual value, or a problem. Fields in trouble already are in no need of another. */
@@ -197,7 +197,7 @@ static bool read_member(struct mr_record *self, const struct mr_field *fields, u
         return true;
     if (field->many)
         return read_array(self, fields, i, member, text, line);
-    if (mr_object_value(field, member, text, &self->values[i], &problem))
+    if (mr_json_read_value(field, member, text, &self->values[i], &problem))
         return true;
     self->values[i].present = false;
     mr_record_problem(self, line, field->name, problem.message);
@@ -208,7 +208,7 @@ static void read_members(struct mr_record *self, struct mr_slice text, const str
                          bool *in_trouble)
 {
 
-    mr_object_find(text, fields, self->values);
+    mr_json_find(text, fields, self->values);
     for (unsigned i = 0; fields[i].name != NULL; i++)
         if (fields[i].from == MR_BODY)
             in_trouble[i] = !read_member(self, fields, i, json_object_get(self->json, fields[i].name), line);
@@ -219,7 +219,7 @@ static void read_json(struct mr_record *self, struct mr_slice text, const struct
     bool in_trouble[MR_FIELDS_MAX] = {false};
     const char *detail;
 
-    if (mr_object_load(&self->json, text, &detail) != MR_OK) {
+    if (mr_json_load(&self->json, text, &detail) != MR_OK) {
         mr_record_problem(self, line, "", "is not a valid JSON object (RFC 8259, UTF-8)");
         return;
     }

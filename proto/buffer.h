@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Borrowed bytes: no terminator, no ownership. */
@@ -86,6 +87,9 @@ void mr_buf_int(struct mr_buf *self, long long value);
 
 /* Appends what printf would print, of any length. As mr_buf_append. */
 void mr_buf_printf(struct mr_buf *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Writes all of it to `out`, which stays the caller's. What cannot be written is found in ferror(out). */
+void mr_buf_print(const struct mr_buf *self, FILE *out);
 
 /* Empties the buffer and keeps its memory, unless that has grown past `keep` bytes. */
 void mr_buf_clear(struct mr_buf *self, size_t keep);

@@ -94,7 +94,7 @@ typedef bool mr_json_rule(const struct json_t *json, const char *name,
 struct mr_field {
     const char
         *name; /* JSON name. Of the body, "retry.first" is the member `first` of the object `retry`; not for what is read from
-                         the body's text (mr_object_wants_text) */
+                         the body's text (mr_json_wants_text) */
     enum mr_type type;
     enum mr_source from;
     bool required;

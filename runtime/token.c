@@ -7,7 +7,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#include "proto/object.h"
+#include "proto/json_reader.h"
 #include "proto/uuid.h"
 
 static const char *const role_names[] = {[MR_ROLE_USER] = "user", [MR_ROLE_ADMIN] = "admin"};
@@ -84,7 +84,7 @@ static json_t *read_part(struct mr_slice part)
     if (sodium_base642bin(text, sizeof text, part.data, part.len, NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) !=
         0)
         return NULL;
-    return mr_object_load(&json, (struct mr_slice){(const char *)text, len}, &detail) == MR_OK ? json : NULL;
+    return mr_json_load(&json, (struct mr_slice){(const char *)text, len}, &detail) == MR_OK ? json : NULL;
 }
 
 /* Takes what stands before the next dot; what is left begins behind it. */

@@ -138,9 +138,17 @@ int64_t scheduler_now_ms(const struct mr_scheduler *self);
  */
 mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out) MR_WARN_UNUSED;
 
-/* Notes that a step failed although its statement did not; returns `status`. */
-mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status,
-                           const char *reason);
+/* As scheduler_query, but its rows say whether the step succeeded: the caller calls scheduler_succeeded or scheduler_held. */
+mr_status scheduler_ask(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out) MR_WARN_UNUSED;
+
+/* Ends the backoff of a step that failed, and logs that it did if it failed more than once. */
+void scheduler_succeeded(struct mr_scheduler *self, enum step step, const char *statement);
+
+/*
+ * Notes that a step has to wait for rows that somebody else holds; returns MR_OVERLOADED. Logged as a failure from the second
+ * time in a row on.
+ */
+mr_status scheduler_held(struct mr_scheduler *self, enum step step, const char *statement, const char *reason);
 
 /* How long the step has to wait after a failure, in milliseconds; 0: not at all. */
 int64_t scheduler_pause_ms(const struct mr_scheduler *self, enum step step);

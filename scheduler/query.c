@@ -34,17 +34,9 @@ int64_t scheduler_failing_ms(const struct mr_scheduler *self)
     return longest;
 }
 
-static void note_success(struct trouble *trouble, const char *statement)
-{
-    if (trouble->failures > 1)
-        mr_log(MR_LOG_INFO, "statement succeeds again", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
-               mr_log_int("failures", trouble->failures));
-    *trouble = (struct trouble){.failures = 0};
-}
-
 /* A step with a pace of its own may come before its backoff is over: that failure is counted, not told. */
 static void note_failure(struct mr_scheduler *self, enum step step, const char *statement, mr_status status,
-                         const char *sqlstate, const char *reason)
+                         const char *sqlstate, const char *reason, bool is_trouble)
 {
     struct trouble *trouble = &self->troubles[step];
     bool is_told = mr_backoff_is_over(&trouble->backoff, scheduler_now_ms(self));
@@ -53,19 +45,31 @@ static void note_failure(struct mr_scheduler *self, enum step step, const char *
     if (!is_told)
         return;
     mr_backoff_fail(&trouble->backoff, scheduler_now_ms(self));
+    if (!is_trouble)
+        return;
     mr_log(MR_LOG_ERROR, "statement failed", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
            mr_log_text("status", mr_status_name(status)), mr_log_text("sqlstate", sqlstate), mr_log_text("reason", reason),
            mr_log_int("failures", trouble->failures));
 }
 
-mr_status scheduler_failed(struct mr_scheduler *self, enum step step, const char *statement, mr_status status,
-                           const char *reason)
+mr_status scheduler_held(struct mr_scheduler *self, enum step step, const char *statement, const char *reason)
 {
-    note_failure(self, step, statement, status, "", reason);
-    return status;
+    /* Two that start at once meet for a moment: that is no trouble until it lasts. */
+    note_failure(self, step, statement, MR_OVERLOADED, "", reason, self->troubles[step].failures > 0);
+    return MR_OVERLOADED;
 }
 
-mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out)
+void scheduler_succeeded(struct mr_scheduler *self, enum step step, const char *statement)
+{
+    struct trouble *trouble = &self->troubles[step];
+
+    if (trouble->failures > 1)
+        mr_log(MR_LOG_INFO, "statement succeeds again", mr_log_text("actor", "scheduler"), mr_log_text("statement", statement),
+               mr_log_int("failures", trouble->failures));
+    *trouble = (struct trouble){.failures = 0};
+}
+
+mr_status scheduler_ask(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out)
 {
     const struct mr_db_error *error = mr_db_last_error(self->db);
     mr_status status = mr_params_end(&self->params);
@@ -75,11 +79,18 @@ mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char 
         status = mr_db_run(self->db, statement, &self->params, scheduler_now_ms(self) + WAIT_MS, out);
         mr_metric_statement(MR_ACTOR_SCHEDULER, mr_mono_us(self->clock) - begun_us);
     }
-    if (status == MR_OK) {
+    if (status == MR_OK)
         self->answered_ms = scheduler_now_ms(self);
-        note_success(&self->troubles[step], statement);
-    } else {
-        note_failure(self, step, statement, status, error->sqlstate, error->message);
-    }
+    else
+        note_failure(self, step, statement, status, error->sqlstate, error->message, true);
+    return status;
+}
+
+mr_status scheduler_query(struct mr_scheduler *self, enum step step, const char *statement, mr_rows **out)
+{
+    mr_status status = scheduler_ask(self, step, statement, out);
+
+    if (status == MR_OK)
+        scheduler_succeeded(self, step, statement);
     return status;
 }

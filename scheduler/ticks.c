@@ -292,18 +292,20 @@ mr_status ticks_sync(struct mr_scheduler *self)
     int64_t wall_ms = mr_wall_ms(self->clock);
     unsigned wanted = bind_jobs(self, wall_ms);
     mr_rows *rows = NULL;
-    mr_status status = scheduler_query(self, STEP_SYNC, "schedule__sync", &rows);
+    mr_status status = scheduler_ask(self, STEP_SYNC, "schedule__sync", &rows);
 
     if (status != MR_OK)
         return status;
     if (holds_are_refused(self, rows)) {
+        scheduler_succeeded(self, STEP_SYNC, "schedule__sync"); /* who is in the way is told, and waited for, apart */
         self->synced = false;
         mr_rows_free(&rows);
         return MR_OVERLOADED;
     }
     if (mr_rows_count(rows) < wanted)
-        status = scheduler_failed(self, STEP_SYNC, "schedule__sync", MR_OVERLOADED,
-                                  "somebody else holds a row of the table of jobs");
+        status = scheduler_held(self, STEP_SYNC, "schedule__sync", "somebody else holds a row of the table of jobs");
+    else
+        scheduler_succeeded(self, STEP_SYNC, "schedule__sync");
     for (unsigned row = 0; row < mr_rows_count(rows); row++)
         take_mark(self, rows, row, wall_ms);
     compare_clocks(self, rows, wall_ms);

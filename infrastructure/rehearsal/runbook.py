@@ -4,6 +4,9 @@ import re
 
 RUNBOOK = pathlib.Path(__file__).resolve().parent.parent / "docs/runbook.md"
 
+# What a sentence of the page names without all of its arguments.
+MENTION = r"^npm run deploy$|^npm run deploy -- --require-approval never$|…|^aws backup start-backup-job$|^aws ecs describe-services$"
+
 NOT_KNOWN = "the stand-in has no such call: only the CLI judged the parameters"
 
 # Pattern -> reason. Commands marked NOT_KNOWN run and must get no answer; the others do not run. An entry that matches no command fails
@@ -16,7 +19,7 @@ EXCUSED = {
     r"^curl ": "no task runs",
     r"TASK-ID": "no task runs",
     r"create-service-linked-role": "the role is there",
-    r"^npm run deploy$|^npm run deploy -- --require-approval never$|…|^aws backup start-backup-job$|^aws ecs describe-services$": "a mention, not a whole command",
+    MENTION: "a mention, not a whole command",
     r"^aws backup (describe|update)-region-settings|^aws backup list-|describe-managed-rule-group": NOT_KNOWN,
 }
 

@@ -32,9 +32,13 @@ FOLLOWED = {
 ELSEWHERE = [
     (r"^post /v1/products ", "tests/e2e/pages_test.py", "its_twelve_lines"),
     (r"^\./dev test$", ".ci/run", "./dev test"),
-    (r"^\./dev (test|fuzz|soak|image|package|bare|fmt|lint|docs|bench)\b", "tests/e2e/dev_test.py", "test_help__lists_every_command"),
-    (r"^npm test$", "tests/CMakeLists.txt", "npm test"),
-    (r"^npm run (synth|diff|deploy|destroy)", "infrastructure/rehearsal/rehearse.py", "cdk"),
+    (r"^\./dev package$", "tests/package/package_test.py", '"dev", "package"'),
+    (r"^\./dev run$", "tests/bare/bare.py", "./dev run"),
+    (r"^\./dev \w", "tests/e2e/dev_test.py", "test_commands_of_pages__reach_their_programs"),
+    (r"^aws ecr get-login-password \| docker login ", "tests/docs/aws_cli.py", "of-the-registry"),
+    (r"^(aws|PASSWORD=|for stack in .* aws) ?", "tests/docs/aws_test.py", "test_commands__are_what_the_aws_cli_and_its_services_take"),
+    (r"^(npm install|npm test)$", "tests/npm", "npm"),
+    (r"^npm run synth ", "infrastructure/test/cli.test.ts", "'run', 'synth', '--', '--quiet'"),
     (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),
     (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
     (r"^(MILLRACE_IMAGE=shop )?docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
@@ -44,14 +48,13 @@ ELSEWHERE = [
 
 # (pattern, why)
 NOT_HERE = [
-    (r"^\./dev run$", "compiles for minutes; a page that is followed has `millrace all` in its place, and ./dev test builds the same way"),
-    (r"^apt-get update && apt-get install -y git curl$", "changes the machine"),
-    (r"^docker run .* jaegertracing/", "takes an image from a registry that tests do not reach"),
-    (r"^(aws|PASSWORD=|for stack in .* aws) ?", "changes or asks an account of AWS; `npm run rehearse` runs the runbook's against a stand-in, by hand, because that takes moto"),
+    (r"^apt-get update && apt-get install -y git curl$", "installs packages on this machine; `./dev bare` types it on one that it makes"),
+    (r"^docker run .* jaegertracing/", "takes an image from a public registry; tests reach none, and have a collector of their own at that port"),
+    (r"^npm run (diff|deploy|deploy:\w+|destroy)\b", "changes or asks an account of AWS; `npm run rehearse` types it against moto, which Debian does not have"),
     (r"^systemctl edit millrace-api$", "opens an editor, on a machine that systemd runs"),
-    (r"^docker (tag|push|login) ", "pushes to a registry of an account of AWS"),
-    (r"^curl --fail https://millrace-api\.example\.com/", "asks a deployment"),
-    (r"^(cd infrastructure|cp \.env\.example \.env|npm install)$", "sets up a checkout; ./dev test installs with npm ci"),
+    (r"^docker (tag|push) ", "takes a Docker engine and a registry in an account of AWS"),
+    (r"^curl --fail https://millrace-api\.example\.com/", "asks a deployment; http.md asks a server of the test for the same"),
+    (r"^(cd infrastructure|cp \.env\.example \.env)$", "sets up a checkout; infrastructure/test/docs.test.ts holds that file to the settings"),
 ]
 
 # What a command begins with where it stands in an indented block, among lines that it prints.

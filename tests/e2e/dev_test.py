@@ -1,6 +1,7 @@
 """./dev as a newcomer meets it: its help, what it says to mistakes, and to a machine without packages and root."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -125,6 +126,64 @@ class BareMachine(Copy):
         self.assertEqual(calls[-2:], ["update", "install"], answer.stderr)
         self.assertEqual(calls.count("update"), 1)
         self.assertIn("cmake failed", answer.stderr)  # past the packages; the folder has none
+
+
+class Commands(Copy):
+    """What is typed reaches the program that does it, with its arguments. The programs only note that they were called."""
+
+    REAL = ("cp", "cut", "find", "git", "grep", "mkdir", "nproc", "rm", "sed", "sh", "sleep", "sort", "tail", "touch", "tr", "xargs", "date")
+    NOTED = ("cmake", "ctest", "python3", "unshare", "clang-format", "run-clang-tidy", "mkdocs", "docker", "node", "npm", "shellcheck", "yamllint",
+             "codespell", "xdg-open")
+
+    def setUp(self):
+        super().setUp()
+        noting = f'echo "${{0##*/}} $*" >>{self.folder}/called'
+        for name in self.REAL:
+            (self.programs / name).symlink_to(shutil.which(name))
+        for name in self.NOTED:
+            self.program(name, noting)
+        self.program("dpkg-query", "printf '%s=installed ' \"$@\"")
+        self.program("docker", noting + '\n[ "$1" != version ] || echo 27.0.0')
+        for path in ("build/fuzz/tests/fuzz_gateway", "build/release/millrace", ".github/lint/node_modules/.bin/action-validator",
+                     ".github/lint/node_modules/.bin/dockerfile-utils"):
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            self.program(self.folder / path, noting)
+        for path in ("tests/fuzz/gateway_fuzz.c", ".github/workflows/one.yml"):
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).touch()
+        shutil.copy(ROOT / "CMakeLists.txt", self.folder)
+        for preset in ("release", "fuzz"):  # they count as configured, for then nothing of them is removed
+            (self.folder / "build" / preset / "build.ninja").touch()
+            (self.folder / "build" / preset / "CMakeCache.txt").write_text(f"CMAKE_HOME_DIRECTORY:INTERNAL={self.folder}\n")
+
+    def calls(self, *arguments):
+        answer = dev(*arguments, script=self.script, cwd=self.folder, env={"PATH": str(self.programs)})
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        called = (self.folder / "called").read_text()
+        (self.folder / "called").unlink()
+        return called
+
+    def test_commands_of_pages__reach_their_programs(self):
+        for typed, call in (
+                ("run", r"^millrace all$"),
+                ("test", r"^ctest --preset dev -j \d+$"),
+                ("test --quick", r"^ctest --preset dev -j \d+ -L unit\|integration$"),
+                ("test asan", r"^ctest --preset asan "),
+                ("test -R queue", r"^ctest --preset dev -j \d+ -R queue$"),
+                ("fuzz gateway 600", r"^fuzz_gateway -max_total_time=600 .* tests/fuzz/corpus/gateway$"),
+                ("bare", r"^unshare .* tests/bare/bare\.py$"),
+                ("bare --quick-tests", r"^unshare .* tests/bare/bare\.py --quick-tests$"),
+                ("soak 600 7", r"^python3 tests/soak/soak\.py build/dev/millrace 600 7$"),
+                ("bench --quick", r"^python3 bench/bench\.py build/release/millrace --quick$"),
+                ("bench queue", r"^python3 bench/workqueue\.py build/release/millrace$"),
+                ("fmt", r"^clang-format -i .*gateway_fuzz\.c"),
+                ("docs", r"^mkdocs build --strict -f build/docs-source\.yml$"),
+                ("lint", r"^run-clang-tidy "),
+                ("image", r"^docker build --file compose/Dockerfile .*--tag millrace:latest \.$"),
+                ("image --tag registry/name:tag", r"^docker build --file compose/Dockerfile .* --tag registry/name:tag \.$"),
+                ("package", r"^cmake --build --preset release --target package$")):
+            with self.subTest(typed=typed):
+                self.assertRegex(self.calls(*typed.split()), re.compile(call, re.M))
 
 
 class Image(Copy):

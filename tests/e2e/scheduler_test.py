@@ -253,6 +253,26 @@ class Starting(SchedulerTest):
         for line in process.lines:
             self.assertLessEqual({"time", "level", "message"}, set(json.loads(line)))
 
+    def held_jobs(self):
+        """A session that holds every row of the table of jobs until it ends its transaction."""
+        holder = server.database(self.name)
+        self.addCleanup(holder.close)
+        holder.query("BEGIN")
+        holder.query("SELECT FROM millrace.job FOR UPDATE")
+        return holder
+
+    def test_jobs__that_somebody_holds_are_waited_for_and_told_at_the_pace_of_the_backoff(self):
+        self.assert_stops(self.scheduler())  # the table has its rows
+        holder = self.held_jobs()
+        process = self.scheduler(ready=False)
+        wait_for(lambda: any(line["failures"] > 3 for line in process.logs("statement failed")), 30, "it has asked over and over")
+        told = [line["failures"] for line in process.logs("statement failed")]
+        self.assertEqual(told, sorted(set(told)), "each line tells more failures than the one before")
+        self.assertGreater(told[0], 1, "the first is no trouble yet: two that start at once meet for a moment")
+        holder.query("COMMIT")
+        process.ready()
+        self.assertEqual(len(process.logs("statement succeeds again")), 1)
+
     def test_schedule__is_told_to_the_table_and_taken_back(self):
         process = self.scheduler(SCHEDULE_TASK_REPORT_CRON="0 5 * * MON", SCHEDULE_TIMEZONE="Europe/Berlin")
         row = wait_for(lambda: self.database.query("SELECT schedule, timezone, to_char(next_at AT TIME ZONE 'Europe/Berlin', 'FMDay HH24:MI:SS'), "

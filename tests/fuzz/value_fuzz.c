@@ -9,7 +9,7 @@
 #include "proto/decimal.h"
 #include "proto/jsontext.h"
 #include "proto/literal.h"
-#include "proto/object.h"
+#include "proto/json_reader.h"
 #include "proto/timestamp.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -77,7 +77,7 @@ static void check_literal(const struct mr_field *field, const json_t *array, str
         struct mr_buf expected = {0};
 
         must(mr_json_element_next(&walk, &part));
-        must(mr_object_value(&one, item, part, &value, &problem));
+        must(mr_json_read_value(&one, item, part, &value, &problem));
         check_value(&one, &value);
         mr_literal_text(&expected, field->type, &value);
         mr_buf_clear(&element, SIZE_MAX);
@@ -108,7 +108,7 @@ static void check_array(const struct mr_field *field, const json_t *json, struct
     struct mr_value value;
 
     told = 0;
-    if (mr_object_array(field, json, text, &room, &value, &listener)) {
+    if (mr_json_read_array(field, json, text, &room, &value, &listener)) {
         must(told == 0 && value.present && value.text.data[0] == '{' && value.text.data[value.text.len - 1] == '}');
         check_literal(field, json, text, value.text);
     } else {
@@ -117,7 +117,7 @@ static void check_array(const struct mr_field *field, const json_t *json, struct
     mr_buf_fini(&room);
 }
 
-/* Numbers about as large as a double can be are replaced before jansson sees them (proto/object.c). */
+/* Numbers about as large as a double can be are replaced before jansson sees them (proto/json_reader.c). */
 static bool may_be_replaced(struct mr_slice text)
 {
     return memchr(text.data, 'e', text.len) != NULL || memchr(text.data, 'E', text.len) != NULL || text.len > 300;
@@ -148,9 +148,9 @@ static void check_member(struct mr_slice body, const json_t *object)
 
         many.many = true;
         pair[0].type = MR_JSON; /* so that it is looked for */
-        mr_object_find(body, pair, found);
+        mr_json_find(body, pair, found);
         check_found(json, found[0].text);
-        if (mr_object_value(&fields[i], json, found[0].text, &value, &problem))
+        if (mr_json_read_value(&fields[i], json, found[0].text, &value, &problem))
             check_value(&fields[i], &value);
         check_array(&many, json, found[0].text);
     }
@@ -164,7 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     for (unsigned i = 0; i < FIELDS; i++)
         check_text(&fields[i], text);
-    if (mr_object_load(&object, text, &detail) == MR_OK)
+    if (mr_json_load(&object, text, &detail) == MR_OK)
         check_member(text, object);
     json_decref(object);
     return 0;

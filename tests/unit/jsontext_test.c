@@ -2,7 +2,7 @@
 
 #include <jansson.h>
 
-#include "proto/object.h"
+#include "proto/json_reader.h"
 #include "tests/support/test.h"
 
 /* NULL when it is taken. */
@@ -84,9 +84,9 @@ static void test_jsontext__members_are_found_as_they_stand(void **state)
     const char *detail;
 
     (void)state;
-    assert_int_equal(mr_object_load(&json, body, &detail), MR_OK);
+    assert_int_equal(mr_json_load(&json, body, &detail), MR_OK);
     json_decref(json);
-    mr_object_find(body, fields, values);
+    mr_json_find(body, fields, values);
     for (unsigned i = 0; fields[i].name != NULL; i++)
         if (expected[i] != NULL)
             assert_slice_equal(values[i].text, expected[i]);

@@ -1,4 +1,4 @@
-#include "proto/object.h"
+#include "proto/json_reader.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -157,17 +157,17 @@ static mr_status load_container(json_t **out, struct mr_slice text, bool takes_a
     return MR_INVALID;
 }
 
-mr_status mr_object_load(json_t **out, struct mr_slice text, const char **detail)
+mr_status mr_json_load(json_t **out, struct mr_slice text, const char **detail)
 {
     return load_container(out, text, false, detail);
 }
 
-mr_status mr_object_load_any(json_t **out, struct mr_slice text, const char **detail)
+mr_status mr_json_load_any(json_t **out, struct mr_slice text, const char **detail)
 {
     return load_container(out, text, true, detail);
 }
 
-const json_t *mr_object_member(const json_t *object, const char *name)
+const json_t *mr_json_member(const json_t *object, const char *name)
 {
     const char *dot;
 
@@ -199,17 +199,17 @@ static bool is_in_range(int64_t value, struct mr_problem *problem)
     return false;
 }
 
-bool mr_object_wants_text(const struct mr_field *field)
+bool mr_json_wants_text(const struct mr_field *field)
 {
     return field->type == MR_DECIMAL || field->type == MR_NUMBER || field->type == MR_JSON;
 }
 
 static bool is_wanted(const struct mr_field *field)
 {
-    return field->from == MR_BODY && mr_object_wants_text(field);
+    return field->from == MR_BODY && mr_json_wants_text(field);
 }
 
-void mr_object_find(struct mr_slice text, const struct mr_field *fields, struct mr_value *values)
+void mr_json_find(struct mr_slice text, const struct mr_field *fields, struct mr_value *values)
 {
     struct mr_json_walk walk;
     struct mr_slice name;
@@ -229,8 +229,8 @@ void mr_object_find(struct mr_slice text, const struct mr_field *fields, struct 
             }
 }
 
-bool mr_object_value(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_value *out,
-                     struct mr_problem *problem)
+bool mr_json_read_value(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_value *out,
+                        struct mr_problem *problem)
 {
     switch (field->type) {
     case MR_TEXT:
@@ -286,9 +286,9 @@ static bool add_items(const struct mr_field *field, const json_t *json, struct m
         struct mr_problem problem;
         struct mr_value value;
 
-        if (mr_object_wants_text(field))
+        if (mr_json_wants_text(field))
             (void)mr_json_element_next(&walk, &part);
-        if (mr_object_value(&one, item, part, &value, &problem)) {
+        if (mr_json_read_value(&one, item, part, &value, &problem)) {
             mr_literal_add(room, field->type, &value);
             continue;
         }
@@ -299,8 +299,8 @@ static bool add_items(const struct mr_field *field, const json_t *json, struct m
     return problems == 0;
 }
 
-bool mr_object_array(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_buf *room,
-                     struct mr_value *out, const struct mr_listener *listener)
+bool mr_json_read_array(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_buf *room,
+                        struct mr_value *out, const struct mr_listener *listener)
 {
     struct mr_problem problem;
 
@@ -330,7 +330,7 @@ struct told {
 static bool tell(struct told *told, const struct mr_field *field, int index, const struct mr_problem *problem)
 {
     told->listener->tell(told->listener->context, field, index, problem);
-    return ++told->count < MR_OBJECT_PROBLEMS;
+    return ++told->count < MR_JSON_OBJECT_PROBLEMS;
 }
 
 /* The members of one object, whose texts are in `values`. */
@@ -345,7 +345,7 @@ static bool read_members(const json_t *json, const struct mr_field *fields, stru
         values[i] = (struct mr_value){.present = false};
         mr_problem_set(&problem, "required", "is required");
         if (member == NULL || json_is_null(member) ? !fields[i].required
-                                                   : mr_object_value(&fields[i], member, text, &values[i], &problem))
+                                                   : mr_json_read_value(&fields[i], member, text, &values[i], &problem))
             continue;
         if (told == NULL || !tell(told, &fields[i], index, &problem))
             return false;
@@ -353,8 +353,8 @@ static bool read_members(const json_t *json, const struct mr_field *fields, stru
     return told == NULL || told->count == 0;
 }
 
-bool mr_object_objects(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_value *out,
-                       const struct mr_listener *listener)
+bool mr_json_read_objects(const struct mr_field *field, const json_t *json, struct mr_slice text, struct mr_value *out,
+                          const struct mr_listener *listener)
 {
     struct mr_json_walk walk = mr_json_walk_of(text);
     struct told told = {listener, 0};
@@ -368,7 +368,7 @@ bool mr_object_objects(const struct mr_field *field, const json_t *json, struct 
     if (!check_items(field, json_array_size(json), listener))
         return false;
     json_array_foreach(json, index, item) {
-        struct mr_value values[MR_OBJECT_FIELDS] = {0};
+        struct mr_value values[MR_JSON_OBJECT_FIELDS] = {0};
         struct mr_slice part = {"", 0};
 
         (void)mr_json_element_next(&walk, &part);
@@ -377,33 +377,33 @@ bool mr_object_objects(const struct mr_field *field, const json_t *json, struct 
             return false;
         if (!json_is_object(item))
             continue;
-        mr_object_find(part, field->of, values);
-        if (!read_members(item, field->of, values, (int)index, &told) && told.count >= MR_OBJECT_PROBLEMS)
+        mr_json_find(part, field->of, values);
+        if (!read_members(item, field->of, values, (int)index, &told) && told.count >= MR_JSON_OBJECT_PROBLEMS)
             return false;
     }
     *out = (struct mr_value){.present = told.count == 0, .text = text};
     return told.count == 0;
 }
 
-mr_status mr_object_read(json_t **json, struct mr_slice text, const struct mr_field *fields, struct mr_value *values)
+mr_status mr_json_read_object(json_t **json, struct mr_slice text, const struct mr_field *fields, struct mr_value *values)
 {
     const char *detail;
-    mr_status status = mr_object_load(json, text, &detail);
+    mr_status status = mr_json_load(json, text, &detail);
 
     if (status != MR_OK)
         return status;
     for (unsigned i = 0; fields[i].name != NULL; i++)
         values[i] = (struct mr_value){.present = false};
-    mr_object_find(text, fields, values);
+    mr_json_find(text, fields, values);
     return read_members(*json, fields, values, 0, NULL) ? MR_OK : MR_INVALID;
 }
 
-bool mr_object_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
-                          const struct mr_listener *listener)
+bool mr_json_read_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
+                             const struct mr_listener *listener)
 {
     const char *detail;
     json_t *json = load(text, JSON_DECODE_ANY, &detail);
-    bool good = mr_object_array(field, json, text, room, out, listener);
+    bool good = mr_json_read_array(field, json, text, room, out, listener);
 
     json_decref(json);
     return good;
@@ -417,18 +417,18 @@ static void ignore(void *context, const struct mr_field *field, int index, const
     (void)problem;
 }
 
-void mr_object_fallback(const struct mr_field *field, struct mr_buf *room, struct mr_value *out)
+void mr_json_read_default(const struct mr_field *field, struct mr_buf *room, struct mr_value *out)
 {
     static const struct mr_listener nobody = {ignore, NULL};
     struct mr_problem ignored;
 
     if (field->many) /* it is a good one, so that only memory can be missing */
-        room->failed |= !mr_object_array_text(field, mr_slice_of(field->fallback), room, out, &nobody);
+        room->failed |= !mr_json_read_array_text(field, mr_slice_of(field->fallback), room, out, &nobody);
     else
         (void)mr_field_parse(field, mr_slice_of(field->fallback), out, &ignored);
 }
 
-void mr_object_item_name(char out[MR_ITEM_NAME], const struct mr_field *field, int index)
+void mr_json_item_name(char out[MR_ITEM_NAME], const struct mr_field *field, int index)
 {
     if (index < 0)
         snprintf(out, MR_ITEM_NAME, "%s", field->name);

@@ -3,7 +3,7 @@
  *
  * A text that is no object is read as the value of a member, and has to be refused by itself.
  */
-#include "proto/object.h"
+#include "proto/json_reader.h"
 
 #include <jansson.h>
 
@@ -142,7 +142,7 @@ static bool takes(const char *text, size_t len)
 
     memcpy(exact, text, len);
     detail = NULL;
-    status = mr_object_load(&json, (struct mr_slice){exact, len}, &detail);
+    status = mr_json_load(&json, (struct mr_slice){exact, len}, &detail);
     free(exact);
     assert_int_equal(status == MR_OK, json != NULL);
     if (status != MR_OK)
@@ -174,7 +174,7 @@ static bool is_object(const struct row *row)
     return is;
 }
 
-static void test_object__takes_what_is_json_and_nothing_else(void **state)
+static void test_json_reader__takes_what_is_json_and_nothing_else(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -188,7 +188,7 @@ static void test_object__takes_what_is_json_and_nothing_else(void **state)
 }
 
 /* What is cut off is no JSON, wherever that is. */
-static void test_object__no_beginning_of_one_is_one(void **state)
+static void test_json_reader__no_beginning_of_one_is_one(void **state)
 {
     static const char whole[] = "{\"a\":[1,-2.5e3,true,null,\"x\\u00e9\\\\\"],\"b\":{\"c\":123456789012345678901}}";
 
@@ -198,7 +198,7 @@ static void test_object__no_beginning_of_one_is_one(void **state)
         assert_false(takes(whole, len));
 }
 
-static void test_object__a_nul_is_refused_wherever_it_stands(void **state)
+static void test_json_reader__a_nul_is_refused_wherever_it_stands(void **state)
 {
     char text[] = "{\"a\" : [ 1 , true , null , 1.5 , \"x\" ] , \"b\" : { } } ";
     size_t len = sizeof text - 1;
@@ -228,7 +228,7 @@ static struct mr_buf nested(unsigned depth, const char *open, const char *inner,
     return out;
 }
 
-static void test_object__nests_sixteen_deep(void **state)
+static void test_json_reader__nests_sixteen_deep(void **state)
 {
     static const struct {
         const char *open, *inner, *close;
@@ -253,7 +253,7 @@ static void test_object__nests_sixteen_deep(void **state)
     }
 }
 
-static void test_object__numbers_of_any_length_are_numbers(void **state)
+static void test_json_reader__numbers_of_any_length_are_numbers(void **state)
 {
     static const char *const forms[] = {"%s", "-%s", "0.%s", "-0.%s", "1e%s", "1e-%s", "%s.5", "%sE+1", "1.%se0"};
 
@@ -294,15 +294,15 @@ static const char *wrong_with(const struct mr_field *field, const char *text, in
     bool good;
 
     mr_buf_printf(&whole, "{\"v\":%s,\"other\":1e999}", text);
-    assert_int_equal(mr_object_load(&json, (struct mr_slice){whole.data, whole.len}, &detail), MR_OK);
-    good = mr_object_value(field, json_object_get(json, "v"), (struct mr_slice){text, strlen(text)}, &value, &problem);
+    assert_int_equal(mr_json_load(&json, (struct mr_slice){whole.data, whole.len}, &detail), MR_OK);
+    good = mr_json_read_value(field, json_object_get(json, "v"), (struct mr_slice){text, strlen(text)}, &value, &problem);
     *out = value.integer;
     json_decref(json);
     mr_buf_fini(&whole);
     return good ? NULL : problem.code;
 }
 
-static void test_object__a_number_matters_to_its_field_only(void **state)
+static void test_json_reader__a_number_matters_to_its_field_only(void **state)
 {
     static const struct {
         const char *text;
@@ -341,13 +341,13 @@ static void test_object__a_number_matters_to_its_field_only(void **state)
     }
 }
 
-static void test_object__text_is_left_alone(void **state)
+static void test_json_reader__text_is_left_alone(void **state)
 {
     static const char whole[] = "{\"n\":1e999,\"s\":\"1e999 99999999999999999999 \\\\\\\" 1e999\",\"m\":-99999999999999999999}";
     json_t *json = NULL;
 
     (void)state;
-    assert_int_equal(mr_object_load(&json, (struct mr_slice){whole, sizeof whole - 1}, &detail), MR_OK);
+    assert_int_equal(mr_json_load(&json, (struct mr_slice){whole, sizeof whole - 1}, &detail), MR_OK);
     assert_string_equal(json_string_value(json_object_get(json, "s")), "1e999 99999999999999999999 \\\" 1e999");
     json_decref(json);
 }
@@ -355,13 +355,13 @@ static void test_object__text_is_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_object__takes_what_is_json_and_nothing_else),
-        cmocka_unit_test(test_object__no_beginning_of_one_is_one),
-        cmocka_unit_test(test_object__a_nul_is_refused_wherever_it_stands),
-        cmocka_unit_test(test_object__nests_sixteen_deep),
-        cmocka_unit_test(test_object__numbers_of_any_length_are_numbers),
-        cmocka_unit_test(test_object__a_number_matters_to_its_field_only),
-        cmocka_unit_test(test_object__text_is_left_alone),
+        cmocka_unit_test(test_json_reader__takes_what_is_json_and_nothing_else),
+        cmocka_unit_test(test_json_reader__no_beginning_of_one_is_one),
+        cmocka_unit_test(test_json_reader__a_nul_is_refused_wherever_it_stands),
+        cmocka_unit_test(test_json_reader__nests_sixteen_deep),
+        cmocka_unit_test(test_json_reader__numbers_of_any_length_are_numbers),
+        cmocka_unit_test(test_json_reader__a_number_matters_to_its_field_only),
+        cmocka_unit_test(test_json_reader__text_is_left_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "proto/object.h"
+#include "proto/json_reader.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_error_t error;
     json_t *ours = NULL;
     json_t *theirs = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
-    mr_status status = mr_object_load(&ours, text, &detail);
+    mr_status status = mr_json_load(&ours, text, &detail);
 
     if (status != MR_OK)
         must(ours == NULL && detail != NULL);
