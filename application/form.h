@@ -8,9 +8,9 @@
 #include "application/customsql.h"
 
 /*
- * Makes the statement of an operation that has been added, `op`, whose traits are `traits`: of a set-wise one the statement for a
- * batch, of any other that for one message. A query that may answer a batch is a choice beside that. A statement that the operation
- * has already is replaced.
+ * Makes the statements of an operation that was added, `op`, with the traits `traits`: for a set-wise one the statement for a
+ * batch, for any other the statement for one message and, if it is a query that may answer a batch, a second one as a choice.
+ * Replaces a statement that the operation already has.
  */
 void mr_make_form(const struct mr_custom *custom, struct mr_op_info *op, struct mr_traits *traits);
 
