@@ -27,9 +27,11 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
 
 /*
  * Asks a migrated database which statements may answer a batch at once (application/volatility.h); until then each message runs
- * separately. Call it before the operations are used. Not MR_OK: nothing has changed, and mr_db_last_error(db) has the details.
+ * separately. Operations may be in use meanwhile; only one thread at a time may call this. MR_OK: the findings are in force, and
+ * `*missing` is NULL or says what the database lacks, "there is no relation x", so that the caller has to ask again; borrowed
+ * until then. Not MR_OK: nothing has changed, and unless it is MR_NO_MEMORY, mr_db_last_error(db) has the details.
  */
-mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms, const char **missing) MR_WARN_UNUSED;
 
 /* Whether mr_built_settle has anything to ask. */
 bool mr_built_has_choices(const struct mr_built *self);

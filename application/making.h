@@ -97,6 +97,9 @@ const char *mr_make_text(struct mr_making *self, const char *format, ...) __attr
 /* A name in people's words: "basket item" for "basket_item". */
 const char *mr_words_of(struct mr_making *self, const char *name);
 
+/* Adds a copy of an operation without a route. False: no memory. */
+bool mr_make_row(struct mr_making *self, const struct mr_op_info *info);
+
 /* Adds a copy of an operation, and its route. Its traits, and everything they point to, have to live in the arena. */
 void mr_make_op(struct mr_making *self, const struct mr_op_info *info);
 
