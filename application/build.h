@@ -27,9 +27,11 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
 
 /*
  * Asks a database that has been migrated which of the statements may answer a batch at once (application/volatility.h); until then
- * each runs message by message. To be called before the operations are used. Not MR_OK: it stays so; mr_db_last_error(db) tells more.
+ * each runs message by message. Operations may be in use meanwhile; one thread at a time calls this. MR_OK: what was found holds, and `*missing`
+ * says what is not there yet, "there is no relation x", so that this is to be asked again, or is NULL; it is borrowed until then. Otherwise
+ * nothing has changed; mr_db_last_error(db) tells more unless it is MR_NO_MEMORY.
  */
-mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms, const char **missing) MR_WARN_UNUSED;
 
 /* Whether there is anything to ask. */
 bool mr_built_has_choices(const struct mr_built *self);

@@ -8,10 +8,10 @@
 #include "application/customsql.h"
 
 /*
- * Makes the statement of an operation that has been added, `op`, whose traits are `traits`: of a set-wise one the statement for a
- * batch, of any other that for one message. A query that may answer a batch is a choice beside that. A statement that the operation
- * has already is replaced.
+ * Makes the statement of the operation in the place `at`, whose traits are `traits`: of a set-wise one the statement for a batch, of any
+ * other that for one message. A query that may answer a batch is a choice (application/choice.h): it has both, and a second operation that
+ * answers batches. A statement that the operation has already is replaced.
  */
-void mr_make_form(const struct mr_custom *custom, struct mr_op_info *op, struct mr_traits *traits);
+void mr_make_form(const struct mr_custom *custom, unsigned at, struct mr_traits *traits);
 
 #endif

@@ -97,6 +97,9 @@ const char *mr_make_text(struct mr_making *self, const char *format, ...) __attr
 /* A name as people read it: "basket_item" is "basket item". */
 const char *mr_words_of(struct mr_making *self, const char *name);
 
+/* Adds an operation, copied, that has no way of its own. False: memory ran out. */
+bool mr_make_row(struct mr_making *self, const struct mr_op_info *info);
+
 /* Adds an operation, copied, and the way to it. Its traits and everything they name live in the arena. */
 void mr_make_op(struct mr_making *self, const struct mr_op_info *info);
 

@@ -6,6 +6,8 @@
 #ifndef MR_PROTO_MESSAGE_H
 #define MR_PROTO_MESSAGE_H
 
+#include <stdatomic.h>
+
 #include "proto/field.h"
 #include "proto/ops.h"
 #include "proto/result.h"
@@ -150,6 +152,15 @@ extern const struct mr_field mr_outcome_fields[MR_OUTCOME_FIELDS + 1];
 extern const struct mr_upload mr_import_upload;
 extern const struct mr_field mr_import_fields[];
 
+/*
+ * Another op that answers in the place of one once it is ready: the same name, fields, access and answers, under another actor or in another
+ * form. It has no route. Both rows stay as they are, so that who has begun with one ends with it.
+ */
+struct mr_successor {
+    enum mr_op op;
+    _Atomic bool is_ready; /* never taken back */
+};
+
 /* A row of the map. */
 struct mr_op_info {
     const char *name;
@@ -160,6 +171,7 @@ struct mr_op_info {
     int http; /* status of a success */
     enum mr_handler handler;
     const struct mr_traits *traits;
+    struct mr_successor *successor; /* NULL: there is none */
 };
 
 /* A verb and a path that lead to an op: of its row in the map, or of an alias. */
@@ -215,6 +227,9 @@ unsigned mr_op_count(void);
 
 /* The op's row, which lives as long as the table. `op` is below mr_op_count(). */
 const struct mr_op_info *mr_op_info(enum mr_op op);
+
+/* The op that answers a message of `op` from now on: itself, or its successor that is ready. Any thread. */
+enum mr_op mr_op_answering(enum mr_op op);
 
 /* The actor's row in the table of actors; static. `actor` is below MR_ACTOR_COUNT. */
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor);

@@ -54,6 +54,12 @@ void mr_needs_note_migrated(void);
 /* Whether that was said since mr_needs_install. Any thread. */
 bool mr_needs_are_migrated(void);
 
+/* A connection for requests has found all that it needs. Any thread. */
+void mr_needs_note_met(void);
+
+/* Whether one has since mr_needs_install. Any thread. */
+bool mr_needs_were_met(void);
+
 enum { MR_NEEDS_ROOM = 256 };
 
 /* Notes what is missing, for operators: names of migrations and of tables, copied and cut to MR_NEEDS_ROOM; "": nothing. Any thread. */

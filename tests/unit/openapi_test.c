@@ -286,7 +286,7 @@ static const struct mr_result typed_result = {
     .members = MR_MEMBERS({"price", MR_DECIMAL, .about = "x"}, {"share", MR_NUMBER, .about = "x"}, {"day", MR_DATE, .about = "x"},
                           {"details", MR_JSON, .about = "x"}, {"days", MR_DATE, .many = true, .about = "x"})};
 static const struct mr_traits typed_traits = {.summary = "x", .shape = MR_SHAPE_ONE, .returns = &typed_result, .fields = typed_fields};
-static const struct mr_op_info typed_op = {"typed_make", MR_VERB_POST, "/v1/typed", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &typed_traits};
+static const struct mr_op_info typed_op = {"typed_make", MR_VERB_POST, "/v1/typed", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &typed_traits};
 static const struct mr_way typed_way = {"typed_make", MR_VERB_POST, "/v1/typed", (enum mr_op)MR_OP_COUNT};
 static const struct mr_op_table typed_table = {.ops = &typed_op, .op_count = 1, .ways = &typed_way, .way_count = 1, .title = "x", .version = "1"};
 
