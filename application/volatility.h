@@ -34,7 +34,7 @@ struct mr_volatility {
     bool casts; /* a cast's function is volatile, somewhere in the database */
 };
 
-/* Adds what a query calls and reads to the questions. */
+/* Adds what a query calls and reads to the questions. Borrows `sql`. */
 void mr_volatility_add(struct mr_volatility *self, const struct mr_sql *sql);
 
 /* Asks. Not MR_OK: nothing is known; mr_db_last_error(db) tells more unless it is MR_NO_MEMORY. */
