@@ -95,7 +95,7 @@ class OnAServer(unittest.TestCase):
         for arguments, told in ((["/nonexistent"], "/nonexistent: No such file or directory"),
                                 ([os.path.join(SHOP, "millrace.yaml")], "is no folder"),
                                 ([], "there is no millrace.yaml here; name a folder, or set MILLRACE_APP"),
-                                (["--help"], "takes the folder of one application, got '--help'"),
+                                (["--verbose"], "takes the folder of one application, got '--verbose'"),
                                 ([SHOP, SHOP], "takes the folder of one application")):
             done = run("check", *arguments, cwd=self.scratch.path, **self.settings)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
