@@ -11,10 +11,13 @@
 
 #include "runtime/actor.h"
 
-/* Of MR_OP_api_key_create. */
+/* The handler of MR_OP_api_key_create. Answers every message. */
 void mr_on_api_key_create(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* Of MR_OP_key_verify: the key's id, and {scopes: separated by spaces, life: milliseconds until it expires}, or MR_INVALID_KEY. */
+/*
+ * The handler of MR_OP_key_verify. Answers with the key's id and {scopes: separated by spaces, life: milliseconds until it
+ * expires}, or with MR_INVALID_KEY.
+ */
 void mr_on_key_verify(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 #endif

@@ -36,7 +36,7 @@ struct mr_step {
     void (*take)(struct mr_actor *self, struct mr_attempt *attempt, const mr_rows *rows, int row); /* -1: no row is its */
 };
 
-/* An attempt for each message. NULL: no memory, and every message has been answered with that error. The caller frees it. */
+/* Makes an attempt for each message, which the caller frees. NULL: no memory, and every message was answered with that error. */
 struct mr_attempt *mr_step_begin(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
 /* Runs the statement and takes its rows; on failure the messages have been answered. */

@@ -157,41 +157,78 @@ static mr_status connect(mr_db *db)
 }
 
 /* What has not been migrated cannot say it: it is as if it were not there. */
-static bool is_migrated(mr_db *db)
+static mr_status check_migrations(mr_db *db, struct mr_buf *reason)
 {
-    struct mr_buf problem = {0};
     enum mr_db_trouble trouble;
-    mr_status status = mr_needs_migrations(db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS, &problem, &trouble);
+    mr_status status = mr_needs_migrations(db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS, reason, &trouble);
 
-    if (status == MR_CONFLICT)
-        mr_log(MR_LOG_WARN, "queries run one by one until the next start",
-               mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
-    mr_buf_fini(&problem);
-    return status != MR_CONFLICT;
+    return status == MR_CONFLICT ? MR_UNAVAILABLE : MR_OK;
 }
 
-static void settle(mr_db *db)
+/* `reason`: of another status than MR_OK. */
+static mr_status settle_on(mr_db *db, struct mr_buf *reason)
 {
-    mr_status status = connect(db);
+    const char *missing = NULL;
+    mr_status status = check_migrations(db, reason);
 
-    if (status == MR_OK && !is_migrated(db))
-        return;
-    if (status == MR_OK)
-        status = mr_built_settle(built, db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS);
     if (status != MR_OK)
-        mr_log(MR_LOG_WARN, "queries run one by one until the next start",
-               mr_log_text("reason", status == MR_NO_MEMORY ? "out of memory" : mr_db_last_error(db)->message));
+        return status;
+    status = mr_built_settle(built, db, mr_mono_ms(&mr_system_clock) + SETTLE_PATIENCE_MS, &missing);
+    if (status == MR_OK && missing == NULL)
+        return MR_OK;
+    mr_buf_text(reason, missing != NULL ? missing : status == MR_NO_MEMORY ? "out of memory" : mr_db_last_error(db)->message);
+    return status == MR_OK ? MR_NOT_FOUND : status;
 }
 
-void mr_application_settle(const struct mr_config *config, mr_db **given)
+static mr_status settle(mr_db *db, mr_status status)
+{
+    struct mr_buf reason = {0};
+
+    if (status == MR_OK)
+        status = settle_on(db, &reason);
+    else
+        mr_buf_text(&reason, mr_db_last_error(db)->message);
+    if (status != MR_OK)
+        mr_log(MR_LOG_WARN, "queries run one by one for now",
+               mr_log_slice("reason", ((struct mr_slice){reason.data, reason.len})));
+    mr_buf_fini(&reason);
+    return status;
+}
+
+static mr_status open_db(const struct mr_config *config, mr_db **out)
 {
     struct mr_db_options options = {
         .config = config, .clock = &mr_system_clock, .host = config->db_host, .application_name = "millrace start"};
-    bool asks = built != NULL && mr_built_has_choices(built);
 
-    if (asks && (*given != NULL || mr_db_new(given, &options, NULL) == MR_OK))
-        settle(*given);
+    return mr_db_new(out, &options, NULL);
+}
+
+mr_status mr_application_settle(const struct mr_config *config, mr_db **given)
+{
+    mr_status status = MR_OK;
+
+    if (built != NULL && mr_built_has_choices(built)) {
+        status = *given != NULL ? MR_OK : open_db(config, given);
+        if (status == MR_OK)
+            status = settle(*given, connect(*given));
+    }
     mr_db_destroy(given);
+    return status;
+}
+
+mr_status mr_application_settle_late(const struct mr_config *config)
+{
+    struct mr_buf reason = {0};
+    mr_db *db = NULL;
+    mr_status status = open_db(config, &db);
+
+    if (status == MR_OK)
+        status = mr_db_connect(db);
+    if (status == MR_OK)
+        status = settle_on(db, &reason);
+    mr_buf_fini(&reason);
+    mr_db_destroy(&db);
+    return status;
 }
 
 const struct mr_built *mr_application_built(void)

@@ -43,11 +43,14 @@ bool mr_application_use_here(int argc, char **argv);
 struct mr_application *mr_application_try(const char *folder);
 
 /*
- * Asks the database, which has been migrated, which statements of the application may answer a batch at once. To be called before
- * anything is served. If the database does not answer soon, all of them run message by message until the next start, and the log
- * says so. `given`: a connection that is not used elsewhere, or NULL; it is closed, and NULL then.
+ * Asks the database which statements of the application may answer a batch at once; the others run message by message. MR_OK: it has
+ * said so of all. MR_NOT_FOUND: it lacks what some name. Otherwise it did not answer soon, or its migrations have not run; in both cases the log
+ * tells, and it is to be asked again. `given`: a connection that is not used elsewhere, or NULL; it is closed, and NULL then.
  */
-void mr_application_settle(const struct mr_config *config, mr_db **given);
+mr_status mr_application_settle(const struct mr_config *config, mr_db **given);
+
+/* The same, while operations are in use: one attempt, of which the log says nothing. One thread at a time. */
+mr_status mr_application_settle_late(const struct mr_config *config);
 
 struct mr_app_variable;
 

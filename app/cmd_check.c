@@ -167,7 +167,7 @@ static int print(struct mr_problems *problems)
     struct mr_buf out = {0};
 
     mr_problems_print(problems, &out);
-    fwrite(out.data, 1, out.len, stdout);
+    mr_buf_print(&out, stdout);
     mr_buf_fini(&out);
     return MR_EXIT_USAGE;
 }

@@ -126,7 +126,7 @@ int mr_command_config(int argc, char **argv)
         mr_config_print_markdown(&out, &gathered.more);
     else
         (argc == 0 ? mr_config_print : mr_config_print_json)(&out, found, &gathered.more);
-    fwrite(out.data, 1, out.len, stdout);
+    mr_buf_print(&out, stdout);
     mr_buf_fini(&out);
     mr_arena_fini(&gathered.arena);
     return MR_EXIT_OK;

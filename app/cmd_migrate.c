@@ -23,7 +23,7 @@ static mr_status list(const struct mr_config *config, struct mr_buf *problem)
     mr_status status = mr_migrate_status(config, &mr_system_clock, &out, problem);
 
     if (status == MR_OK)
-        fwrite(out.data, 1, out.len, stdout);
+        mr_buf_print(&out, stdout);
     mr_buf_fini(&out);
     return status;
 }

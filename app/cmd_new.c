@@ -67,8 +67,8 @@ int mr_command_new(int argc, char **argv)
 
     if (status == MR_NO_MEMORY || told.failed || problem.failed)
         fputs("millrace new: out of memory\n", stderr);
-    fwrite(told.data, 1, told.len, stdout);
-    fwrite(problem.data, 1, problem.len, stderr);
+    mr_buf_print(&told, stdout);
+    mr_buf_print(&problem, stderr);
     mr_buf_fini(&told);
     mr_buf_fini(&problem);
     return exit_status_of(status);

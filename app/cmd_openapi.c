@@ -13,10 +13,13 @@ int mr_command_openapi(int argc, char **argv)
     mr_load_dotenv();
     if (!mr_application_arguments("openapi", argc, argv) || !mr_application_use_here(argc, argv))
         return MR_EXIT_USAGE;
-    good = mr_openapi_write(&document, MR_VERSION, true) == MR_OK &&
-           fwrite(document.data, 1, document.len, stdout) == document.len && putchar('\n') != EOF && fflush(stdout) == 0;
-    if (!good)
-        fputs("millrace: the document could not be written\n", stderr);
+    good = mr_openapi_write(&document, MR_VERSION, true) == MR_OK && !document.failed;
+    if (good) {
+        mr_buf_print(&document, stdout);
+        putchar('\n');
+    } else {
+        fputs("millrace openapi: out of memory\n", stderr);
+    }
     mr_buf_fini(&document);
     return good ? MR_EXIT_OK : MR_EXIT_FAILED;
 }

@@ -14,9 +14,8 @@ int mr_command_schema(int argc, char **argv)
 {
     struct mr_buf out = {0};
     int kind = 0;
-    int status = MR_EXIT_FAILED;
-
     bool as_page = argc == 1 && strcmp(argv[0], "--markdown") == 0;
+    bool failed;
 
     if (argc > 1)
         return usage(argv[1]);
@@ -28,10 +27,10 @@ int mr_command_schema(int argc, char **argv)
         mr_reference_print(&out);
     else
         mr_schema_print(&out, (enum mr_file_kind)kind);
-    if (out.failed)
+    mr_buf_print(&out, stdout);
+    failed = out.failed;
+    if (failed)
         fputs("millrace schema: out of memory\n", stderr);
-    else if (fwrite(out.data, 1, out.len, stdout) == out.len && fflush(stdout) == 0)
-        status = MR_EXIT_OK;
     mr_buf_fini(&out);
-    return status;
+    return failed ? MR_EXIT_FAILED : MR_EXIT_OK;
 }

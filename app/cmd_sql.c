@@ -39,20 +39,43 @@ static void print_statement(const char *name, const char *form, const char *why,
     printf("-- name: %s\n-- %s%s%s\n%s;\n\n", name, form, why != NULL ? ": " : "", why != NULL ? why : "", text);
 }
 
-static void print_one(const char *name, const char *text)
+/* Of a choice's two statements, `for_batch` is the one that has the name: what is decided against is not shown. */
+static void print_of_choice(const struct mr_choice *choice, bool for_batch, const char *text)
+{
+    bool is_taken = atomic_load(&choice->successor->is_ready);
+
+    if (for_batch && choice->why == NULL)
+        print_statement(choice->name, is_taken ? "one for a batch" : "one for a batch, if nothing that it calls is volatile",
+                        NULL, text);
+    if (!for_batch && !is_taken)
+        print_statement(choice->name, "message by message", choice->why, text);
+}
+
+/* The choice whose statement for one message has that name. */
+static const struct mr_choice *choice_of_each(const struct mr_built *built, const char *statement)
+{
+    char name[128];
+    size_t len = strcspn(statement, "/");
+
+    if (strcmp(statement + len, MR_EACH) != 0 || len >= sizeof name)
+        return NULL;
+    memcpy(name, statement, len);
+    name[len] = '\0';
+    return mr_built_choice(built, name);
+}
+
+static void print_one(const struct mr_built *built, const char *name, const char *text)
 {
     const struct mr_op_info *info = op_of(name);
-    const struct mr_built *built = mr_application_built();
-    const struct mr_choice *choice = built != NULL ? mr_built_choice(built, name) : NULL;
+    const struct mr_choice *choice = mr_built_choice(built, name);
+    const struct mr_choice *of_each = choice_of_each(built, name);
 
-    if (info == NULL)
+    if (choice != NULL || of_each != NULL)
+        print_of_choice(choice != NULL ? choice : of_each, choice != NULL, text);
+    else if (info == NULL)
         print_statement(name, "a job's", NULL, text);
-    else if (!info->traits->row_wise)
-        print_statement(name, "one for a batch", NULL, text);
     else
-        print_statement(name, "message by message", choice != NULL ? choice->why : NULL, text);
-    if (choice != NULL && choice->why == NULL && !choice->is_set_wise)
-        print_statement(name, "one for a batch, if nothing that it calls is volatile", NULL, choice->set_wise);
+        print_statement(name, info->traits->row_wise ? "message by message" : "one for a batch", NULL, text);
 }
 
 static unsigned print_of_application(const struct mr_built *built, const char *name)
@@ -65,7 +88,7 @@ static unsigned print_of_application(const struct mr_built *built, const char *n
         char *text = is_wanted(statements[i].name, name) ? mr_built_text(built, i) : NULL;
 
         if (text != NULL) {
-            print_one(statements[i].name, text);
+            print_one(built, statements[i].name, text);
             printed++;
         }
         free(text);
@@ -84,7 +107,7 @@ static bool ask_database(void)
         return true;
     if (!mr_load_settings(&config, MR_RUN_MIGRATE))
         return false;
-    mr_application_settle(&config, &none);
+    (void)mr_application_settle(&config, &none);
     return true;
 }
 

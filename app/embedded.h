@@ -24,11 +24,14 @@ struct mr_embedded_options {
     bool short_lived;     /* nothing of it has to survive a power failure */
 };
 
-/* Makes the cluster if need be and starts it; returns when it answers. `problem` gets the reason of a failure. */
+/*
+ * Makes the cluster if there is none, starts the server, and returns when it answers. The caller stops it with mr_embedded_stop.
+ * On failure `problem` says why.
+ */
 mr_status mr_embedded_start(struct mr_embedded **out, const struct mr_embedded_options *options,
                             struct mr_buf *problem) MR_WARN_UNUSED;
 
-/* For DB_HOST: the directory of the socket. DB_USER is "postgres". */
+/* The value for DB_HOST: the directory of the socket. Borrowed. DB_USER is "postgres". */
 const char *mr_embedded_host(const struct mr_embedded *self);
 
 /*

@@ -35,21 +35,30 @@ static void print_help(FILE *out)
           out);
 }
 
+/* A full disk, or a pipe that has ended, is found here for all commands: logs do not go to stdout, so there are only answers. */
+static int finished(int status)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || status != MR_EXIT_OK)
+        return status;
+    perror("millrace: the output could not be written");
+    return MR_EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "--help";
 
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_help(stdout);
-        return argc > 1 ? MR_EXIT_OK : MR_EXIT_USAGE;
+        return finished(argc > 1 ? MR_EXIT_OK : MR_EXIT_USAGE);
     }
     if (strcmp(name, "--version") == 0) {
         mr_print_version(argc > 2 && strcmp(argv[2], "--verbose") == 0);
-        return MR_EXIT_OK;
+        return finished(MR_EXIT_OK);
     }
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(argc - 2, argv + 2);
+            return finished(commands[i].run(argc - 2, argv + 2));
     fprintf(stderr, "millrace: there is no command '%s'; `millrace --help` lists them\n", name);
     return MR_EXIT_USAGE;
 }

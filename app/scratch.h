@@ -14,12 +14,13 @@
 struct mr_scratch;
 
 /*
- * Makes one, empty. `config` is copied; of it DB_* and MILLRACE_PG_BIN count. On failure `problem` says in one line what was in
- * the way: MR_FORBIDDEN: the role may not make a database; MR_UNAVAILABLE: the server cannot be reached, or does not start.
+ * Makes an empty database on the server that DB_* names, or on a server of its own. Copies `config`, of which DB_* and
+ * MILLRACE_PG_BIN count. On failure `problem` says why in one line. MR_FORBIDDEN: the role may not make a database.
+ * MR_UNAVAILABLE: the server cannot be reached or does not start.
  */
 mr_status mr_scratch_new(struct mr_scratch **out, const struct mr_config *config, struct mr_buf *problem) MR_WARN_UNUSED;
 
-/* The settings that lead to it; borrowed. */
+/* The settings for connecting to it; borrowed. */
 const struct mr_config *mr_scratch_config(const struct mr_scratch *self);
 
 /*

@@ -11,6 +11,7 @@
 #include "app/application.h"
 #include "app/commands.h"
 #include "app/declare.h"
+#include "app/settle.h"
 #include "app/signals.h"
 #include "app/tier.h"
 #include "gateway/gateway.h"
@@ -64,6 +65,7 @@ static struct mr_crew crew;
 static struct mr_tier tier;
 static struct mr_admin *admin;
 static struct mr_declare *declaration;
+static struct mr_settle *settling; /* NULL: the start has settled it */
 static bool left_behind;
 
 static void ask_tier_to_stop(void *argument)
@@ -107,8 +109,9 @@ static bool stop_by(int64_t deadline_ms)
     bool tier_ended = mr_tier_stop_by(&tier, deadline_ms);
     bool crew_ended = mr_crew_stop_by(&crew, deadline_ms);
     bool declaration_ended = mr_declare_stop_by(&declaration, deadline_ms);
+    bool settled = mr_settle_stop_by(&settling, deadline_ms);
 
-    return tier_ended && crew_ended && declaration_ended;
+    return tier_ended && crew_ended && declaration_ended && settled;
 }
 
 /* Side by side, in the time that is left. False: not everything came to its own end. */
@@ -121,6 +124,7 @@ static bool stop(const struct mr_config *config)
     mr_admin_stop(&admin); /* it looks at the actors */
     begun_ms = mr_shutdown_begun_ms();
     mr_declare_ask_to_stop(declaration);
+    mr_settle_ask_to_stop(settling);
     mr_tier_ask_to_stop(&tier);
     mr_crew_ask_to_stop(&crew);
     if (stop_by(begun_ms + plan.cut_ms))
@@ -208,11 +212,11 @@ static mr_status start_admin(mr_status status, int fd, const struct mr_config *c
 static mr_status start_crew(const struct mr_config *config)
 {
     mr_status status = mr_crew_start_api(&crew, config);
+    bool settled = status != MR_OK || mr_application_settle(config, &first) == MR_OK;
 
-    if (status == MR_OK)
-        mr_application_settle(config, &first);
     mr_db_destroy(&first);
-    return mr_crew_await_api(&crew, config, status);
+    status = mr_crew_await_api(&crew, config, status);
+    return status == MR_OK && !settled ? mr_settle_start(&settling, config) : status;
 }
 
 static int run_api(const struct mr_config *config, const struct mr_zone *zone, int listen_fd, int admin_fd)

@@ -9,18 +9,17 @@
 struct mr_zone;
 
 /*
- * Both migrate unless DB_MIGRATIONS_RUN=false, and serve until a signal ends them. They return the exit status.
- *
- * The API; with a `zone` (SCHEDULE_TIMEZONE), the scheduler and its jobs in the same process.
+ * Serves the API and, with a `zone` (SCHEDULE_TIMEZONE), the scheduler and its jobs, until a signal ends it. Migrates first,
+ * unless DB_MIGRATIONS_RUN=false. Returns the exit status.
  */
 int mr_serve_api(const struct mr_config *config, const struct mr_zone *zone);
 
-/* The scheduler and its jobs, without a port. */
+/* As mr_serve_api, for the scheduler and its jobs, without a port. */
 int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zone);
 
 /*
- * Ends the process right here when one of the two had to leave a thread behind that did not end in time: that thread still
- * uses the configuration and the zone. To be called before those go.
+ * Ends the process at once if one of the two had to abandon a thread that did not end in time: that thread still uses the
+ * configuration and the zone. Call it before these are freed.
  */
 void mr_serve_leave(int exit_status);
 

@@ -11,22 +11,25 @@
 
 #include <stdint.h>
 
-/* Keeps SIGTERM and SIGINT waiting until mr_signals_listen; threads that are made meanwhile never get them. */
+/*
+ * Blocks SIGTERM and SIGINT until mr_signals_listen; threads that start in between never receive them. `grace_ms` is
+ * SHUTDOWN_GRACE.
+ */
 void mr_signals_hold(int64_t grace_ms);
 
 /*
- * Takes them from now on; `on_first` (async-signal-safe; NULL: none) runs with the first. A handler that is installed already,
- * the gateway's, hears of every signal as well.
+ * Handles the signals from now on. Calls `on_first` (async-signal-safe; NULL: nothing) at the first one. An earlier handler, the
+ * gateway's, still receives every signal.
  */
 void mr_signals_listen(void (*on_first)(void *argument), void *argument);
 
-/* The gateway has taken its handlers away: takes the signals without it. */
+/* Handles the signals without the gateway, which has removed its handlers. */
 void mr_signals_listen_alone(void);
 
-/* Waits for the first. */
+/* Waits for the first signal. */
 void mr_signals_await(void);
 
-/* Begins the shutdown without a signal, unless it has begun: the time runs from now. */
+/* Begins the shutdown without a signal, unless it has begun. SHUTDOWN_GRACE counts from now. */
 void mr_signals_begin(void);
 
 #endif

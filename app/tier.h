@@ -18,17 +18,26 @@ struct mr_tier {
     struct mr_push *push;
 };
 
-/* Whatever comes of it, mr_tier_stop_by takes it apart. `pulse_fd` goes over to the scheduler; -1: none. */
+/*
+ * Starts the scheduler and its jobs. Whatever it returns, mr_tier_stop_by has to follow. The scheduler takes over `pulse_fd`;
+ * -1: none.
+ */
 mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, const struct mr_zone *zone,
                         int pulse_fd) MR_WARN_UNUSED;
 
-/* Runs under way are given back after the chunk in hand; calls under way may finish. Async-signal-safe. */
+/*
+ * Makes runs stop after the present chunk, which gives them back, and lets calls under way finish. Does not wait. Async-signal-
+ * safe.
+ */
 void mr_tier_ask_to_stop(struct mr_tier *self);
 
-/* Waits for that until `deadline_ms` (monotonic) at most. False: some of it still runs and is left; it may be called again. */
+/*
+ * Waits for the tier to stop, until `deadline_ms` (monotonic) at most. False: some of it still runs, and nothing of that is
+ * freed; call it again later.
+ */
 bool mr_tier_stop_by(struct mr_tier *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* Whether it stopped because the database refuses user or password: trying again does not help. */
+/* Whether the tier stopped because the database refuses the user or password, so that retrying cannot help. */
 bool mr_tier_is_refused(const struct mr_tier *self);
 
 #endif

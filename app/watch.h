@@ -20,22 +20,25 @@ enum { MR_WATCH_QUIET_MS = 100, MR_WATCH_LONGEST_MS = 500 };
 
 struct mr_watch;
 
-/* `folder` is borrowed. MR_UNAVAILABLE: the system gives no inotify; errno says why. */
+/*
+ * Begins to watch a folder, which is borrowed; the caller destroys it. MR_UNAVAILABLE: the system gives no inotify, and errno
+ * says why.
+ */
 mr_status mr_watch_new(struct mr_watch **out, const char *folder) MR_WARN_UNUSED;
 
 /* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_watch_destroy(struct mr_watch **self);
 
-/* Becomes readable when it is time to look. */
+/* A descriptor that becomes readable when mr_watch_look should be called. Borrowed. */
 int mr_watch_fd(const struct mr_watch *self);
 
 /*
- * Looks, at `now_ms` (monotonic). True: the files are others than when it was last true, and have been still for MR_WATCH_QUIET_MS, or
- * have changed for MR_WATCH_LONGEST_MS. The first look is always true.
+ * Checks the folder at `now_ms` (monotonic). True: the files differ from those when it last returned true, and have not changed
+ * for MR_WATCH_QUIET_MS, or have kept changing for MR_WATCH_LONGEST_MS. The first call returns true.
  */
 bool mr_watch_look(struct mr_watch *self, int64_t now_ms);
 
-/* Milliseconds until the next look is due, however quiet it is. */
+/* Milliseconds until mr_watch_look has to be called even if nothing changes. */
 int mr_watch_timeout_ms(const struct mr_watch *self, int64_t now_ms);
 
 #endif

@@ -12,13 +12,16 @@
 
 #include "proto/ops.h"
 
-/* Which users may call. */
+/* Which users may call, by the word of the declaration. */
 enum mr_access mr_access_of(const char *word);
 
-/* The scopes of keys that may, as struct mr_traits has them; NULL: none. */
+/* The scopes of keys that may call, as struct mr_traits has them; NULL: none. */
 const char *mr_access_scopes(const char *word);
 
-/* Whether everybody who may do what `reader` says may also read what `wanted` says. A key is no user, and has one scope of the two. */
+/*
+ * Whether everybody whom `reader` admits may also read what `wanted` protects. A key is not a user, and holds one of the two
+ * scopes only.
+ */
 bool mr_access_covers(const char *reader, const char *wanted);
 
 #endif

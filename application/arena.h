@@ -21,7 +21,7 @@ struct mr_arena {
     bool failed;
 };
 
-/* `size` zeroed bytes, aligned for anything, until mr_arena_fini; NULL with `failed` set. */
+/* Allocates `size` zeroed bytes, aligned for any type, which live until mr_arena_fini. NULL: no memory, and `failed` is set. */
 void *mr_arena_take(struct mr_arena *self, size_t size);
 
 /* A terminated copy of `text`; NULL with `failed` set. */
@@ -33,7 +33,7 @@ char *mr_arena_text(struct mr_arena *self, struct mr_slice text);
  */
 void *mr_arena_grow(struct mr_arena *self, void *items, unsigned count, size_t size);
 
-/* Gives everything back; the arena is empty and usable again. */
+/* Frees everything that was allocated; the arena is empty and usable again. */
 void mr_arena_fini(struct mr_arena *self);
 
 #endif

@@ -37,6 +37,7 @@ struct mr_built {
     unsigned pattern_count;
     const struct mr_column_names *names; /* what a broken constraint is told by */
     struct mr_arena arena;
+    struct mr_arena asked; /* what the database said of the choices */
 };
 
 /* Of the message that has the most: its own, or that of a record of its upload. */
@@ -66,6 +67,8 @@ static void check_width(struct mr_making *self, unsigned made, const struct mr_y
         unsigned fields = fields_of(op->traits);
         unsigned columns = columns_of(op->traits->returns);
 
+        if (op->path == NULL) /* a successor, which is as wide as the other */
+            continue;
         if (fields > MR_FIELDS_MAX)
             mr_problems_add(self->problems, mr_yaml_place(node), "%s takes %u fields, its own among them, expected at most %d",
                             op->name, fields, MR_FIELDS_MAX);
@@ -146,11 +149,6 @@ static void make_all(struct mr_making *self)
 static int by_made_name(const void *left, const void *right)
 {
     return strcmp(((const struct mr_made *)left)->statement.name, ((const struct mr_made *)right)->statement.name);
-}
-
-static int by_name(const void *left, const void *right)
-{
-    return strcmp(((const struct mr_statement *)left)->name, ((const struct mr_statement *)right)->name);
 }
 
 static void take_statements(struct mr_built *out, struct mr_making *self)
@@ -277,48 +275,39 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
 
 /* ---- What a database decides ---- */
 
-static struct mr_op_info *op_of(struct mr_built *self, const char *name)
+static bool is_taken(const struct mr_choice *choice)
 {
-    for (unsigned i = 0; i < self->table.op_count; i++)
-        if (strcmp(self->ops[i].name, name) == 0)
-            return &self->ops[i];
-    return NULL;
+    return atomic_load(&choice->successor->is_ready);
 }
 
-/* Where the statement of that name stands; the count of them when there is none. */
-static unsigned place_of(const struct mr_built *self, const char *name)
+/* True: it is settled for good. */
+static bool decide(struct mr_choice *choice, const struct mr_volatility *volatility)
 {
-    struct mr_statement wanted = {.name = name};
-    const struct mr_statement *found = bsearch(&wanted, self->statements, self->statement_count, sizeof wanted, by_name);
+    struct mr_objection why = {.text = NULL};
 
-    return found != NULL ? (unsigned)(found - self->statements) : self->statement_count;
+    if (mr_volatility_allows(volatility, &choice->sql, &why))
+        atomic_store(&choice->successor->is_ready, true);
+    choice->why = why.text;
+    return !why.is_unknown;
 }
 
-/* What only reads may go to a replica. */
-static void take_set_wise(struct mr_built *self, struct mr_choice *choice)
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms, const char **missing)
 {
-    struct mr_op_info *op = op_of(self, choice->name);
-    unsigned place = place_of(self, choice->name);
-
-    if (op == NULL || place == self->statement_count)
-        return;
-    *choice->traits = choice->for_batches;
-    op->actor = MR_ACTOR_DATA_READER;
-    self->statements[place].text = choice->set_wise;
-    choice->is_set_wise = true;
-}
-
-mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms)
-{
-    struct mr_volatility volatility = {.arena = &self->arena};
+    struct mr_volatility volatility = {.arena = &self->asked};
     mr_status status;
 
-    for (unsigned i = 0; i < self->choice_count; i++)
-        mr_volatility_add(&volatility, &self->choices[i].sql);
+    *missing = NULL;
+    mr_arena_fini(&self->asked);
+    self->asked = (struct mr_arena){.limit = MR_APPLICATION_MEMORY};
+    for (unsigned i = 0; i < self->choice_count; i++) {
+        self->choices[i].why = NULL; /* it was in that arena */
+        if (!is_taken(&self->choices[i]))
+            mr_volatility_add(&volatility, &self->choices[i].sql);
+    }
     status = mr_volatility_ask(&volatility, db, deadline_ms);
     for (unsigned i = 0; status == MR_OK && i < self->choice_count; i++)
-        if (mr_volatility_allows(&volatility, &self->choices[i].sql, &self->choices[i].why))
-            take_set_wise(self, &self->choices[i]);
+        if (!is_taken(&self->choices[i]) && !decide(&self->choices[i], &volatility) && *missing == NULL)
+            *missing = self->choices[i].why;
     return status;
 }
 
@@ -406,6 +395,7 @@ void mr_built_destroy(struct mr_built **self)
     for (unsigned i = 0; i < (*self)->pattern_count; i++)
         mr_pattern_destroy(&(*self)->patterns[i]);
     mr_arena_fini(&(*self)->arena);
+    mr_arena_fini(&(*self)->asked);
     free(*self);
     *self = NULL;
 }

@@ -26,18 +26,23 @@ mr_status mr_application_build(struct mr_built **out, const struct mr_applicatio
                                struct mr_problems *problems) MR_WARN_UNUSED;
 
 /*
- * Asks a database that has been migrated which of the statements may answer a batch at once (application/volatility.h); until then
- * each runs message by message. To be called before the operations are used. Not MR_OK: it stays so; mr_db_last_error(db) tells more.
+ * Asks a migrated database which statements may answer a batch at once (application/volatility.h); until then each message runs
+ * separately. Operations may be in use meanwhile; only one thread at a time may call this. MR_OK: the findings are in force, and
+ * `*missing` is NULL or says what the database lacks, "there is no relation x", so that the caller has to ask again; borrowed
+ * until then. Not MR_OK: nothing has changed, and unless it is MR_NO_MEMORY, mr_db_last_error(db) has the details.
  */
-mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
+mr_status mr_built_settle(struct mr_built *self, mr_db *db, int64_t deadline_ms, const char **missing) MR_WARN_UNUSED;
 
-/* Whether there is anything to ask. */
+/* Whether mr_built_settle has anything to ask. */
 bool mr_built_has_choices(const struct mr_built *self);
 
 /* The choice that an operation's statement has, NULL when it has none. Borrowed. */
 const struct mr_choice *mr_built_choice(const struct mr_built *self, const char *name);
 
-/* Makes them this process's. They have to stay until the process ends, or until this is called again; NULL: there are none. */
+/*
+ * Makes these the operations and jobs of this process, until it ends or until the next call; they must not be destroyed before.
+ * NULL: none.
+ */
 void mr_built_install(const struct mr_built *self);
 
 /* The operations that were built; borrowed. */
@@ -46,16 +51,16 @@ const struct mr_op_table *mr_built_ops(const struct mr_built *self);
 /* The statements, sorted by name; borrowed. Those of lists have no text before mr_built_text makes it. */
 const struct mr_statement *mr_built_statements(const struct mr_built *self, unsigned *count);
 
-/* The text of the statement at that place; the caller's to free. NULL: out of memory. */
+/* The text of the statement at that place, which the caller frees. NULL: out of memory. */
 char *mr_built_text(const struct mr_built *self, unsigned place);
 
 /*
- * Reads what the statements of its jobs need of the database, for a process that works on jobs: to parse them takes longer than all else
- * that is done with a folder. To be called once, before mr_built_needs. MR_NO_MEMORY: what was read is not to be used.
+ * Parses the statements of jobs for what they need of the database, in a process that works on jobs. That takes longer than
+ * everything else done with a folder. Call it once, before mr_built_needs. MR_NO_MEMORY: the result must not be used.
  */
 mr_status mr_built_read_jobs(struct mr_built *self) MR_WARN_UNUSED;
 
-/* What it needs of its database, borrowed; runtime/needs.h. A process that serves installs it beside. */
+/* What the application needs of its database (runtime/needs.h); borrowed. A serving process installs it. */
 const struct mr_needs *mr_built_needs(const struct mr_built *self);
 
 /*

@@ -63,7 +63,7 @@ struct mr_catalogue {
     struct mr_arena arena;
 };
 
-/* Reads it. `out` is the caller's, to be given back with mr_catalogue_fini; it is empty on failure. */
+/* Reads the catalogue. mr_catalogue_fini frees `out`, which is empty on failure. */
 mr_status mr_catalogue_read(struct mr_catalogue *out, mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /* Frees the tables, not the struct itself. An empty one is fine. */

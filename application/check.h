@@ -6,14 +6,14 @@
 
 #include "application/load.h"
 
-/* Each field against itself: its range and its default against its type. Also names the columns of those that say none. */
+/* Checks each field by itself: its range and its default against its type. Also names the column of each field that names none. */
 void mr_check_fields(struct mr_application *self, struct mr_problems *problems);
 
-/* What files name in each other: resources, fields, statements; routes and names that are there twice. */
+/* Checks what files name in each other: resources, fields and statements, and routes and names that occur twice. */
 void mr_check_application(struct mr_application *self, const struct mr_application_options *options,
                           struct mr_problems *problems);
 
-/* "categoryCode": "category_code". NULL: out of memory. */
+/* The column for a field's name: "category_code" for "categoryCode". NULL: out of memory. */
 const char *mr_column_of(struct mr_arena *arena, const char *name);
 
 #endif

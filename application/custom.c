@@ -256,7 +256,6 @@ static void add_op(struct custom *self)
     const struct mr_app_operation *declared = self->declared;
     const struct mr_app_fields *members =
         self->resource == NULL && self->shape != MR_SHAPE_NONE ? &declared->returns.fields : NULL;
-    struct mr_op_info *op;
 
     if (traits == NULL || self->fields == NULL)
         return;
@@ -271,14 +270,13 @@ static void add_op(struct custom *self)
                                                   .traits = traits});
     if (self->making->arena->failed)
         return;
-    op = &self->making->ops[self->making->op_count - 1];
     mr_make_form(&(struct mr_custom){.making = self->making,
                                      .sql = &self->sql,
                                      .fields = self->fields,
                                      .shape = self->shape,
                                      .resource = self->resource,
                                      .members = members},
-                 op, traits);
+                 self->making->op_count - 1, traits);
 }
 
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation)

@@ -30,13 +30,13 @@ struct mr_custom {
 /* Appends the wrapped form. Out of memory: `out->failed`. */
 void mr_custom_wrapped(struct mr_buf *out, const struct mr_custom *self);
 
-/* Appends the set-wise form; the statement has to say {{k}}. Out of memory: `out->failed`. */
+/* Appends the set-wise form. The statement has to contain {{k}}. Out of memory: `out->failed`. */
 void mr_custom_set_wise(struct mr_buf *out, const struct mr_custom *self);
 
 /* Appends the row-wise form. Out of memory: `out->failed`. */
 void mr_custom_row_wise(struct mr_buf *out, const struct mr_custom *self);
 
-/* The field that a name behind a colon stands for; NULL: none, as `now`. */
+/* The field that `:name` means; NULL: none. */
 const struct mr_field *mr_custom_field(const struct mr_field *fields, const char *name);
 
 #endif

@@ -23,24 +23,22 @@ struct mr_drafts {
     unsigned count;
 };
 
-/* The text, to be written, of a file FOLDER NAME EXTENSION, such as "jobs/" "night" ".yaml". At most MR_DRAFTS_MAX. */
+/* The buffer for the text of a new file FOLDER NAME EXTENSION, e.g. "jobs/" "night" ".yaml". Borrowed. At most MR_DRAFTS_MAX. */
 struct mr_buf *mr_draft_file(struct mr_drafts *self, const char *folder, const char *name, const char *extension);
 
-/* The same of the next migration of an application: "migrations/0003_", and as much of the name as fits. */
+/* As mr_draft_file, for the application's next migration: "migrations/0003_" and as much of the name as fits. */
 struct mr_buf *mr_draft_migration(struct mr_drafts *self, const struct mr_application *application, const char *name);
 
-/* MR_OK: `path` is a folder now, if it was not. */
+/* Makes the folder `path` unless it exists. */
 mr_status mr_draft_make_folder(struct mr_scaffold *self, const char *path) MR_WARN_UNUSED;
 
-/*
- * The application as it is, the caller's to destroy: what is added to one that does not load could not be held to be right.
- */
+/* Loads the application as it is; the caller destroys it. Nothing can be added to an application that does not load. */
 mr_status mr_drafts_load_first(struct mr_scaffold *self, struct mr_application **out) MR_WARN_UNUSED;
 
-/* Writes the files and loads the application with them; what does not load is taken away again. Frees the texts. */
+/* Writes the files and loads the application with them. If that fails, removes them again. Frees the texts. */
 mr_status mr_drafts_write(struct mr_scaffold *self, struct mr_drafts *drafts) MR_WARN_UNUSED;
 
-/* MR_INVALID, and a problem, when `name` is no name of a `what`. */
+/* Checks that `name` can name a `what`. MR_INVALID: it cannot, and a problem is added. */
 mr_status mr_draft_check_name(struct mr_scaffold *self, const char *what, const char *name) MR_WARN_UNUSED;
 
 #endif

@@ -11,7 +11,7 @@
 
 enum { MR_FILL_BYTES = 64 * 1024 };
 
-/* Fills in a tree, and notes each variable in `self`. */
+/* Substitutes the variables in a tree, and notes each of them in `self`. */
 void mr_fill(struct mr_application *self, struct mr_yaml *node, const char *(*lookup)(const char *name),
              struct mr_problems *problems);
 

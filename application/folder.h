@@ -42,8 +42,8 @@ struct mr_folder_files {
 };
 
 /*
- * The files `below/NAME.extension`; none if there is no such folder. A file with another name is a problem, unless it is hidden,
- * an editor's copy (NAME~) or a text for people (NAME.md).
+ * Lists the files `below/NAME.extension`; none if there is no such folder. Any other file is a problem, unless it is hidden, an
+ * editor's copy (NAME~) or a text for people (NAME.md).
  */
 void mr_folder_list(struct mr_folder *self, const char *below, const char *extension, struct mr_folder_files *out);
 

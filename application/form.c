@@ -36,21 +36,53 @@ static void put_statement(struct mr_making *making, const char *name, struct mr_
     mr_make_statement(making, name, text);
 }
 
-static void add_choice(const struct mr_custom *custom, const char *name, struct mr_traits *traits)
+/* The operation that answers batches: of the readers, for what only reads may go to a replica. */
+static struct mr_successor *add_successor(struct mr_making *making, unsigned at, const struct mr_traits *traits)
+{
+    struct mr_successor *out = mr_arena_take(making->arena, sizeof *out);
+    struct mr_traits *own = mr_arena_take(making->arena, sizeof *own);
+    struct mr_op_info info = making->ops[at];
+
+    if (out == NULL || own == NULL)
+        return NULL;
+    *own = for_batches(traits, false);
+    info.path = NULL;
+    info.actor = MR_ACTOR_DATA_READER;
+    info.traits = own;
+    out->op = (enum mr_op)(MR_OP_COUNT + making->op_count);
+    return mr_make_row(making, &info) ? out : NULL;
+}
+
+static const struct mr_variant *one_statement(struct mr_making *making, const char *name, enum mr_shape shape)
+{
+    struct mr_variant *out = mr_arena_take(making->arena, 2 * sizeof *out);
+
+    if (out != NULL)
+        out[0] = (struct mr_variant){.statement = name, .shape = shape};
+    return out;
+}
+
+/* The statement of its name is that for a batch. */
+static void make_choice(const struct mr_custom *custom, unsigned at, struct mr_traits *traits)
 {
     struct mr_making *making = custom->making;
+    const char *name = making->ops[at].name;
     struct mr_choice *all = mr_arena_grow(making->arena, making->choices, making->choice_count, sizeof *all);
+    struct mr_successor *successor = add_successor(making, at, traits);
+    struct mr_choice choice = {.name = name, .sql = *custom->sql, .successor = successor};
     struct mr_buf text = {0};
 
-    if (all == NULL)
-        return;
+    choice.each = mr_make_text(making, "%s" MR_EACH, name);
+    traits->variants = one_statement(making, choice.each, traits->shape);
+    mr_custom_row_wise(&text, custom);
+    put_statement(making, choice.each, &text);
     mr_custom_wrapped(&text, custom);
+    put_statement(making, name, &text);
+    if (all == NULL || successor == NULL)
+        return;
     making->choices = all;
-    all[making->choice_count++] = (struct mr_choice){.name = name,
-                                                     .sql = *custom->sql,
-                                                     .set_wise = text_of(making, &text),
-                                                     .traits = traits,
-                                                     .for_batches = for_batches(traits, false)};
+    all[making->choice_count++] = choice;
+    making->ops[at].successor = successor;
 }
 
 static void make_set_wise(const struct mr_custom *custom, struct mr_op_info *op, struct mr_traits *traits)
@@ -64,23 +96,26 @@ static void make_set_wise(const struct mr_custom *custom, struct mr_op_info *op,
     put_statement(custom->making, op->name, &text);
 }
 
-static void make_row_wise(const struct mr_custom *custom, struct mr_op_info *op, struct mr_traits *traits)
+static void make_row_wise(const struct mr_custom *custom, unsigned at, struct mr_traits *traits)
 {
+    struct mr_op_info *op = &custom->making->ops[at];
     struct mr_buf text = {0};
 
     traits->row_wise = true;
     traits->rerun_safe = false;
     op->actor = MR_ACTOR_DATA_WRITER;
+    if (custom->sql->kind == MR_SQL_READ && !traits->idempotent) {
+        make_choice(custom, at, traits);
+        return;
+    }
     mr_custom_row_wise(&text, custom);
     put_statement(custom->making, op->name, &text);
-    if (custom->sql->kind == MR_SQL_READ && !traits->idempotent)
-        add_choice(custom, op->name, traits);
 }
 
-void mr_make_form(const struct mr_custom *custom, struct mr_op_info *op, struct mr_traits *traits)
+void mr_make_form(const struct mr_custom *custom, unsigned at, struct mr_traits *traits)
 {
     if (custom->sql->kind == MR_SQL_SET_WISE)
-        make_set_wise(custom, op, traits);
+        make_set_wise(custom, &custom->making->ops[at], traits);
     else
-        make_row_wise(custom, op, traits);
+        make_row_wise(custom, at, traits);
 }

@@ -8,10 +8,10 @@
 #include "application/customsql.h"
 
 /*
- * Makes the statement of an operation that has been added, `op`, whose traits are `traits`: of a set-wise one the statement for a
- * batch, of any other that for one message. A query that may answer a batch is a choice beside that. A statement that the operation
- * has already is replaced.
+ * Makes the statements of operation number `at`, with the traits `traits`: for a set-wise one the statement for a batch, for any
+ * other the statement for one message. A query that may answer a batch is a choice (application/choice.h): it gets both, and a
+ * second operation that answers batches. Replaces a statement that the operation already has.
  */
-void mr_make_form(const struct mr_custom *custom, struct mr_op_info *op, struct mr_traits *traits);
+void mr_make_form(const struct mr_custom *custom, unsigned at, struct mr_traits *traits);
 
 #endif

@@ -263,31 +263,31 @@ const struct mr_kind_info *mr_kind_info(enum mr_kind kind);
 /* The row of a section of a file; static. */
 const struct mr_section_info *mr_section_info(enum mr_section section);
 
-/* The section of that name, which a row of the table has. */
+/* The section of that name, which has to exist. */
 enum mr_section mr_section_named(const char *name);
 
-/* The rows of a section, in the table's order: the one behind `key`, the first when that is NULL; NULL at the end. */
+/* The next row of a section after `key`, in the table's order; the first for NULL. NULL: there are no more. */
 const struct mr_key *mr_key_next(enum mr_section section, const struct mr_key *key);
 
 /* The row of a key, NULL when the section has none. */
 const struct mr_key *mr_key_find(enum mr_section section, const char *name);
 
-/* Reads the next need; `at` moves on. False at the end. `at` may point to NULL. */
+/* Reads the next need and advances `at`, which may point to NULL. False: there are no more. */
 bool mr_need_next(const char **at, struct mr_need *out);
 
-/* Reads the next of "one|of|these"; `at` moves on. False at the end. `at` may point to NULL. */
+/* Reads the next word of "one|of|these" and advances `at`, which may point to NULL. False: there are no more. */
 bool mr_word_next(const char **at, char out[MR_WORD_ROOM]);
 
-/* Whether `word` is one of "one|of|these"; `index` (may be NULL) is which. */
+/* Whether `word` is one of "one|of|these". Sets `index` (may be NULL) to its position. */
 bool mr_word_is_in(const char *words, const char *word, int *index);
 
-/* The word nearest to `name`, by at most two changes, in "one|of|these"; NULL when there is none. Copied to `room`. */
+/* The word in "one|of|these" that is nearest to `name`, at most two changes away, copied to `room`; NULL: there is none. */
 const char *mr_word_near(const char *words, const char *name, char room[MR_WORD_ROOM]);
 
-/* Adds a name to "one|of|these"; the memory is the caller's until mr_word_near_of. Out of memory: `words->failed`. */
+/* Adds a name to "one|of|these", for mr_word_near_of, which frees the memory. Out of memory: `words->failed`. */
 void mr_word_add(struct mr_buf *words, const char *word);
 
-/* The gathered name that is nearest, as mr_word_near; frees the memory of `words`. */
+/* As mr_word_near, for the words that mr_word_add gathered. Frees the memory of `words`. */
 const char *mr_word_near_of(struct mr_buf *words, const char *name, char room[MR_WORD_ROOM]);
 
 /* The key nearest to `name`; NULL when there is none. */

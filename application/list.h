@@ -74,31 +74,31 @@ struct list_case {
     unsigned firm_count;
 };
 
-/* The orders: either direction of what is declared, which comes first. Adds problems. */
+/* Finds the orders: both directions of each declared one, the declared direction first. Adds problems. */
 void list_find_orders(struct mr_making *self, struct list *list);
 
-/* The message, and the filters. Adds problems. */
+/* Makes the fields of the message and the filters. Adds problems. */
 void list_make_fields(struct mr_making *self, struct list *list);
 
-/* Rows that are surely not too long together. */
+/* How many rows are certainly not too long together. */
 int64_t list_few_rows(const struct list *list);
 
-/* How many cases a list has: a statement each. */
+/* The number of cases of a list, each with a statement of its own. */
 unsigned list_cases(const struct list *self);
 
-/* The case of a number, which is 0 to list_cases - 1. */
+/* The case with that number, from 0 to list_cases - 1. */
 struct list_case list_case_at(const struct list *self, unsigned which);
 
-/* The number of a case, which is in the list: list_case_at gives it back. */
+/* The number of a case of this list: the inverse of list_case_at. */
 unsigned list_case_number(const struct list *self, const struct list_case *one);
 
-/* How many messages may share its statement. */
+/* How many messages may share the statement of a case. */
 unsigned list_batch(const struct list *self, const struct list_case *one);
 
 /* Appends the statement's text. */
 void list_write(const struct list *list, const struct list_case *one, struct mr_buf *out);
 
-/* Whether a value may take more than a few hundred bytes; NULL, a column that no field tells of, may. */
+/* Whether a value may take more than a few hundred bytes; true for NULL, a column without a field. */
 bool list_is_long(const struct mr_app_field *field);
 
 #endif

@@ -26,9 +26,9 @@ struct mr_application_options {
 };
 
 /*
- * Loads a folder, or what is packed; problems of that begin with its name. MR_OK: `out` is the caller's, to destroy. MR_INVALID: `problems` has them, and `out` is
- * as it was, unless `keep_broken` asks for what could be read. MR_NO_MEMORY: it takes more memory
- * than there is, or than MR_APPLICATION_MEMORY.
+ * Loads a folder, or an application packed into the binary, whose problems begin with its name. MR_OK: the caller destroys
+ * `out`. MR_INVALID: `problems` says why, and `out` is untouched, unless `keep_broken` asks for what could be read.
+ * MR_NO_MEMORY: it needs more than there is, or than MR_APPLICATION_MEMORY.
  */
 mr_status mr_application_load(struct mr_application **out, const char *folder, const struct mr_application_options *options,
                               struct mr_problems *problems) MR_WARN_UNUSED;

@@ -43,15 +43,21 @@ const char *mr_words_of(struct mr_making *self, const char *name)
     return out != NULL ? out : "";
 }
 
-void mr_make_op(struct mr_making *self, const struct mr_op_info *info)
+bool mr_make_row(struct mr_making *self, const struct mr_op_info *info)
 {
     struct mr_op_info *ops = mr_arena_grow(self->arena, self->ops, self->op_count, sizeof *ops);
 
     if (ops == NULL)
-        return;
+        return false;
     self->ops = ops;
     ops[self->op_count++] = *info;
-    mr_make_way(self, info->name, info->verb, info->path);
+    return true;
+}
+
+void mr_make_op(struct mr_making *self, const struct mr_op_info *info)
+{
+    if (mr_make_row(self, info))
+        mr_make_way(self, info->name, info->verb, info->path);
 }
 
 void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, const char *path)

@@ -91,31 +91,34 @@ struct mr_making_fields {
 
 /* ---- Adding ---- */
 
-/* Text in the arena; "" when memory ran out. */
+/* Formats a text into the arena; "" if there is no memory. */
 const char *mr_make_text(struct mr_making *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A name as people read it: "basket_item" is "basket item". */
+/* A name in people's words: "basket item" for "basket_item". */
 const char *mr_words_of(struct mr_making *self, const char *name);
 
-/* Adds an operation, copied, and the way to it. Its traits and everything they name live in the arena. */
+/* Adds a copy of an operation without a route. False: no memory. */
+bool mr_make_row(struct mr_making *self, const struct mr_op_info *info);
+
+/* Adds a copy of an operation, and its route. Its traits, and everything they point to, have to live in the arena. */
 void mr_make_op(struct mr_making *self, const struct mr_op_info *info);
 
-/* Another way to the operation that was added last; `name` is unique. */
+/* Adds another route to the operation that was added last; `name` has to be unique. */
 void mr_make_way(struct mr_making *self, const char *name, enum mr_verb verb, const char *path);
 
-/* Adds a statement and empties `text`. One in queries/ that has the name takes its place. */
+/* Adds a statement and empties `text`. A statement of queries/ with the same name takes precedence. */
 void mr_make_statement(struct mr_making *self, const char *name, struct mr_buf *text);
 
-/* The same for a statement of a job, whose text says what the job needs of the database (mr_built_read_jobs). */
+/* As mr_make_statement, for a statement of a job, whose text says what the job needs of the database (mr_built_read_jobs). */
 void mr_make_job_statement(struct mr_making *self, const char *name, struct mr_buf *text);
 
 /* Adds a statement that `writing` writes, as its `which`, when somebody asks for its text. `writing` lives in the arena. */
 void mr_make_written(struct mr_making *self, const char *name, const struct mr_writing *writing, unsigned which);
 
-/* Whether there is a statement of that name already. */
+/* Whether a statement of that name exists already. */
 bool mr_has_statement(const struct mr_making *self, const char *name);
 
-/* A copy of traits in the arena. */
+/* Copies traits into the arena. */
 const struct mr_traits *mr_make_traits(struct mr_making *self, const struct mr_traits *traits);
 
 struct mr_sql;
@@ -123,13 +126,16 @@ struct mr_sql;
 /* Adds what the generated operations of a resource need of the database. */
 void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resource);
 
-/* Adds the tables and columns that a statement of queries/ names, as it was read; `sql` is borrowed. */
+/* Adds the tables and columns that a statement of queries/ uses. `sql` is borrowed. */
 void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
 
-/* The same for the text that a statement became. One that does not parse needs nothing: the server will say what is wrong with it. */
+/* As mr_make_needs_of, for the final text of a statement. Adds nothing if it does not parse: the server will report that. */
 void mr_make_needs_of_text(struct mr_making *self, const char *text, enum mr_db_use use);
 
-/* The gathered fields in the arena, ended by a NULL name; `fields` is empty then. NULL: memory ran out. To be called whatever came before. */
+/*
+ * Moves the gathered fields into the arena, ended by a NULL name, and empties `fields`. NULL: no memory. Call it even after a
+ * failure, because it frees `fields`.
+ */
 const struct mr_field *mr_make_fields(struct mr_making *self, struct mr_making_fields *fields);
 
 /* Adds a field to a message. */
@@ -137,17 +143,19 @@ void mr_make_field(struct mr_making *self, struct mr_making_fields *fields, stru
 
 /* ---- What declarations mean ---- */
 
-/* "/v1/orders/{id}": "/v1/orders/:id". */
+/* Converts "/v1/orders/{id}" to "/v1/orders/:id". */
 const char *mr_path_of(struct mr_making *self, const char *path);
 
-/* A declared field as one of a message, from `from`. Its name, its rules and its documentation; whether it is required is said as
-   it was declared. */
+/*
+ * A declared field as a field of a message that reads it from `from`, with its name, rules and documentation. Whether it is
+ * required is taken from the declaration.
+ */
 struct mr_field mr_field_of(struct mr_making *self, const struct mr_app_field *field, enum mr_source from);
 
 /* An id, for the documentation. */
 #define MR_EXAMPLE_ID "0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6071"
 
-/* The id of a row in the path of its operations, "orderItemId" of an order_item. */
+/* The name of a row's id in paths: "orderItemId" for an order_item. */
 const char *mr_id_name(struct mr_making *self, const struct mr_app_resource *resource);
 
 /* The path of one row: "/v1/products/:productId". */
@@ -161,31 +169,31 @@ const char *mr_row_path(struct mr_making *self, const struct mr_app_resource *re
  */
 void mr_make_caller(struct mr_making *self, struct mr_making_fields *fields, const char *scopes);
 
-/* What a row of the resource looks like: id, the declared fields with what they embed, createdAt, updatedAt. */
+/* The result that describes a row of the resource: id, the declared fields with what they embed, createdAt, updatedAt. */
 const struct mr_result *mr_result_of(struct mr_making *self, const struct mr_app_resource *resource);
 
-/* The field of that column; NULL when none is declared. */
+/* The field of that column; NULL: no field is declared for it. */
 const struct mr_app_field *mr_field_of_column(const struct mr_app_resource *resource, const char *column);
 
-/* What a column of `other` is called in JSON where it is embedded: as its field there, or the column's own name in camel case. */
+/* The JSON name of a column of `other` where it is embedded: that of its field there, or the column's name in camel case. */
 const char *mr_embed_name(struct mr_making *self, const struct mr_app_resource *other, const char *column);
 
-/* What a map of fields looks like. `about`: what the answer is, NULL: it is not said. */
+/* The result that describes a map of fields. `about`: a sentence for the document; NULL: none. */
 const struct mr_result *mr_result_of_fields(struct mr_making *self, const char *name, const char *about,
                                             const struct mr_app_fields *fields);
 
 /* ---- SQL ---- */
 
-/* Appends an identifier in quotation marks; a quotation mark in it is doubled. */
+/* Appends a quoted identifier, with quotation marks in it doubled. */
 void mr_sql_name(struct mr_buf *out, const char *name);
 
-/* Appends a text in apostrophes; an apostrophe in it is doubled. */
+/* Appends a quoted text, with apostrophes in it doubled. */
 void mr_sql_literal(struct mr_buf *out, const char *text);
 
-/* Text with what follows in it: %I an identifier, %L a literal, %s text as it is. */
+/* Appends a formatted text: %I is an identifier, %L a literal, %s text as it is. */
 void mr_sql_put(struct mr_buf *out, const char *format, ...);
 
-/* `alias`."name"; both are quoted. */
+/* Appends `alias`."name", both quoted. */
 void mr_sql_column(struct mr_buf *out, const char *alias, const char *name);
 
 /* The column of a batch that says whether a clearable field was given. */
@@ -208,7 +216,7 @@ void mr_sql_batch(struct mr_buf *out, const struct mr_field *fields);
  */
 void mr_sql_words(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias);
 
-/* The alias of what the field at that place embeds. */
+/* Writes the alias of the row that the field at that place embeds. */
 void mr_sql_embed_alias(char room[16], unsigned place);
 
 /* The select list of a row of the resource that stands under `alias`: "t"."id" AS "id", ... Embeds are those of mr_sql_embeds. */
@@ -241,22 +249,22 @@ typedef void mr_row_text(struct mr_buf *out, struct mr_making *self, const struc
 void mr_make_rows(struct mr_making *self, const char *name, mr_row_text *text, const struct mr_writes *writes, const char *id,
                   const struct mr_field *fields);
 
-/* What is declared of it. A reference that nobody who writes may ever see is a problem. */
+/* Gathers what is declared for writes of a resource. A reference to rows that no writer may see is a problem. */
 struct mr_writes mr_writes_of(struct mr_making *self, const struct mr_app_resource *resource);
 
-/* Whether a message that writes has the field: the database's own are not in it. */
+/* Whether messages that write have the field: not if the database fills it in. */
 bool mr_is_written(const struct mr_app_field *field);
 
-/* Adds `caller` and "$admin" where the resource has them. */
+/* Adds the fields `caller` and "$admin", if the resource needs them. */
 void mr_writes_callers(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields);
 
-/* Adds If-Match and If-None-Match. */
+/* Adds the fields for If-Match and If-None-Match. */
 void mr_writes_conditions(struct mr_making *self, struct mr_making_fields *fields);
 
-/* What a write answers with; lives in the arena. */
+/* The result that describes a write's answer; lives in the arena. */
 const struct mr_result *mr_writes_result(struct mr_making *self, const struct mr_writes *writes);
 
-/* Appends the select list of that answer, from a row under the alias "t": see mr_sql_members. */
+/* Appends the select list of a write's answer from a row under the alias "t": see mr_sql_members. */
 void mr_sql_shown(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes);
 
 /* Appends the joins that this select list needs: see mr_sql_embeds. */
@@ -265,15 +273,22 @@ void mr_sql_shown_joins(struct mr_buf *out, struct mr_making *self, const struct
 /* Appends the joins that look up the references of a batch's row under `alias`. */
 void mr_sql_references(struct mr_buf *out, struct mr_making *self, const struct mr_writes *writes, const char *alias);
 
-/* Appends an expression: the name of the first field that references nothing the caller may name; NULL when there is none. */
+/*
+ * Appends an expression for the name of the first field that references nothing the caller may refer to; it is NULL if there is
+ * none.
+ */
 void mr_sql_wrong(struct mr_buf *out, const struct mr_writes *writes, const char *alias);
 
-/* " AND ..." that `alias`, a row of the resource, is the caller's, who stands in the batch's row; nothing where rows are everybody's. */
+/*
+ * Appends " AND ..." that `alias`, a row of the resource, belongs to the caller in the batch's row; nothing for a resource
+ * without an owner.
+ */
 void mr_sql_owned(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
 /*
- * The same for a row that was found by its id, in a form that no index serves. With an index of the owner the planner would read
- * all of the owner's rows and look for the id among them: it does not know that this owner has a hundred times as many as others.
+ * As mr_sql_owned, for a row found by its id, in a form that no index supports. With an index of the owner the planner might
+ * read all of the owner's rows and look for the id among them, because it does not know that this owner has a hundred times as
+ * many as others.
  */
 void mr_sql_own_row(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *batch);
 
@@ -281,9 +296,9 @@ void mr_sql_own_row(struct mr_buf *out, const struct mr_app_resource *resource, 
 bool mr_is_unique(const struct mr_app_field *field);
 
 /*
- * An expression for the name of the first unique field whose value in the batch's row `alias` a stored row has; NULL when there is
- * none. `self_id`, a column of the batch's row, is the id of a row that does not count; NULL: all do. Where rows have an owner, the
- * caller's are looked at: others are not there.
+ * Appends an expression for the name of the first unique field whose value in the batch's row `alias` a stored row has already;
+ * it is NULL if there is none. `self_id`, a column of the batch's row, is the id of a row to ignore; NULL: none. In a resource
+ * with an owner only the caller's rows count.
  */
 void mr_sql_taken(struct mr_buf *out, const struct mr_app_resource *resource, const char *alias, const char *self_id);
 
@@ -299,8 +314,8 @@ void mr_sql_lock(struct mr_buf *out, const struct mr_writes *writes, const char 
 void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields);
 
 /*
- * The INSERT of the batch's rows that have nothing in "$wrong" and whose callers are there, in the order of their unique fields and
- * then of the batch. `condition` is more SQL behind its WHERE, " AND ..."; ON CONFLICT and RETURNING are the caller's.
+ * Appends the INSERT of the batch's rows that have NULL in "$wrong" and whose callers exist, ordered by their unique fields and
+ * then by the batch. `condition` is appended to its WHERE, as " AND ...". The caller appends ON CONFLICT and RETURNING.
  */
 void mr_sql_insert(struct mr_buf *out, const struct mr_writes *writes, const char *condition);
 
@@ -333,22 +348,22 @@ void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resour
 /* Makes the import of a resource, and the statement of its job. */
 void mr_make_import(struct mr_making *self, const struct mr_app_resource *resource);
 
-/* Makes an operation with a statement of its own. */
+/* Makes an operation with its own statement. */
 void mr_make_operation(struct mr_making *self, const struct mr_app_operation *operation);
 
-/* Puts statements of queries/ in the place of those that were generated for resources, where they have the name. */
+/* Replaces generated statements by those of queries/ with the same name. */
 void mr_make_replacements(struct mr_making *self);
 
 /* Makes the row of a job, and its statements. */
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
-/* What the table of jobs is to have of it. */
+/* Makes the row that the table of jobs is to have for it. */
 void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 
-/* The statements that the job `removal` gets for the application's resources; to be called after all jobs. */
+/* Makes the statements that the job `removal` runs for the application's resources. Call it after all jobs are made. */
 void mr_make_removal(struct mr_making *self);
 
-/* Appends the statement's text with its {{parts}} filled in. False: one is not known, which is a problem then. */
+/* Appends the statement's text with its {{parts}} filled in. False: a part is unknown, and a problem is added. */
 bool mr_fill_parts(struct mr_making *self, const struct mr_app_statement *statement, struct mr_buf *out);
 
 #endif

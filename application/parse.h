@@ -43,14 +43,14 @@ struct mr_parse_error {
 };
 
 /*
- * Cuts a text into tokens, comments included; they belong to the arena. False: `error` says why; when memory ran out, the arena
- * has failed, too.
+ * Cuts a text into tokens, including comments, which live in the arena. False: `error` says why; if memory ran out, the arena
+ * has failed.
  */
 bool mr_scan(struct mr_arena *arena, const char *text, struct mr_tokens *out, struct mr_parse_error *error);
 
 /*
- * The parse tree of a text, as libpg_query writes it in JSON: {"stmts": [{"stmt": {"SelectStmt": {...}}}, ...]}. The caller's, to
- * json_decref; NULL: `error` says why.
+ * Parses a text. Returns the tree that libpg_query writes as JSON, {"stmts": [{"stmt": {"SelectStmt": {...}}}, ...]}, which the
+ * caller frees with json_decref. NULL: `error` says why.
  */
 json_t *mr_parse(const char *text, struct mr_parse_error *error);
 

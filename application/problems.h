@@ -36,7 +36,7 @@ struct mr_problems {
     const char *of; /* whose files these are, printed before each place; static; NULL: nothing is printed */
 };
 
-/* Adds a problem, with the variable of the place behind it. The text is cut at MR_PROBLEM_TEXT bytes. */
+/* Adds a problem, followed by the variable of its place if there is one. Cuts the text at MR_PROBLEM_TEXT bytes. */
 void mr_problems_add(struct mr_problems *self, struct mr_place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -46,7 +46,7 @@ void mr_problems_add(struct mr_problems *self, struct mr_place place, const char
  */
 void mr_problems_print(struct mr_problems *self, struct mr_buf *out);
 
-/* Gives the memory back; the list is empty and usable again. */
+/* Frees the memory; the list is empty and usable again. */
 void mr_problems_fini(struct mr_problems *self);
 
 /* `text` as a message may quote it: in quotation marks, on one line, cut when it is long. Returns `room`. */

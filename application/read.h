@@ -11,16 +11,16 @@
 
 struct mr_reader;
 
-/* The reader is the caller's to destroy; arena and problems are borrowed and have to outlive it. NULL: out of memory. */
+/* Makes a reader, which the caller destroys. Borrows `arena` and `problems` until then. NULL: out of memory. */
 struct mr_reader *mr_reader_new(struct mr_arena *arena, struct mr_problems *problems);
 
 /* Frees it and sets the caller's pointer to NULL; what it read stays in the arena. Accepts NULL. */
 void mr_reader_destroy(struct mr_reader **self);
 
-/* Reads a map into `out`, a zeroed struct of the section's. */
+/* Reads a map into `out`, a zeroed struct that belongs to the section. Adds problems. */
 void mr_read_section(struct mr_reader *self, enum mr_section section, const struct mr_yaml *node, void *out);
 
-/* Holds text against the kind's pattern; adds a problem that says what was expected. */
+/* Checks a text against the pattern of its kind. Adds a problem that says what was expected. */
 bool mr_read_text(struct mr_reader *self, enum mr_kind kind, const struct mr_yaml *node, const char **out);
 
 /* Whether `name` fits the pattern of a resource's, an operation's or a job's name: ^[a-z][a-z0-9_]{0,62}$. */

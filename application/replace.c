@@ -7,7 +7,8 @@ struct replacing {
     struct mr_making *making;
     const struct mr_app_statement *source;
     const struct mr_app_resource *resource;
-    struct mr_op_info *op;
+    unsigned at; /* the operation's place */
+    const struct mr_op_info *op;
     struct mr_sql sql;
 };
 
@@ -91,8 +92,8 @@ static void make_form(struct replacing *self, struct mr_traits *traits)
         custom.resource = self->resource;
     else if (traits->shape != MR_SHAPE_NONE)
         custom.members = &only_id;
-    self->op->traits = traits;
-    mr_make_form(&custom, self->op, traits);
+    self->making->ops[self->at].traits = traits;
+    mr_make_form(&custom, self->at, traits);
 }
 
 static void replace(struct replacing *self)
@@ -114,10 +115,13 @@ static void replace(struct replacing *self)
 
 void mr_make_replacements(struct mr_making *self)
 {
-    for (unsigned i = 0; i < self->op_count && !self->arena->failed; i++) {
+    unsigned count = self->op_count; /* a replacement adds operations of its own */
+
+    for (unsigned i = 0; i < count && !self->arena->failed; i++) {
         struct replacing replacing = {.making = self,
                                       .source = mr_app_statement(self->application, self->ops[i].name),
                                       .resource = resource_of(self->application, self->ops[i].name),
+                                      .at = i,
                                       .op = &self->ops[i]};
 
         if (replacing.source != NULL && replacing.resource != NULL)

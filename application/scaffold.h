@@ -19,20 +19,20 @@ struct mr_scaffold {
     struct mr_buf *problem;
 };
 
-/* A new application in `folder`, which is made unless it is there. */
+/* Writes a new application into `folder`, which is made if it does not exist. */
 mr_status mr_scaffold_application(struct mr_scaffold *self) MR_WARN_UNUSED;
 
 /*
- * A resource and the migration of its table. A field is NAME:TYPE, behind which may stand :many, :clearable and :unique, the keys
- * of a field that are true then.
+ * Writes a resource and the migration of its table. A field is NAME:TYPE, optionally followed by :many, :clearable and :unique,
+ * which set the keys of these names.
  */
 mr_status mr_scaffold_resource(struct mr_scaffold *self, const char *name, const char *const *fields,
                                unsigned count) MR_WARN_UNUSED;
 
-/* A migration under the next number, of which only the comment is there. */
+/* Writes a migration with the next number, which contains only a comment. */
 mr_status mr_scaffold_migration(struct mr_scaffold *self, const char *name) MR_WARN_UNUSED;
 
-/* A job whose work is a statement. */
+/* Writes a job whose work is a statement. */
 mr_status mr_scaffold_job(struct mr_scaffold *self, const char *name) MR_WARN_UNUSED;
 
 /* Words that PostgreSQL takes for names of columns and tables only in quotation marks, in order; ended by NULL. For tests. */

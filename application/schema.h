@@ -9,7 +9,7 @@
 
 #include "application/load.h"
 
-/* Appends the schema of a kind of file; MR_FILE_KIND_COUNT: one that takes any of them. Indented, with a newline at the end. */
+/* Appends the JSON schema of a kind of file, indented and with a final newline; MR_FILE_KIND_COUNT: a schema for any of them. */
 void mr_schema_print(struct mr_buf *out, enum mr_file_kind kind);
 
 /* Appends the table of keys as Markdown, a heading and a table for each section: the reference in docs/applications.md. */

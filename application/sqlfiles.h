@@ -8,12 +8,12 @@
 #include "application/model.h"
 
 /*
- * Cuts a file of queries/ at its `-- name: NAME` lines and adds the statements. A line that begins so always begins a statement,
- * also inside of a string. What stands before the first has to be comments.
+ * Cuts a file of queries/ at its `-- name: NAME` lines and adds the statements. Such a line always begins a statement, even
+ * inside a string. Only comments may stand before the first one.
  */
 void mr_cut_statements(struct mr_application *self, const char *file, struct mr_slice text, struct mr_problems *problems);
 
-/* Reads queries/, sorts the statements by name, and tells those that are there twice. */
+/* Reads queries/ and sorts the statements by name. A name that occurs twice is a problem. */
 void mr_read_statements(struct mr_application *self, struct mr_folder *folder);
 
 /* Reads migrations/NNNN_name.sql: 0001, 0002, ... without a gap. */

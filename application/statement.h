@@ -68,18 +68,19 @@ struct mr_sql {
 bool mr_sql_read(struct mr_sql *out, struct mr_arena *arena, const struct mr_app_statement *statement,
                  struct mr_problems *problems);
 
-/* Collects the functions, operators and relations of a text that PostgreSQL wrote itself (a view's). False: it does not parse. */
+/*
+ * Collects the functions, operators and relations in a text that PostgreSQL wrote itself, such as a view's. False: it does not
+ * parse.
+ */
 bool mr_sql_collect(struct mr_sql *out, struct mr_arena *arena, const char *text);
 
-/* The same of any statement, whatever it does. */
+/* As mr_sql_collect, for any statement. */
 bool mr_sql_collect_names(struct mr_sql *out, struct mr_arena *arena, const char *text);
 
-/* Whether a name is among them. */
+/* Whether the name is among those collected. */
 bool mr_sql_has(const struct mr_sql_names *self, const char *name);
 
-/*
- * Appends the text from byte `from` on up to `to`; `write` appends what stands for each parameter.
- */
+/* Appends the text from byte `from` up to byte `to`, and calls `write` for each parameter in it. */
 void mr_sql_write(const struct mr_sql *self, size_t from, size_t to, struct mr_buf *out,
                   void (*write)(struct mr_buf *out, const char *name, void *argument), void *argument);
 

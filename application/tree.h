@@ -24,10 +24,10 @@ struct mr_tree {
     char told[64]; /* its kind, "Copy" */
 };
 
-/* Adds a name unless it is there; copies are the arena's. */
+/* Adds a copy of a name, unless it is there already. The copy lives in the arena. */
 void mr_sql_add(struct mr_sql_names *self, struct mr_arena *arena, const char *schema, const char *name, bool of_parameters);
 
-/* Adds what the tree of one statement holds, as mr_parse gives it. */
+/* Collects what the tree of one statement contains, as mr_parse returns it. */
 void mr_tree_walk(struct mr_tree *self, json_t *root);
 
 #endif

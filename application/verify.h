@@ -31,7 +31,7 @@ struct mr_verify_options {
 mr_status mr_verify(const struct mr_application *application, const struct mr_verify_options *options,
                     struct mr_problems *problems) MR_WARN_UNUSED;
 
-/* The rules for one field of a resource and its column: what it is made of, and whether all that the field allows fits. */
+/* Checks that the column fits its field: the type, and everything the field allows. Adds problems. */
 void mr_verify_column(const struct mr_app_field *field, const struct mr_sql_column *column, struct mr_problems *problems);
 
 #endif

@@ -144,7 +144,6 @@ static mr_status verify_variants(struct generated *one)
 static mr_status verify_op(struct verifying *self, const struct mr_op_info *op)
 {
     const struct mr_app_statement *source = mr_app_statement(self->application, op->name);
-    const struct mr_choice *choice = mr_built_choice(self->options->built, op->name);
     struct generated one = {.self = self, .op = op, .name = op->name, .place = place_of_op(self->application, op->name)};
     mr_status status;
 
@@ -152,8 +151,6 @@ static mr_status verify_op(struct verifying *self, const struct mr_op_info *op)
     if (source != NULL)
         one.place = source->begin;
     status = verify_named(&one);
-    if (status == MR_OK && choice != NULL)
-        status = verify_text(&one, choice->set_wise);
     if (status == MR_OK)
         status = verify_variants(&one);
     return status == MR_OK ? verify_import(&one) : status;
@@ -167,6 +164,7 @@ mr_status verify_generated(struct verifying *self)
     mr_status status = MR_OK;
 
     for (unsigned i = 0; i < count && status == MR_OK; i++)
-        status = verify_op(self, &table->ops[i]);
+        if (table->ops[i].path != NULL) /* a successor has the statement of the other's name */
+            status = verify_op(self, &table->ops[i]);
     return status;
 }

@@ -28,57 +28,57 @@ struct verifying {
 
 #define complain(self, place, ...) mr_problems_add((self)->problems, place, __VA_ARGS__)
 
-/* MR_INVALID: one failed, and is a problem. */
+/* Applies the migrations. MR_INVALID: one failed, and a problem is added. */
 mr_status verify_migrations(struct verifying *self) MR_WARN_UNUSED;
 
-/* Holds the columns of a resource's table against its fields. Adds a problem for each that does not fit. */
+/* Compares the columns of a resource's table with its fields. Adds a problem for each that does not fit. */
 void verify_table(struct verifying *self, const struct mr_app_resource *resource);
 
-/* Whether the indexes that its lists need are there; of all resources in one statement. */
+/* Checks that the indexes for the lists exist, for all resources in one statement. Adds problems. */
 mr_status verify_indexes(struct verifying *self) MR_WARN_UNUSED;
 
-/* "the column "x"..." where a field stands: its "column", or its name. */
+/* The place of a field for a problem about its column: its key `column`, or its name. */
 struct mr_place verify_field_place(const struct mr_app_field *field);
 
-/* The column of a field by its name in JSON, also of one that every resource has. */
+/* The column of a field, given its JSON name; also for the fields that every resource has. */
 const char *verify_column_name(const struct mr_app_resource *resource, const char *name);
 
 /*
- * Where a character of `text` stands, which begins at `begin`: the one at `end`, or with a NULL `end` that of a position, counted
- * in characters from 1 as the server does.
+ * The place of a character of `text`, which begins at `begin`: of the one at `end` or, if `end` is NULL, of the one at a
+ * position that counts characters from 1, as the server does.
  */
 struct mr_place verify_place_at(struct mr_place begin, const char *text, const char *end, unsigned position);
 
-/* What failed last: whether the server has read it and refused it, and is not in trouble itself. */
+/* Whether the last failure is the server's verdict on the SQL, and not trouble of the server itself. */
 bool verify_is_refusal(const struct verifying *self);
 
-/* The statements that operations and jobs name. */
+/* Checks the statements that operations and jobs name. Adds problems. */
 mr_status verify_statements(struct verifying *self) MR_WARN_UNUSED;
 
-/* Holds the columns of a statement's answer against what is returned. */
+/* Compares the columns of a statement's answer with what `returns` declares. Adds problems. */
 mr_status verify_answer(struct verifying *self, const struct mr_app_statement *source, const struct mr_app_returns *returns,
                         const mr_rows *columns) MR_WARN_UNUSED;
 
-/* The statements that serve the application: options->built. */
+/* Prepares the statements that would serve the application (options->built). Adds problems. */
 mr_status verify_generated(struct verifying *self) MR_WARN_UNUSED;
 
-/* The same of a statement that was made, against what the document tells of it. */
+/* As verify_answer, for a generated statement and the result that the document describes. */
 mr_status verify_result(struct verifying *self, const char *statement, struct mr_place place, const struct mr_result *result,
                         const mr_rows *columns) MR_WARN_UNUSED;
 
 /* OIDs of types, as pg_type.dat has them. */
 enum { VERIFY_TEXT = 25, VERIFY_TIMESTAMPTZ = 1184, VERIFY_UUID = 2950 };
 
-/* What a type of messages is declared as. */
+/* The declared type that corresponds to a type of messages. */
 enum mr_app_type verify_app_type(enum mr_type type);
 
 /* The OID of the SQL type of a declared field. */
 uint32_t verify_type_id(const struct mr_app_field *field);
 
-/* The name of the SQL type of a declared field; static. */
+/* The name of the SQL type of a declared field. Static. */
 const char *verify_type_name(const struct mr_app_field *field);
 
-/* When the database may keep a statement no longer (monotonic). */
+/* The moment (monotonic) until which the database may work on a statement. */
 int64_t verify_deadline(void);
 
 #endif

@@ -28,11 +28,11 @@ struct wishes {
     struct mr_buf sql; /* asks for all of them */
 };
 
-/* Adds one. `query` is taken over; `compared` are the columns that it compares, NULLs are skipped. */
+/* Adds a question. Takes over `query`; `compared` are the columns that it compares, in which NULLs are skipped. */
 void wishes_add(struct wishes *self, struct wish wish, struct mr_buf *query, const struct mr_sql_column *const *compared,
                 unsigned count);
 
-/* Asks for all of them in one statement, and adds a problem for each that no index serves. */
+/* Asks all questions in one statement, and adds a problem for each that no index serves. */
 mr_status wishes_ask(struct wishes *self) MR_WARN_UNUSED;
 
 /* Frees the queries of those that were added. */

@@ -231,7 +231,8 @@ mr_status mr_volatility_ask(struct mr_volatility *self, mr_db *db, int64_t deadl
 
 /* ---- Answers ---- */
 
-static bool refuse(const struct mr_volatility *self, const char **why, const char *before, const char *name, const char *behind)
+static bool refuse(const struct mr_volatility *self, struct mr_objection *why, const char *before, const char *name,
+                   const char *behind)
 {
     char text[160];
 
@@ -239,10 +240,18 @@ static bool refuse(const struct mr_volatility *self, const char **why, const cha
     for (char *at = text; *at != '\0'; at++) /* a comment of one line shows it */
         if ((unsigned char)*at < ' ')
             *at = ' ';
-    *why = mr_arena_text(self->arena, mr_slice_of(text));
-    if (*why == NULL)
-        *why = "";
+    why->text = mr_arena_text(self->arena, mr_slice_of(text));
+    if (why->text == NULL)
+        why->text = "";
     return false;
+}
+
+/* What is not there yet may come. */
+static bool miss(const struct mr_volatility *self, struct mr_objection *why, const char *before, const char *name,
+                 const char *behind)
+{
+    why->is_unknown = true;
+    return refuse(self, why, before, name, behind);
 }
 
 /* Where a name stands among those asked for. */
@@ -261,7 +270,7 @@ static unsigned index_of(const struct mr_sql_names *asked, const struct mr_sql_n
     return i;
 }
 
-static bool allows_functions(const struct mr_volatility *self, const struct mr_sql *sql, const char **why)
+static bool allows_functions(const struct mr_volatility *self, const struct mr_sql *sql, struct mr_objection *why)
 {
     for (unsigned i = 0; i < sql->functions.count; i++) {
         const struct mr_sql_name *name = &sql->functions.items[i];
@@ -269,7 +278,7 @@ static bool allows_functions(const struct mr_volatility *self, const struct mr_s
         enum mr_verdict verdict = at < self->asked.functions.count ? self->functions[at] : MR_UNKNOWN;
 
         if (verdict == MR_UNKNOWN)
-            return refuse(self, why, "there is no function ", name->name, "()");
+            return miss(self, why, "there is no function ", name->name, "()");
         if (verdict == MR_VOLATILE)
             return refuse(self, why, "", name->name, "() is volatile");
         if (verdict == MR_AGGREGATE && name->of_parameters)
@@ -278,7 +287,7 @@ static bool allows_functions(const struct mr_volatility *self, const struct mr_s
     return true;
 }
 
-static bool allows_operators(const struct mr_volatility *self, const struct mr_sql_names *names, const char **why)
+static bool allows_operators(const struct mr_volatility *self, const struct mr_sql_names *names, struct mr_objection *why)
 {
     for (unsigned i = 0; i < names->count; i++) {
         unsigned at = index_of(&self->asked.operators, &names->items[i]);
@@ -289,10 +298,11 @@ static bool allows_operators(const struct mr_volatility *self, const struct mr_s
     return true;
 }
 
-static bool allows(const struct mr_volatility *self, const struct mr_sql *sql, unsigned depth, const char **why);
+static bool allows(const struct mr_volatility *self, const struct mr_sql *sql, unsigned depth, struct mr_objection *why);
 
 /* A name of the query's own WITH list that the catalogue does not know is that of the list. */
-static bool allows_relations(const struct mr_volatility *self, const struct mr_sql *sql, unsigned depth, const char **why)
+static bool allows_relations(const struct mr_volatility *self, const struct mr_sql *sql, unsigned depth,
+                             struct mr_objection *why)
 {
     for (unsigned i = 0; i < sql->relations.count; i++) {
         const struct mr_sql_name *name = &sql->relations.items[i];
@@ -302,7 +312,7 @@ static bool allows_relations(const struct mr_volatility *self, const struct mr_s
         if (relation == NULL || relation->verdict == MR_UNKNOWN) {
             if (name->schema == NULL && mr_sql_has(&sql->parts, name->name))
                 continue;
-            return refuse(self, why, "there is no relation ", name->name, "");
+            return miss(self, why, "there is no relation ", name->name, "");
         }
         if (relation->verdict == MR_VOLATILE)
             return refuse(self, why, "what ", name->name, " does is not understood");
@@ -312,7 +322,7 @@ static bool allows_relations(const struct mr_volatility *self, const struct mr_s
     return true;
 }
 
-static bool allows(const struct mr_volatility *self, const struct mr_sql *sql, unsigned depth, const char **why)
+static bool allows(const struct mr_volatility *self, const struct mr_sql *sql, unsigned depth, struct mr_objection *why)
 {
     if (depth > VIEWS_DEEP)
         return refuse(self, why, "views are nested more than ", "50", " deep");
@@ -320,7 +330,7 @@ static bool allows(const struct mr_volatility *self, const struct mr_sql *sql, u
            allows_relations(self, sql, depth, why);
 }
 
-bool mr_volatility_allows(const struct mr_volatility *self, const struct mr_sql *sql, const char **why)
+bool mr_volatility_allows(const struct mr_volatility *self, const struct mr_sql *sql, struct mr_objection *why)
 {
     if (self->casts)
         return refuse(self, why, "the function of a ", "cast", " is volatile");

@@ -34,16 +34,19 @@ struct mr_volatility {
     bool casts; /* a cast's function is volatile, somewhere in the database */
 };
 
-/* Adds what a query calls and reads to the questions. */
+/* Adds what a query calls and reads to the questions. Borrows `sql`. */
 void mr_volatility_add(struct mr_volatility *self, const struct mr_sql *sql);
 
 /* Asks. Not MR_OK: nothing is known; mr_db_last_error(db) tells more unless it is MR_NO_MEMORY. */
 mr_status mr_volatility_ask(struct mr_volatility *self, mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/*
- * Whether a query that was added may run once for a batch. False: `why` says what is in the way, "random() is volatile"; it
- * belongs to the arena, and is "" when memory ran out.
- */
-bool mr_volatility_allows(const struct mr_volatility *self, const struct mr_sql *sql, const char **why);
+/* Why a query may not run once for a batch. */
+struct mr_objection {
+    const char *text; /* "random() is volatile"; of the arena, and "" when memory ran out */
+    bool is_unknown;  /* the catalogue does not know a name: another answer may be had later */
+};
+
+/* Whether a query that was added may run once for a batch. False: `why` says what is in the way. */
+bool mr_volatility_allows(const struct mr_volatility *self, const struct mr_sql *sql, struct mr_objection *why);
 
 #endif

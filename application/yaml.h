@@ -46,15 +46,13 @@ struct mr_place mr_yaml_place(const struct mr_yaml *node);
 /* The place of a key's value; of the map when it does not have the key. */
 struct mr_place mr_yaml_place_of(const struct mr_yaml *map, const char *key);
 
-/* "a list", "text", ...; for messages. */
+/* The kind in words, for messages: "a list", "text", ... Static. */
 const char *mr_yaml_told(enum mr_yaml_kind kind);
 
-/*
- * Whether all of the text is well-formed UTF-8 without U+0000; if not, the first byte that is not has been added as a problem.
- */
+/* Whether the whole text is UTF-8 without U+0000. False: a problem is added at the first wrong byte. */
 bool mr_check_utf8(const char *file, struct mr_slice text, struct mr_problems *problems);
 
-/* Appends the node as JSON (RFC 8259). False when it holds a number that JSON cannot say: 0x1f, .inf. */
+/* Appends the node as JSON (RFC 8259). False: it contains a number that JSON does not have, such as 0x1f or .inf. */
 bool mr_yaml_json(const struct mr_yaml *node, struct mr_buf *out);
 
 #endif

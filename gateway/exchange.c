@@ -280,7 +280,7 @@ static mr_status refuse(struct mailbox_load *load)
 mr_status exchange_find_room(const struct exchange *self)
 {
     const struct gateway *gateway = self->gateway;
-    const struct mr_op_info *info = mr_op_info(self->op);
+    const struct mr_op_info *info = mr_op_info(mr_op_answering(self->op));
     struct mailbox_load *full = NULL;
 
     for (unsigned i = 0; i < gateway->mailbox_count; i++) {
@@ -310,10 +310,12 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
 {
     struct gateway *gateway = self->gateway;
     uint64_t correlation = (uint64_t)self->generation << 32 | self->index;
-    mr_status status = encode(gateway, mr_slice_of(self->traceparent), message, correlation, values, principal, patience_ms);
     struct mailbox_load *load;
+    mr_status status;
     int chosen;
 
+    message = mr_op_answering(message);
+    status = encode(gateway, mr_slice_of(self->traceparent), message, correlation, values, principal, patience_ms);
     if (status != MR_OK)
         return status;
     self->has_user = principal != NULL;

@@ -64,7 +64,7 @@ void waiting_wake_runs(struct gateway *gateway, struct mr_slice ids);
 /* Outcomes were told by this process: somebody may wait for just these. */
 void waiting_look(struct gateway *gateway);
 
-/* Tells the actor what is waited for, if that has changed; for every turn of the loop. */
+/* Sends the actor what requests wait for, if that has changed. Call it in every turn of the loop. */
 void waiting_tell(struct gateway *gateway);
 
 /* Answers those whose time is over, verifies keys, and tells the actor; for every tick. */

@@ -44,14 +44,14 @@ struct mr_http_body {
 void mr_http_body_init(struct mr_http_body *self, const struct mr_http_request *request);
 
 /*
- * Looks at the `len` bytes that come next. `*framing` is how many of them are not content and are done with; `*piece` is
- * the content behind them, in place, empty when none has come. MORE: take the piece (mr_http_body_took), or wait for more
- * bytes. COMPLETE: the body ended with the framing. REFUSED: it is malformed.
+ * Reads the next `len` bytes. Sets `*framing` to how many of them are framing and done with, and `*piece` to the content after
+ * those, in place; it is empty if none has arrived. MORE: consume the piece (mr_http_body_took), or wait for more bytes.
+ * COMPLETE: the body ended with the framing. REFUSED: it is malformed.
  */
 enum mr_http_progress mr_http_body_next(struct mr_http_body *self, const char *data, size_t len, size_t *framing,
                                         struct mr_slice *piece) MR_WARN_UNUSED;
 
-/* `len` bytes of the last piece are done with. */
+/* Says that `len` bytes of the last piece were consumed. */
 void mr_http_body_took(struct mr_http_body *self, size_t len);
 
 #endif

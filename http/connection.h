@@ -27,23 +27,24 @@ struct mr_buf *mr_http_respond(struct mr_http_connection *self, int status, cons
 /* Writes the answer, the body with it unless the request was HEAD. The exchange of the request is over for the server. */
 void mr_http_respond_end(struct mr_http_connection *self, struct mr_slice body);
 
-/* The handler can take more content. It is called with it by mr_http_server_run. */
+/* Says that the handler can take more content. mr_http_server_run then calls the handler with it. */
 void mr_http_resume(struct mr_http_connection *self);
 
 /*
- * The answer to the request under way hands something out that must not be lost with it. handler.lost is called when the connection ends
- * and what it was told of the answer does not say that the client has it: bytes that were not sent or not acknowledged, or a reset
- * soon after. Copied; kept until the next request, or for a few seconds. Out of memory: the notice is lost.
+ * Says that the answer under way hands out something that must not be lost with it, described by `receipt`, which is copied. If
+ * the connection ends before the client certainly has the answer (bytes were not sent or not acknowledged, or a reset follows),
+ * the server calls handler.lost. It keeps the receipt until the next request, or for a few seconds. Out of memory: handler.lost
+ * is not called.
  */
 void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice receipt);
 
-/* Whether the client has closed its sending side: as far as anybody can see before something is sent to it, it hung up. */
+/* Whether the client has closed its sending side. Until something is sent to it, that looks the same as a client that hung up. */
 bool mr_http_has_ended(const struct mr_http_connection *self);
 
-/* Whether a request may be left to wait: the client is there, and would be seen going. */
+/* Whether a request may wait: the client is connected, and the server would notice if it left. */
 bool mr_http_may_wait(const struct mr_http_connection *self);
 
-/* The client's address, as accepted. */
+/* The client's address, as accepted. Borrowed from the connection. */
 const struct sockaddr *mr_http_peer(const struct mr_http_connection *self);
 
 #endif

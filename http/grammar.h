@@ -23,7 +23,7 @@ enum mr_http_class {
 
 extern const uint8_t mr_http_classes[256];
 
-/* Whether the byte is of the class, or of one of several that are added up. */
+/* Whether the byte is of a class; classes may be added up. */
 static inline bool mr_http_is(char c, enum mr_http_class wanted)
 {
     return (mr_http_classes[(unsigned char)c] & wanted) != 0;
@@ -35,7 +35,7 @@ size_t mr_http_span(struct mr_slice text, enum mr_http_class wanted);
 /* Whether every byte of `text` is of the class; true for an empty text. */
 bool mr_http_all(struct mr_slice text, enum mr_http_class wanted);
 
-/* The same for MR_HTTP_VALUE, eight bytes at a time. */
+/* As mr_http_all for MR_HTTP_VALUE, eight bytes at a time. */
 bool mr_http_is_value(struct mr_slice text);
 
 /*

@@ -77,16 +77,16 @@ mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t le
  */
 bool mr_http_header_find(const struct mr_http_request *request, const char *name, struct mr_slice *value);
 
-/* How often a field is there. */
+/* How many lines a field has. */
 unsigned mr_http_header_count(const struct mr_http_request *request, const char *name);
 
-/* The bit of a name's length. */
+/* The bit for a name of that length. */
 static inline uint64_t mr_http_length_bit(size_t len)
 {
     return UINT64_C(1) << len % 64;
 }
 
-/* As mr_http_header_find; here, so that the compiler knows how long the name is. */
+/* As mr_http_header_find; inline, so that the compiler knows the length of the name. */
 static inline bool mr_http_header(const struct mr_http_request *request, const char *name, struct mr_slice *value)
 {
     return (request->absent & mr_http_length_bit(strlen(name))) == 0 && mr_http_header_find(request, name, value);
@@ -99,7 +99,8 @@ bool mr_http_list_next(struct mr_slice *list, struct mr_slice *item);
 bool mr_http_list_has(struct mr_slice value, const char *word);
 
 /*
- * Whether an item of Accept or one of its siblings has a weight of nothing, "q=0" to "q=0.000": that is not wanted (RFC 9110, 12.4.2).
+ * Whether an item of Accept or a similar field has a weight of zero, "q=0" to "q=0.000", which means that it is not wanted (RFC
+ * 9110, 12.4.2).
  */
 bool mr_http_is_unwanted(struct mr_slice item);
 

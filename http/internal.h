@@ -102,27 +102,27 @@ void connection_enter(struct mr_http_connection *self, enum phase phase);
 /* Sends bytes, or keeps a copy of what the kernel does not take. Out of memory or a broken socket: PHASE_DEAD. */
 void connection_write(struct mr_http_connection *self, struct mr_slice bytes);
 
-/* The answer is written: sends the rest, then waits for the next request, or closes. */
+/* Says that the answer is written. Sends the rest, then waits for the next request or closes. */
 void connection_answered(struct mr_http_connection *self);
 
-/* A request begins: its client has the answer before. */
+/* Says that a request begins, which shows that its client has the previous answer. */
 void connection_begins(struct mr_http_connection *self);
 
-/* libwebsockets has taken the socket: the first phase begins. */
+/* Says that libwebsockets has taken the socket. Begins the first phase. */
 void connection_adopted(struct mr_http_connection *self);
 
-/* Takes what has come and reads on; may end an exchange. */
+/* Receives what has arrived and continues to read. May end an exchange. */
 void connection_readable(struct mr_http_connection *self);
 
-/* Sends what was kept. */
+/* Sends what was kept because the kernel did not take it. */
 void connection_writeable(struct mr_http_connection *self);
 
-/* Reads on in what was kept while a request was under way. */
+/* Continues with the bytes that arrived while a request was under way. */
 void connection_run(struct mr_http_connection *self);
 
 /*
- * The timer of its phase is over: lets a body that comes fast enough take longer, answers 408 to one that does not, else
- * closes.
+ * Says that the phase's timer has expired. Gives a body that arrives fast enough more time, answers 408 to one that does not,
+ * and closes the connection otherwise.
  */
 void connection_expire(struct mr_http_connection *self);
 

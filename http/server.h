@@ -29,34 +29,37 @@ struct mr_http_options {
 
 struct mr_http_server;
 
-/* Opens a listening socket; `problem` gets the reason of a failure. */
+/* Opens a listening socket, which the caller owns. Not MR_OK: `problem` says why. */
 mr_status mr_http_listen(int *out, const char *host, int port, struct mr_buf *problem) MR_WARN_UNUSED;
 
 /* Raises the limit of open files to what `connections` need; returns how many connections it allows. */
 unsigned mr_http_allow_files(unsigned connections);
 
-/* NULL when the event loop or libwebsockets cannot be set up; the listening socket is closed then, too. */
+/*
+ * Makes a server, which takes over the listening socket; the caller destroys it. NULL: the event loop or libwebsockets cannot be
+ * set up, and the listening socket is closed.
+ */
 struct mr_http_server *mr_http_server_new(const struct mr_http_options *options);
 
 /* Ends every connection (handler.gone is called for their exchanges) and frees the server. NULL is fine. */
 void mr_http_server_destroy(struct mr_http_server **self);
 
-/* Runs what answers have set free: requests that wait behind them, and content that can be taken. Calls the handler. */
+/* Continues what answers have made possible: requests that waited behind them, and content that can be taken. Calls the handler. */
 void mr_http_server_run(struct mr_http_server *self);
 
 /* Whether mr_http_server_run has anything to do. */
 bool mr_http_server_has_work(const struct mr_http_server *self);
 
-/* Frees the connections that are over; for the end of a turn of the loop. Calls handler.gone. */
+/* Frees the connections that have ended. Call it at the end of each turn of the loop. Calls handler.gone. */
 void mr_http_server_reap(struct mr_http_server *self);
 
-/* Ends what is late, and accepts again after a failure to; for every tick. Calls handler.fail. */
+/* Ends what is late, and resumes accepting after a failure to accept. Call it with every tick. Calls handler.fail. */
 void mr_http_server_expire(struct mr_http_server *self);
 
-/* From now on every answer is the last on its connection. */
+/* From now on every connection closes after its next answer. */
 void mr_http_server_drain(struct mr_http_server *self);
 
-/* Closes the listening socket. Who has connected by now is served. */
+/* Closes the listening socket. Clients that have connected are still served. */
 void mr_http_server_stop_accepting(struct mr_http_server *self);
 
 /* Ends the connections on which no request is under way. */
@@ -68,7 +71,7 @@ struct mr_http_traffic {
     uint64_t sent;
 };
 
-/* Bytes in and out of all connections since the start, those that have closed among them. */
+/* Bytes in and out of all connections since the start, including closed ones. */
 struct mr_http_traffic mr_http_server_traffic(const struct mr_http_server *self);
 
 /* How many connections are open. */

@@ -11,8 +11,8 @@
 struct mr_http_solo;
 
 /*
- * Starts it. Of the options `loop` is made here. `name` has to outlive it. NULL when the system has no memory or no thread to
- * give; the listening socket is closed then, too.
+ * Starts a server with a thread of its own; it makes the `loop` of the options itself. `name` has to outlive it. NULL: no memory
+ * or no thread, and the listening socket is closed.
  */
 struct mr_http_solo *mr_http_solo_start(const char *name, const struct mr_http_options *options);
 

@@ -10,8 +10,8 @@
 #include "proto/status.h"
 
 /*
- * Splits a target in origin form or absolute form; `*` too when `is_options`. False for any other form, a fragment, a
- * byte that RFC 3986 has no place for, and an authority that is no host. `query` is without its question mark.
+ * Splits a target in origin form or absolute form, or `*` if `is_options`, into path and query (without its question mark),
+ * which borrow it. False: any other form, a fragment, a byte that RFC 3986 does not allow, or an authority that is no host.
  */
 bool mr_http_target_split(struct mr_slice target, bool is_options, struct mr_slice *path, struct mr_slice *query);
 

@@ -17,7 +17,7 @@
 
 extern const struct mr_actor_spec mr_job_spec;
 
-/* Whether runs of the job are worked on at all; `noop` has to be switched on. */
+/* Whether this process works on runs of the job at all; `noop` has to be switched on. */
 bool mr_job_is_on(enum mr_job job, const struct mr_config *config);
 
 #endif

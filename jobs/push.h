@@ -25,15 +25,18 @@ struct mr_push_options {
     const char *const *resolve; /* of tests: as of the courier's */
 };
 
-/* Returns at once; a database that is away, or not migrated yet, is waited for. What the options point to is borrowed. */
+/*
+ * Starts the actor that makes the calls, and returns at once; it waits for a database that is away or not migrated. Borrows what
+ * the options point to until mr_push_stop_by has freed it.
+ */
 mr_status mr_push_start(struct mr_push **out, const struct mr_push_options *options) MR_WARN_UNUSED;
 
-/* No further run is claimed; calls under way go on. Async-signal-safe. */
+/* Stops claiming runs; calls under way continue. Async-signal-safe. */
 void mr_push_ask_to_stop(struct mr_push *self);
 
 /*
- * Waits until what is under way has come to an end, or the grace is nearly over, and frees it; until `deadline_ms` (monotonic) at
- * most. False: it still runs. Accepts NULL.
+ * Waits until the calls under way have ended or the grace period is nearly over, frees the actor and sets the caller's pointer
+ * to NULL. Waits until `deadline_ms` (monotonic) at most. False: it still runs, and nothing is freed. Accepts NULL.
  */
 bool mr_push_stop_by(struct mr_push **self, int64_t deadline_ms) MR_WARN_UNUSED;
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-/* Whether it is an address of the public internet. False for every family but IPv4 and IPv6, and when `len` is too short for it. */
+/* Whether this is an address of the public internet. False for every family but IPv4 and IPv6, and if `len` is too short. */
 bool mr_push_is_public(const struct sockaddr *address, socklen_t len);
 
 #endif

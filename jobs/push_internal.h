@@ -143,76 +143,76 @@ struct mr_push {
 /* Monotonic time of the actor's clock, in milliseconds. */
 int64_t push_now_ms(const struct mr_push *self);
 
-/* Runs a statement with the parameters that were begun. MR_OK: `out` is the caller's to free. */
+/* Runs a statement with the parameters begun in the actor. MR_OK: the caller frees `out` with mr_rows_free. */
 mr_status push_run(struct mr_push *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
 
-/* Tells that a statement failed, at most as often as its backoff lets it be tried. */
+/* Notes and logs a failed statement, at most as often as its backoff lets it run. */
 void push_note_failure(struct mr_push *self, struct mr_backoff *backoff, const char *statement, mr_status status);
 
-/* Puts an errand at the front of a list, which borrows it; it is in no other list. */
+/* Inserts an errand at the front of a list. The list borrows it; it may be in no other. */
 void push_errands_add(struct errands *self, struct errand *errand);
 
-/* Takes an errand out of the list it is in; it is not freed. */
+/* Removes an errand from its list without freeing it. */
 void push_errands_remove(struct errands *self, struct errand *errand);
 
 /* ---- push_kinds.c ---- */
 
-/* The kind of that name, with what the database says of it now. NULL: no memory. */
+/* The kind of that name, made or updated with what the database says now. Borrowed. NULL: no memory. */
 struct push_kind *push_kind_seen(struct mr_push *self, const char *name, const char *url, const char *secrets,
                                  int64_t timeout_ms);
 
-/* Runs that the kind may claim now, 0 while it rests; what others have claimed in the same statement counts as `reserved`. */
+/* How many runs the kind may claim now; 0 while it pauses. `reserved`: the room that others have taken in the same statement. */
 unsigned push_kind_room(const struct mr_push *self, const struct push_kind *kind, unsigned reserved);
 
-/* Whether some kind has more runs that wait, and room for them. */
+/* Whether some kind has waiting runs and room for them. */
 bool push_kinds_have_work(const struct mr_push *self);
 
-/* A call to the host ended: it answered, or it did not. */
+/* Notes that a call to the host ended, with or without an answer. */
 void push_host_note(const struct mr_push *self, struct push_host *host, bool has_answered);
 
-/* How many receivers get fewer calls than they may have: they left calls unanswered, or asked for a rest. */
+/* How many receivers get fewer calls than they may have, because they left calls unanswered or asked for a pause. */
 unsigned push_hosts_held_back(const struct mr_push *self);
 
-/* Forgets kinds that were not seen for long, and receivers that nobody calls any more. */
+/* Frees kinds that the database has not named for long, and receivers that no kind uses any more. */
 void push_kinds_prune(struct mr_push *self);
 
-/* Frees all kinds and receivers; nothing is under way any more. */
+/* Frees all kinds and receivers. Nothing may be under way. */
 void push_kinds_fini(struct mr_push *self);
 
-/* Whether a failure of the kind's is to be told now; `untold`: how many were not since the last. */
+/* Whether to log a failure of this kind now. Sets `untold` to the number of failures suppressed since the last line. */
 bool push_kind_tells(struct push_kind *kind, int64_t now_ms, int64_t *untold);
 
 /* ---- push_claim.c ---- */
 
-/* Claims what there is room for, and hands it to the courier. */
+/* Claims as many runs as there is room for, and hands them to the courier. */
 void push_look(struct mr_push *self);
 
 /* ---- push_trace.c ---- */
 
-/* An attempt begins: its traceparent becomes one below the run's, where spans are recorded. */
+/* Begins the span of an attempt, if spans are recorded: the errand's traceparent becomes that of a child of the run's. */
 void push_trace_begin(struct errand *errand);
 
-/* Its call has ended. */
+/* Ends the span of the attempt. */
 void push_trace_end(const struct mr_push *self, const struct errand *errand);
 
 /* ---- push_settle.c ---- */
 
-/* Takes the calls that have ended. */
+/* Takes the calls that have ended from the courier. */
 void push_take_calls(struct mr_push *self);
 
-/* An errand that ended without a call, or with one: its verdict is to be told. */
+/* Ends an errand, whose call has ended or was never made. Its verdict has to be stored next. */
 void push_end(struct mr_push *self, struct errand *errand);
 
-/* Tells the outcomes that are known. False: not all of them could be told. */
+/* Stores the known outcomes. False: some could not be stored yet. */
 bool push_settle(struct mr_push *self);
 
 /* Renews the leases that would end soon. */
 void push_beat(struct mr_push *self);
 
-/* Gives back what was claimed for us while the connection broke. */
+/* Gives back the runs that were claimed for this process while the connection broke. */
 void push_disown(struct mr_push *self);
 
-/* Frees an errand that is in no list; not NULL. */
+/* Frees an errand, which may be in no list. It must not be NULL. */
 void push_errand_destroy(struct errand *errand);
 
 #endif

@@ -31,8 +31,8 @@ struct mr_push_verdict {
 void mr_push_judge(const struct mr_call *call, struct mr_push_verdict *out);
 
 /*
- * Appends `text` as PostgreSQL takes it, `most` bytes at most, cut between characters: what is not UTF-8, and NUL, becomes
- * a question mark.
+ * Appends at most `most` bytes of `text` in a form that PostgreSQL accepts, cut between characters. NUL, and bytes that are not
+ * UTF-8, become question marks.
  */
 void mr_push_text(struct mr_buf *out, struct mr_slice text, size_t most);
 

@@ -30,50 +30,53 @@ struct mr_layout {
 };
 
 /*
- * Length of the record at the beginning of `text`, its line break included; 0 when it has no end there. `is_last`: no
- * more will come, so that the end of the text is one.
+ * The length of the first record of `text`, with its line break; 0: the record does not end in `text`. `is_last`: nothing
+ * follows, so the end of the text ends the record.
  */
 size_t mr_record_length(struct mr_slice text, bool is_csv, bool is_last);
 
-/* Line breaks in it. */
+/* The number of line breaks in the text. */
 int64_t mr_record_lines(struct mr_slice text);
 
-/* Whether there is nothing in it but space. */
+/* Whether the text is nothing but space. */
 bool mr_record_is_blank(struct mr_slice text);
 
-/* Whether it can be read as CSV at all, as one record. */
+/* Whether the text can be read as one CSV record. */
 bool mr_record_is_csv(struct mr_slice text, char delimiter);
 
 /*
- * Reads a CSV header as the body fields among `fields`, with the delimiter that finds most of them: comma, semicolon or tab.
- * `refused`: the problems for which no record of the file can be read, a required field without a column among them. `ignored`:
- * the columns that are left out, each with a sentence. Both zeroed, and freed with mr_record_fini. MR_NO_MEMORY is the only
- * failure.
+ * Reads a CSV header as body fields among `fields`, with the delimiter that finds most of them: comma, semicolon or tab.
+ * `refused` gets the problems that make every record unreadable, such as a required field without a column. `ignored` gets the
+ * columns that are left out, each with a sentence. Both have to be zeroed, and mr_record_fini frees them. MR_NO_MEMORY is the
+ * only failure.
  */
 mr_status mr_record_header(struct mr_layout *out, struct mr_slice text, const struct mr_field *fields, int64_t line,
                            struct mr_record *refused, struct mr_record *ignored) MR_WARN_UNUSED;
 
-/* Whether it is a line `sep=;`, with which spreadsheets tell each other the delimiter. */
+/* Whether this is a line `sep=;`, with which spreadsheets announce the delimiter. */
 bool mr_record_is_separator(struct mr_slice text);
 
 /*
- * Reads a record as a body of `fields`: fallbacks filled in, every problem listed under `line`. `layout` NULL: it is a JSON
- * object. mr_record_fini frees what `out` holds. MR_NO_MEMORY is the only failure.
+ * Reads a record as a body of `fields`: fills in fallbacks and lists every problem under `line`. `layout` is the header of a CSV
+ * file; NULL: the record is a JSON object. mr_record_fini frees what `out` holds. MR_NO_MEMORY is the only failure.
  */
 mr_status mr_record_read(struct mr_record *out, struct mr_slice text, const struct mr_field *fields, int64_t line,
                          const struct mr_layout *layout) MR_WARN_UNUSED;
 
-/* Tells of each member of a JSON record that is no body field among `fields`. */
+/* Lists each member of a JSON record that is not a body field among `fields`. */
 void mr_record_strangers(const struct mr_record *self, const struct mr_field *fields,
                          void (*tell)(void *argument, struct mr_slice name), void *argument);
 
-/* A name as it is told: cut at a character when it is long. */
+/* Copies a name for a message, cut between characters if it is long. Terminated. */
 void mr_record_name(char out[MR_RECORD_NAME], struct mr_slice name);
 
-/* What there is to say of a name that is no body field among `fields`. */
+/* Writes the sentence about a name that is not a body field among `fields`. Terminated. */
 void mr_record_stranger(char *out, size_t room, const struct mr_field *fields, struct mr_slice name);
 
-/* Whether `name` is a body field among `fields` but for its case and the space around it: that field's name, else NULL. */
+/*
+ * The name of the body field that `name` probably means, because only case or surrounding space differ; NULL: there is none.
+ * Borrowed.
+ */
 const char *mr_record_meant(const struct mr_field *fields, struct mr_slice name);
 
 /* Adds a problem of a line; `field` "" stands for the line as a whole. */

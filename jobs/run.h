@@ -69,7 +69,7 @@ struct mr_job_code {
 extern const struct mr_job_code mr_job_import;      /* import.c */
 extern const struct mr_job_code mr_job_maintenance; /* maintenance.c */
 
-/* mr_job_<name> of a job whose work is CODE; NULL when it is SQL. */
+/* The function mr_job_<name> of a job that is C code; NULL: the job is SQL. */
 const struct mr_job_code *mr_job_code_of(enum mr_job job);
 
 /*
@@ -78,40 +78,40 @@ const struct mr_job_code *mr_job_code_of(enum mr_job job);
  */
 mr_status mr_job_query(struct mr_actor *self, const char *statement, mr_rows **out) MR_WARN_UNUSED;
 
-/* Runs SQL without parameters and without rows, BEGIN say. */
+/* Runs SQL without parameters and rows, such as BEGIN. */
 mr_status mr_job_exec(struct mr_actor *self, const char *sql) MR_WARN_UNUSED;
 
-/* Puts a text column of a row into `out`, terminated, in place of what it held; "" where it is NULL. */
+/* Replaces the contents of `out` by a text column of a row, terminated; "" if the column is NULL. */
 void mr_job_take_text(struct mr_buf *out, const mr_rows *rows, unsigned row, unsigned column);
 
-/* The job that a worker is at. */
+/* The job that the worker is working on. */
 enum mr_job mr_job_of(const struct mr_actor *self);
 
-/* Waits for the connection; false when the actor is to stop, or when the server does not take us any more. */
+/* Waits until the connection is restored. False: the actor has to stop, or the server refuses the user or password. */
 bool mr_job_come_back(struct mr_actor *self);
 
-/* For health: the connection stands, but since then (monotonic) the database refuses what the run asks of it. */
+/* Notes for the health check that the database, although connected, has refused the run's statements since `since_ms` (monotonic). */
 void mr_job_note_refused(struct mr_actor *self, int64_t since_ms);
 
-/* The database answered the run's statement: ends what mr_job_note_refused began. */
+/* Notes that the database answered the run's statement, which ends what mr_job_note_refused began. */
 void mr_job_note_answer(struct mr_actor *self);
 
-/* Reads row `row` of what run_due__claim answers; mr_run_fini frees what it holds. */
+/* Reads row `row` of run_due__claim into `out`. mr_run_fini frees what it holds. */
 void mr_run_take(struct mr_run *out, const struct mr_actor *self, const mr_rows *rows, unsigned row);
 
 /* Frees what the run holds, not the struct itself. A zeroed struct is fine. */
 void mr_run_fini(struct mr_run *self);
 
 /*
- * Works on a run until it ends, until it is another's turn, or until the actor is asked to stop and the run is given back. False:
- * there is no time for another.
+ * Works on a run until it ends, until it is another run's turn, or until the actor has to stop and gives the run back. False:
+ * there is no time for another run.
  */
 bool mr_run_work(struct mr_actor *self, struct mr_run *run);
 
 /*
- * Stores how `count` runs ended ("succeeded", "failed", "cancelled"; "queued": given back), and logs it. It retries until the update
- * commits: a run must not stay at work because the connection broke at its end. `error` is for the row, `reason` for the log; NULL:
- * none.
+ * Stores how `count` runs ended ("succeeded", "failed", "cancelled", or "queued" for a run that is given back) and logs it.
+ * Retries until the update commits, so that no run stays at work because the connection broke at its end. `error` goes into the
+ * row, `reason` into the log; either may be NULL.
  */
 void mr_run_end(struct mr_actor *self, const struct mr_run *runs, unsigned count, const char *state, const char *error,
                 const char *reason);

@@ -9,13 +9,13 @@
 
 #include "jobs/run.h"
 
-/* A run was taken. */
+/* Begins the span of a run that was taken. */
 void mr_run_trace_begin(struct mr_run *run);
 
-/* It came to `outcome`; when it failed, that is the type of the error. */
+/* Ends the span with the run's outcome, which is also the type of the error if the run failed. */
 void mr_run_trace_end(const struct mr_actor *self, const struct mr_run *run, const char *outcome, bool failed);
 
-/* Its traceparent, for the log; "" when it belongs to no trace. */
+/* Writes the run's traceparent for the log, terminated; "" if it belongs to no trace. */
 void mr_run_trace_write(const struct mr_run *run, char out[MR_TRACEPARENT]);
 
 #endif

@@ -27,21 +27,21 @@ struct mr_skip {
 };
 
 /*
- * A chunk of `*most` units at most was refused. True: it is to be tried again, with the `*most` that this sets, or without the
- * unit (`now`). False: that would not help. `divides`: a chunk may have fewer units; otherwise it is one.
+ * Decides what follows on a refused chunk of at most `*most` units. True: retry it with the new `*most`, or without the unit
+ * (`now`). False: that would not help. `divides`: a chunk may have fewer units; otherwise it is a single unit.
  */
 bool mr_skip_find(struct mr_skip *self, const struct mr_db_error *error, bool divides, int64_t *most);
 
 /*
- * A chunk of `*most` units at most is done; `rows` of them were changed. Sets `*most` while a unit is looked for; false when
- * none is.
+ * Notes that a chunk of at most `*most` units succeeded and changed `rows` of them. True: a unit is still being looked for, and
+ * `*most` is set for the next chunk. False: none is.
  */
 bool mr_skip_passed(struct mr_skip *self, int64_t rows, int64_t *most);
 
-/* The class of an SQLSTATE in words that tell nothing of statements or rows: "integrity constraint violation". Static. */
+/* The class of an SQLSTATE in words that reveal nothing of statements or rows, e.g. "integrity constraint violation". Static. */
 const char *mr_skip_reason(const char *sqlstate);
 
-/* Appends the JSON object that names a unit in the run's result. `of`: what units there are, as "tasks". */
+/* Appends the JSON object that names a skipped unit in the run's result. `of`: the kind of units, e.g. "tasks". */
 void mr_skip_name(const struct mr_skip *self, struct mr_buf *out, const char *of, struct mr_slice unit);
 
 #endif

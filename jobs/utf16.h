@@ -11,14 +11,15 @@
 enum mr_encoding { MR_ENCODING_UTF8, MR_ENCODING_UTF16_LE, MR_ENCODING_UTF16_BE };
 
 /*
- * The encoding that a mark of the byte order at the beginning of `bytes` tells; `len`: that of the mark. Without one it is
- * UTF-8, and `len` is 0.
+ * The encoding that a byte order mark at the beginning of `bytes` announces; `len` is the mark's length. Without a mark: UTF-8,
+ * and `len` is 0.
  */
 enum mr_encoding mr_utf16_mark(struct mr_slice bytes, size_t *len);
 
 /*
- * Appends `bytes` in UTF-8. Half of a pair becomes three bytes that are no UTF-8 (its code point, encoded), so that its record is
- * refused and every length can be counted back. What may go on behind `bytes` is left out, unless `is_last`.
+ * Appends `bytes` as UTF-8. Half of a surrogate pair becomes three bytes that are not valid UTF-8 (its code point, encoded), so
+ * that its record is refused and lengths can be computed backwards. A character that may continue after `bytes` is left out,
+ * unless `is_last`.
  */
 void mr_utf16_decode(struct mr_buf *out, struct mr_slice bytes, enum mr_encoding encoding, bool is_last);
 

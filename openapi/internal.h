@@ -44,30 +44,33 @@ json_t *put_array(struct doc *doc, json_t *object, const char *name);
 /* {"$ref": "#/components/KIND/NAME"}; the caller's. */
 json_t *reference(struct doc *doc, const char *kind, const char *name);
 
-/* "one|of|these": takes the first, which is copied into `out` and cut to its size. False: there is none left. */
+/* Copies the first word of "one|of|these" into `out`, cut to its size, and advances `choices`. False: there are no more. */
 bool next_choice(const char **choices, char *out, size_t size);
 
 /* ---- schema.c: JSON Schema 2020-12 ---- */
 
-/* Of a field of a request; the caller's. Its `about` is in it only where a schema is all there is, in a body. */
+/*
+ * The schema of a field of a request, which the caller owns. It contains the field's `about` only in a body, where there is no
+ * other place for it.
+ */
 json_t *field_schema(struct doc *doc, const struct mr_field *field);
 
-/* A good value of the field; the caller's, NULL when there is none. */
+/* A valid value of the field, which the caller owns; NULL: there is none. */
 json_t *field_example(struct doc *doc, const struct mr_field *field);
 
-/* Whether the op has a body of JSON. */
+/* Whether the op takes a JSON body. */
 bool has_body(const struct mr_traits *traits);
 
-/* Puts the schema of the body into the components; a reference to it, the caller's. */
+/* Adds the schema of the body to the components, and returns a reference to it, which the caller owns. */
 json_t *body_reference(struct doc *doc, const struct mr_op_info *info);
 
 /* A body that the op accepts; the caller's. NULL: there is none. */
 json_t *body_example(struct doc *doc, const struct mr_traits *traits);
 
-/* Puts the result and those that it is made of into the components; a reference, the caller's. */
+/* Adds the schema of the result, and those of its parts, to the components, and returns a reference, which the caller owns. */
 json_t *result_reference(struct doc *doc, const struct mr_result *result);
 
-/* Whatever shapes the op's success can have; the caller's. */
+/* The schema of every form that the op's success can have; the caller owns it. */
 json_t *success_schema(struct doc *doc, const struct mr_traits *traits);
 
 /* ---- answers.c: what an op may answer ---- */

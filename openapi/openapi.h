@@ -14,12 +14,12 @@
 #include "proto/status.h"
 
 /*
- * Appends the document as JSON, in the order of the tables: the same tables make the same bytes. `version` is that of the
- * API, as semver.org has it; `indent`: for people. MR_NO_MEMORY: what was appended by then is to be thrown away.
+ * Appends the document as JSON, in the order of the tables: equal tables give equal bytes. `version` is the API's, in the form
+ * of semver.org; `indent` is for people. MR_NO_MEMORY: discard what was appended.
  */
 mr_status mr_openapi_write(struct mr_buf *out, const char *version, bool indent) MR_WARN_UNUSED;
 
-/* Whether the op may answer with that HTTP status, as the document says. */
+/* Whether the document lists that HTTP status for the op. */
 bool mr_openapi_answers(enum mr_op op, int http);
 
 #endif

@@ -79,6 +79,12 @@ void mr_buf_printf(struct mr_buf *self, const char *format, ...)
     self->len += (size_t)len;
 }
 
+void mr_buf_print(const struct mr_buf *self, FILE *out)
+{
+    if (self->len > 0) /* an empty one has no data, which fwrite must not be given */
+        fwrite(self->data, 1, self->len, out);
+}
+
 void mr_buf_clear(struct mr_buf *self, size_t keep)
 {
     if (self->cap > keep)

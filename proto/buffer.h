@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Borrowed bytes: no terminator, no ownership. */
@@ -41,7 +42,10 @@ struct mr_buf {
     bool failed;
 };
 
-/* Room for `more` bytes after the present end, or NULL with `failed` set. Does not move the end. */
+/*
+ * Returns room for `more` bytes after the present end, without moving the end. The room belongs to the buffer and is valid until
+ * the next call. Out of memory: returns NULL and sets `failed`.
+ */
 char *mr_buf_reserve(struct mr_buf *self, size_t more);
 
 /*
@@ -86,6 +90,9 @@ void mr_buf_int(struct mr_buf *self, long long value);
 
 /* Appends what printf would print, of any length. As mr_buf_append. */
 void mr_buf_printf(struct mr_buf *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Writes the whole buffer to `out`, which stays open. Failures show in `ferror(out)`. */
+void mr_buf_print(const struct mr_buf *self, FILE *out);
 
 /* Empties the buffer and keeps its memory, unless that has grown past `keep` bytes. */
 void mr_buf_clear(struct mr_buf *self, size_t keep);

@@ -30,10 +30,10 @@ enum mr_cursor_key {
 
 enum { MR_CURSOR_LEAST = 33 }; /* digits of the shortest */
 
-/* Appends a cursor; `key` NULL: no value. */
+/* Appends the cursor of a row with this id. `key` is the value that the list is sorted by; NULL: the row has none. */
 void mr_cursor_write(struct mr_buf *out, const uint8_t id[16], const struct mr_slice *key);
 
-/* Whether `digits` is a cursor of a list in the order of such a value. */
+/* Whether `digits` is a well-formed cursor for a list that is sorted by a value of this kind. */
 bool mr_cursor_is_good(struct mr_slice digits, enum mr_cursor_key key);
 
 #endif

@@ -23,19 +23,25 @@ struct mr_decimal {
     bool is_integer;    /* written without a point and without an exponent */
 };
 
-/* Reads a number by JSON's grammar (RFC 8259, 6), all of `text`. An exponent past 10^12 stands for one of about that size. */
+/*
+ * Parses all of `text` as a number in JSON's grammar (RFC 8259, 6). `out` borrows `text`. An exponent beyond 10^12 counts as
+ * about 10^12. False: it is no number.
+ */
 bool mr_decimal_parse(struct mr_decimal *out, struct mr_slice text);
 
-/* -1, 0 or 1: exact, and no slower for a large exponent. */
+/* Compares two numbers exactly: -1, 0 or 1. A large exponent costs no extra time. */
 int mr_decimal_order(const struct mr_decimal *a, const struct mr_decimal *b);
 
-/* Of a text that is known to be a number; a plus sign, leading zeros and an empty side of the point are borne. Borrows it. */
+/*
+ * Parses a text that is known to be a number. It may have a plus sign, leading zeros, and nothing before or after the point.
+ * Borrows the text.
+ */
 struct mr_decimal mr_decimal_of(const char *text);
 
-/* The order of two such texts. */
+/* Compares two such texts: -1, 0 or 1. */
 int mr_decimal_compare(const char *a, const char *b);
 
-/* Digits behind the point that count: 2 for "0.50" is 1. */
+/* The number of digits after the point, without trailing zeros: 1 for "0.50". */
 int64_t mr_decimal_scale(const char *text);
 
 #endif

@@ -66,7 +66,7 @@ mr_status mr_envelope_decode(struct mr_envelope *out, const void *data, size_t l
  */
 void mr_payload_encode(struct mr_buf *out, enum mr_op op, const struct mr_value *values);
 
-/* Fills `values` (one for each field of the table); MR_INVALID when the payload does not fit the table. */
+/* Fills `values`, one for each field of the op's table; they borrow `payload`. MR_INVALID: the payload does not fit the table. */
 mr_status mr_payload_decode(struct mr_value *values, enum mr_op op, struct mr_slice payload) MR_WARN_UNUSED;
 
 /* ---- Reply payload: [body, next, version, id, claims, pending]; the body is a bin, the text of one JSON value as the client gets it. ---- */
@@ -84,13 +84,13 @@ struct mr_reply_head {
 /* The 16 bytes of a run's id, and its claim, big-endian. */
 enum { MR_CLAIM_BYTES = 24 };
 
-/* Begins a reply: append its JSON, which has to be well-formed, then call mr_reply_end with what this returns. */
+/* Begins a reply. Append its JSON, which has to be well-formed, and pass the returned position to mr_reply_end. */
 size_t mr_reply_begin(struct mr_buf *out);
 
 /* Ends a reply. `begun` is what mr_reply_begin returned; `head` is borrowed. Out of memory: `out->failed`. */
 void mr_reply_end(struct mr_buf *out, size_t begun, const struct mr_reply_head *head);
 
-/* Splits a reply into head and JSON, both borrowed. MR_INVALID for what is no reply; the JSON is not looked into. */
+/* Splits a reply into head and JSON, which both borrow `payload`. MR_INVALID: it is not a reply. Does not check the JSON. */
 mr_status mr_reply_decode(struct mr_slice payload, struct mr_reply_head *head, struct mr_slice *json) MR_WARN_UNUSED;
 
 /* ---- Error payload: [status, field, code, message, errors]. ---- */
@@ -104,7 +104,7 @@ struct mr_fault {
                                 gateway/request.h has them, for which the writer vouches; empty: none */
 };
 
-/* Appends {field, code, message}, behind a comma where others stand before it. */
+/* Appends {field, code, message}, with a comma in front unless it is the first. All arguments are copied. */
 void mr_fault_error(struct mr_buf *out, struct mr_slice field, struct mr_slice code, struct mr_slice message);
 
 /* Appends a fault as the payload of an error reply; `fault` is borrowed. Out of memory: `out->failed`. */

@@ -147,45 +147,54 @@ struct mr_problem {
 };
 
 /*
- * The SQL type in which a value of the field travels to the database: that of the parameter, or of an element where a batch sends an
- * array. Static. A field that is `many` travels as one text, an array literal: see mr_field_cast.
+ * The SQL type in which a value of the field is sent to the database: the type of the parameter or, where a batch sends an
+ * array, of its elements. Static. A field that is `many` is sent as one text, an array literal: see mr_field_cast.
  */
 const char *mr_field_sql(const struct mr_field *field);
 
 /* The OID (pg_type.dat) of the type that mr_field_sql names. */
 uint32_t mr_field_oid(const struct mr_field *field);
 
-/* The type that its values are carried as, from one thread to another and to the database: of what is `many`, text. */
+/* The type in which threads and the database receive the field's values: text for a field that is `many`, otherwise its own. */
 enum mr_type mr_field_carried(const struct mr_field *field);
 
-/* The SQL type that the statement makes of the parameter, e.g. "numeric", "text[]"; mr_field_sql where that is the same. */
+/*
+ * The SQL type to which the statement casts the parameter, e.g. "numeric" or "text[]"; the same as mr_field_sql if no cast is
+ * needed. Static.
+ */
 const char *mr_field_cast(const struct mr_field *field);
 
-/* What a client is told the type is, e.g. "string". */
+/* The name of the type in messages for clients, e.g. "string". Static. */
 const char *mr_type_told(enum mr_type type);
 
-/* The bytes that a present value is made of, as it is carried: two are the same when these are. Borrows the value. */
+/* The bytes of a present value of type `carried`. Two values are equal if and only if their bytes are. Borrows the value. */
 struct mr_slice mr_value_bytes(enum mr_type carried, const struct mr_value *value);
 
 /*
- * Reads `text` as the field's type and holds it against the field's rules; of what is `many`, as one element. True: `out` is set
- * and, where a value is text, borrows `text`. False: `problem` says what is wrong.
+ * Parses `text` as a value of the field, or as one element of a field that is `many`, and checks it against the field's rules.
+ * True: `out` is set; a text value borrows `text`. False: `problem` says what is wrong.
  */
 bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem);
 
-/* Which of a field's choices `text` is, from 0 on; -1: none. */
+/* The index of `text` among the field's choices; -1: it is none of them. */
 int mr_field_choice(const struct mr_field *field, struct mr_slice text);
 
-/* Reads "500ms", "30s", "15m", "1h", "7d": nine digits at most, and a unit. */
+/*
+ * Parses a duration such as "500ms", "30s", "15m", "1h" or "7d": at most nine digits and a unit. Sets milliseconds. False: it is
+ * no duration, and `out_ms` is untouched.
+ */
 bool mr_duration_parse(int64_t *out_ms, struct mr_slice text);
 
-/* Holds an integer against the field's bounds. */
+/* Checks an integer against the field's bounds. False: `problem` says what is wrong. */
 bool mr_field_check_integer(const struct mr_field *field, int64_t value, struct mr_problem *problem);
 
-/* Holds the number of elements of what is `many` against the field's bounds. */
+/* Checks the number of elements of a field that is `many` against its bounds. False: `problem` says what is wrong. */
 bool mr_field_check_items(const struct mr_field *field, size_t items, struct mr_problem *problem);
 
-/* Fills `problem`; for callers that find a fault of their own (a JSON value of the wrong type, a missing field). */
+/*
+ * Fills in `problem`, for callers that detect a fault themselves, such as a missing field. `code` is borrowed and has to be
+ * static.
+ */
 void mr_problem_set(struct mr_problem *problem, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -90,35 +90,38 @@ struct mr_job_kind {
     const char *columns; /* JSON object: columns of millrace.job by their names. It may hold secrets */
 };
 
-/* Makes them this process's; borrowed until it ends, as mr_jobs_install. Before other threads exist. */
+/* Makes these the kinds of jobs of this process. Borrows `kinds` until the process ends. Call it before other threads exist. */
 void mr_job_kinds_install(const struct mr_job_kind *kinds, unsigned count);
 
-/* The kinds installed last, `*count` of them; borrowed. */
+/* Returns the installed kinds and sets `*count` to their number. Borrowed. */
 const struct mr_job_kind *mr_job_kinds(unsigned *count);
 
 /*
- * Makes the jobs of an application this process's: number `i` is the job
- * MR_JOB_COUNT + i; together with the engine's they are at most MR_JOBS_MAX. Borrowed until the process ends, or until another call. To
- * be called before other threads exist. `own` NULL: there are none.
+ * Makes these the application's jobs of this process; NULL removes them. Element `i` is the job MR_JOB_COUNT + i, and with the
+ * engine's jobs there may be at most MR_JOBS_MAX. Borrows `own` until the process ends or until the next call. Call it before
+ * other threads exist.
  */
 void mr_jobs_install(const struct mr_job_info *own, unsigned count);
 
-/* Adds statements to jobs of the engine's, in place of what was added before. As mr_jobs_install. */
+/* Adds statements to jobs of the engine, and replaces what an earlier call added. Lifetime and threads as in mr_jobs_install. */
 void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count);
 
-/* Whether the job does the engine's statement of that name: one that begins with the job's own name and "__", or one of another job's. */
+/*
+ * Whether the job runs the engine's statement of that name. Its own statements begin with its name and "__"; some jobs also run
+ * those of another job.
+ */
 bool mr_job_does(const struct mr_job_info *job, const char *statement);
 
-/* Whether an application may add to it: its work is statements, and it is not there to be measured. */
+/* Whether an application may add statements to the job. It may not if the job is C code, or exists for measuring. */
 bool mr_job_takes_more(enum mr_job job);
 
-/* One more than the greatest job there is. */
+/* The number of jobs, of the engine and the application: one more than the greatest job. */
 unsigned mr_job_count(void);
 
-/* The job of that name; false when there is none. */
+/* Sets `out` to the job of that name. False: there is none, and `out` is untouched. */
 bool mr_job_find(struct mr_slice name, enum mr_job *out);
 
-/* The job's row; `job` is below mr_job_count(). */
+/* The row of a job, which has to be below mr_job_count(). Borrowed. */
 const struct mr_job_info *mr_job_info(enum mr_job job);
 
 #endif

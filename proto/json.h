@@ -6,13 +6,13 @@
 
 #include "proto/buffer.h"
 
-/* Appends `text` as a JSON string, quotes included. Ill-formed UTF-8 passes as it is: it was checked on the way in. */
+/* Appends `text` as a JSON string with its quotes. Does not check that it is UTF-8: that was checked when it arrived. */
 void mr_json_string(struct mr_buf *out, struct mr_slice text);
 
-/* Appends a finite double in the fewest digits that are read back as the same. */
+/* Appends a finite double with the fewest digits that parse to the same value. */
 void mr_json_number(struct mr_buf *out, double value);
 
-/* The same of a single-precision value: 0.1, not 0.10000000149011612. */
+/* As mr_json_number, for a single-precision value: 0.1, not 0.10000000149011612. */
 void mr_json_number_single(struct mr_buf *out, float value);
 
 #endif

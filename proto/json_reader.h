@@ -14,30 +14,34 @@
 
 struct json_t;
 
-/* Reads an object; json_decref frees it. MR_INVALID: `detail` is a sentence that says why, in static storage. */
+/* Parses a JSON object. MR_OK: the caller frees `out` with json_decref. MR_INVALID: `detail` (static) is a sentence that says why. */
 mr_status mr_json_load(struct json_t **out, struct mr_slice text, const char **detail) MR_WARN_UNUSED;
 
-/* The same of an object or an array, whatever its elements are. */
+/* As mr_json_load, for an object or an array with any elements. */
 mr_status mr_json_load_any(struct json_t **out, struct mr_slice text, const char **detail) MR_WARN_UNUSED;
 
-/* The member of a field's name, where "retry.first" is that of an object in the object; NULL: it has none. */
+/*
+ * The member of that name, borrowed from `object`. "retry.first" names the member `first` of the object `retry`. NULL: there is
+ * none.
+ */
 const struct json_t *mr_json_member(const struct json_t *object, const char *name);
 
 /*
- * Whether the field's values are read from the text of the body, for they lose what jansson does not keep: the digits of a number.
+ * Whether the field's values have to be read from the text of the body, because jansson does not keep them exactly: the digits
+ * of a number.
  */
 bool mr_json_wants_text(const struct mr_field *field);
 
 /*
- * Finds the members of a body that was loaded, as they stand in its text, for the fields that want it: `values[i].text` is where
- * that of field i stands, and untouched where there is none. Borrows `text`.
+ * Finds the text of those members that mr_json_wants_text names, in a body that mr_json_load has accepted. Sets `values[i].text`
+ * for field i if the body has that member, and leaves it untouched otherwise. The results borrow `text`.
  */
 void mr_json_find(struct mr_slice text, const struct mr_field *fields, struct mr_value *values);
 
 /*
- * Reads a member, which is not null, as the field's type and holds it against the field's rules; of what is `many`, an element.
- * `text` is the member as mr_json_find gives it, and is looked at for fields that want it only. True: `out` is set and
- * borrows from `json` and `text`. False: `problem` says what is wrong.
+ * Reads a member that is not null as a value of the field, or as one element of a field that is `many`, and checks the field's
+ * rules. `text` is the member's text from mr_json_find; only fields that want it use it. True: `out` is set and borrows `json`
+ * and `text`. False: `problem` says what is wrong.
  */
 bool mr_json_read_value(const struct mr_field *field, const struct json_t *json, struct mr_slice text, struct mr_value *out,
                         struct mr_problem *problem);
@@ -53,9 +57,9 @@ struct mr_listener {
 };
 
 /*
- * Reads a member, which is not null, as an array of the field's values. True: `out` is set to the array's literal, which is in
- * `room` (empty before; without memory `failed` is set, and the value is not present). False: the listener has heard of every
- * element that is wrong, up to MR_ITEM_PROBLEMS of them.
+ * Reads a member that is not null as an array of the field's values. True: `out` is the array's literal, which lives in `room`
+ * (empty before). Out of memory: `room->failed`, and the value is not present. False: the listener was called for every wrong
+ * element, at most MR_ITEM_PROBLEMS times.
  */
 bool mr_json_read_array(const struct mr_field *field, const struct json_t *json, struct mr_slice text, struct mr_buf *room,
                         struct mr_value *out, const struct mr_listener *listener);
@@ -66,26 +70,28 @@ bool mr_json_read_array(const struct mr_field *field, const struct json_t *json,
 enum { MR_JSON_OBJECT_PROBLEMS = 100, MR_JSON_OBJECT_FIELDS = 16 };
 
 /*
- * Reads a member, which is not null, as an array of objects, `text` as it stands. True: each keeps the rules of its fields, and `out`
- * is the text. False: the listener has heard of everything that is wrong, up to MR_JSON_OBJECT_PROBLEMS. `field` is that of the object, or
- * the array's own where an element is wrong as a whole (or the array is: index -1).
+ * Reads a member that is not null as an array of objects, whose text is `text`, and checks each against the rules of its fields.
+ * True: `out` borrows `text`. False: the listener was called for every problem, at most MR_JSON_OBJECT_PROBLEMS times: with the
+ * object's field, or with the array's own field if a whole element (or, with index -1, the array) is wrong.
  */
 bool mr_json_read_objects(const struct mr_field *field, const struct json_t *json, struct mr_slice text, struct mr_value *out,
                           const struct mr_listener *listener);
 
-/* The values of one such object, whose text was checked so, in `values`: one for each of `fields`. They borrow `json`, which the caller
-   frees by json_decref, and `text`. MR_NO_MEMORY, or MR_INVALID where it was not checked. */
+/*
+ * Reads the values of one object whose text mr_json_read_objects has accepted: one value for each of `fields`. They borrow
+ * `text` and `json`, which the caller frees with json_decref. MR_INVALID: the text was not checked. MR_NO_MEMORY.
+ */
 mr_status mr_json_read_object(struct json_t **json, struct mr_slice text, const struct mr_field *fields,
                               struct mr_value *values) MR_WARN_UNUSED;
 
-/* The same of a text that is to be a JSON array: a default, or a cell of a CSV. */
+/* As mr_json_read_array, for a text: a default, or a cell of a CSV file. */
 bool mr_json_read_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
                              const struct mr_listener *listener);
 
-/* The field's `fallback` as its value; `room` is used by what is `many`. Not present: there was no memory. */
+/* Sets `out` to the field's `fallback`. A field that is `many` puts it into `room`. Out of memory: the value is not present. */
 void mr_json_read_default(const struct mr_field *field, struct mr_buf *room, struct mr_value *out);
 
-/* "tags[2]", as an error names an element; "tags" for -1. */
+/* Writes the name of an element as errors have it: "tags[2]", or "tags" for index -1. Terminated. */
 void mr_json_item_name(char out[MR_ITEM_NAME], const struct mr_field *field, int index);
 
 #endif

@@ -14,8 +14,9 @@
 enum { MR_JSON_POWER_MAX = 308, MR_JSON_DEPTH = 16 };
 
 /*
- * Whether `text` is one JSON value (RFC 8259) that PostgreSQL's jsonb takes: UTF-8, no U+0000 and no half of a surrogate pair
- * behind an escape, numbers of MR_DECIMAL_DIGITS and within the bound above, at most MR_JSON_DEPTH levels. False: `problem` says what is wrong.
+ * Whether `text` is one JSON value (RFC 8259) that PostgreSQL's jsonb accepts: UTF-8, no U+0000, no escaped half of a surrogate
+ * pair, numbers of at most MR_DECIMAL_DIGITS digits and within the bound above, at most MR_JSON_DEPTH levels. False: `problem`
+ * says what is wrong.
  */
 bool mr_json_check(struct mr_slice text, struct mr_problem *problem);
 
@@ -25,13 +26,16 @@ struct mr_json_walk {
     const char *end;
 };
 
-/* Begins in an object or array; of any other value, the walk is empty. */
+/* Starts a walk through an object or array. The walk borrows `text`, and is empty for any other value. */
 struct mr_json_walk mr_json_walk_of(struct mr_slice text);
 
-/* The next element as it stands in the text. False: there is none. */
+/* Sets `value` to the text of the next element, borrowed. False: the walk has ended. */
 bool mr_json_element_next(struct mr_json_walk *self, struct mr_slice *value);
 
-/* The next member: its name between the quotes, escapes and all, and its value. False: there is none. */
+/*
+ * Sets `name` to the next member's name, without quotes but with its escapes, and `value` to its text; both are borrowed. False:
+ * the walk has ended.
+ */
 bool mr_json_member_next(struct mr_json_walk *self, struct mr_slice *name, struct mr_slice *value);
 
 /* Whether a member's name, as mr_json_member_next gives it, is `name`, which needs no escape. */

@@ -17,15 +17,16 @@ enum {
 };
 
 /*
- * The bytes of a secret, "whsec_" and the base64 (RFC 4648, 4) of MR_SECRET_LEAST to MR_SECRET_MOST bytes (Standard Webhooks); the
- * caller wipes them. 0: it is none, and nothing is left in `key`. What can sign and what is taken is one thing: both ask here.
+ * Decodes a secret into `key` and returns its length. A secret is "whsec_" and the base64 (RFC 4648, 4) of MR_SECRET_LEAST to
+ * MR_SECRET_MOST bytes (Standard Webhooks). The caller wipes the key. 0: it is no secret, and `key` holds nothing. Validation
+ * and signing both use this function, so every accepted secret can sign.
  */
 size_t mr_webhook_key(uint8_t key[MR_SECRET_MOST], struct mr_slice text);
 
-/* Whether it is a secret. */
+/* Whether mr_webhook_key accepts the text. */
 bool mr_webhook_secret_is_good(struct mr_slice text);
 
-/* Whether it can be the name of a kind: a letter, and a-z, 0-9, _ and - behind it, which is a word of a scope, too. */
+/* Whether this can be the name of a kind: a letter, followed by a-z, 0-9, _ and -. Such a name can also stand in a scope. */
 bool mr_kind_name_is_good(struct mr_slice name);
 
 /*

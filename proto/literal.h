@@ -9,10 +9,13 @@
 
 #include "proto/field.h"
 
-/* Appends a value that is present, without quotes: an instant in full, with microseconds. Not for MR_BYTES. */
+/*
+ * Appends the text of a present value without quotes; an instant in full, with microseconds. Not for MR_BYTES. Out of memory:
+ * `out->failed`.
+ */
 void mr_literal_text(struct mr_buf *out, enum mr_type type, const struct mr_value *value);
 
-/* Opens an array literal: then one mr_literal_add for each element, then mr_literal_end. Out of memory: `out->failed`. */
+/* Begins an array literal. Call mr_literal_add for each element, then mr_literal_end. Out of memory: `out->failed`. */
 void mr_literal_begin(struct mr_buf *out);
 
 /* Appends an element; NULL where the value is not present. Between mr_literal_begin and mr_literal_end. */
@@ -22,8 +25,8 @@ void mr_literal_add(struct mr_buf *out, enum mr_type type, const struct mr_value
 void mr_literal_end(struct mr_buf *out);
 
 /*
- * The elements of such an array, as the text that they were: `rest` is the literal, and then what is left of it; the element is
- * appended to `out`. False: there is none left.
+ * Takes the next element from an array literal: appends its text to `out` and moves `rest` behind it. `rest` is the literal
+ * before the first call. False: no element is left.
  */
 bool mr_literal_next(struct mr_slice *rest, struct mr_buf *out);
 

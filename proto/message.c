@@ -5,9 +5,9 @@ MR_OPS(OP)
 #undef OP
 
 static const struct mr_op_info ops[] = {
-#define OP(verb, path, message, actor, access, ok, handler)                                                    \
-    [MR_OP_##message] = {#message,        MR_VERB_##verb,      path, MR_ACTOR_##actor, MR_ACCESS_##access, ok, \
-                         MR_BY_##handler, &mr_traits_##message},
+#define OP(verb, path, message, actor, access, ok, handler)                                                     \
+    [MR_OP_##message] = {#message,        MR_VERB_##verb,       path, MR_ACTOR_##actor, MR_ACCESS_##access, ok, \
+                         MR_BY_##handler, &mr_traits_##message, NULL},
     MR_OPS(OP)
 #undef OP
 };
@@ -67,6 +67,13 @@ unsigned mr_op_count(void)
 const struct mr_op_info *mr_op_info(enum mr_op op)
 {
     return op < MR_OP_COUNT ? &ops[op] : &installed->ops[op - MR_OP_COUNT];
+}
+
+enum mr_op mr_op_answering(enum mr_op op)
+{
+    const struct mr_successor *successor = mr_op_info(op)->successor;
+
+    return successor != NULL && atomic_load(&successor->is_ready) ? successor->op : op;
 }
 
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor)

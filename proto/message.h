@@ -6,6 +6,8 @@
 #ifndef MR_PROTO_MESSAGE_H
 #define MR_PROTO_MESSAGE_H
 
+#include <stdatomic.h>
+
 #include "proto/field.h"
 #include "proto/ops.h"
 #include "proto/result.h"
@@ -150,6 +152,15 @@ extern const struct mr_field mr_outcome_fields[MR_OUTCOME_FIELDS + 1];
 extern const struct mr_upload mr_import_upload;
 extern const struct mr_field mr_import_fields[];
 
+/*
+ * Another op that answers in the place of one once it is ready: the same name, fields, access and answers, under another actor or in another
+ * form. It has no route. Both rows stay as they are, so that who has begun with one ends with it.
+ */
+struct mr_successor {
+    enum mr_op op;
+    _Atomic bool is_ready; /* never taken back */
+};
+
 /* A row of the map. */
 struct mr_op_info {
     const char *name;
@@ -160,6 +171,7 @@ struct mr_op_info {
     int http; /* status of a success */
     enum mr_handler handler;
     const struct mr_traits *traits;
+    struct mr_successor *successor; /* NULL: there is none */
 };
 
 /* A verb and a path that lead to an op: of its row in the map, or of an alias. */
@@ -199,42 +211,45 @@ struct mr_op_table {
 };
 
 /*
- * Makes the operations of an application those of this process, behind the engine's. `table` stays as it is until the process ends,
- * or until another call; NULL: there are none. To be called before other threads exist.
+ * Makes these the application's operations of this process, in addition to the engine's; NULL: none. `table` must not change
+ * until the process ends or until the next call. Call it before other threads exist.
  */
 void mr_ops_install(const struct mr_op_table *table);
 
-/* Another number after each mr_ops_install, for who keeps something that was made of the tables. */
+/* A number that changes with each mr_ops_install, so that caches made from the tables notice. */
 unsigned mr_ops_edition(void);
 
-/* What was installed; a table of nothing when nothing was. */
+/* The installed table, borrowed; an empty one if none was installed. */
 const struct mr_op_table *mr_ops_installed(void);
 
-/* One more than the greatest op there is. */
+/* The number of ops, of the engine and the application: one more than the greatest op. */
 unsigned mr_op_count(void);
 
-/* The op's row, which lives as long as the table. `op` is below mr_op_count(). */
+/* The row of an op, which has to be below mr_op_count(). It lives as long as the table. */
 const struct mr_op_info *mr_op_info(enum mr_op op);
+
+/* The op that answers a message of `op` from now on: itself, or its successor that is ready. Any thread. */
+enum mr_op mr_op_answering(enum mr_op op);
 
 /* The actor's row in the table of actors; static. `actor` is below MR_ACTOR_COUNT. */
 const struct mr_actor_info *mr_actor_info(enum mr_actor_id actor);
 
-/* The ways that are served, `i` from 0 on; NULL behind the last. Those of the map come first, in its order. */
+/* The route number `i`, from 0 on: those of the engine's map first, in its order. NULL: there are no more. */
 const struct mr_way *mr_way(unsigned i);
 
-/* The groups that are described, `i` from 0 on; NULL behind the last. */
+/* The group of operations number `i`, from 0 on. NULL: there are no more. */
 const struct mr_group *mr_group(unsigned i);
 
 /* "GET", "POST", ...; "NONE" for a message without a route. */
 const char *mr_verb_name(enum mr_verb verb);
 
-/* Number of fields in a table of them. */
+/* The number of fields in a table. */
 unsigned mr_fields_count(const struct mr_field *fields);
 
-/* Number of fields in the table of the op's message. */
+/* The number of fields in the op's message. */
 unsigned mr_field_count(enum mr_op op);
 
-/* Number of parameters of the op's statement: one a field, and one more for each clearable field. */
+/* The number of parameters of the op's statement: one for each field, and a second one for each clearable field. */
 unsigned mr_statement_params(enum mr_op op);
 
 /* Index of the field of that name, -1 when the message has none. */

@@ -12,16 +12,16 @@
 
 struct mr_pattern;
 
-/* Compiles an expression; the caller destroys it. MR_INVALID: `text` is no such expression. */
+/* Compiles a regular expression. MR_OK: the caller destroys `out`. MR_INVALID: `text` is not a regular expression. MR_NO_MEMORY. */
 mr_status mr_pattern_new(struct mr_pattern **out, const char *text) MR_WARN_UNUSED;
 
 /* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_pattern_destroy(struct mr_pattern **self);
 
-/* Whether it matches all of `text`, which holds no NUL. */
+/* Whether the pattern matches all of `text`, which must not contain a NUL. Any thread. */
 bool mr_pattern_matches(const struct mr_pattern *self, struct mr_slice text);
 
-/* As it was given; borrowed. */
+/* The text of the expression; borrowed. */
 const char *mr_pattern_text(const struct mr_pattern *self);
 
 #endif

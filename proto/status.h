@@ -93,12 +93,12 @@ const char *mr_status_name(mr_status status);
 mr_status mr_status_from_http(int http);
 
 /*
- * The status that an application's SQL refuses a message with: RAISE SQLSTATE 'MR409'. 400, 403, 404, 409, 410, 412 and 422 can be
- * said so; MR_OK for every other SQLSTATE. Who a caller is (401) and how much they may ask for (429) is decided in front of SQL.
+ * The status that an application's SQL asks for with RAISE SQLSTATE 'MR409': one of 400, 403, 404, 409, 410, 412 and 422. MR_OK
+ * for every other SQLSTATE. The engine alone decides who a caller is (401) and how much they may ask for (429).
  */
 mr_status mr_status_raised(const char *sqlstate);
 
-/* Whether that status can be said so. */
+/* Whether an application's SQL may ask for that status. */
 bool mr_status_can_be_raised(int http);
 
 /* The status for a five-letter SQLSTATE; `rerun` (may be NULL) is set as the table says. */

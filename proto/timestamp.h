@@ -21,16 +21,19 @@ bool mr_timestamp_parse(int64_t *out, const char *text, size_t len);
 /* Writes MR_TIMESTAMP_TEXT characters, 2027-01-01T00:00:00.000Z, no terminator. Years 0001 to 9999. */
 void mr_timestamp_format(char *out, int64_t micros);
 
-/* The same with microseconds: MR_TIMESTAMP_MICROS_TEXT characters. */
+/* As mr_timestamp_format, with microseconds: MR_TIMESTAMP_MICROS_TEXT characters. */
 void mr_timestamp_format_micros(char *out, int64_t micros);
 
-/* Whether the two above can say it. */
+/* Whether the two functions above can write it: it lies in the years 0001 to 9999. */
 bool mr_timestamp_is_sayable(int64_t micros);
 
-/* Reads a calendar date, YYYY-MM-DD, 0001-01-01 to 9999-12-31: days since 1970-01-01. `out` is untouched on failure. */
+/*
+ * Parses a calendar date, YYYY-MM-DD, from 0001-01-01 to 9999-12-31, and sets days since 1970-01-01. False: it is no such date,
+ * and `out` is untouched.
+ */
 bool mr_date_parse(int64_t *out, const char *text, size_t len);
 
-/* Writes MR_DATE_TEXT characters, no terminator. False, and nothing is written: it is outside of those years. */
+/* Writes MR_DATE_TEXT characters without a terminator. False: the day is outside of these years, and nothing is written. */
 bool mr_date_format(char *out, int64_t days);
 
 #endif

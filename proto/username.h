@@ -20,16 +20,16 @@
 enum { MR_USERNAME_BYTES = 200 };
 
 /*
- * Appends the folded form. MR_INVALID, and nothing appended: it is longer than any name, not UTF-8, or nothing is left of
- * it; such a name is only its own spelling. MR_NO_MEMORY.
+ * Appends the folded form of a name. MR_INVALID: the name is longer than any name, is not UTF-8, or folds to nothing; nothing is
+ * appended, and such a name is found by its exact spelling only. MR_NO_MEMORY.
  */
 mr_status mr_username_fold(struct mr_slice name, struct mr_buf *out) MR_WARN_UNUSED;
 
 /*
- * The first character that a new name may not hold, 0 when there is none. Refused is what a reader cannot see or what
- * changes how the rest is shown: control and format characters, default ignorable ones (fillers, joiners, variation
- * selectors), line and paragraph separators, the blank Braille pattern, space at either end; and what has no meaning, or
- * not the same everywhere: surrogates, private use, unassigned. `name` is UTF-8.
+ * The first character that a new name may not contain; 0: there is none. `name` has to be UTF-8. Refused are characters that a
+ * reader cannot see or that change how the rest is displayed: control and format characters, default ignorable ones (fillers,
+ * joiners, variation selectors), line and paragraph separators, the blank Braille pattern, and space at either end. So are
+ * characters without a meaning that is the same everywhere: surrogates, private use, unassigned.
  */
 uint32_t mr_username_refused(struct mr_slice name);
 

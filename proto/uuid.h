@@ -14,10 +14,10 @@ enum { MR_UUID_TEXT = 36 };
 void mr_uuid_v7(uint8_t out[16], int64_t unix_ms, const uint8_t random[10]);
 
 /*
- * The next id of this process: as mr_uuid_v7, but greater than every one that this function returned before, so that what is
- * listed by id is listed in the order it was made (RFC 9562, 6.2, method 1). A clock that steps back by up to ten seconds
- * changes nothing; one that steps back further is followed. Ids of two processes are in order by the millisecond only, and
- * so are those that SQL makes. Safe from any thread.
+ * Makes the next id of this process: a UUID as mr_uuid_v7 makes it, but greater than all earlier results, so that a list by id
+ * is in the order of creation (RFC 9562, 6.2, method 1). If the clock steps back by up to ten seconds, ids keep growing; if it
+ * steps back further, they follow it. Ids of two processes, and ids made by SQL, are ordered by the millisecond only. Any
+ * thread.
  */
 void mr_uuid_next(uint8_t out[16], int64_t unix_ms, const uint8_t random[10]);
 

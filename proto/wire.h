@@ -41,12 +41,12 @@ void mr_wire_uuid(struct mr_buf *out, const uint8_t uuid[16]);
 
 /* Appends an instant (ext MR_WIRE_TIME); `micros`: microseconds since 1970. */
 void mr_wire_time(struct mr_buf *out, int64_t micros);
-/* Begins a bin of what is appended from here on; mr_wire_bin_end takes what this returns. */
+/* Begins a bin that will hold what is appended next. Pass the returned position to mr_wire_bin_end. */
 size_t mr_wire_bin_begin(struct mr_buf *out);
 
 /* Ends the bin; `begun` is what mr_wire_bin_begin returned. */
 void mr_wire_bin_end(struct mr_buf *out, size_t begun);
-/* Appends JSON (ext MR_WIRE_JSON): `text` has to be one well-formed JSON value, and is not checked. */
+/* Appends JSON (ext MR_WIRE_JSON). `text` has to be one well-formed JSON value; this function does not check it. */
 void mr_wire_json(struct mr_buf *out, struct mr_slice text);
 
 /* Appends the head of an array; the next `count` values are its elements. */
@@ -88,7 +88,7 @@ static inline struct mr_wire mr_wire_of(const void *data, size_t len)
     return (struct mr_wire){data, (const uint8_t *)data + len};
 }
 
-/* Reads the next item. MR_INVALID at the end of the bytes, at one cut short, and at an integer over INT64_MAX. */
+/* Reads the next item, which borrows the bytes. MR_INVALID: the bytes end here or within an item, or an integer exceeds INT64_MAX. */
 mr_status mr_wire_next(struct mr_wire *self, struct mr_wire_item *out) MR_WARN_UNUSED;
 
 /* Microseconds of an instant; false for any other item. */

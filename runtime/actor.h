@@ -158,38 +158,41 @@ struct mr_actor {
 };
 
 /*
- * Starts an actor, which connects by itself, beside others: mr_actor_await waits for that, and comes before anything else is done
- * with it. `config` and `clock` are borrowed.
+ * Starts an actor, which connects on its own thread. Call mr_actor_await before anything else; several actors may start side by
+ * side in between. `config` and `clock` are borrowed until the actor is freed. On failure nothing runs.
  */
 mr_status mr_actor_start(struct mr_actor **out, const struct mr_actor_spec *spec, enum mr_lane lane, unsigned instance,
                          const struct mr_config *config, const struct mr_clock *clock) MR_WARN_UNUSED;
 
-/* Returns when it takes messages. Its database may still be away. */
+/* Returns when the actor takes messages. Its database may still be away. */
 void mr_actor_await(struct mr_actor *self);
 
 /*
- * The process serves: from now on actors that have nothing to do prepare the statements that nobody has asked for yet (mr_db_owes).
- * Before, that would take the processor from what the process is waited for. Any thread.
+ * Says that the process serves: idle actors may now prepare the statements that nobody has needed yet (mr_db_owes). Before, that
+ * would take processor time from the start. Any thread.
  */
 void mr_actors_note_serving(void);
 
-/* Asks the thread to end after the batch at hand, without waiting for that. Async-signal-safe. */
+/* Asks the actor's thread to end after the present batch, and does not wait. Async-signal-safe. */
 void mr_actor_ask_to_stop(struct mr_actor *self);
 
 /*
- * Asks the thread to end, waits until `deadline_ms` (monotonic) at most, and frees the actor. False: the thread still runs, and
- * nothing is freed. NULL is fine.
+ * Asks the actor's thread to end, waits until `deadline_ms` (monotonic) at most, frees the actor and sets the caller's pointer
+ * to NULL. False: the thread still runs, and nothing is freed. Accepts NULL.
  */
 bool mr_actor_stop_by(struct mr_actor **self, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*
- * Of an actor on the replica, when a statement of its failed there with that error: changes over to the primary if the primary
- * may do better, because the replica is away, or has cancelled the statement to go on with its recovery. True: `db` is the
- * primary, which may not be connected.
+ * For an actor on the replica whose statement failed there with `error`: switches to the primary if that may help, because the
+ * replica is away or cancelled the statement to continue its recovery. True: `db` is now the primary, which may not be
+ * connected. The actor's thread.
  */
 bool mr_actor_fall_back(struct mr_actor *self, const struct mr_db_error *error);
 
-/* Whether its database is at hand: the connection stands, or was let go for want of work and comes back with it. Any thread. */
+/*
+ * Whether the actor can use its database: it is connected, or closed an idle connection (DB_IDLE_RELEASE) and opens it again
+ * with the next message. Any thread.
+ */
 bool mr_actor_has_database(const struct mr_actor *self);
 
 /* Whether some op of the map belongs to this actor and lane. */
@@ -204,7 +207,7 @@ void mr_actor_mailbox_name(char out[MR_MAILBOX_NAME], enum mr_actor_id id, enum 
  */
 unsigned mr_actor_instances(const struct mr_config *config, enum mr_actor_id id, enum mr_lane lane);
 
-/* Sends the gateway a message that nobody asked for; lost where there is none, or no memory. The actor's thread. */
+/* Sends the gateway a message that nobody asked for. The message is lost if there is no gateway or no memory. The actor's thread. */
 void mr_actor_tell_gateway(struct mr_actor *self, enum mr_op op, const struct mr_value *values);
 
 /*
@@ -216,7 +219,7 @@ bool mr_actor_pause(struct mr_actor *self, int ms);
 /* Hash of a message's resource and key, never 0; 0 when the op has no key. Used to keep the order of a key. */
 uint64_t mr_message_key(enum mr_op op, const struct mr_value *values);
 
-/* The variant of the op that answers these values; NULL for its own statement. */
+/* The variant of the op whose statement answers these values; NULL: the op's own statement does. */
 const struct mr_variant *mr_message_variant(enum mr_op op, const struct mr_value *values);
 
 #endif

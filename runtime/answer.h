@@ -16,20 +16,20 @@
  */
 void mr_answer_by_sql(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* The parameters of a batch, in `self->params`. */
+/* Fills `self->params` with the parameters of a batch. */
 mr_status mr_answer_bind(struct mr_actor *self, struct mr_message *const *messages, unsigned count) MR_WARN_UNUSED;
 
-/* The name of the statement that answers it. */
+/* The name of the statement that answers the message. Static, or as long as the installed operations. */
 const char *mr_answer_statement(const struct mr_message *message);
 
 /*
- * Answers what needs no other statement: whom the rows answer, which are freed, or all if the error is final. Whether that was
- * everybody; mr_answer_settle does the rest otherwise.
+ * Answers the messages that need no other statement: those that the rows answer or, after a final error, all. Frees the rows.
+ * True: every message is answered. False: mr_answer_settle has to answer the rest.
  */
 bool mr_answer_at_once(struct mr_actor *self, struct mr_message *const *messages, unsigned count,
                        struct mr_outcome *outcome) MR_WARN_UNUSED;
 
-/* Answers all messages the way mr_answer_by_sql does after its first attempt. */
+/* Answers all messages that are left, as mr_answer_by_sql does after its first attempt. */
 void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome);
 
 /* Ends a batch: answers 500 to each message that the handler left unanswered. */
@@ -39,35 +39,43 @@ void mr_answer_end(struct mr_actor *self, struct mr_message *const *messages, un
 void mr_answer_error(struct mr_actor *self, struct mr_message *message, mr_status status, const char *field, const char *code,
                      const char *text);
 
-/* Answers a message with a success whose body is this JSON. `head` NULL: there is nothing to say beside it. */
+/* Answers a message with a success whose body is `json`. `head` may be NULL: no entity tag, Location or claims. */
 void mr_answer_json(struct mr_actor *self, struct mr_message *message, const struct mr_reply_head *head, struct mr_slice json);
 
-/* Answers with a success that has no body. */
+/* Answers a message with a success without a body. */
 void mr_answer_nothing(struct mr_actor *self, struct mr_message *message);
 
 /*
- * Runs a statement for a C handler, which has the connection to itself: reconnecting first if need be and, once more after a
- * lost connection, when `rerun_safe` or when nothing of it took effect. `self->params` holds the parameters, ended. MR_OK: `out` is the caller's to free.
+ * Runs a statement for a C handler, which has the connection to itself. Reconnects first if need be, and once more after a lost
+ * connection if `rerun_safe` is set or nothing took effect. `self->params` holds the parameters, ended. MR_OK: the caller frees
+ * `out` with mr_rows_free.
  */
 mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rerun_safe, int64_t deadline_ms,
                           mr_rows **out) MR_WARN_UNUSED;
 
-/* The latest deadline among the messages, as a moment of the monotonic clock. */
+/* The latest deadline among the messages, in monotonic milliseconds. */
 int64_t mr_answer_deadline(const struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* Answers a message with all rows of a statement that answers nobody else, and so has no ordinal. No row: 404 to who wants one. */
+/*
+ * Answers a message with all rows of a statement that answers this message alone, and so has no ordinal. Without a row, an op
+ * that wants one gets 404. The rows stay the caller's.
+ */
 void mr_answer_single(struct mr_actor *self, struct mr_message *message, const mr_rows *rows);
 
-/* Puts the payload of that answer into `self->body` and sends nothing; false: it is no success, and the body is of no use. */
+/*
+ * Puts the payload of such an answer into `self->body` and sends nothing. False: it is not a success, and the body must not be
+ * used.
+ */
 bool mr_answer_make(struct mr_actor *self, const struct mr_message *message, const mr_rows *rows) MR_WARN_UNUSED;
 
 /*
- * Answers a message with the error that stands against it alone: a refusal that the client can understand, or its status, which is
- * logged when it is nothing a client brought about. Nothing may be in flight, unless the error is not of class 23.
+ * Answers one message with the error of its own statement: a refusal that the client can understand, or the bare status, which
+ * is logged unless a client caused it. Nothing may be in flight if the error is of class 23, because its constraint has to be
+ * looked up.
  */
 void mr_answer_failure(struct mr_actor *self, struct mr_message *message, mr_status status, const struct mr_db_error *error);
 
-/* Logs what the database said last when `status` is nothing a client brought about. */
+/* Logs the database's last error, unless `status` is one that a client caused. */
 void mr_answer_log(const struct mr_actor *self, const char *statement, mr_status status, unsigned count);
 
 #endif

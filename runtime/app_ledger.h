@@ -28,8 +28,8 @@ struct mr_app_steps {
 };
 
 /*
- * Makes them those of this process; borrowed until it ends, or until another call. NULL: there are none, and the
- * engine's run from the first on, as before applications had any. To be called before other threads exist.
+ * Makes these the migrations of this process's application. Borrows `steps` until the process ends or until the next call. NULL:
+ * there is no application, and the engine's migrations run from the first on. Call it before other threads exist.
  */
 void mr_app_steps_install(const struct mr_app_steps *steps);
 
@@ -48,12 +48,12 @@ struct mr_slice mr_app_ledger_name(const mr_rows *applied, unsigned row);
 struct mr_slice mr_app_ledger_when(const mr_rows *applied, unsigned row);
 
 /*
- * Whether a process with `known` may work on a database with `applied`: what both know is the same to the letter, and nothing that
- * only the database knows is breaking. MR_CONFLICT: `problem` says why not.
+ * Whether a process that knows the migrations `known` may work on a database with those in `applied`: migrations that both know
+ * have the same text, and none that only the database knows is breaking. MR_CONFLICT: `problem` says why not.
  */
 mr_status mr_app_ledger_check(const mr_rows *applied, const struct mr_app_steps *known, struct mr_buf *problem) MR_WARN_UNUSED;
 
-/* Appends the statement that records number 1, which the engine's migrations have done. */
+/* Appends the statement that records migration 1 without running it, because the engine's migrations made its tables. */
 void mr_app_ledger_adopt_sql(struct mr_buf *out, const struct mr_app_step *step);
 
 /* Appends the statements that apply number `number` and record it, in one transaction. */

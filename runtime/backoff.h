@@ -27,10 +27,10 @@ int64_t mr_backoff_fail(struct mr_backoff *self, int64_t now_ms);
 /* Notes a success: the next failure begins with the shortest pause again. */
 void mr_backoff_succeed(struct mr_backoff *self);
 
-/* Whether the next try is due. */
+/* Whether the pause is over and the next attempt is due at `now_ms` (monotonic). */
 bool mr_backoff_is_over(const struct mr_backoff *self, int64_t now_ms);
 
-/* For how many milliseconds every try has failed; 0: the last one succeeded. */
+/* For how many milliseconds all attempts have failed; 0: the last one succeeded. */
 int64_t mr_backoff_failing_ms(const struct mr_backoff *self, int64_t now_ms);
 
 #endif

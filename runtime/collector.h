@@ -27,7 +27,7 @@ struct mr_receipt {
     char reason[256];       /* why not everything was taken, for the log; "" */
 };
 
-/* NULL: no memory. The settings have been checked. */
+/* Makes a sender of spans; the caller destroys it. The settings have to be valid. NULL: no memory. */
 struct mr_collector *mr_collector_new(const struct mr_config *config);
 
 /* Closes its connections, frees it and sets the caller's pointer to NULL. Accepts NULL. */

@@ -31,18 +31,18 @@ typedef enum mr_said mr_column_writer(struct mr_buf *out, uint32_t type, struct 
 mr_column_writer *mr_column_writer_of(uint32_t type);
 
 /*
- * Whether a type that PostgreSQL comes with is understood: bool, the integers, float4, float8, numeric, text and its kin, uuid,
- * json, jsonb, date, timestamptz, and arrays of these. Of others a statement can say what they are in one of these, e.g. `::text`.
+ * Whether Millrace can read values of a built-in type: bool, the integers, float4, float8, numeric, text and its kin, uuid,
+ * json, jsonb, date, timestamptz, and arrays of these. A statement has to cast values of any other type, e.g. `::text`.
  */
 bool mr_type_known(uint32_t type);
 
 /* Whether the OID is that of uuid. */
 bool mr_type_is_uuid(uint32_t type);
 
-/* An integer (smallint, integer, bigint, or a boolean) from its bytes. */
+/* The integer (smallint, integer, bigint or boolean) in the binary form `bytes`. */
 int64_t mr_column_int(struct mr_slice bytes);
 
-/* Appends a value as a cursor has it (proto/cursor.h). What is of another type is text, as SQL made it. */
+/* Appends a value in the form that a cursor holds (proto/cursor.h). Any type without a form of its own has to arrive as text. */
 void mr_column_key(struct mr_buf *out, uint32_t type, struct mr_slice bytes);
 
 #endif

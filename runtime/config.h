@@ -47,22 +47,22 @@ struct mr_config_check {
 };
 
 /*
- * Fills `out` for a role. Every problem is appended to `problems`, one line each with name, value (never a
- * secret's) and what is expected. MR_INVALID when there is at least one. `checks` is ended by a NULL rule; NULL: none.
- * For MR_RUN_ALL jwt_secret is "" when none is set: whoever serves has to make one (app/secret.h).
+ * Reads the settings of a role into `out`. Appends a line to `problems` for every wrong setting: its name, its value (never a
+ * secret's) and what is expected. MR_INVALID: there is at least one. `checks` ends with a NULL rule; NULL: none. For MR_RUN_ALL,
+ * jwt_secret is "" if none is set: a process that serves has to make one (app/secret.h).
  */
 mr_status mr_config_read(struct mr_config *out, enum mr_role_of_process role, mr_getenv *get,
                          const struct mr_config_check *checks, struct mr_buf *problems) MR_WARN_UNUSED;
 
-/* The value of a TEXT or CHOICE setting by its name, e.g. "SCHEDULE_TIMEZONE"; "" when unset. The name has to exist. */
+/* The value of a TEXT or CHOICE setting, e.g. "SCHEDULE_TIMEZONE"; "" if it is unset. The setting has to exist. Borrowed. */
 const char *mr_config_text(const struct mr_config *self, const char *name);
 
-/* The effective value of any setting as text: that of the environment, else the default. The name has to exist. */
+/* The effective value of any setting as text: from the environment, else the default. The setting has to exist. Borrowed. */
 const char *mr_config_value(const char *name, mr_getenv *get);
 
 /*
- * Appends the settings of the role `scheduler` that are no secrets as a JSON object, durations in milliseconds: what
- * the statements of jobs may ask for.
+ * Appends the scheduler's settings, without secrets, as a JSON object with durations in milliseconds. The statements of jobs may
+ * use these.
  */
 void mr_config_values_json(struct mr_buf *out, const struct mr_config *self);
 
@@ -84,15 +84,15 @@ struct mr_config_more {
 /* Appends every setting with its effective value, secrets masked, as lines for people. Out of memory: `out->failed`. */
 void mr_config_print(struct mr_buf *out, mr_getenv *get, const struct mr_config_more *more);
 
-/* The same as a JSON array. Secrets are masked. Out of memory: `out->failed`. */
+/* As mr_config_print, as a JSON array. Out of memory: `out->failed`. */
 void mr_config_print_json(struct mr_buf *out, mr_getenv *get, const struct mr_config_more *more);
 
 /* Appends the table of settings as Markdown, for the documentation. */
 void mr_config_print_markdown(struct mr_buf *out, const struct mr_config_more *more);
 
 /*
- * Puts NAME=VALUE lines of a file into the environment where they are not set already; `#` begins a comment,
- * quotes around a value are taken off. A file that does not exist is no failure.
+ * Sets the environment variables that the NAME=VALUE lines of a file name and that are not set yet. A line with `#` is a
+ * comment, and quotes around a value are removed. A missing file is no failure.
  */
 mr_status mr_config_load_dotenv(const char *path) MR_WARN_UNUSED;
 
@@ -100,8 +100,9 @@ mr_status mr_config_load_dotenv(const char *path) MR_WARN_UNUSED;
 bool mr_config_read_secret(const char *path, char *out, size_t room) MR_WARN_UNUSED;
 
 /*
- * Puts the secrets of a role into the environment whose files NAME_FILE names: so are they handed over by containers
- * and by systemd, and /proc/PID/environ never shows them. Problems as in mr_config_read.
+ * Reads the secrets of a role from the files that NAME_FILE variables name, and sets the variables NAME in the environment.
+ * Containers and systemd hand secrets over as files, and /proc/PID/environ never shows them. Appends problems as mr_config_read
+ * does.
  */
 mr_status mr_config_load_secrets(enum mr_role_of_process role, struct mr_buf *problems) MR_WARN_UNUSED;
 

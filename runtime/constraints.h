@@ -23,9 +23,9 @@ struct mr_column_names {
 };
 
 /*
- * The names of all columns that clients know, ended by a NULL table; borrowed, and stays as it is. NULL: none. A column that is not
- * among them is called by its name, in camel case, if the message has a field of that name that comes from the client. To be called before
- * other threads exist.
+ * Installs the names under which clients know columns; `names` ends with a NULL table and is borrowed for good. NULL: none. A
+ * column that is not listed gets its own name in camel case, if the message has a field of that name that comes from the client.
+ * Call it before other threads exist.
  */
 void mr_constraints_install(const struct mr_column_names *names);
 
@@ -38,16 +38,19 @@ struct mr_refusal {
 };
 
 /*
- * Whether the error is an answer to a message of that op, and which. It may ask the database, so nothing may be in flight; when
- * that fails, no field is named.
+ * Whether the error answers a message of that op (a broken constraint), and how. It may query the database, so nothing may be in
+ * flight; if the query fails, the answer names no field.
  */
 bool mr_constraints_explain(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error, struct mr_refusal *out);
 
-/* The same of a record of an upload that the op imports (struct mr_import), whatever the op's own statement makes of constraints. */
+/*
+ * As mr_constraints_explain, for a record of an upload that the op imports (struct mr_import), whether or not the op itself
+ * answers broken constraints.
+ */
 bool mr_constraints_explain_record(struct mr_actor *self, enum mr_op op, const struct mr_db_error *error,
                                    struct mr_refusal *out);
 
-/* Frees what an actor knows; NULL is fine. */
+/* Frees what an actor has looked up, and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_constraints_destroy(struct mr_constraints **self);
 
 #endif

@@ -68,10 +68,10 @@ enum mr_db_trouble {
 #undef T
 };
 
-/* Its word, for logs and for programs; static. */
+/* The word for a trouble in logs and for programs, e.g. "readOnly". Static. */
 const char *mr_db_trouble_word(enum mr_db_trouble trouble);
 
-/* Its sentence, for clients; static. It names no host and no user. */
+/* A sentence about a trouble that clients may see. It names no host and no user. Static. */
 const char *mr_db_trouble_text(enum mr_db_trouble trouble);
 
 /* Names in PostgreSQL are shorter than 64 bytes. */
@@ -94,7 +94,7 @@ struct mr_db_error {
     char constraint[MR_DB_NAME];
 };
 
-/* Makes the object and opens nothing. `statements` are kept, borrowed, ended by NULL. */
+/* Makes the object and does not connect. Borrows `statements`, which end with NULL, until mr_db_destroy. MR_NO_MEMORY. */
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options,
                     const struct mr_statement *const *statements) MR_WARN_UNUSED;
 
@@ -102,69 +102,80 @@ mr_status mr_db_new(mr_db **out, const struct mr_db_options *options,
 void mr_db_destroy(mr_db **self);
 
 /*
- * Connects and prepares unless that is done already. MR_UNAVAILABLE at once when the last attempt failed
- * less than the present pause ago (50 ms doubling to 1 s); an attempt takes at most DB_CONNECT_TIMEOUT.
+ * Connects and prepares, unless the connection stands. An attempt takes at most DB_CONNECT_TIMEOUT. MR_UNAVAILABLE at once,
+ * without an attempt, during the pause after a failed one (50 ms, doubling up to 1 s).
  */
 mr_status mr_db_connect(mr_db *self) MR_WARN_UNUSED;
 
-/* What is called a few times a second while an attempt to connect waits; NULL: nothing. It must not use the connection. */
+/*
+ * Sets a function that is called a few times a second while an attempt to connect waits; NULL: none. It must not use the
+ * connection.
+ */
 void mr_db_meanwhile(mr_db *self, void (*call)(void *argument), void *argument);
 
-/* As mr_db_connect, without regard to the pause; for the one attempt after a connection was lost. */
+/* As mr_db_connect, but ignores the pause; for the one attempt after a lost connection. */
 mr_status mr_db_reconnect(mr_db *self) MR_WARN_UNUSED;
 
-/* Closes the connection in order; the next mr_db_connect opens another. */
+/* Closes the connection in an orderly way; the next mr_db_connect opens another. */
 void mr_db_release(mr_db *self);
 
-/* Whether the connection stands, as far as is known: a broken one is noticed at the next use. */
+/* Whether the connection stands, as far as known: a broken one is noticed when it is used. */
 bool mr_db_is_up(const mr_db *self);
 
-/* The server does not take this user or password (class 28): no waiting will change that, a new secret will. */
+/* Whether the server refused the user or password (class 28). Waiting does not help then, only a new secret. */
 bool mr_db_is_refused(const mr_db *self);
 
-/* Why it is down; NONE while it is up. */
+/* Why the connection is down; NONE while it is up. */
 enum mr_db_trouble mr_db_trouble(const mr_db *self);
 
-/* It is down for a reason that no waiting heals. */
+/* Whether the connection is down for a reason that waiting cannot heal. */
 bool mr_db_is_hopeless(const mr_db *self);
 
 /*
- * Whether it is time to log that it is (still) down: with a new reason, and then after 10 s, 20 s and so on, five minutes
- * at most. `attempts` gets how many to connect have failed in a row.
+ * Whether it is time to log that the connection is down: for each new reason at once, then after 10 s, 20 s and so on, five
+ * minutes at most. Sets `attempts` to the number of failed attempts in succession.
  */
 bool mr_db_should_tell(mr_db *self, int64_t *attempts);
 
-/* The socket, -1 when down. Readable while no statement runs means that the server has something to say: mr_db_consume_input. */
+/* The socket; -1 while down. If it is readable while no statement runs, call mr_db_consume_input. */
 int mr_db_fd(const mr_db *self);
 
 /*
- * Readable once this process has found the primary demoted since this connection was made, so that whoever only waits wakes up:
- * the next mr_db_connect makes it anew. -1 when down, and of a connection to a replica. Borrowed, and not to be read.
+ * A descriptor that becomes readable when this process finds that the primary of this connection was demoted, so that a waiting
+ * thread wakes up; the next mr_db_connect then replaces the connection. -1 while down, and for a connection to a replica.
+ * Borrowed; do not read from it.
  */
 int mr_db_demoted_fd(const mr_db *self);
 
-/* Another number for each connection that came to stand, from 1 on; what was learnt of one may not hold for the next. */
+/*
+ * The number of this connection, from 1 on, different for each one that is made: what was learnt of an earlier connection may
+ * not hold.
+ */
 uint64_t mr_db_serial(const mr_db *self);
 
-/* Takes in what the server sent unasked; drops the connection when that was a good-bye. */
+/* Reads what the server sent without being asked. Drops the connection if the server has closed it. */
 void mr_db_consume_input(mr_db *self);
 
 /*
- * Whether the channel was notified since the last call, or may have been: a new connection counts, and in a shared session,
- * which cannot listen, every five seconds.
+ * Whether the channel may have been notified since the last call. It says true after a reconnect and, in a shared session, which
+ * cannot listen, every five seconds.
  */
 bool mr_db_notified(mr_db *self);
 
-/* A pooler gives each transaction another session: a lock or a setting of the session's is not this connection's. */
+/* Whether a pooler gives each transaction another session. Locks and settings of a session then do not belong to this connection. */
 bool mr_db_is_shared(const mr_db *self);
 
-/* Milliseconds until mr_db_notified is to be asked, since nothing will arrive at the socket; -1: it is listened to. */
+/*
+ * Milliseconds until mr_db_notified should be called although nothing arrives at the socket; -1: the session listens, so waiting
+ * is enough.
+ */
 int64_t mr_db_poll_in_ms(const mr_db *self);
 
 /*
- * Runs a prepared statement. The server ends it at `deadline_ms` (monotonic): MR_TIMEOUT, and the connection stays; so it is
- * when the deadline has passed already, and then nothing is sent. A server that says nothing shortly after that loses the
- * connection. MR_OK: `out` holds the rows, the caller's to free. Otherwise mr_db_last_error() tells more.
+ * Runs a prepared statement. The server cancels it at `deadline_ms` (monotonic): MR_TIMEOUT, and the connection stays. A
+ * deadline that has passed already gives MR_TIMEOUT without sending anything. If the server is silent shortly after the
+ * deadline, the connection is dropped. MR_OK: the caller frees `out` with mr_rows_free. Otherwise mr_db_last_error() has the
+ * details.
  */
 mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms,
                     mr_rows **out) MR_WARN_UNUSED;
@@ -172,52 +183,55 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
 /* ---- Statements in flight ---- */
 
 /*
- * Whether statements should be sent with mr_db_send whatever else waits: the way to the server is long (runtime/pace.h), or it is
- * time to find out. Otherwise mr_db_run is better, unless there is something to do meanwhile.
+ * Whether to use mr_db_send although other batches are in flight: the round trip to the server is long (runtime/pace.h), or has
+ * to be measured. Otherwise mr_db_run is better, unless the caller can work meanwhile.
  */
 bool mr_db_overlaps(const mr_db *self);
 
-/* Whether the connection stands, and nothing is known that speaks against using it. */
+/* Whether the connection stands and nothing known speaks against using it. */
 bool mr_db_is_sound(const mr_db *self);
 
-/* Whether the statement can be sent at once: it is prepared, or does not have to be. */
+/* Whether the statement can be sent at once: it is prepared, or does not need to be. */
 bool mr_db_is_prepared(const mr_db *self, const char *statement);
 
 /*
- * Prepares those of the names, ended by NULL, that are not: mr_db_window_guard takes no others. Nothing may be in flight. A failure is
- * as that of mr_db_run.
+ * Prepares those of `statements` (ended by NULL) that are not prepared yet; mr_db_window_guard needs prepared ones. Nothing may
+ * be in flight. Fails as mr_db_run does.
  */
 mr_status mr_db_prepare(mr_db *self, const char *const *statements, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* Whether an unhurried connection stands and has statements that were not needed yet. */
+/* Whether the connection stands and still has statements to prepare that nobody has needed. */
 bool mr_db_owes(const mr_db *self);
 
 /*
- * Prepares one of these, for the next who asks. When that fails, the connection is dropped, as one that fails at connect: what it was made
- * for is not there.
+ * Prepares one of the statements that mr_db_owes means. On failure the connection is dropped, as when preparing fails at
+ * connect: something that the process needs is missing.
  */
 mr_status mr_db_prepare_next(mr_db *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* How many were sent and not taken. While there are any, nothing but mr_db_send and mr_db_take may use the connection. */
+/* How many statements were sent and not taken yet. While there are any, only mr_db_send and mr_db_take may use the connection. */
 unsigned mr_db_in_flight(const mr_db *self);
 
-/* In how many milliseconds another may be sent; -1: not before one was taken. */
+/* Milliseconds until another statement may be sent; -1: not before one is taken. */
 int64_t mr_db_send_due_in_ms(const mr_db *self);
 
 /*
- * Sends a prepared statement behind those in flight and does not wait for its answer; each is a transaction of its own. Not
- * MR_OK: it is not in flight; when the error says `lost`, no other is any more.
+ * Sends a prepared statement after those in flight and does not wait for its answer. Each statement is a transaction. If the
+ * result is not MR_OK, it is not in flight; if the error also says `lost`, none is any more.
  */
 mr_status mr_db_send(mr_db *self, const char *statement, const struct mr_params *params, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*
- * Takes the answer to the oldest in flight: `status` and `out` as of mr_db_run. False: it has not come yet, which cannot be
- * with `wait`. When the error says `lost`, because the connection broke or the server was silent past the deadline, the others
- * are not in flight any more: whether they took effect is not known either.
+ * Takes the answer to the oldest statement in flight, with `status` and `out` as mr_db_run gives them. False: it has not
+ * arrived, which happens only without `wait`. If the error says `lost`, because the connection broke or the server was silent
+ * past the deadline, nothing is in flight any more, and nobody knows which of the others took effect.
  */
 bool mr_db_take(mr_db *self, bool wait, mr_status *status, mr_rows **out) MR_WARN_UNUSED;
 
-/* In how many milliseconds mr_db_take is to be called whatever arrives: the oldest gets late then; -1: nothing is in flight. */
+/*
+ * Milliseconds until mr_db_take has to be called although nothing arrives, because the oldest statement is then late; -1:
+ * nothing is in flight.
+ */
 int64_t mr_db_look_in_ms(const mr_db *self);
 
 /* ---- A window: statements that share a round trip, each with an outcome of its own (docs/decisions/0045-row-wise.md) ---- */
@@ -233,34 +247,35 @@ struct mr_db_step {
 };
 
 /*
- * Begins a window of runs of one prepared statement, `statement`, that ends at `deadline_ms` (monotonic). `together`: they are one
- * transaction, each in a savepoint, so that one which fails takes back only what it did; otherwise each is a transaction of its own.
- * Not MR_OK: there is no window. While there is one, only the functions below may use the connection.
+ * Begins a window: several executions of one prepared statement, up to `deadline_ms` (monotonic). With `together` they are one
+ * transaction with a savepoint for each, so a failed one undoes only its own work; otherwise each is a transaction. Not MR_OK:
+ * there is no window. While there is one, only the functions below may use the connection.
  */
 mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*
- * Queues another prepared statement, a guard without rows of interest, in front of the next run that is added: when it fails, that
- * one does not run. Two of them at most.
+ * Queues another prepared statement, the guard, before the next execution that is added: if the guard fails, that execution does
+ * not run. Its rows are ignored. At most two of them.
  */
 void mr_db_window_guard(mr_db *self, const char *statement, const struct mr_params *params);
 
-/* The same in front of all runs of a window that is together, before anything is queued. */
+/* As mr_db_window_guard, but before all executions of a window that is `together`. Call it before anything is queued. */
 void mr_db_window_guard_all(mr_db *self, const char *statement, const struct mr_params *params);
 
-/* Queues the next run, one of MR_DB_WINDOW_MAX at most. */
+/* Queues the next execution, at most MR_DB_WINDOW_MAX in all. */
 void mr_db_window_add(mr_db *self, const struct mr_params *params);
 
 /*
- * Runs what was queued and fills `steps`, one for each that was added. When the commit of a window that is together fails, or a guard
- * of all, all of them have failed with that. The connection is dropped when it broke, when it was silent past the
- * deadline, or when a statement had to be cancelled: the order to do so may still be on its way.
+ * Sends the queue and fills `steps`, one for each execution. If the commit of a window that is `together` fails, or its guard
+ * for all, every step has failed with that error. The connection is dropped if it broke, if the server was silent past the
+ * deadline, or if a statement was cancelled, because the cancellation may still be under way.
  */
 void mr_db_window_end(mr_db *self, struct mr_db_step *steps);
 
 /*
- * As mr_db_window_end, in two round trips, for a window that is together. This one sends the runs; mr_db_window_commit runs one more
- * prepared statement and commits. Here `steps` says what would hold; mr_db_window_commit makes the same array say what does.
+ * As mr_db_window_end, for a window that is `together`, in two round trips: this one sends the executions, and
+ * mr_db_window_commit runs one more prepared statement and commits. `steps` says what would hold; mr_db_window_commit updates
+ * the same array to what holds.
  */
 void mr_db_window_hold(mr_db *self, struct mr_db_step *steps);
 
@@ -270,40 +285,42 @@ void mr_db_window_hold(mr_db *self, struct mr_db_step *steps);
  */
 void mr_db_window_commit(mr_db *self, const char *statement, const struct mr_params *params, struct mr_db_step *steps);
 
-/* Instead of the latter: nothing is committed, and all steps have failed with `status`. */
+/* Ends a held window without a commit: all steps have failed with `status`. */
 void mr_db_window_abandon(mr_db *self, mr_status status, struct mr_db_step *steps);
 
-/* Runs SQL text, any number of statements; `out` (may be NULL) gets the rows of the last, values as text. */
+/* Runs SQL text with any number of statements. `out` (may be NULL) gets the rows of the last, values as text; the caller frees it. */
 mr_status mr_db_exec(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
-/* As mr_db_exec, of what the server may not know: a feature that it lacks (0A000) says nothing of the connection then. */
+/* As mr_db_exec, for a question that the server may not support: a missing feature (0A000) does not count against the connection. */
 mr_status mr_db_ask(mr_db *self, const char *sql, int64_t deadline_ms, mr_rows **out) MR_WARN_UNUSED;
 
 /*
- * What a statement would answer: `out` has its columns and no row. `types` are the OIDs of its first `count` parameters (pg_type.dat);
- * the server finds out those of the others, and one that is 0. Nothing runs, and nothing stays prepared.
+ * Finds out what a statement would answer, without running it: `out` has its columns and no row, and the caller frees it.
+ * `types` has the OIDs of its first `count` parameters (pg_type.dat); the server infers the others, and any that is 0. Nothing
+ * stays prepared.
  */
 mr_status mr_db_describe(mr_db *self, const char *sql, const uint32_t *types, unsigned count, int64_t deadline_ms,
                          mr_rows **out) MR_WARN_UNUSED;
 
 /*
- * As mr_db_exec without rows and without a deadline (the server's limit is lifted), but cancels the statement once `is_over` (asked some times a second)
- * says so; MR_TIMEOUT then.
+ * As mr_db_exec, without rows and without a deadline (it lifts the server's limit). Cancels the statement once `is_over`, which
+ * it calls a few times a second, returns true: MR_TIMEOUT.
  */
 mr_status mr_db_exec_unless(mr_db *self, const char *sql, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;
 
 /*
- * Who keeps the statement at work here waiting for a lock: a row of process id, application name (or user, when it has none) and
- * seconds since its transaction began, values as text, for each of pg_blocking_pids. By a connection of its own, which is closed.
+ * Finds out who blocks the statement that waits for a lock on this connection. `out`, which the caller frees, has a row for each
+ * of pg_blocking_pids: process id, application name (or user), and seconds since its transaction began, as text. Uses a
+ * connection of its own and closes it.
  */
 mr_status mr_db_blockers(const mr_db *self, mr_rows **out) MR_WARN_UNUSED;
 
-/* Why the last call failed; borrowed until the next call with this connection. */
+/* The details of the last failure. Borrowed until the next call with this connection. */
 const struct mr_db_error *mr_db_last_error(const mr_db *self);
 
 /*
- * The first warning of the server's while the last statement ran; "": none. Borrowed until the next. A statement that did not
- * do what it was to do may succeed with no more than that: VACUUM of somebody else's table.
+ * The server's first warning during the last statement; "": none. Borrowed until the next statement. A statement may succeed
+ * with a warning although it did not do its work, such as VACUUM of another role's table.
  */
 const char *mr_db_warning(const mr_db *self);
 
@@ -318,7 +335,7 @@ unsigned mr_rows_columns(const mr_rows *self);
 /* Name of a column; borrowed from the rows. `column` is below mr_rows_columns. */
 const char *mr_rows_name(const mr_rows *self, unsigned column);
 
-/* OID of the column's type (pg_type.dat); of a domain that of its base. */
+/* The OID of the column's type (pg_type.dat); for a domain, the OID of its base type. */
 uint32_t mr_rows_type(const mr_rows *self, unsigned column);
 
 /* The column's value; false when it is NULL. Borrowed until mr_rows_free. */
@@ -327,10 +344,10 @@ bool mr_rows_get(const mr_rows *self, unsigned row, unsigned column, struct mr_s
 /* The column as an integer (smallint, integer, bigint); `otherwise` when it is NULL. */
 int64_t mr_rows_int(const mr_rows *self, unsigned row, unsigned column, int64_t otherwise);
 
-/* How many rows the statement wrote; of one that only reads, how many it gave. */
+/* The number of rows that the statement wrote or, if it only reads, returned. */
 int64_t mr_rows_affected(const mr_rows *self);
 
-/* Appends the cursor of a row (proto/cursor.h): its id, and what it is sorted by; `key` -1: by the id alone. */
+/* Appends the cursor of a row (proto/cursor.h): its id and the value that it is sorted by; `key` -1: the id alone. */
 void mr_rows_cursor(struct mr_buf *out, const mr_rows *self, unsigned row, unsigned id, int key);
 
 /* Frees the rows, and whatever was borrowed from them, and sets the caller's pointer to NULL. Accepts NULL. */
@@ -339,9 +356,8 @@ void mr_rows_free(mr_rows **self);
 /* ---- Types of columns ---- */
 
 /*
- * mr_type_known (runtime/column.h) for any type of the database: enums and citext are known too, domains over what is known, and arrays, of domains
- * only of such over text. MR_OK: `out` is the answer.
- * By text, so at any time outside of a pipeline.
+ * As mr_type_known (runtime/column.h), for any type of the database. It also knows enums, citext, domains over known types, and
+ * arrays of these; of arrays of domains, only those over text. MR_OK: `out` is the answer. Nothing may be in flight.
  */
 mr_status mr_db_type_known(mr_db *db, uint32_t type, int64_t deadline_ms, bool *out) MR_WARN_UNUSED;
 

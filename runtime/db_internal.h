@@ -119,47 +119,47 @@ static inline int64_t db_now_ms(const mr_db *self)
 
 /* db.c */
 
-/* Before a statement is sent: whether there is a connection, and time. */
+/* Checks, before a statement is sent, that there is a connection and that time is left. */
 mr_status db_begin(mr_db *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* Another connection to the primary has found it demoted since this one was made. */
+/* Whether another connection has found the primary demoted since this connection was made. */
 bool db_is_demoted(const mr_db *self);
 
 /*
- * The limit that the server should have for a statement with so much time; -1: the one it has will do. A limit that is a
- * little early or late is left alone, since a change costs more than a quick statement.
+ * The limit to set on the server for a statement with `left` milliseconds; -1: the present one is close enough, since a change
+ * costs more than a quick statement.
  */
 int64_t db_timeout_to_set(const mr_db *self, int64_t left);
 
-/* Queues the server's limits for a statement. `timeout_ms` -1: those it has will do. False: the connection is of no use. */
+/* Queues a change of the server's limits; `timeout_ms` -1: none is needed. False: the connection is useless. */
 bool db_send_limits(mr_db *self, int64_t timeout_ms);
 
-/* Queues the run of a statement with its parameters, which are borrowed for the call. False: the connection is of no use. */
+/* Queues the execution of a statement. Borrows its parameters for the call. False: the connection is useless. */
 bool db_send_run(mr_db *self, const char *statement, const struct mr_params *params);
 
 /* db_connect.c */
 
-/* One attempt. MR_OK: the connection stands, is set up, and its server is one that this connection is for. */
+/* Makes one attempt to connect. MR_OK: the session is set up, and the server is one that this connection is for. */
 mr_status db_open(mr_db *self) MR_WARN_UNUSED;
 
 /* Starts to connect without waiting; the caller's to PQfinish. NULL: no memory. */
 PGconn *db_start_connect(const struct mr_db_options *options);
 
-/* Goes the rest of the way, until `deadline_ms` (monotonic); `reached` is how far it came. False: there is no connection. */
+/* Completes an attempt until `deadline_ms` (monotonic); `reached` is the state it came to. False: there is no connection. */
 bool db_finish_connect(mr_db *self, int64_t deadline_ms, ConnStatusType *reached);
 
 /* db_session.c */
 
-/* Sets the session up and looks at its server, in one round trip. */
+/* Sets up the session and checks its server, in one round trip. */
 mr_status db_set_up(mr_db *self, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* A statement that sets what our SQL depends on: for the session, or for the transaction where the session is shared. */
+/* Appends a statement that sets everything our SQL depends on: for the session, or for the transaction if the session is shared. */
 void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeout_ms);
 
-/* The same, sent in pipeline mode. */
+/* As db_settings_sql, sent in pipeline mode. */
 bool db_send_settings(mr_db *self, int64_t timeout_ms);
 
-/* What a SQLSTATE says of an attempt to connect. */
+/* The trouble that a SQLSTATE means for an attempt to connect. */
 enum mr_db_trouble db_trouble_of(const char *sqlstate);
 
 /* db_pooler.c */
@@ -168,23 +168,23 @@ enum mr_db_trouble db_trouble_of(const char *sqlstate);
 bool db_pooler_shares(const mr_db *self);
 
 /*
- * After an attempt to connect with that outcome: finds out whether there is a pooler, and how it pools. True: it shares
- * sessions, which was not known; the connection is dropped, and to be opened again as a shared one, unless db_pooler_divides.
+ * Finds out, after an attempt to connect with that outcome, whether there is a pooler and how it pools. True: it shares
+ * sessions, which was not known. The connection is dropped and has to be opened again as a shared one, unless db_pooler_divides.
  */
 bool db_pooler_found(mr_db *self, mr_status status);
 
-/* Whether the last look found a pooler that pools statements: jobs and migrations need transactions. */
+/* Whether the last check found a pooler that pools statements, which jobs and migrations cannot use. */
 bool db_pooler_divides(const mr_db *self);
 
-/* A connection that stood lost its session to somebody else: the pooler shares them, whatever was found before. */
+/* Notes an error that shows that the session now belongs to somebody else: the pooler shares sessions, whatever was found before. */
 void db_pooler_note(const mr_db *self, const char *sqlstate);
 
-/* What the server allows a statement unless its deadline is nearer, milliseconds; 0: no limit. */
+/* The server's limit for a statement whose deadline is not nearer, in milliseconds; 0: none. */
 int64_t db_usual_timeout(const struct mr_db_options *options);
 
 /* db_prepare.c */
 
-/* Whether the connection that is being set up has time for its statements. From here on they are owed. */
+/* Whether the connection being set up may prepare its statements later. If so, it owes them from here on. */
 bool db_may_owe(mr_db *self);
 
 /* How many of `statements` there are. */
@@ -193,10 +193,10 @@ unsigned db_statement_count(const mr_db *self);
 /* Prepares it unless that is done: a round trip of its own. Nothing may be in flight. */
 mr_status db_prepare(mr_db *self, const char *statement, int64_t deadline_ms) MR_WARN_UNUSED;
 
-/* What the server knows it by: short, since it travels with each call. Returns `room`, or `statement`. */
+/* The statement's name on the server, which is short because it travels with each call. Returns `room`, or `statement`. */
 const char *db_prepared_name(const mr_db *self, const char *statement, char room[16]);
 
-/* The text of a statement, for a session that is not to prepare it; the caller's to free. NULL: out of memory. */
+/* The text of a statement, for a session that cannot keep prepared ones. The caller frees it. NULL: out of memory. */
 char *db_statement_text(const mr_db *self, const char *statement);
 
 /* db_io.c */
@@ -207,49 +207,52 @@ char *db_statement_text(const mr_db *self, const char *statement);
  */
 void db_drop(mr_db *self);
 
-/* Takes what the server says beside its results: a warning is kept and logged. */
+/* libpq's notice receiver: keeps and logs a warning. `self` is the mr_db. */
 void db_take_notice(void *self, const PGresult *notice);
 
-/* What a result adds to `status`: the last good one is kept, the first bad one decides. Takes the result over. */
+/* Combines a result with `status`: keeps the last good result, and lets the first bad one decide. Takes over `result`. */
 mr_status db_weigh(mr_db *self, mr_status status, PGresult *result, PGresult **kept);
 
-/* No result came: the deadline has passed, or the connection broke. It is dropped. */
+/* Notes that no result came because the deadline passed or the connection broke, and drops the connection. */
 mr_status db_fail_wait(mr_db *self, int64_t deadline_ms);
 
 /* Sets the error and returns `status`. */
 mr_status db_fail(mr_db *self, mr_status status, bool lost, const char *sqlstate, const char *message);
 
-/* The same, and drops the connection. */
+/* As db_fail, and drops the connection. */
 mr_status db_fail_lost(mr_db *self, const char *message);
 
-/* Milliseconds to the deadline, or to the end of this process if that is nearer. */
+/* Milliseconds to the deadline, or to the end of this process if that is sooner. */
 int64_t db_left_ms(const mr_db *self, int64_t deadline_ms);
 
-/* Waits for the socket; false when the deadline passes first, or when a connection does not stand at the cut. */
+/* Waits for the socket. False: the deadline passed, or the shutdown was cut while the connection did not stand. */
 bool db_wait_socket(mr_db *self, short events, int64_t deadline_ms);
 
-/* Sends what is queued and reads until a result is whole. */
+/* Sends what is queued, and reads until a complete result has arrived. */
 bool db_await_result(mr_db *self, int64_t deadline_ms);
 
 /*
- * Takes every result of what was sent, in pipeline mode up to the synchronization point. MR_OK: `out` (NULL: not wanted) is
- * the last good one, the caller's to clear.
+ * Takes all results of what was sent, in pipeline mode up to the synchronization point. MR_OK: `out` (may be NULL) is the last
+ * good one, for the caller to free with `PQclear`.
  */
 mr_status db_take_results(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;
 
-/* The same without a deadline: once `is_over` (asked some times a second) says so, what is at work is cancelled. */
+/*
+ * As db_take_results, without a deadline: cancels the running statement once `is_over`, which it calls a few times a second,
+ * returns true.
+ */
 mr_status db_take_results_unless(mr_db *self, bool (*is_over)(void *argument), void *argument) MR_WARN_UNUSED;
 
-/* Ends what was sent in pipeline mode, takes its results as above and leaves that mode. */
+/* Ends what was sent in pipeline mode, takes its results as db_take_results does, and leaves that mode. */
 mr_status db_end_pipeline(mr_db *self, int64_t deadline_ms, PGresult **out) MR_WARN_UNUSED;
 
-/* Asks the server to end the statement at work, and does not wait: its result tells whether it did. */
+/* Asks the server to cancel the running statement and does not wait; the statement's result tells whether it did. */
 void db_cancel(mr_db *self);
 
 /* How many demotions of a primary this process has noticed. */
 uint64_t db_demotions(void);
 
-/* Readable once there were more than `known` of them; -1 when the system has none to give. */
+/* A descriptor that becomes readable when more than `known` demotions were noticed; -1: the system had none to give. */
 int db_demotion_fd(uint64_t known);
 
 #endif

@@ -227,6 +227,8 @@ static mr_status check_needs(mr_db *self, const PGresult *result, int64_t deadli
         status = fail_needs(self, trouble, problem.failed ? "" : problem.data);
     else if (status == MR_OK && !PQgetisnull(result, 0, 3))
         status = fail_needs(self, MR_DB_TABLES, PQgetvalue(result, 0, 3));
+    else if (status == MR_OK && self->options.use == MR_DB_FOR_REQUESTS)
+        mr_needs_note_met();
     mr_buf_fini(&problem);
     return status;
 }

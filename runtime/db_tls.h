@@ -19,12 +19,12 @@ struct db_tls_peer {
     const char *authorities; /* file in PEM form; NULL: the certificate is not verified */
 };
 
-/* Whether the file holds authorities. False: `reason` says what is wrong with it. */
+/* Whether the file holds certificates of authorities. False: `reason` says what is wrong with it. */
 bool db_tls_has_authorities(const char *path, char *reason, size_t room);
 
 /*
- * Whether TLS with that server fails for a reason that waiting does not heal: `reason` then names it, the certificate's
- * name, authority or date included. False: it works, or the server does not answer in `timeout_ms`.
+ * Whether TLS with that server fails for a reason that waiting cannot heal; `reason` then says which, with the certificate's
+ * name, authority or date. False: TLS works, or the server does not answer within `timeout_ms`.
  */
 bool db_tls_explain(const struct db_tls_peer *peer, int64_t timeout_ms, char *reason, size_t room);
 

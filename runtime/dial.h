@@ -10,8 +10,9 @@
 #include <stdint.h>
 
 /*
- * Connects to the first address of `host` that answers, `timeout_ms` each; no read and no write of it takes longer either.
- * `numeric`: the host is an address, and no name is looked up. The descriptor is the caller's to close; -1: nobody answers.
+ * Connects to the first address of `host` that answers, waiting `timeout_ms` for each; the timeout also applies to each read and
+ * write. With `numeric`, `host` has to be an address, and no name is looked up. The caller closes the descriptor. -1: none
+ * answers.
  */
 int mr_dial(const char *host, const char *port, bool numeric, int64_t timeout_ms);
 

@@ -166,9 +166,10 @@ static const char *op_name(enum mr_op op)
     return op != MR_OP_NONE ? mr_op_info(op)->name : "none";
 }
 
+/* Requests are those of what has a route. */
 static bool is_told(enum mr_op op)
 {
-    return op == MR_OP_NONE || mr_op_info(op)->access != MR_ACCESS_INTERNAL;
+    return op == MR_OP_NONE || mr_op_info(op)->path != NULL;
 }
 
 static void write_requests(const struct page *page)

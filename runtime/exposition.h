@@ -31,7 +31,7 @@ struct mr_exposition {
     const char *revision;
 };
 
-/* Appends every family that this process's role has. */
+/* Appends every metric family that this process's role has. */
 void mr_exposition_write(struct mr_buf *out, const struct mr_exposition *facts, bool open_metrics);
 
 #endif

@@ -19,33 +19,33 @@
 
 #include "runtime/actor.h"
 
-/* Whether a batch like this message should be sent now, without waiting for its answer. */
+/* Whether to send a batch like this message now, without waiting for its answer. The actor's thread, as for all functions here. */
 bool mr_flight_suits(const struct mr_actor *self, const struct mr_message *message);
 
-/* Sends a batch of one statement. What keeps it from being sent is settled, and answered, as if it had come back with that. */
+/* Sends a batch of one statement. If it cannot be sent, settles and answers it as if the database had returned that error. */
 void mr_flight_send(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* With the database near by: whether a batch like this message may be sent before the one in front of it is answered. */
+/* Whether, with the database near by, a batch like this message may be sent before the previous one is answered. */
 bool mr_flight_may_lead(const struct mr_actor *self, const struct mr_message *message);
 
-/* Waits until all in flight have come back, and answers none. */
+/* Waits until everything in flight has returned, and answers nothing. */
 void mr_flight_await(struct mr_actor *self);
 
-/* Sends a batch, when all in flight have come back, and then answers those. */
+/* Waits until everything in flight has returned, sends a batch, and then answers what has returned. */
 void mr_flight_lead(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* Answers what has come back, and waits for nothing unless one went wrong. */
+/* Answers what has returned. Waits for nothing, unless something failed. */
 void mr_flight_land(struct mr_actor *self);
 
-/* Waits for all in flight and answers them. */
+/* Waits for everything in flight and answers it. */
 void mr_flight_land_all(struct mr_actor *self);
 
-/* How many messages the next batch may have, now; 0: it is not time, or enough are in flight. */
+/* How many messages the next batch may have now; 0: it is not due yet, or enough is in flight. */
 unsigned mr_flight_room(const struct mr_actor *self);
 
 /*
- * Milliseconds until there is something to do whatever arrives: the next batch is due, or the oldest in flight is late; -1:
- * nothing is in flight.
+ * Milliseconds until there is work even if nothing arrives: the next batch is due, or the oldest in flight is late; -1: nothing
+ * is in flight.
  */
 int64_t mr_flight_due_in_ms(const struct mr_actor *self);
 

@@ -22,13 +22,13 @@ struct mr_lag {
     unsigned question;   /* of several; those before it are not answered by this server */
 };
 
-/* Asks again if it is time. The connection has nothing in flight, and may be lost by that. */
+/* Measures the lag if that is due. Nothing may be in flight. The connection may be lost. */
 void mr_lag_look(struct mr_actor *self);
 
-/* The replica is behind by more than the setting allows; one that was comes back at half of it. */
+/* Whether the replica lags by more than the setting allows. Once it does, that stays true until it lags by less than half. */
 bool mr_lag_is_beyond(const struct mr_actor *self);
 
-/* Milliseconds until mr_lag_look has something to ask; -1: it never has, or not now. */
+/* Milliseconds until mr_lag_look has to measure; -1: never, or not in the present state. */
 int64_t mr_lag_due_in_ms(const struct mr_actor *self);
 
 #endif

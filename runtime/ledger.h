@@ -20,7 +20,7 @@
 /* Room for the SHA-256 of a migration's text, in hexadecimal and terminated. */
 enum { MR_CHECKSUM_ROOM = 65 };
 
-/* What both ledgers hold a migration's text to. */
+/* Writes the checksum of a migration's text, by which both ledgers recognize an edited migration. Terminated. */
 void mr_ledger_checksum(char out[MR_CHECKSUM_ROOM], const char *text);
 
 /* The first migration that is recorded in millrace.migration. */
@@ -33,7 +33,7 @@ enum { MR_LEDGER_FIRST = 8 };
 extern const char mr_ledger_exists_sql[];
 extern const char mr_ledger_make_sql[];
 
-/* The text that lists what is applied, for the answer to mr_ledger_exists_sql; NULL when nothing is recorded. */
+/* The SQL that lists the applied migrations, given the answer to mr_ledger_exists_sql. Static. NULL: nothing is recorded. */
 const char *mr_ledger_list_sql(const mr_rows *exists);
 
 /* A migration that a database has; the slices are borrowed from the rows. */
@@ -46,18 +46,19 @@ struct mr_applied {
     struct mr_slice when;
 };
 
-/* Whether what mr_ledger_list_sql has listed began with the baseline. */
+/* Whether the database began with the baseline, given the rows of mr_ledger_list_sql. */
 bool mr_ledger_is_of_baseline(const mr_rows *applied);
 
 /* The name under which the migrations are recorded that a baseline stands for. */
 extern const char mr_ledger_baseline_name[];
 
-/* One row of mr_ledger_list_sql's answer. */
+/* Reads one row of mr_ledger_list_sql. Its texts borrow the rows. */
 struct mr_applied mr_ledger_row(const mr_rows *applied, unsigned row);
 
 /*
- * Whether a binary that knows `known` (ended by a NULL name) may work on a database with `applied`: what both know is the
- * same to the letter, and what only the database knows allows it. MR_CONFLICT: `problem` says why not.
+ * Whether a binary that knows the migrations `known` (ended by a NULL name) may work on a database with those in `applied`:
+ * migrations that both know have the same text, and those that only the database knows allow this binary. MR_CONFLICT: `problem`
+ * says why not.
  */
 mr_status mr_ledger_check(const mr_rows *applied, const struct mr_migration *known, struct mr_buf *problem) MR_WARN_UNUSED;
 

@@ -67,19 +67,19 @@ struct mr_log_bound {
     _Atomic int64_t left_out;
 };
 
-/* Whether one more line may be written; `left_out` then is how many were not since the last. */
+/* Whether one more line may be written now. If so, sets `left_out` to the number of lines suppressed since the last one. */
 bool mr_log_passes(struct mr_log_bound *self, int64_t *left_out);
 
 /* Sets level and format; call once, before other threads exist. */
 void mr_log_setup(enum mr_log_level least, bool json);
 
-/* Whether lines of this level are written; for what costs something to gather. Any thread. */
+/* Whether lines of this level are written; ask before gathering expensive fields. Any thread. */
 bool mr_log_wants(enum mr_log_level level);
 
 /* Writes one line; `fields` ends at a NULL name. Use the macro above. */
 void mr_log_line(enum mr_log_level level, const char *message, const struct mr_log_field *fields);
 
-/* "debug", "info", "warn" or "error" to a level; false for any other word. */
+/* Converts "debug", "info", "warn" or "error" to a level. False: another word, and `out` is untouched. */
 bool mr_log_level_parse(const char *word, enum mr_log_level *out);
 
 #endif

@@ -28,36 +28,33 @@ struct mr_parcel {
     size_t len;
 };
 
-/* Must run once, in the main thread, before anything else here: keeps signals and stderr out of czmq's hands. */
+/* Keeps czmq from handling signals and writing to standard error. Call it once, in the main thread, before anything else here. */
 void mr_mailbox_setup(void);
 
 /* Creates and binds a mailbox. `name`: under MR_MAILBOX_NAME bytes, unique in the process. */
 mr_status mr_mailbox_new(mr_mailbox **out, const char *name) MR_WARN_UNUSED;
 
 /*
- * Closes it, frees it and sets the caller's pointer to NULL; messages not taken are lost. In the thread that took its mail.
- * Accepts NULL.
+ * Closes and frees the mailbox and sets the caller's pointer to NULL; messages that were not taken are lost. Only in the thread
+ * that takes its mail. Accepts NULL.
  */
 void mr_mailbox_destroy(mr_mailbox **self);
 
-/* Makes the mailbox of that name, which has to exist, reachable from this one. */
+/* Connects to the mailbox `name`, which has to exist, so that this mailbox can send to it. */
 mr_status mr_mailbox_connect(mr_mailbox *self, const char *name) MR_WARN_UNUSED;
 
-/*
- * Sends a copy of `data`, whole or, on failure, not at all. MR_UNAVAILABLE when there is no such mailbox, MR_NO_MEMORY.
- * Never blocks.
- */
+/* Sends a copy of `data`. Never blocks. MR_UNAVAILABLE: there is no such mailbox. MR_NO_MEMORY. On failure nothing is sent. */
 mr_status mr_mailbox_send(mr_mailbox *self, const char *to, const void *data, size_t len) MR_WARN_UNUSED;
 
 /* Takes the next message without waiting; false when there is none. */
 bool mr_mailbox_take(mr_mailbox *self, struct mr_parcel *out);
 
-/* Frees what the parcel holds; slices of its message are gone with that. */
+/* Frees what the parcel holds. Slices of its message become invalid. */
 void mr_parcel_release(struct mr_parcel *self);
 
 /*
- * For an event loop: readable when there *may* be mail. Edge-triggered: after every send and every take look
- * again with mr_mailbox_take before sleeping, or a wake-up is lost.
+ * A descriptor for an event loop, readable when there may be mail. It is edge-triggered: after every send and every take, call
+ * mr_mailbox_take before sleeping, or a wake-up is lost. Borrowed.
  */
 int mr_mailbox_fd(mr_mailbox *self);
 

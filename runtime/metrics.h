@@ -190,25 +190,31 @@ struct mr_families {
 
 extern struct mr_families mr_families;
 
-/* Where requests of `op` are counted: of MR_OP_NONE, and of those that there was no memory for, together. */
+/*
+ * The family under which requests of `op` are counted. MR_OP_NONE shares one with the application's ops if there was no memory
+ * for theirs.
+ */
 struct mr_op_family *mr_op_family(enum mr_op op);
 
-/* A request was answered. `op` is MR_OP_NONE when it named none. */
+/*
+ * Counts a request that was answered with `http` after `took_us`; `op` is MR_OP_NONE if it named no operation. Any thread, as
+ * for all functions that count.
+ */
 void mr_metric_request(enum mr_op op, int http, int64_t took_us);
 
-/* An actor answered so many messages together. */
+/* Counts a batch of so many messages that an actor answered. */
 void mr_metric_batch(enum mr_actor_id actor, unsigned messages);
 
-/* A statement was answered, or failed. */
+/* Counts a statement that ended, with or without an error, after `took_us`. */
 void mr_metric_statement(enum mr_actor_id actor, int64_t took_us);
 
-/* A run of a job came to an end, of whichever kind. */
+/* Counts a run of a job that ended, with any outcome, after `took_ms`. */
 void mr_metric_run(enum mr_job job, int64_t took_ms);
 
-/* A call to a receiver ended; `http` is the status of its answer, 0 where there was none. */
+/* Counts a call to a receiver that ended after `took_us`; `http` is the status of its answer, or 0 without one. */
 void mr_metric_push(enum mr_push_end end, int http, int64_t took_us);
 
-/* The database, or what stands between us and it, reported an error; "" is none. */
+/* Counts an error that the database, or a pooler in front of it, reported. "" counts nothing. */
 void mr_metric_sqlstate(const char *sqlstate);
 
 /* How many due runs of a job wait. Any thread. */
@@ -222,13 +228,16 @@ void mr_metric_job_oldest(enum mr_job job, uint64_t ms);
 /* Adds to a COUNT. */
 void mr_metric_add(enum mr_metric metric, uint64_t more);
 
-/* Shows a value of a LAST or MOST. */
+/* Sets the value of a metric of the kind LAST, or raises that of a MOST. */
 void mr_metric_show(enum mr_metric metric, uint64_t value);
 
-/* What has been counted in all, or shown last. */
+/* The total of a COUNT, or the last value of another metric. */
 uint64_t mr_metric_value(enum mr_metric metric);
 
-/* Which roles' figures are exported ("A", "S" or "AS"), and the name of this process's; once, before other threads exist. */
+/*
+ * Sets whose figures are exported ("A", "S" or "AS") and the name of this process's role, borrowed for good. Call it once,
+ * before other threads exist.
+ */
 void mr_metrics_setup(const char *roles, const char *role, bool emf);
 
 /* The environment that the line names beside the role, borrowed for good; "": none. As mr_metrics_setup. */
@@ -240,10 +249,10 @@ bool mr_metrics_are_of(const char *roles);
 /* The role that mr_metrics_setup was given, e.g. "api"; borrowed for good. Any thread. */
 const char *mr_metrics_role(void);
 
-/* To be called now and then: writes the line when a minute has passed, if it is wanted. Any thread. */
+/* Writes the CloudWatch line when a minute has passed, if METRICS_EMF asks for it. Call it every second or so. Any thread. */
 void mr_metrics_tick(const struct mr_clock *clock);
 
-/* Appends the line, with its line break, and begins a new minute. */
+/* Appends the CloudWatch line, with its line break, and begins a new minute. */
 void mr_metrics_emf(struct mr_buf *out, int64_t wall_ms);
 
 #endif

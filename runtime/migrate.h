@@ -12,24 +12,24 @@
 #include "runtime/db.h"
 
 /*
- * Applies what is missing. `patience_ms`: how long to wait for a database that does not answer yet. On failure
- * `problem` says what happened, in one line: the database cannot be reached, is newer than the binary and does not
- * allow it, holds a migration with another text, or refused a statement; nothing of the migration at fault has taken effect.
+ * Applies the missing migrations. Waits `patience_ms` for a database that does not answer yet. On failure `problem` says what
+ * happened in one line: the database cannot be reached, is newer than the binary and does not allow it, recorded a migration
+ * with another text, or refused a statement. A failed migration has no effect.
  */
 mr_status mr_migrate_up(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms, unsigned *applied,
                         struct mr_buf *problem) MR_WARN_UNUSED;
 
 /*
- * The same on a connection that was made for it (mr_migrate_db), whether it stands or not; NULL: none was. When there was nothing to do, it
- * stands and is as it was, the caller's to go on with; otherwise it is NULL.
+ * As mr_migrate_up, on a connection made by mr_migrate_db, connected or not; NULL: it makes one. If nothing had to be done, `db`
+ * stays the caller's and is connected; otherwise it is destroyed and set to NULL.
  */
 mr_status mr_migrate_up_on(mr_db **db, const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
                            unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;
 
-/* The object of such a connection, which does not stand yet. The caller's; `config` and `clock` are borrowed. */
+/* Makes such a connection without connecting. The caller destroys it. `config` and `clock` are borrowed. */
 mr_status mr_migrate_db(mr_db **out, const struct mr_config *config, const struct mr_clock *clock) MR_WARN_UNUSED;
 
-/* As above with other migrations than the binary's; ended by a NULL name. For tests. */
+/* As mr_migrate_up, with other migrations than the binary's, ended by a NULL name. For tests. */
 mr_status mr_migrate_up_with(const struct mr_config *config, const struct mr_clock *clock, int64_t patience_ms,
                              const struct mr_migration *migrations, unsigned *applied, struct mr_buf *problem) MR_WARN_UNUSED;
 

@@ -11,6 +11,7 @@ static const struct mr_needs *_Atomic installed = &none; /* a connection may be 
 static _Atomic bool asks_for_migrations;
 static _Atomic bool migrated;     /* the application's record was seen whole, or is believed */
 static _Atomic bool all_migrated; /* and the engine's, at the start */
+static _Atomic bool met;          /* by a connection for requests */
 
 void mr_needs_install(const struct mr_needs *needs)
 {
@@ -18,6 +19,7 @@ void mr_needs_install(const struct mr_needs *needs)
     atomic_store(&asks_for_migrations, needs != NULL);
     atomic_store(&migrated, false);
     atomic_store(&all_migrated, false);
+    atomic_store(&met, false);
 }
 
 bool mr_needs_any(enum mr_db_use use)
@@ -163,6 +165,16 @@ void mr_needs_note_migrated(void)
 bool mr_needs_are_migrated(void)
 {
     return atomic_load(&all_migrated);
+}
+
+void mr_needs_note_met(void)
+{
+    atomic_store(&met, true);
+}
+
+bool mr_needs_were_met(void)
+{
+    return atomic_load(&met);
 }
 
 /* ---- What was missing ---- */

@@ -28,38 +28,47 @@ struct mr_needs {
     unsigned count;
 };
 
-/* Makes them those of this process; borrowed until it ends, or until another call. NULL: none, and migrations are not asked for. */
+/*
+ * Makes these the needs of this process. Borrows `needs` until the process ends or until the next call. NULL: none, and nobody
+ * checks migrations.
+ */
 void mr_needs_install(const struct mr_needs *needs);
 
-/* Whether such a connection has anything to ask. */
+/* Whether a connection for that use has anything to check. */
 bool mr_needs_any(enum mr_db_use use);
 
 /*
- * Appends a query of one text, in brackets: which of the tables are missing or may not be used by this role, and NULL when none is.
- * It reads the catalogue alone, and needs no right.
+ * Appends a query in brackets whose single value lists the tables that are missing or that this role may not use; NULL if there
+ * are none. It reads only the catalogue and needs no rights.
  */
 void mr_needs_sql(struct mr_buf *out, enum mr_db_use use);
 
 /*
- * Whether the application's migrations (mr_app_steps_installed) have run on the database, and are this application's: asked once a
- * process, since none is ever taken back. A role that may not read the record is believed. MR_OK: they have. MR_CONFLICT: `problem` says
- * what is in the way, and `trouble` which kind it is of. Otherwise the question could not be asked: mr_db_last_error(db).
+ * Whether the database has all migrations of this process's application (mr_app_steps_installed), and no other application's.
+ * Asks once a process, because no migration is ever taken back. If the role may not read the record, assumes so. MR_OK: it has.
+ * MR_CONFLICT: `problem` and `trouble` say why not. Any other status: the question failed, see mr_db_last_error(db).
  */
 mr_status mr_needs_migrations(mr_db *db, int64_t deadline_ms, struct mr_buf *problem,
                               enum mr_db_trouble *trouble) MR_WARN_UNUSED;
 
-/* All migrations, the engine's and the application's, were found applied, or were applied, a moment ago. Any thread. */
+/* Notes that all migrations, of the engine and the application, have been found or made applied. Any thread. */
 void mr_needs_note_migrated(void);
 
-/* Whether that was said since mr_needs_install. Any thread. */
+/* Whether mr_needs_note_migrated was called since mr_needs_install. Any thread. */
 bool mr_needs_are_migrated(void);
+
+/* A connection for requests has found all that it needs. Any thread. */
+void mr_needs_note_met(void);
+
+/* Whether one has since mr_needs_install. Any thread. */
+bool mr_needs_were_met(void);
 
 enum { MR_NEEDS_ROOM = 256 };
 
-/* Notes what is missing, for operators: names of migrations and of tables, copied and cut to MR_NEEDS_ROOM; "": nothing. Any thread. */
+/* Notes for operators what is missing: names of migrations and tables, copied and cut to MR_NEEDS_ROOM; "": nothing. Any thread. */
 void mr_needs_note(const char *missing);
 
-/* What was noted last, ended by NUL; "": nothing is missing. Any thread. */
+/* Copies what mr_needs_note noted last, terminated; "": nothing is missing. Any thread. */
 void mr_needs_missing(char out[MR_NEEDS_ROOM]);
 
 #endif

@@ -30,33 +30,33 @@ struct mr_pace {
     int64_t landed_ms;
 };
 
-/* Nothing is known of the way yet. */
+/* Begins without knowledge of the round trip. `limit`: most batches in flight. */
 void mr_pace_init(struct mr_pace *self, unsigned limit);
 
-/* Whether batches may overlap. */
+/* Whether the round trip is long, so that batches may overlap. */
 bool mr_pace_is_long(const struct mr_pace *self);
 
-/* The least of the latest probes; 0 unless the way is long. */
+/* The shortest of the latest measured round trips, in milliseconds; 0 unless the round trip is long. */
 int64_t mr_pace_trip_ms(const struct mr_pace *self);
 
-/* Whether the next batch that is sent while none is in flight should carry a probe. */
+/* Whether the next batch that is sent while none is in flight should be preceded by a probe. `now_ms`: monotonic. */
 bool mr_pace_wants_probe(const struct mr_pace *self, int64_t now_ms);
 
-/* A probe came back after `took_ms`. */
+/* Notes that a probe returned after `took_ms`. */
 void mr_pace_note_probe(struct mr_pace *self, int64_t took_ms, int64_t now_ms);
 
-/* A statement that was alone took so long. */
+/* Notes that a statement with nothing else in flight took `took_ms`. */
 void mr_pace_note_alone(struct mr_pace *self, int64_t took_ms);
 
-/* A batch leaves. `now_ms`: monotonic. */
+/* Notes that a batch was sent at `now_ms` (monotonic). */
 void mr_pace_note_sent(struct mr_pace *self, int64_t now_ms);
 
-/* A batch that was sent at `sent_ms` has come back at `now_ms` (both monotonic). */
+/* Notes that the batch sent at `sent_ms` returned at `now_ms` (both monotonic). */
 void mr_pace_note_landed(struct mr_pace *self, int64_t sent_ms, int64_t now_ms);
 
 /*
- * In how many milliseconds a batch may leave, with so many in flight, the oldest since `oldest_ms`; -1: not before one has
- * come back.
+ * Milliseconds until a batch may be sent, given that `in_flight` are under way, the oldest since `oldest_ms`; -1: not before one
+ * returns.
  */
 int64_t mr_pace_due_in_ms(const struct mr_pace *self, unsigned in_flight, int64_t oldest_ms, int64_t now_ms);
 

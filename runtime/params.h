@@ -40,7 +40,10 @@ void mr_params_begin(struct mr_params *self, unsigned count);
  */
 void mr_params_add(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
-/* Appends a text to array `column`; it is copied. NULL: NULL. For code that has no field's value at hand, as those below. */
+/*
+ * Appends a copy of a text to array `column`; NULL appends NULL. This function and those below are for code without a field's
+ * value.
+ */
 void mr_params_text(struct mr_params *self, unsigned column, const char *text);
 
 /* Appends an integer to array `column`. */
@@ -61,7 +64,7 @@ void mr_params_null(struct mr_params *self, unsigned column, enum mr_type type);
 /* Makes parameter `column` a value instead of an array: NULL when it is not present. Between mr_params_begin and mr_params_end. */
 void mr_params_value(struct mr_params *self, unsigned column, enum mr_type type, const struct mr_value *value);
 
-/* Completes the heads of the arrays. MR_NO_MEMORY when an append failed. */
+/* Completes the parameters, which can now be sent. MR_NO_MEMORY: an append failed. */
 mr_status mr_params_end(struct mr_params *self) MR_WARN_UNUSED;
 
 /* Frees what the parameters hold, not the struct itself. A zeroed struct is fine. */

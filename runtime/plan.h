@@ -13,13 +13,13 @@
 #include "runtime/actor.h"
 
 /*
- * Sets `taken` on the messages of the next batch and lists them in `out` (room for MR_PLAN_MAX). Returns how
- * many; at least one when the queue holds any, unless something is in flight. `waiting` is how many of the queue that `first`
- * begins are not in flight; those that are, MR_PLAN_MAX at most, are left alone.
+ * Chooses the next batch from the queue that begins with `first`: sets `taken` on its messages and lists them in `out` (room for
+ * MR_PLAN_MAX). Returns their number, at least one if a message waits and nothing is in flight. `waiting` is the number of
+ * messages that are not in flight; those in flight, at most MR_PLAN_MAX, stay as they are.
  */
 unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned max, struct mr_message **out);
 
-/* Moves the messages of one statement, those alike `messages[0]`, to the front in their order; returns how many, at most `most`. */
+/* Moves the messages that share a statement with messages[0] to the front, in their order. Returns their number, at most `most`. */
 unsigned mr_plan_group(struct mr_message **messages, unsigned count, unsigned most);
 
 #endif

@@ -9,17 +9,17 @@
 #include "runtime/actor.h"
 
 /*
- * Takes all mail. What is no request is logged and counted; a payload that does not fit its table is answered. False: there is no
- * memory for more, and the rest stays in the mailbox.
+ * Takes all mail into the queue. Logs and counts what is no request, and answers a payload that does not fit its table. False:
+ * there is no memory for more, and the rest stays in the mailbox.
  */
 bool mr_queue_take_mail(struct mr_actor *self) MR_WARN_UNUSED;
 
-/* Takes out what is answered, and what nobody waits for any more: its deadline has passed. What is in flight stays. */
+/* Frees the messages that are answered, and drops those whose deadline has passed. Messages in flight stay. */
 void mr_queue_sweep(struct mr_actor *self);
 
 /*
- * Drops those of `messages` (at most MR_PLAN_MAX) whose deadline has passed: they count as answered. Moves the others to the
- * front, in their order; returns how many these are.
+ * Drops those of `messages` (at most MR_PLAN_MAX) whose deadline has passed; they count as answered. Moves the others to the
+ * front, in their order, and returns their number.
  */
 unsigned mr_queue_drop_late(struct mr_actor *self, struct mr_message **messages, unsigned count);
 

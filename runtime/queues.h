@@ -30,10 +30,13 @@ struct mr_queue {
     uint64_t outcomes[MR_QUEUE_OUTCOMES]; /* since this process began to look */
 };
 
-/* Shows these, copied, in place of those before. MR_NO_MEMORY: those before stay. */
+/* Replaces the shown figures by a copy of these. MR_NO_MEMORY: the earlier ones stay. Any thread. */
 mr_status mr_queues_show(const struct mr_queue *queues, unsigned count) MR_WARN_UNUSED;
 
-/* A copy of what is shown, `*count` of them, for the caller to free; NULL: nothing is, or there is no memory. */
+/*
+ * Returns a copy of the shown figures, `*count` of them, for the caller to free(). NULL: none are shown, or there is no memory.
+ * Any thread.
+ */
 struct mr_queue *mr_queues_copy(unsigned *count);
 
 #endif

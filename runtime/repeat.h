@@ -17,22 +17,25 @@
 #define MR_REPEAT_CLAIM "row_wise__claim"
 #define MR_REPEAT_KEEP  "row_wise__keep"
 
-/* Whether the message has a key of its caller's. */
+/* Whether the message has an Idempotency-Key. */
 bool mr_repeat_is_keyed(const struct mr_message *message);
 
-/* Claims its key in front of the run that is added next to the window. */
+/* Queues the statement that claims the message's key before the next execution that is added to the window. */
 mr_status mr_repeat_claim(struct mr_actor *self, const struct mr_message *message) MR_WARN_UNUSED;
 
 /*
- * Ends a window that was held: keeps the answers of its keyed messages and commits. `steps` as of mr_db_window_hold, and of
- * mr_db_window_commit afterwards.
+ * Ends a held window: stores the answers of its messages with keys, and commits. `steps` is as mr_db_window_hold left it, and
+ * afterwards as mr_db_window_commit leaves it.
  */
 void mr_repeat_commit(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_db_step *steps);
 
-/* Whether the key had been claimed before. */
+/* Whether the step failed because its key was claimed before. */
 bool mr_repeat_was_there(const struct mr_db_step *step);
 
-/* Answers such a message; no window may be open. False: the key is gone since, and the message may run again. */
+/*
+ * Answers such a message with the stored answer. No window may be open. False: the key has gone meanwhile, and the message may
+ * run again.
+ */
 bool mr_repeat_answer(struct mr_actor *self, struct mr_message *message) MR_WARN_UNUSED;
 
 #endif

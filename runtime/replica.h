@@ -16,20 +16,23 @@
 
 struct mr_replica;
 
-/* `rests` says that the database may sleep: no attempt is made then. `statements` and `rests` are borrowed. */
+/*
+ * Starts a thread that connects to the replica; the caller frees it with mr_replica_destroy. While `rests` is true it makes no
+ * attempt, so that the database can sleep. `statements` and `rests` are borrowed until then.
+ */
 mr_status mr_replica_new(struct mr_replica **out, const struct mr_db_options *options,
                          const struct mr_statement *const *statements, const _Atomic bool *rests) MR_WARN_UNUSED;
 
-/* The connection, which may be down; NULL while it is being brought back. */
+/* The connection, which may be down; NULL while the thread tries to restore it. Borrowed. */
 mr_db *mr_replica_db(struct mr_replica *self);
 
-/* Readable when the connection has come back, until mr_replica_welcome; for whoever sleeps meanwhile. */
+/* A descriptor that is readable from the moment when the connection is restored until mr_replica_welcome. Borrowed. */
 int mr_replica_fd(const struct mr_replica *self);
 
-/* Makes mr_replica_fd unreadable again, until the connection comes back once more. */
+/* Acknowledges a restored connection: mr_replica_fd is no longer readable. */
 void mr_replica_welcome(struct mr_replica *self);
 
-/* The connection is of no use: it goes to the thread, and comes back when it stands. */
+/* Hands a useless connection to the thread, which restores it. */
 void mr_replica_give_up(struct mr_replica *self);
 
 /* Asks the thread to end and does not wait. Async-signal-safe. */

@@ -39,13 +39,14 @@ struct mr_row_plans {
 };
 
 /*
- * The plan of a result of the named statement, borrowed until the next call. MR_INTERNAL: there are more than MR_COLUMNS_MAX columns,
- * or none is the ordinal. A result that is `single` has no ordinal: its rows answer one message, and n is a column like any other.
+ * Finds or makes the plan for a result of the named statement; borrowed until the next call. MR_INTERNAL: it has more than
+ * MR_COLUMNS_MAX columns, or no ordinal. A `single` result needs no ordinal: its rows answer one message, and a column n is like
+ * any other.
  */
 mr_status mr_row_plan_find(struct mr_row_plans *self, const struct mr_row_plan **out, const char *statement,
                            const mr_rows *rows, bool single) MR_WARN_UNUSED;
 
-/* Frees the plans; whatever mr_row_plan_find lent is gone with that. */
+/* Frees the plans, also those that mr_row_plan_find has lent. */
 void mr_row_plans_fini(struct mr_row_plans *self);
 
 /* The ordinal of a row; 0: it has none. */
@@ -60,7 +61,7 @@ struct mr_row {
     struct mr_reply_head head; /* the id is that of a column of that name and of type uuid */
 };
 
-/* Reads what row `row` says besides its JSON. The slices of `out` borrow the rows. */
+/* Reads the columns of row `row` that are not part of its JSON. The slices of `out` borrow the rows. */
 void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_rows *rows, unsigned row);
 
 /* What came of a body beside its text. Zeroed before, and `next` freed behind it. */
@@ -70,9 +71,9 @@ struct mr_body_notes {
 };
 
 /*
- * Appends the JSON made of the rows [from, to) in the given shape. A row whose columns are all NULL is no item
- * of an array: it is there to answer its ordinal. With a column "$take" an array has at most that many rows, and of at most
- * MR_LIST_BYTES together, but one at least. MR_INTERNAL for a column type that is not understood.
+ * Appends the rows [from, to) as JSON of the given shape. A row whose columns are all NULL only carries an ordinal, and adds no
+ * element to an array. The column "$take" limits an array to that many rows, and to MR_LIST_BYTES in all, but at least one.
+ * MR_INTERNAL: a column's type is not understood.
  */
 mr_status mr_rows_body(struct mr_buf *out, enum mr_shape shape, const struct mr_row_plan *plan, const mr_rows *rows,
                        unsigned from, unsigned to, struct mr_body_notes *notes) MR_WARN_UNUSED;

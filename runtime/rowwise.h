@@ -19,9 +19,9 @@
 #include "runtime/actor.h"
 
 /*
- * Answers messages of one such op, at most MR_PLAN_MAX and no two of one key. A deadlock's victim, and what took no effect when the
- * connection broke or a commit failed, runs again, by itself; what may have taken effect does so only when the op is `rerun_safe` or the
- * message has an Idempotency-Key.
+ * Answers messages of one row-wise op, at most MR_PLAN_MAX and no two with the same key. A deadlock's victim, and a message that
+ * had no effect because the connection broke or a commit failed, runs again by itself. One that may have had an effect runs
+ * again only if the op is `rerun_safe` or the message has an Idempotency-Key.
  */
 void mr_rowwise_answer(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 

@@ -20,12 +20,12 @@ struct mr_sampler {
 };
 
 /*
- * `name`: one of the standard ones, e.g. "parentbased_traceidratio"; `arg`: a ratio from 0 to 1, for those that take one; ""
- * is 1. Both have to be good: see mr_sampler_is_ratio.
+ * The sampler of a standard name, e.g. "parentbased_traceidratio". `arg` is a ratio from 0 to 1 for those that take one; "" is
+ * 1. Both have to be valid: see mr_sampler_is_ratio.
  */
 struct mr_sampler mr_sampler_of(const char *name, const char *arg);
 
-/* `parent_sampled` counts when there is a parent. */
+/* Whether to record a trace. `parent_sampled` matters only if there is a parent. */
 bool mr_sampler_wants(const struct mr_sampler *self, bool has_parent, bool parent_sampled, const uint8_t trace_id[16]);
 
 /* Whether the text is a number from 0 to 1; false: `reason` says what is expected. */

@@ -28,28 +28,28 @@ struct mr_shutdown_plan {
 /* Divides SHUTDOWN_GRACE: `grace_ms` from the first signal to the end of the process. */
 struct mr_shutdown_plan mr_shutdown_plan(int64_t grace_ms);
 
-/* It begins now, unless it has begun: true for the call that began it. Async-signal-safe. */
+/* Begins the shutdown. True: this call began it; false: it had begun. Async-signal-safe. */
 bool mr_shutdown_begin(void);
 
-/* When it began (monotonic); INT64_MAX: it has not. */
+/* When the shutdown began (monotonic); INT64_MAX: it has not. Any thread. */
 int64_t mr_shutdown_begun_ms(void);
 
 /*
- * Makes this process end in order, as if it had got a SIGTERM; for a part that finds that it can never go on. Only the first
- * call, and only before a signal came, does anything.
+ * Makes this process end as if it had received SIGTERM; for a part that finds that it cannot continue. Only the first call
+ * before a signal has an effect.
  */
 void mr_shutdown_request(void);
 
-/* Cancels every statement at work; no later one is waited for beyond `limit_ms` (monotonic). Only the first call counts. */
+/* Cancels every running statement; later ones may take until `limit_ms` (monotonic) at most. Only the first call counts. */
 void mr_shutdown_cut(int64_t limit_ms);
 
 /* Whether mr_shutdown_cut was called. */
 bool mr_shutdown_is_cut(void);
 
-/* How long may be waited (monotonic); INT64_MAX before the cut. */
+/* The moment (monotonic) after which nothing may be waited for; INT64_MAX before the cut. Any thread. */
 int64_t mr_shutdown_limit_ms(void);
 
-/* Readable, for good, from the cut on; -1 when the system has no descriptor to give. */
+/* A descriptor that is readable for good from the cut on; -1: the system had none to give. Borrowed. */
 int mr_shutdown_cut_fd(void);
 
 #endif

@@ -60,41 +60,44 @@ struct mr_span {
     char text[MR_SPAN_TEXT];
 };
 
-/* Reads a traceparent of version 00; false when it is none. */
+/* Parses a traceparent of version 00. False: it is none, and `out` is untouched. */
 bool mr_context_read(struct mr_context *out, struct mr_slice traceparent);
 
-/* Writes it, terminated. */
+/* Writes a traceparent, terminated. */
 void mr_context_write(char out[MR_TRACEPARENT], const struct mr_context *context);
 
 /*
- * Begins a span that is known as `context` and belongs below `parent`; NULL: at the root. `start_us`: monotonic, microseconds.
- * NULL: no memory, which is counted.
+ * Begins a span with the id of `context`, as a child of `parent`; NULL: as a root. `start_us`: monotonic, microseconds. The
+ * caller ends or destroys it. NULL: no memory, which is counted.
  */
 struct mr_span *mr_span_new(enum mr_span_kind kind, const struct mr_context *context, const struct mr_context *parent,
                             int64_t start_us);
 
-/* As mr_span_new, with an id of its own in the parent's trace. */
+/* As mr_span_new, with a new id in the parent's trace. */
 struct mr_span *mr_span_below(enum mr_span_kind kind, const struct mr_context *parent, int64_t start_us);
 
-/* Sets the name as printf would print it, cut to its room. `self` NULL: does nothing. */
+/* Sets the name as printf would print it, cut to the span's room. Accepts NULL. */
 void mr_span_name(struct mr_span *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Sets an attribute. `key` has to be a literal; a text is copied, and cut to MR_SPAN_VALUE bytes. What has no room is left out. */
+/*
+ * Sets an attribute. `key` has to be a literal; the text is copied and cut to MR_SPAN_VALUE bytes. An attribute without room is
+ * left out. Accepts NULL.
+ */
 void mr_span_text(struct mr_span *self, const char *key, struct mr_slice value);
 
 /* Sets an attribute to an integer. As mr_span_text. */
 void mr_span_int(struct mr_span *self, const char *key, int64_t value);
 
-/* Keeps the caller's tracestate (W3C Trace Context, 3.3); one over 512 bytes is left out. */
+/* Keeps the caller's tracestate (W3C Trace Context, 3.3), unless it is longer than 512 bytes. */
 void mr_span_state(struct mr_span *self, struct mr_slice trace_state);
 
-/* Gives room for so many links, MR_SPAN_LINKS at most; then mr_span_link adds them. */
+/* Makes room for `count` links, at most MR_SPAN_LINKS; mr_span_link then adds them. */
 void mr_span_expect_links(struct mr_span *self, unsigned count);
 
-/* Adds a link; `to` is copied. One beyond what mr_span_expect_links gave room for is left out. */
+/* Adds a link to a copy of `to`, unless mr_span_expect_links made no room for it. */
 void mr_span_link(struct mr_span *self, const struct mr_context *to);
 
-/* The work came to nothing: sets the status, and error.type to `type`. */
+/* Marks the span as failed, with `type` as error.type. */
 void mr_span_fail(struct mr_span *self, struct mr_slice type);
 
 /* Ends the span at `end_us` (monotonic) and hands it to the tracer, which frees it. Accepts NULL. */

@@ -22,27 +22,27 @@ typedef void mr_thread_main(mr_thread *self, void *argument);
 mr_thread *mr_thread_start(const char *name, mr_thread_main *body, void *argument);
 
 /*
- * As mr_thread_start, but returns at once, so that several threads get ready side by side. Until mr_thread_await has returned,
- * nothing else may be done with the thread.
+ * As mr_thread_start, but returns at once, so that several threads can start side by side. Until mr_thread_await returns, no
+ * other function may be called for the thread.
  */
 mr_thread *mr_thread_begin(const char *name, mr_thread_main *body, void *argument);
 
 /* Returns when the thread that mr_thread_begin started is ready. */
 void mr_thread_await(mr_thread *self);
 
-/* For the thread itself, once: it is ready, and whoever started it may go on. */
+/* Says that the thread is ready, which ends mr_thread_start or mr_thread_await. The thread itself calls it, once. */
 void mr_thread_ready(mr_thread *self);
 
-/* Waits until the thread is asked to end, `timeout_ms` at most (-1: no limit); whether it was. For the thread itself. */
+/* Waits until the thread is asked to end, `timeout_ms` at most (-1: no limit). True: it was. The thread itself calls it. */
 bool mr_thread_asked_to_end(mr_thread *self, int timeout_ms);
 
-/* Readable, for good, once the thread was asked to end. */
+/* A descriptor that is readable for good once the thread was asked to end. Borrowed. */
 int mr_thread_end_fd(const mr_thread *self);
 
 /* Asks the thread to end and does not wait, so that several can do so side by side. Async-signal-safe. */
 void mr_thread_ask_to_end(mr_thread *self);
 
-/* Asks the thread to end, waits until it has, and frees it. Accepts NULL. */
+/* Asks the thread to end, waits until it has, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_thread_stop(mr_thread **self);
 
 /*

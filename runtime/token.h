@@ -16,10 +16,9 @@ mr_status mr_token_issue(struct mr_buf *out, const struct mr_principal *principa
                          int64_t now_s, int64_t life_s) MR_WARN_UNUSED;
 
 /*
- * Checks a token: HS256 and no other algorithm, the signature, iss, exp (which has to be there), nbf, id,
- * role and, when it is there, sid; dates may have a fraction, a claim of another type than its own is amiss, and so are one
- * that stands there twice, aud and crit. MR_INVALID_TOKEN when anything is amiss; `out` and `expires_s` (Unix seconds) are
- * untouched then.
+ * Verifies a token and sets `out` and `expires_s` (Unix seconds). It accepts only HS256, and checks the signature, iss, exp
+ * (required), nbf, id, role and, if present, sid. Dates may have a fraction. A claim of the wrong type, a claim that occurs
+ * twice, aud and crit make a token invalid. MR_INVALID_TOKEN: `out` and `expires_s` are untouched.
  */
 mr_status mr_token_verify(struct mr_principal *out, int64_t *expires_s, struct mr_slice token, const char *secret,
                           int64_t now_s) MR_WARN_UNUSED;

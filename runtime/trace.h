@@ -12,10 +12,10 @@
 
 #include "runtime/actor.h"
 
-/* The messages, whose times are set, come out of the mailbox now. */
+/* Records that the messages, whose times are set, have left the mailbox. */
 void mr_trace_mailbox(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 
-/* A statement that `self->in_hand` waited for has ended now, with `status`. `begun_us`: monotonic. */
+/* Records that a statement for `self->in_hand`, begun at `begun_us` (monotonic), has ended with `status`. */
 void mr_trace_statement(struct mr_actor *self, const char *statement, int64_t begun_us, mr_status status);
 
 #endif

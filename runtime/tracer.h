@@ -20,13 +20,13 @@ enum { MR_TRACER_QUEUE = 8192, MR_TRACER_BATCH = 512 };
 extern const struct mr_config_check mr_tracer_checks[];
 
 /*
- * Begins to record, when the settings name a collector; otherwise does nothing, and mr_tracer_is_on stays false. To be called
- * before other threads exist. `role` and `version` have to be literals. MR_NO_MEMORY.
+ * Begins to record if the settings name a collector; otherwise mr_tracer_is_on stays false. `role` and `version` have to be
+ * literals. Call it before other threads exist. MR_NO_MEMORY.
  */
 mr_status mr_tracer_start(const struct mr_config *config, const char *role, const char *version) MR_WARN_UNUSED;
 
 /*
- * Sends what has ended so far, for a moment, and stops. Waits until `deadline_ms` (monotonic) at most; false: the thread still
+ * Sends the spans that have ended, briefly, and stops. Waits until `deadline_ms` (monotonic) at most. False: the thread still
  * runs. Spans that end later are dropped.
  */
 bool mr_tracer_stop_by(int64_t deadline_ms);
@@ -34,7 +34,7 @@ bool mr_tracer_stop_by(int64_t deadline_ms);
 /* Whether spans are recorded. Any thread. */
 bool mr_tracer_is_on(void);
 
-/* Whether a trace is to be recorded; `parent` is that of a caller, NULL: there is none. */
+/* Whether to record a trace; `parent` is the caller's context, NULL: there is none. Any thread. */
 bool mr_tracer_wants(const struct mr_context *parent, const uint8_t trace_id[16]);
 
 /* Random bytes for an id. */

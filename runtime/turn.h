@@ -12,12 +12,12 @@
 
 #include "runtime/db.h"
 
-/* To be called once a connection: its statements do not wait longer than that for a lock. */
+/* Limits how long the connection's statements wait for a lock. Call it once for each connection. */
 mr_status mr_turn_setup(mr_db *db, int64_t deadline_ms) MR_WARN_UNUSED;
 
 /*
- * Runs SQL text, again and again as long as a lock is in its way, until `deadline_ms` (monotonic). `what` is for the log. When
- * it fails, `failure` says why, and what the text began is rolled back.
+ * Runs SQL text, and retries while a lock is in its way, until `deadline_ms` (monotonic). `what` names it in the log. On failure
+ * `failure` says why, and everything is rolled back.
  */
 mr_status mr_turn_exec(mr_db *db, const char *sql, const char *what, int64_t deadline_ms,
                        struct mr_db_error *failure) MR_WARN_UNUSED;

@@ -158,19 +158,19 @@ int64_t scheduler_failing_ms(const struct mr_scheduler *self);
 
 /* holds.c */
 
-/* Gives this process its name among the schedulers. */
+/* Chooses the name by which other schedulers know this process. */
 void holds_begin(struct mr_scheduler *self);
 
-/* Gives the schedule that the table of jobs should have for the present job, and who wants it; "": none. */
+/* Binds the schedule that the present job should have, and the name of this process; "" for no schedule. */
 void holds_bind(struct mr_scheduler *self, enum mr_job job, unsigned first_column);
 
 /*
- * Whether the rows of schedule__sync say that another scheduler is in the way. Its schedules differ from ours: it is waited
- * for, up to MR_HOLD_PATIENCE_MS; then this process shuts down.
+ * Whether the rows of schedule__sync say that another scheduler holds a different schedule. This one then waits for it, up to
+ * MR_HOLD_PATIENCE_MS, and shuts down after that.
  */
 bool holds_are_refused(struct mr_scheduler *self, const mr_rows *rows);
 
-/* Renews this process's hold now and then; when somebody has replaced its schedules meanwhile, the process shuts down. */
+/* Renews this process's hold when that is due. Shuts the process down if somebody has replaced its schedules. */
 void holds_keep(struct mr_scheduler *self);
 
 /*
@@ -181,45 +181,45 @@ mr_status holds_let_go(struct mr_scheduler *self, int64_t timeout_ms, int64_t *o
 
 /* ticks.c */
 
-/* The expression that says when a job runs; "": it is not scheduled. Borrowed. */
+/* The cron expression of a job; "": it is not scheduled. Borrowed. */
 const char *ticks_expression(const struct mr_config *config, enum mr_job job);
 
-/* The name of the zone that its expression is read in. Borrowed. */
+/* The name of the zone in which the job's expression is read. Borrowed. */
 const char *ticks_zone(const struct mr_config *config, enum mr_job job);
 
 /* Writes the schedules into the table of jobs, and reads up to which tick each was handled. */
 mr_status ticks_sync(struct mr_scheduler *self) MR_WARN_UNUSED;
 
-/* Makes the runs of ticks that are due. */
+/* Queues the runs of ticks that are due. */
 void ticks_fire(struct mr_scheduler *self);
 
-/* Wall clock; INT64_MAX: none comes. */
+/* When the next tick is due (wall clock, milliseconds); INT64_MAX: never. */
 int64_t ticks_next_ms(const struct mr_scheduler *self);
 
-/* How long ticks_fire has nothing to do, in milliseconds; INT64_MAX: for ever. */
+/* Milliseconds until ticks_fire has something to do; INT64_MAX: never. */
 int64_t ticks_idle_ms(const struct mr_scheduler *self);
 
-/* Counts and logs ticks of a job that runs were made for, or that were given up. */
+/* Counts and logs the ticks of a job that became runs, or that were given up. */
 void ticks_note(const char *job, const struct mr_ticks *ticks, unsigned made);
 
 /* follow.c */
 
-/* Looks which kinds of push and pull have a schedule, and whether they are paused. */
+/* Reads which kinds of push and pull have a schedule, and whether they are paused. */
 void follow_poll(struct mr_scheduler *self);
 
-/* Queues runs of their ticks that are due. Those of a paused one are missed when it goes on. */
+/* Queues the runs of their ticks that are due. A paused kind misses its ticks. */
 void follow_fire(struct mr_scheduler *self, int64_t wall_ms);
 
-/* The wall clock was set back. */
+/* Adapts their next ticks after the wall clock was set back. */
 void follow_the_clock_back(struct mr_scheduler *self, int64_t wall_ms);
 
-/* Wall clock: their next tick; INT64_MAX: none comes. */
+/* When their next tick is due (wall clock, milliseconds); INT64_MAX: never. */
 int64_t follow_next_ms(const struct mr_scheduler *self);
 
-/* Once a second, or when it is due: makes ready what waited for its time, and ends claims whose lease ran out. */
+/* Once a second, or when it is due: makes ready the runs whose time has come, and ends the claims whose lease has expired. */
 void follow_sweep(struct mr_scheduler *self);
 
-/* Frees what is known of them. */
+/* Frees what is known of these kinds. */
 void follow_end(struct mr_scheduler *self);
 
 /* runs.c */
@@ -233,13 +233,13 @@ void runs_give_out(struct mr_scheduler *self);
 /* How long runs of some job could not be taken, in milliseconds; 0: runs of all jobs can. */
 int64_t runs_failing_ms(const struct mr_scheduler *self);
 
-/* Looks which jobs have a run that could start. */
+/* Reads which jobs have a run that could start. */
 void runs_poll(struct mr_scheduler *self);
 
-/* Counts what waits, for the metrics. */
+/* Counts the waiting runs for the metrics. */
 void runs_count(struct mr_scheduler *self);
 
-/* For the runs in hand here, also while one statement of theirs takes long. */
+/* Sends heartbeats for the runs of this process, also during a long statement. */
 void runs_beat(struct mr_scheduler *self);
 
 /* Puts back runs whose owner has been silent for too long. */
@@ -247,15 +247,15 @@ void runs_rescue(struct mr_scheduler *self);
 
 /* queues.c */
 
-/* Counts what waits of push and pull, by job, and what came of it, for the metrics. */
+/* Counts the waiting runs of push and pull by job, and their outcomes, for the metrics. */
 void queues_count(struct mr_scheduler *self);
 
-/* Frees what was seen last. */
+/* Frees the figures of the last count. */
 void queues_end(struct mr_scheduler *self);
 
 /* uploads.c */
 
-/* Deletes what is left of an upload that broke off without a word: its API died, or the database was away. One each time. */
+/* Deletes the remains of one upload that broke off without a word, because its API died or the database was away. */
 void uploads_sweep(struct mr_scheduler *self);
 
 #endif

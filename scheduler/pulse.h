@@ -11,15 +11,15 @@
 #include "proto/buffer.h"
 #include "proto/status.h"
 
-/* Opens the listening socket of that name. MR_CONFLICT: somebody has it already. MR_UNAVAILABLE: it cannot be had. */
+/* Opens a listening socket of that name, which the caller owns. MR_CONFLICT: the name is taken. MR_UNAVAILABLE: any other failure. */
 mr_status mr_pulse_listen(int *out, const char *name) MR_WARN_UNUSED;
 
-/* Answers whoever waits, without waiting for anybody. */
+/* Sends `line` to every waiting client. Never blocks. */
 void mr_pulse_answer(int fd, struct mr_slice line);
 
 /*
- * Asks the process that listens to that name, and waits `timeout_ms` at most. MR_NOT_FOUND: there is none. MR_TIMEOUT: it
- * says nothing. MR_OK: `out` holds what it said, terminated.
+ * Asks the process that listens to that name, waiting `timeout_ms` at most. MR_OK: `out` is its answer, terminated.
+ * MR_NOT_FOUND: nobody listens. MR_TIMEOUT: it does not answer.
  */
 mr_status mr_pulse_ask(const char *name, int timeout_ms, char *out, size_t room) MR_WARN_UNUSED;
 

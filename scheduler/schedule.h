@@ -38,17 +38,20 @@ struct mr_ticks {
     unsigned missed;    /* ticks that are given up; at most MR_TICKS_MOST are counted */
 };
 
-/* Sets the ticks in motion: the next is the first after `seen_to_ms`. */
+/* Starts the ticks: the next one is the first after `seen_to_ms`. */
 void mr_schedule_move(struct mr_schedule *self, const struct mr_zone *zone, int64_t seen_to_ms);
 
-/* The wall clock was set back: the next tick is the first after `now_ms`. Those that have a run already are not run again. */
+/*
+ * Adapts to a wall clock that was set back: the next tick is the first after `now_ms`. Ticks that already have a run do not run
+ * again.
+ */
 void mr_schedule_rewind(struct mr_schedule *self, const struct mr_zone *zone, int64_t now_ms);
 
 /* Whether there is something to do; `out` says what. When it is full, the rest comes with the next call. */
 bool mr_schedule_due(const struct mr_schedule *self, const struct mr_zone *zone, int64_t now_ms, enum mr_missed policy,
                      struct mr_ticks *out);
 
-/* "once", "skip" or "all". */
+/* Converts "once", "skip" or "all". */
 enum mr_missed mr_missed_of(const char *word);
 
 #endif

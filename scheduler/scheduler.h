@@ -46,25 +46,24 @@ bool mr_scheduler_stop_by(struct mr_scheduler *self, int64_t deadline_ms) MR_WAR
 /* Ends its loop, if that still runs, frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_scheduler_destroy(struct mr_scheduler **self);
 
-/* When the loop last went round (monotonic), so that another thread can tell whether it is stuck. Any thread. */
+/* When the loop last completed a turn (monotonic), so that another thread can notice that it is stuck. Any thread. */
 int64_t mr_scheduler_turned_ms(const struct mr_scheduler *self);
 
-/* Whether the connection to the database stands, or was closed for want of work. Any thread. */
+/* Whether the scheduler is connected to the database, or closed an idle connection (DB_IDLE_RELEASE). Any thread. */
 bool mr_scheduler_is_connected(const struct mr_scheduler *self);
 
-/* Why ticks and runs cannot be relied on: a static sentence that anybody may see. NULL: they can. Any thread. */
+/* Why nobody can rely on ticks and runs at present: a static sentence that clients may see. NULL: they can. Any thread. */
 const char *mr_scheduler_trouble(const struct mr_scheduler *self);
 
-/* Whether it has a connection, so that the database does not sleep for its sake (DB_IDLE_RELEASE). Any thread. */
+/* Whether the scheduler has a connection; without one, it lets the database sleep (DB_IDLE_RELEASE). Any thread. */
 bool mr_scheduler_is_awake(const struct mr_scheduler *self);
 
 /* Whether the database refused user or password, and the process has been told to end. */
 bool mr_scheduler_is_refused(const struct mr_scheduler *self);
 
 /*
- * Whether every schedule, of a setting or of an application's job, has a tick to come in the zone that it follows (`zone` where it
- * names none), which may have a gap in just that place. Appends a line for each that has not. To be called before other
- * threads exist.
+ * Checks that every schedule, of a setting or an application's job, has a tick to come in its zone (`zone` if it names none):
+ * all its times may lie in a gap of the zone. Appends a line for each schedule without one. Call it before other threads exist.
  */
 bool mr_scheduler_check(const struct mr_config *config, const struct mr_zone *zone, struct mr_buf *problems);
 

@@ -35,7 +35,7 @@ mr_status mr_zone_new(struct mr_zone **out, const char *name) __attribute__((war
 /* Frees it and sets the caller's pointer to NULL. Accepts NULL. */
 void mr_zone_destroy(struct mr_zone **self);
 
-/* Whether mr_zone_new finds a zone of that name. Changes nothing: for any thread. */
+/* Whether mr_zone_new would find a zone of that name. Any thread. */
 bool mr_zone_is_known(const char *name);
 
 /*
@@ -44,7 +44,7 @@ bool mr_zone_is_known(const char *name);
  */
 mr_status mr_job_zones_open(struct mr_buf *problems) __attribute__((warn_unused_result));
 
-/* The zone of a job's schedule: the one that was opened for it, else `usual`. */
+/* The zone of a job's schedule: the job's own, else `usual`. Borrowed. */
 const struct mr_zone *mr_job_zone(enum mr_job job, const struct mr_zone *usual);
 
 /*

@@ -1,6 +1,7 @@
 """Each function that a header declares has a comment directly above it; one that frees its argument says so."""
 
 import os
+import re
 import unittest
 
 import headers
@@ -27,6 +28,16 @@ class Headers(unittest.TestCase):
         taking = [(where, one) for where, one in self.functions if "**self" in one.declaration]
         self.assertGreater(len(taking), 25)
         self.assertEqual([where for where, one in taking if "free" not in one.comment.lower()], [])
+
+    def test_comments__say_true_and_false_of_a_bool_only(self):
+        wrong = [where for where, one in self.functions
+                 if re.search(r"\b(True|False):", one.comment) and not re.search(r"\bbool\b", one.declaration.split(one.name)[0])]
+        self.assertEqual(wrong, [])
+
+    def test_comments__whether__are_of_a_bool_or_a_status(self):
+        wrong = [where for where, one in self.functions
+                 if one.comment.startswith("/* Whether") and not re.search(r"\b(bool|mr_status)\b", one.declaration.split(one.name)[0])]
+        self.assertEqual(wrong, [])
 
 
 class Reader(unittest.TestCase):

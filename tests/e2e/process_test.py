@@ -616,6 +616,14 @@ class Commands(ProcessTest):
         bare = run()
         self.assertEqual((bare.returncode, bare.stdout), (2, result.stdout))
 
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        for arguments in (["--help"], ["--version"], ["config"], ["config", "--json"], ["routes"], ["openapi"], ["sql"], ["schema"]):
+            with self.subTest(arguments=arguments), open("/dev/full", "w") as full:
+                done = subprocess.run([binary(), *arguments], env=environment(), stdin=subprocess.DEVNULL, stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=patience(30))
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.endswith("millrace: the output could not be written: No space left on device\n"), done.stderr)
+
     def test_version(self):
         result = run("--version")
         self.assertEqual(result.returncode, 0)

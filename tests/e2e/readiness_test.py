@@ -39,7 +39,7 @@ visit_count:
 visit_show:
   route: GET /v1/visits
   access: public
-  returns: {n: {type: integer, required: true}}
+  returns: {n: {type: integer, required: true}, by: {type: text, required: true}}
 """,
     "queries/visits.sql": """\
 -- name: visit_count
@@ -47,7 +47,7 @@ WITH mine AS (SELECT v.n FROM visit v FOR UPDATE OF v)
 UPDATE visit SET n = visit.n + 1 FROM mine RETURNING visit.n;
 
 -- name: visit_show
-SELECT n FROM visit;
+SELECT n, current_setting('application_name') AS by FROM visit;
 
 -- name: sweep
 DELETE FROM swept;
@@ -97,6 +97,11 @@ class Readiness(unittest.TestCase):
         told = wait_for(lambda: [line for line in process.logs("database not reached yet") if line["trouble"] == trouble], 10, trouble)
         self.assertIn(missing, told[0]["reason"])
 
+    def assert_answers_batches(self, process, api):
+        """Who answers a query message by message is a writer, and who answers a batch of it a reader: the name of its session tells."""
+        wait_for(lambda: api.get("/v1/visits", token=None).json()["by"].startswith("data-reader"), 20, "a query that answers batches")
+        wait_for(lambda: process.logs("queries answer batches"), 20, "the log to say so")
+
     def assert_ready(self, process):
         wait_for(lambda: self.problem(process) is None, 20, "readiness")
 
@@ -108,11 +113,12 @@ class Readiness(unittest.TestCase):
         api = process.api()
         self.addCleanup(api.close)
         self.assertEqual(api.post("/v1/visits", None, token=None).status, 503)
-        warned = process.logs("queries run one by one until the next start")
+        warned = process.logs("queries run one by one for now")
         self.assertEqual([line["reason"] for line in warned], ["migrations of the application have not run: 0002_visit"])
         self.migrate("pending", "second")
         self.assert_ready(process)
         self.assertEqual(api.post("/v1/visits", None, token=None).json(), {"n": 1})
+        self.assert_answers_batches(process, api)
 
     def test_older_folder__runs_on_what_a_newer_one_made(self):
         self.database("newer", "second")
@@ -131,8 +137,12 @@ class Readiness(unittest.TestCase):
         self.server.query("ALTER TABLE visit RENAME TO elsewhere", "gone")
         process = self.start("gone")
         self.assert_lacks(process, TABLES, "no table visit, or none that may be seen", "tables")
+        self.assertEqual([line["reason"] for line in process.logs("queries run one by one for now")], ["there is no relation visit"])
         self.server.query("ALTER TABLE elsewhere RENAME TO visit", "gone")
         self.assert_ready(process)
+        api = process.api()
+        self.addCleanup(api.close)
+        self.assert_answers_batches(process, api)
 
     def test_right_that_is_missing__is_named(self):
         self.database("rights", "second")

@@ -343,7 +343,8 @@ class TroubleTest(unittest.TestCase):
         self.pipeline(api, 12_000)  # more than the queue holds
         before = api.resident_bytes()
         self.pipeline(api, 24_000)
-        self.assertLess(api.resident_bytes() - before, 12 << 20)
+        if not support.SANITIZE:  # they keep what was freed
+            self.assertLess(api.resident_bytes() - before, 12 << 20)
         self.end_in_order(api)
         dropped = sum(line.get("dropped", 0) for line in api.logs())
         self.assertGreaterEqual(dropped, 36_000, "what was not sent is counted, each once")

@@ -52,7 +52,7 @@ static const char *reason(const char *text)
     struct mr_volatility volatility = {.arena = &application.arena};
     struct mr_buf file = {0};
     struct mr_sql sql;
-    const char *why = NULL;
+    struct mr_objection why = {.text = NULL};
 
     mr_buf_printf(&file, "-- name: it\n%s", text);
     mr_cut_statements(&application, "it.sql", (struct mr_slice){file.data, file.len}, &problems);
@@ -64,10 +64,10 @@ static const char *reason(const char *text)
     if (mr_volatility_ask(&volatility, database->db, mr_mono_ms(&mr_system_clock) + 10000) != MR_OK)
         fail_test("%s: %s", text, mr_db_last_error(database->db)->message);
     if (mr_volatility_allows(&volatility, &sql, &why)) {
-        assert_null(why);
+        assert_null(why.text);
         room[0] = '\0';
     } else {
-        snprintf(room, sizeof room, "%s", why);
+        snprintf(room, sizeof room, "%s", why.text);
     }
     mr_buf_fini(&file);
     mr_problems_fini(&problems);

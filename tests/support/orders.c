@@ -61,7 +61,7 @@ static const struct mr_traits traits[OPS] = {
     [BATCH_CHECK] = {.shape = MR_SHAPE_ONE, .fields = MR_FIELDS(IN("number", MR_INT))},
 };
 
-#define OP_OF(name, i, verb) {name, MR_VERB_##verb, "/v1/" name, MR_ACTOR_DATA_WRITER, MR_ACCESS_USER, 200, MR_BY_SQL, &traits[i]}
+#define OP_OF(name, i, verb) {name, MR_VERB_##verb, "/v1/" name, MR_ACTOR_DATA_WRITER, MR_ACCESS_USER, 200, MR_BY_SQL, .traits = &traits[i]}
 
 static const struct mr_op_info ops[OPS] = {
     OP_OF("order_place", ORDER_PLACE, POST),   OP_OF("order_add", ORDER_ADD, POST),

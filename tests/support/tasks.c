@@ -41,7 +41,7 @@ enum mr_op op_named(const char *name)
 {
     for (unsigned op = 0; op < mr_op_count(); op++)
         if (strcmp(mr_op_info((enum mr_op)op)->name, name) == 0)
-            return (enum mr_op)op;
+            return mr_op_answering((enum mr_op)op);
     fail_test("there is no operation %s", name);
     return MR_OP_NONE;
 }

@@ -11,7 +11,7 @@
 int tasks_serve(void **state);
 int tasks_end(void **state);
 
-/* The operation of that name, which this process serves; fails when there is none. */
+/* The operation of that name that answers now (mr_op_answering); fails when there is none. */
 enum mr_op op_named(const char *name);
 
 /* Among the values of a message of `op`, the one of the field of that name; fails when there is none. */

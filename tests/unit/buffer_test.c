@@ -97,6 +97,22 @@ static void test_buffer__clearing_keeps_small_memory_and_frees_large(void **stat
     assert_int_equal(buf.cap, 0);
 }
 
+static void test_buffer__prints_all_of_it_also_of_nothing(void **state)
+{
+    char page[8] = "";
+    FILE *out = fmemopen(page, sizeof page, "w");
+    struct mr_buf buf = {0};
+
+    (void)state;
+    assert_non_null(out);
+    mr_buf_print(&buf, out);
+    mr_buf_append(&buf, "a\0b", 3);
+    mr_buf_print(&buf, out);
+    mr_buf_fini(&buf);
+    assert_int_equal(fclose(out), 0);
+    assert_memory_equal(page, "a\0b", 4);
+}
+
 static void test_buffer__a_slice_equals_text_of_its_length_only(void **state)
 {
     (void)state;
@@ -134,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_buffer__appending_nothing_is_nothing),
         cmocka_unit_test(test_buffer__a_failure_is_remembered_until_cleared),
         cmocka_unit_test(test_buffer__clearing_keeps_small_memory_and_frees_large),
+        cmocka_unit_test(test_buffer__prints_all_of_it_also_of_nothing),
         cmocka_unit_test(test_buffer__a_slice_equals_text_of_its_length_only),
         cmocka_unit_test(test_buffer__a_copy_ends_before_the_character_that_does_not_fit),
     };

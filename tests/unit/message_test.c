@@ -14,7 +14,7 @@
 static const struct mr_traits traits = {.summary = "a product", .shape = MR_SHAPE_ONE,
                                         .fields = MR_FIELDS({"id", MR_UUID, MR_PATH, true, .about = "its id"})};
 static const struct mr_op_info ops[] = {
-    {"product_get", MR_VERB_GET, "/v1/products/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits}};
+    {"product_get", MR_VERB_GET, "/v1/products/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &traits}};
 static const struct mr_way ways[] = {{"product_get", MR_VERB_GET, "/v1/products/:id", (enum mr_op)MR_OP_COUNT}};
 static const struct mr_group groups[] = {{"products", "Things that are for sale"}};
 static const struct mr_op_table shop = {ops, 1, ways, 1, groups, 1, "Shop", "1.0", NULL, NULL};
@@ -57,9 +57,9 @@ static void test_message__an_application_s_operations_stand_behind_the_engine_s(
 static void test_message__what_is_written_out_comes_before_a_parameter(void **state)
 {
     static const struct mr_op_info both[] = {
-        {"product_get", MR_VERB_GET, "/v1/products/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits},
-        {"product_new", MR_VERB_GET, "/v1/products/new", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits},
-        {"any_get", MR_VERB_GET, "/v1/:kind/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits}};
+        {"product_get", MR_VERB_GET, "/v1/products/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &traits},
+        {"product_new", MR_VERB_GET, "/v1/products/new", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &traits},
+        {"any_get", MR_VERB_GET, "/v1/:kind/:id", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &traits}};
     static const struct mr_way three[] = {{"product_get", MR_VERB_GET, "/v1/products/:id", (enum mr_op)MR_OP_COUNT},
                                           {"product_new", MR_VERB_GET, "/v1/products/new", (enum mr_op)(MR_OP_COUNT + 1)},
                                           {"any_get", MR_VERB_GET, "/v1/:kind/:id", (enum mr_op)(MR_OP_COUNT + 2)}};
@@ -156,7 +156,7 @@ static const struct mr_traits picked = {
 static void test_message__a_variant_may_be_picked_by_whoever_made_them(void **state)
 {
     static const struct mr_op_info list[] = {
-        {"product_list", MR_VERB_GET, "/v1/products", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &picked}};
+        {"product_list", MR_VERB_GET, "/v1/products", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &picked}};
     static const struct mr_op_table table = {list, 1, ways, 1, NULL, 0, NULL, NULL, NULL, NULL};
 
     (void)state;

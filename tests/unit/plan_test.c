@@ -200,9 +200,9 @@ static void test_plan__keys_of_messages(void **state)
     static const struct mr_traits update_traits = {.resource = "note", .key = "noteId", .fields = update_fields};
     static const struct mr_traits get_traits = {.fields = create_fields};
     static const struct mr_op_info ops[] = {
-        {"note_create", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &create_traits},
-        {"note_update", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &update_traits},
-        {"note_get", MR_VERB_NONE, NULL, MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &get_traits},
+        {"note_create", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &create_traits},
+        {"note_update", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &update_traits},
+        {"note_get", MR_VERB_NONE, NULL, MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &get_traits},
     };
     static const struct mr_op_table table = {.ops = ops, .op_count = 3};
     const enum mr_op create_op = (enum mr_op)MR_OP_COUNT;
@@ -246,7 +246,7 @@ static void test_plan__keys_of_every_type(void **state)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         struct mr_field fields[2] = {keys[i].field, {.name = NULL}};
         const struct mr_traits traits = {.summary = "x", .resource = "x", .key = "k", .fields = fields};
-        const struct mr_op_info info = {"x", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, &traits};
+        const struct mr_op_info info = {"x", MR_VERB_NONE, NULL, MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &traits};
         const struct mr_op_table table = {.ops = &info, .op_count = 1};
         const enum mr_op op = (enum mr_op)MR_OP_COUNT;
         struct mr_problem problem;

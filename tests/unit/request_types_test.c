@@ -44,8 +44,8 @@ enum { POST = MR_OP_COUNT, GET };
 static const struct mr_traits post_traits = {.summary = "x", .shape = MR_SHAPE_NONE, .fields = post_fields};
 static const struct mr_traits get_traits = {.summary = "x", .shape = MR_SHAPE_NONE, .fields = get_fields};
 static const struct mr_op_info ops[] = {
-    {"thing_make", MR_VERB_POST, "/v1/things", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 204, MR_BY_SQL, &post_traits},
-    {"thing_get", MR_VERB_GET, "/v1/things/:day", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 204, MR_BY_SQL, &get_traits}};
+    {"thing_make", MR_VERB_POST, "/v1/things", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 204, MR_BY_SQL, .traits = &post_traits},
+    {"thing_get", MR_VERB_GET, "/v1/things/:day", MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 204, MR_BY_SQL, .traits = &get_traits}};
 static const struct mr_way ways[] = {{"thing_make", MR_VERB_POST, "/v1/things", (enum mr_op)POST},
                                      {"thing_get", MR_VERB_GET, "/v1/things/:day", (enum mr_op)GET}};
 static const struct mr_op_table table = {.ops = ops, .op_count = 2, .ways = ways, .way_count = 2};
@@ -391,7 +391,7 @@ static void test_request_types__as_many_fields_as_there_may_be(void **state)
     static struct mr_field fields[MR_FIELDS_MAX + 1];
     static const struct mr_traits traits = {.summary = "x", .shape = MR_SHAPE_NONE, .fields = fields};
     static const struct mr_op_info wide[] = {
-        {"wide_make", MR_VERB_POST, "/v1/wide", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 204, MR_BY_SQL, &traits}};
+        {"wide_make", MR_VERB_POST, "/v1/wide", MR_ACTOR_DATA_WRITER, MR_ACCESS_PUBLIC, 204, MR_BY_SQL, .traits = &traits}};
     static const struct mr_way way[] = {{"wide_make", MR_VERB_POST, "/v1/wide", (enum mr_op)MR_OP_COUNT}};
     static const struct mr_op_table wide_table = {.ops = wide, .op_count = 1, .ways = way, .way_count = 1};
     struct mr_http_request http = {.verb = MR_VERB_POST, .path = MR_SLICE("/v1/wide")};
