@@ -141,7 +141,7 @@ class WorkQueue:
         """No run is there, as if none had ever been. Who sweeps meanwhile locks tables in another order."""
         for left in reversed(range(20)):
             try:
-                self.query("TRUNCATE millrace.later, millrace.ready, millrace.lease, millrace.run, millrace.run_attempt, millrace.run_unique")
+                self.query("TRUNCATE millrace.later, millrace.ready, millrace.lease, millrace.stopped, millrace.run, millrace.run_attempt, millrace.run_unique")
                 return
             except DatabaseError:
                 if left == 0:
@@ -340,6 +340,7 @@ class WorkQueue:
                     gen_random_uuid()::text, '-', ''), 14))::uuid, 'errand', 'k' || n % 1000, '{{}}', 'manual', now(), now(), 10, 10,
                    CASE WHEN n % 5 = 0 THEN 'dead' ELSE 'succeeded' END, now(), now(), CASE WHEN n % 5 = 0 THEN now() END, NULL
               FROM generate_series(1, {count}) n""")
+        self.query("INSERT INTO millrace.stopped (job, outcome, id) SELECT r.job, r.outcome, r.id FROM millrace.run r WHERE r.outcome = 'dead'")
         self.server.settle(self.database)
         for key, work, path in (("list", "GET /v1/job-runs", "/v1/job-runs?limit=50"), ("list", "  of a job", "/v1/job-runs?limit=50&job=errand"),
                                 ("list", "  the dead", "/v1/job-runs?limit=50&state=dead"),

@@ -423,8 +423,8 @@ k.api_key IS NULL OR k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
 
 -- name: job_run_search
 -- Each store is walked job by job, newest first, along the index that has the state; so that a page costs the same with a thousand
--- runs and with a million. A walk ends behind a page of rows where all of them are asked for, as in the indexes of what is dead and of what
--- is cancelled, and else behind 2000, found or not: what is older than where the longest one ended is left to the next page, which the
+-- runs and with a million. A walk ends behind a page of rows where all of them are asked for, as in the table of what is dead or
+-- cancelled, and else behind 2000, found or not: what is older than where the longest one ended is left to the next page, which the
 -- Link leads to also where this one is empty.
 --
 -- Job and id are compared as one: with `r.job = kind.name` the order is that of the id alone, and the planner may walk the primary key,
@@ -461,13 +461,13 @@ WITH k AS MATERIALIZED (
                            WHERE k.walk = 'key' AND r.key <> '' AND r.job = kind.name AND (r.key, r.id) < (k.key, k.upto) AND (r.key, r.id) >= (k.key, k.since_id)
                            ORDER BY r.key DESC, r.id DESC LIMIT k.most) c
             UNION ALL
-           SELECT * FROM (SELECT 4, r.id FROM millrace.run r
-                           WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.enough) d
+           SELECT * FROM (SELECT 4, r.id FROM millrace.stopped r
+                           WHERE k.walk = 'dead' AND (r.job, r.outcome, r.id) < (kind.name, 'dead', k.upto) AND (r.job, r.outcome, r.id) >= (kind.name, 'dead', k.since_id)
+                           ORDER BY r.job DESC, r.outcome DESC, r.id DESC LIMIT k.enough) d
             UNION ALL
-           SELECT * FROM (SELECT 5, r.id FROM millrace.run r
-                           WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.enough) e
+           SELECT * FROM (SELECT 5, r.id FROM millrace.stopped r
+                           WHERE k.walk = 'cancelled' AND (r.job, r.outcome, r.id) < (kind.name, 'cancelled', k.upto) AND (r.job, r.outcome, r.id) >= (kind.name, 'cancelled', k.since_id)
+                           ORDER BY r.job DESC, r.outcome DESC, r.id DESC LIMIT k.enough) e
             UNION ALL
            SELECT * FROM (SELECT 6, r.id FROM millrace.ready r
                            WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
