@@ -6,9 +6,11 @@
 --
 -- The next two are put into the statements that call them, for which they have no settings of their own: the callers pin the path.
 
--- The id of the run that was queued at an instant, in 4096ths of a millisecond: UUID version 7 by RFC 9562, 6.2, method 3.
-CREATE FUNCTION millrace.run_id(tick bigint) RETURNS uuid LANGUAGE sql VOLATILE AS $$
-    SELECT (lpad(to_hex($1 >> 12), 12, '0') || '7' || lpad(to_hex($1 & 4095), 3, '0') || right(gen_random_uuid()::text, 17))::uuid
+-- The id of the run that was queued at an instant, in 4096ths of a millisecond: UUID version 7 by RFC 9562, 6.2, method 3. The rest are 62
+-- bits of `chance`. Runs that are queued together have them from one random number and their places: random bits for each would take
+-- longer than to write it to a table.
+CREATE FUNCTION millrace.run_id(tick bigint, chance bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT (lpad(to_hex(($1 >> 12 << 16) | 28672 | ($1 & 4095)), 16, '0') || to_hex(($2 & 4611686018427387903) | '-9223372036854775808'::bigint))::uuid
 $$;
 
 -- Whether nothing can be wrong with a run, and its job wants no more than that it is kept: what most are. NULL where there is no such job.
@@ -35,6 +37,7 @@ CREATE FUNCTION millrace.queue_and_tell(ns integer[], jobs text[], args jsonb[],
 #variable_conflict use_column
 DECLARE
     base    bigint := (extract(epoch FROM clock_timestamp()) * 4096000)::bigint;
+    chance  bigint := uuid_hash_extended(gen_random_uuid(), 0);
     ids     uuid[];
     uniques text[];
     found   uuid[];
@@ -47,7 +50,7 @@ BEGIN
       FROM millrace.job j
      WHERE j.name = ANY ($2);
     IF has.unique OR has.sql OR cardinality(array_remove($7, NULL)) > 0 OR 'cron' = ANY ($9) THEN
-        ids := ARRAY(SELECT millrace.run_id(base + o) FROM generate_series(1, cardinality($1)) o ORDER BY o);
+        ids := ARRAY(SELECT millrace.run_id(base + o, hashint8extended(o, chance)) FROM generate_series(1, cardinality($1)) o ORDER BY o);
         found := array_fill(NULL::uuid, ARRAY[coalesce(cardinality($1), 0)]);
         uniques := array_fill(NULL::text, ARRAY[coalesce(cardinality($1), 0)]);
         refused := ARRAY(SELECT DISTINCT k.whole
@@ -95,7 +98,7 @@ BEGIN
     WITH k AS MATERIALIZED (
         SELECT k.o, k.n, k.job, coalesce(k.args, '{}') AS args, k.run_at, k.priority, k.key, k.unique_key, k.traceparent, coalesce(k.trigger, 'user') AS trigger,
                k.whole, k.found, k.has_key,
-               coalesce(k.id, millrace.run_id(base + k.o)) AS id,
+               coalesce(k.id, millrace.run_id(base + k.o, hashint8extended(k.o, chance))) AS id,
                j.work, j.args AS rules, j.attempts, coalesce(k.priority, j.priority) AS points, greatest(k.run_at, now()) AS due,
                millrace.is_plain_run(j, coalesce(k.args, '{}'), k.run_at, k.priority, k.key, k.unique_key) AS is_plain
           FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ids, found, uniques)
@@ -160,7 +163,7 @@ BEGIN
       FROM millrace.job j
      WHERE j.name = $1 AND j.unique_by IS NULL AND $6 IS NULL AND millrace.is_plain_run(j, about, $3, $4, $5, $6);
     IF FOUND THEN
-        id := millrace.run_id((extract(epoch FROM clock_timestamp()) * 4096000)::bigint);
+        id := millrace.run_id((extract(epoch FROM clock_timestamp()) * 4096000)::bigint, uuid_hash_extended(gen_random_uuid(), 0));
         turn := due - kind.points * interval '1 minute';
         INSERT INTO millrace.run (id, job, key, priority, args, trigger, due_at, turn, max_attempts)
         VALUES (id, $1, its_key, kind.points, about, 'user', due, turn, kind.attempts);
