@@ -30,6 +30,7 @@
 #include "app/settings.h"
 #include "app/watch.h"
 #include "application/load.h"
+#include "application/sqlfiles.h"
 #include "http/server.h"
 #include "runtime/clock.h"
 
@@ -82,20 +83,6 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 
 /* ---- The application ---- */
 
-/* Whether there is SQL in it, and not only comments. */
-static bool says_something(const char *sql)
-{
-    while (*sql != '\0') {
-        size_t line = strcspn(sql, "\n");
-        size_t blank = strspn(sql, " \t\r");
-
-        if (blank < line && strncmp(sql + blank, "--", 2) != 0)
-            return true;
-        sql += line + (sql[line] == '\n');
-    }
-    return false;
-}
-
 /*
  * What would be refused by the database, or would be applied too early, told in the words of somebody who writes files: a migration
  * that has been applied stays as it is, and one that `millrace new` has just made has no SQL yet.
@@ -118,7 +105,7 @@ static bool are_migrations_good(const struct dev *self, const struct mr_applicat
                 applied->name);
     }
     for (unsigned i = 0; i < next->migration_count; i++)
-        if (!says_something(next->migrations[i].sql)) {
+        if (!mr_app_has_sql(next->migrations[i].sql)) {
             good = false;
             fprintf(stderr, "migrations/%s.sql: there are only comments in it, expected SQL\n", next->migrations[i].name);
         }

@@ -28,7 +28,7 @@ import scaling
 from charts import line_chart
 from contest import Api, Peer
 from measure import (RESULTS, ROOT, Cores, Database, Limited, Nginx, Paced, Pgbench, commit, cpu_seconds, end, keep, machine, node_package,
-                     node_program, own_server, request, rss_mib, said, start, switches, thread_ms,
+                     node_program, own_server, request, rss_mib, said, sampled, start, switches, thread_ms,
                      wait_for, with_children, wrk)
 from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown, between
 
@@ -45,7 +45,7 @@ TARGETS = {
     "health": (AT_LEAST, 0.9), "refdata": (AT_LEAST, 0.9), "one": (AT_LEAST, 1.2), "list": (AT_LEAST, 0.7), "page": (AT_LEAST, 0.7),
     "create": (AT_LEAST, 3.5), "list : best of go, node": (AT_LEAST, 3), "one : best of go, node": (AT_LEAST, 4),
     "create : best of go, node": (AT_LEAST, 4), "one : c": (AT_LEAST, 1.5), "create : c": (AT_LEAST, 1.5), "mix": (AT_MOST, 3),
-    "latency": (AT_MOST, 2), "overload": (AT_LEAST, 0.9), "overload connections": (AT_MOST, 0), "memory": (AT_MOST, 32),
+    "latency": (AT_MOST, 2), "overload": (AT_LEAST, 0.9), "overload client": (None, None), "overload connections": (AT_MOST, 0), "memory": (AT_MOST, 32),
     "start": (AT_MOST, 60), "idle memory": (AT_MOST, 8), "idle rate": (AT_LEAST, 0.9), "idle answered": (AT_LEAST, IDLE),
     "jobs": (AT_LEAST, 1), "large list": (AT_MOST, 1.3), "large cleanup": (AT_LEAST, 0.5), "small": (None, None), "cost": (None, None),
     "scaling": (AT_LEAST, 0.8),
@@ -76,6 +76,7 @@ class Bench:
         self.binary, self.server, self.directory, self.quick, self.publishes = binary, server, directory, quick, publishes
         self.seconds, self.rounds = (1, 1) if quick else (2, 3)
         self.rows, self.charts, self.costs, self.notes, self.profiles = [], {}, {}, [], {}
+        self.again = {}  # by key: what measures a row, for a closer look where it misses its target
         self.commit = commit()  # of what is measured, whatever is edited meanwhile
         self.api = Api(binary, server, directory)
         self.peers = {}
@@ -88,6 +89,8 @@ class Bench:
         sense, target = TARGETS[key]
         row = Row(work, against, figure, reference, value, sense, target, unit, note, key.partition(" :")[0],
                   self.profiles.get(key.partition(" :")[0], ""))
+        if row.missed and row.key in self.again:
+            row.hot = sampled(self.directory, self.again.pop(row.key), max(2, self.seconds))  # an open loop needs more than one
         self.rows.append(row)
         print(as_line(row), flush=True)
 
@@ -102,7 +105,8 @@ class Bench:
         return {name: statistics.median(values) for name, values in taken.items()}
 
     def watched(self, key, measure):
-        """Measures, and keeps who used the cores meanwhile, for the report."""
+        """Measures, and keeps who used the cores meanwhile, for the report; where the row is missed, it is measured once more, by samples."""
+        self.again[key] = measure
 
         def measured(seconds):
             cores = Cores(seconds)
@@ -204,7 +208,7 @@ class Bench:
 
     def page(self):
         pgbench = Pgbench(self.server, self.api.database, self.api.sql["page"], (4,))
-        rates = self.rates({"millrace": self.rate(self.api.base, "/v1/tasks?page=1&pageSize=10", self.api.token),
+        rates = self.rates({"millrace": self.watched("page", self.rate(self.api.base, "/v1/tasks?page=1&pageSize=10", self.api.token)),
                             "pgbench": lambda seconds: pgbench.run(pgbench.clients, seconds)})
         self.ratio("page", "GET /v1/tasks?page=1&pageSize=10", f"pgbench, {pgbench.clients} clients", rates["millrace"], rates["pgbench"])
 
@@ -273,7 +277,8 @@ class Bench:
         self.add("memory", "memory of millrace api after the mix", "", f"{memory:.1f} MiB", "", memory, "MiB")
 
     def overload(self):
-        """An open loop offers three times the peak of lists, which cost most; the peak is taken before and after."""
+        """An open loop offers three times the peak of lists, which cost most; the peak is taken before and after. The client that can do so
+        takes more of the cores than the one that takes the peak, so its own peak is reported as well."""
         url = self.api.base + "/v1/tasks?limit=10"
         connections = 5000  # more than MAILBOX_MAX_MESSAGES
         pids = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE application_name LIKE 'data-%'"
@@ -282,11 +287,14 @@ class Bench:
         load = self.watched("overload", lambda seconds: Paced(self.directory, url, seconds, connections, OVERLOAD * before, self.api.token))(
             4 if self.quick else 7)
         peak = (before + wrk(url, self.seconds, CONNECTIONS, self.api.token).rate) / 2
+        same = Paced(self.directory, url, max(2, self.seconds), CONNECTIONS, None, self.api.token).served
         lost = int(self.server.query(pids, self.api.database) != kept)
         offered = load.served + load.refused
         self.add("overload", f"lists, offered {offered / peak:.1f} x the peak: served", "the peak, 128 connections",
                  f"{load.served:.0f}/s", f"{peak:.0f}/s", load.served / peak, "x",
                  f"{load.refused:.0f}/s refused by 503 (p99 {load.refused_p99:.0f} ms), {load.other} others")
+        self.add("overload client", "the same, by the client that overloads", "its own peak, 128 connections", f"{load.served:.0f}/s", f"{same:.0f}/s",
+                 load.served / same, "x", "h2load takes more of the cores for a request than wrk")
         self.add("overload connections", "database connections lost meanwhile", "", str(lost), "", lost)
 
     def idle(self):

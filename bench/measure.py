@@ -288,6 +288,52 @@ class Cores:
         return self
 
 
+def perf_lines(text):
+    """Of `perf report`: (share of the samples, thread, program or library, whether it is the kernel, function)."""
+    for line in text.splitlines():
+        if line.count("|") == 3:
+            share, thread, place, symbol = (each.strip() for each in line.split("|"))
+            kind, _, function = symbol.partition("] ")
+            yield float(share.rstrip("%")) / 100, thread, os.path.basename(place), kind == "[k", function
+
+
+def hot_threads(lines, count):
+    """Rows of (thread, cores of `count`, share of it that is the kernel's, its three functions that take most); idle cores are left out.
+    Functions of a program whose names are stripped off are not told apart, and are not among the three."""
+    threads = {}
+    for share, thread, _, is_kernel, function in lines:
+        if not thread.startswith("swapper"):
+            found = threads.setdefault(thread, {"all": 0.0, "kernel": 0.0, "functions": {}})
+            found["all"] += share
+            found["kernel"] += share if is_kernel else 0
+            if not function.startswith("0x"):
+                found["functions"][function] = found["functions"].get(function, 0) + share
+    told = []
+    for thread, found in sorted(threads.items(), key=lambda pair: -pair[1]["all"]):
+        if found["all"] * count >= 0.05:
+            most = sorted(found["functions"].items(), key=lambda pair: -pair[1])[:3]
+            told.append((thread, found["all"] * count, found["kernel"] / found["all"],
+                         ", ".join(f"{name} {share / found['all']:.0%}" for name, share in most)))
+    return told
+
+
+def sampled(directory, measure, seconds):
+    """The rows of hot_threads() while `measure(seconds)` runs; [] where there is no perf, or it may not look."""
+    path = os.path.join(directory, "perf.data")
+    if not shutil.which("perf"):
+        return []
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
+    look = threading.Timer(0.2 * seconds, subprocess.run, (["perf", "record", "-q", "-a", "-F", "499", "-e", "cpu-clock", "-o", path, "--",
+                                                            "sleep", str(0.7 * seconds)],), {"capture_output": True, "check": False})
+    look.start()
+    measure(seconds)
+    look.join()
+    told = subprocess.run(["perf", "report", "-i", path, "--stdio", "-q", "--no-children", "-t", "|", "--sort", "comm,dso,sym"],
+                          text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    return hot_threads(perf_lines(told.stdout), os.cpu_count())
+
+
 def thread_ms(pid):
     """Milliseconds of a core that each thread of a process has taken, by its name; {} where the kernel does not count them."""
     found = {}
@@ -380,14 +426,15 @@ def rank(values, share):
 
 
 class Paced:
-    """What h2load saw that sends at a rate, whatever comes back. Of answers that came after the first second:
+    """What h2load saw that sends at a rate, whatever comes back, or without one as quick as answers come. Of those after the first second:
     `served` and `refused` (503) a second, the rank 99% of their latencies in ms, and how many were `other`."""
 
     def __init__(self, directory, url, seconds, connections, rate, token):
         path = os.path.join(directory, "h2load.log")
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
-        told = subprocess.run(["h2load", "--h1", "-t1", f"-c{connections}", f"-D{seconds}", f"--rps={max(rate / connections, 0.01):.4f}",
+        paced = [f"--rps={max(rate / connections, 0.01):.4f}"] if rate is not None else []
+        told = subprocess.run(["h2load", "--h1", "-t1", f"-c{connections}", f"-D{seconds}", *paced,
                                "-H", f"authorization: Bearer {token}", f"--log-file={path}", url],
                               text=True, capture_output=True, check=False)
         if told.returncode != 0:

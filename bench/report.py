@@ -12,10 +12,10 @@ AT_LEAST, AT_MOST = ">=", "<="
 
 class Row:
     """`figure` and `reference` are texts with their units; `value` is what the target is about, None when it was not measured.
-    `key` is its name in bench/why.md, `profile` what was measured of where its time goes."""
+    `key` is its name in bench/why.md, `profile` what was measured of where its time goes, `hot` the rows of measure.hot_threads()."""
 
     def __init__(self, work, against, figure, reference, value, sense, target, unit, note="", key="", profile=""):
-        self.key, self.profile = key, profile
+        self.key, self.profile, self.hot = key, profile, []
         self.work, self.against, self.figure, self.reference = work, against, figure, reference
         self.value, self.sense, self.target, self.unit = value, sense, target, unit
         self.note = note.strip().split("\n", maxsplit=1)[0]  # a table has a line for each row
@@ -56,7 +56,15 @@ def held_back(rows, known):
             told = known.get(row.key, f"Nobody has said yet what holds it: `bench/why.md` has no part `{row.key}`.")
             profile = f" In this run: {row.profile}." if row.profile else ""
             lines.append(f"- **{row.work}**, {value} ({target}).{profile} {told}")
-    return ["What holds back what is missed:", "", *lines, ""] if lines else []
+    return ["What holds back what is missed:", "", *lines, "", *hot_table(rows)] if lines else []
+
+
+def hot_table(rows):
+    """The threads that had the cores while a row that misses its target was measured once more, by samples, and their functions."""
+    lines = [f"| {row.work} | {thread} | {cores:.2f} | {kernel:.0%} | {functions} |".replace("|  |", "| – |")
+             for row in rows if row.missed for thread, cores, kernel, functions in row.hot]
+    return ["Who had the cores meanwhile, by samples. A function's share is of its thread's time; those of a program without names are left out.",
+            "", "| row | thread | cores | of it in the kernel | functions that take most |", "|---|---|---|---|---|", *lines, ""] if lines else []
 
 
 HEAD = ["work", "against", "millrace", "reference", "value", "target", "verdict", "note"]

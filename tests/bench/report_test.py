@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 import unittest
 from xml.etree import ElementTree
 
@@ -85,6 +86,15 @@ class Tables(unittest.TestCase):
         self.assertEqual(held_back(rows[2:], known), [])
         self.assertIn("- **GET /a|b**, 0.50 x (≥ 0.9 x).", as_markdown([row(0.5)], [], {}))
 
+    def test_missed__has_a_table_of_who_had_the_cores(self):
+        rows = [row(0.5), row(1)]
+        for each in rows:
+            each.hot = [("postgres", 1.25, 0.4, "ExecScan 9%, memcpy 2%")]
+        lines = held_back(rows, {})
+        self.assertEqual([line for line in lines if "postgres" in line], ["| GET /a|b | postgres | 1.25 | 40% | ExecScan 9%, memcpy 2% |"])
+        self.assertIn("|---|---|---|---|---|", lines)
+        self.assertFalse(any("Who had" in line for line in held_back([row(0.5)], {})))
+
     def test_reasons__are_of_rows_that_have_a_target(self):
         targets = {**bench.TARGETS, **{f"queue {key}": target for key, target in workqueue.TARGETS.items()}}
         for key, text in reasons().items():
@@ -148,6 +158,32 @@ class Measures(unittest.TestCase):
         after = {"1": ("postgres", 5.0), "2": ("wrk", 1.5), "3": ("postgres", 0.5), "4": ("idler", 0.01)}, 11.0
         told, idle = measure.shares(before, after, 2.0, 2)
         self.assertEqual((told, idle), ("of 2 cores postgres 0.75, wrk 0.25, others 0.50, idle 0.50", 0.5))
+
+    def test_hot__threads_are_in_cores_and_have_their_functions(self):
+        text = """ 30.00%|postgres  |postgres              |[.] ExecScan
+ 10.00%|postgres  |[kernel.kallsyms]     |[k] tcp_sendmsg
+  5.00%|postgres  |postgres              |[.] 0x00000000001234
+  1.00%|wrk       |wrk                   |[.] main
+ 20.00%|swapper/0 |[kernel.kallsyms]     |[k] idle
+ 34.00%|data-writer/0|libpq.so.5         |[.] operator[] (int)
+"""
+        self.assertEqual([(thread, round(cores, 2), round(kernel, 2), functions)
+                          for thread, cores, kernel, functions in measure.hot_threads(measure.perf_lines(text), 2)],
+                         [("postgres", 0.9, 0.22, "ExecScan 67%, tcp_sendmsg 22%"), ("data-writer/0", 0.68, 0.0, "operator[] (int) 100%")])
+
+    def test_sampled__measures_once_and_tells_what_can_be_told_here(self):
+        asked = []
+
+        def busy(seconds):
+            asked.append(seconds)
+            end = time.process_time() + seconds
+            while time.process_time() < end:
+                pass
+
+        with tempfile.TemporaryDirectory() as directory:
+            for thread, cores, kernel, functions in measure.sampled(directory, busy, 0.5):
+                self.assertTrue(thread and 0 < cores <= os.cpu_count() and 0 <= kernel <= 1, functions)
+        self.assertEqual(asked, [0.5])
 
     def test_cores__tells_of_this_machine(self):
         cores = measure.Cores(0.05).finish()
