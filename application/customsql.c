@@ -155,6 +155,18 @@ static void put_rows(struct mr_buf *out, const struct mr_custom *self)
         mr_buf_text(out, " WHERE " MR_BATCH ".\"$caller\" IS NOT NULL");
 }
 
+/*
+ * Of messages, those that have a row, and those whose caller is gone; of rows, those that answer a message. In a CASE, because the planner
+ * sees through anything else that the join need not be a full one, and would read all rows again for each message.
+ */
+static void put_answered(struct mr_buf *out, const struct mr_custom *self)
+{
+    mr_buf_text(out, "\n WHERE CASE WHEN " MR_BATCH ".\"$n\" IS NULL THEN false ELSE \"$u\".\"$n\" IS NOT NULL");
+    if (has_caller(self))
+        mr_buf_text(out, " OR " MR_BATCH ".\"$caller\" IS NULL");
+    mr_buf_text(out, " END");
+}
+
 void mr_custom_set_wise(struct mr_buf *out, const struct mr_custom *self)
 {
     const struct mr_sql *sql = self->sql;
@@ -172,11 +184,9 @@ void mr_custom_set_wise(struct mr_buf *out, const struct mr_custom *self)
                      "SELECT " MR_BATCH ".\"$n\"");
     put_status(out, self, false);
     put_columns(out, self);
-    mr_buf_text(out, "\n  FROM " MR_BATCH "\n  LEFT JOIN \"$u\" ON \"$u\".\"$n\" = " MR_BATCH ".\"$n\"");
+    mr_buf_text(out, "\n  FROM " MR_BATCH "\n " MR_JOIN_EACH "\"$u\" ON \"$u\".\"$n\" = " MR_BATCH ".\"$n\"");
     put_embeds(out, self, has_caller(self) ? MR_BATCH ".\"$caller\"" : NULL);
-    mr_buf_text(out, "\n WHERE \"$u\".\"$n\" IS NOT NULL");
-    if (has_caller(self))
-        mr_buf_text(out, " OR " MR_BATCH ".\"$caller\" IS NULL");
+    put_answered(out, self);
     mr_buf_text(out, "\n ORDER BY " MR_BATCH ".\"$n\", \"$u\".\"$row\"");
 }
 

@@ -13,7 +13,7 @@
 #include "openapi/internal.h"
 #include "proto/pattern.h"
 
-enum { NAME_MAX_LEN = 96, CHOICE_MAX = 64, NUMBER_DIGITS = DOC_DIGITS };
+enum { NAME_MAX_LEN = 192, NUMBER_ROOM = 12, CHOICE_MAX = 64, NUMBER_DIGITS = DOC_DIGITS };
 
 /* ---- Values ---- */
 
@@ -256,13 +256,27 @@ bool has_body(const struct mr_traits *traits)
     return false;
 }
 
+/*
+ * Whether a schema stands there already that says the same. Two may have one name, of fields of two operations, or of an application
+ * and the engine: then `name`, which leaves NUMBER_ROOM, becomes that of the place for this one, "Thing2".
+ */
+static bool has_schema(const struct doc *doc, char name[NAME_MAX_LEN], const json_t *schema)
+{
+    size_t len = strlen(name);
+    const json_t *there;
+
+    for (unsigned n = 2; (there = json_object_get(doc->schemas, name)) != NULL && !json_equal(there, schema); n++)
+        snprintf(name + len, NAME_MAX_LEN - len, "%u", n);
+    return there != NULL;
+}
+
 /* "product_create" becomes "ProductCreateBody". */
 static void name_body(char out[NAME_MAX_LEN], const char *op)
 {
     size_t len = 0;
     bool first = true;
 
-    for (; *op != '\0' && len + sizeof "Body" < NAME_MAX_LEN; op++) {
+    for (; *op != '\0' && len + sizeof "Body" + NUMBER_ROOM < NAME_MAX_LEN; op++) {
         int c = first ? toupper((unsigned char)*op) : *op;
 
         if (*op != '_')
@@ -343,10 +357,12 @@ static json_t *or_items(struct doc *doc, const struct mr_traits *traits, json_t 
 json_t *body_reference(struct doc *doc, const struct mr_op_info *info)
 {
     char name[NAME_MAX_LEN];
+    json_t *schema = fields_schema(doc, info->traits->fields);
 
     name_body(name, info->name);
-    if (json_object_get(doc->schemas, name) == NULL)
-        put(doc, doc->schemas, name, fields_schema(doc, info->traits->fields));
+    if (!has_schema(doc, name, schema))
+        put(doc, doc->schemas, name, json_incref(schema));
+    json_decref(schema);
     return or_items(doc, info->traits, reference(doc, "schemas", name));
 }
 
@@ -433,19 +449,31 @@ static void put_members(struct doc *doc, json_t *schema, const struct mr_member 
     json_decref(required);
 }
 
-/* Its place is taken before its members are looked at, so that it keeps the order in which results are met. */
-json_t *result_reference(struct doc *doc, const struct mr_result *result)
+static void describe_result(struct doc *doc, json_t *schema, const struct mr_result *result)
 {
-    json_t *schema;
-
-    if (json_object_get(doc->schemas, result->name) != NULL)
-        return reference(doc, "schemas", result->name);
-    schema = put_object(doc, doc->schemas, result->name);
     put_text(doc, schema, "type", "object");
     put_text(doc, schema, "description", result->about);
     if (result->members != NULL)
         put_members(doc, schema, result->members);
-    return reference(doc, "schemas", result->name);
+}
+
+/* Its place is taken before its members are looked at, so that it keeps the order in which results are met. */
+json_t *result_reference(struct doc *doc, const struct mr_result *result)
+{
+    char name[NAME_MAX_LEN];
+    json_t *schema;
+
+    snprintf(name, sizeof name - NUMBER_ROOM, "%s", result->name);
+    if (json_object_get(doc->schemas, name) == NULL) {
+        describe_result(doc, put_object(doc, doc->schemas, name), result);
+        return reference(doc, "schemas", name);
+    }
+    schema = json_object();
+    describe_result(doc, schema, result);
+    if (!has_schema(doc, name, schema))
+        put(doc, doc->schemas, name, json_incref(schema));
+    json_decref(schema);
+    return reference(doc, "schemas", name);
 }
 
 /* ---- Successes ---- */

@@ -383,6 +383,43 @@ static void test_custom__a_set_wise_statement_is_given_the_rows(void **state)
     batch_end(&batch);
 }
 
+static mr_rows *ask_server(const char *sql)
+{
+    mr_rows *rows = NULL;
+
+    if (mr_db_connect(self->db) != MR_OK || mr_db_exec(self->db, sql, mr_mono_ms(&mr_system_clock) + 10000, &rows) != MR_OK)
+        fail_test("%s: %s", sql, mr_db_last_error(self->db)->message);
+    return rows;
+}
+
+/* What a statement found for 24 messages is joined with them in one go, not looked through once for each. */
+static void test_custom__a_set_wise_statement_is_joined_once(void **state)
+{
+    char *text = mr_statement_text(mr_statement_find("shout"));
+    struct mr_buf sql = {0};
+    mr_rows *plan;
+
+    (void)state;
+    mr_buf_printf(&sql, "PREPARE joined AS %s", text);
+    mr_buf_append(&sql, "", 1);
+    plan = ask_server(sql.data);
+    mr_rows_free(&plan);
+    plan = ask_server("EXPLAIN (ANALYZE, COSTS off, TIMING off) EXECUTE joined (array_fill('x'::text, ARRAY[24]), NULL)");
+    assert_true(mr_rows_count(plan) > 3);
+    for (unsigned row = 0; row < mr_rows_count(plan); row++) {
+        struct mr_slice line = MR_SLICE("");
+
+        (void)mr_rows_get(plan, row, 0, &line);
+        if (memmem(line.data, line.len, "loops=24", 8) != NULL)
+            fail_test("%.*s", (int)line.len, line.data);
+    }
+    mr_rows_free(&plan);
+    plan = ask_server("DEALLOCATE joined");
+    mr_rows_free(&plan);
+    mr_buf_fini(&sql);
+    free(text);
+}
+
 /* Nothing is done for a caller who is gone. */
 static void test_custom__a_set_wise_statement_sees_no_caller_who_is_gone(void **state)
 {
@@ -634,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_custom__a_query_refuses_by_its_status),
         cmocka_unit_test(test_custom__aggregates_are_of_each_message),
         cmocka_unit_test(test_custom__a_set_wise_statement_is_given_the_rows),
+        cmocka_unit_test(test_custom__a_set_wise_statement_is_joined_once),
         cmocka_unit_test(test_custom__a_set_wise_statement_sees_no_caller_who_is_gone),
         cmocka_unit_test(test_custom__each_message_draws_its_own_ticket),
         cmocka_unit_test(test_custom__a_change_answers_with_what_it_returns),

@@ -302,6 +302,51 @@ static void assert_schema(const json_t *document, const char *schema, const char
     free(found);
 }
 
+/* ---- Names that two things have ---- */
+
+static const struct mr_result alike[] = {{.name = "Thing", .about = "x", .members = MR_MEMBERS({"a", MR_INT, .about = "x"})},
+                                         {.name = "Thing", .about = "x", .members = MR_MEMBERS({"a", MR_TEXT, .about = "x"})},
+                                         {.name = "Thing", .about = "x", .members = MR_MEMBERS({"a", MR_INT, .about = "x"})},
+                                         {.name = "JobRun", .about = "not the engine's", .members = MR_MEMBERS({"a", MR_INT, .about = "x"})}};
+static const struct mr_result alike_answers[] = {
+    {.name = "First", .about = "x", .members = MR_MEMBERS({"thing", MR_JSON, .json = &alike[0], .about = "x"})},
+    {.name = "Second", .about = "x", .members = MR_MEMBERS({"thing", MR_JSON, .json = &alike[1], .about = "x"})},
+    {.name = "Third", .about = "x", .members = MR_MEMBERS({"thing", MR_JSON, .json = &alike[2], .about = "x"})},
+    {.name = "Fourth", .about = "x", .members = MR_MEMBERS({"thing", MR_JSON, .json = &alike[3], .about = "x"})}};
+
+static void test_openapi__what_differs_has_a_schema_of_its_own_whatever_it_is_called(void **state)
+{
+    static const char *const expected[][2] = {{"First", "Thing"}, {"Second", "Thing2"}, {"Third", "Thing"}, {"Fourth", "JobRun2"}};
+    enum { COUNT = sizeof expected / sizeof expected[0] };
+    static const struct mr_field no_fields[] = {{.name = NULL}};
+    struct mr_traits traits[COUNT];
+    struct mr_op_info ops[COUNT];
+    struct mr_way own_ways[COUNT];
+    char paths[COUNT][16];
+    const struct mr_op_table table = {.ops = ops, .op_count = COUNT, .ways = own_ways, .way_count = COUNT, .title = "x", .version = "1"};
+    json_t *document;
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(paths[i], sizeof paths[i], "/v1/a%u", i);
+        traits[i] = (struct mr_traits){.summary = "x", .shape = MR_SHAPE_ONE, .returns = &alike_answers[i], .fields = no_fields};
+        ops[i] = (struct mr_op_info){paths[i] + 4, MR_VERB_GET, paths[i], MR_ACTOR_DATA_READER, MR_ACCESS_PUBLIC, 200, MR_BY_SQL, .traits = &traits[i]};
+        own_ways[i] = (struct mr_way){paths[i] + 4, MR_VERB_GET, paths[i], (enum mr_op)(MR_OP_COUNT + i)};
+    }
+    mr_ops_install(&table);
+    document = load();
+    for (unsigned i = 0; i < COUNT; i++) {
+        char schema[96];
+
+        snprintf(schema, sizeof schema, "{\"thing\":{\"$ref\":\"#/components/schemas/%s\",\"description\":\"x\"}}", expected[i][1]);
+        assert_schema(document, expected[i][0], "", schema);
+    }
+    assert_schema(document, "Thing", "a", "{\"description\":\"x\",\"format\":\"int64\",\"type\":\"integer\"}");
+    assert_schema(document, "Thing2", "a", "{\"description\":\"x\",\"type\":\"string\"}");
+    json_decref(document);
+    mr_ops_install(NULL);
+}
+
 static void test_openapi__types_of_applications(void **state)
 {
     static const char *const bodies[][2] = {
@@ -355,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_openapi__is_the_same_each_time),
         cmocka_unit_test(test_openapi__the_page_is_whole),
         cmocka_unit_test(test_openapi__types_of_applications),
+        cmocka_unit_test(test_openapi__what_differs_has_a_schema_of_its_own_whatever_it_is_called),
     };
 
     return cmocka_run_group_tests(tests, tasks_serve, tasks_end);
