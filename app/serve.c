@@ -1,5 +1,6 @@
 #include "app/serve.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -94,12 +95,33 @@ static bool uses_database(const struct mr_crew *actors)
     return false;
 }
 
-/* A database that may sleep is not woken for it. Before the actors are there, the process has just begun. */
+/*
+ * The thread that declares asks about crew and tier, which the main thread makes and frees: it may look at them only in between,
+ * and while it looks they are not freed.
+ */
+static pthread_mutex_t life_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards life */
+static enum { LIFE_BEGINS, LIFE_GOES_ON, LIFE_ENDS } life;
+
+static void set_life(int now)
+{
+    pthread_mutex_lock(&life_mutex);
+    life = now;
+    pthread_mutex_unlock(&life_mutex);
+}
+
+/* A database that may sleep is not woken for it. A process that has just begun is awake, one that ends is not. */
 static bool is_awake(void)
 {
-    bool schedules = tier.scheduler != NULL && mr_scheduler_is_awake(tier.scheduler);
+    bool awake;
 
-    return (crew.count == 0 && tier.crew.count == 0) || schedules || uses_database(&crew) || uses_database(&tier.crew);
+    pthread_mutex_lock(&life_mutex);
+    if (life == LIFE_GOES_ON)
+        awake = (tier.scheduler != NULL && mr_scheduler_is_awake(tier.scheduler)) || uses_database(&crew) ||
+                uses_database(&tier.crew);
+    else
+        awake = life == LIFE_BEGINS;
+    pthread_mutex_unlock(&life_mutex);
+    return awake;
 }
 
 /* ---- The end: see runtime/shutdown.h ---- */
@@ -121,6 +143,7 @@ static bool stop(const struct mr_config *config)
     int64_t begun_ms;
 
     mr_signals_begin();
+    set_life(LIFE_ENDS);
     mr_admin_stop(&admin); /* it looks at the actors */
     begun_ms = mr_shutdown_begun_ms();
     mr_declare_ask_to_stop(declaration);
@@ -228,6 +251,7 @@ static int run_api(const struct mr_config *config, const struct mr_zone *zone, i
         status = start_crew(config);
     if (status == MR_OK && zone != NULL)
         status = mr_tier_start(&tier, config, zone, -1);
+    set_life(LIFE_GOES_ON);
     mr_declare_await(declaration);
     status = start_admin(status, admin_fd, config);
     if (status == MR_OK)
@@ -293,6 +317,7 @@ int mr_serve_scheduler(const struct mr_config *config, const struct mr_zone *zon
     status = mr_declare_start(&declaration, config, is_awake);
     if (status == MR_OK)
         status = mr_tier_start(&tier, config, zone, open_pulse(config));
+    set_life(LIFE_GOES_ON);
     mr_declare_await(declaration);
     status = start_admin(status, admin_fd, config);
     if (status == MR_OK) {

@@ -1,12 +1,10 @@
 """Who answers requests: Millrace and its peers, on one database, and what is asked of them."""
 
 import os
-import re
 import shutil
 import subprocess
-import urllib.request
 
-from measure import PEERS, ROOT, SECRET, UUIDV7, end, node_program, register, request, start, wait_ready, write
+from measure import PEERS, ROOT, SECRET, UUIDV7, batches, end, node_program, register, request, start, wait_ready, write
 
 BUILT = os.path.join(ROOT, "build", "bench")
 POOL = {"go": 8, "node": 4, "c": 8}  # connections; the best of 4, 8 and 16, of a Node process 2, 4 and 8, at 128 clients on two cores
@@ -65,13 +63,7 @@ end
         return start(self.binary, "api", port, ACTOR_DATA_WRITER_COUNT=str(WRITERS), **self.server.settings(self.database), **settings)
 
     def batches(self):
-        """Messages and batches so far, by actor."""
-        with urllib.request.urlopen(self.admin + "/metrics") as answer:
-            text = answer.read().decode()
-        found = {}
-        for what, actor, value in re.findall(r'^millrace_batch_messages_(sum|count)\{actor="([^"]+)"\} (\S+)$', text, re.M):
-            found.setdefault(actor, {})[what] = float(value)
-        return found
+        return batches(self.admin)
 
     def restart(self):
         self.stop()

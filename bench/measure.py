@@ -299,6 +299,16 @@ def thread_ms(pid):
     return found
 
 
+def batches(admin):
+    """Messages ("sum") and batches ("count") so far, by actor."""
+    with urllib.request.urlopen(admin + "/metrics") as answer:
+        text = answer.read().decode()
+    found = {}
+    for what, actor, value in re.findall(r'^millrace_batch_messages_(sum|count)\{actor="([^"]+)"\} (\S+)$', text, re.M):
+        found.setdefault(actor, {})[what] = float(value)
+    return found
+
+
 def switches(pid):
     """How often the threads of a process have gone to sleep to wait for something."""
     count = 0

@@ -22,7 +22,8 @@ import time
 import urllib.error
 import urllib.request
 
-from measure import (Nginx, Pgbench, commit, end, keep, machine, own_server, rank, register, request, said, start, wait_for,
+from contest import WRITERS
+from measure import (Cores, Nginx, Pgbench, batches, commit, end, keep, machine, own_server, rank, register, request, said, start, wait_for,
                      write, wrk)
 from support import DatabaseError
 from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown
@@ -101,7 +102,8 @@ class WorkQueue:
         server.query(f'CREATE DATABASE "{self.database}"')
         settings = server.settings(self.database)
         self.base = f"http://127.0.0.1:{PORT}"
-        self.api, _ = start(binary, "api", PORT, **settings, RATE_LIMIT_PER_MINUTE="0")
+        self.api, _ = start(binary, "api", PORT, **settings, RATE_LIMIT_PER_MINUTE="0",
+                            ADMIN_PORT=str(PORT + 1), ACTOR_DATA_WRITER_COUNT=str(WRITERS))
         self.children.append(self.api)
         self.children.append(subprocess.Popen(
             [binary, "scheduler"], stdin=subprocess.DEVNULL,
@@ -118,9 +120,9 @@ class WorkQueue:
 
     # ---- What steps share ----
 
-    def add(self, key, work, against, figure, reference, value, unit="", note=""):
+    def add(self, key, work, against, figure, reference, value, unit="", note="", profile=""):
         sense, target = TARGETS[key]
-        row = Row(work, against, figure, reference, value, sense, target, unit, note)
+        row = Row(work, against, figure, reference, value, sense, target, unit, note, f"queue {key}", profile)
         self.rows.append(row)
         print(as_line(row), flush=True)
 
@@ -139,7 +141,7 @@ class WorkQueue:
         """No run is there, as if none had ever been. Who sweeps meanwhile locks tables in another order."""
         for left in reversed(range(20)):
             try:
-                self.query("TRUNCATE millrace.later, millrace.ready, millrace.lease, millrace.run, millrace.run_attempt, millrace.run_unique")
+                self.query("TRUNCATE millrace.later, millrace.ready, millrace.lease, millrace.stopped, millrace.run, millrace.run_attempt, millrace.run_unique")
                 return
             except DatabaseError:
                 if left == 0:
@@ -156,6 +158,11 @@ class WorkQueue:
 
     def finished(self, job):
         return int(self.query(f"SELECT count(*) FROM millrace.run WHERE job = '{job}' AND finished_at IS NOT NULL")[0][0])
+
+    def written(self):
+        """Messages and batches of the writers so far."""
+        writers = [found for actor, found in batches(f"http://127.0.0.1:{PORT + 1}").items() if "writer" in actor]
+        return [sum(each[what] for each in writers) for what in ("sum", "count")]
 
     def waits(self, job, share, condition="true"):
         """Milliseconds from the transaction that queued a run to its start, at that rank."""
@@ -176,17 +183,20 @@ class WorkQueue:
             one = '{"args":{"orderId":7}}'
             posts[many] = write(self.directory, f"enqueue{many}.lua", f"""wrk.method = 'POST' wrk.headers['content-type'] = 'application/json'
                 wrk.body = '{one if many == 1 else "[" + ",".join([one] * many) + "]"}'""")
-        ours, theirs = {many: [] for many in posts}, []
+        ours, theirs, profiles = {many: [] for many in posts}, [], {}
         for _ in range(self.rounds):
             theirs.append(pgbench.run(pgbench.clients, self.seconds))
             for many, script in posts.items():
                 self.empty()
+                cores, before = Cores(self.seconds), self.written()
                 ours[many].append(many * wrk(f"{self.base}/v1/jobs/errand/runs", self.seconds, ENQUEUERS if many == 1 else ARRAYS, self.key, script).rate)
+                asked, together = (now - then for now, then in zip(self.written(), before))
+                profiles[many] = f"{cores.finish().told}; {asked / max(1, together):.0f} requests a batch"
         plain = statistics.median(theirs)
         for many, rates in ours.items():
             value = statistics.median(rates)
             self.add("enqueue", "POST /v1/jobs/{job}/runs, " + ("one run each" if many == 1 else f"arrays of {many}"),
-                     f"pgbench, INSERT, {pgbench.clients} clients", f"{value:.0f}/s", f"{plain:.0f}/s", value / plain, "x")
+                     f"pgbench, INSERT, {pgbench.clients} clients", f"{value:.0f}/s", f"{plain:.0f}/s", value / plain, "x", profile=profiles[many])
         self.empty()
 
     def pulled(self, job):
@@ -330,6 +340,7 @@ class WorkQueue:
                     gen_random_uuid()::text, '-', ''), 14))::uuid, 'errand', 'k' || n % 1000, '{{}}', 'manual', now(), now(), 10, 10,
                    CASE WHEN n % 5 = 0 THEN 'dead' ELSE 'succeeded' END, now(), now(), CASE WHEN n % 5 = 0 THEN now() END, NULL
               FROM generate_series(1, {count}) n""")
+        self.query("INSERT INTO millrace.stopped (job, outcome, id) SELECT r.job, r.outcome, r.id FROM millrace.run r WHERE r.outcome = 'dead'")
         self.server.settle(self.database)
         for key, work, path in (("list", "GET /v1/job-runs", "/v1/job-runs?limit=50"), ("list", "  of a job", "/v1/job-runs?limit=50&job=errand"),
                                 ("list", "  the dead", "/v1/job-runs?limit=50&state=dead"),

@@ -278,6 +278,12 @@ export const variables = {
     'false',
     'record one trace in a hundred in X-Ray, through an OpenTelemetry collector beside the application',
   ),
+  firewallRate: withDefault(
+    'CDK_FIREWALL_RATE',
+    is.integer(100, 100_000_000),
+    '10000',
+    'in prd: requests in five minutes from one address before the firewall answers 429; raise it where workers share an address',
+  ),
   alarmEmail: optional('CDK_ALARM_EMAIL', EMAIL, 'oncall@example.com', 'address that alarms go to'),
   arm64: withDefault('CDK_ARM64', is.boolean, 'false', 'run on Graviton (the image must be built for arm64)'),
   spot: withDefault('CDK_SPOT', is.boolean, 'false', 'run on Fargate Spot; in prd the first task stays on demand'),

@@ -31,6 +31,15 @@ export const WAKING_REQUEST_SECONDS = 25;
 /** Such a request is answered even when the task is told to end while it waits: 5 s of the grace are for the end itself. */
 const WAKING_GRACE_SECONDS = 5 + WAKING_REQUEST_SECONDS + 5;
 
+/**
+ * How long the load balancer waits for a byte. Longer than a claim or a `?wait` may take, which is a minute of silence: at a minute
+ * exactly it would answer 504, or hang up on a worker that had just been given runs.
+ */
+export const BALANCER_IDLE_SECONDS = 75;
+
+/** Longer than that, or the load balancer sends a request into a connection that is being closed, and answers 502. */
+const KEEPALIVE_SECONDS = BALANCER_IDLE_SECONDS + 10;
+
 /** One trace in so many is recorded, when traces are wanted at all. */
 const TRACE_RATIO = '0.01';
 
@@ -86,6 +95,7 @@ export function apiSettings(config: Config, appVersion: string | undefined): Set
     APP_PORT: String(config.appPort),
     // The load balancer may send a last request while it learns that the task is going.
     SHUTDOWN_DELAY: '5s',
+    GATEWAY_KEEPALIVE_TIMEOUT: `${KEEPALIVE_SECONDS}s`,
     // The load balancer appends the address of the client to X-Forwarded-For.
     TRUST_PROXY_HOPS: '1',
     CORS_ALLOWED_ORIGIN: config.corsAllowedOrigin,

@@ -12,6 +12,7 @@ import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
+import { BALANCER_IDLE_SECONDS } from './container-settings.ts';
 import { LogBucket } from './log-bucket.ts';
 import { WebAcl } from './web-acl.ts';
 
@@ -60,8 +61,7 @@ export class PublicEndpoint extends Construct {
       vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC },
       internetFacing: true,
       dropInvalidHeaderFields: true,
-      // Longer than any deadline of a request: the answer to one that waits for the database is awaited.
-      idleTimeout: Duration.seconds(60),
+      idleTimeout: Duration.seconds(BALANCER_IDLE_SECONDS),
       deletionProtection: config.isProduction,
     });
   }

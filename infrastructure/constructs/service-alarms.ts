@@ -1,9 +1,10 @@
 /** What wakes someone up about a service, whichever of the two it is. */
-import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { type Alarm, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import { ALARM_PERIOD, type AlarmTopic } from './alarm-topic.ts';
+import { measured, type Role } from './application-metrics.ts';
 import { countLogLines } from './log-metric.ts';
 import type { ServiceTask } from './service-task.ts';
 
@@ -22,8 +23,8 @@ export const DATABASE_FAILURES = [
 
 export interface ServiceAlarmsProps {
   readonly task: ServiceTask;
-  /** `api` or `scheduler`: the start of the alarms' names. */
-  readonly role: string;
+  /** The start of the alarms' names. */
+  readonly role: Role;
   readonly clusterArn: string;
   readonly serviceName: string;
   readonly config: Config;
@@ -67,7 +68,20 @@ export class ServiceAlarms extends Construct {
       }),
       threshold: 0,
     });
+    if (props.config.xray) {
+      this.tellOfLostSpans(props);
+    }
     this.tellOfExits(props);
+  }
+
+  /** Requests do not notice a collector that is away: without a word there would be no trace on the day that one is looked for. */
+  private tellOfLostSpans({ role, alarmTopic, config, serviceName }: ServiceAlarmsProps): void {
+    alarmTopic.alarm(this, `${role}-spans-dropped`, {
+      description: `${serviceName} has dropped spans for 15 minutes: the collector beside it does not take them.`,
+      metric: measured(config, role, 'SpansDropped', Stats.SUM),
+      threshold: 0,
+      periods: 3,
+    });
   }
 
   /**

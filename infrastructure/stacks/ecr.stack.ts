@@ -5,7 +5,12 @@ import type { Construct } from 'constructs';
 import type { Config } from '../config/config.ts';
 import { BaseStack } from './base.stack.ts';
 
-const IMAGES_KEPT = 30;
+/** What an update leaves to roll back to; the deploy workflow and the runbook deregister what is older. */
+export const REVISIONS_KEPT = 10;
+/** An image for each of two architectures, the list of both, and its signature, which older registries keep under a tag of its own. */
+const IMAGES_OF_A_VERSION = 5;
+/** A revision whose image has expired is none to roll back to. */
+export const IMAGES_KEPT = REVISIONS_KEPT * IMAGES_OF_A_VERSION;
 
 export class EcrStack extends BaseStack {
   readonly repository: ecr.Repository;

@@ -6,7 +6,7 @@
  * the load balancer is made there and needs this stack's VPC, so a record here
  * would close a circle.
  */
-import { CfnOutput, Fn } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Fn } from 'aws-cdk-lib';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as route53 from 'aws-cdk-lib/aws-route53';
@@ -31,7 +31,18 @@ export class NetworkStack extends BaseStack {
     });
     this.certificate = acm.Certificate.fromCertificateArn(this, 'Certificate', config.certificateArn);
     this.alarmTopic = new AlarmTopic(this, 'Alarms', config);
+    this.warnOfDeafness();
     new CfnOutput(this, 'AlarmTopicArn', { value: this.alarmTopic.topic.topicArn, description: 'Where alarms go' });
+  }
+
+  /** Every alarm of production would ring into a room with nobody in it. */
+  private warnOfDeafness(): void {
+    if (this.config.isProduction && this.config.alarmEmail === undefined) {
+      Annotations.of(this).addWarningV2(
+        'millrace:no-alarm-address',
+        'CDK_ALARM_EMAIL is not set: alarms reach nobody, unless somebody has subscribed to the topic of the output AlarmTopicArn.',
+      );
+    }
   }
 
   /** The first two zones of whatever region this lands in: no call to AWS while synthesizing. */

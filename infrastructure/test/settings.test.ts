@@ -3,6 +3,7 @@
  * that a setting renamed there fails a test here.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { loadConfig } from '../config/load.ts';
@@ -159,6 +160,16 @@ describe('settings of the containers against the binary', () => {
       }
     }
   });
+  withBinary('the load balancer outlasts a request that waits for a run, or for the end of one', () => {
+    const balancer = one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
+    const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds']) * 1000;
+    const document = execFileSync(binary as string, ['openapi'], { encoding: 'utf8', env: {}, maxBuffer: 16 << 20 });
+    const most = [...document.matchAll(/"how long to wait for [^"]*, up to (\w+)[;"]/g)].map(([, time = '']) => time);
+    assert.ok(most.length >= 2, `${most}`);
+    for (const time of most) {
+      assert.ok(amount(time, 'duration') + 5_000 <= idle, `${time} and ${idle} ms`);
+    }
+  });
   withBinary('the messages that the alarms on the database count are in the binary', () => {
     const code = readFileSync(binary as string);
     for (const text of [...DATABASE_FAILURES, 'job run', 'runId', 'outcome', 'dead', 'failed']) {
@@ -194,8 +205,7 @@ describe('settings of the containers against the binary', () => {
     () => {
       const balancer = one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
       const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds'] ?? '60');
-      const keepAlive = table().find(({ name }) => name === 'GATEWAY_KEEPALIVE_TIMEOUT')?.default ?? '';
-      assert.ok(amount(keepAlive, 'duration') > idle * 1000);
+      assert.ok(lasts('compute', 'GATEWAY_KEEPALIVE_TIMEOUT') > idle * 1000);
     },
   );
 });

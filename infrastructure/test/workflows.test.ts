@@ -5,13 +5,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { REVISIONS_KEPT } from '../stacks/ecr.stack.ts';
+import { REQUIRED } from './support/synth.ts';
 import { runStep, workflow } from './support/workflow-step.ts';
 
 describe('workflows', () => {
   for (const name of ['deploy', 'roll-back']) {
     it(`${name} leaves the number of tasks alone unless told`, () => {
       assert.match(workflow(name), /keepCount:\n {8}description: .+\n {8}default: true\n {8}type: boolean/);
-      assert.match(workflow(name), /KEEP_COUNT: \$\{\{ inputs\.keepCount \}\}/);
+      assert.match(workflow(name), /(KEEP_COUNT|WANTED): \$\{\{ inputs\.keepCount \}\}/);
       assert.match(workflow(name), /run: npm run deploy.* --context "keepCount=\$KEEP_COUNT"$/m);
     });
   }
@@ -118,7 +120,7 @@ describe('workflows', () => {
     const { status, calls } = runStep({
       workflow: 'deploy',
       words: 'deregister-task-definition',
-      env: { APP: 'millrace', ENVIRONMENT: 'dev' },
+      env: { API: 'millrace-dev', SCHEDULER: 'millrace-scheduler-dev' },
       programs: { aws: 'case "$*" in *"--family-prefix millrace-dev "*) printf "one\ttwo\n" ;; esac' },
     });
     assert.equal(status, 0);
@@ -130,8 +132,44 @@ describe('workflows', () => {
       `${list} millrace-dev --sort DESC --query taskDefinitionArns[10:] --output text`,
       `${list} millrace-scheduler-dev --sort DESC --query taskDefinitionArns[10:] --output text`,
     ]);
+    assert.ok(text.includes(`[${REVISIONS_KEPT}:]`), 'as many as there are images of');
     const runbook = readFileSync(join(import.meta.dirname, '../docs/runbook.md'), 'utf8');
     assert.match(runbook, /^aws ecs list-task-definitions --family-prefix millrace-dev .*\[10:\].* deregister-task-definition/m);
+  });
+  it('a first deployment asks for CDK_SERVICE_DESIRED_COUNT tasks, since there is no number to keep', () => {
+    const kept = (stack: string, wanted: string) =>
+      runStep({
+        workflow: 'deploy',
+        words: 'KEEP_COUNT=$WANTED',
+        env: { STACK: 'millrace-dev-compute', WANTED: wanted },
+        programs: { aws: `printf '${stack}'` },
+      }).exported;
+    assert.deepEqual(kept('', 'true'), ['KEEP_COUNT=false']);
+    assert.deepEqual(kept('millrace-dev-compute\n', 'true'), ['KEEP_COUNT=true']);
+    assert.deepEqual(kept('millrace-dev-compute\n', 'false'), ['KEEP_COUNT=false']);
+    const text = workflow('deploy');
+    assert.ok(text.indexOf('KEEP_COUNT=$WANTED') < text.indexOf('keepCount=$KEEP_COUNT'));
+    assert.match(text, /WANTED: \$\{\{ inputs\.keepCount \}\}/);
+  });
+  it('every name comes from the settings of the environment, and from nowhere else', () => {
+    const folder = join(import.meta.dirname, '../../.github');
+    const { CDK_APP_NAME, ...env } = { ...process.env, ...REQUIRED };
+    const printed = execFileSync('npm', ['run', '--silent', 'names'], {
+      cwd: join(import.meta.dirname, '..'),
+      env: { ...env, CDK_APP_NAME: 'shop', CDK_TAG_ENV: 'development' },
+      encoding: 'utf8',
+    });
+    const lines = ['app=shop', 'base=shop-dev', 'scheduler=shop-scheduler-dev', 'tagApp=shop', 'tagEnv=development', ''];
+    assert.deepEqual(printed.split('\n'), lines);
+    const action = readFileSync(join(folder, 'actions/infrastructure/action.yml'), 'utf8');
+    assert.match(action, /CDK_ENVIRONMENT="\$ENVIRONMENT" npm run --silent names >>"\$GITHUB_OUTPUT"/);
+    for (const name of ['base', 'scheduler', 'tagApp', 'tagEnv']) {
+      assert.ok(action.includes(`steps.names.outputs.${name} }}`), name);
+      assert.ok(printed.includes(`${name}=`), name);
+    }
+    for (const file of readdirSync(join(folder, 'workflows'))) {
+      assert.doesNotMatch(readFileSync(join(folder, 'workflows', file), 'utf8'), /vars\.APP_NAME|'millrace'/, file);
+    }
   });
   it('tear-down goes on when something did not go, and says what is left in any case', () => {
     const destroy = (npm: string) => runStep({ workflow: 'tear-down', words: 'npm run destroy', programs: { npm } });
@@ -143,10 +181,14 @@ describe('workflows', () => {
       runStep({
         workflow: 'tear-down',
         words: 'These stacks are left',
-        env: { APP: 'millrace', ENVIRONMENT: 'dev' },
+        env: { BASE: 'millrace-dev', TAG_APP: 'shop', TAG_ENV: 'development' },
         programs: { aws: `case "$1" in cloudformation) printf '${stacks}' ;; *) echo arn:of:a:log-group ;; esac` },
       });
     assert.equal(left('').status, 0);
+    assert.match(left('').calls.join('\n'), /Key=App,Values=shop Key=Env,Values=development/);
+    assert.match(left('').calls.join('\n'), /starts_with\(StackName, 'millrace-dev-'\)/);
+    const unknown = runStep({ workflow: 'tear-down', words: 'These stacks are left', env: { BASE: '' }, programs: { aws: '' } });
+    assert.deepEqual([unknown.status, unknown.calls], [1, []], 'nothing known is not nothing left');
     assert.match(left('').text, /arn:of:a:log-group/);
     assert.equal(left('millrace-dev-network\tDELETE_FAILED\n').status, 1);
     assert.match(left('millrace-dev-network\tDELETE_FAILED\n').text, /millrace-dev-network\tDELETE_FAILED/);

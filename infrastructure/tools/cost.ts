@@ -2,6 +2,7 @@
  * What an environment costs in a month: what is in its templates, times the
  * prices, times a few assumptions about its use.
  */
+import { IMAGES_KEPT } from '../stacks/ecr.stack.ts';
 import type { Synthesized } from '../test/support/synth.ts';
 import { PRICES } from './prices.ts';
 
@@ -122,8 +123,8 @@ function network(which: Synthesized, use: Use): Line[] {
   ];
 }
 
-/** Thirty images of at most 10 MB each, compressed. */
-const IMAGES_GB = 0.3;
+/** At most 10 MB each, compressed. */
+const IMAGES_GB = IMAGES_KEPT * 0.01;
 
 function kept(which: Synthesized, { accessLogGb }: Use): Line[] {
   const buckets = resources(which, 'AWS::S3::Bucket').length;

@@ -6,6 +6,12 @@
   const session = document.getElementById('session');
   const scheme = 'bearer';
 
+  // Swagger UI has the colours, and leaves the choice to the page: the reader's system has made it.
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const colour = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+  dark.addEventListener('change', colour);
+  colour();
+
   const isCall = (response, path, method) => {
     const url = new URL(response.url, document.baseURI);
     return response.ok && url.pathname.endsWith(path) && (response.method ?? method) === method;

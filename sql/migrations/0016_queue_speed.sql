@@ -6,9 +6,11 @@
 --
 -- The next two are put into the statements that call them, for which they have no settings of their own: the callers pin the path.
 
--- The id of the run that was queued at an instant, in 4096ths of a millisecond: UUID version 7 by RFC 9562, 6.2, method 3.
-CREATE FUNCTION millrace.run_id(tick bigint) RETURNS uuid LANGUAGE sql VOLATILE AS $$
-    SELECT (lpad(to_hex($1 >> 12), 12, '0') || '7' || lpad(to_hex($1 & 4095), 3, '0') || right(gen_random_uuid()::text, 17))::uuid
+-- The id of the run that was queued at an instant, in 4096ths of a millisecond: UUID version 7 by RFC 9562, 6.2, method 3. The rest are 62
+-- bits of `chance`. Runs that are queued together have them from one random number and their places: random bits for each would take
+-- longer than to write it to a table.
+CREATE FUNCTION millrace.run_id(tick bigint, chance bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT (lpad(to_hex(($1 >> 12 << 16) | 28672 | ($1 & 4095)), 16, '0') || to_hex(($2 & 4611686018427387903) | '-9223372036854775808'::bigint))::uuid
 $$;
 
 -- Whether nothing can be wrong with a run, and its job wants no more than that it is kept: what most are. NULL where there is no such job.
@@ -35,6 +37,7 @@ CREATE FUNCTION millrace.queue_and_tell(ns integer[], jobs text[], args jsonb[],
 #variable_conflict use_column
 DECLARE
     base    bigint := (extract(epoch FROM clock_timestamp()) * 4096000)::bigint;
+    chance  bigint := uuid_hash_extended(gen_random_uuid(), 0);
     ids     uuid[];
     uniques text[];
     found   uuid[];
@@ -47,7 +50,7 @@ BEGIN
       FROM millrace.job j
      WHERE j.name = ANY ($2);
     IF has.unique OR has.sql OR cardinality(array_remove($7, NULL)) > 0 OR 'cron' = ANY ($9) THEN
-        ids := ARRAY(SELECT millrace.run_id(base + o) FROM generate_series(1, cardinality($1)) o ORDER BY o);
+        ids := ARRAY(SELECT millrace.run_id(base + o, hashint8extended(o, chance)) FROM generate_series(1, cardinality($1)) o ORDER BY o);
         found := array_fill(NULL::uuid, ARRAY[coalesce(cardinality($1), 0)]);
         uniques := array_fill(NULL::text, ARRAY[coalesce(cardinality($1), 0)]);
         refused := ARRAY(SELECT DISTINCT k.whole
@@ -95,7 +98,7 @@ BEGIN
     WITH k AS MATERIALIZED (
         SELECT k.o, k.n, k.job, coalesce(k.args, '{}') AS args, k.run_at, k.priority, k.key, k.unique_key, k.traceparent, coalesce(k.trigger, 'user') AS trigger,
                k.whole, k.found, k.has_key,
-               coalesce(k.id, millrace.run_id(base + k.o)) AS id,
+               coalesce(k.id, millrace.run_id(base + k.o, hashint8extended(k.o, chance))) AS id,
                j.work, j.args AS rules, j.attempts, coalesce(k.priority, j.priority) AS points, greatest(k.run_at, now()) AS due,
                millrace.is_plain_run(j, coalesce(k.args, '{}'), k.run_at, k.priority, k.key, k.unique_key) AS is_plain
           FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ids, found, uniques)
@@ -160,7 +163,7 @@ BEGIN
       FROM millrace.job j
      WHERE j.name = $1 AND j.unique_by IS NULL AND $6 IS NULL AND millrace.is_plain_run(j, about, $3, $4, $5, $6);
     IF FOUND THEN
-        id := millrace.run_id((extract(epoch FROM clock_timestamp()) * 4096000)::bigint);
+        id := millrace.run_id((extract(epoch FROM clock_timestamp()) * 4096000)::bigint, uuid_hash_extended(gen_random_uuid(), 0));
         turn := due - kind.points * interval '1 minute';
         INSERT INTO millrace.run (id, job, key, priority, args, trigger, due_at, turn, max_attempts)
         VALUES (id, $1, its_key, kind.points, about, 'user', due, turn, kind.attempts);
@@ -349,6 +352,41 @@ BEGIN
 END
 $$;
 
+-- ---- Dead and cancelled runs ----
+
+-- The runs that are dead or cancelled, for lists and for what is done to many at once. Indexes of `run` over dead_at and cancelled_at did this:
+-- with them an update that ends a run so, or queues it again, was none of a heap-only tuple, and wrote into each index of the table.
+CREATE TABLE millrace.stopped (
+    job     text NOT NULL,
+    outcome text NOT NULL,
+    id      uuid NOT NULL,
+    PRIMARY KEY (job, outcome, id)
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+INSERT INTO millrace.stopped (job, outcome, id) SELECT r.job, 'dead', r.id FROM millrace.run r WHERE r.dead_at IS NOT NULL;
+INSERT INTO millrace.stopped (job, outcome, id) SELECT r.job, 'cancelled', r.id FROM millrace.run r WHERE r.cancelled_at IS NOT NULL;
+DROP INDEX millrace.run_dead, millrace.run_cancelled;
+
+-- The functions below write it together with `run`, many rows at once, and say so by a setting while they do. This is for whoever else changes a
+-- run: a call of a function of migration 15 that waited for this one to commit, clean-up, an administrator.
+CREATE FUNCTION millrace.keep_stopped() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM millrace.stopped s WHERE s.job = OLD.job AND s.outcome = OLD.outcome AND s.id = OLD.id;
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO millrace.stopped (job, outcome, id)
+        SELECT NEW.job, NEW.outcome, NEW.id WHERE NEW.outcome IN ('dead', 'cancelled') ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER keep_stopped AFTER UPDATE ON millrace.run
+    FOR EACH ROW WHEN (coalesce(OLD.outcome, 'succeeded') <> coalesce(NEW.outcome, 'succeeded')
+                       AND current_setting('millrace.keeps_stopped', true) IS DISTINCT FROM 'yes') EXECUTE FUNCTION millrace.keep_stopped();
+CREATE TRIGGER leave_stopped AFTER DELETE ON millrace.run
+    FOR EACH ROW WHEN (OLD.outcome IN ('dead', 'cancelled') AND current_setting('millrace.keeps_stopped', true) IS DISTINCT FROM 'yes')
+    EXECUTE FUNCTION millrace.keep_stopped();
+
 -- ---- Outcomes ----
 
 -- As it was, but for a race: of two that told the same outcome of a run at the same instant the second waited for the lock of the lease,
@@ -365,6 +403,7 @@ DECLARE
 BEGIN
     PERFORM FROM (SELECT k.id, k.claim FROM unnest($1, $2) AS k (id, claim) ORDER BY k.id) k
        CROSS JOIN LATERAL (SELECT FROM millrace.lease l WHERE l.id = k.id AND l.claim = k.claim LIMIT 1 FOR UPDATE) l;
+    PERFORM set_config('millrace.keeps_stopped', 'yes', true);
     FOR this_round IN 1..rounds LOOP -- what is said twice of a run is said one after the other
         RETURN QUERY
         WITH told AS MATERIALIZED (
@@ -422,6 +461,8 @@ BEGIN
         ), readied AS (
             INSERT INTO millrace.ready (job, key, turn, id) SELECT c.job, c.key, c.turn, c.id FROM changed c WHERE c.outcome IS NULL AND c.due_at <= now()
             RETURNING ready.job
+        ), stopped AS (
+            INSERT INTO millrace.stopped (job, outcome, id) SELECT c.job, c.outcome, c.id FROM changed c WHERE c.outcome IN ('dead', 'cancelled') ON CONFLICT DO NOTHING
         ), freed AS (
             DELETE FROM millrace.run_unique u
              USING changed c
@@ -473,6 +514,7 @@ BEGIN
           LEFT JOIN millrace.lease l ON l.id = t.id
          WHERE t.n NOT IN (SELECT h.n FROM held h);
     END LOOP;
+    PERFORM set_config('millrace.keeps_stopped', '', true);
 END
 $$;
 
@@ -482,32 +524,45 @@ $$;
 -- compared with all of it, a thousand times in a call of a thousand: such a comparison is written NOT IN (SELECT unnest(…)), or in the
 -- answer IN (SELECT unnest(…)), for which the server makes a table of hashes.
 
-CREATE OR REPLACE FUNCTION millrace.cancel_runs(ids uuid[]) RETURNS TABLE (n integer, status integer, state text)
+-- Cancels runs: at once where they wait; those in hand are asked to end. `failed`: only those that wait after a failure, or only others. Returns
+-- those for which that is new. Each run is looked up once, and changed where it was found: behind its lock it stays there.
+CREATE FUNCTION millrace.stop_runs(ids uuid[], failed boolean) RETURNS SETOF uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-#variable_conflict use_column
 DECLARE
-    live uuid[];
-    done uuid[];
+    places tid[];
+    live   uuid[];
+    jobs   text[];
+    keys   text[];
+    turns  timestamptz[];
+    done   uuid[];
 BEGIN
     -- Behind these locks a run comes back from no worker; it may still go to one, or from later to ready, once each.
-    live := ARRAY(SELECT r.id
-                    FROM (SELECT DISTINCT i FROM unnest($1) i ORDER BY i) i
-                   CROSS JOIN LATERAL (SELECT r.id FROM millrace.run r WHERE r.id = i.i AND r.outcome IS NULL LIMIT 1 FOR NO KEY UPDATE) r);
+    SELECT array_agg(r.ctid), array_agg(r.id), array_agg(r.job), array_agg(r.key), array_agg(r.turn)
+      INTO places, live, jobs, keys, turns
+      FROM (SELECT DISTINCT i FROM unnest($1) i ORDER BY i) i
+     CROSS JOIN LATERAL (SELECT r.ctid, r.id, r.job, r.key, r.turn
+                           FROM millrace.run r
+                          WHERE r.id = i.i AND r.outcome IS NULL AND ($2 IS NULL OR r.failed = $2)
+                          LIMIT 1
+                            FOR NO KEY UPDATE) r;
+    PERFORM set_config('millrace.keeps_stopped', 'yes', true);
     FOR pass IN 1..3 LOOP
-        WITH waiting AS (
-            DELETE FROM millrace.later l USING unnest(live) i WHERE l.id = i RETURNING l.id
+        EXIT WHEN live IS NULL;
+        WITH live AS MATERIALIZED (
+            SELECT l.* FROM unnest(places, live, jobs, keys, turns) AS l (place, id, job, key, turn)
+        ), waiting AS (
+            DELETE FROM millrace.later w USING live l WHERE w.id = l.id RETURNING l.place
         ), first AS (
-            DELETE FROM millrace.ready y
-             USING unnest(live) i, millrace.run r
-             WHERE r.id = i AND y.job = r.job AND y.key = r.key AND y.turn = r.turn AND y.id = r.id
-            RETURNING y.id
+            DELETE FROM millrace.ready y USING live l WHERE y.job = l.job AND y.key = l.key AND y.turn = l.turn AND y.id = l.id RETURNING l.place
         ), ended AS (
             UPDATE millrace.run r
                SET outcome = 'cancelled', cancel_requested = true, finished_at = now(), cancelled_at = now()
-              FROM (SELECT w.id FROM waiting w UNION ALL SELECT f.id FROM first f) g
-             WHERE r.id = g.id
+              FROM (SELECT w.place FROM waiting w UNION ALL SELECT f.place FROM first f) g
+             WHERE r.ctid = g.place
             RETURNING r.id, r.job, r.unique_key
+        ), stopped AS (
+            INSERT INTO millrace.stopped (job, outcome, id) SELECT e.job, 'cancelled', e.id FROM ended e ON CONFLICT DO NOTHING
         ), freed AS (
             DELETE FROM millrace.run_unique u
              USING ended e
@@ -518,10 +573,24 @@ BEGIN
                 ON CONFLICT (job, minute, backend) DO UPDATE SET cancelled = y.cancelled + excluded.cancelled
         )
         SELECT array_agg(e.id) INTO done FROM ended e;
-        live := ARRAY(SELECT i FROM unnest(live) i WHERE i NOT IN (SELECT unnest(done)));
+        RETURN QUERY SELECT unnest(done);
+        SELECT array_agg(l.place), array_agg(l.id), array_agg(l.job), array_agg(l.key), array_agg(l.turn)
+          INTO places, live, jobs, keys, turns
+          FROM unnest(places, live, jobs, keys, turns) AS l (place, id, job, key, turn)
+         WHERE l.id NOT IN (SELECT unnest(done));
         EXIT WHEN NOT EXISTS (SELECT FROM unnest(live) i WHERE NOT EXISTS (SELECT FROM millrace.lease l WHERE l.id = i));
     END LOOP;
-    UPDATE millrace.run r SET cancel_requested = true FROM unnest(live) i WHERE r.id = i AND NOT r.cancel_requested;
+    PERFORM set_config('millrace.keeps_stopped', '', true);
+    RETURN QUERY UPDATE millrace.run r SET cancel_requested = true FROM unnest(places) p WHERE r.ctid = p AND NOT r.cancel_requested RETURNING r.id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION millrace.cancel_runs(ids uuid[]) RETURNS TABLE (n integer, status integer, state text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM millrace.stop_runs($1, NULL);
     RETURN QUERY
     SELECT k.n::integer,
            CASE WHEN r.id IS NULL THEN 404 WHEN r.outcome IS NULL THEN 200 WHEN r.outcome = 'cancelled' AND r.finished_at = now() THEN 200 ELSE 409 END,
@@ -536,18 +605,29 @@ CREATE FUNCTION millrace.requeue_runs(ids uuid[]) RETURNS SETOF uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    lost uuid[] := '{}'; -- another run stands for their unique key
-    item record;
+    places     tid[];
+    over       uuid[];
+    jobs       text[];
+    outcomes   text[];
+    has_unique boolean;
+    lost       uuid[] := '{}'; -- another run stands for their unique key
+    item       record;
 BEGIN
-    IF EXISTS (SELECT FROM unnest($1) i JOIN millrace.run r ON r.id = i WHERE r.unique_key IS NOT NULL) THEN
-        PERFORM FROM (SELECT DISTINCT i FROM unnest($1) i ORDER BY i) i
-           CROSS JOIN LATERAL (SELECT FROM millrace.run r WHERE r.id = i.i AND coalesce(r.outcome, '') <> 'succeeded' LIMIT 1 FOR NO KEY UPDATE) r;
+    SELECT array_agg(r.ctid), array_agg(r.id), array_agg(r.job), array_agg(r.outcome), bool_or(r.unique_key IS NOT NULL)
+      INTO places, over, jobs, outcomes, has_unique
+      FROM (SELECT DISTINCT i FROM unnest($1) i ORDER BY i) i
+     CROSS JOIN LATERAL (SELECT r.ctid, r.id, r.job, r.outcome, r.unique_key
+                           FROM millrace.run r
+                          WHERE r.id = i.i AND r.outcome IN ('dead', 'cancelled')
+                          LIMIT 1
+                            FOR NO KEY UPDATE) r;
+    IF has_unique THEN
         FOR item IN
             SELECT r.id, r.job, r.unique_key, j.unique_for_ms
-              FROM (SELECT DISTINCT i FROM unnest($1) i) i
-              JOIN millrace.run r ON r.id = i.i
+              FROM unnest(over) i
+              JOIN millrace.run r ON r.id = i
               LEFT JOIN millrace.job j ON j.name = r.job
-             WHERE r.unique_key IS NOT NULL AND r.outcome IN ('dead', 'cancelled')
+             WHERE r.unique_key IS NOT NULL
              ORDER BY r.job, r.unique_key
         LOOP
             IF coalesce(millrace.take_unique(item.job, item.unique_key, item.id, now() + item.unique_for_ms * interval '1 millisecond', '{}'), item.id) <> item.id THEN
@@ -555,25 +635,41 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
+    PERFORM set_config('millrace.keeps_stopped', 'yes', true);
     RETURN QUERY
-    WITH again AS (
+    WITH kind AS MATERIALIZED (
+        SELECT jsonb_object_agg(j.name, j.attempts) AS attempts FROM (SELECT DISTINCT o FROM unnest(jobs) o) o JOIN millrace.job j ON j.name = o.o
+    ), o AS MATERIALIZED (
+        SELECT o.* FROM unnest(places, over, jobs, outcomes) AS o (place, id, job, outcome) WHERE o.id NOT IN (SELECT unnest(lost))
+    ), again AS (
         UPDATE millrace.run r
            SET outcome = NULL, finished_at = NULL, dead_at = NULL, cancelled_at = NULL, cancel_requested = false, failed = false, claim = NULL, told = NULL,
-               max_attempts = r.attempt + coalesce((SELECT j.attempts FROM millrace.job j WHERE j.name = r.job), 1),
+               max_attempts = r.attempt + coalesce(((SELECT k.attempts FROM kind k) -> r.job)::integer, 1),
                due_at = now(), turn = now() - r.priority * interval '1 minute'
-          FROM (SELECT DISTINCT i FROM unnest($1) i ORDER BY i) i -- in which rows are locked
-         WHERE r.id = i.i AND r.outcome IN ('dead', 'cancelled') AND r.id NOT IN (SELECT unnest(lost))
+          FROM o
+         WHERE r.ctid = o.place -- where it was found: behind its lock it stays there
         RETURNING r.job, r.key, r.turn, r.id
-    ), sooner AS (
+    ), listed AS (
+        DELETE FROM millrace.stopped s USING o WHERE s.job = o.job AND s.outcome = o.outcome AND s.id = o.id
+    ), readied AS (
+        INSERT INTO millrace.ready (job, key, turn, id) SELECT a.job, a.key, a.turn, a.id FROM again a RETURNING ready.job, ready.id
+    ), told AS MATERIALIZED (
+        SELECT millrace.tell_ready(min(r.job)) FROM readied r HAVING count(*) > 0
+    )
+    SELECT r.id FROM readied r WHERE (SELECT count(*) FROM told) >= 0;
+    PERFORM set_config('millrace.keeps_stopped', '', true);
+    IF cardinality(over) = cardinality($1) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH sooner AS (
         DELETE FROM millrace.later l
          USING unnest($1) i
           JOIN millrace.run r ON r.id = i AND r.failed
          WHERE l.id = i
         RETURNING l.job, l.key, l.turn, l.id
     ), readied AS (
-        INSERT INTO millrace.ready (job, key, turn, id)
-        SELECT a.job, a.key, a.turn, a.id FROM again a UNION ALL SELECT s.job, s.key, s.turn, s.id FROM sooner s
-        RETURNING ready.job, ready.id
+        INSERT INTO millrace.ready (job, key, turn, id) SELECT s.job, s.key, s.turn, s.id FROM sooner s RETURNING ready.job, ready.id
     ), told AS MATERIALIZED (
         SELECT millrace.tell_ready(min(r.job)) FROM readied r HAVING count(*) > 0
     )
@@ -602,6 +698,7 @@ CREATE OR REPLACE FUNCTION millrace.delete_runs(ids uuid[]) RETURNS TABLE (n int
 #variable_conflict use_column
 DECLARE
     waiting uuid[];
+    places  tid[];
     gone    uuid[];
 BEGIN
     waiting := ARRAY(SELECT r.id FROM unnest($1) i JOIN millrace.run r ON r.id = i
@@ -609,18 +706,21 @@ BEGIN
     IF waiting <> '{}' THEN
         PERFORM millrace.cancel_runs(waiting);
     END IF;
+    places := ARRAY(SELECT r.ctid
+                      FROM (SELECT DISTINCT i FROM unnest($1) i ORDER BY i) i
+                     CROSS JOIN LATERAL (SELECT r.ctid FROM millrace.run r WHERE r.id = i.i AND r.outcome IS NOT NULL LIMIT 1 FOR UPDATE) r);
+    PERFORM set_config('millrace.keeps_stopped', 'yes', true);
     WITH deleted AS (
-        DELETE FROM millrace.run r
-         USING (SELECT r.id FROM (SELECT DISTINCT i FROM unnest($1) i ORDER BY i) i
-                 CROSS JOIN LATERAL (SELECT r.id FROM millrace.run r WHERE r.id = i.i AND r.outcome IS NOT NULL LIMIT 1 FOR UPDATE) r) d
-         WHERE r.id = d.id
-        RETURNING r.id, r.job, r.unique_key
+        DELETE FROM millrace.run r USING unnest(places) p WHERE r.ctid = p RETURNING r.id, r.job, r.outcome, r.unique_key
+    ), listed AS (
+        DELETE FROM millrace.stopped s USING deleted d WHERE d.outcome <> 'succeeded' AND s.job = d.job AND s.outcome = d.outcome AND s.id = d.id
     ), attempts AS (
         DELETE FROM millrace.run_attempt a USING deleted d WHERE a.run_id = d.id
     ), freed AS (
         DELETE FROM millrace.run_unique u USING deleted d WHERE d.unique_key IS NOT NULL AND u.job = d.job AND u.unique_key = d.unique_key AND u.run_id = d.id
     )
     SELECT coalesce(array_agg(d.id), '{}') INTO gone FROM deleted d;
+    PERFORM set_config('millrace.keeps_stopped', '', true);
     RETURN QUERY
     SELECT k.n::integer, CASE WHEN k.id IN (SELECT unnest(gone)) THEN 200 WHEN r.id IS NULL THEN 404 ELSE 409 END, r.state
       FROM unnest($1) WITH ORDINALITY AS k (id, n)

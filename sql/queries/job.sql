@@ -119,14 +119,45 @@ SELECT k.*, j.name AS known, coalesce(u.id, k.api_key) AS caller,
       LEFT JOIN millrace.job j ON j.name = k.job
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
 
--- A run that was queued now, as millrace.queue_and_tell says in q. Of one that was not, nobody reads the columns.
+-- A run is plain where its job wants no more than that it is kept: no rules for arguments, no unique key. What a client may write for a run
+-- the gateway has checked; the size is that of jsonb, which is larger than the body.
+
+-- part: is_plain
+j.removed_at IS NULL AND j.work <> 'sql' AND j.args IS NULL AND j.unique_by IS NULL
+
+-- Tells runs of one batch apart, and from those of every other: millrace.run_id makes an id of both.
+
+-- part: start
+SELECT (extract(epoch FROM clock_timestamp()) * 4096000)::bigint AS tick, uuid_hash_extended(gen_random_uuid(), 0) AS chance
+
+-- Queues the runs of plain, all of them by three statements.
+
+-- part: queue_plain
+made AS (
+    INSERT INTO millrace.run (id, job, key, priority, args, trigger, due_at, turn, max_attempts, traceparent)
+    SELECT p.id, p.job, coalesce(p.key, ''), p.points, p.args, 'manual', p.due, p.due - p.points * interval '1 minute', p.attempts, p.traceparent
+      FROM plain p
+), readied AS (
+    INSERT INTO millrace.ready (job, key, turn, id)
+    SELECT p.job, coalesce(p.key, ''), p.due - p.points * interval '1 minute', p.id FROM plain p WHERE p.due <= now()
+), delayed AS (
+    INSERT INTO millrace.later (at, id, job, key, turn)
+    SELECT p.due, p.id, p.job, coalesce(p.key, ''), p.due - p.points * interval '1 minute' FROM plain p WHERE p.due > now()
+), woken AS MATERIALIZED (
+    SELECT millrace.tell_ready(min(p.job)) FROM plain p WHERE p.due < now() + interval '1 second' HAVING count(*) > 0
+)
+
+-- A run that was queued now, as millrace.queue_and_tell says in q. Of one that was not, nobody reads the columns. A duplicate is here where
+-- the statement does not see its run: a message of the same batch has just queued it, or a transaction that was waited for. Of
+-- that nothing is known but its id.
 
 -- part: queued_run
 q.id, q.job, 'manual' AS trigger, 'queued' AS state, 0 AS attempt, q.max_attempts AS "maxAttempts", NULL::timestamptz AS "scheduledFor",
        now() AS "createdAt", NULL::timestamptz AS "startedAt", NULL::timestamptz AS "finishedAt", 0::bigint AS "progress.done",
        NULL::bigint AS "progress.total", NULL::jsonb AS result, NULL::text AS error,
        CASE WHEN q.work <> 'pull' AND {{unattended}} THEN 'scheduler' END AS "waitsFor",
-       q.due_at AS "dueAt", nullif(q.key, '') AS key, q.priority, NULL::jsonb AS args, NULL::boolean AS duplicate
+       CASE WHEN NOT q.duplicate THEN q.due_at END AS "dueAt", CASE WHEN NOT q.duplicate THEN nullif(q.key, '') END AS key,
+       CASE WHEN NOT q.duplicate THEN q.priority END AS priority, NULL::jsonb AS args, nullif(q.duplicate, false) AS duplicate
 
 -- One that was there, as r of millrace.every_run. Its arguments are those of whoever queued it.
 
@@ -135,24 +166,47 @@ r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts, r.scheduled_for, r.c
        r.result, r.error, {{waits_for}}, r.due_at, nullif(r.key, ''), r.priority, r.args, true
 
 -- name: job_run_create
--- One call queues the runs of all messages, and says what the answers say: joins and JSON would cost more than the queueing does.
--- Nobody, as a caller, queues for no job. A message with an Idempotency-Key is for job_run_create__once, an array for
--- job_run_create__many.
-WITH q AS MATERIALIZED (
+-- What is plain is queued here: one list, from which the tables are filled and the answers are made. The rest is the affair of one call
+-- of millrace.queue_and_tell. Nobody, as a caller, queues for no job. A message with an Idempotency-Key is for job_run_create__once, an
+-- array for job_run_create__many. What is asked of a table for each message is no EXISTS: of a small table the server would plan to
+-- read all ids once, and do so when it has become large.
+WITH start AS MATERIALIZED (
+    {{start}}
+), k AS MATERIALIZED (
+    SELECT k.n::integer AS n, k.job, k.traceparent, coalesce(k.args, '{}')::jsonb AS args, k.run_at, k.priority::integer AS priority, k.key, k.unique_key,
+           j.work, j.attempts, coalesce(k.priority::integer, j.priority) AS points, greatest(k.run_at, now()) AS due,
+           {{is_plain}} AND k.unique_key IS NULL AND coalesce(octet_length(k.args), 0) <= 65536 AS is_plain,
+           millrace.run_id(s.tick + k.n, hashint8extended(k.n, s.chance)) AS id
+      FROM start s
+     CROSS JOIN (SELECT k.n, CASE WHEN k.api_key IS NOT NULL OR (SELECT true FROM millrace.app_user u WHERE u.id = k.user_id) THEN k.job END AS job,
+                        k.traceparent, k.args, k.run_at, k.priority, k.key, k.unique_key
+                   FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::timestamptz[], $10::bigint[], $11::text[],
+                               $12::text[], $13::text[])
+                        WITH ORDINALITY AS k (message_id, user_id, job, traceparent, idempotency, fingerprint, api_key, args, run_at, priority, key, unique_key, runs, n)) k
+      LEFT JOIN millrace.job j ON j.name = k.job
+), plain AS NOT MATERIALIZED (
+    SELECT * FROM k WHERE k.is_plain
+), {{queue_plain}}, q AS MATERIALIZED (
     SELECT q.*
-      FROM millrace.queue_and_tell(
-               ARRAY(SELECT k.n::integer FROM unnest($1::uuid[], $5::text[], $6::text[], $13::text[]) WITH ORDINALITY AS k (message_id, idempotency, fingerprint, runs, n)),
-               ARRAY(SELECT CASE WHEN k.api_key IS NOT NULL OR EXISTS (SELECT FROM millrace.app_user u WHERE u.id = k.user_id) THEN k.job END
-                       FROM unnest($2::uuid[], $7::uuid[], $3::text[]) WITH ORDINALITY AS k (user_id, api_key, job, n)
-                      ORDER BY k.n),
-               $8::text[]::jsonb[], $9::timestamptz[], $10::bigint[]::integer[], $11::text[], $12::text[], $4::text[],
-               array_fill('manual'::text, ARRAY[cardinality($1::uuid[])]), NULL) q
+      FROM (SELECT array_agg(k.n) AS n, array_agg(k.job) AS job, array_agg(k.args) AS args, array_agg(k.run_at) AS run_at,
+                   array_agg(k.priority) AS priority, array_agg(k.key) AS key, array_agg(k.unique_key) AS unique_key,
+                   array_agg(k.traceparent) AS traceparent, array_agg('manual'::text) AS trigger
+              FROM k
+             WHERE k.is_plain IS NOT TRUE
+            HAVING count(*) > 0) k
+     CROSS JOIN LATERAL millrace.queue_and_tell(k.n, k.job, k.args, k.run_at, k.priority, k.key, k.unique_key, k.traceparent, k.trigger, NULL) q
 )
-SELECT q.n, CASE WHEN q.job IS NULL THEN 401 WHEN q.status = 404 THEN 404 WHEN q.status = 400 THEN 400 WHEN q.status IS NOT NULL THEN 409 END AS "$status",
-       CASE WHEN q.status <> 404 THEN q.field END AS "$field", {{queue_code}} AS "$code", CASE WHEN q.status <> 404 THEN q.message END AS "$message",
+SELECT q.n, NULL::integer AS "$status", NULL::text AS "$field", NULL::text AS "$code", NULL::text AS "$message",
+       {{queued_run}}
+  FROM (SELECT p.n, p.id, p.job, p.work, p.attempts AS max_attempts, p.due AS due_at, p.key, p.points AS priority, false AS duplicate
+          FROM plain p) q
+ WHERE (SELECT count(*) FROM woken) >= 0
+ UNION ALL
+SELECT q.n, CASE WHEN q.job IS NULL THEN 401 WHEN q.status = 404 THEN 404 WHEN q.status = 400 THEN 400 WHEN q.status IS NOT NULL THEN 409 END,
+       CASE WHEN q.status <> 404 THEN q.field END, {{queue_code}}, CASE WHEN q.status <> 404 THEN q.message END,
        {{queued_run}}
   FROM q
- WHERE NOT q.duplicate
+ WHERE NOT q.duplicate OR (SELECT true FROM millrace.run r WHERE r.id = q.id) IS NULL
  UNION ALL
 SELECT q.n, NULL, NULL, NULL, NULL, {{queued_before}}
   FROM q
@@ -214,19 +268,39 @@ SELECT k.n, {{queue_status}} AS "$status",
  ORDER BY k.n, q.field;
 
 -- name: job_run_create__many
--- An array is queued as a whole or not at all. Its answer is made as text: a thousand objects of jsonb take longer than their runs.
+-- An array is queued as a whole or not at all. What is plain is queued here, as in job_run_create; nothing is looked at for each of its
+-- runs. Its answer is made as text: a thousand objects of jsonb take longer than their runs.
 WITH k AS MATERIALIZED (
     {{queuer}}
 ), i AS MATERIALIZED (
     {{first_answers}}
 ), going AS MATERIALIZED (
-    SELECT k.*, i.key IS NOT NULL AS renews FROM k LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency WHERE {{goes}}
-), asked AS MATERIALIZED (
-    SELECT g.n::integer AS n, g.job, g.traceparent, r.args, r."runAt" AS run_at, r.priority, r.key, r."uniqueKey" AS unique_key,
-           row_number() OVER (ORDER BY g.n, r.place)::integer AS o
+    SELECT k.n::integer AS n, k.job, k.traceparent, k.caller, k.idempotency, k.fingerprint, i.key IS NOT NULL AS renews, k.runs::jsonb AS runs
+      FROM k
+      LEFT JOIN i ON i.user_id = k.caller AND i.key = k.idempotency
+     WHERE {{goes}}
+), kind AS MATERIALIZED (
+    SELECT g.*, j.work, j.attempts, j.priority AS points,
+           {{is_plain}} AND pg_column_size(g.runs) <= 1048576 AND NOT jsonb_path_exists(g.runs, '$[*].uniqueKey') AS is_plain
       FROM going g
-     CROSS JOIN LATERAL ROWS FROM (json_to_recordset(g.runs::json) AS (args jsonb, "runAt" timestamptz, priority integer, key text, "uniqueKey" text))
+      JOIN millrace.job j ON j.name = g.job
+), start AS MATERIALIZED (
+    {{start}}
+), plain AS MATERIALIZED (
+    SELECT g.n, millrace.run_id(s.tick + g.n * 1024 + r.place, hashint8extended(g.n * 1024 + r.place, s.chance)) AS id, g.job, g.traceparent, g.attempts,
+           coalesce(r.args, '{}') AS args, r.key, coalesce(r.priority, g.points) AS points, greatest(r."runAt", now()) AS due
+      FROM start s
+     CROSS JOIN kind g
+     CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(g.runs) AS (args jsonb, "runAt" timestamptz, priority integer, key text))
+                WITH ORDINALITY AS r (args, "runAt", priority, key, place)
+     WHERE g.is_plain
+), {{queue_plain}}, asked AS MATERIALIZED (
+    SELECT g.n, g.job, g.traceparent, r.args, r."runAt" AS run_at, r.priority, r.key, r."uniqueKey" AS unique_key,
+           row_number() OVER (ORDER BY g.n, r.place)::integer AS o
+      FROM kind g
+     CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(g.runs) AS (args jsonb, "runAt" timestamptz, priority integer, key text, "uniqueKey" text))
                 WITH ORDINALITY AS r (args, "runAt", priority, key, "uniqueKey", place)
+     WHERE NOT g.is_plain
 ), q AS MATERIALIZED (
     SELECT q.*
       FROM (SELECT array_agg(a.o) AS o, array_agg(a.job) AS job, array_agg(a.args) AS args, array_agg(a.run_at) AS run_at, array_agg(a.priority) AS priority,
@@ -243,7 +317,12 @@ WITH k AS MATERIALIZED (
      ORDER BY q.n
      LIMIT 200
 ), answer AS MATERIALIZED (
-    SELECT q.whole AS n, '[' || string_agg('{"id":"' || q.id || CASE WHEN q.duplicate THEN '","duplicate":true}' ELSE '"}' END, ',' ORDER BY q.n) || ']' AS told
+    SELECT p.n, '[{"id":"' || string_agg(p.id::text, '"},{"id":"' ORDER BY p.id) || '"}]' AS told
+      FROM plain p
+     WHERE (SELECT count(*) FROM woken) >= 0
+     GROUP BY p.n
+     UNION ALL
+    SELECT q.whole, '[' || string_agg('{"id":"' || q.id || CASE WHEN q.duplicate THEN '","duplicate":true}' ELSE '"}' END, ',' ORDER BY q.n) || ']'
       FROM q
      WHERE q.status IS NULL
      GROUP BY q.whole
@@ -344,8 +423,8 @@ k.api_key IS NULL OR k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
 
 -- name: job_run_search
 -- Each store is walked job by job, newest first, along the index that has the state; so that a page costs the same with a thousand
--- runs and with a million. A walk ends behind a page of rows where all of them are asked for, as in the indexes of what is dead and of what
--- is cancelled, and else behind 2000, found or not: what is older than where the longest one ended is left to the next page, which the
+-- runs and with a million. A walk ends behind a page of rows where all of them are asked for, as in the table of what is dead or
+-- cancelled, and else behind 2000, found or not: what is older than where the longest one ended is left to the next page, which the
 -- Link leads to also where this one is empty.
 --
 -- Job and id are compared as one: with `r.job = kind.name` the order is that of the id alone, and the planner may walk the primary key,
@@ -382,13 +461,13 @@ WITH k AS MATERIALIZED (
                            WHERE k.walk = 'key' AND r.key <> '' AND r.job = kind.name AND (r.key, r.id) < (k.key, k.upto) AND (r.key, r.id) >= (k.key, k.since_id)
                            ORDER BY r.key DESC, r.id DESC LIMIT k.most) c
             UNION ALL
-           SELECT * FROM (SELECT 4, r.id FROM millrace.run r
-                           WHERE k.walk = 'dead' AND r.dead_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.enough) d
+           SELECT * FROM (SELECT 4, r.id FROM millrace.stopped r
+                           WHERE k.walk = 'dead' AND (r.job, r.outcome, r.id) < (kind.name, 'dead', k.upto) AND (r.job, r.outcome, r.id) >= (kind.name, 'dead', k.since_id)
+                           ORDER BY r.job DESC, r.outcome DESC, r.id DESC LIMIT k.enough) d
             UNION ALL
-           SELECT * FROM (SELECT 5, r.id FROM millrace.run r
-                           WHERE k.walk = 'cancelled' AND r.cancelled_at IS NOT NULL AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
-                           ORDER BY r.job DESC, r.id DESC LIMIT k.enough) e
+           SELECT * FROM (SELECT 5, r.id FROM millrace.stopped r
+                           WHERE k.walk = 'cancelled' AND (r.job, r.outcome, r.id) < (kind.name, 'cancelled', k.upto) AND (r.job, r.outcome, r.id) >= (kind.name, 'cancelled', k.since_id)
+                           ORDER BY r.job DESC, r.outcome DESC, r.id DESC LIMIT k.enough) e
             UNION ALL
            SELECT * FROM (SELECT 6, r.id FROM millrace.ready r
                            WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)

@@ -300,6 +300,11 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 -- part: meant_here
 r.job = a.job AND r.id > a.behind AND r.id < a.before AND (a.key IS NULL OR r.key = a.key)
 
+-- part: stopped_here
+r.job = a.job AND r.id > a.behind AND r.id < a.before
+                              AND (a.key IS NULL OR EXISTS (SELECT FROM millrace.run x WHERE x.id = r.id AND x.key = a.key))
+                            ORDER BY r.job, r.outcome, r.id
+
 -- part: sql_meant
 SELECT r.id FROM millrace.job_run r
                             WHERE a.is_sql AND a.key IS NULL AND r.job = a.job AND r.id > a.behind AND r.id < a.before
@@ -317,9 +322,9 @@ WITH {{bulk}} 'retry'
     SELECT s.id
       FROM ask a
      CROSS JOIN LATERAL (
-           SELECT * FROM (SELECT r.id FROM millrace.run r WHERE coalesce(a.state, 'dead') = 'dead' AND r.dead_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) dead
+           SELECT * FROM (SELECT r.id FROM millrace.stopped r WHERE coalesce(a.state, 'dead') = 'dead' AND r.outcome = 'dead' AND {{stopped_here}} LIMIT a.most) dead
             UNION ALL
-           SELECT * FROM (SELECT r.id FROM millrace.run r WHERE coalesce(a.state, 'cancelled') = 'cancelled' AND r.cancelled_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) cancelled
+           SELECT * FROM (SELECT r.id FROM millrace.stopped r WHERE coalesce(a.state, 'cancelled') = 'cancelled' AND r.outcome = 'cancelled' AND {{stopped_here}} LIMIT a.most) cancelled
             UNION ALL
            SELECT * FROM (SELECT r.id FROM millrace.later r WHERE coalesce(a.state, 'failed') = 'failed' AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) failed
             UNION ALL
@@ -327,7 +332,7 @@ WITH {{bulk}} 'retry'
                             ORDER BY r.job, r.id LIMIT a.most) sql
             ORDER BY id LIMIT a.most) s
 ), done AS MATERIALIZED (
-    SELECT 200 AS status -- millrace.retry_runs reads each run once more, to say what became of it
+    SELECT 200 AS status -- millrace.retry_runs, as cancel_runs, reads each run once more, to say what became of it
       FROM (SELECT array_agg(s.id) AS ids FROM seen s, ask a WHERE {{unless_skipped}} AND NOT a.is_sql HAVING count(*) > 0) s
      CROSS JOIN LATERAL millrace.requeue_runs(s.ids)
 ), changed AS (
@@ -354,16 +359,13 @@ WITH {{bulk}} 'cancel'
            SELECT * FROM ({{sql_meant}} AND r.finished_at IS NULL AND NOT r.cancel_requested AND r.state = coalesce(a.state, r.state)
                             ORDER BY r.job, r.id LIMIT a.most) sql
             ORDER BY id LIMIT a.most) s
-), meant AS MATERIALIZED (
-    SELECT s.id
-      FROM seen s
-     CROSS JOIN ask a
-      JOIN millrace.run r ON r.id = s.id AND NOT r.cancel_requested
-     WHERE NOT a.is_sql AND {{unless_skipped}} AND (a.state IS NULL OR a.state = 'running' OR (a.state = 'failed') = r.failed)
 ), done AS MATERIALIZED (
-    SELECT d.status
-      FROM (SELECT array_agg(m.id) AS ids FROM meant m HAVING count(*) > 0) m
-     CROSS JOIN LATERAL millrace.cancel_runs(m.ids) d
+    SELECT 200 AS status
+      FROM (SELECT array_agg(s.id) AS ids, CASE WHEN a.state <> 'running' THEN a.state = 'failed' END AS failed
+              FROM seen s, ask a
+             WHERE {{unless_skipped}} AND NOT a.is_sql
+             GROUP BY a.state) s
+     CROSS JOIN LATERAL millrace.stop_runs(s.ids, s.failed)
 ), changed AS (
     UPDATE millrace.job_run r
        SET cancel_requested = true, state = CASE WHEN r.state = 'running' THEN r.state ELSE 'cancelled' END, finished_at = CASE WHEN r.state <> 'running' THEN now() END
@@ -379,9 +381,9 @@ WITH {{bulk}} 'delete'
     SELECT s.id, s.is_meant
       FROM ask a
      CROSS JOIN LATERAL (
-           SELECT * FROM (SELECT r.id, true AS is_meant FROM millrace.run r WHERE a.state = 'dead' AND r.dead_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) dead
+           SELECT * FROM (SELECT r.id, true AS is_meant FROM millrace.stopped r WHERE a.state = 'dead' AND r.outcome = 'dead' AND {{stopped_here}} LIMIT a.most) dead
             UNION ALL
-           SELECT * FROM (SELECT r.id, true FROM millrace.run r WHERE a.state = 'cancelled' AND r.cancelled_at IS NOT NULL AND {{meant_here}} ORDER BY r.job, r.id LIMIT a.most) cancelled
+           SELECT * FROM (SELECT r.id, true FROM millrace.stopped r WHERE a.state = 'cancelled' AND r.outcome = 'cancelled' AND {{stopped_here}} LIMIT a.most) cancelled
             UNION ALL
            SELECT * FROM (SELECT r.id, r.outcome IS NOT NULL AND r.outcome = coalesce(a.state, r.outcome) FROM millrace.run r
                            WHERE coalesce(a.state, 'succeeded') = 'succeeded' AND {{meant_here}}

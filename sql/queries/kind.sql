@@ -26,7 +26,7 @@ LEFT JOIN LATERAL (
                   ELSE (SELECT count(*) FROM (SELECT FROM millrace.lease r WHERE r.job = j.name LIMIT 10000) x) END AS running,
              CASE WHEN j.work = 'sql'
                   THEN (SELECT count(*) FROM (SELECT r.state FROM millrace.job_run r WHERE r.job = j.name ORDER BY r.job DESC, r.id DESC LIMIT 10000) x WHERE x.state = 'dead')
-                  ELSE (SELECT count(*) FROM (SELECT FROM millrace.run r WHERE r.job = j.name AND r.dead_at IS NOT NULL LIMIT 10000) x) END AS dead,
+                  ELSE (SELECT count(*) FROM (SELECT FROM millrace.stopped r WHERE r.job = j.name AND r.outcome = 'dead' LIMIT 10000) x) END AS dead,
              CASE WHEN j.work = 'sql'
                   THEN (SELECT r.run_after FROM millrace.job_run r WHERE r.job = j.name AND r.finished_at IS NULL AND r.state <> 'running' AND r.run_after <= now() ORDER BY r.job, r.run_after, r.id LIMIT 1)
                   ELSE (WITH RECURSIVE first AS (

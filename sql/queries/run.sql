@@ -407,7 +407,7 @@ WITH k AS (
            (SELECT count(*) FROM (SELECT FROM millrace.ready r WHERE r.job = j.name LIMIT 10000) x) AS ready,
            (SELECT count(*) FROM (SELECT FROM millrace.later r WHERE r.job = j.name LIMIT 10000) x) AS later,
            (SELECT count(*) FROM (SELECT FROM millrace.lease r WHERE r.job = j.name LIMIT 10000) x) AS leased,
-           (SELECT count(*) FROM (SELECT FROM millrace.run r WHERE r.job = j.name AND r.dead_at IS NOT NULL LIMIT 10000) x) AS dead
+           (SELECT count(*) FROM (SELECT FROM millrace.stopped r WHERE r.job = j.name AND r.outcome = 'dead' LIMIT 10000) x) AS dead
       FROM millrace.job j
      WHERE j.work <> 'sql'
 )

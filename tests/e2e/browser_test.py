@@ -83,3 +83,17 @@ class Page(unittest.TestCase):
         self.fold("auth", "sign_in")
         self.assertEqual(self.call("auth", "sign_out", {})[0], 204)
         self.assertEqual(self.call("users", "profile_get")[0], 401)
+
+    def test_page__suits_a_narrow_window_and_a_dark_one(self):
+        overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        colour = "return getComputedStyle(document.querySelector('.swagger-ui')).backgroundColor"
+        self.browser.emulate(390, 800, "dark")
+        self.browser.open(self.origin + "/apidoc")
+        self.browser.find("#operations-auth-register .opblock-summary-path")
+        self.assertEqual(self.browser.script(overflow), 0)
+        self.assertEqual(self.browser.script("""
+            return getComputedStyle(document.querySelector('.opblock-summary-operation-id')).display"""), "none")
+        self.assertEqual(self.browser.script(colour), "rgb(28, 32, 34)")
+        self.browser.emulate(1200, 800, "light")
+        wait_for(lambda: self.browser.script(colour) == "rgba(0, 0, 0, 0)", 30, "the light colours")
+        self.assertEqual(self.browser.text("#operations-auth-register .opblock-summary-operation-id"), "register")

@@ -84,7 +84,7 @@ class Load:
 
 class Distance(unittest.TestCase):
     least_rate = 3 * ALONE
-    most_median = TRIP + 0.010
+    most_median = TRIP + patience(0.010)
 
     def setUp(self):
         self.server = Server.migrated()

@@ -134,6 +134,13 @@ class Browser:
     def script(self, text, *arguments):
         return self.call("POST", "/execute/sync", {"script": text, "args": list(arguments)})
 
+    def emulate(self, width, height, scheme):
+        """A window of that size, for a reader whose system is `light` or `dark`."""
+        def tell(method, **params):
+            self.call("POST", "/goog/cdp/execute", {"cmd": "Emulation." + method, "params": params})
+        tell("setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        tell("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
     def screenshot(self, path):
         with open(path, "wb") as file:
             file.write(base64.b64decode(self.call("GET", "/screenshot")))

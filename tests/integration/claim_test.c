@@ -66,7 +66,7 @@ static const char *state_of_all(void)
     return TEXT("SELECT string_agg(state || ' ' || n, ', ' ORDER BY state) FROM (SELECT state, count(*) AS n FROM millrace.every_run GROUP BY state) s");
 }
 
-/* A run that is not finished stands in one of the three tables, any other in none. */
+/* A run that is not finished stands in one of the three tables, any other in none of them; what is dead or cancelled is in the table of such. */
 static void assert_places(void)
 {
     assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run r WHERE (r.outcome IS NULL)::int <>"
@@ -76,6 +76,10 @@ static void assert_places(void)
                      0);
     assert_int_equal(sql_number(db, "SELECT (SELECT count(*) FROM millrace.ready) + (SELECT count(*) FROM millrace.later) + (SELECT count(*) FROM millrace.lease)"
                                     " - (SELECT count(*) FROM millrace.run WHERE outcome IS NULL)"),
+                     0);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM (SELECT r.job, r.outcome, r.id FROM millrace.run r WHERE r.outcome IN ('dead', 'cancelled')) r"
+                                    " FULL JOIN millrace.stopped s ON s.job = r.job AND s.outcome = r.outcome AND s.id = r.id"
+                                    " WHERE r.id IS NULL OR s.id IS NULL"),
                      0);
 }
 
@@ -653,6 +657,50 @@ static void test_retry__plays_again_what_is_dead(void **state)
     assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run_unique"), 0);
 }
 
+static void assert_listed(const char *expected)
+{
+    assert_string_equal(TEXT("SELECT coalesce(string_agg(s.outcome || ' ' || s.many, ', ' ORDER BY s.outcome), '') FROM"
+                             " (SELECT s.outcome, count(*) AS many FROM millrace.stopped s GROUP BY s.outcome) s"),
+                        expected);
+    assert_places();
+}
+
+static void test_stopped__is_what_is_dead_or_cancelled(void **state)
+{
+    (void)state;
+    sql_exec(db, "UPDATE millrace.job SET attempts = 1 WHERE name = 'pull'; SELECT millrace.enqueue('pull') FROM generate_series(1, 6)");
+    assert_int_equal(claim(4), 4);
+    sql_exec(db, "SELECT millrace.cancel_runs(array_agg(id)) FROM (SELECT id FROM hand LIMIT 1) h");
+    settle("failed");
+    assert_listed("cancelled 1, dead 3");
+    sql_exec(db, "SELECT millrace.cancel_runs(array_agg(id)) FROM millrace.run WHERE outcome IS NULL");
+    assert_listed("cancelled 3, dead 3");
+    sql_exec(db, "SELECT millrace.retry_runs(ARRAY[min(id::text), max(id::text)]::uuid[]) FROM millrace.run WHERE outcome = 'dead'");
+    assert_listed("cancelled 3, dead 1");
+    sql_exec(db, "SELECT millrace.retry_runs(array_agg(id)) FROM millrace.run WHERE outcome = 'cancelled'");
+    assert_listed("dead 1");
+    assert_int_equal(claim(10), 5);
+    settle("failed");
+    assert_listed("dead 6");
+    sql_exec(db, "SELECT millrace.delete_runs(ARRAY[min(id::text)]::uuid[]) FROM millrace.run");
+    assert_listed("dead 5");
+}
+
+static void test_stopped__follows_whoever_changes_a_run(void **state)
+{
+    (void)state;
+    sql_exec(db, "SELECT millrace.enqueue('pull') FROM generate_series(1, 3)");
+    sql_exec(db, "SELECT millrace.cancel_runs(array_agg(id)) FROM millrace.run"); /* says that it keeps the table, and no longer than it does */
+    sql_exec(db, "UPDATE millrace.run SET outcome = 'dead', dead_at = now(), cancelled_at = NULL");
+    assert_listed("dead 3");
+    sql_exec(db, "BEGIN; SELECT millrace.retry_runs(ARRAY[min(id::text)]::uuid[]) FROM millrace.run; DELETE FROM millrace.run WHERE outcome = 'dead'; COMMIT");
+    assert_listed("");
+    sql_exec(db, "DELETE FROM millrace.ready; UPDATE millrace.run SET outcome = 'cancelled'");
+    assert_listed("cancelled 1");
+    sql_exec(db, "UPDATE millrace.run SET outcome = 'succeeded'");
+    assert_listed("");
+}
+
 static void test_retry__of_a_failure_is_now(void **state)
 {
     (void)state;
@@ -689,6 +737,20 @@ static void test_run__updates_stay_in_their_page(void **state)
     sql_exec(db, "SELECT count(*) FROM millrace.enqueue_many('pull', array_fill('{\"order\": 4711, \"mail\": \"somebody@example.org\"}'::jsonb, ARRAY[3000]))");
     assert_int_equal(claim(3000), 3000);
     assert_string_equal(settle("succeeded"), "200 succeeded");
+    sql_exec(db, "SELECT pg_stat_force_next_flush()");
+    assert_int_equal(sql_number(db, "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relid = 'millrace.run'::regclass"), 3000);
+    assert_true(sql_number(db, "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'millrace.run'::regclass") >= 2900);
+}
+
+static void test_run__that_dies_and_is_played_again_stays_in_its_page(void **state)
+{
+    (void)state;
+    sql_exec(db, "UPDATE millrace.job SET attempts = 1 WHERE name = 'pull';"
+                 " SELECT count(*) FROM millrace.enqueue_many('pull', array_fill('{\"order\": 4711}'::jsonb, ARRAY[1000]))");
+    assert_int_equal(claim(1000), 1000);
+    assert_string_equal(settle("failed"), "200 dead");
+    sql_exec(db, "SELECT millrace.retry_runs(array_agg(id)) FROM hand");
+    sql_exec(db, "SELECT millrace.cancel_runs(array_agg(id)) FROM hand");
     sql_exec(db, "SELECT pg_stat_force_next_flush()");
     assert_int_equal(sql_number(db, "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relid = 'millrace.run'::regclass"), 3000);
     assert_true(sql_number(db, "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'millrace.run'::regclass") >= 2900);
@@ -744,9 +806,12 @@ int main(void)
         TEST(test_cancel__that_commits_during_an_outcome_counts),
         TEST(test_retry__plays_again_what_is_dead),
         TEST(test_retry__of_a_failure_is_now),
+        TEST(test_stopped__is_what_is_dead_or_cancelled),
+        TEST(test_stopped__follows_whoever_changes_a_run),
         TEST(test_delete__takes_all_of_a_run_that_is_not_in_hand),
         TEST(test_rights__to_rows_and_sequences_are_enough),
         TEST(test_run__updates_stay_in_their_page),
+        TEST(test_run__that_dies_and_is_played_again_stays_in_its_page),
     };
 
     return cmocka_run_group_tests(tests, database_server_start, database_server_stop);

@@ -2,6 +2,7 @@
  * millrace.enqueue and what it comes to: a run in the caller's transaction, by any role that was granted it, or an exception that says
  * why not; one run for a unique key; a wake that costs no transaction its commit.
  */
+#include "sql/sql.h"
 #include "tests/support/database.h"
 #include "tests/support/test.h"
 
@@ -220,6 +221,73 @@ static void test_queue_and_tell__tells_what_the_run_is(void **state)
                         "t pull t t t t 7 t, t pull t t t t -3 t");
 }
 
+/* ---- By HTTP: a batch of messages ---- */
+
+/* Prepares the statement of an operation under its name. */
+static void prepare(const char *name)
+{
+    for (const struct mr_statement *s = mr_statements; s->name != NULL; s++)
+        if (strcmp(s->name, name) == 0) {
+            char *text = mr_statement_text(s);
+
+            sql_exec(db, "PREPARE %s AS %s", name, text);
+            free(text);
+            return;
+        }
+    fail_test("there is no statement %s", name);
+}
+
+#define IDS(n) "array_fill('00000000-0000-0000-0000-000000000001'::uuid, ARRAY[" #n "])"
+#define NONE(type, n) "array_fill(NULL::" #type ", ARRAY[" #n "])"
+
+/* What is plain is queued by the statement, the rest by a function: each message has the answer that it would have alone. */
+static void test_create__answers_each_of_a_mixed_batch(void **state)
+{
+    (void)state;
+    sql_exec(db, "UPDATE millrace.job SET priority = 7, attempts = 3 WHERE name = 'plain'; SELECT millrace.enqueue('once', '{\"orderId\": 1}')");
+    prepare("job_run_create");
+    sql_exec(db, "CREATE TEMP TABLE answers AS EXECUTE job_run_create(" IDS(9) ", " NONE(uuid, 9) ","
+                 " '{plain,strict,plain,none,once,once,once,plain,plain}', '{t1,t2,t3,t4,t5,t6,t7,t8,t9}', " NONE(text, 9) ", " NONE(text, 9) ", "
+                 IDS(8) " || NULL::uuid, ARRAY['{\"a\": 1}', '{\"n\": 7}', NULL, '{}', '{\"orderId\": 1}', '{\"orderId\": 2}', '{\"orderId\": 2}', '{}', '{}'],"
+                 " '{NULL,NULL,2099-01-01,NULL,NULL,NULL,NULL,NULL,NULL}', '{NULL,NULL,-3,NULL,NULL,NULL,NULL,NULL,NULL}',"
+                 " '{NULL,NULL,k,NULL,NULL,NULL,NULL,NULL,NULL}', '{NULL,NULL,NULL,NULL,NULL,NULL,NULL,u,NULL}', " NONE(text, 9) ")");
+    assert_string_equal(sql_text(db, "SELECT string_agg(CASE WHEN \"$status\" IS NULL THEN concat_ws(' ', n, job, state, priority, key, duplicate)"
+                                     " ELSE concat_ws(' ', n, \"$status\", \"$field\") END, '; ' ORDER BY n, \"$field\") FROM answers"),
+                        "1 plain queued 7; 2 400 args.n; 2 400 args.orderId; 3 plain queued -3 k; 4 404; 5 once queued 0 t; 6 once queued 0; 7 once queued t;"
+                        " 8 plain queued 7; 9 401");
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM answers WHERE n IN (6, 7)"), 1);
+    assert_string_equal(sql_text(db, "SELECT string_agg(concat_ws(' ', a.n, r.job, r.trigger, r.args, r.priority, nullif(r.key, ''), r.unique_key = 'u', r.max_attempts, r.traceparent,"
+                                     " r.due_at = a.\"dueAt\", r.turn = r.due_at - r.priority * interval '1 minute', y.id IS NOT NULL, l.at = r.due_at), '; ' ORDER BY a.n)"
+                                     " FROM answers a JOIN millrace.run r USING (id) LEFT JOIN millrace.ready y ON (y.job, y.key, y.turn, y.id) = (r.job, r.key, r.turn, r.id)"
+                                     " LEFT JOIN millrace.later l ON l.id = r.id WHERE a.job = 'plain'"),
+                        "1 plain manual {\"a\": 1} 7 3 t1 t t t; 3 plain manual {} -3 k 3 t3 t t f t; 8 plain manual {} 7 t 3 t8 t t t");
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run"), 5);
+}
+
+/* Of an array all runs are queued or none, whichever way it takes; the others of the batch are queued all the same. */
+static void test_create_many__queues_each_array_whole(void **state)
+{
+    (void)state;
+    prepare("job_run_create__many");
+    sql_exec(db, "INSERT INTO millrace.account (id) VALUES ('00000000-0000-0000-0000-000000000001')");
+    sql_exec(db, "CREATE TEMP TABLE answers AS EXECUTE job_run_create__many(" IDS(5) ", " NONE(uuid, 5) ", '{plain,strict,once,plain,none}', '{t1,t2,t3,t4,t5}',"
+                 " '{NULL,NULL,NULL,i,NULL}', '{NULL,NULL,NULL,f,NULL}', " IDS(5) ", " NONE(text, 5) ", " NONE(timestamptz, 5) ", " NONE(bigint, 5) ", "
+                 NONE(text, 5) ", " NONE(text, 5) ", ARRAY['[{\"args\":{\"a\":1}},{\"runAt\":\"2099-01-01T00:00:00Z\",\"priority\":-3,\"key\":\"k\"},{}]',"
+                 " '[{\"args\":{\"orderId\":\"0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073\"}},{\"args\":{\"n\":7}}]',"
+                 " '[{\"args\":{\"orderId\":1}},{\"args\":{\"orderId\":1}}]', '[{\"\\u0075niqueKey\":\"u\"},{}]', '[{}]'])");
+    assert_string_equal(sql_text(db, "SELECT string_agg(concat_ws(' ', n, \"$status\", \"$field\", json_array_length(runs)), '; ' ORDER BY n, \"$field\") FROM answers"),
+                        "1 3; 2 400 [1].args.n; 2 400 [1].args.orderId; 3 2; 4 2; 5 404");
+    assert_string_equal(sql_text(db, "SELECT string_agg(concat_ws(' ', a.n, r.job, r.args, r.priority, nullif(r.key, ''), r.unique_key = 'u', r.traceparent, y.id IS NOT NULL,"
+                                     " l.at = r.due_at), '; ' ORDER BY a.n, e.place)"
+                                     " FROM answers a CROSS JOIN LATERAL json_array_elements(a.runs) WITH ORDINALITY AS e (run, place)"
+                                     " JOIN millrace.run r ON r.id = (e.run ->> 'id')::uuid LEFT JOIN millrace.ready y ON y.id = r.id LEFT JOIN millrace.later l ON l.id = r.id"),
+                        "1 plain {\"a\": 1} 0 t1 t; 1 plain {} -3 k t1 f t; 1 plain {} 0 t1 t; 3 once {\"orderId\": 1} 0 f t3 t; 3 once {\"orderId\": 1} 0 f t3 t;"
+                        " 4 plain {} 0 t t4 t; 4 plain {} 0 t4 t");
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run"), 6);
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM millrace.run WHERE id::text ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab]'"), 6);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.idempotency_key WHERE key = 'i' AND jsonb_array_length(answer -> 'runs') = 2"), 1);
+}
+
 /* ---- Jobs of `work: sql` ---- */
 
 static void test_enqueue__of_a_job_by_sql_makes_a_run_of_its_own_kind(void **state)
@@ -376,6 +444,8 @@ int main(void)
         TEST(test_queue_runs__answers_each),
         TEST(test_queue_and_tell__queues_wholes_or_nothing),
         TEST(test_queue_and_tell__tells_what_the_run_is),
+        TEST(test_create__answers_each_of_a_mixed_batch),
+        TEST(test_create_many__queues_each_array_whole),
         TEST(test_enqueue__of_a_job_by_sql_makes_a_run_of_its_own_kind),
         TEST(test_unique__answers_the_run_that_is_there),
         TEST(test_unique__by_arguments_and_within_one_call),

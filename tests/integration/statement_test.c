@@ -359,16 +359,18 @@ static void add_runs(mr_db *db, int from, int count)
              "   FROM generate_series(%d, %d) i;"
              "INSERT INTO millrace.ready (job, key, turn, id) SELECT r.job, r.key, r.turn, r.id FROM millrace.run r"
              " WHERE r.outcome IS NULL AND r.id >= lpad(to_hex(%d), 32, '0')::uuid;"
+             "INSERT INTO millrace.stopped (job, outcome, id) SELECT r.job, r.outcome, r.id FROM millrace.run r"
+             " WHERE r.outcome IN ('dead', 'cancelled') AND r.id >= lpad(to_hex(%d), 32, '0')::uuid;"
              "INSERT INTO millrace.job_run (id, job, trigger, state, finished_at)"
              " SELECT lpad(to_hex(i), 32, '0')::uuid, 'cleanup', 'user', (ARRAY['dead', 'succeeded'])[i %% 2 + 1], now() FROM generate_series(%d, %d) i",
-             from, from + count - 1, from, from + 1000000, from + 1000000 + count / 4);
+             from, from + count - 1, from, from, from + 1000000, from + 1000000 + count / 4);
 }
 
 /* Entries of tables and indexes that a list of runs reads; the server counts them. */
 static int64_t reads_of(mr_db *db, const char *list)
 {
     static const char counted[] = "SELECT sum(pg_stat_get_xact_tuples_returned(c.oid) + CASE WHEN c.relkind = 'r' THEN pg_stat_get_xact_tuples_fetched(c.oid) ELSE 0 END)::bigint"
-                                  " FROM pg_class c WHERE c.relnamespace = 'millrace'::regnamespace AND c.relname ~ '^(run|ready|later|lease|job_run)' AND c.relkind IN ('r', 'i')";
+                                  " FROM pg_class c WHERE c.relnamespace = 'millrace'::regnamespace AND c.relname ~ '^(run|ready|later|lease|stopped|job_run)' AND c.relkind IN ('r', 'i')";
     int64_t before = sql_number(db, "BEGIN; %s", counted);
     int64_t reads;
 

@@ -369,6 +369,36 @@ static void test_task__batches_of_two_writers_do_not_deadlock(void **state)
     assert_int_equal(sql_number(self->database->db, "SELECT min(version) FROM task"), 41);
 }
 
+/*
+ * Creates in every shape: two users, three days, some due, done, done late, or in a year without end. What their statements have appended
+ * sums up to what a look at every task counts, and a plain batch of one user appends one row to each table.
+ */
+static void test_task__what_creates_append_sums_up_to_what_there_is(void **state)
+{
+    mr_db *db = ((struct fixture *)*state)->database->db;
+    static const char appended[] = "SELECT (SELECT count(*) FROM task_count) + (SELECT count(*) FROM task_change)";
+
+    sql_exec(db, "INSERT INTO millrace.account (id) SELECT lpad(to_hex(i), 32, '0')::uuid FROM generate_series(1, 2) i;"
+                 "ALTER TABLE task ALTER id SET DEFAULT gen_random_uuid(), ALTER summary SET DEFAULT '', ALTER priority_code SET DEFAULT 'LOW'");
+    sql_exec(db, "INSERT INTO task (user_id) SELECT lpad('1', 32, '0')::uuid FROM generate_series(1, 40)");
+    assert_int_equal(sql_number(db, "%s", appended), 2);
+    sql_exec(db, "INSERT INTO task (user_id, created_at, is_complete, due_at)"
+                 " SELECT lpad(to_hex(1 + i %% 2), 32, '0')::uuid, CASE WHEN i %% 7 = 0 THEN 'infinity' ELSE timestamptz '2027-01-01' + i %% 3 * interval '1 day' END,"
+                 "        i %% 5 = 0, CASE i %% 11 WHEN 0 THEN '-infinity' WHEN 1 THEN 'infinity' WHEN 2 THEN NULL"
+                 "                       ELSE timestamptz '2026-12-31' + i %% 4 * interval '17 hours' END"
+                 "   FROM generate_series(1, 2000) i");
+    assert_int_equal(sql_number(db, "SELECT sum(items) FROM task_count"), 2040);
+    assert_int_equal(
+        sql_number(db, "SELECT count(*) FROM (SELECT user_id, count(*) AS items FROM task GROUP BY 1"
+                       "  EXCEPT SELECT user_id, sum(items) FROM task_count GROUP BY 1) AS other"),
+        0);
+    assert_true(sql_number(db, "SELECT count(DISTINCT day) FROM task_change WHERE in_time > 0") > 1);
+#define FIGURES "day, sum(created), sum(completed), sum(due), sum(in_time)"
+#define COUNTED "SELECT user_id, " FIGURES " FROM task t CROSS JOIN LATERAL task_days(created_at, completed_at, due_at) GROUP BY 1, 2"
+#define SUMMED  "SELECT user_id, " FIGURES " FROM task_change GROUP BY 1, 2"
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM ((" COUNTED " EXCEPT " SUMMED ") UNION ALL (" SUMMED " EXCEPT " COUNTED ")) AS other"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -387,6 +417,7 @@ int main(void)
         TEST(test_task__guards_of_one_batch_stand_side_by_side),
         TEST(test_task__ops_of_one_key_keep_their_order),
         TEST(test_task__batches_of_two_writers_do_not_deadlock),
+        TEST(test_task__what_creates_append_sums_up_to_what_there_is),
     };
 
     return cmocka_run_group_tests(tests, tasks_server_start, tasks_server_stop);

@@ -1,8 +1,9 @@
 /** Beyond the guide: what rings, and whom it tells. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Environment } from '../../config/load.ts';
 import type { Template } from 'aws-cdk-lib/assertions';
-import { synth, type Synthesized } from '../support/synth.ts';
+import { synth, type Synthesized, warnings } from '../support/synth.ts';
 import { alarm, alarmNames, all, type Json, none, one, SERVICES } from '../support/template.ts';
 import { everything, plain, production, replica, scheduled } from '../support/variants.ts';
 
@@ -152,6 +153,12 @@ describe('alarms', () => {
         ({ Effect, Condition }: Json) => Effect === 'Deny' && Condition.Bool['aws:SecureTransport'] === 'false',
       ),
     );
+  });
+  it('synthesis warns where the alarms of prd reach nobody', () => {
+    const warned = (env: Environment) => warnings(synth(env)).filter((text) => text.includes('CDK_ALARM_EMAIL')).length;
+    assert.equal(warned({ CDK_ENVIRONMENT: 'prd' }), 1);
+    assert.equal(warned({ CDK_ENVIRONMENT: 'prd', CDK_ALARM_EMAIL: 'oncall@example.com' }), 0);
+    assert.equal(warned({}), 0);
   });
   it('alarms go to an e-mail address if one is set', () => {
     none(plain().template('network'), 'AWS::SNS::Subscription');

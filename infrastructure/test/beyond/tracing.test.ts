@@ -1,7 +1,7 @@
 /** Beyond the guide: the collector. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { environment, type Json, one, SERVICES, type ServiceType, statements } from '../support/template.ts';
+import { alarm, alarmNames, environment, type Json, one, SERVICES, type ServiceType, statements } from '../support/template.ts';
 import { everything, scheduled } from '../support/variants.ts';
 
 describe('tracing', () => {
@@ -25,6 +25,15 @@ describe('tracing', () => {
           .sort();
       assert.deepEqual(actions(everything()), ['xray:PutTelemetryRecords', 'xray:PutTraceSegments']);
       assert.deepEqual(actions(), []);
+    }
+  });
+  it('an alarm rings when the collector takes no spans, where there is one', () => {
+    for (const [type, role] of [['compute', 'api'], ['scheduled-task', 'scheduler']] as const) {
+      const name = `millrace-dev-${role}-spans-dropped`;
+      const { Namespace, MetricName, Dimensions, Threshold, Period, EvaluationPeriods } = alarm(everything().template(type), name);
+      assert.deepEqual([Namespace, MetricName, Threshold, Period * EvaluationPeriods], ['Millrace', 'SpansDropped', 0, 900]);
+      assert.ok(Dimensions.some(({ Name, Value }: Json) => Name === 'Role' && Value === role));
+      assert.ok(!alarmNames(scheduled().template(type)).includes(name));
     }
   });
   it('the collector listens where the application sends', () => {

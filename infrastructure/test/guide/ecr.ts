@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { IMAGES_KEPT, REVISIONS_KEPT } from '../../stacks/ecr.stack.ts';
 import { section } from '../support/sentence.ts';
 import { synth } from '../support/synth.ts';
 import { container, one } from '../support/template.ts';
@@ -60,8 +61,10 @@ export const images = section('Application Images', {
       ]),
       [
         ['untagged', 1],
-        ['any', 30],
+        ['any', IMAGES_KEPT],
       ],
     );
+    // The images of every revision that is kept: amd64, arm64, the list of both, and a signature.
+    assert.ok(IMAGES_KEPT >= REVISIONS_KEPT * 4);
   },
 });

@@ -26,22 +26,33 @@ export interface Step {
   readonly programs: Readonly<Record<string, string>>;
 }
 
+interface Outcome {
+  readonly status: number | null;
+  readonly calls: string[];
+  readonly text: string;
+  /** The lines of GITHUB_ENV: what later steps find in their environment. */
+  readonly exported: string[];
+}
+
 /** As GitHub runs it: `bash -e`. Returns the calls, one a line. */
-export function runStep({ workflow: name, words, env = {}, programs }: Step): { status: number | null; calls: string[]; text: string } {
+export function runStep({ workflow: name, words, env = {}, programs }: Step): Outcome {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-step-'));
   try {
     const calls = join(folder, 'calls');
+    const exported = join(folder, 'exported');
     writeFileSync(calls, '');
+    writeFileSync(exported, '');
     for (const [program, action] of Object.entries(programs)) {
       writeFileSync(join(folder, program), `#!/bin/sh\necho "${program} $*" >>"$CALLS"\n${action}\n`);
       chmodSync(join(folder, program), 0o755);
     }
     const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', scriptOf(name, words)], {
       cwd: folder,
-      env: { PATH: [folder, process.env.PATH].join(delimiter), CALLS: calls, ...env },
+      env: { PATH: [folder, process.env.PATH].join(delimiter), CALLS: calls, GITHUB_ENV: exported, ...env },
       encoding: 'utf8',
     });
-    return { status, calls: readFileSync(calls, 'utf8').split('\n').filter(Boolean), text: stdout + stderr };
+    const lines = (path: string) => readFileSync(path, 'utf8').split('\n').filter(Boolean);
+    return { status, calls: lines(calls), text: stdout + stderr, exported: lines(exported) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
