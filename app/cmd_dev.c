@@ -3,7 +3,7 @@
  *
  * This process serves nothing. It keeps what has to outlive a change: the listening socket, the embedded PostgreSQL and the watch. The
  * server is a child, which gets the socket (app/activation.h). With a change the next child is started beside it; when that
- * says that it serves, the one before is told to end, and answers what it has begun. Until then, and if the next one never gets
+ * says that it serves, the previous one is asked to end, and answers what it has begun. Until then, and if the next one never gets
  * there, everything stays as it was. Nobody is refused: the socket is always open, and whoever connects waits for one of the two.
  */
 #include <errno.h>
@@ -191,7 +191,7 @@ static pid_t start_server(struct dev *self)
     return pid > 0 ? pid : 0;
 }
 
-/* The port is opened with the first application that can be served: until then clients are told that nobody is there. */
+/* The port is opened with the first application that can be served: until then connections are refused. */
 static bool open_ports(struct dev *self)
 {
     struct mr_buf problem = {0};
