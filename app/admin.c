@@ -161,7 +161,7 @@ static bool is_of_application(const char *why)
            why == mr_db_trouble_text(MR_DB_OTHER);
 }
 
-/* Who may ask this port is told what is missing, too. */
+/* Whoever may use this port may also see what is missing. */
 static void refuse_readiness(struct asked *self, const char *why)
 {
     char missing[MR_NEEDS_ROOM];

@@ -2,7 +2,7 @@
  * ahead: the process's first connection to its database, made while the application is read.
  *
  * Both take some milliseconds, the one of PostgreSQL and the other of this process. Whatever comes of the attempt is for who takes it: the
- * look at the migrations goes on from there.
+ * look at the migrations continues from there.
  *
  * Thread: its own for one attempt; the functions: the main thread.
  */

@@ -3,7 +3,7 @@
  *
  * This process serves nothing. It keeps what has to outlive a change: the listening socket, the embedded PostgreSQL and the watch. The
  * server is a child, which gets the socket (app/activation.h). With a change the next child is started beside it; when that
- * says that it serves, the one before is told to end, and answers what it has begun. Until then, and if the next one never gets
+ * says that it serves, the previous one is asked to end, and answers what it has begun. Until then, and if the next one never gets
  * there, everything stays as it was. Nobody is refused: the socket is always open, and whoever connects waits for one of the two.
  */
 #include <errno.h>
@@ -30,6 +30,7 @@
 #include "app/settings.h"
 #include "app/watch.h"
 #include "application/load.h"
+#include "application/sqlfiles.h"
 #include "http/server.h"
 #include "runtime/clock.h"
 
@@ -82,20 +83,6 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 
 /* ---- The application ---- */
 
-/* Whether there is SQL in it, and not only comments. */
-static bool says_something(const char *sql)
-{
-    while (*sql != '\0') {
-        size_t line = strcspn(sql, "\n");
-        size_t blank = strspn(sql, " \t\r");
-
-        if (blank < line && strncmp(sql + blank, "--", 2) != 0)
-            return true;
-        sql += line + (sql[line] == '\n');
-    }
-    return false;
-}
-
 /*
  * What would be refused by the database, or would be applied too early, told in the words of somebody who writes files: a migration
  * that has been applied stays as it is, and one that `millrace new` has just made has no SQL yet.
@@ -118,7 +105,7 @@ static bool are_migrations_good(const struct dev *self, const struct mr_applicat
                 applied->name);
     }
     for (unsigned i = 0; i < next->migration_count; i++)
-        if (!says_something(next->migrations[i].sql)) {
+        if (!mr_app_has_sql(next->migrations[i].sql)) {
             good = false;
             fprintf(stderr, "migrations/%s.sql: there are only comments in it, expected SQL\n", next->migrations[i].name);
         }
@@ -204,7 +191,7 @@ static pid_t start_server(struct dev *self)
     return pid > 0 ? pid : 0;
 }
 
-/* The port is opened with the first application that can be served: until then clients are told that nobody is there. */
+/* The port is opened with the first application that can be served: until then connections are refused. */
 static bool open_ports(struct dev *self)
 {
     struct mr_buf problem = {0};

@@ -91,7 +91,7 @@ static int usage(void)
     return MR_EXIT_USAGE;
 }
 
-/* As the body of POST /v1/api-keys is held to; what a scope has to be, the statement says. */
+/* The same rules as for the body of POST /v1/api-keys; the statement checks the scopes. */
 static const char *fault_of(const struct wanted *self)
 {
     int64_t characters = 0;
@@ -208,7 +208,7 @@ static int tell_made(const mr_rows *rows, const char *key, const uint8_t id[16])
         return MR_EXIT_FAILED;
     }
     mr_uuid_format(text, id);
-    fprintf(stderr, "made the key %.*s; it is told here and nowhere else:\n", MR_UUID_TEXT, text);
+    fprintf(stderr, "made the key %.*s; this is the only time it is shown:\n", MR_UUID_TEXT, text);
     printf("%s\n", key);
     return MR_EXIT_OK;
 }

@@ -57,14 +57,32 @@ static int exit_status_of(mr_status status)
     }
 }
 
+static bool is_known(const char *what)
+{
+    static const char *const all[] = {"app", "resource", "migration", "job"};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(what, all[i]) == 0)
+            return true;
+    return false;
+}
+
 int mr_command_new(int argc, char **argv)
 {
+    bool helps = argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
     struct mr_application_options options = {.lookup = mr_environment};
     struct mr_buf told = {0};
     struct mr_buf problem = {0};
     struct mr_scaffold scaffold = {application_folder(), &options, &told, &problem};
-    mr_status status = make(&scaffold, argc, argv);
+    mr_status status;
 
+    if (helps) {
+        usage(stdout);
+        return MR_EXIT_OK;
+    }
+    if (argc > 0 && !is_known(argv[0]))
+        fprintf(stderr, "millrace new: '%s' is none of app, resource, migration and job\n\n", argv[0]);
+    status = make(&scaffold, argc, argv);
     if (status == MR_NO_MEMORY || told.failed || problem.failed)
         fputs("millrace new: out of memory\n", stderr);
     mr_buf_print(&told, stdout);

@@ -35,6 +35,27 @@ static void print_help(FILE *out)
           out);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int print_help_of(const struct command *command)
+{
+    const char *gap = command->arguments[0] != '\0' ? " " : "";
+
+    printf("usage: millrace %s%s%s\n\n  %s\n", command->name, gap, command->arguments, command->about);
+    return MR_EXIT_OK;
+}
+
+/* `new` has more to say of itself. */
+static int run(const struct command *command, int argc, char **argv)
+{
+    if (argc == 1 && is_help(argv[0]) && command->run != mr_command_new)
+        return print_help_of(command);
+    return command->run(argc, argv);
+}
+
 /* A full disk, or a pipe that has ended, is found here for all commands: logs do not go to stdout, so there are only answers. */
 static int finished(int status)
 {
@@ -48,7 +69,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "--help";
 
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+    if (is_help(name) || strcmp(name, "help") == 0) {
         print_help(stdout);
         return finished(argc > 1 ? MR_EXIT_OK : MR_EXIT_USAGE);
     }
@@ -58,7 +79,7 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(name, commands[i].name) == 0)
-            return finished(commands[i].run(argc - 2, argv + 2));
+            return finished(run(&commands[i], argc - 2, argv + 2));
     fprintf(stderr, "millrace: there is no command '%s'; `millrace --help` lists them\n", name);
     return MR_EXIT_USAGE;
 }

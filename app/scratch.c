@@ -174,7 +174,7 @@ static const char *temporary(void)
     return path != NULL && path[0] == '/' && strlen(path) < PATH_ROOM / 2 ? path : "/tmp";
 }
 
-/* Whether a process that made the folder is no more: it held the lock, which the kernel has let go of. */
+/* Whether the process that made the folder has ended: the kernel has released its lock. */
 static bool is_left_behind(const char *folder)
 {
     char path[PATH_ROOM];

@@ -35,7 +35,7 @@ struct mr_built {
     unsigned choice_count;
     struct mr_pattern **patterns;
     unsigned pattern_count;
-    const struct mr_column_names *names; /* what a broken constraint is told by */
+    const struct mr_column_names *names; /* the names of columns in answers about broken constraints */
     struct mr_arena arena;
     struct mr_arena asked; /* what the database said of the choices */
 };

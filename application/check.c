@@ -430,7 +430,7 @@ static void check_args(struct checking *self, const struct mr_app_job *job)
                      "\"%s\" is required, and a run that begins by \"cron\" is given nothing, expected a default", arg->name);
         if (arg->pattern != NULL && job->work.is_set && job->work.index != MR_APP_BY_SQL)
             complain(self, mr_yaml_place(mr_yaml_get(arg->node, "pattern")->key),
-                     "no run is held to a \"pattern\", expected it left out");
+                     "arguments of a run take no \"pattern\", expected it left out");
     }
 }
 

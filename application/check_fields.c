@@ -31,8 +31,8 @@ static void check_bound(const struct mr_app_field *field, const char *bound, str
              (mr_decimal_compare(bound, "-9223372036854775808") < 0 || mr_decimal_compare(bound, "9223372036854775807") > 0))
         mr_problems_add(problems, place, "%s is no 64-bit integer, expected one", bound);
     else if (field->scale.is_set && mr_decimal_scale(bound) > field->scale.value)
-        mr_problems_add(problems, place, "%s has more digits behind the point than \"scale\" says, expected at most %lld",
-                        bound, (long long)field->scale.value);
+        mr_problems_add(problems, place, "%s has more digits after the point than \"scale\" says, expected at most %lld", bound,
+                        (long long)field->scale.value);
 }
 
 /* Bounds of 0 and 0 are no bounds to struct mr_field, and a field that can only be 0 says nothing. */

@@ -259,7 +259,7 @@ static void add_place(struct mr_making *self, struct list *list, struct mr_makin
                                 .format = MR_FORMAT_CURSOR,
                                 .belongs_to = "sort",
                                 .keys = cursor_keys(self, list),
-                                .about = "where a Link header goes on, in the same order"});
+                                .about = "the position that a Link header gave, for the same order"});
     add_field(self, fields, &list->page,
               (struct mr_field){.name = "page",
                                 .type = MR_INT,

@@ -3,7 +3,7 @@
  * in at most three parts that follow on each other:
  *
  *     a list that begins      WHERE no cursor                        ORDER BY key, id LIMIT take
- *     one that goes on        WHERE (key, id) > (the cursor's)       ORDER BY key, id LIMIT take
+ *     one that continues      WHERE (key, id) > (the cursor's)       ORDER BY key, id LIMIT take
  *     rows without a key      WHERE key IS NULL AND id > ...         ORDER BY key, id LIMIT take
  *
  * Each is a range of one plain index (owner, key, id), which is read forwards or backwards, and what a part leaves open is decided
@@ -453,7 +453,7 @@ static void batch_with_total(struct writing *self)
 
 /* ---- The whole ---- */
 
-/* What mr_rows_cursor has to know of the last row. A type that it does not is told as text. */
+/* What mr_rows_cursor has to know of the last row. A type that it does not know is sent as text. */
 static void key(struct writing *self)
 {
     struct mr_buf column = {0};

@@ -540,7 +540,7 @@ static const char *shared_name(struct mr_making *self, const char *left, const c
     return out;
 }
 
-/* What two operations answer with alike is told once, by the words that their names share. */
+/* Operations with equal answers share a schema, named by the words that their names share. */
 static const struct mr_result *share(struct mr_making *self, struct mr_made_map *map, const char *name)
 {
     const char *shared = map->is_shared ? NULL : shared_name(self, map->operation, name);

@@ -238,7 +238,7 @@ struct mr_writes {
     const char *scopes; /* of API keys that may write it; NULL: none */
     bool by_user;       /* there is a caller: the message has the field `caller`, the batch the column "$caller" */
     bool by_role;       /* a field references what not all who write may see: the message has the field "$admin" */
-    bool is_shown;      /* who writes a row may also read it; others are told its id */
+    bool is_shown;      /* who writes a row may also read it; others get its id */
 };
 
 /* Appends the text of a statement that reads or writes rows of a resource; `id` is the field that names the row, if one does. */

@@ -256,3 +256,16 @@ void mr_read_migrations(struct mr_application *self, struct mr_folder *folder)
     for (unsigned i = 0; i < files.count; i++)
         read_migration(self, folder, files.names[i]);
 }
+
+bool mr_app_has_sql(const char *sql)
+{
+    while (*sql != '\0') {
+        size_t line = strcspn(sql, "\n");
+        size_t blank = strspn(sql, " \t\r");
+
+        if (blank < line && strncmp(sql + blank, "--", 2) != 0)
+            return true;
+        sql += line + (sql[line] == '\n');
+    }
+    return false;
+}

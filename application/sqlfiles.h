@@ -19,4 +19,7 @@ void mr_read_statements(struct mr_application *self, struct mr_folder *folder);
 /* Reads migrations/NNNN_name.sql: 0001, 0002, ... without a gap. */
 void mr_read_migrations(struct mr_application *self, struct mr_folder *folder);
 
+/* Whether a text has more than lines of comments. A migration without is one that `millrace new` has made, and nobody has written yet. */
+bool mr_app_has_sql(const char *sql);
+
 #endif

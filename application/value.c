@@ -252,7 +252,7 @@ static void check_number(const struct mr_app_field *field, const struct mr_yaml 
         mr_problems_add(problems, mr_yaml_place(node), "the %s is %s, expected it in %s..%s", told(field), node->text,
                         range->min != NULL ? range->min : "", range->max != NULL ? range->max : "");
     if (field->scale.is_set && mr_decimal_scale(node->text) > field->scale.value)
-        mr_problems_add(problems, mr_yaml_place(node), "the %s is %s, expected at most %lld digits behind the point",
+        mr_problems_add(problems, mr_yaml_place(node), "the %s is %s, expected at most %lld digits after the point",
                         told(field), node->text, (long long)field->scale.value);
 }
 

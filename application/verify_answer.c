@@ -28,7 +28,7 @@ enum {
 
 /*
  * The types of the declarations in SQL, by pg_type.dat: what a parameter is, and what a column may be. A number that is exact, or
- * whole, is a number too; a whole number that is `numeric` could have digits behind the point.
+ * whole, is a number too; a whole number that is `numeric` could have digits after the point.
  */
 static const struct {
     const char *name;

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "application/parse.h"
+#include "application/sqlfiles.h"
 #include "application/verify_internal.h"
 
 struct mr_place verify_place_at(struct mr_place begin, const char *text, const char *end, unsigned position)
@@ -152,11 +153,24 @@ static mr_status apply(struct verifying *self, const struct mr_app_migration *mi
     return MR_INVALID;
 }
 
+/* Applied, it would stay as it is, and what is written a minute later would never run. */
+static void check_written(struct verifying *self, const struct mr_app_migration *migration)
+{
+    char file[128];
+
+    if (mr_app_has_sql(migration->sql))
+        return;
+    snprintf(file, sizeof file, "migrations/%s.sql", migration->name);
+    complain(self, ((struct mr_place){.file = file}), "there are only comments in it, expected SQL");
+}
+
 mr_status verify_migrations(struct verifying *self)
 {
     mr_status status = MR_OK;
 
-    for (unsigned i = 0; i < self->application->migration_count && status == MR_OK; i++)
+    for (unsigned i = 0; i < self->application->migration_count && status == MR_OK; i++) {
+        check_written(self, &self->application->migrations[i]);
         status = apply(self, &self->application->migrations[i]);
+    }
     return status;
 }

@@ -13,7 +13,7 @@
 
 enum { PREFIX_ROOM = 32, NAME_ROOM = 256, ZONE_ROOM = 65, REASON_ROOM = 72, ERRORS_BYTES = 16384 };
 
-/* Whose problems are told: those of the body, or, behind a prefix, those of an element. */
+/* Collects the problems of the body or, with a prefix, those of an element. */
 struct place {
     struct mr_request *request;
     const char *prefix;
@@ -53,7 +53,7 @@ static bool check_meaning(const struct mr_field *field, struct mr_slice text, st
 
     if (field->format == MR_FORMAT_CRON && !mr_cron_parse(&cron, text, &refused)) {
         mr_slice_copy(reason, sizeof reason, mr_slice_of(refused.reason));
-        mr_problem_set(problem, "format", "is no cron expression, at character %zu: %s", refused.position, reason);
+        mr_problem_set(problem, "format", "is not a cron expression, at character %zu: %s", refused.position, reason);
         return false;
     }
     if (field->format == MR_FORMAT_URL && !mr_webhook_is_url(text)) {
@@ -63,7 +63,7 @@ static bool check_meaning(const struct mr_field *field, struct mr_slice text, st
     if (field->format != MR_FORMAT_ZONE)
         return true;
     mr_slice_copy(zone, sizeof zone, text);
-    mr_problem_set(problem, "unknown", "is no time zone that is known here, such as Europe/Berlin");
+    mr_problem_set(problem, "unknown", "is not a known time zone, such as Europe/Berlin");
     return text.len < sizeof zone && mr_zone_is_known(zone);
 }
 

@@ -10,7 +10,7 @@
 #include "gateway/waiting.h"
 #include "http/target.h"
 
-/* What is not whole, for want of memory, is nothing. */
+/* A text that is incomplete because memory ran out counts as none. */
 static struct mr_slice slice_of(const struct mr_buf *buf)
 {
     return buf->len > 0 && !buf->failed ? (struct mr_slice){buf->data, buf->len} : (struct mr_slice){"", 0};

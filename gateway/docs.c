@@ -215,7 +215,7 @@ static void answer_file(struct exchange *exchange, const struct mr_http_request 
     mr_buf_fini(&plain);
 }
 
-/* A malformed condition is told as for every other op; a good one is judged with the answer. */
+/* A malformed condition is refused as for every other op; a good one is evaluated with the answer. */
 static bool read_conditions(struct exchange *exchange, const struct mr_http_request *request)
 {
     struct mr_request message = {0};

@@ -386,7 +386,7 @@ static void tell_of_upload(struct exchange *self, enum mr_op message, int64_t li
                                gateway->frame.len);
 }
 
-/* The first that serves it: there is one of each that is told anything so. */
+/* The first mailbox that serves it: such messages go to actors of which there is only one. */
 void exchange_tell(struct gateway *gateway, enum mr_op message, const struct mr_value *values, int64_t life_ms)
 {
     const struct mr_op_info *info = mr_op_info(message);

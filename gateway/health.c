@@ -18,7 +18,7 @@ static bool actors_connected(const struct gateway *gateway)
     return true;
 }
 
-/* Every connection was let go for want of work: a question now would wake the database up. */
+/* Every connection was closed because there was no work: a ping would wake the database up. */
 static bool actors_rest(const struct gateway *gateway)
 {
     for (unsigned i = 0; i < gateway->mailbox_count; i++)

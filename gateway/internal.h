@@ -36,7 +36,7 @@ struct mailbox_load {
 /* What the body of health says. */
 struct health_state {
     bool up;   /* the database */
-    bool idle; /* nobody is connected to it, for want of work */
+    bool idle; /* nobody is connected to it, because there is no work */
     bool has_replica, replica_away, replica_lags;
     int64_t lag_ms; /* of a replica that lags; else 0 */
 };

@@ -236,7 +236,7 @@ static void read_header_field(struct mr_request *self, unsigned i, const struct 
     else if (value.len > 0 && *value.data == '"' ? read_sf_string(decoded, value) : read_bare(decoded, value))
         parse_decoded(self, i, field);
     else
-        add_error(self, field, "format", "must be a string of printable ASCII (RFC 8941, 3.3.3), or such text bare");
+        add_error(self, field, "format", "must be a string of printable ASCII (RFC 8941, 3.3.3), with or without quotes");
 }
 
 /* ---- Conditions ---- */

@@ -25,7 +25,7 @@ struct mr_request {
 /* What is known of a request beside its bytes; borrowed. */
 struct mr_request_facts {
     const struct mr_principal *principal;      /* NULL: nobody is signed in */
-    const struct mr_preconditions *conditions; /* NULL: none, or they were held against the op before */
+    const struct mr_preconditions *conditions; /* NULL: none, or they were checked against the op before */
     const uint8_t *new_id;                     /* 16 bytes, for the fields that the gateway makes */
     const char *traceparent;
     const struct mr_request *head; /* what mr_request_read_head read, when there is no `http`; NULL: nothing */

@@ -480,7 +480,7 @@ static void answer_now(struct waiting *self)
         reply_json(exchange, mr_op_info(exchange->op)->http, json, NULL);
 }
 
-/* A run that has not ended is told as it is now; of claims there is nothing to tell. */
+/* A run that has not ended is reported as it is now; a claim is answered without runs. */
 static void finish(struct waiting *self)
 {
     self->last = true;

@@ -339,7 +339,7 @@ static bool is_fast_enough(const struct mr_http_connection *self)
            (int64_t)incoming->received >= self->server->options.body_rate * took_ms / 1000;
 }
 
-/* A client that is too slow with a head is told nothing: it is not known whether it speaks HTTP. */
+/* A client that is too slow with a head gets no answer: nobody knows whether it speaks HTTP. */
 void connection_expire(struct mr_http_connection *self)
 {
     if (self->phase != PHASE_BODY && self->phase != PHASE_SLOW)

@@ -56,7 +56,7 @@ static mr_status hold(struct mr_actor *self, struct mr_run *run, enum mr_turn *t
     return MR_OK;
 }
 
-/* Every unit that is left out is told; the bound is the log's. */
+/* Every skipped unit is logged, within the log's bound. */
 static void note_skipped(const struct mr_actor *self, struct mr_run *run, const struct mr_chunk *chunk)
 {
     char id[MR_UUID_TEXT + 1] = "";

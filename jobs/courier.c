@@ -442,7 +442,7 @@ static void call_back(struct mr_courier *self)
     for (struct transfer *transfer = self->under_way; transfer != NULL; transfer = next) {
         next = transfer->next;
         if (atomic_load(&transfer->call->unwanted))
-            break_off(transfer, "it was not wanted any more");
+            break_off(transfer, "it was no longer wanted");
         else if (recall == RECALL_ALL || (recall == RECALL_UNSENT && !is_sent(transfer)))
             break_off(transfer, "the process ended before there was an answer");
     }

@@ -2,7 +2,7 @@
  * The job `import`: from the parts of an upload to rows, as the operation says that took it (struct mr_import).
  *
  * A chunk begins where the cursor says, reads as many records as it may, and makes rows of the good ones. The cursor, the
- * rows and the problems are one transaction, so that an import that is interrupted goes on behind the last line it took.
+ * rows and the problems are one transaction, so that an import that is interrupted continues after the last line it took.
  */
 #include <jansson.h>
 #include <sodium.h>
@@ -220,7 +220,7 @@ static bool is_listed(const json_t *list, struct mr_slice name)
     return false;
 }
 
-/* A member that is no field is told once, by the first line that has it. */
+/* A member that is no field is reported once, for the first line that has it. */
 static void ignore_member(void *argument, struct mr_slice name)
 {
     struct harvest *self = argument;
@@ -611,7 +611,7 @@ static mr_status take_orders(struct orders *out, const struct mr_run *run, struc
                            .by_admin = json_is_true(json_object_get(args, "admin")),
                            .parts = json_integer_value(json_object_get(args, "parts"))};
     if (out->op == MR_OP_NONE)
-        snprintf(chunk->error, sizeof chunk->error, "the application that is served has no operation %.64s any more",
+        snprintf(chunk->error, sizeof chunk->error, "the served application has no operation %.64s any more",
                  name != NULL ? name : "that imports, or several");
     json_decref(args);
     if (out->op == MR_OP_NONE)

@@ -78,7 +78,7 @@ struct errand {
     char traceparent[MR_TRACEPARENT]; /* of this attempt, for the receiver and the log; "": there is no trace */
     char parent[MR_TRACEPARENT];      /* of the request that queued the run */
     struct mr_context context;
-    bool is_lost;      /* somebody else has it: nothing is told */
+    bool is_lost;      /* somebody else has it: no outcome is stored */
     bool is_cancelled; /* on request */
     bool is_plain;     /* what the receiver said is left out: the database did not take it */
     bool is_settled;

@@ -201,7 +201,7 @@ bool push_kinds_have_work(const struct mr_push *self)
     return false;
 }
 
-/* Failures of a job are told at once, and then 10 s, 20 s and so on apart, up to five minutes, while they go on. */
+/* The first failure of a job is logged at once, later ones at intervals of 10 s, 20 s and so on, up to five minutes. */
 bool push_kind_tells(struct push_kind *kind, int64_t now_ms, int64_t *untold)
 {
     if (now_ms < kind->tell_ms) {

@@ -277,7 +277,7 @@ static void pause_jobs(struct mr_push *self, struct errand *const *batch, unsign
     mr_rows_free(&rows);
 }
 
-/* Jobs are paused first: a run that is told before could be claimed anew in between. */
+/* Jobs are paused first: a run whose outcome is stored before that could be claimed again in between. */
 bool push_settle(struct mr_push *self)
 {
     struct errand *batch[PUSH_SETTLE_MOST];

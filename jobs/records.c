@@ -100,7 +100,7 @@ void mr_record_stranger(char *out, size_t room, const struct mr_field *fields, s
 {
     const char *meant = mr_record_meant(fields, name);
 
-    snprintf(out, room, "is no field and was left out%s%s%s", meant != NULL ? "; did you mean " : "",
+    snprintf(out, room, "is not a field and was left out%s%s%s", meant != NULL ? "; did you mean " : "",
              meant != NULL ? meant : "", meant != NULL ? "?" : "");
 }
 

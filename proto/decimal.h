@@ -1,7 +1,7 @@
 /*
  * decimal: numbers as they are written, of any length and without rounding.
  *
- * A decimal never becomes a double: it is held against its rules, compared and sent as the text it is.
+ * A decimal never becomes a double: its text is checked, compared and sent as it is.
  */
 #ifndef MR_PROTO_DECIMAL_H
 #define MR_PROTO_DECIMAL_H
@@ -19,7 +19,7 @@ struct mr_decimal {
     const char *digits; /* from the first to behind the last digit that is not zero, a point perhaps among them; */
     const char *end;    /* the same: zero */
     int64_t power;      /* of ten: of the first of these digits; 0 for zero */
-    int64_t scale;      /* digits behind the point that count: of 1.50 one, of 1e2 none, of 1e-3 three */
+    int64_t scale;      /* digits after the point that count: of 1.50 one, of 1e2 none, of 1e-3 three */
     bool is_integer;    /* written without a point and without an exponent */
 };
 

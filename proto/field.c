@@ -194,7 +194,7 @@ static bool is_username(struct mr_slice text, struct mr_problem *problem)
     if (refused == 0)
         return true;
     mr_problem_set(problem, "invisible",
-                   "must not hold control, invisible or direction characters, or space at its ends: U+%04" PRIX32, refused);
+                   "must not contain control, invisible or direction characters, or space at its ends: U+%04" PRIX32, refused);
     return false;
 }
 
@@ -239,7 +239,7 @@ static bool check_format(const struct mr_field *field, struct mr_slice text, str
     switch (field->format) {
     case MR_FORMAT_CHOICE: return is_choice(field, text, problem);
     case MR_FORMAT_EMAIL: return is_email(text) || refuse(problem, "email", "must be a valid email address");
-    case MR_FORMAT_WORDS: return has_word(text) || refuse(problem, "words", "must hold a word: a letter or a digit");
+    case MR_FORMAT_WORDS: return has_word(text) || refuse(problem, "words", "must contain a word: a letter or a digit");
     case MR_FORMAT_USERNAME: return is_username(text, problem);
     case MR_FORMAT_CODE: return all_of(text, "_-", false, true) || refuse(problem, "format", "may hold only A-Z, 0-9, _ and -");
     case MR_FORMAT_CURSOR:
@@ -399,7 +399,7 @@ static bool parse_decimal(const struct mr_field *field, struct mr_slice text, st
         return false;
     }
     if (field->scale >= 0 && number.scale > field->scale) {
-        mr_problem_set(problem, "scale", "must have at most %d digits behind the point", field->scale);
+        mr_problem_set(problem, "scale", "must have at most %d digits after the point", field->scale);
         return false;
     }
     out->text = shortest(text, &number);

@@ -113,12 +113,12 @@ struct mr_field {
     const char *same_as; /* has to equal that field of the message when it is given; NULL: no such rule */
     const char *about;   /* one line for the documentation */
     const char *example; /* a good value as text, for the documentation; NULL: none */
-    int scale;           /* DECIMAL: digits behind the point, at most; -1: any number of them */
+    int scale;           /* DECIMAL: digits after the point, at most; -1: any number of them */
     const char *least;   /* DECIMAL, NUMBER: the bounds, as proto/decimal.h reads them; NULL: none */
     const char *most;
     const struct mr_pattern *pattern; /* TEXT: what the whole value matches; borrowed; NULL: anything (proto/pattern.h) */
-    const char *hint;                 /* what a client is told whose value does not match it; NULL: the pattern itself */
-    bool many;         /* an array of such values: each is held to the rules above. `fallback` and `example` are JSON then */
+    const char *hint;                 /* the message for a value that does not match; NULL: the pattern itself */
+    bool many;         /* an array of such values, each under the rules above. `fallback` and `example` are JSON then */
     int64_t items_min; /* how many there are in it; 0 and 0: unbounded */
     int64_t items_max;
     mr_json_rule *rule; /* JSON: what the value has to be like beside that; NULL: anything */

@@ -66,11 +66,11 @@ static bool read_unit(struct reading *self)
         return is_broken(self);
     self->at += 4;
     if (unit == 0 || is_low_half(unit))
-        return refuse(self, "encoding", "must not hold U+0000, nor half of a surrogate pair");
+        return refuse(self, "encoding", "must not contain U+0000, nor half of a surrogate pair");
     if (unit < 0xd800 || unit > 0xdbff)
         return true;
     if (!take(self, '\\') || !take(self, 'u') || !is_low_half(unit_at(self->at, self->end)))
-        return refuse(self, "encoding", "must not hold U+0000, nor half of a surrogate pair");
+        return refuse(self, "encoding", "must not contain U+0000, nor half of a surrogate pair");
     self->at += 4;
     return true;
 }
@@ -118,9 +118,9 @@ static bool read_number(struct reading *self)
     if (!mr_decimal_parse(&number, (struct mr_slice){from, (size_t)(self->at - from)}))
         return is_broken(self);
     if (self->at - from > MR_DECIMAL_DIGITS)
-        return refuse(self, "range", "must not hold a number of more than 1000 digits");
+        return refuse(self, "range", "must not contain a number of more than 1000 digits");
     if (number.power > MR_JSON_POWER_MAX || number.power < -MR_JSON_POWER_MAX)
-        return refuse(self, "range", "must not hold a number beyond 1e308 or 1e-308");
+        return refuse(self, "range", "must not contain a number beyond 1e308 or 1e-308");
     return true;
 }
 

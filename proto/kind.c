@@ -188,7 +188,7 @@ static void check_rules(struct hearing *self, const json_t *rules)
 
     json_object_foreach((json_t *)rules, member, value) {
         if (mr_field_choice(&words, mr_slice_of(member)) < 0)
-            complain(self, member, "unknown", "is none of type, required, default, min, max and length");
+            complain(self, member, "unknown", "is not one of type, required, default, min, max and length");
     }
     if (kind == KINDS) {
         complain(self, "type", "choice", "must be one of text|uuid|integer|number|boolean|timestamp|date|json");
@@ -227,7 +227,7 @@ bool mr_kind_args_rule(const struct json_t *json, const char *name,
 
         snprintf(path, sizeof path, "%s.%.80s", name, argument);
         if (!is_argument(argument))
-            complain(&one, "", "format", "must be called by letters, digits and _, a letter first");
+            complain(&one, "", "format", "must have a name of letters, digits and _ that begins with a letter");
         else if (!json_is_object(rules))
             complain(&one, "", "type", "must be an object of rules, such as {\"type\": \"uuid\"}");
         else

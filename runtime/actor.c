@@ -283,7 +283,7 @@ static void pass_on_notice(struct mr_actor *self)
 }
 
 /*
- * While the database is away everybody is told so at once; waiting would only fill the mailbox. While it resumes, messages are
+ * While the database is away everybody is answered so at once; waiting would only fill the mailbox. While it resumes, messages are
  * held until just before their deadline, each until its own.
  */
 static void answer_unavailable(struct mr_actor *self)

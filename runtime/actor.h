@@ -81,7 +81,7 @@ struct mr_actor_stats {
     _Atomic bool replica_lags;        /* ... or until it is less behind than DB_REPLICA_MAX_LAG */
     _Atomic int64_t replica_lag_ms;   /* by how much it was behind when it was last asked */
     _Atomic int64_t replica_has_ms;   /* monotonic: it has all that was acknowledged by then; INT64_MAX: nobody can know */
-    _Atomic bool resting;             /* it was let go for want of work (DB_IDLE_RELEASE); the next message brings it back */
+    _Atomic bool resting;             /* closed because there was no work (DB_IDLE_RELEASE); the next message opens it again */
 };
 
 struct mr_actor;

@@ -174,7 +174,7 @@ struct numeric {
     struct mr_slice digits;
     int count;
     int weight;
-    int scale; /* decimals behind the point */
+    int scale; /* decimals after the point */
     bool negative;
 };
 

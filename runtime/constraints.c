@@ -184,7 +184,7 @@ static void name_fields(struct mr_actor *self, struct mr_refusal *out, enum mr_o
         add_field(out, op, error->table, known->columns[i]);
 }
 
-/* ---- What they are told ---- */
+/* ---- Answers ---- */
 
 /*
  * A foreign key is broken from either side: by a row that names one which is not there, or by the end of one that others name. The

@@ -29,7 +29,7 @@ struct mr_column_names {
  */
 void mr_constraints_install(const struct mr_column_names *names);
 
-/* What a client is told. */
+/* The answer to a client. */
 struct mr_refusal {
     mr_status status;
     char fields[256]; /* "one|or|more"; empty: the request as a whole */

@@ -226,7 +226,7 @@ bool mr_db_notified(mr_db *self)
 
 /* ---- Statements ---- */
 
-/* What comes after the cut is not cancelled once more; it has less time. */
+/* A statement after the cut is not cancelled again; it has less time. */
 mr_status db_begin(mr_db *self, int64_t deadline_ms)
 {
     if (self->conn == NULL)

@@ -120,7 +120,7 @@ static void judge(struct mr_buf *out, const struct db_tls_peer *peer, const SSL 
     X509_free(certificate);
 }
 
-/* Whatever the certificate is worth, the handshake goes on, so that it can be told afterwards. */
+/* The handshake continues whatever is wrong with the certificate, so that all of it can be reported afterwards. */
 static SSL *new_session(SSL_CTX *context, const struct db_tls_peer *peer, int fd)
 {
     SSL *out = NULL;

@@ -385,7 +385,7 @@ static bool take_steps(mr_db *self, struct mr_db_step *steps)
     return !window->together || take_undo(self, steps);
 }
 
-/* The connection goes on to serve, unless something may still come of this. */
+/* The connection stays in use, unless an answer may still arrive. */
 static void leave(mr_db *self)
 {
     struct db_window *window = &self->window;

@@ -155,7 +155,7 @@ static void write_singles(const struct page *page)
 
 static const char *const classes[MR_STATUS_CLASSES] = {"2xx", "3xx", "4xx", "5xx"};
 
-/* The i-th operation whose requests are told; the last is none. */
+/* The i-th operation whose requests are exported; the last one stands for none. */
 static enum mr_op op_at(unsigned i)
 {
     return i < mr_op_count() ? (enum mr_op)i : MR_OP_NONE;
@@ -200,7 +200,7 @@ static void write_actors(const struct page *page, int family, const struct mr_hi
             put_histogram(page, family, "actor", mr_actor_info((enum mr_actor_id)actor)->name, &histograms[actor], kind);
 }
 
-/* Some classes are told before they were seen: what begins with one has no rise that an alert could see. */
+/* Some classes are exported before they occur: a counter that begins at one has no rise that an alert could see. */
 static void write_errors(const struct page *page)
 {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";

@@ -25,7 +25,7 @@ struct mr_exposition {
     struct mr_exposed_crew crews[2]; /* of requests, of jobs */
     const bool *jobs_on;             /* whether runs of a job are worked on, by its number; borrowed. NULL: of none */
     bool has_scheduler;
-    bool is_scheduler_connected; /* to the database, or it has let go of it for want of work */
+    bool is_scheduler_connected; /* to the database, or closed because there was no work */
     int64_t started_ms;          /* monotonic: when the process began */
     const char *version;
     const char *revision;

@@ -2,7 +2,7 @@
  * queues: what a scheduler saw last of the runs of push and pull, by job, for whoever exports it.
  *
  * A scheduler reads it from the database now and then (schedule__queues); exporting it asks nobody. There are as many rows as jobs, but at
- * most MR_QUEUES_MAX with a name of their own, so that labels stay few: those behind them are told together.
+ * most MR_QUEUES_MAX with a name of their own, so that labels stay few; the others are added up.
  *
  * Thread: any. Both functions hold one lock for as long as a copy takes.
  */

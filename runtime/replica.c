@@ -19,7 +19,7 @@ struct mr_replica {
     _Atomic bool away; /* the connection is the thread's */
 };
 
-/* A reason that is another than the loss itself, such as a password that the replica does not know yet, is told once. */
+/* A reason other than the loss itself, such as a password that the replica does not know yet, is logged once. */
 static void note_reason(const struct mr_replica *self, bool *told)
 {
     if (!*told)

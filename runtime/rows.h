@@ -6,7 +6,7 @@
  * no such, n; "$status", "$field", "$code", "$message", "$next", "$version", "$page",
  * "$pageSize", "$totalItems", "$take", "$key", "$pending" (a boolean: what the client may wait for has not come yet).
  *
- * A list whose statement has the column "$take" goes on in a Link without a column "$next": its rows are one more than "$take" when
+ * A list whose statement has the column "$take" continues in a Link without a column "$next": its rows are one more than "$take" when
  * there is a rest, and the cursor is made here, from the id and the "$key" of the last row that belongs to the answer. "$key" is
  * what the rows are in the order of; a time, an integer, a boolean, an id or text. NULL, or no such column: there is none.
  */

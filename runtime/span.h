@@ -2,7 +2,7 @@
  * span: one piece of work of a trace, from its beginning to its end.
  *
  * A span is made only for a trace that is recorded; whoever makes one ends it (mr_span_end), which gives it away. Where there is
- * no memory it is NULL, and every function here accepts that: work never fails for want of a span. Names and attributes follow
+ * no memory it is NULL, and every function here accepts that: no work fails because a span is missing. Names and attributes follow
  * OpenTelemetry's semantic conventions.
  *
  * Thread: a span belongs to one at a time.

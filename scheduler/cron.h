@@ -13,7 +13,7 @@
  * follow), and at fixed times otherwise; the seconds do not matter.
  *
  *                                          clocks put forward              clocks put back
- *   paced  `* * * * *`, `30 * * * *`,      goes on after the gap           fires whenever the clocks show it,
+ *   paced  `* * * * *`, `30 * * * *`,      continues after the gap         fires whenever the clocks show it,
  *          `* 1-3 * * *`, @hourly,                                         the second time too
  *          every 15 minutes or 2 hours
  *   fixed  `30 2 * * *`, `0 1-3 * * *`,    what would be in the gap        fires at the first of two like

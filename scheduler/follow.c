@@ -106,7 +106,7 @@ static void read_schedule(struct followed *self)
                mr_log_text("reason", reason));
 }
 
-/* A schedule that is new here goes on where its row says that others were. */
+/* A schedule that is new here continues where its row says that others were. */
 static void take_schedule(struct followed *kind, const mr_rows *rows, unsigned row, int64_t wall_ms)
 {
     int64_t seen_to_ms = time_ms(rows, row, TICKED_AT);
@@ -256,7 +256,7 @@ void follow_poll(struct mr_scheduler *self)
     tell_next(self);
 }
 
-/* Whether ticks are long due, which others may have seen to. */
+/* Whether ticks are long overdue; others may have handled them. */
 static bool is_behind(const struct mr_scheduler *self, int64_t wall_ms)
 {
     for (unsigned i = 0; i < self->followed_count; i++)

@@ -101,8 +101,8 @@ struct mr_scheduler {
     bool has_unfinished;           /* there are runs that are not; or nobody has looked yet */
     bool looking;                  /* woken from a rest only to see whether somebody was killed */
     bool clock_differs;            /* from the database's, and the log says so */
-    bool catching_up;              /* ticks are long due, and what others have seen to is known */
-    bool resting;                  /* the connection was let go for want of work */
+    bool catching_up;              /* ticks are long overdue, and it is known which of them others have handled */
+    bool resting;                  /* the connection was closed because there was no work */
     int64_t up_since_ms;           /* monotonic, as all below unless they say otherwise */
     int64_t answered_ms;           /* when the database did, last */
     int64_t busy_ms;               /* when there was something to do, last */

@@ -24,7 +24,7 @@ struct mr_schedule {
     struct mr_cron cron;
     const struct mr_zone *zone; /* of its expression; borrowed */
     enum mr_missed missed;
-    int64_t seen_to_ms; /* every tick up to this one has been seen to */
+    int64_t seen_to_ms; /* every tick up to this one was handled */
     int64_t next_ms;    /* the first after that; INT64_MAX: none */
     bool is_paused;     /* a tick came while its job was paused: the table's mark is behind seen_to_ms */
 };

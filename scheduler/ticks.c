@@ -103,7 +103,7 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
 }
 
 /*
- * A process that was frozen, or away, asks first what others have seen to: only what is left then was missed. Once is enough for
+ * A process that was frozen, or away, asks first what others have handled: only the rest was missed. Once is enough for
  * all portions of that.
  */
 static bool catch_up(struct mr_scheduler *self, int64_t wall_ms)

@@ -190,6 +190,7 @@ class Rehearsal:
             "PARAMETER-GROUP": lambda: self.cluster(name)["DBClusterParameterGroup"],
             "SUBNET-ID": lambda: self.network(name)["subnets"][0],
             "SECURITY-GROUP-ID": lambda: self.security_group(name, "rds" if command.startswith("aws rds") else "ecs"),
+            "MONITORING-ROLE-ARN": lambda: f"arn:aws:iam::{ACCOUNT}:role/monitoring",
             "INSTANCE-ID": lambda: self.instances(name)[0],
             "OLD-INSTANCE": lambda: self.old_instance,
             "FUNCTION-NAME": lambda: "millracedevdatabaseClusterRotationSingleUser",
@@ -198,7 +199,9 @@ class Rehearsal:
             pattern = rf"(?<![A-Z-]){word}(?![A-Z-])"
             if re.search(pattern, command):
                 command = re.sub(pattern, ask(), command)
-        return command.replace("millrace-dev:41", self.first or "")
+        for name, revision in self.first.items():
+            command = command.replace(f"{name}:41", revision)
+        return command
 
     # ---- What is there ----
 
@@ -211,8 +214,9 @@ class Rehearsal:
     def security_group(self, name, of):
         return self.cluster(name)["VpcSecurityGroups"][0]["VpcSecurityGroupId"] if of == "rds" else self.network(name)["securityGroups"][0]
 
-    def revision(self):
-        return self.service()["taskDefinition"].split("/")[-1]
+    def revision(self, service="millrace-dev"):
+        [found] = self.client("ecs").describe_services(cluster="millrace-dev", services=[service])["services"]
+        return found["taskDefinition"].split("/")[-1]
 
     def revisions(self):
         arns = self.client("ecs").list_task_definitions(familyPrefix="millrace-dev", sort="DESC")["taskDefinitionArns"]
@@ -239,7 +243,7 @@ class Rehearsal:
 
     # ---- The story ----
 
-    first = None
+    first = {}  # the revision of each service's family that was deployed first
     old_instance = None
 
     def prepare(self):
@@ -285,13 +289,15 @@ class Rehearsal:
     def leave(self, section):
         if section == "Deploy":
             self.expect("the stacks", sorted(self.state("dev")), sorted(STACKS))
-            self.first = self.revision()
+            self.first = {name: self.revision(name) for name in ("millrace-dev", "millrace-scheduler-dev")}
         if section == "Update":
-            self.expect("another revision", self.revision() != self.first, True)
+            for name, revision in self.first.items():
+                self.expect(f"another revision of {name}", self.revision(name) != revision, True)
         if section == "Roll back":
-            self.expect("the revision before", self.revision(), self.first)
+            for name, revision in self.first.items():
+                self.expect(f"the revision before of {name}", self.revision(name), revision)
             self.expect("how many revisions are kept", len(self.revisions()), KEPT_REVISIONS)
-            self.expect("the one that runs is kept", self.first in self.revisions(), True)
+            self.expect("the one that runs is kept", self.first["millrace-dev"] in self.revisions(), True)
         if section == "Restore the database":
             clusters = {one["DBClusterIdentifier"] for one in self.client("rds").describe_db_clusters()["DBClusters"]}
             self.expect("clusters", sorted(clusters), ["millrace-dev", "millrace-prd", "millrace-prd-old"])

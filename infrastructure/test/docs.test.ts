@@ -8,7 +8,7 @@ import { contents } from '../tools/diagram.ts';
 import { beyondFiles, documents, testNames } from '../tools/documents.ts';
 import { left } from './guide/left.ts';
 import type { Synthesized } from './support/synth.ts';
-import { all } from './support/template.ts';
+import { all, one } from './support/template.ts';
 import { everything, production, replica } from './support/variants.ts';
 
 const PACKAGE = join(import.meta.dirname, '..');
@@ -103,6 +103,43 @@ describe('the runbook', () => {
     }
   });
 
+  it('restores a database that is what the stack makes: what a command leaves out is a default of AWS', () => {
+    const restore = runbook.slice(runbook.indexOf('## Restore the database'), runbook.indexOf('## Rotate secrets'));
+    const line = (words: string) => restore.split('\n').find((text) => text.includes(words)) ?? '';
+    const database = production().template('database');
+    const instance = one(database, 'AWS::RDS::DBInstance').Properties;
+    const made = line('aws rds create-db-instance');
+    const options: Record<string, string | undefined> = {
+      AutoMinorVersionUpgrade: instance.AutoMinorVersionUpgrade === false ? '--no-auto-minor-version-upgrade' : undefined,
+      CACertificateIdentifier: `--ca-certificate-identifier ${instance.CACertificateIdentifier}`,
+      DBClusterIdentifier: '--db-cluster-identifier millrace-prd-restored',
+      DBInstanceClass: `--db-instance-class ${instance.DBInstanceClass}`,
+      EnablePerformanceInsights: instance.EnablePerformanceInsights === true ? '--enable-performance-insights' : undefined,
+      Engine: `--engine ${instance.Engine}`,
+      MonitoringInterval: `--monitoring-interval ${instance.MonitoringInterval}`,
+      MonitoringRoleArn: '--monitoring-role-arn MONITORING-ROLE-ARN',
+      PerformanceInsightsRetentionPeriod: `--performance-insights-retention-period ${instance.PerformanceInsightsRetentionPeriod}`,
+      PubliclyAccessible: instance.PubliclyAccessible === false ? '--no-publicly-accessible' : undefined,
+    };
+    // One instance is always the first to take over, and names and tags are given afterwards.
+    for (const property of Object.keys(instance).filter((name) => !['PromotionTier', 'Tags'].includes(name))) {
+      assert.ok(options[property] !== undefined && made.includes(options[property]), property);
+    }
+    const cluster = one(database, 'AWS::RDS::DBCluster').Properties;
+    const whole = line('aws rds restore-db-cluster-to-point-in-time') + line('aws rds modify-db-cluster --db-cluster-identifier millrace-prd-restored');
+    for (const option of [
+      `--backup-retention-period ${cluster.BackupRetentionPeriod}`,
+      `--enable-cloudwatch-logs-exports ${cluster.EnableCloudwatchLogsExports}`,
+      cluster.CopyTagsToSnapshot ? '--copy-tags-to-snapshot' : 'nothing',
+      cluster.DeletionProtection ? '--deletion-protection' : 'nothing',
+      '--db-subnet-group-name',
+      '--vpc-security-group-ids',
+      '--db-cluster-parameter-group-name',
+      '--serverless-v2-scaling-configuration',
+    ]) {
+      assert.ok(whole.includes(option), option);
+    }
+  });
   it('turns off in the order in which CloudFormation lets go: who imports first', () => {
     const { scripts } = JSON.parse(read('package.json'));
     assert.match(scripts['deploy:services'], / --exclusively '\*-compute' '\*-scheduled-task'$/);

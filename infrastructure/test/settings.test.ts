@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadConfig } from '../config/load.ts';
 import { JWT_LIFE } from '../config/variables.ts';
@@ -160,14 +161,19 @@ describe('settings of the containers against the binary', () => {
       }
     }
   });
-  withBinary('the load balancer outlasts a request that waits for a run, or for the end of one', () => {
+  withBinary('a balancer outlasts a request that waits for a run, or for the end of one: the stack’s, and that of compose/', () => {
     const balancer = one(plain().template('compute'), 'AWS::ElasticLoadBalancingV2::LoadBalancer').Properties;
     const idle = Number(attributes(balancer.LoadBalancerAttributes)['idle_timeout.timeout_seconds']) * 1000;
     const document = execFileSync(binary as string, ['openapi'], { encoding: 'utf8', env: {}, maxBuffer: 16 << 20 });
+    const haproxy = readFileSync(join(import.meta.dirname, '../../compose/balancer/haproxy.cfg'), 'utf8');
     const most = [...document.matchAll(/"how long to wait for [^"]*, up to (\w+)[;"]/g)].map(([, time = '']) => time);
     assert.ok(most.length >= 2, `${most}`);
     for (const time of most) {
       assert.ok(amount(time, 'duration') + 5_000 <= idle, `${time} and ${idle} ms`);
+      for (const side of ['client', 'server']) {
+        const [, limit = ''] = new RegExp(`^ +timeout ${side} (\\w+)$`, 'm').exec(haproxy) ?? [];
+        assert.ok(amount(time, 'duration') + 5_000 <= amount(limit, 'duration'), `${side}: ${time} and ${limit}`);
+      }
     }
   });
   withBinary('the messages that the alarms on the database count are in the binary', () => {

@@ -146,7 +146,7 @@ MR_MESSAGE(job_delete) {
 };
 
 MR_MESSAGE(job_pause) {
-    .summary = "Pause a job: within a second nobody takes its runs, and its ticks are missed; what is at work goes on",
+    .summary = "Pause a job: within a second nobody takes its runs, and its ticks are missed; running ones continue",
     .shape = MR_SHAPE_ONE,
     .resource = "job",
     .key = "job",

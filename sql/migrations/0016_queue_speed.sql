@@ -261,31 +261,32 @@ BEGIN
         got := 0;
         FOR row IN
             WITH RECURSIVE ahead AS (
-                (SELECT r.key FROM millrace.ready r WHERE marks IS NULL AND r.job = $1 AND r.key > behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                (SELECT r.key, r.turn, r.id FROM millrace.ready r WHERE marks IS NULL AND r.job = $1 AND r.key > behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
                  UNION ALL
-                SELECT (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                SELECT n.key, n.turn, n.id
                   FROM ahead a
-                 WHERE a.key IS NOT NULL
+                 CROSS JOIN LATERAL (SELECT r.key, r.turn, r.id FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key ORDER BY r.job, r.key, r.turn, r.id LIMIT 1) n
             ), around AS (
-                (SELECT r.key FROM millrace.ready r WHERE marks IS NULL AND r.job = $1 AND r.key <= behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                (SELECT r.key, r.turn, r.id FROM millrace.ready r WHERE marks IS NULL AND r.job = $1 AND r.key <= behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
                  UNION ALL
-                SELECT (SELECT r.key FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key AND r.key <= behind ORDER BY r.job, r.key, r.turn, r.id LIMIT 1)
+                SELECT n.key, n.turn, n.id
                   FROM around a
-                 WHERE a.key IS NOT NULL
+                 CROSS JOIN LATERAL (SELECT r.key, r.turn, r.id FROM millrace.ready r WHERE r.job = $1 AND r.key > a.key AND r.key <= behind
+                                      ORDER BY r.job, r.key, r.turn, r.id LIMIT 1) n
             ), marked AS (
                 SELECT m.key, (m.value ->> 0)::timestamptz AS turn, (m.value ->> 1)::uuid AS id
                   FROM jsonb_each(marks) m
                  ORDER BY m.key COLLATE "C" <= behind, m.key COLLATE "C"
             ), keys AS MATERIALIZED (
                 SELECT w.key, w.turn, w.id, f.free, row_number() OVER () AS place
-                  FROM (SELECT a.key, '-infinity'::timestamptz AS turn, '00000000-0000-0000-0000-000000000000'::uuid AS id FROM ahead a
+                  FROM (SELECT a.key, a.turn, a.id FROM ahead a -- the first that is there: what is dead before it is read once
                          UNION ALL
-                        SELECT a.key, '-infinity', '00000000-0000-0000-0000-000000000000' FROM around a
+                        SELECT a.key, a.turn, a.id FROM around a
                          UNION ALL
                         SELECT m.key, m.turn, m.id FROM marked m) w
                  CROSS JOIN LATERAL (SELECT CASE WHEN kind.per_key IS NULL THEN room
                                                  ELSE kind.per_key - (SELECT count(*) FROM millrace.lease l WHERE l.job = $1 AND l.key = w.key) END AS free) f
-                 WHERE w.key IS NOT NULL AND f.free > 0
+                 WHERE f.free > 0
                  LIMIT room
             ), picked AS MATERIALIZED (
                 SELECT p.ctid, p.id, p.turn, k.key, k.place, p.rank
@@ -293,7 +294,7 @@ BEGIN
                  CROSS JOIN LATERAL (SELECT s.ctid, s.id, s.turn, row_number() OVER () AS rank
                                        FROM (SELECT r.ctid, r.id, r.turn
                                                FROM millrace.ready r
-                                              WHERE r.job = $1 AND r.key = k.key AND (r.turn, r.id) > (k.turn, k.id)
+                                              WHERE r.job = $1 AND r.key = k.key AND (r.turn, r.id) >= (k.turn, k.id)
                                               ORDER BY r.job, r.key, r.turn, r.id
                                               LIMIT least(k.free, CASE WHEN pass = 1 THEN (room + (SELECT count(*) FROM keys) - 1) / (SELECT count(*) FROM keys) ELSE room END)
                                                 FOR UPDATE SKIP LOCKED) s) p

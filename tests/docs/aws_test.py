@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(commands.ROOT, "infrastructure", "rehearsal"))
 
 import runbook  # noqa: E402
 
-OF_AWS = re.compile(r"(?:aws|for \w+ in .* aws|PASSWORD=\S+) ?")
+OF_AWS = re.compile(r"(?:aws|for \w+ in .*\baws|PASSWORD=\S+) ?")
 
 terminal = None
 

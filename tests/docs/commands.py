@@ -36,7 +36,7 @@ ELSEWHERE = [
     (r"^\./dev run$", "tests/bare/bare.py", "./dev run"),
     (r"^\./dev \w", "tests/e2e/dev_test.py", "test_commands_of_pages__reach_their_programs"),
     (r"^aws ecr get-login-password \| docker login ", "tests/docs/aws_cli.py", "of-the-registry"),
-    (r"^(aws|PASSWORD=|for stack in .* aws) ?", "tests/docs/aws_test.py", "test_commands__are_what_the_aws_cli_and_its_services_take"),
+    (r"^(aws|PASSWORD=|for \w+ in .*\baws) ?", "tests/docs/aws_test.py", "test_commands__are_what_the_aws_cli_and_its_services_take"),
     (r"^(npm install|npm test)$", "tests/npm", "npm"),
     (r"^npm run synth ", "infrastructure/test/cli.test.ts", "'run', 'synth', '--', '--quiet'"),
     (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),

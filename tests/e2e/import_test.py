@@ -163,7 +163,7 @@ class Lines(ImportTest):
                 text = "".join(separator.join('"%s"' % cell.replace('"', '""') for cell in row) + "\r\n" for row in rows)
                 run = self.imported(text.encode(encoding), CSV)
                 self.assertEqual((run["result"]["imported"], run["result"]["errors"]), (2, []))
-                self.assertEqual(run["result"]["ignored"], [{"line": 1, "field": "DueAt", "message": "is no field and was left out; did you mean dueAt?"}])
+                self.assertEqual(run["result"]["ignored"], [{"line": 1, "field": "DueAt", "message": "is not a field and was left out; did you mean dueAt?"}])
                 self.assertEqual(run["progress"], {"done": 3, "total": 3})
                 self.assertEqual(self.summaries(), [row[0] for row in rows[1:]])
                 self.assertEqual(self.database.count("task", "is_complete"), 1)

@@ -616,6 +616,14 @@ class Commands(ProcessTest):
         bare = run()
         self.assertEqual((bare.returncode, bare.stdout), (2, result.stdout))
 
+    def test_help_of_each_command(self):
+        for command in re.findall(r"(?m)^  (\w+)\b", run("--help").stdout):
+            for word in ("--help", "-h"):
+                result = run(command, word, DB_HOST="/nonexistent", MILLRACE_APP="/nonexistent")
+                self.assertEqual((result.returncode, result.stderr), (0, ""), command)
+                self.assertTrue(result.stdout.startswith(f"usage: millrace {command}"), result.stdout)
+        self.assertIn("migration NAME", run("new", "--help").stdout)
+
     def test_output_that_cannot_be_written_is_a_failure(self):
         for arguments in (["--help"], ["--version"], ["config"], ["config", "--json"], ["routes"], ["openapi"], ["sql"], ["schema"]):
             with self.subTest(arguments=arguments), open("/dev/full", "w") as full:

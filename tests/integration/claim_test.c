@@ -219,6 +219,24 @@ static void test_claim__does_not_grow_while_a_transaction_stays_open(void **stat
     sql_exec(other, "COMMIT");
 }
 
+/* Where each claim visits many keys, nothing is noted: what is dead of a key is read once, on the way to the first that is not. */
+static void test_claim__of_many_keys_reads_what_is_dead_once(void **state)
+{
+    int64_t read;
+
+    (void)state;
+    sql_exec(other, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM millrace.run");
+    sql_exec(db, "SELECT millrace.enqueue('pull', key => 'k' || i %% 50) FROM generate_series(1, 2000) i");
+    assert_int_equal(claim(1500), 1500); /* 30 of each */
+    sql_exec(db, "BEGIN");
+    read = entries_read();
+    assert_int_equal(claim(50), 50);
+    read = entries_read() - read;
+    sql_exec(db, "COMMIT");
+    assert_in_range(read, 50 * 30, 50 * 36);
+    sql_exec(other, "COMMIT");
+}
+
 /* ---- Limits, with many connections at once ---- */
 
 enum { WORKERS = 6, MOST = 5, RUNS = 300 };
@@ -785,6 +803,7 @@ int main(void)
         TEST(test_claim__of_a_paused_job_gives_nothing),
         TEST(test_claim__finds_what_a_long_transaction_commits),
         TEST(test_claim__does_not_grow_while_a_transaction_stays_open),
+        TEST(test_claim__of_many_keys_reads_what_is_dead_once),
         TEST(test_limit__of_the_job_is_exact),
         TEST(test_limit__of_a_key_is_exact),
         TEST(test_limit__is_followed_at_once),

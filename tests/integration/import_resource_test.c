@@ -82,7 +82,7 @@ static void test_import__cells_are_of_every_type(void **state)
                     "isbn,title,shelf,price,weight,published,tags,scores,extra,printedAt,isOut\n"
                     "1,t,A,99999.99,0.1,2027-01-31,\"[\"\"a\"\"]\",\"[1,2]\",\"{\"\"b\"\":1.10}\",2027-01-01T00:00:00Z,true\n"
                     "2,u,A,0.001,x,2027-02-31,\"[\"\"\"\"]\",[1.5],{,soon,\n",
-                    "succeeded 1 1; 3 price must have at most 2 digits behind the point; 3 weight must be a number; 3 published must be a"
+                    "succeeded 1 1; 3 price must have at most 2 digits after the point; 3 weight must be a number; 3 published must be a"
                     " date (RFC 3339), as 2027-01-31; 3 tags[0] must be 1 to 40 characters long, is 0; 3 scores[0] must be an integer;"
                     " 3 extra must be JSON (RFC 8259); 3 printedAt must be a date or date-time (RFC 3339, ISO 8601)");
     assert_string_equal(sql_text(served->database->db, "SELECT concat_ws(' ', is_out, price, weight, published, tags, scores, extra) FROM book"),
@@ -277,7 +277,7 @@ static void test_import__of_a_resource_that_is_gone_is_dead(void **state)
              "INSERT INTO millrace.job_run (id, job, trigger, exclusive, max_attempts, args) VALUES ('%s', 'import', 'user', false, 1,"
              " '{\"operation\": \"gadget_import\", \"format\": \"text/csv\", \"parts\": 1}')",
              run);
-    assert_string_equal(served_outcome(served, run), "dead the application that is served has no operation gadget_import any more");
+    assert_string_equal(served_outcome(served, run), "dead the served application has no operation gadget_import any more");
 }
 
 int main(void)

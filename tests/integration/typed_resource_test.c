@@ -81,7 +81,7 @@ static void test_typed__an_imported_row_is_as_one_that_was_created(void **state)
     post(FULL);
     post("{\"code\":\"A-1\"}");
     assert_string_equal(served_imported(served, "reading_import", ANN, false, FULL "\n{\"code\":\"A-1\"}\n{\"code\":\"no\",\"price\":0.001,\"days\":[\"x\"]}"),
-                        "succeeded 2 1; 3 code must match [A-Z]+-[0-9]+; 3 price must have at most 2 digits behind the point;"
+                        "succeeded 2 1; 3 code must match [A-Z]+-[0-9]+; 3 price must have at most 2 digits after the point;"
                         " 3 days[0] must be a date (RFC 3339), as 2027-01-31");
     assert_int_equal(sql_number(served->database->db, "SELECT count(*) FROM reading"), 4);
     assert_int_equal(sql_number(served->database->db, "SELECT count(DISTINCT to_jsonb(r) - '{id,created_at,updated_at}'::text[]) FROM reading r"), 2);

@@ -404,7 +404,7 @@ static const struct change {
      "jobs/a.yaml:2:43: what stands here is none, expected whsec_ and the base64 of 24 to 64 bytes\n"
      "jobs/a.yaml:2:59: what stands here is none, expected a secret, whsec_ and base64\n"
      "jobs/a.yaml:3:66: \"x\" is required, and a run that begins by \"cron\" is given nothing, expected a default\n"
-     "jobs/a.yaml:3:89: no run is held to a \"pattern\", expected it left out\n"
+     "jobs/a.yaml:3:89: arguments of a run take no \"pattern\", expected it left out\n"
      "jobs/a.yaml:4:28: users start no jobs, expected \"admin\": a statement of an operation queues runs for them, by millrace.enqueue\n"},
 
     {"queries/b.sql", "-- name: order_place\nSELECT 2\n-- name: two words\nSELECT 3\n-- name: empty\n-- nothing\n",

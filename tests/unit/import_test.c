@@ -404,7 +404,7 @@ static void test_import__members_that_are_no_fields_are_told_once(void **state)
                                   "{\"DueAt\":1}\n"),
                          false, most);
         assert_tasks("one\ntwo\n");
-        assert_ignored("1 DueAt is no field and was left out; did you mean dueAt?\n2 id is no field and was left out\n");
+        assert_ignored("1 DueAt is not a field and was left out; did you mean dueAt?\n2 id is not a field and was left out\n");
     }
 }
 
@@ -427,7 +427,7 @@ static void test_import__columns_that_are_no_fields_are_told_once(void **state)
     import_in_chunks(MR_SLICE("summary,note,taskPriorityCode\none,x,LOW\ntwo,y,LOW\n"), true, 1);
     assert_tasks("one\ntwo\n");
     assert_errors("");
-    assert_ignored("1 note is no field and was left out\n");
+    assert_ignored("1 note is not a field and was left out\n");
 }
 
 /* ---- Spreadsheets ---- */
@@ -556,7 +556,7 @@ static void test_import__of_an_operation_that_is_gone_says_so(void **state)
     (void)state;
     body = MR_SLICE("summary,taskPriorityCode\none,LOW\n");
     assert_int_equal(one_chunk(OF("gone_import"), ""), MR_NOT_FOUND);
-    assert_string_equal(one.chunk.error, "the application that is served has no operation gone_import any more");
+    assert_string_equal(one.chunk.error, "the served application has no operation gone_import any more");
     end_one();
     assert_int_equal(one_chunk(OF("import_part"), ""), MR_NOT_FOUND);
     end_one();
@@ -604,7 +604,7 @@ static void test_import__who_uploaded_is_who_calls(void **state)
     assert_memory_equal(element(&one.actor.params, 1, &user_at).data, owner, 16);
     assert_int_equal(*element(&one.actor.params, 7, &admin_at).data, 1);
     end_one();
-    assert_ignored("1 userId is no field and was left out\n1 isAdmin is no field and was left out\n");
+    assert_ignored("1 userId is not a field and was left out\n1 isAdmin is not a field and was left out\n");
 }
 
 /* What the first statement could not see is asked for once, and told by the line. */

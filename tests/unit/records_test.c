@@ -316,9 +316,9 @@ static void test_records__what_a_header_has_that_is_no_field_is_told(void **stat
     (void)state;
     read_header(MR_SLICE("summary,DueAt,taskPriorityCode, dueAt ,note,,description,description\n"));
     assert_slice_equal(buf_slice(&said),
-                       "|" IGNORED("DueAt", "is no field and was left out; did you mean dueAt?")
-                       "," IGNORED(" dueAt ", "is no field and was left out; did you mean dueAt?")
-                       "," IGNORED("note", "is no field and was left out") "," IGNORED("", "column 6 has no name and was left out")
+                       "|" IGNORED("DueAt", "is not a field and was left out; did you mean dueAt?")
+                       "," IGNORED(" dueAt ", "is not a field and was left out; did you mean dueAt?")
+                       "," IGNORED("note", "is not a field and was left out") "," IGNORED("", "column 6 has no name and was left out")
                        "," IGNORED("description", "column 8 is a second one of that name and was left out"));
 }
 
@@ -329,8 +329,8 @@ static void test_records__a_header_without_a_required_field_is_refused(void **st
     assert_slice_equal(buf_slice(&said),
                        IGNORED("summary", "is required, and no column has that name; the column \\\"Summary\\\" has to be named so")
                        "," IGNORED("taskPriorityCode", "is required, and no column has that name")
-                       "|" IGNORED("Summary", "is no field and was left out; did you mean summary?")
-                       "," IGNORED("summary2", "is no field and was left out"));
+                       "|" IGNORED("Summary", "is not a field and was left out; did you mean summary?")
+                       "," IGNORED("summary2", "is not a field and was left out"));
     read_header(MR_SLICE("summary,taskPriorityCode,summary\n"));
     assert_slice_equal(buf_slice(&said), IGNORED("summary", "has more than one column")
                        "|" IGNORED("summary", "column 3 is a second one of that name and was left out"));

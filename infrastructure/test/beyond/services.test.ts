@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { RESUME_SECONDS, WAKING_REQUEST_SECONDS } from '../../constructs/container-settings.ts';
 import { synth } from '../support/synth.ts';
 import { all, attributes, container, environment, type Json, one, SERVICES, type ServiceType } from '../support/template.ts';
-import { everything, pausing, plain, production, scheduled } from '../support/variants.ts';
+import { everything, matrix, pausing, plain, production, scheduled } from '../support/variants.ts';
 
 describe('services', () => {
   const service = (type: ServiceType, which = scheduled()) =>
@@ -66,6 +66,20 @@ describe('services', () => {
       );
       assert.ok(groups.length >= 4);
       assert.ok(groups.every(({ DeletionPolicy }) => DeletionPolicy === policy));
+    }
+  });
+  it('outside prd nothing stays when its stack goes, and nothing that is full or protected stops it', () => {
+    // What CloudFormation keeps or copies unless it is told otherwise.
+    const kept = ['AWS::RDS::DBCluster', 'AWS::RDS::DBInstance', 'AWS::SecretsManager::Secret', 'AWS::Logs::LogGroup', 'AWS::ECR::Repository'];
+    for (const make of Object.values(matrix).filter((make) => !make().config.isProduction)) {
+      for (const { template } of make().assembly.stacks) {
+        for (const [id, { Type, DeletionPolicy, Properties }] of Object.entries<Json>(template.Resources)) {
+          assert.ok(DeletionPolicy === 'Delete' || (DeletionPolicy === undefined && !kept.includes(Type)), `${id} ${DeletionPolicy}`);
+          assert.ok(Type !== 'AWS::S3::Bucket' && Type !== 'AWS::Backup::BackupVault', `${id} has to be empty`);
+          assert.ok(Type !== 'AWS::ECR::Repository' || Properties.EmptyOnDelete === true, id);
+          assert.ok(!Properties?.DeletionProtection, id);
+        }
+      }
     }
   });
   it('the unprivileged user may listen on a port below 1024', () => {

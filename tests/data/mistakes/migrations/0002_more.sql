@@ -1,0 +1,1 @@
+-- more. To be written.
