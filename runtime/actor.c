@@ -245,7 +245,7 @@ static unsigned at_once(const struct mr_message *message)
 static void answer_next_batch(struct mr_actor *self, unsigned most)
 {
     struct mr_message *batch[MR_PLAN_MAX];
-    unsigned count = mr_plan_batch(self->first, self->waiting - self->flying, most, batch);
+    unsigned count = mr_plan_batch(self->first, self->waiting - self->flying, self->flying, most, batch);
     enum way way = FLYING;
 
     self->held = count == 0;

@@ -136,6 +136,8 @@ struct mr_actor {
     struct mr_message *first; /* the queue, oldest first */
     struct mr_message **last;
     unsigned waiting;          /* in the queue, also those in flight */
+    unsigned answered;         /* messages that are answered and not yet freed */
+    int64_t earliest_ms;       /* no message in the queue has an earlier deadline; wall clock */
     struct mr_flight *flights; /* a ring of `flights_most`, oldest first */
     unsigned flights_most;     /* DB_IN_FLIGHT; 0: batches never overlap */
     unsigned first_flight;

@@ -33,7 +33,7 @@ static void send_reply(struct mr_actor *self, struct mr_message *message, enum m
         status = mr_envelope_encode(&self->frame, &reply);
     if (status == MR_OK)
         status = mr_mailbox_send(self->mailbox, message->parcel.from, self->frame.data, self->frame.len);
-    message->answered = true;
+    mr_queue_note_answered(self, message);
     if (status == MR_NO_MEMORY && kind == MR_REPLY) /* an error is much smaller */
         mr_answer_error(self, message, MR_NO_MEMORY, NULL, NULL, NULL);
     else if (status != MR_OK && !mr_shutdown_is_cut()) /* who is cut short has nobody to answer */

@@ -70,20 +70,22 @@ static void take(struct mr_message *message, struct mr_message **out, unsigned *
     out[(*count)++] = message;
 }
 
-/* Keys in flight: what waits for one of them stays. False when there are none. */
-static bool note_flying(const struct mr_message *first, struct tally *aloft)
+/* Keys of the `flying` messages in flight: what waits for one of them stays. False when there are none. */
+static bool note_flying(const struct mr_message *first, unsigned flying, struct tally *aloft)
 {
-    size_t flying = 0;
+    bool have_keys = false;
+    unsigned left = flying;
 
-    for (const struct mr_message *m = first; m != NULL; m = m->next)
-        flying += m->flying && m->key != 0;
-    if (flying == 0)
-        return false;
-    begin_tally(aloft, flying);
-    for (const struct mr_message *m = first; m != NULL; m = m->next)
-        if (m->flying && m->key != 0)
+    for (const struct mr_message *m = first; m != NULL && left > 0; m = m->next) {
+        left -= m->flying;
+        if (m->flying && m->key != 0) {
+            if (!have_keys)
+                begin_tally(aloft, flying);
             (void)count_up(aloft, m->key);
-    return true;
+            have_keys = true;
+        }
+    }
+    return have_keys;
 }
 
 static bool is_held(const struct tally *aloft, const struct mr_message *message)
@@ -127,10 +129,10 @@ static void pass(struct mr_message *first, const struct tally *aloft, unsigned w
     }
 }
 
-unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned max, struct mr_message **out)
+unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned flying, unsigned max, struct mr_message **out)
 {
-    static _Thread_local struct tally flying;
-    const struct tally *aloft = note_flying(first, &flying) ? &flying : NULL;
+    static _Thread_local struct tally keys;
+    const struct tally *aloft = note_flying(first, flying, &keys) ? &keys : NULL;
     unsigned count = 0;
 
     assert(max >= 1 && max <= MR_PLAN_MAX);

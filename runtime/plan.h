@@ -15,9 +15,10 @@
 /*
  * Chooses the next batch from the queue that begins with `first`: sets `taken` on its messages and lists them in `out` (room for
  * MR_PLAN_MAX). Returns their number, at least one if a message waits and nothing is in flight. `waiting` is the number of
- * messages that are not in flight; those in flight, at most MR_PLAN_MAX, stay as they are.
+ * messages that are not in flight; those in flight, `flying` and at most MR_PLAN_MAX, stay as they are. It looks no further than it has to:
+ * thousands may wait.
  */
-unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned max, struct mr_message **out);
+unsigned mr_plan_batch(struct mr_message *first, unsigned waiting, unsigned flying, unsigned max, struct mr_message **out);
 
 /* Moves the messages that share a statement with messages[0] to the front, in their order. Returns their number, at most `most`. */
 unsigned mr_plan_group(struct mr_message **messages, unsigned count, unsigned most);

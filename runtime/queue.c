@@ -23,8 +23,16 @@ static struct mr_message *message_new(struct mr_actor *self)
     return message;
 }
 
+void mr_queue_note_answered(struct mr_actor *self, struct mr_message *message)
+{
+    self->answered += !message->answered;
+    message->answered = true;
+}
+
 static void message_free(struct mr_actor *self, struct mr_message *message)
 {
+    self->answered -= message->answered;
+    message->answered = false;
     mr_parcel_release(&message->parcel);
     message->next = self->spare;
     self->spare = message;
@@ -37,6 +45,8 @@ static void enqueue(struct mr_actor *self, struct mr_message *message)
     self->last = &message->next;
     self->waiting++;
     self->held = false;
+    if (message->envelope.deadline_ms < self->earliest_ms)
+        self->earliest_ms = message->envelope.deadline_ms;
 }
 
 /* For whoever looks from outside: what is in hand, and since when the oldest has waited. */
@@ -53,26 +63,41 @@ static void note_expired(struct mr_actor *self)
     mr_metric_add(MR_METRIC_expired, 1);
 }
 
+/* Frees the message at `link` if it is answered or late; false: it stays. */
+static bool sweep_one(struct mr_actor *self, struct mr_message **link, int64_t now_ms)
+{
+    struct mr_message *message = *link;
+    bool expired = !message->answered && message->envelope.deadline_ms <= now_ms;
+
+    if (message->flying || (!message->answered && !expired))
+        return false;
+    if (expired)
+        note_expired(self);
+    *link = message->next;
+    self->waiting--;
+    message_free(self, message);
+    return true;
+}
+
+/* Only when a deadline passes does every message have to be looked at; else the walk ends with the last that is answered. */
 void mr_queue_sweep(struct mr_actor *self)
 {
     int64_t now_ms = mr_wall_ms(self->clock);
+    bool is_due = self->earliest_ms <= now_ms;
+    int64_t earliest_ms = INT64_MAX;
     struct mr_message **link = &self->first;
 
-    while (*link != NULL) {
-        struct mr_message *message = *link;
-        bool expired = !message->answered && message->envelope.deadline_ms <= now_ms;
-
-        if (message->flying || (!message->answered && !expired)) {
-            link = &message->next;
+    while (*link != NULL && (is_due || self->answered > 0)) {
+        if (sweep_one(self, link, now_ms))
             continue;
-        }
-        if (expired)
-            note_expired(self);
-        *link = message->next;
-        self->waiting--;
-        message_free(self, message);
+        if ((*link)->envelope.deadline_ms < earliest_ms)
+            earliest_ms = (*link)->envelope.deadline_ms;
+        link = &(*link)->next;
     }
-    self->last = link;
+    if (*link == NULL) {
+        self->last = link;
+        self->earliest_ms = earliest_ms;
+    }
     show(self);
 }
 
@@ -90,7 +115,7 @@ unsigned mr_queue_drop_late(struct mr_actor *self, struct mr_message **messages,
             late[dropped++] = messages[i];
     for (unsigned i = 0; i < dropped; i++) {
         messages[in_time + i] = late[i];
-        late[i]->answered = true;
+        mr_queue_note_answered(self, late[i]);
         note_expired(self);
     }
     return in_time;

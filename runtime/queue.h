@@ -14,8 +14,14 @@
  */
 bool mr_queue_take_mail(struct mr_actor *self) MR_WARN_UNUSED;
 
-/* Frees the messages that are answered, and drops those whose deadline has passed. Messages in flight stay. */
+/*
+ * Frees the messages that are answered, and drops those whose deadline has passed. Messages in flight stay. It looks no further than it
+ * has to: thousands may wait, and it is called for every batch.
+ */
 void mr_queue_sweep(struct mr_actor *self);
+
+/* Everybody who answers a message says so here: that is how a sweep knows how many there are to free. */
+void mr_queue_note_answered(struct mr_actor *self, struct mr_message *message);
 
 /*
  * Drops those of `messages` (at most MR_PLAN_MAX) whose deadline has passed; they count as answered. Moves the others to the

@@ -7,6 +7,7 @@ import time
 import unittest
 import uuid
 
+import support
 from support import (Connection, Frozen, ModuleServer, NoAnswer, TaskLock, make_request, new_user, patience, wait_for)
 
 module = ModuleServer()
@@ -17,7 +18,7 @@ user = None  # an Api, registered and signed in
 def setUpModule():
     global server, user
     # A head that is sent byte by byte, each when the one before was read, took up to ten seconds on a busy machine: the default.
-    server = module.start(GATEWAY_HEADER_TIMEOUT="1m")
+    server = module.start(GATEWAY_HEADER_TIMEOUT="10m")
     user = server.api().register()
     user.close()
 
@@ -106,7 +107,7 @@ class Framing(GatewayTest):
             with TaskLock(database) as lock:
                 connection.send(task_request(summary))
                 lock.wait_for_waiters()
-                for _ in range(20):
+                for _ in range(3 if support.SANITIZE else 20):  # within the time that a statement may take
                     connection.send_and_wait(b"X")
                 self.assertEqual(len(database.query("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'task'::regclass")), 1)
             self.assertEqual(connection.response().status, 201)

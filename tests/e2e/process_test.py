@@ -14,7 +14,7 @@ import unittest
 import uuid
 
 from support import (SECRET, Connection, Everything, ModuleServer, NoAnswer, Process, Scratch, TaskLock, binary, claims_for,
-                     environment, free_port, make_request, patience, run, sign, wait_for)
+                     ending_abruptly, environment, free_port, make_request, patience, run, sign, wait_for)
 
 MIGRATION_LOCK = 7883960444165051237
 
@@ -570,7 +570,7 @@ class Stopping(ProcessTest):
             Connection(process.port)
 
     def test_second_signal_ends_at_once(self):
-        process = self.api_process("millrace").ready()
+        process = self.api_process("millrace", **ending_abruptly()).ready()
         connection = self.connect(process)
         self.assertTrue(connection.is_open())
         process.signal(signal.SIGTERM)

@@ -212,7 +212,7 @@ class Stopping(SchedulerTest):
         self.assertIn("bloatPercent", row["result"]["task"])
 
     def test_second_signal__ends_at_once(self):
-        process = self.scheduler()
+        process = self.scheduler(**support.ending_abruptly())
         user, _ = self.database.add_user()
         self.database.add_tasks(user, 10, days_old=60, complete=True)
         with server.database(self.name) as holder, support.TaskLock(holder) as lock:

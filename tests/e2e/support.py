@@ -96,6 +96,11 @@ def environment(**settings):
     return env
 
 
+def ending_abruptly():
+    """Settings of a process that a second signal ends at once: a thread that has ended, which nobody will join, is no leak there."""
+    return {"TSAN_OPTIONS": os.environ.get("TSAN_OPTIONS", "") + ":report_thread_leaks=0"}
+
+
 class Scratch:
     """A directory of the test's own, which the user of the embedded server may enter."""
 

@@ -102,6 +102,27 @@ static void test_migrate__the_migrations_of_the_binary_apply(void **state)
     mr_buf_fini(&list);
 }
 
+/* What was dead or cancelled before migration 16 made a table of such is in it. */
+static void test_migrate__dead_runs_of_before_are_listed(void **state)
+{
+    struct mr_migration before[64] = {0};
+    unsigned applied;
+
+    (void)state;
+    for (unsigned i = 0; mr_migrations[i].name != NULL && mr_migrations[i].version < 16; i++) {
+        assert_true(i + 1 < sizeof before / sizeof before[0]);
+        before[i] = mr_migrations[i];
+    }
+    assert_int_equal(up(before, &applied), MR_OK);
+    sql_exec(database->db, "INSERT INTO millrace.run (id, job, outcome, finished_at, dead_at, cancelled_at)"
+                           " SELECT gen_random_uuid(), 'pull', o, now(), CASE WHEN o = 'dead' THEN now() END, CASE WHEN o = 'cancelled' THEN now() END"
+                           "   FROM unnest(ARRAY['dead', 'dead', 'dead', 'cancelled', 'cancelled', 'succeeded', NULL]) o");
+    assert_int_equal(mr_migrate_up(&database->config, &mr_system_clock, 0, &applied, &problem), MR_OK);
+    assert_string_equal(sql_text(database->db, "SELECT string_agg(n, ', ' ORDER BY n) FROM (SELECT s.outcome || ' ' || count(*) AS n FROM millrace.stopped s"
+                                               "  JOIN millrace.run r ON r.id = s.id AND r.job = s.job AND r.outcome = s.outcome GROUP BY s.outcome) s"),
+                        "cancelled 2, dead 3");
+}
+
 static void test_migrate__a_connection_is_handed_back_when_nothing_was_to_do(void **state)
 {
     mr_db *db = NULL;
@@ -456,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_migrate__applies_what_is_missing_and_then_nothing),
         TEST(test_migrate__the_migrations_of_the_binary_apply),
+        TEST(test_migrate__dead_runs_of_before_are_listed),
         TEST(test_migrate__a_connection_is_handed_back_when_nothing_was_to_do),
         TEST(test_migrate__one_that_fails_halfway_leaves_nothing_behind),
         TEST(test_migrate__a_changed_text_is_refused),

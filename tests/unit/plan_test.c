@@ -32,7 +32,7 @@ static struct mr_message *add(enum mr_op op, uint64_t key, uint8_t user)
 
 static unsigned plan(unsigned max)
 {
-    return mr_plan_batch(waiting > 0 ? queue : NULL, waiting, max, batch);
+    return mr_plan_batch(waiting > 0 ? queue : NULL, waiting, 0, max, batch);
 }
 
 /* The places in the queue of what was planned, as "0 1 2". */
@@ -301,12 +301,12 @@ static void test_plan__what_waits_for_a_key_in_flight_is_passed_over_with_all_of
     add(MR_OP_profile_delete, 8, 1);
     add(MR_OP_job_run_cancel, 7, 1);
     add(MR_OP_profile_update, 0, 1);
-    assert_string_equal(places(mr_plan_batch(queue, waiting - 1, 128, batch)), "2 4");
+    assert_string_equal(places(mr_plan_batch(queue, waiting - 1, 1, 128, batch)), "2 4");
     fly(2);
-    assert_int_equal(mr_plan_batch(queue, waiting - 3, 128, batch), 0); /* all that is left is held */
+    assert_int_equal(mr_plan_batch(queue, waiting - 3, 3, 128, batch), 0); /* all that is left is held */
     queue[0].flying = false;
     queue[0].answered = true;
-    assert_string_equal(places(mr_plan_batch(queue, waiting - 2, 128, batch)), "1");
+    assert_string_equal(places(mr_plan_batch(queue, waiting - 2, 2, 128, batch)), "1");
 }
 
 static void test_plan__as_many_keys_in_flight_as_there_may_be(void **state)
@@ -316,7 +316,7 @@ static void test_plan__as_many_keys_in_flight_as_there_may_be(void **state)
         add(MR_OP_profile_delete, 1 + i, (uint8_t)(1 + i % 200));
     assert_int_equal(plan(MR_PLAN_MAX), MR_PLAN_MAX);
     fly(MR_PLAN_MAX);
-    assert_int_equal(mr_plan_batch(queue, waiting - MR_PLAN_MAX, MR_PLAN_MAX, batch), MR_PLAN_MAX);
+    assert_int_equal(mr_plan_batch(queue, waiting - MR_PLAN_MAX, MR_PLAN_MAX, MR_PLAN_MAX, batch), MR_PLAN_MAX);
 }
 
 /* The tables are no larger than what comes into them: who only asks must leave room. */
@@ -328,7 +328,7 @@ static void test_plan__many_ask_for_the_few_that_are_in_flight(void **state)
     fly(plan(128));
     for (unsigned i = 2; i < 200; i++)
         add(MR_OP_profile_delete, i, (uint8_t)i);
-    assert_int_equal(mr_plan_batch(queue, waiting - 2, 128, batch), 128);
+    assert_int_equal(mr_plan_batch(queue, waiting - 2, 2, 128, batch), 128);
 }
 
 int main(void)
