@@ -14,7 +14,7 @@ import unittest
 
 from cluster import Proxy, Server
 from pooler_test import PGBOUNCER, Pooler
-from support import Process, make_request, patience
+from support import SANITIZE, Process, make_request, patience
 
 TRIP = 0.020  # seconds, there and back
 BATCH_MAX = 2
@@ -83,7 +83,7 @@ class Load:
 
 
 class Distance(unittest.TestCase):
-    least_rate = 3 * ALONE
+    least_rate = (2 if SANITIZE else 3) * ALONE
     most_median = TRIP + patience(0.010)
 
     def setUp(self):
