@@ -100,9 +100,9 @@ static bool uses_database(const struct mr_crew *actors)
  * and while it looks they are not freed.
  */
 static pthread_mutex_t life_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards life */
-static enum { LIFE_BEGINS, LIFE_GOES_ON, LIFE_ENDS } life;
+static enum life { LIFE_BEGINS, LIFE_GOES_ON, LIFE_ENDS } life;
 
-static void set_life(int now)
+static void set_life(enum life now)
 {
     pthread_mutex_lock(&life_mutex);
     life = now;
