@@ -33,6 +33,15 @@ def installed():
     return importlib.util.find_spec("awscli") is not None
 
 
+def merged(answer, needed):
+    """The answer with what is needed in its place; a list's elements one by one."""
+    if isinstance(answer, dict) and isinstance(needed, dict):
+        return {**answer, **{key: merged(answer.get(key), value) for key, value in needed.items()}}
+    if isinstance(answer, list) and isinstance(needed, list):
+        return [merged(old, new) for old, new in zip(answer, needed)] + needed[len(answer):]
+    return needed
+
+
 class Transport:
     """What botocore asks of the transport of an answer."""
 
@@ -63,7 +72,7 @@ class Cli:
             return Transport(400), {"Error": {"Code": GONE[name], "Message": "It is gone."}, "ResponseMetadata": {}}
         made = self.generator.generate_skeleton(model.output_shape) if model.output_shape is not None else {}
         last = {key: value for key, value in made.items() if key.lower() not in NEXT_PAGE}
-        return Transport(200), {**last, **NEEDED.get(name, {})}
+        return Transport(200), merged(last, NEEDED.get(name, {}))
 
     def run(self, arguments):
         """(status, what it prints, what it complains of)."""
