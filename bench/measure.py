@@ -313,7 +313,7 @@ def hot_threads(lines, count):
         if found["all"] * count >= 0.05:
             most = sorted(found["functions"].items(), key=lambda pair: -pair[1])[:3]
             told.append((thread, found["all"] * count, found["kernel"] / found["all"],
-                         ", ".join(f"{name} {share / found['all']:.0%}" for name, share in most)))
+                         ", ".join(f"`{name}` {share / found['all']:.0%}" for name, share in most)))
     return told
 
 

@@ -61,7 +61,7 @@ def held_back(rows, known):
 
 def hot_table(rows):
     """The threads that had the cores while a row that misses its target was measured once more, by samples, and their functions."""
-    lines = [f"| {row.work} | {thread} | {cores:.2f} | {kernel:.0%} | {functions} |".replace("|  |", "| – |")
+    lines = [f"| {row.work} | `{thread}` | {cores:.2f} | {kernel:.0%} | {functions} |".replace("|  |", "| – |")
              for row in rows if row.missed for thread, cores, kernel, functions in row.hot]
     return ["Who had the cores meanwhile, by samples. A function's share is of its thread's time; those of a program without names are left out.",
             "", "| row | thread | cores | of it in the kernel | functions that take most |", "|---|---|---|---|---|", *lines, ""] if lines else []

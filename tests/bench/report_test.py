@@ -89,9 +89,9 @@ class Tables(unittest.TestCase):
     def test_missed__has_a_table_of_who_had_the_cores(self):
         rows = [row(0.5), row(1)]
         for each in rows:
-            each.hot = [("postgres", 1.25, 0.4, "ExecScan 9%, memcpy 2%")]
+            each.hot = [("postgres", 1.25, 0.4, "`ExecScan` 9%, `memcpy` 2%")]
         lines = held_back(rows, {})
-        self.assertEqual([line for line in lines if "postgres" in line], ["| GET /a|b | postgres | 1.25 | 40% | ExecScan 9%, memcpy 2% |"])
+        self.assertEqual([line for line in lines if "postgres" in line], ["| GET /a|b | `postgres` | 1.25 | 40% | `ExecScan` 9%, `memcpy` 2% |"])
         self.assertIn("|---|---|---|---|---|", lines)
         self.assertFalse(any("Who had" in line for line in held_back([row(0.5)], {})))
 
@@ -169,7 +169,7 @@ class Measures(unittest.TestCase):
 """
         self.assertEqual([(thread, round(cores, 2), round(kernel, 2), functions)
                           for thread, cores, kernel, functions in measure.hot_threads(measure.perf_lines(text), 2)],
-                         [("postgres", 0.9, 0.22, "ExecScan 67%, tcp_sendmsg 22%"), ("data-writer/0", 0.68, 0.0, "operator[] (int) 100%")])
+                         [("postgres", 0.9, 0.22, "`ExecScan` 67%, `tcp_sendmsg` 22%"), ("data-writer/0", 0.68, 0.0, "`operator[] (int)` 100%")])
 
     def test_sampled__measures_once_and_tells_what_can_be_told_here(self):
         asked = []
