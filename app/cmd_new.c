@@ -69,7 +69,7 @@ static bool is_known(const char *what)
 
 int mr_command_new(int argc, char **argv)
 {
-    bool helps = argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
+    bool helps = argc == 1 && mr_is_help(argv[0]);
     struct mr_application_options options = {.lookup = mr_environment};
     struct mr_buf told = {0};
     struct mr_buf problem = {0};

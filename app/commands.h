@@ -7,7 +7,16 @@
 #ifndef MR_APP_COMMANDS_H
 #define MR_APP_COMMANDS_H
 
+#include <stdbool.h>
+#include <string.h>
+
 enum { MR_EXIT_OK = 0, MR_EXIT_FAILED = 1, MR_EXIT_USAGE = 2 };
+
+/* Whether a word of the command line asks for help. `word` is borrowed and not NULL. Any thread. */
+static inline bool mr_is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
 
 /*  name, arguments, what it does */
 /* clang-format off */

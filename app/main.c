@@ -35,11 +35,6 @@ static void print_help(FILE *out)
           out);
 }
 
-static bool is_help(const char *word)
-{
-    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
-}
-
 static int print_help_of(const struct command *command)
 {
     const char *gap = command->arguments[0] != '\0' ? " " : "";
@@ -51,7 +46,7 @@ static int print_help_of(const struct command *command)
 /* `new` has more to say of itself. */
 static int run(const struct command *command, int argc, char **argv)
 {
-    if (argc == 1 && is_help(argv[0]) && command->run != mr_command_new)
+    if (argc == 1 && mr_is_help(argv[0]) && command->run != mr_command_new)
         return print_help_of(command);
     return command->run(argc, argv);
 }
@@ -69,7 +64,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "--help";
 
-    if (is_help(name) || strcmp(name, "help") == 0) {
+    if (mr_is_help(name) || strcmp(name, "help") == 0) {
         print_help(stdout);
         return finished(argc > 1 ? MR_EXIT_OK : MR_EXIT_USAGE);
     }
