@@ -567,6 +567,18 @@ static void test_head__percent_escapes(void **state)
     mr_buf_fini(&buf);
 }
 
+static void test_head__a_parameter_is_known_however_it_is_escaped(void **state)
+{
+    static const char *const names[] = {"sort", "s%6Frt", "s%6frt", "%73%6F%72%74"};
+    static const char *const others[] = {"", "s", "sor", "sorts", "Sort", "s%4Frt", "sor%", "sor%7", "sor%7g", "sort%00", "sort%", "s%256Frt"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_true(mr_http_query_is(mr_slice_of(names[i]), "sort"));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(mr_http_query_is(mr_slice_of(others[i]), "sort"));
+}
+
 /* "item|item" of a field, and "!" behind them when it is no list to its end. */
 static const char *items_of(const struct mr_http_request *request, const char *name)
 {
@@ -628,6 +640,7 @@ int main(void)
         cmocka_unit_test(test_head__names_of_one_length_are_different_fields),
         cmocka_unit_test(test_head__lists),
         cmocka_unit_test(test_head__percent_escapes),
+        cmocka_unit_test(test_head__a_parameter_is_known_however_it_is_escaped),
         cmocka_unit_test(test_head__a_list_goes_over_all_its_lines),
     };
 
