@@ -125,7 +125,7 @@ static void answer_live(struct asked *self)
     const struct mr_scheduler *scheduler = self->admin->tier->scheduler;
 
     if (scheduler != NULL && mr_mono_ms(&mr_system_clock) - mr_scheduler_turned_ms(scheduler) > SILENT_MS)
-        respond_problem(self, MR_UNAVAILABLE, "The scheduler's loop does not go round.", "");
+        respond_problem(self, MR_UNAVAILABLE, "The scheduler's loop has not turned for 30 seconds.", "");
     else
         respond_ok(self);
 }
@@ -210,7 +210,7 @@ static void on_whole(void *exchange, const struct mr_http_request *request, stru
 
     (void)body;
     if (!is_metrics && !is_live && !is_ready)
-        respond_problem(exchange, MR_NOT_FOUND, "Here are /metrics, /livez and /readyz.", "");
+        respond_problem(exchange, MR_NOT_FOUND, "This port serves /metrics, /livez and /readyz.", "");
     else if (request->verb != MR_VERB_GET)
         respond_problem(exchange, MR_METHOD, NULL, "Allow: GET, HEAD\r\n");
     else if (is_metrics)
