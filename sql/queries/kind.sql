@@ -125,6 +125,8 @@ SELECT w.n, p.field, p.code, p.message
            ('perKey', 'range', 'must not be more than concurrency', w.per_key > w.concurrency),
            ('unique.by', 'required', 'is required where unique.for is given', w.unique_by IS NULL AND w.unique_for_ms IS NOT NULL),
            ('unique.by', 'unknown', 'must name arguments of the job', w.args IS NOT NULL AND EXISTS (SELECT FROM unnest(w.unique_by) b WHERE NOT w.args ? b)),
+           ('args', 'mismatch', 'must each have a default instead of required where cron is given: a tick has no arguments',
+            w.schedule IS NOT NULL AND EXISTS (SELECT FROM jsonb_each(w.args) a WHERE a.value -> 'required' = 'true')),
            ('timezone', 'mismatch', 'is for jobs that have a cron expression', w.timezone IS NOT NULL AND w.schedule IS NULL),
            ('missed', 'mismatch', 'is for jobs that have a cron expression', w.missed IS NOT NULL AND w.schedule IS NULL)) p (field, code, message, is_wrong)
      WHERE p.is_wrong

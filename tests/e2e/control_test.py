@@ -84,11 +84,11 @@ class ControlTest(support.TiersTest):
 
 class Kinds(ControlTest):
     def test_kind__is_made_told_changed_and_removed(self):
-        name, told = self.put({"work": "push", "url": "https://hooks.example.org/x", "secret": SECRET, "args": {"orderId": {"type": "uuid", "required": True}},
+        name, told = self.put({"work": "push", "url": "https://hooks.example.org/x", "secret": SECRET, "args": {"orderId": {"type": "text", "default": "none"}},
                                "retry": {"attempts": 3, "first": "5s", "most": "90m"}, "timeout": "20s", "concurrency": 20, "perKey": 1, "priority": -5,
                                "unique": {"by": ["orderId"], "for": "1h"}, "cron": "0 5 * * MON", "timezone": "Europe/Berlin", "missed": "skip", "keep": "14d"})
         settings = {"name": name, "work": "push", "origin": "managed", "schedule": "0 5 * * MON", "timezone": "Europe/Berlin", "missed": "skip", "enabled": True,
-                    "url": "https://hooks.example.org/x", "secrets": 1, "args": {"orderId": {"type": "uuid", "required": True}},
+                    "url": "https://hooks.example.org/x", "secrets": 1, "args": {"orderId": {"type": "text", "default": "none"}},
                     "retry": {"attempts": 3, "first": "5s", "most": "90m"}, "timeout": "20s", "concurrency": 20, "perKey": 1, "priority": -5,
                     "unique": {"by": ["orderId"], "for": "1h"}, "keep": "14d"}
         figures = {"depth": {"ready": 0, "later": 0, "running": 0, "dead": 0}, "lastMinute": {"succeeded": 0, "failed": 0, "dead": 0},
@@ -137,7 +137,11 @@ class Kinds(ControlTest):
             [("missed", "mismatch"), ("perKey", "range"), ("retry.most", "range"), ("secrets", "required"), ("timezone", "mismatch"), ("unique.by", "unknown"), ("url", "required")])
         self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/bad", {"work": "pull", "url": "https://a.b", "secret": SECRET})),
                          [("secrets", "mismatch"), ("url", "mismatch")])
+        needs = {"work": "pull", "args": {"a": {"type": "text"}, "b": {"type": "text", "required": True}}}
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/bad", {**needs, "cron": "@daily"})), [("args", "mismatch")])
         self.assertEqual(self.boss.get("/v1/jobs/bad").status, 404)
+        self.assertEqual(self.boss.request("PUT", "/v1/jobs/needs", needs).status, 200)
+        self.assertEqual(self.errors(self.boss.request("PATCH", "/v1/jobs/needs", {"cron": "@daily"})), [("args", "mismatch")])
 
     def test_declared__answers_409(self):
         self.database.query("INSERT INTO millrace.job (name, work, origin, manual, exclusive) VALUES ('declared', 'pull', 'folder', false, false)")
