@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 import unittest
+import urllib.parse
 import uuid
 
 import golang
@@ -219,6 +220,16 @@ class Queueing(ControlTest):
         self.assertEqual(self.errors(self.queue("import"), 409), [("job", "state")])
         self.assertEqual(self.errors(self.queue("cleanup", {"key": "x", "priority": 1})), [("key", "rule"), ("priority", "rule")])
 
+    def test_keys__are_as_long_as_in_sql(self):
+        name, _ = self.put()
+        key = "ü" * 255
+        self.database.query(f"SELECT millrace.enqueue('{name}', key => '{key}', unique_key => '{key}')")
+        run = self.queue(name, {"key": key, "uniqueKey": key}).json()
+        self.assertEqual((run["key"], run["duplicate"]), (key, True))
+        self.assertEqual(self.listed("job=" + name + "&key=" + urllib.parse.quote(key)), [run["id"]])
+        self.assertEqual(self.boss.post("/v1/job-runs/cancel", {"job": name, "key": key}).status, 202)
+        self.assertEqual(self.errors(self.queue(name, {"key": key + "x", "uniqueKey": key + "x"})), [("key", "length"), ("uniqueKey", "length")])
+
     def test_errors__name_the_argument_all_at_once(self):
         name, _ = self.put({"args": {"orderId": {"type": "uuid", "required": True}, "n": {"type": "integer", "min": 1, "max": 9}}})
         self.assertEqual(self.errors(self.queue(name, {"args": {"n": 10, "x": 1}})), [("args.n", "rule"), ("args.orderId", "required"), ("args.x", "unknown")])
@@ -350,16 +361,19 @@ class Runs(ControlTest):
         self.assertEqual(bulk("retry", job=name, key="b", state="dead"), {"retried": 400, "cancelled": 0, "deleted": 0})
         self.assertEqual(self.database.count("millrace.ready", f"job = '{name}'"), 400)
         self.assertEqual(bulk("cancel", job=name)["cancelled"], 400)
-        self.assertEqual(bulk("retry", job=name, before="2020-01-01T00:00:00Z")["retried"], 0)
+        self.assertEqual([bulk("retry", job=name, before=before)["retried"] for before in ("2020-01-01T00:00:00Z", "1969-12-31T23:59:59Z")], [0, 0])
         self.assertEqual(bulk("retry", job=name)["retried"], 1000)
         self.assertEqual(bulk("cancel", job=name, state="queued")["cancelled"], 1000)
         self.assertEqual(bulk("delete", job=name, state="dead")["deleted"], 0)
         self.assertEqual(bulk("delete", job=name)["deleted"], 1000)
         self.assertEqual([self.database.count("millrace.run", f"job = '{job}'") for job in (name, other)], [0, 1000])
         self.assertEqual([self.boss.post("/v1/job-runs/retry", {"job": job}).status for job in ("nosuch", "bulk")], [404, 409])
+        # Only these operations, which write the audit, start a run of it: not whoever may queue work.
+        by_hand = {"args": {"action": "delete", "job": other}}
+        self.assertEqual([self.errors(self.queue("bulk", body), 409) for body in (by_hand, [by_hand])], [[("job", "state")], [("[0].job", "state")]])
         self.assertEqual(self.errors(self.boss.post("/v1/job-runs/delete", {"state": "queued"})), [("job", "required"), ("state", "choice")])
         entries = [entry for entry in self.boss.get("/v1/audit").json() if entry["operation"] == "job_runs_retry" and entry["subjectName"] == name]
-        self.assertEqual((len(entries), entries[-1]["detail"]["key"]), (3, "b"))
+        self.assertEqual((len(entries), entries[-1]["detail"]["key"]), (4, "b"))
 
 
 class Page(ControlTest):

@@ -134,6 +134,8 @@ static void test_enqueue__says_what_is_wrong(void **state)
     must_fail(db, "SELECT millrace.enqueue_many('strict', ARRAY['{}', '{\"x\": 1}']::jsonb[])", "22023", "args.");
     must_fail(db, "SELECT millrace.enqueue('cleanup', key => 'k')", "22023", "key is for jobs of work push and pull");
     must_fail(db, "SELECT millrace.enqueue('import')", "55000", "is started by an upload");
+    must_fail(db, "SELECT millrace.enqueue('bulk', '{\"action\": \"delete\", \"job\": \"plain\"}')", "55000", "is started by POST /v1/job-runs/retry");
+    must_fail(db, "SELECT millrace.enqueue_many('bulk', '{NULL}')", "55000", "is started by POST /v1/job-runs/retry");
     sql_exec(db, "UPDATE millrace.job SET removed_at = now() WHERE name = 'plain'");
     must_fail(db, "SELECT millrace.enqueue('plain')", "55000", "job \"plain\": was removed");
     assert_int_equal(sql_number(db, EVERYWHERE), 0);
