@@ -192,8 +192,11 @@ class Kinds(ControlTest):
         self.assertEqual([admin.request("PATCH", f"/v1/jobs/{name}", {"priority": 3}).status, admin.request("PUT", "/v1/jobs/other", {"work": "pull"}).status], [200, 403])
         self.assertEqual([run["id"] for run in admin.get("/v1/job-runs").json()], [made.json()["id"]])
         self.assertEqual([admin.get("/v1/job-runs?job=cleanup").status, admin.post("/v1/job-runs/cancel", {"job": "cleanup"}).status], [404, 404])
+        bulk, others = admin.post("/v1/job-runs/retry", {"job": name}), self.boss.post("/v1/job-runs/retry", {"job": "cleanup"})
+        self.assertEqual([admin.get(run.header("Location")).status for run in (bulk, others)], [200, 404])
+        self.assertEqual([admin.post(run.header("Location") + "/cancel", None).status for run in (others, bulk)], [404, 202])
         self.assertEqual(self.new_client().request("PUT", f"/v1/jobs/{name}", {"work": "pull"}).status, 403)
-        self.assertEqual([entry["by"] for entry in self.boss.get("/v1/audit").json() if entry.get("subjectName") == name], ["key", "user"])
+        self.assertEqual([entry["by"] for entry in self.boss.get("/v1/audit").json() if entry.get("subjectName") == name], ["key", "key", "user"])
 
 
 class Queueing(ControlTest):
