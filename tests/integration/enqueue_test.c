@@ -134,6 +134,8 @@ static void test_enqueue__says_what_is_wrong(void **state)
     must_fail(db, "SELECT millrace.enqueue_many('strict', ARRAY['{}', '{\"x\": 1}']::jsonb[])", "22023", "args.");
     must_fail(db, "SELECT millrace.enqueue('cleanup', key => 'k')", "22023", "key is for jobs of work push and pull");
     must_fail(db, "SELECT millrace.enqueue('import')", "55000", "is started by an upload");
+    must_fail(db, "SELECT millrace.enqueue('bulk', '{\"action\": \"delete\", \"job\": \"plain\"}')", "55000", "is started by POST /v1/job-runs/retry");
+    must_fail(db, "SELECT millrace.enqueue_many('bulk', '{NULL}')", "55000", "is started by POST /v1/job-runs/retry");
     sql_exec(db, "UPDATE millrace.job SET removed_at = now() WHERE name = 'plain'");
     must_fail(db, "SELECT millrace.enqueue('plain')", "55000", "job \"plain\": was removed");
     assert_int_equal(sql_number(db, EVERYWHERE), 0);
@@ -419,6 +421,17 @@ static void test_wake__is_left_to_the_transaction_that_tells_it(void **state)
     sql_exec(db, "COMMIT");
 }
 
+/* So it may be prepared: docs/jobs.md says how. */
+static void test_wake__is_of_nobody_where_the_run_is_due_in_a_second(void **state)
+{
+    (void)state;
+    sql_exec(db, "SELECT setval('millrace.wake', 0); SELECT millrace.enqueue('plain', run_at => now() + interval '1 second');"
+                 "SELECT millrace.enqueue_many('plain', '{NULL, NULL}', now() + interval '1 second'), millrace.enqueue('plain', '{}', now() + interval '1 second', unique_key => 'u')");
+    assert_int_equal(sql_number(db, "SELECT last_value FROM millrace.wake"), 0);
+    sql_exec(db, "SELECT millrace.enqueue('plain')");
+    assert_int_not_equal(sql_number(db, "SELECT last_value FROM millrace.wake"), 0);
+}
+
 /* A clock that was ahead must not keep everybody asleep. */
 static void test_wake__survives_a_clock_that_was_set_back(void **state)
 {
@@ -454,6 +467,7 @@ int main(void)
         TEST(test_queue_runs__makes_one_run_of_a_tick),
         TEST(test_wake__is_told_no_more_than_once_in_ten_milliseconds),
         TEST(test_wake__is_left_to_the_transaction_that_tells_it),
+        TEST(test_wake__is_of_nobody_where_the_run_is_due_in_a_second),
         TEST(test_wake__survives_a_clock_that_was_set_back),
     };
 
