@@ -327,7 +327,8 @@ mr_status ticks_sync(struct mr_scheduler *self)
         return MR_OVERLOADED;
     }
     if (mr_rows_count(rows) < wanted)
-        status = scheduler_held(self, STEP_SYNC, "schedule__sync", "somebody else holds a row of the table of jobs");
+        status = scheduler_held(self, STEP_SYNC, "schedule__sync",
+                                "another session holds a lock on a row of the table of schedules");
     else
         scheduler_succeeded(self, STEP_SYNC, "schedule__sync");
     for (unsigned row = 0; row < mr_rows_count(rows); row++)
