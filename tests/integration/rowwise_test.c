@@ -362,7 +362,7 @@ static void test_rowwise__without_a_database_everybody_is_told_at_once(void **st
 
     for (unsigned i = 1; i <= 40; i++)
         send_order(self, i % 2 == 0 ? ORDER_PLACE : ORDER_ADD, i, 1, 0);
-    distance_destroy(&self->distance);
+    distance_end(self->distance);
     unplug_shop(holder);
     driver_await_all(self->driver, 0);
     for (unsigned i = 2; i <= self->driver->sent; i++)

@@ -171,18 +171,21 @@ struct distance *distance_new(struct mr_config *config, int64_t delay_ms)
     return self;
 }
 
+void distance_end(struct distance *self)
+{
+    if (atomic_exchange(&self->ended, true))
+        return;
+    pthread_join(self->thread, NULL);
+    close(self->listener);
+    unlink(self->ours.sun_path);
+    rmdir(self->directory);
+}
+
 void distance_destroy(struct distance **self)
 {
-    struct distance *distance = *self;
-
-    if (distance == NULL)
-        return;
-    atomic_store(&distance->ended, true);
-    pthread_join(distance->thread, NULL);
-    close(distance->listener);
-    unlink(distance->ours.sun_path);
-    rmdir(distance->directory);
-    free(distance);
+    if (*self != NULL)
+        distance_end(*self);
+    free(*self);
     *self = NULL;
 }
 

@@ -15,6 +15,9 @@ struct distance;
 struct distance *distance_new(struct mr_config *config, int64_t delay_ms);
 void distance_destroy(struct distance **self);
 
+/* Nobody gets through any more. What `config` names lasts until it is destroyed. */
+void distance_end(struct distance *self);
+
 /* Keeps what is under way to the server, or from it, until told otherwise. */
 void distance_hold_requests(struct distance *self, bool hold);
 void distance_hold_answers(struct distance *self, bool hold);

@@ -257,7 +257,7 @@ static bool is_row_of_the_packed(const char *row)
     return false;
 }
 
-/* The row of the documentation is of a job, and names its setting. */
+/* The row of the documentation is of a job, and names its setting, or none where it has none. */
 static void check_row(const char *row)
 {
     FOR_EACH_JOB(info)
@@ -266,7 +266,7 @@ static void check_row(const char *row)
 
         if (strncmp(row + 3, info->name, len) != 0 || row[3 + len] != '`')
             continue;
-        if (strstr(row, info->cron != NULL ? info->cron : "| |\n") == NULL)
+        if (info->cron != NULL ? strstr(row, info->cron) == NULL : strstr(row, "_CRON`") != NULL)
             fail_test("docs/jobs.md has another setting for %s", info->name);
         return;
     }
