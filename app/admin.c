@@ -125,7 +125,7 @@ static void answer_live(struct asked *self)
     const struct mr_scheduler *scheduler = self->admin->tier->scheduler;
 
     if (scheduler != NULL && mr_mono_ms(&mr_system_clock) - mr_scheduler_turned_ms(scheduler) > SILENT_MS)
-        respond_problem(self, MR_UNAVAILABLE, "The scheduler's loop does not go round.", "");
+        respond_problem(self, MR_UNAVAILABLE, "The scheduler's loop has not turned for 30 seconds.", "");
     else
         respond_ok(self);
 }
@@ -200,7 +200,7 @@ static void on_head(void *exchange, const struct mr_http_request *request, struc
     *plan = (struct mr_http_plan){.body_max = 0};
     if (!mr_slice_is(request->path, "/metrics") && !mr_slice_is(request->path, "/livez") &&
         !mr_slice_is(request->path, "/readyz"))
-        respond_problem(exchange, MR_NOT_FOUND, "Here are /metrics, /livez and /readyz.", "");
+        respond_problem(exchange, MR_NOT_FOUND, "This port serves /metrics, /livez and /readyz.", "");
     else if (request->verb != MR_VERB_GET)
         respond_problem(exchange, MR_METHOD, NULL, "Allow: GET, HEAD\r\n");
 }

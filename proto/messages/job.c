@@ -142,7 +142,7 @@ MR_MESSAGE(job_run_create) {
 };
 
 MR_MESSAGE(job_run_search) {
-    .summary = "Runs of all jobs, newest first; a page may be short or empty, the Link leads on",
+    .summary = "Runs of all jobs, newest first; a page may be short or empty: follow the Link",
     .shape = MR_SHAPE_MANY,
     .lane = MR_LANE_SLOW,
     .batch_max = 4,

@@ -102,7 +102,7 @@ class OnAServer(unittest.TestCase):
 
     def test_check__no_folder(self):
         for arguments, told in ((["/nonexistent"], "/nonexistent: No such file or directory"),
-                                ([os.path.join(SHOP, "millrace.yaml")], "is no folder"),
+                                ([os.path.join(SHOP, "millrace.yaml")], "is not a folder"),
                                 ([], "there is no millrace.yaml here; name a folder, or set MILLRACE_APP"),
                                 (["--verbose"], "takes the folder of one application, got '--verbose'"),
                                 ([SHOP, SHOP], "takes the folder of one application")):

@@ -153,6 +153,19 @@ class Kinds(ControlTest):
             self.assertIn("pausedAt", self.boss.post(f"/v1/jobs/{name}/pause", None).json())
             self.assertNotIn("pausedAt", self.boss.post(f"/v1/jobs/{name}/resume", None).json())
 
+    def test_declared__and_removed_since_is_free(self):
+        removed = "INSERT INTO millrace.job (name, work, origin, manual, exclusive, url, secrets, removed_at, declared) VALUES "
+        self.database.query(removed + f"('once', 'push', 'folder', false, false, 'https://a.b', '{{{OTHER}}}', now(), '{{}}'), ('before', 'sql', 'folder', true, true, NULL, NULL, now(), '{{}}')")
+        self.assertEqual([self.boss.request(*request).status for request in (("PATCH", "/v1/jobs/once", {"priority": 1}), ("DELETE", "/v1/jobs/once"))], [404, 404])
+        # Its secrets are the application's.
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/once", {"work": "push", "url": "https://c.d"})), [("secrets", "required")])
+        told = self.put(name="once")[1]
+        self.assertEqual((told["origin"], "removedAt" in told, "url" in told), ("managed", False, False))
+        self.assertEqual(self.queue("once").status, 202)
+        self.assertEqual(self.database.value("SELECT declared IS NULL AND secrets IS NULL FROM millrace.job WHERE name = 'once'"), "t")
+        # Runs of statements are in another table, and wait for the folder.
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/before", {"work": "pull"}), 409), [("job", "state")])
+
     def test_pause__ends_claims_and_resume_begins_them(self):
         name, _ = self.put()
         self.queue(name)

@@ -381,7 +381,7 @@ class Starting(ProcessTest):
             database.query("INSERT INTO schema_migration (version, name, checksum) SELECT max(version) + 1, 'x', 'x' FROM schema_migration")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
-        self.assertIn("use a newer one", process.text())
+        self.assertIn("run a newer release", process.text())
 
     def test_database_of_a_newer_version_that_allows_it(self):
         name = server.new_database()
@@ -406,7 +406,7 @@ class Starting(ProcessTest):
                            f"VALUES ({version}, 'of_tomorrow', 'x', {version})")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
-        self.assertIn("use a newer one", process.text())
+        self.assertIn("run a newer release", process.text())
 
     def test_migration_with_another_text(self):
         name = server.new_database()
@@ -768,7 +768,7 @@ class Commands(ProcessTest):
         self.assertEqual(json.loads(result.stdout)["status"], "ok")
         result = run("health", APP_PORT=free_port())
         self.assertEqual((result.returncode, result.stdout), (1, ""))
-        self.assertIn("nobody answers", result.stderr)
+        self.assertIn("no API answers", result.stderr)
 
 
 if __name__ == "__main__":
