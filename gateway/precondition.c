@@ -6,7 +6,7 @@ enum { KEEP_BYTES = 512, VERSION_DIGITS = 18 };
 
 static struct mr_slice tags_of(const struct mr_condition *self)
 {
-    return (struct mr_slice){self->tags.len > 0 ? self->tags.data : "", self->tags.len};
+    return (struct mr_slice){self->tags.data != NULL ? self->tags.data : "", self->tags.len};
 }
 
 static bool is_tag_list(struct mr_slice list)

@@ -61,8 +61,10 @@ static inline void mr_buf_append(struct mr_buf *self, const void *data, size_t l
     if (len == 0)
         return;
     end = has_room ? self->data + self->len : mr_buf_reserve(self, len);
-    if (end == NULL)
+    if (end == NULL) {
+        self->failed = true; /* as mr_buf_reserve has set it: here, the analyser sees it, too */
         return;
+    }
     memcpy(end, data, len);
     self->len += len;
 }
