@@ -384,6 +384,7 @@ static void test_openapi__types_of_applications(void **state)
         assert_schema(document, "Typed", results[i][0], results[i][1]);
     json_decref(document);
     mr_ops_install(NULL);
+    typed_fields[0].pattern = typed_fields[1].pattern = NULL;
     mr_pattern_destroy(&patterns[0]);
     mr_pattern_destroy(&patterns[1]);
 }
