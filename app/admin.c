@@ -125,7 +125,7 @@ static void answer_live(struct asked *self)
     const struct mr_scheduler *scheduler = self->admin->tier->scheduler;
 
     if (scheduler != NULL && mr_mono_ms(&mr_system_clock) - mr_scheduler_turned_ms(scheduler) > SILENT_MS)
-        respond_problem(self, MR_UNAVAILABLE, "The scheduler's loop does not go round.", "");
+        respond_problem(self, MR_UNAVAILABLE, "The scheduler's loop has not turned for 30 seconds.", "");
     else
         respond_ok(self);
 }
@@ -194,28 +194,23 @@ static void *begin(void *application, struct mr_http_connection *connection, con
     return self;
 }
 
-/* No body is taken. */
+/* What is not here is said before a body is looked at, of which none is taken. */
 static void on_head(void *exchange, const struct mr_http_request *request, struct mr_http_plan *plan)
 {
-    (void)exchange;
-    (void)request;
     *plan = (struct mr_http_plan){.body_max = 0};
+    if (!mr_slice_is(request->path, "/metrics") && !mr_slice_is(request->path, "/livez") &&
+        !mr_slice_is(request->path, "/readyz"))
+        respond_problem(exchange, MR_NOT_FOUND, "This port serves /metrics, /livez and /readyz.", "");
+    else if (request->verb != MR_VERB_GET)
+        respond_problem(exchange, MR_METHOD, NULL, "Allow: GET, HEAD\r\n");
 }
 
 static void on_whole(void *exchange, const struct mr_http_request *request, struct mr_slice body)
 {
-    bool is_metrics = mr_slice_is(request->path, "/metrics");
-    bool is_live = mr_slice_is(request->path, "/livez");
-    bool is_ready = mr_slice_is(request->path, "/readyz");
-
     (void)body;
-    if (!is_metrics && !is_live && !is_ready)
-        respond_problem(exchange, MR_NOT_FOUND, "Here are /metrics, /livez and /readyz.", "");
-    else if (request->verb != MR_VERB_GET)
-        respond_problem(exchange, MR_METHOD, NULL, "Allow: GET, HEAD\r\n");
-    else if (is_metrics)
+    if (mr_slice_is(request->path, "/metrics"))
         answer_metrics(exchange, request);
-    else if (is_live)
+    else if (mr_slice_is(request->path, "/livez"))
         answer_live(exchange);
     else
         answer_ready(exchange);

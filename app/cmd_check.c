@@ -63,7 +63,7 @@ static bool is_folder(const char *path)
     if (stat(path, &about) != 0)
         fprintf(stderr, "millrace check: %s: %s\n", path, strerror(errno));
     else if (!S_ISDIR(about.st_mode))
-        fprintf(stderr, "millrace check: %s is no folder\n", path);
+        fprintf(stderr, "millrace check: %s is not a folder\n", path);
     else
         return true;
     return false;

@@ -53,9 +53,10 @@ static void explain_secret(void)
 
 static void load(void)
 {
+    struct mr_config ignored;
     struct mr_buf problems = {0};
 
-    if (!mr_load_environment(MR_RUN_ALL, &problems))
+    if (!mr_read_settings(&ignored, MR_RUN_ALL, &problems))
         fprintf(stderr, "millrace config: a process would refuse to start:\n%.*s", (int)problems.len,
                 problems.len > 0 ? problems.data : "");
     mr_buf_fini(&problems);

@@ -216,7 +216,7 @@ static void begin(struct dev *self)
     self->next = load(self);
     self->restart_ms = -1;
     if (self->next == NULL) {
-        say(self->serving != 0 ? "the change is not served; what was there before still is"
+        say(self->serving != 0 ? "the change is not served; the version before it still is"
                                : "nothing is served; waiting for a change");
         return;
     }
@@ -276,7 +276,7 @@ static void on_coming_ended(struct dev *self, int status)
     if (self->ending)
         return;
     if (self->serving != 0)
-        say("the server of the change ended %s, its lines above say why; what was there before is still served",
+        say("the server with the change ended %s, its lines above say why; the version before it is still served",
             how_it_ended(room, status));
     else
         say("the server ended %s, its lines above say why; waiting for a change", how_it_ended(room, status));

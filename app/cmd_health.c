@@ -89,7 +89,7 @@ int mr_command_health(int argc, char **argv)
     if (result == NOBODY)
         result = api_first ? ask_scheduler(&config) : ask_api(&config);
     if (result == NOBODY)
-        fprintf(stderr, "millrace health: nobody answers, neither on %s port %d nor on the socket @%s\n", host_of(&config),
+        fprintf(stderr, "millrace health: no API answers on %s port %d, and no scheduler on the socket @%s\n", host_of(&config),
                 (int)config.app_port, config.health_socket);
     return result == WELL ? MR_EXIT_OK : MR_EXIT_FAILED;
 }

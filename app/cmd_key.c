@@ -50,17 +50,14 @@ static void complain(const mr_db *db)
 }
 
 /* Runs one statement on a connection of its own; the rows are the caller's. False: why not has been printed. */
-static bool ask(const struct mr_statement *statement, struct mr_params *params, mr_rows **out)
+static bool ask(const struct mr_config *config, const struct mr_statement *statement, struct mr_params *params, mr_rows **out)
 {
     const struct mr_statement *const statements[] = {statement, NULL};
-    struct mr_config config;
-    struct mr_db_options options = {.config = &config, .clock = &mr_system_clock, .application_name = "millrace key"};
+    struct mr_db_options options = {
+        .config = config, .host = config->db_host, .clock = &mr_system_clock, .application_name = "millrace key"};
     mr_db *db = NULL;
     mr_status status = mr_params_end(params);
 
-    if (!mr_load_settings(&config, MR_RUN_MIGRATE))
-        return false;
-    options.host = config.db_host;
     if (status == MR_OK)
         status = mr_db_new(&db, &options, statements);
     if (status == MR_OK)
@@ -168,7 +165,8 @@ static void draw(char key[MR_KEY_TEXT + 1], uint8_t id[16])
     sodium_memzero(random, sizeof random);
 }
 
-static bool store(const struct wanted *wanted, const char *key, const uint8_t id[16], mr_rows **out)
+static bool store(const struct mr_config *config, const struct wanted *wanted, const char *key, const uint8_t id[16],
+                  mr_rows **out)
 {
     const struct mr_statement *statement = mr_statement_find(STORE);
     struct mr_params params = {0};
@@ -188,7 +186,7 @@ static bool store(const struct wanted *wanted, const char *key, const uint8_t id
     mr_params_text(&params, 5, hash);
     bind_known(&params, 6);
     mr_params_text(&params, 7, "command");
-    good = ask(statement, &params, out);
+    good = ask(config, statement, &params, out);
     mr_params_fini(&params);
     return good;
 }
@@ -218,15 +216,16 @@ static int make(int argc, char **argv)
     struct wanted wanted = {.name = NULL};
     char key[MR_KEY_TEXT + 1];
     uint8_t id[16];
+    struct mr_config config;
     mr_rows *rows = NULL;
     int exit_status = MR_EXIT_FAILED;
 
-    if (!read_wanted(&wanted, argc, argv) || !mr_application_use_here(0, NULL))
+    if (!read_wanted(&wanted, argc, argv) || !mr_application_use_here(0, NULL) || !mr_load_settings(&config, MR_RUN_MIGRATE))
         return MR_EXIT_USAGE;
     if (sodium_init() < 0)
         return MR_EXIT_FAILED;
     draw(key, id);
-    if (store(&wanted, key, id, &rows))
+    if (store(&config, &wanted, key, id, &rows))
         exit_status = tell_made(rows, key, id);
     sodium_memzero(key, sizeof key);
     mr_rows_free(&rows);
@@ -249,12 +248,15 @@ static int list(void)
     static const int widths[] = {36, 20, 30, 20, 17, 20};
     enum { COLUMNS = sizeof heads / sizeof heads[0] };
     struct mr_params params = {0};
+    struct mr_config config;
     mr_rows *rows = NULL;
     bool good;
 
+    if (!mr_load_settings(&config, MR_RUN_MIGRATE))
+        return MR_EXIT_USAGE;
     mr_params_begin(&params, 1);
     mr_params_bool(&params, 0, true);
-    good = ask(&list_keys, &params, &rows);
+    good = ask(&config, &list_keys, &params, &rows);
     for (unsigned column = 0; good && column < COLUMNS; column++)
         printf("%-*s  ", widths[column], heads[column]);
     for (unsigned row = 0; good && row < mr_rows_count(rows); row++) {
@@ -273,6 +275,7 @@ static int delete_one(const char *text)
 {
     struct mr_params params = {0};
     struct mr_slice name;
+    struct mr_config config;
     mr_rows *rows = NULL;
     uint8_t id[16];
     int exit_status = MR_EXIT_FAILED;
@@ -281,9 +284,11 @@ static int delete_one(const char *text)
         fputs("millrace key delete: takes the id of a key; `millrace key list` has them\n", stderr);
         return MR_EXIT_USAGE;
     }
+    if (!mr_load_settings(&config, MR_RUN_MIGRATE))
+        return MR_EXIT_USAGE;
     mr_params_begin(&params, 1);
     mr_params_id(&params, 0, id);
-    if (!ask(&delete_key, &params, &rows)) {
+    if (!ask(&config, &delete_key, &params, &rows)) {
         exit_status = MR_EXIT_FAILED;
     } else if (!mr_rows_get(rows, 0, 0, &name)) {
         fprintf(stderr, "millrace key delete: there is no key %s\n", text);

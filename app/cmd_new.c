@@ -29,22 +29,48 @@ static const char *application_folder(void)
     return folder != NULL && *folder != '\0' ? folder : ".";
 }
 
-/* MR_OVERLOADED, which no scaffold answers: the call is not one of these. */
-static mr_status make(struct mr_scaffold *self, int argc, char **argv)
+static mr_status make_application(struct mr_scaffold *self, char **argv, unsigned count)
 {
-    const char *what = argc > 0 ? argv[0] : "";
+    (void)count;
+    self->folder = argv[0];
+    return mr_scaffold_application(self);
+}
 
-    if (strcmp(what, "app") == 0 && argc == 2) {
-        self->folder = argv[1];
-        return mr_scaffold_application(self);
-    }
-    if (strcmp(what, "resource") == 0 && argc >= 2)
-        return mr_scaffold_resource(self, argv[1], (const char *const *)(argv + 2), (unsigned)(argc - 2));
-    if (strcmp(what, "migration") == 0 && argc == 2)
-        return mr_scaffold_migration(self, argv[1]);
-    if (strcmp(what, "job") == 0 && argc == 2)
-        return mr_scaffold_job(self, argv[1]);
-    return MR_OVERLOADED;
+static mr_status make_resource(struct mr_scaffold *self, char **argv, unsigned count)
+{
+    return mr_scaffold_resource(self, argv[0], (const char *const *)(argv + 1), count - 1);
+}
+
+static mr_status make_migration(struct mr_scaffold *self, char **argv, unsigned count)
+{
+    (void)count;
+    return mr_scaffold_migration(self, argv[0]);
+}
+
+static mr_status make_job(struct mr_scaffold *self, char **argv, unsigned count)
+{
+    (void)count;
+    return mr_scaffold_job(self, argv[0]);
+}
+
+/* What can be made, and whether anything may follow its name. */
+static const struct kind {
+    const char *name;
+    bool takes_more;
+    mr_status (*make)(struct mr_scaffold *self, char **argv, unsigned count);
+} kinds[] = {
+    {"app", false, make_application},
+    {"resource", true, make_resource},
+    {"migration", false, make_migration},
+    {"job", false, make_job},
+};
+
+static const struct kind *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(name, kinds[i].name) == 0)
+            return &kinds[i];
+    return NULL;
 }
 
 static int exit_status_of(mr_status status)
@@ -52,37 +78,28 @@ static int exit_status_of(mr_status status)
     switch (status) {
     case MR_OK: return MR_EXIT_OK;
     case MR_INVALID: return MR_EXIT_USAGE;
-    case MR_OVERLOADED: return usage(stderr);
     default: return MR_EXIT_FAILED;
     }
 }
 
-static bool is_known(const char *what)
-{
-    static const char *const all[] = {"app", "resource", "migration", "job"};
-
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (strcmp(what, all[i]) == 0)
-            return true;
-    return false;
-}
-
 int mr_command_new(int argc, char **argv)
 {
-    bool helps = argc == 1 && mr_is_help(argv[0]);
+    const struct kind *kind = argc > 0 ? find(argv[0]) : NULL;
     struct mr_application_options options = {.lookup = mr_environment};
     struct mr_buf told = {0};
     struct mr_buf problem = {0};
     struct mr_scaffold scaffold = {application_folder(), &options, &told, &problem};
     mr_status status;
 
-    if (helps) {
+    if (argc == 1 && mr_is_help(argv[0])) {
         usage(stdout);
         return MR_EXIT_OK;
     }
-    if (argc > 0 && !is_known(argv[0]))
+    if (argc > 0 && kind == NULL)
         fprintf(stderr, "millrace new: '%s' is none of app, resource, migration and job\n\n", argv[0]);
-    status = make(&scaffold, argc, argv);
+    if (kind == NULL || argc < 2 || (argc > 2 && !kind->takes_more))
+        return usage(stderr);
+    status = kind->make(&scaffold, argv + 1, (unsigned)(argc - 1));
     if (status == MR_NO_MEMORY || told.failed || problem.failed)
         fputs("millrace new: out of memory\n", stderr);
     mr_buf_print(&told, stdout);

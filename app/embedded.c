@@ -498,7 +498,7 @@ mr_status mr_embedded_start(struct mr_embedded **out, const struct mr_embedded_o
         clear_leftovers(self);
         self->has_thread = pthread_create(&self->thread, NULL, supervise, self) == 0;
         if (!self->has_thread)
-            mr_buf_text(problem, "embedded PostgreSQL: the system has no thread to give");
+            mr_buf_text(problem, "embedded PostgreSQL: the system allows no more threads");
         status = self->has_thread ? await_server(self, problem) : MR_NO_MEMORY;
     }
     if (status != MR_OK) {

@@ -48,10 +48,11 @@ static mr_status read_file(char out[MR_SECRET_ROOM], const char *path, struct mr
     if (stat(path, &info) != 0)
         return errno == ENOENT ? MR_NOT_FOUND : fail(problem, "look at it", path);
     if (!S_ISREG(info.st_mode) || !mr_config_read_secret(path, out, MR_SECRET_ROOM) || !is_secret(out)) {
-        mr_buf_printf(problem,
-                      "%s: expected one line of %d..%d bytes of text that can be read; mend it, remove it for a new secret, or"
-                      " set JWT_SECRET",
-                      path, MR_JWT_SECRET_LEAST, MR_SECRET_ROOM - 2);
+        mr_buf_printf(
+            problem,
+            "%s: expected one line of %d..%d bytes of readable text; restore the file, remove it to get a new secret, or"
+            " set JWT_SECRET",
+            path, MR_JWT_SECRET_LEAST, MR_SECRET_ROOM - 2);
         return MR_INVALID;
     }
     if ((info.st_mode & 077) != 0)

@@ -180,7 +180,7 @@ static int told(mr_status status, bool in_order)
 {
     if (status != MR_OK)
         mr_log(MR_LOG_ERROR, "cannot serve", mr_log_text("status", mr_status_name(status)),
-               mr_log_text("reason", status == MR_NO_MEMORY ? "the system has no memory or no threads to give" : ""));
+               mr_log_text("reason", status == MR_NO_MEMORY ? "there is no memory, or the system allows no more threads" : ""));
     else
         mr_log(MR_LOG_INFO, "stopped");
     return status == MR_OK && in_order ? MR_EXIT_OK : MR_EXIT_FAILED;

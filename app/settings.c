@@ -62,7 +62,7 @@ void mr_load_dotenv(void)
         fputs("millrace: .env cannot be read\n", stderr);
 }
 
-bool mr_load_environment(enum mr_role_of_process role, struct mr_buf *problems)
+static bool load_environment(enum mr_role_of_process role, struct mr_buf *problems)
 {
     mr_load_dotenv();
     clear_libpq_environment();
@@ -93,14 +93,20 @@ static void gather_checks(struct mr_config_check out[CHECKS_MOST])
     out[count] = (struct mr_config_check){NULL, NULL};
 }
 
-bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
+bool mr_read_settings(struct mr_config *out, enum mr_role_of_process role, struct mr_buf *problems)
 {
     struct mr_config_check checks[CHECKS_MOST];
-    struct mr_buf problems = {0};
-    bool good = mr_load_environment(role, &problems);
+    bool good = load_environment(role, problems);
 
     gather_checks(checks);
-    good = mr_config_read(out, role, mr_environment, checks, &problems) == MR_OK && good;
+    return mr_config_read(out, role, mr_environment, checks, problems) == MR_OK && good;
+}
+
+bool mr_load_settings(struct mr_config *out, enum mr_role_of_process role)
+{
+    struct mr_buf problems = {0};
+    bool good = mr_read_settings(out, role, &problems);
+
     if (good) {
         set_up_log(out);
     } else {

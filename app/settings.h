@@ -16,8 +16,8 @@ const char *mr_environment(const char *name);
 /* Reads .env into the environment, unless NODE_ENV=production; for commands that need no other setting. */
 void mr_load_dotenv(void);
 
-/* Reads .env (unless NODE_ENV=production) and the files of secrets into the environment. False: `problems` has some. */
-bool mr_load_environment(enum mr_role_of_process role, struct mr_buf *problems);
+/* As mr_load_settings, but prints nothing and leaves the log alone. False: `problems` has a line for each. */
+bool mr_read_settings(struct mr_config *out, enum mr_role_of_process role, struct mr_buf *problems);
 
 /*
  * Reads .env (unless NODE_ENV=production) and the files of secrets, then the settings of the role, and sets the log

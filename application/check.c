@@ -119,7 +119,7 @@ static void check_filters(struct checking *self, const struct mr_app_resource *r
             complain(self, mr_yaml_place(filter->node->key), "the parameter \"%s\" is the engine's own, expected another name",
                      filter->parameter);
         if (type_of(resource, filter->field) == MR_APP_BOOLEAN && filter->comparison > MR_APP_UNEQUAL)
-            complain(self, mr_yaml_place(filter->node), "a boolean is not smaller than another, expected = or !=");
+            complain(self, mr_yaml_place(filter->node), "booleans have no order, expected = or !=");
     }
 }
 
@@ -292,7 +292,7 @@ static void check_input(struct checking *self, const struct mr_app_operation *op
     place = field->from.is_set ? mr_yaml_place_of(field->node, "from") : mr_yaml_place(field->node->key);
     if (field->from.is_set && in_path != (field->from.index == MR_APP_FROM_PATH))
         complain(self, place, "the path %s {%s}, expected %s", in_path ? "has" : "has no", field->name,
-                 in_path ? "from: path" : "it in the path, or from another place");
+                 in_path ? "from: path" : "it in the path, or another \"from\"");
     if (!field->from.is_set) {
         field->from.is_set = true;
         field->from.index = in_path ? MR_APP_FROM_PATH : has_body(operation->route.verb) ? MR_APP_FROM_BODY : MR_APP_FROM_QUERY;
@@ -306,7 +306,7 @@ static void check_input(struct checking *self, const struct mr_app_operation *op
         complain(self, place, "\"%s\" is json, expected it in the body", field->name);
     if (in_path && field->fallback != NULL)
         complain(self, mr_yaml_place_of(field->node, "default"),
-                 "a default of a field of the path, expected none: it is always there");
+                 "a default of a field of the path, expected none: the field is always there");
     field->required = field->required || in_path;
 }
 
@@ -395,7 +395,8 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
     if (operation->idempotent && operation->route.path != NULL && operation->route.verb != MR_VERB_POST &&
         operation->route.verb != MR_VERB_PATCH)
         complain(self, mr_yaml_place_of(operation->node, "idempotent"),
-                 "\"idempotent\" on %s, expected it on POST or PATCH: others are anyway", mr_verb_name(operation->route.verb));
+                 "\"idempotent\" on %s, expected it on POST or PATCH: the others are idempotent anyway",
+                 mr_verb_name(operation->route.verb));
 }
 
 /* ---- Jobs ---- */
@@ -403,7 +404,7 @@ static void check_operation(struct checking *self, struct mr_app_operation *oper
 static void check_secret(struct checking *self, const char *secret, const struct mr_yaml *node)
 {
     if (secret != NULL && !mr_webhook_secret_is_good(mr_slice_of(secret)))
-        complain(self, mr_yaml_place(node), "what stands here is none, expected whsec_ and the base64 of %d to %d bytes",
+        complain(self, mr_yaml_place(node), "the value is not valid, expected whsec_ and the base64 of %d to %d bytes",
                  MR_SECRET_LEAST, MR_SECRET_MOST);
 }
 
@@ -427,7 +428,7 @@ static void check_args(struct checking *self, const struct mr_app_job *job)
             continue;
         if (arg->required && job->cron != NULL)
             complain(self, mr_yaml_place_of(arg->node, "required"),
-                     "\"%s\" is required, and a run that begins by \"cron\" is given nothing, expected a default", arg->name);
+                     "\"%s\" is required, and a run that \"cron\" starts has no arguments, expected a default", arg->name);
         if (arg->pattern != NULL && job->work.is_set && job->work.index != MR_APP_BY_SQL)
             complain(self, mr_yaml_place(mr_yaml_get(arg->node, "pattern")->key),
                      "arguments of a run take no \"pattern\", expected it left out");
@@ -439,7 +440,7 @@ static void check_job(struct checking *self, const struct mr_app_job *job)
     if (job->node == NULL)
         return;
     if (job->url != NULL && !mr_webhook_is_url(mr_slice_of(job->url)))
-        complain(self, mr_yaml_place_of(job->node, "url"), "what stands here is none, expected %s",
+        complain(self, mr_yaml_place_of(job->node, "url"), "the value is not valid, expected %s",
                  mr_kind_info(MR_KIND_URL)->told);
     check_secrets(self, job);
     check_args(self, job);
@@ -635,7 +636,7 @@ static void check_twice(struct checking *self)
     mr_arena_fini(&arena);
     for (unsigned i = 1; i < application->job_count; i++)
         if (application->jobs[i].node != NULL && strcmp(application->jobs[i - 1].name, application->jobs[i].name) == 0)
-            complain(self, mr_yaml_place(application->jobs[i].node->key), "the job \"%s\" is there twice, expected it once",
+            complain(self, mr_yaml_place(application->jobs[i].node->key), "the job \"%s\" is declared twice, expected it once",
                      application->jobs[i].name);
 }
 

@@ -29,7 +29,7 @@ static void check_bound(const struct mr_app_field *field, const char *bound, str
         mr_problems_add(problems, place, "%s in the range of an integer, expected integers", bound);
     else if (field->type.index == MR_APP_INTEGER &&
              (mr_decimal_compare(bound, "-9223372036854775808") < 0 || mr_decimal_compare(bound, "9223372036854775807") > 0))
-        mr_problems_add(problems, place, "%s is no 64-bit integer, expected one", bound);
+        mr_problems_add(problems, place, "%s is not a 64-bit integer, expected one", bound);
     else if (field->scale.is_set && mr_decimal_scale(bound) > field->scale.value)
         mr_problems_add(problems, place, "%s has more digits after the point than \"scale\" says, expected at most %lld", bound,
                         (long long)field->scale.value);

@@ -149,7 +149,7 @@ mr_status mr_draft_check_name(struct mr_scaffold *self, const char *what, const 
 
     if (mr_is_word(name))
         return MR_OK;
-    mr_buf_printf(self->problem, "%s is no name of a %s, expected a-z, 0-9 and _, beginning with a letter\n",
+    mr_buf_printf(self->problem, "%s is not a name of a %s, expected a-z, 0-9 and _, beginning with a letter\n",
                   mr_quote(quote, name), what);
     return MR_INVALID;
 }

@@ -152,7 +152,7 @@ static bool fill_text(struct filling *self, const char *text, struct mr_buf *out
         text = fill_variable(self, dollar + 2, out);
         if (text == NULL) {
             mr_problems_add(self->problems, mr_yaml_place(self->node),
-                            "${ begins no variable, expected ${NAME} or ${NAME:-default}, or $${ for ${");
+                            "${ does not begin a variable, expected ${NAME} or ${NAME:-default}, or $${ for ${");
             return false;
         }
     }

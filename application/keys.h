@@ -74,7 +74,7 @@
     SECTION(resource,    mr_app_resource, "resources/NAME.yaml: a table as a resource")             \
     SECTION(field,       mr_app_field,    "a field of a resource")                                  \
     SECTION(embed,       mr_app_embed,    "columns of the referenced row in the answer")            \
-    SECTION(list,        mr_app_list,     "what lists can be asked for")                            \
+    SECTION(list,        mr_app_list,     "how clients may sort, filter and search a list")          \
     SECTION(operation,   mr_app_operation,"an operation of operations/*.yaml")                      \
     SECTION(input,       mr_app_field,    "a field of an operation's message")                      \
     SECTION(result,      mr_app_field,    "a field of an operation's answer")                       \
@@ -99,10 +99,10 @@
     KEY(application, "title",       title,         TEXT,      NULL,             NULL,     true,  NULL, "the application's name, for people")              \
     KEY(application, "version",     version,       TEXT,      NULL,             NULL,     false, NULL, "its version; the documentation shows it")         \
     KEY(application, "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "what it is for")                                  \
-    KEY(application, "license",     license,       TEXT,      NULL,             NULL,     false, NULL, "its licence, by its identifier in the SPDX list: MIT") \
+    KEY(application, "license",     license,       TEXT,      NULL,             NULL,     false, NULL, "its licence, as an identifier of the SPDX list, such as MIT") \
     KEY(application, "groups",      groups,        TEXTS,     NULL,             NULL,     false, NULL, "descriptions of groups of operations: those whose paths begin with /v1/ and the group's name") \
                                                                                                                                                           \
-    KEY(resource,    "path",        path,          PATH,      NULL,             NULL,     true,  NULL, "where it is served; one row is a segment below")  \
+    KEY(resource,    "path",        path,          PATH,      NULL,             NULL,     true,  NULL, "its path; a row is one segment below: /v1/products/{productId}") \
     KEY(resource,    "table",       table,         COLUMN,    NULL,             NULL,     false, NULL, "its table; absent: the file's name")        \
     KEY(resource,    "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
     KEY(resource,    "access",      access,        ACCESS,    NULL,             "user",   false, NULL, "who may call it: public, user, admin or a scope of API keys") \
@@ -179,16 +179,16 @@
     KEY(job,         "secrets",     secrets,       SECRETS,   NULL,             NULL,     false, "work=push", "several secrets, while one is rotated")            \
     KEY(job,         "args",        args,          FIELDS,    "arg",            NULL,     false, NULL, "the arguments of a run")                             \
     KEY(job,         "retry",       retry,         SECTION,   "retry",          NULL,     false, MR_OTHERS, "when a failed run is retried")                \
-    KEY(job,         "timeout",     timeout_ms,    DURATION,  "1s..1d",         NULL,     false, MR_OTHERS, "how long an attempt may take; pull: the lease of a claim that names none")                   \
-    KEY(job,         "concurrency", concurrency,   INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "the most runs at once, in all processes")                  \
-    KEY(job,         "perKey",      per_key,       INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "the most runs of one key at once")                  \
+    KEY(job,         "timeout",     timeout_ms,    DURATION,  "1s..1d",         NULL,     false, MR_OTHERS, "push: how long a call may take; pull: the lease of a claim that names none; absent: 30s") \
+    KEY(job,         "concurrency", concurrency,   INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "the most runs at once, in all processes; absent: no limit") \
+    KEY(job,         "perKey",      per_key,       INTEGER,   "1..100000",      NULL,     false, MR_OTHERS, "the most runs of one key at once; runs without a key count as one key") \
     KEY(job,         "priority",    priority,      INTEGER,   "-100..100",      "0",      false, MR_OTHERS, "priority within a key; the higher goes first")                    \
     KEY(job,         "unique",      unique,        SECTION,   "unique",         NULL,     false, MR_OTHERS, "when a second run counts as a duplicate") \
     KEY(job,         "cron",        cron,          CRON,      NULL,             NULL,     false, NULL, "its schedule, as a cron expression")                     \
-    KEY(job,         "timezone",    timezone,      ZONE,      NULL,             NULL,     false, "cron", "the time zone of cron")                        \
-    KEY(job,         "missed",      missed,        WORD,      "once|skip|all",  NULL,     false, "cron", "what happens to ticks while no scheduler runs")        \
+    KEY(job,         "timezone",    timezone,      ZONE,      NULL,             NULL,     false, "cron", "the time zone of cron; absent: SCHEDULE_TIMEZONE") \
+    KEY(job,         "missed",      missed,        WORD,      "once|skip|all",  NULL,     false, "cron", "what happens to ticks while no scheduler runs, or while the job is paused; absent: SCHEDULE_MISSED") \
     KEY(job,         "exclusive",   exclusive,     BOOLEAN,   NULL,             "false",  false, "work=sql", "one run at a time, in all processes")             \
-    KEY(job,         "startedBy",   started_by,    WORD,      "admin|user",     "admin",  false, NULL, "who may start a run")                             \
+    KEY(job,         "startedBy",   started_by,    WORD,      "admin|user",     "admin",  false, NULL, "who may start a run; only admin: the statement of an operation can queue runs for users") \
     KEY(job,         "keep",        keep_ms,       DURATION,  "1m..3650d",      NULL,     false, MR_OTHERS, "how long finished runs are kept; absent: JOB_RUN_RETENTION")                 \
     KEY(job,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
@@ -205,7 +205,7 @@
     KEY(retry,       "most",        most_ms,       DURATION,  "1s..30d",        "1h",     false, NULL, "the longest pause")                               \
                                                                                                                                                           \
     KEY(unique,      "by",          by,            NAMES,     NULL,             NULL,     true,  NULL, "arguments that identify a run")                \
-    KEY(unique,      "for",         for_ms,        DURATION,  "1s..365d",       NULL,     false, NULL, "for how long; absent: until the run is finished")
+    KEY(unique,      "for",         for_ms,        DURATION,  "1s..365d",       NULL,     false, NULL, "for how long after it was due, even if it is finished; absent: until it is finished")
 /* clang-format on */
 
 enum mr_kind {

@@ -136,7 +136,7 @@ static void read_total(struct mr_making *self, struct list *list)
                             list->resource->name, list->by_user ? ":caller or :now" : ":now");
     }
     if (sql.kind != MR_SQL_READ)
-        mr_problems_add(self->problems, source->begin, "a total that is no plain query, expected SELECT");
+        mr_problems_add(self->problems, source->begin, "a total that is not a plain query, expected SELECT");
     list->total = sql;
 }
 

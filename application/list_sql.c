@@ -295,7 +295,7 @@ static void rows(struct writing *self)
 
 /* ---- Rows that may be long ---- */
 
-/* No more than what the actor counts of the same value (mr_rows_fit). */
+/* No more than what the actor counts of the same value (mr_rows_fit). Text may be an enumeration, whose words have no length. */
 static void add_bytes(struct writing *self, const char *alias, const char *column, const struct mr_app_field *field)
 {
     bool many = field != NULL && field->many;
@@ -305,7 +305,7 @@ static void add_bytes(struct writing *self, const char *alias, const char *colum
     put(self, " + coalesce(octet_length(");
     put(self, many ? "array_to_string(" : "");
     mr_sql_column(self->out, alias, column);
-    put(self, many ? ", '')" : field == NULL || field->type.index == MR_APP_JSON ? "::text" : "");
+    put(self, many ? ", '')" : "::text");
     put(self, "), 0)");
 }
 

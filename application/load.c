@@ -53,7 +53,7 @@ static void read_resource(struct loading *self, const struct mr_yaml *root)
     *resource = (struct mr_app_resource){.name = name_of(&application->arena, root->file)};
     if (resource->name != NULL && !mr_is_word(resource->name))
         mr_problems_add(self->folder.problems, (struct mr_place){.file = root->file},
-                        "no name of a resource, expected one of a-z, 0-9 and _ that begins with a letter");
+                        "not a name of a resource, expected one of a-z, 0-9 and _ that begins with a letter");
     mr_read_section(self->reader, MR_SECTION_resource, root, resource);
     if (resource->table == NULL)
         resource->table = resource->name;

@@ -48,7 +48,7 @@ void read_unexpected(struct mr_reader *self, const struct mr_yaml *node, const c
     bool quoted = node->kind == MR_YAML_BOOLEAN || node->kind == MR_YAML_INTEGER || node->kind == MR_YAML_FLOAT;
 
     mr_problems_add(self->problems, mr_yaml_place(node), "%s%s, expected %s", shown(node, quote),
-                    quoted ? " without quotes is no text" : "", expected);
+                    quoted ? " without quotes is not text" : "", expected);
 }
 
 void read_mistyped(struct mr_reader *self, const struct mr_yaml *node, const char *expected)
@@ -61,7 +61,7 @@ void read_mistyped(struct mr_reader *self, const struct mr_yaml *node, const cha
 static bool is_small(struct mr_reader *self, const struct mr_yaml *node)
 {
     if (node->count == 0)
-        mr_problems_add(self->problems, mr_yaml_place(node), "it is empty, expected an entry at least");
+        mr_problems_add(self->problems, mr_yaml_place(node), "it is empty, expected at least one entry");
     else if (node->count > MR_ENTRIES_MAX)
         mr_problems_add(self->problems, mr_yaml_place(node), "%u entries, expected %d at most", node->count, MR_ENTRIES_MAX);
     return node->count > 0 && node->count <= MR_ENTRIES_MAX;
@@ -86,7 +86,7 @@ bool mr_read_text(struct mr_reader *self, enum mr_kind kind, const struct mr_yam
     if (fits)
         *out = node->text;
     else if (kind == MR_KIND_SECRET)
-        mr_problems_add(self->problems, mr_yaml_place(node), "what stands here is none, expected %s", mr_kind_info(kind)->told);
+        mr_problems_add(self->problems, mr_yaml_place(node), "the value is not valid, expected %s", mr_kind_info(kind)->told);
     else
         read_unexpected(self, node, mr_kind_info(kind)->told);
     return fits;
@@ -206,7 +206,7 @@ static void read_words(struct mr_reader *self, const struct mr_key *key, const s
         if (!read_one_word(self, key, item, &index))
             continue;
         if ((*set & 1U << index) != 0)
-            mr_problems_add(self->problems, mr_yaml_place(item), "%s stands here twice, expected it once",
+            mr_problems_add(self->problems, mr_yaml_place(item), "%s occurs here twice, expected it once",
                             mr_quote(quote, item->source));
         *set |= 1U << index;
     }
@@ -296,7 +296,7 @@ static void read_length(struct mr_reader *self, const struct mr_key *key, const 
     if (length.min > length.max)
         read_unexpected(self, node, "the smaller bound first");
     else if (length.max == 0)
-        read_unexpected(self, node, "room for one at least");
+        read_unexpected(self, node, "room for at least one");
     else
         *(struct mr_app_length *)out = length;
 }
@@ -330,7 +330,7 @@ static void read_names_of(struct mr_reader *self, enum mr_kind kind, const struc
         for (unsigned i = 0; i < names->count; i++)
             twice = twice || strcmp(names->items[i].name, text) == 0;
         if (twice)
-            mr_problems_add(self->problems, mr_yaml_place(item), "%s stands here twice, expected it once",
+            mr_problems_add(self->problems, mr_yaml_place(item), "%s occurs here twice, expected it once",
                             kind == MR_KIND_SECRET ? "a secret" : mr_quote(quote, item->source));
         else
             names->items[names->count++] = (struct mr_app_name){text, item};
@@ -401,7 +401,7 @@ static void read_sorts(struct mr_reader *self, const struct mr_key *key, const s
             twice =
                 twice || (strcmp(sorts->items[i].field, sort->field) == 0 && sorts->items[i].descending == sort->descending);
         if (twice)
-            mr_problems_add(self->problems, mr_yaml_place(sort->node), "%s stands here twice, expected it once",
+            mr_problems_add(self->problems, mr_yaml_place(sort->node), "%s occurs here twice, expected it once",
                             mr_quote(quote, item->kind == MR_YAML_MAP ? item->first->key->text : item->source));
         else
             sorts->count++;

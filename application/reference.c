@@ -68,7 +68,7 @@ void mr_reference_print(struct mr_buf *out)
         enum mr_section section = (enum mr_section)i;
         const struct mr_section_info *info = mr_section_info(section);
 
-        mr_buf_printf(out, "%s### %s\n\n%s.\n\n| key | value | default | goes | what it is for |\n|---|---|---|---|---|\n",
+        mr_buf_printf(out, "%s### %s\n\n%s.\n\n| key | value | default | condition | what it is for |\n|---|---|---|---|---|\n",
                       i > 0 ? "\n" : "", info->name, info->about);
         for (const struct mr_key *key = mr_key_next(section, NULL); key != NULL; key = mr_key_next(section, key))
             row(out, key);

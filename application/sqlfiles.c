@@ -92,7 +92,7 @@ static void add_statement(struct mr_application *self, struct mr_slice name, str
     struct mr_slice sql = trim_statement(text);
 
     if (!is_statement_name(name)) {
-        mr_problems_add(problems, place, "no name of a statement, expected -- name: and letters, digits, _, / or -");
+        mr_problems_add(problems, place, "not a name of a statement, expected -- name: and letters, digits, _, / or -");
         return;
     }
     if (sql.len == 0) {
@@ -227,7 +227,7 @@ static void read_migration(struct mr_application *self, struct mr_folder *folder
 
     if (!parse_migration(&self->arena, file, &migration)) {
         mr_problems_add(folder->problems, (struct mr_place){.file = file},
-                        "no name of a migration, expected one such as 0001_shop.sql: a-z, 0-9 and _");
+                        "not a name of a migration, expected one such as 0001_shop.sql: a-z, 0-9 and _");
         return;
     }
     if (!mr_folder_read(folder, file, &text) || !mr_check_utf8(file, text, folder->problems))

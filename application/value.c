@@ -279,7 +279,7 @@ static void check_json(const struct mr_app_field *field, const struct mr_yaml *n
 
     if (!mr_yaml_json(node, &out))
         mr_problems_add(problems, mr_yaml_place(node),
-                        "the %s holds a number that is none in JSON, expected one such as 31 or 0.5", told(field));
+                        "the %s contains a number that JSON does not have, expected one such as 31 or 0.5", told(field));
     mr_buf_fini(&out);
 }
 

@@ -60,16 +60,16 @@ static bool is_fitting(const struct pair *self)
 }
 
 /* A word of an enumeration reads as text; one that is none cannot be written, and nothing would say of which field. */
-static bool is_readable_enum(const struct pair *self)
+static bool is_enum_of_text(const struct pair *self)
 {
-    return self->column->is_enum && self->field->readonly && self->field->type.index == MR_APP_TEXT;
+    return self->column->is_enum && self->field->type.index == MR_APP_TEXT && !self->field->many && !self->column->is_many;
 }
 
 static bool check_type(const struct pair *self)
 {
-    if (self->field->many == self->column->is_many && (is_fitting(self) || is_readable_enum(self)))
+    if ((self->field->many == self->column->is_many && is_fitting(self)) || (is_enum_of_text(self) && self->field->readonly))
         return true;
-    if (self->column->is_enum && self->field->type.index == MR_APP_TEXT && self->field->many == self->column->is_many)
+    if (is_enum_of_text(self))
         complain(self, place_of(self, "type"),
                  "the column \"%s\" is %s, an enumeration, expected text with a CHECK, or readonly: true", self->column->name,
                  self->column->told);

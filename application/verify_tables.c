@@ -191,6 +191,52 @@ static void check_reference(const struct pair *pair, const struct mr_app_field *
                  column->name, target->name, table->name, table->name, target->name);
 }
 
+/* ---- What lists compare ---- */
+
+/* The server compares a word of an enumeration with no text, and has no words to search in it. */
+static void check_compared(const struct pair *pair, const struct mr_app_resource *resource, const char *name,
+                           const struct mr_yaml *node)
+{
+    const struct mr_sql_table *table =
+        resource != NULL && resource->table != NULL ? mr_catalogue_table(&pair->self->catalogue, resource->table) : NULL;
+    const char *named = table != NULL ? verify_column_name(resource, name) : NULL;
+    const struct mr_sql_column *column = named != NULL ? mr_catalogue_column(table, named) : NULL;
+
+    if (column != NULL && column->is_enum)
+        complain(pair->self, mr_yaml_place(node),
+                 "the column \"%s\" is %s, an enumeration, which lists cannot compare with a text, expected text with a CHECK",
+                 column->name, column->told);
+}
+
+static const struct mr_app_resource *referenced_by(const struct pair *pair, const char *name)
+{
+    for (unsigned i = 0; i < pair->resource->fields.count; i++) {
+        const struct mr_app_field *field = &pair->resource->fields.items[i];
+
+        if (field->name != NULL && strcmp(field->name, name) == 0 && field->references.resource != NULL)
+            return mr_app_resource(pair->self->application, field->references.resource);
+    }
+    return NULL;
+}
+
+static void check_list(const struct pair *pair)
+{
+    const struct mr_app_list *list = &pair->resource->list;
+
+    for (unsigned i = 0; i < list->sort.count; i++) {
+        const struct mr_app_sort *sort = &list->sort.items[i];
+
+        if (sort->through != NULL)
+            check_compared(pair, referenced_by(pair, sort->through), sort->of, sort->node);
+        else
+            check_compared(pair, pair->resource, sort->field, sort->node);
+    }
+    for (unsigned i = 0; i < list->filter.count; i++)
+        check_compared(pair, pair->resource, list->filter.items[i].field, list->filter.items[i].node);
+    for (unsigned i = 0; i < list->search.count; i++)
+        check_compared(pair, pair->resource, list->search.items[i].name, list->search.items[i].node);
+}
+
 /* ---- Fields, and what no field is of ---- */
 
 static bool writes(const struct mr_app_resource *resource)
@@ -286,5 +332,6 @@ void verify_table(struct verifying *self, const struct mr_app_resource *resource
         check_standards(&pair);
     check_owner(&pair);
     check_fields(&pair);
+    check_list(&pair);
     check_rest(&pair);
 }

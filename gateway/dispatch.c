@@ -23,7 +23,7 @@ static void *begin(void *application, struct mr_http_connection *connection, con
     if (exchange != NULL)
         reply_origin(exchange, request);
     if (exchange != NULL)
-        exchange->repeated = request->repeated;
+        exchange->head_faults = request->faults;
     return exchange;
 }
 
@@ -245,14 +245,36 @@ static void on_end(void *self)
     upload_end(self);
 }
 
+/* Every field of the head that is wrong. Returns a sentence on what no field says; NULL: the status's own. */
+static const char *tell_faults(uint32_t faults, struct mr_buf *errors)
+{
+    const char *detail = NULL;
+
+    for (unsigned i = 0; i < MR_HTTP_FAULT_COUNT; i++) {
+        const struct mr_http_reason *reason = &mr_http_reasons[i];
+
+        if ((faults >> i & 1) == 0)
+            continue;
+        if (reason->field == NULL)
+            detail = reason->message;
+        else
+            mr_buf_printf(errors, "%s{\"field\":\"%s\",\"code\":\"%s\",\"message\":\"%s\"}", errors->len > 0 ? "," : "",
+                          reason->field, reason->code, reason->message);
+    }
+    return detail;
+}
+
 static void on_fail(void *self, mr_status fault)
 {
     struct exchange *exchange = self;
     struct mr_buf errors = {0};
+    const char *detail = NULL;
 
-    if (fault == MR_INVALID && exchange->repeated != NULL)
-        mr_buf_printf(&errors, "{\"field\":\"%s\",\"message\":\"must come once\"}", exchange->repeated);
-    reply_problem(exchange, fault, NULL, slice_of(&errors));
+    if (fault == MR_INVALID && exchange->head_faults == 0)
+        detail = "The body ends early, or its chunks are malformed (RFC 9112, 7.1).";
+    else if (fault == MR_INVALID)
+        detail = tell_faults(exchange->head_faults, &errors);
+    reply_problem(exchange, fault, detail, slice_of(&errors));
     mr_buf_fini(&errors);
 }
 

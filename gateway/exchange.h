@@ -50,7 +50,7 @@ struct exchange {
     struct mr_buf asked;        /* the payload of the message under way, when that went to a replica */
     bool asks_primary;          /* the client prefers it, or a replica was asked already, whose answer is doubtful */
     uint8_t new_id[16];         /* the id made for the message, for Location */
-    const char *repeated;       /* a header field that came twice and may not; NULL: none did. Static */
+    uint32_t head_faults;       /* of mr_http_request */
     char request_id[REQUEST_ID_MAX + 1];
     char traceparent[MR_TRACEPARENT];
     struct mr_span *span;             /* of the request; NULL: it is not recorded, or has ended. Owned */

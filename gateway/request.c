@@ -153,7 +153,7 @@ static mr_status read_query_items(struct mr_request *self, unsigned i, const str
     while (mr_http_query_next(&query, &name, &value)) {
         mr_status status = MR_OK;
 
-        if (mr_slice_is(name, field->name))
+        if (mr_http_query_is(name, field->name))
             status = add_query_item(self, i, field, items++, value, &problems);
         if (status != MR_OK)
             return status;
@@ -179,7 +179,7 @@ static mr_status read_query_field(struct mr_request *self, unsigned i, const str
     while (mr_http_query_next(&query, &name, &value)) {
         mr_status status;
 
-        if (!mr_slice_is(name, field->name))
+        if (!mr_http_query_is(name, field->name))
             continue;
         if (seen) {
             add_error(self, field, "duplicate", "must be given once");

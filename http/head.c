@@ -53,6 +53,25 @@ enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, 
     return over_limit(scan, len, fault) ? MR_HTTP_REFUSED : MR_HTTP_MORE;
 }
 
+/* ---- Why a head is refused ---- */
+
+const struct mr_http_reason mr_http_reasons[MR_HTTP_FAULT_COUNT] = {
+#define FAULT(name, field, code, message) [MR_HTTP_FAULT_##name] = {field, code, message},
+    MR_HTTP_FAULTS(FAULT)
+#undef FAULT
+#define FIELD(name, plain, shown) [MR_HTTP_TWICE_##name] = {shown, "duplicate", "must come once"},
+        MR_HTTP_SINGLE(FIELD)
+#undef FIELD
+};
+
+_Static_assert(MR_HTTP_FAULT_COUNT <= 32, "a fault is a bit of mr_http_request.faults");
+
+static mr_status blame(struct mr_http_request *out, enum mr_http_fault fault)
+{
+    out->faults |= UINT32_C(1) << fault;
+    return MR_INVALID;
+}
+
 /* ---- The request line: method SP request-target SP HTTP-version (RFC 9112, 3) ---- */
 
 /* Takes what stands in front of the next `stop` off `text`; false when there is none. */
@@ -112,13 +131,13 @@ static mr_status read_request_line(struct mr_http_request *out, struct mr_slice 
     struct mr_slice target;
 
     if (!take_until(&line, ' ', &method) || !take_until(&line, ' ', &target))
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_REQUEST_LINE);
     if (read_method(out, method) != MR_OK || read_version(out, line) != MR_OK)
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_REQUEST_LINE);
     if (target.len > MR_HTTP_TARGET_MAX)
         return MR_URI_TOO_LONG;
     if (!mr_http_target_split(target, out->is_options, &out->path, &out->query))
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_TARGET);
     return MR_OK;
 }
 
@@ -134,14 +153,14 @@ static mr_status read_field(struct mr_http_request *out, struct mr_slice line)
     struct mr_http_header *header;
 
     if (len == 0 || len == line.len || line.data[len] != ':')
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_FIELD_LINE);
     if (out->header_count == MR_HTTP_HEADERS_MAX)
         return MR_HEADERS_TOO_LARGE;
     header = &out->headers[out->header_count];
     header->name = (struct mr_slice){line.data, len};
     header->value = mr_http_trim((struct mr_slice){line.data + len + 1, line.len - len - 1});
     if (!mr_http_is_value(header->value))
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_LINE_END);
     out->header_count++;
     out->again |= mr_http_length_bit(len) & ~out->absent;
     out->absent &= ~mr_http_length_bit(len);
@@ -170,9 +189,9 @@ static mr_status read_fields(struct mr_http_request *out, struct mr_slice text)
 
     while (status == MR_OK) {
         if (!take_line(&text, &line))
-            return MR_INVALID;
+            return blame(out, MR_HTTP_FAULT_LINE_END);
         if (line.len == 0)
-            return text.len == 0 ? MR_OK : MR_INVALID;
+            return text.len == 0 ? MR_OK : blame(out, MR_HTTP_FAULT_LINE_END);
         status = read_field(out, line);
         if (status == MR_HEADERS_TOO_LARGE)
             look_for_origin(out, line, text);
@@ -304,37 +323,23 @@ bool mr_http_header_has(const struct mr_http_request *request, const char *name,
 
 /* ---- What the fields say of the message and the connection ---- */
 
-/*
- * Fields that are no lists: a second one is one too many (RFC 9110, 5.3). Those that guard a request or say who asks; two of
- * them are two requests to whoever reads the first and whoever reads the last.
- */
 static mr_status check_single_fields(struct mr_http_request *request)
 {
     static const struct {
         const char *name;
-        const char *shown;
         size_t len;
+        enum mr_http_fault fault;
     } fields[] = {
-#define FIELD(name, shown) {(name), (shown), sizeof(name) - 1}
-        FIELD("host", "Host"),
-        FIELD("content-length", "Content-Length"),
-        FIELD("content-type", "Content-Type"),
-        FIELD("authorization", "Authorization"),
-        FIELD("idempotency-key", "Idempotency-Key"),
-        FIELD("content-range", "Content-Range"),
-        FIELD("if-range", "If-Range"),
-        FIELD("if-unmodified-since", "If-Unmodified-Since"),
-        FIELD("range", "Range"),
-        FIELD("if-modified-since", "If-Modified-Since"),
-        FIELD("origin", "Origin"),
-        FIELD("transfer-encoding", "Transfer-Encoding"),
+#define FIELD(name, plain, shown) {(plain), sizeof(plain) - 1, MR_HTTP_TWICE_##name},
+        MR_HTTP_SINGLE(FIELD)
 #undef FIELD
     };
+    mr_status status = MR_OK;
 
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0] && request->repeated == NULL; i++)
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if ((request->again & mr_http_length_bit(fields[i].len)) != 0 && mr_http_header_count(request, fields[i].name) > 1)
-            request->repeated = fields[i].shown;
-    return request->repeated == NULL ? MR_OK : MR_INVALID;
+            status = blame(request, fields[i].fault);
+    return status;
 }
 
 /* A plain decimal number and nothing else: no sign, no list, no unit (RFC 9112, 6.3). */
@@ -358,7 +363,7 @@ static mr_status read_transfer_encoding(struct mr_http_request *out)
     if (!mr_http_header(out, "transfer-encoding", &value))
         return MR_OK;
     if (out->has_length)
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_LENGTH_BESIDE);
     if (out->minor == 0)
         return MR_LENGTH_REQUIRED;
     out->chunked = mr_http_same_word(value, "chunked");
@@ -371,17 +376,17 @@ static mr_status read_framing(struct mr_http_request *out)
 
     out->has_length = mr_http_header(out, "content-length", &value);
     if (out->has_length && !read_length(value, &out->content_length))
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_LENGTH);
     return read_transfer_encoding(out);
 }
 
-static mr_status read_host(const struct mr_http_request *request)
+static mr_status read_host(struct mr_http_request *request)
 {
     struct mr_slice value;
 
     if (!mr_http_header(request, "host", &value))
-        return request->minor == 0 ? MR_OK : MR_INVALID;
-    return mr_http_is_host(value) ? MR_OK : MR_INVALID;
+        return request->minor == 0 ? MR_OK : blame(request, MR_HTTP_FAULT_NO_HOST);
+    return mr_http_is_host(value) ? MR_OK : blame(request, MR_HTTP_FAULT_HOST);
 }
 
 static bool may_have_body(const struct mr_http_request *request)
@@ -411,16 +416,14 @@ static mr_status read_expectation(struct mr_http_request *out)
     return out->expects_continue && mr_http_header_count(out, "expect") == 1 ? MR_OK : MR_EXPECTATION;
 }
 
+/* All of it, so that an answer names everything that is wrong; the first that is decides its status. */
 static mr_status read_meaning(struct mr_http_request *out)
 {
-    mr_status status = check_single_fields(out);
+    const mr_status found[] = {check_single_fields(out), read_framing(out), read_host(out), read_expectation(out)};
+    mr_status status = MR_OK;
 
-    if (status == MR_OK)
-        status = read_framing(out);
-    if (status == MR_OK)
-        status = read_host(out);
-    if (status == MR_OK)
-        status = read_expectation(out);
+    for (size_t i = 0; i < sizeof found / sizeof found[0] && status == MR_OK; i++)
+        status = found[i];
     read_connection(out);
     return status;
 }
@@ -436,7 +439,7 @@ static void reset(struct mr_http_request *out)
     out->again = 0;
     out->content_length = 0;
     out->has_length = out->chunked = out->keep_alive = out->expects_continue = false;
-    out->repeated = NULL;
+    out->faults = 0;
 }
 
 mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t len)
@@ -448,7 +451,7 @@ mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t le
 
     reset(out);
     if (!take_line(&rest, &line) || (line.len == 0 && !take_line(&rest, &line)))
-        return MR_INVALID;
+        return blame(out, MR_HTTP_FAULT_LINE_END);
     status = read_request_line(out, line);
     fields_status = read_fields(out, rest);
     if (status == MR_OK)

@@ -23,6 +23,51 @@ enum {
     MR_HTTP_HEAD_MAX = MR_HTTP_TARGET_MAX + MR_HTTP_LINE_SLACK + MR_HTTP_HEADERS_SIZE
 };
 
+/* Fields that are no lists: two of them are two requests to whoever reads the first and whoever reads the last (RFC 9110, 5.3). */
+#define MR_HTTP_SINGLE(FIELD)                                       \
+    FIELD(HOST, "host", "Host")                                     \
+    FIELD(LENGTH, "content-length", "Content-Length")               \
+    FIELD(TYPE, "content-type", "Content-Type")                     \
+    FIELD(AUTHORIZATION, "authorization", "Authorization")          \
+    FIELD(KEY, "idempotency-key", "Idempotency-Key")                \
+    FIELD(CONTENT_RANGE, "content-range", "Content-Range")          \
+    FIELD(IF_RANGE, "if-range", "If-Range")                         \
+    FIELD(UNMODIFIED, "if-unmodified-since", "If-Unmodified-Since") \
+    FIELD(RANGE, "range", "Range")                                  \
+    FIELD(MODIFIED, "if-modified-since", "If-Modified-Since")       \
+    FIELD(ORIGIN, "origin", "Origin")                               \
+    FIELD(CODING, "transfer-encoding", "Transfer-Encoding")
+
+/* What a head is refused for with MR_INVALID, beside fields that come twice: field or NULL, rule, and why in words. */
+#define MR_HTTP_FAULTS(FAULT)                                                                                                  \
+    FAULT(LINE_END, NULL, NULL, "A line of the head contains a control byte or does not end in CR LF (RFC 9112, 2.2).")        \
+    FAULT(REQUEST_LINE, NULL, NULL, "The request line is not a method, a target and HTTP/1.1 or HTTP/1.0 (RFC 9112, 3).")      \
+    FAULT(TARGET, NULL, NULL, "The request target contains a byte that has to be escaped, or has another form (RFC 3986, 3).") \
+    FAULT(FIELD_LINE, NULL, NULL, "A line of the head is not a name, a colon and a value (RFC 9112, 5).")                      \
+    FAULT(NO_HOST, "Host", "required", "is required")                                                                          \
+    FAULT(HOST, "Host", "format", "must be one host, with or without a port (RFC 9110, 7.2)")                                  \
+    FAULT(LENGTH, "Content-Length", "format", "must be one number of digits (RFC 9112, 6.3)")                                  \
+    FAULT(LENGTH_BESIDE, "Content-Length", "conflict", "must not come with Transfer-Encoding (RFC 9112, 6.3)")
+
+/* The place of a fault, which is its bit, too. */
+enum mr_http_fault {
+#define FAULT(name, field, code, message) MR_HTTP_FAULT_##name,
+    MR_HTTP_FAULTS(FAULT)
+#undef FAULT
+#define FIELD(name, plain, shown) MR_HTTP_TWICE_##name,
+        MR_HTTP_SINGLE(FIELD)
+#undef FIELD
+            MR_HTTP_FAULT_COUNT
+};
+
+struct mr_http_reason {
+    const char *field; /* as standards write it; NULL: of none, and `message` is a sentence */
+    const char *code;  /* NULL where `field` is */
+    const char *message;
+};
+
+extern const struct mr_http_reason mr_http_reasons[MR_HTTP_FAULT_COUNT];
+
 struct mr_http_header {
     struct mr_slice name;  /* a token */
     struct mr_slice value; /* without blanks around it; no control bytes but tabs */
@@ -45,7 +90,7 @@ struct mr_http_request {
     bool chunked;
     bool keep_alive;
     bool expects_continue;
-    const char *repeated; /* a field that came twice and may not, as standards write it; NULL: none does. Static */
+    uint32_t faults; /* a set bit for each enum mr_http_fault */
 };
 
 /* Where looking for the end of a head has got to. A zeroed struct is the start. */
@@ -65,7 +110,8 @@ enum mr_http_progress mr_http_scan(struct mr_http_scan *scan, const char *data, 
 
 /*
  * Reads a complete head. Anything but MR_OK is a fault of framing: answer it and close. The verb, the path and the fields
- * in front of the fault are set then, so that the answer can name the methods of the path and go to the request's origin.
+ * in front of the fault are set then, so that the answer can name the methods of the path and go to the request's origin. With
+ * MR_INVALID, `faults` says why.
  */
 mr_status mr_http_parse(struct mr_http_request *out, const char *head, size_t len) MR_WARN_UNUSED;
 

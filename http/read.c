@@ -255,6 +255,7 @@ static size_t read_head(struct mr_http_connection *self, const char *data, size_
     case MR_HTTP_REFUSED: break;
     }
     (void)!mr_http_parse(&request, data, len); /* for the lines in front of the fault */
+    request.faults = UINT32_C(1) << MR_HTTP_FAULT_LINE_END;
     refuse_head(self, &request, fault);
     return len;
 }

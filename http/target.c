@@ -97,6 +97,23 @@ static size_t plain_run(struct mr_slice text, bool form)
     return len;
 }
 
+bool mr_http_query_is(struct mr_slice name, const char *plain)
+{
+    size_t at = 0;
+
+    for (; at < name.len && *plain != '\0'; plain++, at++) {
+        int c = (unsigned char)name.data[at];
+
+        if (c == '%') {
+            c = escaped_byte((struct mr_slice){name.data + at, name.len - at});
+            at += 2;
+        }
+        if (c != (unsigned char)*plain)
+            return false;
+    }
+    return at == name.len && *plain == '\0';
+}
+
 mr_status mr_http_decode(struct mr_buf *out, struct mr_slice text, bool form)
 {
     size_t plain = plain_run(text, form);

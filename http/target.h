@@ -18,6 +18,9 @@ bool mr_http_target_split(struct mr_slice target, bool is_options, struct mr_sli
 /* Takes the next name and value of a query, both as sent; false at its end. */
 bool mr_http_query_next(struct mr_slice *query, struct mr_slice *name, struct mr_slice *value);
 
+/* Whether the name of a parameter, as sent, means `plain` (without `+`): %71 is q, as for everybody else who reads the query. */
+bool mr_http_query_is(struct mr_slice name, const char *plain);
+
 /* Appends `text` with %XX decoded (and + as blank when `form`). MR_INVALID for a broken escape and for %00. */
 mr_status mr_http_decode(struct mr_buf *out, struct mr_slice text, bool form) MR_WARN_UNUSED;
 

@@ -261,7 +261,7 @@ static void explain(const struct transfer *self, CURLcode code, struct mr_call *
     case CURLE_COULDNT_RESOLVE_HOST: more = "the receiver's name cannot be resolved"; break;
     case CURLE_COULDNT_CONNECT:
         curl_easy_getinfo(self->easy, CURLINFO_OS_ERRNO, &os_error);
-        more = os_error != 0 ? strerror_r((int)os_error, text, sizeof text) : "the receiver cannot be connected to";
+        more = os_error != 0 ? strerror_r((int)os_error, text, sizeof text) : "the connection to the receiver failed";
         break;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION: more = self->error[0] != '\0' ? self->error : curl_easy_strerror(code); break;
@@ -377,7 +377,7 @@ static void begin(struct mr_courier *self, struct mr_call *call)
     struct transfer *transfer = atomic_load(&self->recall) == RECALL_NONE ? new_transfer(self) : NULL;
 
     if (transfer == NULL) {
-        give_back(self, call, "there was no time or no memory for it");
+        give_back(self, call, "there was no time or no memory for the call");
         return;
     }
     transfer->call = call;
@@ -442,7 +442,7 @@ static void call_back(struct mr_courier *self)
     for (struct transfer *transfer = self->under_way; transfer != NULL; transfer = next) {
         next = transfer->next;
         if (atomic_load(&transfer->call->unwanted))
-            break_off(transfer, "it was no longer wanted");
+            break_off(transfer, "the call was cancelled");
         else if (recall == RECALL_ALL || (recall == RECALL_UNSENT && !is_sent(transfer)))
             break_off(transfer, "the process ended before there was an answer");
     }

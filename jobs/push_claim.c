@@ -51,7 +51,7 @@ static const char *write_headers(struct mr_push *self, struct errand *errand)
     status = mr_webhook_sign(&self->text, mr_slice_of(errand->kind->secrets.data), (struct mr_slice){id, sizeof id}, now_s,
                              (struct mr_slice){errand->call.body.data, errand->call.body.len});
     if (status == MR_INVALID)
-        return "the job has no secrets that can sign: whsec_ and base64 is expected";
+        return "the job has no secret that can sign: expected whsec_ and base64";
     if (status != MR_OK)
         return "there was no memory for it";
     add_line(out, "Content-Type", MR_SLICE("application/json"));

@@ -4,7 +4,7 @@
 #include "jobs/push_internal.h"
 #include "runtime/webhook.h"
 
-enum { FORGET_MS = 600000, FIRST_ROOM = 16, TIMEOUT_MOST_MS = 3600000, LAST_PLACES = 8 /* one in so many */ };
+enum { FORGET_MS = 600000, FIRST_ROOM = 16, TIMEOUT_MOST_MS = 86400000, LAST_PLACES = 8 /* one in so many */ };
 
 /* ---- Receivers ---- */
 

@@ -461,7 +461,7 @@ bool mr_run_work(struct mr_actor *self, struct mr_run *run)
         case MR_TURN_CANCELLED: mr_run_end(self, run, 1, "cancelled", NULL, NULL); return true;
         case MR_TURN_LOST:
             note_outcome(self, run, MR_SLICE(""),
-                         "it was silent for too long and is somebody else's now, or it was deleted with its user");
+                         "it sent no heartbeat for too long and another process has it now, or it was deleted with its user");
             return true;
         case MR_TURN_FAILED:
             if (!recover(self, run, failure, &trouble, &pause_ms))

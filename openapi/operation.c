@@ -128,9 +128,12 @@ static void put_parameters(struct doc *doc, json_t *operation, const struct mr_o
 static void put_json_body(struct doc *doc, json_t *content, const char *type, const struct mr_op_info *info)
 {
     json_t *media = put_object(doc, content, type);
+    json_t *example;
 
     put(doc, media, "schema", body_reference(doc, info));
-    put(doc, media, "example", body_example(doc, info->traits));
+    example = body_example(doc, info->traits);
+    if (example != NULL)
+        put(doc, media, "example", example);
 }
 
 /* What a record of an upload may say. */

@@ -381,11 +381,20 @@ static void put_example(struct doc *doc, json_t *body, const struct mr_field *fi
     put(doc, object != NULL ? object : put_object(doc, body, group), dot + 1, field_example(doc, field));
 }
 
+/* Without a value for a member that is required it would be refused: an application's fields need no example. */
+static bool has_example(const struct mr_traits *traits)
+{
+    for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
+        if (field->from == MR_BODY && field->required && field->example == NULL)
+            return false;
+    return true;
+}
+
 json_t *body_example(struct doc *doc, const struct mr_traits *traits)
 {
-    json_t *self = json_object();
+    json_t *self = has_example(traits) ? json_object() : NULL;
 
-    for (const struct mr_field *field = traits->fields; field->name != NULL; field++)
+    for (const struct mr_field *field = traits->fields; self != NULL && field->name != NULL; field++)
         if (field->from == MR_BODY && field->example != NULL)
             put_example(doc, self, field);
     return self;

@@ -1,6 +1,7 @@
 #include "proto/json_reader.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,9 +11,12 @@
 
 enum { DEPTH_MAX = 16, POWER_OVER = 308 };
 
-/* What stands for an integer that is out of range. */
+/* The ends of what an integer can be; those two fit. */
 #define MOST  "9223372036854775807"
 #define LEAST "-9223372036854775808"
+
+/* What stands for an integer that does not fit, and for any other number: no field takes either. */
+#define OVER_INTEGER 8e307
 
 static bool too_deep(const json_t *value, unsigned depth)
 {
@@ -52,10 +56,10 @@ static bool fits(struct mr_slice text, const struct mr_decimal *number)
     return text.len < strlen(bound) || (text.len == strlen(bound) && memcmp(text.data, bound, text.len) <= 0);
 }
 
-/* By one that is as large as can be: an integer stays one, which its field refuses. */
+/* By one that has room, and is shorter. */
 static void replace(char *text, size_t len, const struct mr_decimal *number)
 {
-    const char *by = number->is_integer ? (number->negative ? LEAST : MOST) : (number->negative ? "-9e307" : "9e307");
+    const char *by = number->is_integer ? (number->negative ? "-8e307" : "8e307") : (number->negative ? "-9e307" : "9e307");
 
     for (size_t i = 0; i < len; i++) {
         text[i] = ' ';
@@ -190,13 +194,15 @@ static bool from_string(const struct mr_field *field, const json_t *json, struct
     return mr_field_parse(field, text, out, problem);
 }
 
-/* The ends of the range stand for what is beyond them. */
-static bool is_in_range(int64_t value, struct mr_problem *problem)
+static bool is_integer(const json_t *json, struct mr_problem *problem)
 {
-    if (value > INT64_MIN && value < INT64_MAX)
-        return true;
-    mr_problem_set(problem, "range", "is out of range");
-    return false;
+    double value = fabs(json_real_value(json)); /* 0 for what is no real number */
+
+    if (value >= OVER_INTEGER && value <= OVER_INTEGER)
+        mr_problem_set(problem, "range", "is out of range");
+    else
+        mr_problem_set(problem, "type", "must be an integer");
+    return json_is_integer(json);
 }
 
 bool mr_json_wants_text(const struct mr_field *field)
@@ -244,10 +250,8 @@ bool mr_json_read_value(const struct mr_field *field, const json_t *json, struct
     case MR_INT:
         if (field->format == MR_FORMAT_DURATION)
             return from_string(field, json, out, problem);
-        mr_problem_set(problem, "type", "must be an integer");
         *out = (struct mr_value){.present = true, .integer = json_integer_value(json)};
-        return json_is_integer(json) && is_in_range(out->integer, problem) &&
-               mr_field_check_integer(field, out->integer, problem);
+        return is_integer(json, problem) && mr_field_check_integer(field, out->integer, problem);
     case MR_DECIMAL:
     case MR_NUMBER:
         mr_problem_set(problem, "type", "must be a number");

@@ -117,6 +117,19 @@ static bool is_of(enum kind kind, const json_t *value)
     }
 }
 
+/* One that run_problems would refuse: a number is at most so many characters, a pair from and to. */
+static bool has_length(const json_t *rules, const json_t *text)
+{
+    const json_t *length = json_object_get(rules, "length");
+    bool is_pair = json_is_array(length);
+    json_int_t from = is_pair ? json_integer_value(json_array_get(length, 0)) : 0;
+    json_int_t to = json_integer_value(is_pair ? json_array_get(length, 1) : length);
+    int64_t points = 0;
+
+    return length == NULL || !mr_utf8_valid((struct mr_slice){json_string_value(text), json_string_length(text)}, &points) ||
+           (points >= from && points <= to);
+}
+
 static double number_of(const json_t *rules, const char *member, double otherwise)
 {
     const json_t *value = json_object_get(rules, member);
@@ -137,6 +150,8 @@ static void check_default(struct hearing *self, enum kind kind, const json_t *ru
     else if (json_is_number(value) && (json_number_value(value) < number_of(rules, "min", -1e308) ||
                                        json_number_value(value) > number_of(rules, "max", 1e308)))
         complain(self, "default", "range", "must lie between min and max");
+    else if (kind == OF_TEXT && !has_length(rules, value))
+        complain(self, "default", "length", "must be as long as length says");
 }
 
 static void check_bounds(struct hearing *self, enum kind kind, const json_t *rules)

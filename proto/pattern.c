@@ -48,18 +48,18 @@ void mr_pattern_destroy(struct mr_pattern **self)
     *self = NULL;
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define MR_ADDRESS_SANITIZER 1
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MR_REGEXEC_WANTS_NUL 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MR_ADDRESS_SANITIZER 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MR_REGEXEC_WANTS_NUL 1
 #endif
 #endif
 
-/* AddressSanitizer's regexec looks for a NUL whatever REG_STARTEND says, and a text that came in a request has none. */
+/* The sanitizers' regexec looks for a NUL whatever REG_STARTEND says, and a text that came in a request has none. */
 bool mr_pattern_matches(const struct mr_pattern *self, struct mr_slice text)
 {
-#ifdef MR_ADDRESS_SANITIZER
+#ifdef MR_REGEXEC_WANTS_NUL
     char *copy = alloca(text.len + 1);
 
     memcpy(copy, text.data, text.len);

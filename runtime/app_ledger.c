@@ -59,7 +59,8 @@ static mr_status check_newer(const mr_rows *applied, unsigned row, struct mr_buf
 
     if (!mr_slice_is(text_of(applied, row, BREAKING), "t"))
         return MR_OK;
-    mr_buf_printf(problem, "the database has the breaking migration %.*s, which this folder does not know; use a newer one",
+    mr_buf_printf(problem,
+                  "the database has the breaking migration %.*s, which this folder does not know; deploy a newer folder",
                   (int)name.len, name.data);
     return MR_CONFLICT;
 }

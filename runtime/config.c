@@ -203,11 +203,11 @@ static void check_secrets(struct mr_config *config, enum mr_role_of_process role
     if (config->jwt_secret[0] != '\0')
         check_secret("JWT_SECRET", config->jwt_secret, stage, problems);
     else if (stage == PRODUCTION)
-        mr_buf_printf(problems, "JWT_SECRET: expected a secret of at least %d bytes, is not set\n", MR_JWT_SECRET_LEAST);
+        mr_buf_printf(problems, "JWT_SECRET: expected a secret of at least %d bytes, found none\n", MR_JWT_SECRET_LEAST);
     else if (role == MR_RUN_API && stage != DEVELOPMENT)
         mr_buf_printf(problems,
-                      "JWT_SECRET: expected a secret of at least %d bytes, is not set; only NODE_ENV=development, said"
-                      " explicitly, does without\n",
+                      "JWT_SECRET: expected a secret of at least %d bytes, found none; `api` starts without one only if"
+                      " NODE_ENV=development is set explicitly\n",
                       MR_JWT_SECRET_LEAST);
     else if (role == MR_RUN_API)
         config->jwt_secret = MR_EXAMPLE_JWT_SECRET;
@@ -220,8 +220,8 @@ static void check_whole(struct mr_config *config, enum mr_role_of_process role, 
 {
     if (role != MR_RUN_ALL && role != MR_RUN_CHECK && role != MR_RUN_HEALTH && config->db_host[0] == '\0')
         mr_buf_text(problems,
-                    "DB_HOST: expected a host name or a socket directory; only `millrace all` and `millrace check` can"
-                    " do without\n");
+                    "DB_HOST: expected a host name or a socket directory; only `millrace all`, `dev` and `check` start a"
+                    " PostgreSQL of their own\n");
     if (role == MR_RUN_ALL || role == MR_RUN_API)
         check_secrets(config, role, stage, problems);
 }
@@ -516,10 +516,9 @@ static void load_secret(const struct setting *setting, const char *name, struct 
     if (path == NULL || *path == '\0')
         return;
     if (lookup(setting, environment) != NULL)
-        mr_buf_printf(problems, "%s=%s: expected no value of %s beside it\n", file_name, path, setting->name);
+        mr_buf_printf(problems, "%s=%s: expected only one of the two, and %s is set as well\n", file_name, path, setting->name);
     else if (!mr_config_read_secret(path, secret, sizeof secret))
-        mr_buf_printf(problems, "%s=%s: expected a file of text, 1..%zu bytes, that can be read\n", file_name, path,
-                      sizeof secret - 1);
+        mr_buf_printf(problems, "%s=%s: expected a readable file of text, 1..%zu bytes\n", file_name, path, sizeof secret - 1);
     else if (setenv(setting->name, secret, 1) != 0)
         problems->failed = true;
     explicit_bzero(secret, sizeof secret);

@@ -232,7 +232,7 @@ mr_status db_begin(mr_db *self, int64_t deadline_ms)
     if (self->conn == NULL)
         return MR_UNAVAILABLE;
     if (db_left_ms(self, deadline_ms) <= 0)
-        return db_fail(self, MR_TIMEOUT, false, "", "its deadline had passed before it was sent");
+        return db_fail(self, MR_TIMEOUT, false, "", "the deadline had passed before the statement was sent");
     self->cut = mr_shutdown_is_cut();
     self->warning[0] = '\0';
     return MR_OK;

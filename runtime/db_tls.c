@@ -164,7 +164,7 @@ bool db_tls_explain(const struct db_tls_peer *peer, int64_t timeout_ms, char *re
     if (fd >= 0)
         answer = ask_for_tls(fd);
     if (answer == 'N')
-        mr_buf_text(&out, "the server does not do TLS, which DB_SSL asks for");
+        mr_buf_text(&out, "the server does not support TLS, which DB_SSL requires");
     if (answer == 'S')
         shake_hands(&out, peer, fd);
     found = out.len > 0 && !out.failed;

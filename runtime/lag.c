@@ -216,7 +216,9 @@ static void note_no_figure(struct mr_actor *self)
     atomic_store(&self->stats.replica_has_ms, INT64_MAX);
     if (!atomic_exchange(&told_no_figure, true))
         mr_log(MR_LOG_WARN, "the replica does not report its lag", mr_log_text("actor", self->name),
-               mr_log_text("effect", "DB_REPLICA_MAX_LAG bounds nothing, DB_READ_YOUR_WRITES is a time only"));
+               mr_log_text(
+                   "effect",
+                   "DB_REPLICA_MAX_LAG has no effect; who wrote reads from the primary for DB_READ_YOUR_WRITES and no longer"));
 }
 
 static void look_at_replica(struct mr_actor *self, mr_db *db)

@@ -113,7 +113,7 @@ static mr_status refuse_newer(const mr_rows *applied, const struct mr_applied *r
     mr_buf_printf(problem, "the database is at version %d, this binary knows versions up to %d", last, known);
     if (row->in_ledger)
         mr_buf_printf(problem, " and %04d needs one that knows %d", row->version, row->runs_with);
-    mr_buf_printf(problem, "; use a newer one");
+    mr_buf_printf(problem, "; run a newer release");
     return MR_CONFLICT;
 }
 

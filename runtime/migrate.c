@@ -218,7 +218,7 @@ static mr_status apply_app_missing(struct migrator *self, unsigned done, bool is
 
     if (steps->count == 0)
         return MR_OK;
-    status = run(self, mr_app_ledger_make_sql, NULL, "millrace.app_migration cannot be made");
+    status = run(self, mr_app_ledger_make_sql, NULL, "the table millrace.app_migration cannot be created");
     if (status == MR_OK && done == 0 && steps->inherits && !is_of_baseline) {
         status = adopt(self, &steps->items[0]);
         done = 1;
@@ -255,7 +255,10 @@ static void found_fini(struct found *self)
 
 static mr_status refuse_owner(struct migrator *self, const char *whose)
 {
-    mr_buf_printf(self->problem, "the database belongs to another application%s; name that one, or another database", whose);
+    mr_buf_printf(
+        self->problem,
+        "the database belongs to another application%s; set MILLRACE_APP to that one, or DB_DATABASE to another database",
+        whose);
     return MR_CONFLICT;
 }
 
@@ -329,7 +332,7 @@ static mr_status apply_all(struct migrator *self, const struct found *found, uns
     if (by_baseline)
         status = apply_baseline(self, applied);
     else if (!is_of_baseline)
-        status = run(self, mr_ledger_make_sql, NULL, "schema_migration cannot be made");
+        status = run(self, mr_ledger_make_sql, NULL, "the table schema_migration cannot be created");
     if (status == MR_OK)
         status = apply_missing(self, done, applied);
     if (status == MR_OK)
@@ -363,7 +366,7 @@ static mr_status up_locked(struct migrator *self, unsigned *applied)
         return refuse(self, status, "the database cannot be reached");
     status = mr_turn_setup(self->db, deadline(self));
     if (status == MR_OK)
-        status = run_in_turn(self, LOCK_SQL, "another process that migrates", "the lock for migrations cannot be had");
+        status = run_in_turn(self, LOCK_SQL, "another process that migrates", "the lock for migrations cannot be taken");
     if (status == MR_OK)
         status = look(self, &found);
     if (status == MR_OK)

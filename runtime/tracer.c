@@ -207,9 +207,9 @@ static bool settle(const struct mr_receipt *receipt, unsigned count, int64_t now
         mr_metric_add(MR_METRIC_spans_sent, count - (receipt->rejected < count ? (unsigned)receipt->rejected : count));
         if (receipt->rejected > 0) {
             mr_tracer_note_dropped((uint64_t)(receipt->rejected < count ? receipt->rejected : count));
-            say(now_ms, receipt->reason[0] != '\0' ? receipt->reason : "the collector rejects some");
+            say(now_ms, receipt->reason[0] != '\0' ? receipt->reason : "the collector rejected some of them");
         } else if (atomic_load(&tracer.dropped) > 0) {
-            say(now_ms, "more end than are sent");
+            say(now_ms, "spans end faster than they are sent");
         } else {
             say_well();
         }

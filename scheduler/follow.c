@@ -86,17 +86,20 @@ static struct followed *add(struct mr_scheduler *self, struct mr_slice name)
     return added;
 }
 
-/* Who writes such a row says what is wrong with it; SQL can write it all the same. */
-static void read_schedule(struct followed *self)
+/* Whoever writes such a row checks it; but SQL can write anything, and whether a tick ever comes also depends on the scheduler's zone. */
+static void read_schedule(struct followed *self, int64_t wall_ms)
 {
     struct mr_cron_problem problem = {.reason = ""};
     const char *reason = NULL;
+    int64_t ignored;
 
     mr_zone_destroy(&self->zone);
     if (mr_zone_new(&self->zone, self->zone_name) != MR_OK)
         reason = "no such time zone";
     else if (!mr_cron_parse(&self->schedule.cron, mr_slice_of(self->expression), &problem))
         reason = problem.reason;
+    else if (!mr_cron_next(&self->schedule.cron, self->zone, wall_ms, &ignored))
+        reason = "no tick of it ever comes in this zone";
     self->is_good = reason == NULL;
     self->schedule.zone = self->zone;
     self->schedule.next_ms = INT64_MAX;
@@ -114,7 +117,7 @@ static void take_schedule(struct followed *kind, const mr_rows *rows, unsigned r
 
     if (!take_text(&kind->expression, text_of(rows, row, SCHEDULE)) || !take_text(&kind->zone_name, text_of(rows, row, ZONE)))
         return;
-    read_schedule(kind);
+    read_schedule(kind, wall_ms);
     if (!mr_rows_get(rows, row, TICKED_AT, &ignored) || seen_to_ms > wall_ms)
         seen_to_ms = wall_ms;
     if (kind->is_good)

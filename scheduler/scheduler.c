@@ -269,9 +269,9 @@ static void show(struct mr_scheduler *self)
     if (!self->resting && !up)
         trouble = mr_db_trouble_text(mr_db_trouble(self->db));
     else if (!self->resting && !self->synced && !self->waits)
-        trouble = "The table of jobs does not know the schedules yet.";
+        trouble = "The schedules are not stored in the database yet.";
     else if (failing_ms(self) >= UNWELL_AFTER_MS)
-        trouble = "What the scheduler asks of the database has failed for some time.";
+        trouble = "The scheduler's statements have failed for some time; the log names them.";
     atomic_store(&self->connected, up || self->resting);
     atomic_store(&self->awake, up && !self->resting);
     atomic_store(&self->trouble, trouble);

@@ -103,6 +103,29 @@ static void fire(struct mr_scheduler *self, struct mr_schedule *schedule, const 
 }
 
 /*
+ * A tick of a job that was paused at the one before. Nothing is made of it and the table's mark stays, whatever the job is by now: the
+ * mark is behind what this process has passed, and to move it would lose the ticks in between. If the job was resumed, they are due again
+ * from the mark.
+ */
+static void pass_paused(struct mr_scheduler *self, struct mr_schedule *schedule, const struct mr_ticks *ticks)
+{
+    struct mr_schedule moved = *schedule;
+    mr_rows *rows = NULL;
+    bool is_resumed;
+
+    mr_schedule_move(&moved, moved.zone, ticks->seen_to_ms);
+    mr_params_begin(&self->params, 6);
+    add_tick(self, schedule, NULL, 0, moved.next_ms);
+    if (scheduler_query(self, STEP_TICK + schedule->job, "schedule__tick", &rows) != MR_OK)
+        return;
+    is_resumed = mr_rows_count(rows) > 0 && mr_rows_int(rows, 0, 2, 0) == 0;
+    mr_rows_free(&rows);
+    *schedule = moved;
+    if (is_resumed)
+        (void)!ticks_sync(self); /* else the next look finds it */
+}
+
+/*
  * A process that was frozen, or away, asks first what others have handled: only the rest was missed. Once is enough for
  * all portions of that.
  */
@@ -144,8 +167,7 @@ static void look_for_resumed(struct mr_scheduler *self, int64_t wall_ms)
         mr_params_text(&self->params, 0, mr_job_info(schedule->job)->name);
         if (scheduler_query(self, STEP_TICK + schedule->job, "schedule__paused", &rows) != MR_OK)
             return;
-        schedule->is_paused = mr_rows_count(rows) > 0 && mr_rows_int(rows, 0, 0, 0) != 0;
-        is_resumed = is_resumed || !schedule->is_paused;
+        is_resumed = is_resumed || mr_rows_count(rows) == 0 || mr_rows_int(rows, 0, 0, 0) == 0;
         mr_rows_free(&rows);
     }
     if (wall_ms >= self->looked_for_resumed_ms + RESUMED_MS || wall_ms < self->looked_for_resumed_ms)
@@ -170,7 +192,7 @@ void ticks_fire(struct mr_scheduler *self)
         if (scheduler_pause_ms(self, STEP_TICK + schedule->job) == 0 &&
             mr_schedule_due(schedule, schedule->zone, wall_ms, schedule->missed, &ticks)) {
             self->busy_ms = scheduler_now_ms(self);
-            fire(self, schedule, &ticks);
+            (schedule->is_paused ? pass_paused : fire)(self, schedule, &ticks);
         }
     }
     follow_fire(self, wall_ms);
@@ -283,8 +305,10 @@ static void take_mark(struct mr_scheduler *self, const mr_rows *rows, unsigned r
     if (seen_to_ms > wall_ms)
         seen_to_ms = wall_ms;
     for (unsigned i = 0; i < self->schedule_count; i++)
-        if (mr_slice_is(name, mr_job_info(self->schedules[i].job)->name))
+        if (mr_slice_is(name, mr_job_info(self->schedules[i].job)->name)) {
             mr_schedule_move(&self->schedules[i], self->schedules[i].zone, seen_to_ms);
+            self->schedules[i].is_paused = false; /* as far as is known here; its next tick says */
+        }
 }
 
 mr_status ticks_sync(struct mr_scheduler *self)
@@ -303,7 +327,8 @@ mr_status ticks_sync(struct mr_scheduler *self)
         return MR_OVERLOADED;
     }
     if (mr_rows_count(rows) < wanted)
-        status = scheduler_held(self, STEP_SYNC, "schedule__sync", "somebody else holds a row of the table of jobs");
+        status = scheduler_held(self, STEP_SYNC, "schedule__sync",
+                                "another session holds a lock on a row of the table of schedules");
     else
         scheduler_succeeded(self, STEP_SYNC, "schedule__sync");
     for (unsigned row = 0; row < mr_rows_count(rows); row++)

@@ -81,7 +81,7 @@ function unknownNames(env: Environment): Problem[] {
   const known = new Set(Object.values<Variable<unknown>>(variables).map(({ name }) => name));
   return Object.keys(env)
     .filter((name) => OURS.test(name) && !known.has(name))
-    .map((name) => ({ name, found: env[name], expected: 'no variable of this name; see .env.example' }));
+    .map((name) => ({ name, found: env[name], expected: 'no variable of this name (it may be misspelt); see .env.example' }));
 }
 
 function brokenRules(values: Partial<Values>, problems: readonly Problem[]): Problem[] {

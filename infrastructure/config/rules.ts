@@ -120,7 +120,7 @@ function backupCopy({ backupCopyRegion, region, environment }: Partly): Problem[
   return problem(
     'CDK_BACKUP_COPY_REGION',
     backupCopyRegion,
-    'another region than CDK_REGION: a copy beside the original is none',
+    'another region than CDK_REGION: a copy in the same region is lost with it',
   );
 }
 

@@ -23,7 +23,7 @@ export interface AlarmOptions {
   readonly operator?: cloudwatch.ComparisonOperator;
   /** How many periods in a row. */
   readonly periods?: number;
-  /** What silence means; "all is well" unless told. */
+  /** What missing data means; that all is well, unless set. */
   readonly missing?: cloudwatch.TreatMissingData;
 }
 

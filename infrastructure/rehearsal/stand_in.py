@@ -26,6 +26,7 @@ import moto.server
 from moto.cloudformation.exceptions import ValidationError
 from moto.core.common_models import CloudFormationModel
 from moto.core.responses import ActionResult
+from moto.core.utils import pascal_to_camelcase, remap_nested_keys
 from moto.ec2.models import ec2_backends
 from moto.ecs.exceptions import EcsClientException
 
@@ -346,9 +347,13 @@ _update_task = ecs.TaskDefinition.update_from_cloudformation_json.__func__
 
 
 def update_task(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
-    """moto takes the revision before out of service, whatever the template says."""
+    """moto takes the revision before out of service, whatever the template says, and leaves the template's spelling of the containers."""
     backend = ecs.ecs_backends[account_id][region_name]
     keeps = cloudformation_json.get("UpdateReplacePolicy") == "Retain"
+    properties = dict(cloudformation_json["Properties"])
+    for part in {"ContainerDefinitions", "Volumes"} & set(properties):
+        properties[part] = remap_nested_keys(properties[part], pascal_to_camelcase)
+    cloudformation_json = {**cloudformation_json, "Properties": properties}
     backend.deregister_task_definition = (lambda arn: None) if keeps else _deregister.__get__(backend)
     try:
         return _update_task(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name)

@@ -85,7 +85,7 @@ MR_MESSAGE(api_key_get) {
 };
 
 MR_MESSAGE(api_key_delete) {
-    .summary = "Delete an API key; within 5 seconds no process takes it any more",
+    .summary = "Delete an API key; within 5 seconds every process refuses it",
     .shape = MR_SHAPE_NONE,
     .resource = "api_key",
     .key = "keyId",

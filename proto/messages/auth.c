@@ -43,7 +43,7 @@ MR_MESSAGE(sign_in) {
 };
 
 MR_MESSAGE(refresh) {
-    .summary = "Exchange a refresh token for new tokens; it is spent by that",
+    .summary = "Exchange a refresh token for new tokens, which spends it",
     .shape = MR_SHAPE_ONE,
     .returns = &tokens,
     .answers = "401",

@@ -22,7 +22,7 @@ const struct mr_result mr_result_job_run = {
         {"maxAttempts", MR_INT, .about = "the most attempts", .example = "5"},
         {"scheduledFor", MR_TIME, .optional = true, .about = "the tick it belongs to", .example = "2027-01-01T02:00:00.000Z"},
         {"createdAt", MR_TIME, .about = "when it was queued", .example = "2027-01-01T08:00:00.000Z"},
-        {"startedAt", MR_TIME, .optional = true, .about = "when the last attempt began", .example = "2027-01-01T08:00:01.000Z"},
+        {"startedAt", MR_TIME, .optional = true, .about = "when the first attempt began", .example = "2027-01-01T08:00:01.000Z"},
         {"finishedAt", MR_TIME, .optional = true, .about = "when it ended", .example = "2027-01-01T08:00:09.000Z"},
         {"progress", .columns = &progress, .about = "progress"},
         {"result", .json = &mr_result_anything, .optional = true,
@@ -138,13 +138,13 @@ MR_MESSAGE(job_run_create) {
         {"args", MR_JSON, MR_BODY, .fallback = "{}", .rule = mr_kind_object_rule, .about = "the arguments of the run, by the job's rules", .example = "{}"},
         {"runAt", MR_TIME, MR_BODY, .about = "the earliest time at which it may start; absent: now", .example = "2027-01-01T08:00:00Z"},
         {"priority", MR_INT, MR_BODY, false, -100, 100, .about = "within a key the higher goes first; absent: the job's"},
-        {"key", MR_TEXT, MR_BODY, false, 1, 200, .about = "whom the run is for; the keys of a job take turns"},
-        {"uniqueKey", MR_TEXT, MR_BODY, false, 1, 200, .about = "while a run with the same key is unfinished, or for as long as the job says, the answer is that run"},
+        {"key", MR_TEXT, MR_BODY, false, 1, 255, .about = "whom the run is for; the keys of a job take turns"},
+        {"uniqueKey", MR_TEXT, MR_BODY, false, 1, 255, .about = "while a run with the same key is unfinished, or for as long as the job says, the answer is that run"},
         {"runs", MR_JSON, MR_BODY_ITEMS, .items_min = 1, .items_max = 1000, .about = "several runs at once"}),
 };
 
 MR_MESSAGE(job_run_search) {
-    .summary = "Runs of all jobs, newest first; a page may be short or empty, the Link leads on",
+    .summary = "Runs of all jobs, newest first; a page may be short or empty: follow the Link",
     .shape = MR_SHAPE_MANY,
     .lane = MR_LANE_SLOW,
     .batch_max = 4,
@@ -159,7 +159,7 @@ MR_MESSAGE(job_run_search) {
         {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"},
         {"job", MR_TEXT, MR_QUERY, false, 1, 64, .about = "runs of this job", .example = "import"},
         {"state", MR_TEXT, MR_QUERY, false, .format = MR_FORMAT_CHOICE, .choices = "queued|running|cancelling|succeeded|failed|dead|cancelled", .about = "runs in this state", .example = "dead"},
-        {"key", MR_TEXT, MR_QUERY, false, 1, 200, .about = "runs with this key", .example = "tenant-7"},
+        {"key", MR_TEXT, MR_QUERY, false, 1, 255, .about = "runs with this key", .example = "tenant-7"},
         {"since", MR_TIME, MR_QUERY, .about = "runs queued then or later", .example = "2027-01-01T00:00:00Z"},
         {"limit", MR_INT, MR_QUERY, false, 1, 100, .fallback = "50", .about = "the most to return; the Link header leads to the rest", .example = "20"},
         {"cursor", MR_TEXT, MR_QUERY, false, 32, 32, MR_FORMAT_CURSOR, .about = "where to continue, from a Link header"}),
@@ -202,7 +202,7 @@ MR_MESSAGE(job_run_retry) {
     {"onlyJobs", MR_TEXT, MR_TOKEN_ONLY, .about = "the jobs that the key is for"},                                                                  \
     {"job", MR_TEXT, MR_BODY, true, 1, 64, .about = "runs of this job", .example = "send_receipt"},                                                      \
     {"state", MR_TEXT, MR_BODY, false, .format = MR_FORMAT_CHOICE, .choices = (states), .about = "runs in this state; absent: in any of these"},   \
-    {"key", MR_TEXT, MR_BODY, false, 1, 200, .about = "runs with this key"},                                                                       \
+    {"key", MR_TEXT, MR_BODY, false, 1, 255, .about = "runs with this key"},                                                                       \
     {"before", MR_TIME, MR_BODY, .about = "runs queued before; absent: before now", .example = "2027-01-01T00:00:00Z"}
 
 MR_MESSAGE(job_runs_retry) {

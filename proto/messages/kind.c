@@ -51,9 +51,9 @@ static const struct mr_result done = {
     {"pausedAt", MR_TIME, .optional = true, .about = "when it was paused; absent: it is not", .example = "2027-01-01T08:00:00.000Z"}, \
     {"removedAt", MR_TIME, .optional = true, .about = "when it was removed: it takes no more runs, and waiting ones are still done", .example = "2027-01-01T08:00:00.000Z"}, \
     {"url", MR_TEXT, .optional = true, .format = "uri", .about = "push: the URL to call", .example = "https://hooks.example.org/receipts"}, \
-    {"secrets", MR_INT, .optional = true, .about = "of push: how many secrets sign the call; they are never told", .example = "1"},                 \
+    {"secrets", MR_INT, .optional = true, .about = "push: how many secrets sign the call; no answer contains them", .example = "1"},                 \
     {"args", .json = &mr_result_anything, .optional = true, .about = "the rules for a run's arguments, by name"},                                 \
-    {"retry", .columns = &retry, .optional = true, .about = "when a run that failed is tried again"},                                               \
+    {"retry", .columns = &retry, .optional = true, .about = "when a failed run is retried"},                                               \
     {"timeout", MR_TEXT, .optional = true, .about = "push: how long a call may take; pull: the lease of a claim that names none", .example = "30s"}, \
     {"concurrency", MR_INT, .optional = true, .about = "the most runs at once, in all processes; absent: no limit", .example = "20"},                    \
     {"perKey", MR_INT, .optional = true, .about = "the most runs of one key at once; absent: no limit", .example = "1"},                          \
@@ -81,7 +81,7 @@ const struct mr_result mr_result_job = {
     {"url", MR_TEXT, MR_BODY, false, 1, MR_URL_MAX, MR_FORMAT_URL, .about = "push: the URL to call", .example = "https://hooks.example.org/receipts"}, \
     {"secret", MR_TEXT, MR_BODY, false, 1, MR_SECRET_TEXT, MR_FORMAT_SECRET, .about = "push: the secret that signs the call (Standard Webhooks)", .example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, \
     {"secrets", MR_TEXT, MR_BODY, false, 1, MR_SECRET_TEXT, MR_FORMAT_SECRET, .many = true, .items_min = 1, .items_max = MR_SECRETS_MAX, .about = "push: several secrets, while one is rotated; each signs the call"}, \
-    {"args", MR_JSON, MR_BODY, .clearable = (clears), .rule = mr_kind_args_rule, .about = "the rules for a run's arguments: name to {type, required, default, min, max, length}; type is text, uuid, integer, number, boolean, timestamp, date or json; absent: any object", .example = "{\"orderId\":{\"type\":\"uuid\",\"required\":true}}"}, \
+    {"args", MR_JSON, MR_BODY, .clearable = (clears), .rule = mr_kind_args_rule, .about = "the rules for a run's arguments: name to {type, required, default, min, max, length}; type is text, uuid, integer, number, boolean, timestamp, date or json; absent: any object", .example = "{\"orderId\":{\"type\":\"uuid\"},\"locale\":{\"type\":\"text\",\"default\":\"en\"}}"}, \
     {"retry.attempts", MR_INT, MR_BODY, false, 1, 100, .fallback = or("10"), .about = "the most attempts", .example = "10"},                          \
     {"retry.first", MR_INT, MR_BODY, false, SECOND, DAY, MR_FORMAT_DURATION, .fallback = or("2s"), .about = "the pause before the second attempt; each later one is twice as long", .example = "2s"}, \
     {"retry.most", MR_INT, MR_BODY, false, SECOND, INT64_C(30) * DAY, MR_FORMAT_DURATION, .fallback = or("1h"), .about = "the longest pause", .example = "1h"}, \
@@ -102,7 +102,7 @@ const struct mr_result mr_result_job = {
     {"auditId", MR_UUID, MR_NEW_ID, true, .about = "the audit entry of the change"}
 
 MR_MESSAGE(job_put) {
-    .summary = "Make a kind of jobs, or replace one that was made so; secrets that are left out stay",
+    .summary = "Create a job of push or pull, or replace one; secrets that are left out stay",
     .shape = MR_SHAPE_ONE,
     .resource = "job",
     .key = "job",
@@ -118,7 +118,7 @@ MR_MESSAGE(job_put) {
 };
 
 MR_MESSAGE(job_update) {
-    .summary = "Change a kind of jobs that was made by PUT; it holds from the next run on",
+    .summary = "Change a job that PUT created; the change applies from the next attempt on",
     .shape = MR_SHAPE_ONE,
     .resource = "job",
     .key = "job",
@@ -133,7 +133,7 @@ MR_MESSAGE(job_update) {
 };
 
 MR_MESSAGE(job_delete) {
-    .summary = "Remove a kind of jobs that was made by PUT: it takes no more runs, those that wait are worked on",
+    .summary = "Remove a job that PUT created: nobody can queue runs of it any more, and those that wait are still done",
     .shape = MR_SHAPE_NONE,
     .resource = "job",
     .key = "job",
@@ -146,7 +146,7 @@ MR_MESSAGE(job_delete) {
 };
 
 MR_MESSAGE(job_pause) {
-    .summary = "Pause a job: within a second nobody takes its runs, and its ticks are missed; running ones continue",
+    .summary = "Pause a job: within a second no run of it starts, and its ticks count as missed; running ones continue",
     .shape = MR_SHAPE_ONE,
     .resource = "job",
     .key = "job",

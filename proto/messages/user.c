@@ -36,7 +36,7 @@ MR_MESSAGE(profile_update) {
 };
 
 MR_MESSAGE(profile_delete) {
-    .summary = "Remove the caller at once, and all that is theirs in the background",
+    .summary = "Remove the caller at once, and what belongs to them in the background",
     .shape = MR_SHAPE_NONE,
     .resource = "user",
     .key = "userId",

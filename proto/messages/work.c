@@ -15,7 +15,7 @@ const struct mr_field mr_outcome_fields[MR_OUTCOME_FIELDS + 1] = {
                            .example = "{\"mailed\":true}"},
     [MR_OUTCOME_error] = {"error", MR_TEXT, MR_BODY, false, 1, 2000, .about = "failed: the reason", .example = "the mail server was away"},
     [MR_OUTCOME_retry_after] = {"retryAfter", MR_INT, MR_BODY, false, 0, INT64_C(30) * DAY, MR_FORMAT_DURATION,
-                                .about = "failed, snoozed: the pause before the run is handed out again; absent for failed: the job's",
+                                .about = "failed, snoozed: the pause before the run is handed out again; absent: for failed the job's, for snoozed none",
                                 .example = "10s"},
     [MR_OUTCOME_lease] = {"lease", MR_INT, MR_BODY, false, LEASE_LEAST, DAY, MR_FORMAT_DURATION,
                           .about = "working: the new lease, from now on; absent: the job's", .example = "30s"},
@@ -49,7 +49,7 @@ static const struct mr_result claimed = {
 };
 
 MR_MESSAGE(run_claim) {
-    .summary = "Take runs of a job to work on them",
+    .summary = "Claim runs of a job, to work on them",
     .shape = MR_SHAPE_ONE,
     .returns = &claimed,
     .scopes = "jobs:work|jobs:admin",
@@ -85,7 +85,7 @@ static const struct mr_result settled = {
 
 /* In a lane of its own: what comes with it may be large, and claims do not wait behind that. */
 MR_MESSAGE(run_outcomes) {
-    .summary = "Tell what became of runs that were taken",
+    .summary = "Report the outcomes of claimed runs",
     .shape = MR_SHAPE_ONE,
     .lane = MR_LANE_SLOW,
     .rerun_safe = true,
@@ -100,14 +100,14 @@ MR_MESSAGE(run_outcomes) {
 };
 
 MR_MESSAGE(run_release) {
-    .summary = "Nobody is there for runs that were taken: they go back",
+    .summary = "Puts claimed runs back whose worker is gone",
     .shape = MR_SHAPE_NONE,
     .rerun_safe = true,
     .fields = MR_FIELDS({"claims", MR_BYTES, MR_BODY, true, .about = "as an answer carries them (struct mr_reply_head)"}),
 };
 
 MR_MESSAGE(run_watch) {
-    .summary = "What clients wait for, all of it; told each second, and believed a little longer",
+    .summary = "Everything that clients wait for; sent each second, and valid a little longer",
     .shape = MR_SHAPE_NONE,
     .rerun_safe = true,
     .fields = MR_FIELDS(
@@ -125,7 +125,7 @@ MR_MESSAGE(work_ready) {
 };
 
 MR_MESSAGE(runs_ended) {
-    .summary = "Runs that clients wait for have come to their end",
+    .summary = "Runs that clients wait for have ended",
     .shape = MR_SHAPE_NONE,
     .fields = MR_FIELDS({"runs", MR_UUID, MR_BODY, true, .many = true, .about = "these"}),
 };

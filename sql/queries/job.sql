@@ -83,8 +83,10 @@ SELECT k.n,
   ) r ON r.place <= k.max_rows
  ORDER BY k.n, r.place;
 
+-- A run of `bulk` is the affair of whoever is there for the job that it is done to.
+
 -- part: may_see
-CASE WHEN k.api_key IS NOT NULL THEN k.only_jobs IS NULL OR r.job = ANY (k.only_jobs::text[])
+CASE WHEN k.api_key IS NOT NULL THEN k.only_jobs IS NULL OR CASE r.job WHEN 'bulk' THEN r.args ->> 'job' ELSE r.job END = ANY (k.only_jobs::text[])
                                          WHEN u.id IS NOT NULL THEN k.is_admin OR r.owner = u.id END
 
 -- What became of a message that queues runs: the statuses are those of millrace.run_problems, too.

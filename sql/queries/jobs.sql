@@ -292,7 +292,7 @@ SELECT (SELECT count(*) FROM gone) AS rows,
 -- part: bulk
 {{chunk}}, ask AS MATERIALIZED (
     SELECT k.args ->> 'job' AS job, k.args ->> 'state' AS state, k.args ->> 'key' AS key, coalesce(k.cursor::uuid, {{least_id}}) AS behind, k.most,
-           rpad(lpad(to_hex((extract(epoch FROM coalesce((k.args ->> 'before')::timestamptz, now())) * 1000)::bigint), 12, '0'), 32, '0')::uuid AS before,
+           rpad(lpad(to_hex(greatest((extract(epoch FROM coalesce((k.args ->> 'before')::timestamptz, now())) * 1000)::bigint, 0)), 12, '0'), 32, '0')::uuid AS before,
            (SELECT j.work = 'sql' FROM millrace.job j WHERE j.name = k.args ->> 'job') AS is_sql
       FROM k
      WHERE k.args ->> 'action' =

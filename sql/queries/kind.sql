@@ -125,6 +125,8 @@ SELECT w.n, p.field, p.code, p.message
            ('perKey', 'range', 'must not be more than concurrency', w.per_key > w.concurrency),
            ('unique.by', 'required', 'is required where unique.for is given', w.unique_by IS NULL AND w.unique_for_ms IS NOT NULL),
            ('unique.by', 'unknown', 'must name arguments of the job', w.args IS NOT NULL AND EXISTS (SELECT FROM unnest(w.unique_by) b WHERE NOT w.args ? b)),
+           ('args', 'mismatch', 'must each have a default instead of required where cron is given: a tick has no arguments',
+            w.schedule IS NOT NULL AND EXISTS (SELECT FROM jsonb_each(w.args) a WHERE a.value -> 'required' = 'true')),
            ('timezone', 'mismatch', 'is for jobs that have a cron expression', w.timezone IS NOT NULL AND w.schedule IS NULL),
            ('missed', 'mismatch', 'is for jobs that have a cron expression', w.missed IS NOT NULL AND w.schedule IS NULL)) p (field, code, message, is_wrong)
      WHERE p.is_wrong
@@ -153,14 +155,16 @@ SELECT w.n, jsonb_agg(c.name ORDER BY c.i) AS names
 work = w.work, origin = 'managed', manual = false, exclusive = false, url = w.url, secrets = w.secrets, args = w.args, attempts = w.attempts,
            retry_first_ms = w.retry_first_ms, retry_most_ms = w.retry_most_ms, timeout_ms = w.timeout_ms, concurrency = w.concurrency, per_key = w.per_key,
            priority = w.priority, unique_by = w.unique_by, unique_for_ms = w.unique_for_ms, schedule = w.schedule, timezone = w.timezone, missed = w.missed,
-           keep_ms = w.keep_ms, removed_at = NULL, changed_at = now(),
+           keep_ms = w.keep_ms, declared = NULL, removed_at = NULL, changed_at = now(),
            ticked_at = CASE WHEN w.schedule IS NULL THEN NULL WHEN (j.schedule, j.timezone) IS DISTINCT FROM (w.schedule, w.timezone) THEN now() ELSE j.ticked_at END,
            next_at   = CASE WHEN (j.schedule, j.timezone) IS NOT DISTINCT FROM (w.schedule, w.timezone) THEN j.next_at END
 
--- Why a kind is not for clients to change; NULL where it is.
+-- Why a kind is not for clients to change; NULL where it is. One of push or pull that is no longer in the folder is nobody's.
 
 -- part: declared
-CASE held.origin WHEN 'engine' THEN 'is one of Millrace''s own jobs' WHEN 'folder' THEN 'is declared by the application, which says what it is' END
+CASE WHEN held.removed_at IS NOT NULL AND held.work <> 'sql' THEN NULL
+            WHEN held.origin = 'engine' THEN 'is one of Millrace''s own jobs'
+            WHEN held.origin = 'folder' THEN 'is declared by the application, which says what it is' END
 
 -- Who hears that a kind is another: the schedulers. It is a prompt; they look each second all the same.
 
@@ -190,7 +194,7 @@ WITH k AS MATERIALIZED (
     SELECT j.* FROM millrace.job j JOIN k ON j.name = k.job AND k.caller IS NOT NULL ORDER BY j.name FOR NO KEY UPDATE OF j
 ), w AS MATERIALIZED (
     SELECT k.n, k.job AS name, k.work, k.url,
-           coalesce(k.secrets::text[], CASE WHEN k.secret IS NOT NULL THEN ARRAY[k.secret] WHEN k.work = 'push' THEN held.secrets END) AS secrets,
+           coalesce(k.secrets::text[], CASE WHEN k.secret IS NOT NULL THEN ARRAY[k.secret] WHEN k.work = 'push' AND held.origin = 'managed' THEN held.secrets END) AS secrets,
            k.secret IS NOT NULL AND k.secrets IS NOT NULL AS has_both, k.args::jsonb AS args, k.attempts::integer AS attempts, k.retry_first AS retry_first_ms,
            k.retry_most AS retry_most_ms, k.timeout AS timeout_ms, k.concurrency::integer AS concurrency, k.per_key::integer AS per_key,
            k.priority::integer AS priority, k.unique_by::text[] AS unique_by, k.unique_for AS unique_for_ms, k.cron AS schedule, k.timezone, k.missed, k.keep AS keep_ms
@@ -246,7 +250,7 @@ WITH k AS MATERIALIZED (
                                  has_missed, keep, has_keep, n)
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), held AS MATERIALIZED (
-    SELECT j.* FROM millrace.job j JOIN k ON j.name = k.job AND k.caller IS NOT NULL WHERE j.removed_at IS NULL OR j.origin <> 'managed' ORDER BY j.name FOR NO KEY UPDATE OF j
+    SELECT j.* FROM millrace.job j JOIN k ON j.name = k.job AND k.caller IS NOT NULL WHERE j.removed_at IS NULL OR j.work = 'sql' ORDER BY j.name FOR NO KEY UPDATE OF j
 ), w AS MATERIALIZED (
     SELECT k.n, j.name, j.work, coalesce(k.url, j.url) AS url, coalesce(k.secrets::text[], CASE WHEN k.secret IS NOT NULL THEN ARRAY[k.secret] END, j.secrets) AS secrets,
            k.secret IS NOT NULL AND k.secrets IS NOT NULL AS has_both, CASE WHEN k.has_args THEN k.args::jsonb ELSE j.args END AS args,
@@ -292,7 +296,7 @@ WITH k AS MATERIALIZED (
       FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY AS k (job, user_id, api_key, audit_id, n)
       LEFT JOIN millrace.app_user u ON u.id = k.user_id
 ), held AS MATERIALIZED (
-    SELECT j.* FROM millrace.job j JOIN k ON j.name = k.job AND k.caller IS NOT NULL WHERE j.removed_at IS NULL OR j.origin <> 'managed' ORDER BY j.name FOR NO KEY UPDATE OF j
+    SELECT j.* FROM millrace.job j JOIN k ON j.name = k.job AND k.caller IS NOT NULL WHERE j.removed_at IS NULL OR j.work = 'sql' ORDER BY j.name FOR NO KEY UPDATE OF j
 ), gone AS (
     UPDATE millrace.job j SET removed_at = now(), changed_at = now(), schedule = NULL, timezone = NULL, missed = NULL, ticked_at = NULL, next_at = NULL
       FROM held

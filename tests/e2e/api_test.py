@@ -821,8 +821,32 @@ class SingleFields(ApiTest):
                 connection.send(make_request("POST", "/v1/tasks", [("Content-Length", "0")] * (name not in ("Content-Length", "Transfer-Encoding"))
                                                      + [(name, "chunked")] * 2))
                 response = connection.response()
-                self.assertEqual((response.status, response.json().get("errors"), response.closes),
-                                 (400, [{"field": name, "message": "must come once"}], True))
+                self.assertEqual((response.status, response.closes), (400, True))
+                self.assertIn({"field": name, "code": "duplicate", "message": "must come once"}, response.json()["errors"])
+
+    def test_head__everything_that_is_wrong_is_named(self):
+        heads = {
+            "GET /livez HTTP/1.1\r\nContent-Length: 1x\r\nRange: a\r\nRange: b\r\n\r\n":
+                [("Host", "required"), ("Content-Length", "format"), ("Range", "duplicate")],
+            "GET /livez HTTP/1.1\r\nHost: a,b\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n":
+                [("Host", "format"), ("Content-Length", "conflict")],
+            "GET /livez HTTP/1.2\r\nHost: a\r\n\r\n": "request line",
+            "GET /livez?a[]=1 HTTP/1.1\r\nHost: a\r\n\r\n": "request target",
+            "GET /livez HTTP/1.1\r\nHost : a\r\n\r\n": "a name, a colon and a value",
+            "GET /livez HTTP/1.1\nHost: a\r\n\r\n": "CR LF",
+            "GET /livez HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n": "control byte",
+            "POST /v1/tasks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n": "chunks",
+        }
+        for head, wrong in heads.items():
+            with self.subTest(head=head), server.connect() as connection:
+                connection.send(head.encode())
+                response = connection.response()
+                problem = response.json()
+                self.assertEqual((response.status, response.closes), (400, True))
+                if isinstance(wrong, str):
+                    self.assertIn(wrong, problem["detail"])
+                else:
+                    self.assertEqual([(error["field"], error["code"]) for error in problem["errors"]], wrong)
 
 
 class Health(ApiTest):

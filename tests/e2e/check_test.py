@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,8 @@ import unittest
 import support
 from support import run, wait_for
 
-DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DATA = os.path.join(ROOT, "tests", "data")
 SHOP = os.path.join(DATA, "applications", "shop")
 MISTAKES = os.path.join(DATA, "mistakes")
 
@@ -91,9 +93,16 @@ class OnAServer(unittest.TestCase):
         done = run("check", cwd=SHOP, seconds=60, **self.settings)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_check__the_jobs_that_the_documentation_shows(self):
+        with open(os.path.join(ROOT, "docs", "applications.md"), encoding="utf-8") as file:
+            shown = re.search(r"```yaml\n# (jobs/receipts.yaml)\n(.*?)```", file.read(), re.S)
+        self.scratch.write({"millrace.yaml": "title: Shown\n", shown.group(1): shown.group(2)})
+        done = self.check(self.scratch.path, RECEIPTS_URL="https://hooks.example.org/", RECEIPTS_SECRET="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        self.assertEqual(done.stdout, "Shown: resources 0, operations 0, jobs 2, migrations 0: no problem\n")
+
     def test_check__no_folder(self):
         for arguments, told in ((["/nonexistent"], "/nonexistent: No such file or directory"),
-                                ([os.path.join(SHOP, "millrace.yaml")], "is no folder"),
+                                ([os.path.join(SHOP, "millrace.yaml")], "is not a folder"),
                                 ([], "there is no millrace.yaml here; name a folder, or set MILLRACE_APP"),
                                 (["--verbose"], "takes the folder of one application, got '--verbose'"),
                                 ([SHOP, SHOP], "takes the folder of one application")):

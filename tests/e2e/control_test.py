@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 import unittest
+import urllib.parse
 import uuid
 
 import golang
@@ -84,11 +85,11 @@ class ControlTest(support.TiersTest):
 
 class Kinds(ControlTest):
     def test_kind__is_made_told_changed_and_removed(self):
-        name, told = self.put({"work": "push", "url": "https://hooks.example.org/x", "secret": SECRET, "args": {"orderId": {"type": "uuid", "required": True}},
+        name, told = self.put({"work": "push", "url": "https://hooks.example.org/x", "secret": SECRET, "args": {"orderId": {"type": "text", "default": "none"}},
                                "retry": {"attempts": 3, "first": "5s", "most": "90m"}, "timeout": "20s", "concurrency": 20, "perKey": 1, "priority": -5,
                                "unique": {"by": ["orderId"], "for": "1h"}, "cron": "0 5 * * MON", "timezone": "Europe/Berlin", "missed": "skip", "keep": "14d"})
         settings = {"name": name, "work": "push", "origin": "managed", "schedule": "0 5 * * MON", "timezone": "Europe/Berlin", "missed": "skip", "enabled": True,
-                    "url": "https://hooks.example.org/x", "secrets": 1, "args": {"orderId": {"type": "uuid", "required": True}},
+                    "url": "https://hooks.example.org/x", "secrets": 1, "args": {"orderId": {"type": "text", "default": "none"}},
                     "retry": {"attempts": 3, "first": "5s", "most": "90m"}, "timeout": "20s", "concurrency": 20, "perKey": 1, "priority": -5,
                     "unique": {"by": ["orderId"], "for": "1h"}, "keep": "14d"}
         figures = {"depth": {"ready": 0, "later": 0, "running": 0, "dead": 0}, "lastMinute": {"succeeded": 0, "failed": 0, "dead": 0},
@@ -137,7 +138,11 @@ class Kinds(ControlTest):
             [("missed", "mismatch"), ("perKey", "range"), ("retry.most", "range"), ("secrets", "required"), ("timezone", "mismatch"), ("unique.by", "unknown"), ("url", "required")])
         self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/bad", {"work": "pull", "url": "https://a.b", "secret": SECRET})),
                          [("secrets", "mismatch"), ("url", "mismatch")])
+        needs = {"work": "pull", "args": {"a": {"type": "text"}, "b": {"type": "text", "required": True}}}
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/bad", {**needs, "cron": "@daily"})), [("args", "mismatch")])
         self.assertEqual(self.boss.get("/v1/jobs/bad").status, 404)
+        self.assertEqual(self.boss.request("PUT", "/v1/jobs/needs", needs).status, 200)
+        self.assertEqual(self.errors(self.boss.request("PATCH", "/v1/jobs/needs", {"cron": "@daily"})), [("args", "mismatch")])
 
     def test_declared__answers_409(self):
         self.database.query("INSERT INTO millrace.job (name, work, origin, manual, exclusive) VALUES ('declared', 'pull', 'folder', false, false)")
@@ -147,6 +152,19 @@ class Kinds(ControlTest):
                     self.assertEqual(self.errors(self.boss.request(method, f"/v1/jobs/{name}", body), 409), [("job", "state")])
             self.assertIn("pausedAt", self.boss.post(f"/v1/jobs/{name}/pause", None).json())
             self.assertNotIn("pausedAt", self.boss.post(f"/v1/jobs/{name}/resume", None).json())
+
+    def test_declared__and_removed_since_is_free(self):
+        removed = "INSERT INTO millrace.job (name, work, origin, manual, exclusive, url, secrets, removed_at, declared) VALUES "
+        self.database.query(removed + f"('once', 'push', 'folder', false, false, 'https://a.b', '{{{OTHER}}}', now(), '{{}}'), ('before', 'sql', 'folder', true, true, NULL, NULL, now(), '{{}}')")
+        self.assertEqual([self.boss.request(*request).status for request in (("PATCH", "/v1/jobs/once", {"priority": 1}), ("DELETE", "/v1/jobs/once"))], [404, 404])
+        # Its secrets are the application's.
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/once", {"work": "push", "url": "https://c.d"})), [("secrets", "required")])
+        told = self.put(name="once")[1]
+        self.assertEqual((told["origin"], "removedAt" in told, "url" in told), ("managed", False, False))
+        self.assertEqual(self.queue("once").status, 202)
+        self.assertEqual(self.database.value("SELECT declared IS NULL AND secrets IS NULL FROM millrace.job WHERE name = 'once'"), "t")
+        # Runs of statements are in another table, and wait for the folder.
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/before", {"work": "pull"}), 409), [("job", "state")])
 
     def test_pause__ends_claims_and_resume_begins_them(self):
         name, _ = self.put()
@@ -187,8 +205,11 @@ class Kinds(ControlTest):
         self.assertEqual([admin.request("PATCH", f"/v1/jobs/{name}", {"priority": 3}).status, admin.request("PUT", "/v1/jobs/other", {"work": "pull"}).status], [200, 403])
         self.assertEqual([run["id"] for run in admin.get("/v1/job-runs").json()], [made.json()["id"]])
         self.assertEqual([admin.get("/v1/job-runs?job=cleanup").status, admin.post("/v1/job-runs/cancel", {"job": "cleanup"}).status], [404, 404])
+        bulk, others = admin.post("/v1/job-runs/retry", {"job": name}), self.boss.post("/v1/job-runs/retry", {"job": "cleanup"})
+        self.assertEqual([admin.get(run.header("Location")).status for run in (bulk, others)], [200, 404])
+        self.assertEqual([admin.post(run.header("Location") + "/cancel", None).status for run in (others, bulk)], [404, 202])
         self.assertEqual(self.new_client().request("PUT", f"/v1/jobs/{name}", {"work": "pull"}).status, 403)
-        self.assertEqual([entry["by"] for entry in self.boss.get("/v1/audit").json() if entry.get("subjectName") == name], ["key", "user"])
+        self.assertEqual([entry["by"] for entry in self.boss.get("/v1/audit").json() if entry.get("subjectName") == name], ["key", "key", "user"])
 
 
 class Queueing(ControlTest):
@@ -214,6 +235,16 @@ class Queueing(ControlTest):
             self.assertEqual((answer.status, self.run_of(answer.json()["id"])["state"]), (202, "queued"), answer)
         self.assertEqual(self.errors(self.queue("import"), 409), [("job", "state")])
         self.assertEqual(self.errors(self.queue("cleanup", {"key": "x", "priority": 1})), [("key", "rule"), ("priority", "rule")])
+
+    def test_keys__are_as_long_as_in_sql(self):
+        name, _ = self.put()
+        key = "ü" * 255
+        self.database.query(f"SELECT millrace.enqueue('{name}', key => '{key}', unique_key => '{key}')")
+        run = self.queue(name, {"key": key, "uniqueKey": key}).json()
+        self.assertEqual((run["key"], run["duplicate"]), (key, True))
+        self.assertEqual(self.listed("job=" + name + "&key=" + urllib.parse.quote(key)), [run["id"]])
+        self.assertEqual(self.boss.post("/v1/job-runs/cancel", {"job": name, "key": key}).status, 202)
+        self.assertEqual(self.errors(self.queue(name, {"key": key + "x", "uniqueKey": key + "x"})), [("key", "length"), ("uniqueKey", "length")])
 
     def test_errors__name_the_argument_all_at_once(self):
         name, _ = self.put({"args": {"orderId": {"type": "uuid", "required": True}, "n": {"type": "integer", "min": 1, "max": 9}}})
@@ -346,16 +377,19 @@ class Runs(ControlTest):
         self.assertEqual(bulk("retry", job=name, key="b", state="dead"), {"retried": 400, "cancelled": 0, "deleted": 0})
         self.assertEqual(self.database.count("millrace.ready", f"job = '{name}'"), 400)
         self.assertEqual(bulk("cancel", job=name)["cancelled"], 400)
-        self.assertEqual(bulk("retry", job=name, before="2020-01-01T00:00:00Z")["retried"], 0)
+        self.assertEqual([bulk("retry", job=name, before=before)["retried"] for before in ("2020-01-01T00:00:00Z", "1969-12-31T23:59:59Z")], [0, 0])
         self.assertEqual(bulk("retry", job=name)["retried"], 1000)
         self.assertEqual(bulk("cancel", job=name, state="queued")["cancelled"], 1000)
         self.assertEqual(bulk("delete", job=name, state="dead")["deleted"], 0)
         self.assertEqual(bulk("delete", job=name)["deleted"], 1000)
         self.assertEqual([self.database.count("millrace.run", f"job = '{job}'") for job in (name, other)], [0, 1000])
         self.assertEqual([self.boss.post("/v1/job-runs/retry", {"job": job}).status for job in ("nosuch", "bulk")], [404, 409])
+        # Only these operations, which write the audit, start a run of it: not whoever may queue work.
+        by_hand = {"args": {"action": "delete", "job": other}}
+        self.assertEqual([self.errors(self.queue("bulk", body), 409) for body in (by_hand, [by_hand])], [[("job", "state")], [("[0].job", "state")]])
         self.assertEqual(self.errors(self.boss.post("/v1/job-runs/delete", {"state": "queued"})), [("job", "required"), ("state", "choice")])
         entries = [entry for entry in self.boss.get("/v1/audit").json() if entry["operation"] == "job_runs_retry" and entry["subjectName"] == name]
-        self.assertEqual((len(entries), entries[-1]["detail"]["key"]), (3, "b"))
+        self.assertEqual((len(entries), entries[-1]["detail"]["key"]), (4, "b"))
 
 
 class Page(ControlTest):

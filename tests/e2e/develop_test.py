@@ -149,7 +149,7 @@ class Changes(DevTest):
         before = self.dev.server()
         self.write("millrace.yaml", "title: Bad\nabuot: a typing error\n")
         self.dev.wait_for_words('millrace.yaml:2:1: unknown key "abuot", expected "about"')
-        self.dev.wait_for_words("what was there before still is")
+        self.dev.wait_for_words("the version before it still is")
         self.assertEqual((self.dev.title(), self.dev.server()), ("Good", before))
         self.write("millrace.yaml", "title: Mended\n")
         self.dev.wait_for_title("Mended")

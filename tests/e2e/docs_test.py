@@ -22,6 +22,39 @@ def libraries():
     return [name for name in names if os.path.isdir(os.path.join(ROOT, name))]
 
 
+def call_at(text, start):
+    """The call that begins at `start`, to its closing parenthesis."""
+    depth, end, quoted = 0, text.index("(", start), False
+    while True:
+        char = text[end]
+        if quoted:
+            end += char == "\\"
+            quoted = char != '"'
+        elif char == '"':
+            quoted = True
+        else:
+            depth += (char == "(") - (char == ")")
+            if depth == 0:
+                return text[start:end]
+        end += 1
+
+
+def fields_of_log_lines():
+    """Message -> the fields that any call gives it. `leftOut` may stand in every line that is bounded."""
+    found = {}
+    for folder in libraries():
+        for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+            text = read(folder, name) if name.endswith(".c") else ""
+            for match in re.finditer(r'\bmr_log(?:_bounded)?\(\s*([^;"]*?),\s*"([^"]+)"', text):
+                if match.group(1) == "MR_LOG_DEBUG":
+                    continue
+                call = call_at(text, match.start())
+                names = re.findall(r'\bmr_log_(?:text|int|slice)\([^,"]*"(\w+)"', call)
+                names += ["traceId", "spanId"] if "mr_log_trace(" in call else []
+                found.setdefault(match.group(2), set()).update(set(names) - {"leftOut"})
+    return found
+
+
 class Docs(unittest.TestCase):
     def test_readme__has_the_table_of_settings_that_the_binary_prints(self):
         shown = re.search(r"<!-- settings: .*? -->\n(.*?)<!-- /settings -->", read("README.md"), re.S).group(1)
@@ -42,6 +75,17 @@ class Docs(unittest.TestCase):
                 for level, message in re.findall(r'mr_log(?:_bounded)?\((MR_LOG_\w+),\s*"([^"]+)"', read(folder, name)):
                     if level != "MR_LOG_DEBUG":
                         self.assertTrue(f"`{message}`" in table or f"`` {message} ``" in table, f"{folder}/{name}: {message}")
+
+    def test_operations__name_every_field_of_a_log_line(self):
+        page = read("docs", "operations.md")
+        rows = [line.split(" | ") for line in re.search(r"^## Log lines$(.*?)^### ", page, re.M | re.S).group(1).splitlines() if line.startswith("| `")]
+        fields = fields_of_log_lines()
+        self.assertIn("sqlstate", fields["statement failed"])
+        self.assertIn("databaseMs", fields["request"])
+        for message, names in fields.items():
+            shown = next((row[2] for row in rows if f"`{message}`" in row[0] or f"`` {message} ``" in row[0]), None)
+            self.assertIsNotNone(shown, message)
+            self.assertEqual(names - set(re.findall(r"\w+", shown)), set(), message)
 
     def test_jobs__name_every_job(self):
         page = read("docs", "jobs.md")

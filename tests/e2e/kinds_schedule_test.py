@@ -96,12 +96,13 @@ class Ticks(KindTest):
     def test_schedule__that_cannot_be_followed_or_is_refused_is_told_and_stops_no_other(self):
         self.kind("wrong", schedule="61 * * * *")
         self.kind("nowhere", timezone="'Europe/Nowhere'")
+        self.kind("never", schedule="30 2 25-31 3 */7", timezone="'Europe/Berlin'")  # where the clocks skip that hour on just this day
         self.kind("needs", args="""'{"id": {"type": "uuid", "required": true}}'""")
         self.kind()
         process = self.scheduler()
         self.wait_for_ticks(2)
-        self.assertEqual({line["job"] for line in process.logs("schedule cannot be followed")}, {"wrong", "nowhere"})
-        self.assertEqual(len(process.logs("schedule cannot be followed")), 2)
+        self.assertEqual({line["job"] for line in process.logs("schedule cannot be followed")}, {"wrong", "nowhere", "never"})
+        self.assertEqual(len(process.logs("schedule cannot be followed")), 3)
         wait_for(lambda: process.logs("tick refused"), 10, "it says so")
         self.assertEqual(process.logs("tick refused")[0]["job"], "needs")
         self.assertEqual(self.ticks("needs"), [])

@@ -55,9 +55,9 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body.decode()
 
 
-def ask(port, path="/metrics", accept=None, method="GET"):
+def ask(port, path="/metrics", accept=None, method="GET", body=None):
     """An answer of the admin port."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, headers={"Accept": accept} if accept else {})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body, method=method, headers={"Accept": accept} if accept else {})
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return Answer(answer.status, answer.headers, answer.read())

@@ -68,9 +68,9 @@ class Format(unittest.TestCase):
                 self.assertIn(name, (family, family + "_bucket", family + "_sum", family + "_count"))
 
     def test_port__knows_three_paths_and_two_methods(self):
-        for path, method, status in (("/", "GET", 404), ("/v1/health", "GET", 404), ("/metrics", "POST", 405), ("/metrics", "HEAD", 200),
+        for path, method, status in (("/", "GET", 404), ("/v1/health", "POST", 404), ("/metrics", "POST", 405), ("/metrics", "HEAD", 200),
                                      ("/livez", "GET", 200), ("/readyz", "GET", 200)):
-            answer = metrics.ask(self.port, path, method=method)
+            answer = metrics.ask(self.port, path, method=method, body=b"x" * 5000 if status in (404, 405) else None)
             self.assertEqual(answer.status, status, path)
             if status == 405:
                 self.assertEqual(answer.headers["Allow"], "GET, HEAD")

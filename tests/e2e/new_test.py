@@ -45,7 +45,7 @@ class New(unittest.TestCase):
     def test_new__that_is_refused_says_why_on_stderr_and_ends_with_2(self):
         before = self.files()
         for arguments, told in ((("resource", "product", "sku:txt"), 'there is no type "txt"'), (("app", "."), "it is there already"),
-                                (("job", "../x"), "is no name of a job"), ((), "usage: millrace new"), (("table", "x"), "'table' is none of app, resource, migration and job"),
+                                (("job", "../x"), "is not a name of a job"), ((), "usage: millrace new"), (("table", "x"), "'table' is none of app, resource, migration and job"),
                                 (("migration", "a", "b"), "usage: millrace new")):
             done = self.new(*arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)

@@ -17,6 +17,7 @@ from support import (SECRET, Connection, Everything, ModuleServer, NoAnswer, Pro
                      ending_abruptly, environment, free_port, make_request, patience, run, sign, wait_for)
 
 MIGRATION_LOCK = 7883960444165051237
+SHOP = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "examples", "shop")
 
 module = ModuleServer()
 server = None
@@ -380,7 +381,7 @@ class Starting(ProcessTest):
             database.query("INSERT INTO schema_migration (version, name, checksum) SELECT max(version) + 1, 'x', 'x' FROM schema_migration")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
-        self.assertIn("use a newer one", process.text())
+        self.assertIn("run a newer release", process.text())
 
     def test_database_of_a_newer_version_that_allows_it(self):
         name = server.new_database()
@@ -405,7 +406,7 @@ class Starting(ProcessTest):
                            f"VALUES ({version}, 'of_tomorrow', 'x', {version})")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
-        self.assertIn("use a newer one", process.text())
+        self.assertIn("run a newer release", process.text())
 
     def test_migration_with_another_text(self):
         name = server.new_database()
@@ -693,6 +694,24 @@ class Commands(ProcessTest):
             self.assertNotIn("hide this", output)
             self.assertNotIn("and this", output)
 
+    def test_config__says_what_a_process_would_refuse(self):
+        result = run("config", APP_PORT="abc", LOGGING_LEVEL="loud", SCHEDULE_TIMEZONE="Nowhere", JWT_SECRET="hide this secret")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("APP_PORT=abc\n", result.stdout)
+        told = result.stderr.splitlines()
+        self.assertEqual(told[0], "millrace config: a process would refuse to start:")
+        self.assertEqual(sorted(line.split(": expected ")[0] for line in told[1:]),
+                         ["APP_PORT=abc", "LOGGING_LEVEL=loud", "SCHEDULE_TIMEZONE=Nowhere"])
+        self.assertEqual(run("config", JWT_SECRET="hide this secret").stderr, "")
+
+    def test_configuration_that_is_refused_ends_every_command_with_2(self):
+        for arguments in (["migrate"], ["migrate", "status"], ["user", "grant-admin", "x"], ["key", "list"], ["key", "make", "x", "jobs:enqueue"],
+                          ["key", "delete", str(uuid.uuid4())], ["scheduler"], ["api"], ["check", SHOP]):
+            with self.subTest(arguments=arguments):
+                result = run(*arguments, DB_HOST="/nonexistent", DB_PORT="abc")
+                self.assertEqual(result.returncode, 2, result)
+                self.assertIn("DB_PORT=abc: expected ", result.stderr)
+
     def test_dotenv(self):
         scratch = self.scratch()
         with open(scratch.join(".env"), "w") as file:
@@ -749,7 +768,7 @@ class Commands(ProcessTest):
         self.assertEqual(json.loads(result.stdout)["status"], "ok")
         result = run("health", APP_PORT=free_port())
         self.assertEqual((result.returncode, result.stdout), (1, ""))
-        self.assertIn("nobody answers", result.stderr)
+        self.assertIn("no API answers", result.stderr)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ class AtStart(RefusalTest):
     def test_server_without_tls(self):
         serve(self.server, None)
         self.addCleanup(serve, self.server, self.authority.issue())
-        self.assert_refused(r"does not do TLS", DB_SSL="require")
+        self.assert_refused(r"does not support TLS", DB_SSL="require")
 
     def test_right_certificate__serves(self):
         self.api(**self.verified()).ready()

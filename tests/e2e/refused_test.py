@@ -39,7 +39,7 @@ class AtStart(RefusedTest):
         self.assert_refused_at_once(["28P01", "app"], server, DB_USER="app", DB_PASS="wrong")
         self.assert_refused_at_once(["28000", "nobody"], server, DB_USER="nobody")
         self.assert_refused_at_once(["42501", "closed"], server, DB_USER="stranger", DB_DATABASE="closed")
-        self.assert_refused_at_once(["does not do TLS"], server, DB_SSL="require")
+        self.assert_refused_at_once(["does not support TLS"], server, DB_SSL="require")
 
     def test_server_that_speaks_another_language__is_understood(self):
         """The severity is translated and so is the message; the SQLSTATE is not."""

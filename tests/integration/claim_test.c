@@ -551,10 +551,11 @@ static void test_sweep__makes_ready_what_is_due(void **state)
     assert_int_equal(claim(1), 1);
 }
 
+/* At once, however long the job waits after a failure: the lease was the pause. */
 static void test_sweep__takes_back_what_nobody_has_been_heard_of(void **state)
 {
     (void)state;
-    sql_exec(db, "SELECT millrace.enqueue('pull')");
+    sql_exec(db, "UPDATE millrace.job SET retry_first_ms = 3600000 WHERE name = 'pull'; SELECT millrace.enqueue('pull')");
     assert_int_equal(claim(1), 1);
     assert_string_equal(TEXT("SELECT concat_ws(' ', promoted, expired, next_ms BETWEEN 1 AND 30000) FROM millrace.sweep_runs(10)"), "0 0 t");
     pass("30 s");
@@ -562,8 +563,6 @@ static void test_sweep__takes_back_what_nobody_has_been_heard_of(void **state)
     assert_string_equal(TEXT("SELECT concat_ws(' ', state, attempt, error) FROM millrace.every_run"), "failed 1 the lease ran out");
     assert_string_equal(TEXT("SELECT attempt || ' ' || error FROM millrace.run_attempt"), "1 the lease ran out");
     assert_string_equal(settle("succeeded"), "409 failed"); /* the worker comes too late */
-    pass("4 s");
-    sweep();
     assert_int_equal(sql_number(db, "SELECT attempt FROM millrace.claim_runs('pull', 1, 30000, 'w2', NULL)"), 2);
     assert_string_equal(settle("succeeded"), "409 running");
     assert_string_equal(settle("working"), "409 running");
@@ -673,6 +672,24 @@ static void test_retry__plays_again_what_is_dead(void **state)
     assert_string_equal(settle("succeeded"), "200 succeeded");
     assert_int_equal(sql_number(db, "SELECT status FROM (SELECT id FROM hand LIMIT 1) r, millrace.retry_run(r.id)"), 409);
     assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run_unique"), 0);
+}
+
+/* Each died while another could be queued, so they have the key one after the other: in one call only one of them comes back. */
+static void test_retry__of_two_with_one_unique_key_is_of_one(void **state)
+{
+    (void)state;
+    sql_exec(db, "UPDATE millrace.job SET attempts = 1 WHERE name = 'pull'");
+    for (int i = 0; i < 3; i++) {
+        sql_exec(db, "SELECT millrace.enqueue('pull', unique_key => 'u'), millrace.enqueue('pull', unique_key => 'v' || %d)", i);
+        assert_int_equal(claim(2), 2);
+        assert_string_equal(settle("failed"), "200 dead");
+    }
+    assert_string_equal(TEXT("SELECT string_agg(DISTINCT r.unique_key || ' ' || s.status || ' ' || s.state, ', ' ORDER BY r.unique_key || ' ' || s.status || ' ' || s.state)"
+                             " FROM (SELECT array_agg(id ORDER BY id) AS ids FROM millrace.run) h CROSS JOIN millrace.retry_runs(h.ids) s JOIN millrace.run r ON r.id = h.ids[s.n]"),
+                        "u 200 queued, u 409 dead, v0 200 queued, v1 200 queued, v2 200 queued");
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.ready"), 4);
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run_unique u JOIN millrace.ready r ON r.id = u.run_id"), 4);
+    assert_places();
 }
 
 static void assert_listed(const char *expected)
@@ -824,6 +841,7 @@ int main(void)
         TEST(test_cancel__is_too_late_for_a_success_and_in_time_for_all_else),
         TEST(test_cancel__that_commits_during_an_outcome_counts),
         TEST(test_retry__plays_again_what_is_dead),
+        TEST(test_retry__of_two_with_one_unique_key_is_of_one),
         TEST(test_retry__of_a_failure_is_now),
         TEST(test_stopped__is_what_is_dead_or_cancelled),
         TEST(test_stopped__follows_whoever_changes_a_run),

@@ -557,7 +557,7 @@ static void test_courier__a_call_that_is_dropped_comes_back(void **state)
     stuck = call(LONG_MS);
     eventually(receiver_requests(receiver) == 1);
     mr_courier_drop(courier, stuck);
-    assert_no_answer(await_this(stuck), "it was no longer wanted");
+    assert_no_answer(await_this(stuck), "the call was cancelled");
     forget(stuck);
 }
 

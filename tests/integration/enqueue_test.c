@@ -131,9 +131,12 @@ static void test_enqueue__says_what_is_wrong(void **state)
     must_fail(db, "SELECT millrace.enqueue('plain', key => repeat('k', 256))", "22023", "key must be at most 255 characters long");
     must_fail(db, "SELECT millrace.enqueue('plain', unique_key => '')", "22023", "uniqueKey must be 1 to 255 characters long");
     must_fail(db, "SELECT millrace.enqueue('plain', run_at => 'infinity')", "22023", "runAt must be a point in time");
+    must_fail(db, "SELECT millrace.enqueue('plain', run_at => '10000-01-01 00:00:00Z')", "22023", "runAt must be a point in time before the year 10000");
     must_fail(db, "SELECT millrace.enqueue_many('strict', ARRAY['{}', '{\"x\": 1}']::jsonb[])", "22023", "args.");
     must_fail(db, "SELECT millrace.enqueue('cleanup', key => 'k')", "22023", "key is for jobs of work push and pull");
     must_fail(db, "SELECT millrace.enqueue('import')", "55000", "is started by an upload");
+    must_fail(db, "SELECT millrace.enqueue('bulk', '{\"action\": \"delete\", \"job\": \"plain\"}')", "55000", "is started by POST /v1/job-runs/retry");
+    must_fail(db, "SELECT millrace.enqueue_many('bulk', '{NULL}')", "55000", "is started by POST /v1/job-runs/retry");
     sql_exec(db, "UPDATE millrace.job SET removed_at = now() WHERE name = 'plain'");
     must_fail(db, "SELECT millrace.enqueue('plain')", "55000", "job \"plain\": was removed");
     assert_int_equal(sql_number(db, EVERYWHERE), 0);
@@ -368,6 +371,24 @@ static void test_unique__by_arguments_and_within_one_call(void **state)
     assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.ready"), 3);
 }
 
+/* However they are written: as PostgreSQL writes a numeric, in another zone, in capitals. */
+static void test_unique__is_by_values_that_mean_the_same(void **state)
+{
+    (void)state;
+    sql_exec(db, "INSERT INTO millrace.job (name, work, manual, args, unique_by) VALUES ('same', 'pull', false,"
+                 " '{\"n\": {\"type\": \"number\"}, \"u\": {\"type\": \"uuid\"}, \"at\": {\"type\": \"timestamp\"}, \"t\": {\"type\": \"text\"}}', '{n,u,at,t}')");
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM millrace.enqueue_many('same', ARRAY['{\"n\": 12.5}', '{\"n\": 12.50}', '{\"n\": 1.25e1}',"
+                                    " jsonb_build_object('n', 12.500::numeric(9, 3))]) AS q (id)"), 1);
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM millrace.enqueue_many('once', ARRAY['{\"orderId\": 100}', '{\"orderId\": 1e2}', '{\"orderId\": 100.0}']::jsonb[]) AS q (id)"), 1);
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM millrace.enqueue_many('same', ARRAY['{\"u\": \"0198C0DE-7A5C-7E0F-8A1B-2C3D4E5F6073\"}',"
+                                    " '{\"u\": \"0198c0de-7a5c-7e0f-8a1b-2c3d4e5f6073\"}']::jsonb[]) AS q (id)"), 1);
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM millrace.enqueue_many('same', ARRAY['{\"at\": \"2026-01-31T12:00:00Z\"}',"
+                                    " '{\"at\": \"2026-01-31T13:00:00.000+01:00\"}']::jsonb[]) AS q (id)"), 1);
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM millrace.enqueue_many('same', ARRAY['{\"t\": \"a\"}', '{\"t\": \"A\"}', '{\"t\": \"1\"}', '{\"t\": \"1.0\"}', '{}']::jsonb[])"
+                                    " AS q (id)"), 5);
+    assert_string_equal(sql_text(db, "SELECT args ->> 'n' FROM millrace.run WHERE job = 'same' ORDER BY id LIMIT 1"), "12.5"); /* as it came */
+}
+
 static void test_unique__for_a_time_outlasts_the_run(void **state)
 {
     char first[64];
@@ -456,6 +477,17 @@ static void test_wake__is_left_to_the_transaction_that_tells_it(void **state)
     sql_exec(db, "COMMIT");
 }
 
+/* So it may be prepared: docs/jobs.md says how. */
+static void test_wake__is_of_nobody_where_the_run_is_due_in_a_second(void **state)
+{
+    (void)state;
+    sql_exec(db, "SELECT setval('millrace.wake', 0); SELECT millrace.enqueue('plain', run_at => now() + interval '1 second');"
+                 "SELECT millrace.enqueue_many('plain', '{NULL, NULL}', now() + interval '1 second'), millrace.enqueue('plain', '{}', now() + interval '1 second', unique_key => 'u')");
+    assert_int_equal(sql_number(db, "SELECT last_value FROM millrace.wake"), 0);
+    sql_exec(db, "SELECT millrace.enqueue('plain')");
+    assert_int_not_equal(sql_number(db, "SELECT last_value FROM millrace.wake"), 0);
+}
+
 /* A clock that was ahead must not keep everybody asleep. */
 static void test_wake__survives_a_clock_that_was_set_back(void **state)
 {
@@ -488,11 +520,13 @@ int main(void)
         TEST(test_enqueue__of_a_job_by_sql_makes_a_run_of_its_own_kind),
         TEST(test_unique__answers_the_run_that_is_there),
         TEST(test_unique__by_arguments_and_within_one_call),
+        TEST(test_unique__is_by_values_that_mean_the_same),
         TEST(test_unique__for_a_time_outlasts_the_run),
         TEST(test_unique__is_decided_by_the_first_transaction),
         TEST(test_queue_runs__makes_one_run_of_a_tick),
         TEST(test_wake__is_told_no_more_than_once_in_ten_milliseconds),
         TEST(test_wake__is_left_to_the_transaction_that_tells_it),
+        TEST(test_wake__is_of_nobody_where_the_run_is_due_in_a_second),
         TEST(test_wake__survives_a_clock_that_was_set_back),
     };
 

@@ -315,7 +315,7 @@ static void test_push__nothing_is_sent_without_a_signature_or_to_what_is_no_url(
     make_job("file", receiver, "attempts = 1, url = 'file:///etc/passwd'");
     start();
     sql_exec(database->db, "SELECT millrace.enqueue(j) FROM unnest(ARRAY['none', 'bad', 'file']) j");
-    becomes(count_of("state = 'dead' AND error LIKE 'the job has no secrets that can sign%%'") == 2);
+    becomes(count_of("state = 'dead' AND error LIKE 'the job has no secret that can sign%%'") == 2);
     becomes(count_of("state = 'dead' AND error = 'the job''s URL is not an http or https URL'") == 1);
     assert_int_equal(count_of("error LIKE '%%hidden%%'"), 0);
     assert_int_equal(receiver_connections(receiver), 0);

@@ -357,6 +357,9 @@ static void test_verify__what_else_a_database_may_hold(void **state)
 
 /* ---- Statements that were made, and those in their place ---- */
 
+#define ENUMERATION \
+    "the column \"a\" is mood, an enumeration, which lists cannot compare with a text, expected text with a CHECK"
+
 static void write_thing(const char *column, const char *resource)
 {
     char text[1024];
@@ -368,16 +371,34 @@ static void write_thing(const char *column, const char *resource)
     folder_write(&folder, "resources/thing.yaml", text);
 }
 
-/* A type that reads as text and does not compare with it. */
+/* The application has an operator of its own, which fits better than the server's. */
 static void test_verify__what_was_made_is_prepared(void **state)
 {
     (void)state;
-    write_thing("mood", "fields: {a: {type: text, readonly: true, length: 1..9}}\nlist: {sort: [a]}\noperations: [list]\n");
+    write_thing("varchar(9));\n"
+                "CREATE FUNCTION greater(varchar, text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true;\n"
+                "CREATE OPERATOR > (FUNCTION = greater, LEFTARG = varchar, RIGHTARG = text",
+                "fields: {a: {type: text, readonly: true, length: 1..9}}\nlist: {sort: [a]}\noperations: [list]\n");
     assert_true(finds(folder.path,
-                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/a cannot be prepared: operator does not"
-                      " exist: mood > text (SQLSTATE 42883)\n"
-                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/-a cannot be prepared: operator does not"
-                      " exist: mood < text (SQLSTATE 42883)\n"));
+                      "resources/thing.yaml:1:7: the statement that was made for thing_list/walk/a cannot be prepared: could not"
+                      " determine interpretation of row comparison operator > (SQLSTATE 0A000)\n"));
+    sql_exec(database->db, "DROP TABLE thing; DROP OPERATOR > (varchar, text); DROP FUNCTION greater; DROP TYPE mood");
+}
+
+/* The words of an enumeration are shown, also in rows that may be long. */
+static void test_verify__an_enumeration_is_read_and_not_compared(void **state)
+{
+    (void)state;
+    write_thing("mood", "fields: {a: {type: text, readonly: true}}\noperations: [get, list]\n");
+    assert_true(finds(folder.path, ""));
+    sql_exec(database->db, "DROP TABLE thing; DROP TYPE mood");
+    write_thing("mood", "fields: {a: {type: text, readonly: true, length: 1..9}}\n"
+                        "list:\n  sort: [-a]\n  filter: {mood: a =}\n  search: [a]\noperations: [list]\n");
+    assert_true(finds(folder.path, "resources/thing.yaml:4:10: " ENUMERATION "\n"
+                                   "resources/thing.yaml:5:18: " ENUMERATION "\n"
+                                   "resources/thing.yaml:6:12: " ENUMERATION "\n"
+                                   "resources/thing.yaml:6:12: the search q cannot be planned: invalid input value for enum mood:"
+                                   " \"\"\n"));
 }
 
 static void test_verify__what_takes_its_place_is_prepared_and_answers_the_same(void **state)
@@ -451,6 +472,7 @@ int main(void)
         TEST(test_verify__an_index_serves_or_does_not),
         TEST(test_verify__what_else_a_database_may_hold),
         TEST(test_verify__what_was_made_is_prepared),
+        TEST(test_verify__an_enumeration_is_read_and_not_compared),
         TEST(test_verify__what_takes_its_place_is_prepared_and_answers_the_same),
         TEST(test_verify__two_hundred_resources_take_no_time),
     };

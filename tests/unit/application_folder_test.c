@@ -328,7 +328,7 @@ static const struct change {
      "resources/product.yaml:8:21: \"more\" is json, expected a field that can be compared\n"
      "resources/product.yaml:9:18: \"tags\" is an array, expected a field that can be compared\n"
      "resources/product.yaml:9:23: the parameter \"limit\" is the engine's own, expected another name\n"
-     "resources/product.yaml:9:46: a boolean is not smaller than another, expected = or !=\n"
+     "resources/product.yaml:9:46: booleans have no order, expected = or !=\n"
      "resources/product.yaml:9:54: there is no field \"y\", expected one that is declared\n"
      "resources/product.yaml:10:18: \"done\" is boolean, expected a field of text or json\n"
      "resources/product.yaml:10:24: there is no field \"tgas\", expected \"tags\"\n"},
@@ -354,7 +354,7 @@ static const struct change {
      "resources/other.yaml:1:7: the route GET /v1/jobs is the engine's own, expected another\n"
      "resources/other.yaml:1:7: the route GET /v1/jobs/{} is the engine's own, expected another\n"},
     {"resources/Other.yaml", "path: /v1/others\nfields: {a: {type: text}}\n",
-     "resources/Other.yaml: no name of a resource, expected one of a-z, 0-9 and _ that begins with a letter\n"},
+     "resources/Other.yaml: not a name of a resource, expected one of a-z, 0-9 and _ that begins with a letter\n"},
     {"resources/other.yml", "path: /v1/others\n", "resources/other.yml: not a file of this folder, expected a name that ends in .yaml\n"},
     {"operations/a.yaml", "order_place: {route: POST /v1/places, statement: order_place}\nsign_in: {route: GET /health, statement: order_place}\n",
      "operations/a.yaml:2:1: the name sign_in is the engine's own, expected another\n"
@@ -375,14 +375,14 @@ static const struct change {
      AT_PLACE "80: \"filter\" is json, expected it in the body\n"},
     {"operations/order.yaml",
      "order_place: {route: 'GET /v1/orders/{id}', fields: {id: {type: uuid, from: query}, a: {type: text, from: path}, b: {type: text, from: body}}}\n",
-     AT_PLACE "77: the path has {id}, expected from: path\n" AT_PLACE "107: the path has no {a}, expected it in the path, or from another place\n" AT_PLACE
+     AT_PLACE "77: the path has {id}, expected from: path\n" AT_PLACE "107: the path has no {a}, expected it in the path, or another \"from\"\n" AT_PLACE
               "136: \"b\" is in the body, but GET has none, expected from: query\n"},
     {PLACE("key: nte"), AT_PLACE "99: there is no field \"nte\", expected \"note\"\n"},
     {PLACE("returns: ordr"), AT_PLACE "103: there is no resource \"ordr\", expected one of resources/\n"},
     {PLACE("status: 204, returns: product"), AT_PLACE "102: 204 beside \"returns\", expected another status: 204 has no body\n"},
     {PLACE("status: 201"), AT_PLACE "102: 201 without one resource in \"returns\", expected one: it gives the Location\n"},
     {"operations/order.yaml", "order_place: {route: GET /v1/orders, idempotent: true}\n",
-     AT_PLACE "50: \"idempotent\" on GET, expected it on POST or PATCH: others are anyway\n"},
+     AT_PLACE "50: \"idempotent\" on GET, expected it on POST or PATCH: the others are idempotent anyway\n"},
 
     {PLACE("cache: 5m"), AT_PLACE "101: \"cache\" on POST, expected it on GET\n" AT_PLACE "101: a cache where access is \"user\", expected it only with public\n"},
 
@@ -400,15 +400,15 @@ static const struct change {
                     "b: {work: push, url: https://x, secrets: [whsec_c2hvcnQ=, whsec_not-at_all!]}\n"
                     "c: {work: pull, cron: '@daily', args: {x: {type: uuid, required: true}, y: {type: text, pattern: a+}}}\n"
                     "d: {work: pull, startedBy: user}\n",
-     "jobs/a.yaml:1:41: what stands here is none, expected whsec_ and the base64 of 24 to 64 bytes\n"
-     "jobs/a.yaml:2:43: what stands here is none, expected whsec_ and the base64 of 24 to 64 bytes\n"
-     "jobs/a.yaml:2:59: what stands here is none, expected a secret, whsec_ and base64\n"
-     "jobs/a.yaml:3:66: \"x\" is required, and a run that begins by \"cron\" is given nothing, expected a default\n"
+     "jobs/a.yaml:1:41: the value is not valid, expected whsec_ and the base64 of 24 to 64 bytes\n"
+     "jobs/a.yaml:2:43: the value is not valid, expected whsec_ and the base64 of 24 to 64 bytes\n"
+     "jobs/a.yaml:2:59: the value is not valid, expected a secret, whsec_ and base64\n"
+     "jobs/a.yaml:3:66: \"x\" is required, and a run that \"cron\" starts has no arguments, expected a default\n"
      "jobs/a.yaml:3:89: arguments of a run take no \"pattern\", expected it left out\n"
      "jobs/a.yaml:4:28: users start no jobs, expected \"admin\": a statement of an operation queues runs for them, by millrace.enqueue\n"},
 
     {"queries/b.sql", "-- name: order_place\nSELECT 2\n-- name: two words\nSELECT 3\n-- name: empty\n-- nothing\n",
-     "queries/b.sql:3:1: no name of a statement, expected -- name: and letters, digits, _, / or -\n"
+     "queries/b.sql:3:1: not a name of a statement, expected -- name: and letters, digits, _, / or -\n"
      "queries/b.sql:5:1: the statement empty is empty, expected SQL\n"
      "queries/order.sql:1:1: the statement order_place stands in queries/b.sql:1 already, expected it once\n"},
     {"queries/b.sql", "-- ours\n\nSELECT 1;\nSELECT 2;\n-- name: b\nSELECT 3;\n",
@@ -416,7 +416,7 @@ static const struct change {
     {"queries/b.sql", "-- name: b\nSELECT '\xff';\n", "queries/b.sql:2:9: the byte 0xff is not UTF-8, or is U+0000, expected UTF-8 text\n"},
     {"migrations/0003_c.sql", "SELECT 1;\n", "migrations/0003_c.sql: a gap in front of the number 0003, expected 0002\n"},
     {"migrations/0001_c.sql", "SELECT 1;\n", "migrations/0001_c.sql: the number 0001 is that of migrations/0001_begin.sql already, expected 0002\n"},
-    {"migrations/2_c.sql", "SELECT 1;\n", "migrations/2_c.sql: no name of a migration, expected one such as 0001_shop.sql: a-z, 0-9 and _\n"},
+    {"migrations/2_c.sql", "SELECT 1;\n", "migrations/2_c.sql: not a name of a migration, expected one such as 0001_shop.sql: a-z, 0-9 and _\n"},
     {"migrations/0002_c.sql", " \n", "migrations/0002_c.sql: the file is empty, expected SQL\n"},
     {"millrace.yaml", "", "millrace.yaml: the file is empty, expected a map\n"},
 };

@@ -451,7 +451,7 @@ static void test_config__a_secret_comes_from_one_place(void **state)
     give_file("DB_PASS_FILE", path, "from file", 9);
     setenv("DB_PASSWORD", "from environment", 1);
     assert_int_equal(mr_config_load_secrets(MR_RUN_API, &problems), MR_INVALID);
-    assert_non_null(memmem(problems.data, problems.len, "beside it", 9));
+    assert_non_null(memmem(problems.data, problems.len, "is set as well", 14));
     assert_null(memmem(problems.data, problems.len, "from ", 5));
     unlink(path);
     mr_buf_fini(&problems);

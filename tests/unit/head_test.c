@@ -165,15 +165,39 @@ static void test_head__headers_are_bounded_in_number(void **state)
     }
 }
 
-static void test_head__names_the_field_that_comes_twice(void **state)
+#define BIT(fault) (UINT32_C(1) << (fault))
+
+static void test_head__says_everything_that_is_wrong(void **state)
 {
-    struct mr_http_request request;
+    static const struct {
+        const char *head;
+        mr_status status;
+        uint32_t faults;
+    } heads[] = {
+        {"GET / HTTP/1.1\r\nHost: a\r\nAccept: a\r\nAccept: a\r\n\r\n", MR_OK, 0},
+        {"GET / HTTP/1.1\r\nHost: a\r\nidempotency-KEY: a\r\nIdempotency-Key: a\r\n\r\n", MR_INVALID, BIT(MR_HTTP_TWICE_KEY)},
+        {"GET / HTTP/1.1\r\nHost: a,b\r\nRange: a\r\nRange: a\r\nOrigin: a\r\nOrigin: b\r\nContent-Length: 1x\r\n\r\n", MR_INVALID,
+         BIT(MR_HTTP_TWICE_RANGE) | BIT(MR_HTTP_TWICE_ORIGIN) | BIT(MR_HTTP_FAULT_LENGTH) | BIT(MR_HTTP_FAULT_HOST)},
+        {"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", MR_INVALID,
+         BIT(MR_HTTP_FAULT_LENGTH_BESIDE) | BIT(MR_HTTP_FAULT_NO_HOST)},
+        {"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", MR_TRANSFER_CODING, BIT(MR_HTTP_FAULT_NO_HOST)},
+        {"GET / HTTP/1.2\r\nHost: a\r\n\r\n", MR_INVALID, BIT(MR_HTTP_FAULT_REQUEST_LINE)},
+        {"GET /\r\nHost: a\r\n\r\n", MR_INVALID, BIT(MR_HTTP_FAULT_REQUEST_LINE)},
+        {"GET /[] HTTP/1.1\r\nHost : a\r\n\r\n", MR_INVALID, BIT(MR_HTTP_FAULT_TARGET) | BIT(MR_HTTP_FAULT_FIELD_LINE)},
+        {"GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n", MR_INVALID, BIT(MR_HTTP_FAULT_LINE_END)},
+    };
 
     (void)state;
-    assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nidempotency-KEY: a\r\nIdempotency-Key: a\r\n\r\n"), MR_INVALID);
-    assert_string_equal(request.repeated, "Idempotency-Key");
-    assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nAccept: a\r\nAccept: a\r\n\r\n"), MR_OK);
-    assert_null(request.repeated);
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        struct mr_http_request request;
+
+        assert_int_equal(parse(&request, heads[i].head), heads[i].status);
+        assert_int_equal(request.faults, heads[i].faults);
+    }
+    for (size_t i = 0; i < MR_HTTP_FAULT_COUNT; i++) {
+        assert_non_null(mr_http_reasons[i].message);
+        assert_int_equal(mr_http_reasons[i].field == NULL, mr_http_reasons[i].code == NULL);
+    }
 }
 
 static void test_head__parts_of_a_request(void **state)
@@ -526,7 +550,7 @@ static void test_head__names_of_one_length_are_different_fields(void **state)
 
     (void)state;
     assert_int_equal(parse(&request, text), MR_OK);
-    assert_null(request.repeated);
+    assert_int_equal(request.faults, 0);
     assert_true(mr_http_header(&request, "host", &value));
     assert_slice_equal(value, "a");
     assert_true(mr_http_header(&request, "x-aa", &value));
@@ -538,7 +562,7 @@ static void test_head__names_of_one_length_are_different_fields(void **state)
     assert_int_equal(mr_http_header_count(&request, "te"), 0);
     assert_false(mr_http_header_has(&request, "te", "trailers"));
     assert_int_equal(parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nDate: x\r\nhost: b\r\n\r\n"), MR_INVALID);
-    assert_string_equal(request.repeated, "Host");
+        assert_int_equal(request.faults, BIT(MR_HTTP_TWICE_HOST));
 }
 
 static void test_head__lists(void **state)
@@ -565,6 +589,18 @@ static void test_head__percent_escapes(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(mr_http_decode(&buf, mr_slice_of(bad[i]), true), MR_INVALID);
     mr_buf_fini(&buf);
+}
+
+static void test_head__a_parameter_is_known_however_it_is_escaped(void **state)
+{
+    static const char *const names[] = {"sort", "s%6Frt", "s%6frt", "%73%6F%72%74"};
+    static const char *const others[] = {"", "s", "sor", "sorts", "Sort", "s%4Frt", "sor%", "sor%7", "sor%7g", "sort%00", "sort%", "s%256Frt"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_true(mr_http_query_is(mr_slice_of(names[i]), "sort"));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(mr_http_query_is(mr_slice_of(others[i]), "sort"));
 }
 
 /* "item|item" of a field, and "!" behind them when it is no list to its end. */
@@ -624,10 +660,11 @@ int main(void)
         cmocka_unit_test(test_head__lists_go_on_over_lines),
         cmocka_unit_test(test_head__keeping_a_connection),
         cmocka_unit_test(test_head__a_value_has_no_blanks_around_it),
-        cmocka_unit_test(test_head__names_the_field_that_comes_twice),
+        cmocka_unit_test(test_head__says_everything_that_is_wrong),
         cmocka_unit_test(test_head__names_of_one_length_are_different_fields),
         cmocka_unit_test(test_head__lists),
         cmocka_unit_test(test_head__percent_escapes),
+        cmocka_unit_test(test_head__a_parameter_is_known_however_it_is_escaped),
         cmocka_unit_test(test_head__a_list_goes_over_all_its_lines),
     };
 

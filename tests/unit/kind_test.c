@@ -105,6 +105,9 @@ static void test_args__every_problem_is_told_by_name(void **state)
                                     "\"c\":{\"type\":\"integer\",\"min\":0.5},\"d\":{\"type\":\"text\",\"required\":true,\"default\":\"x\"},"
                                     "\"e\":{\"type\":\"text\",\"length\":0}}"),
                         "args.a.max:range,args.b.default:range,args.c.min:type,args.d.default:mismatch,args.e.length:range");
+    assert_string_equal(problems_of("{\"a\":{\"type\":\"text\",\"length\":3,\"default\":\"long\"},\"b\":{\"type\":\"text\",\"length\":[2,3],\"default\":\"x\"},"
+                                    "\"c\":{\"type\":\"text\",\"length\":[2,3],\"default\":\"\u00e4\u00f6\u00fc\"},\"d\":{\"type\":\"text\",\"length\":1,\"default\":\"\"}}"),
+                        "args.a.default:length,args.b.default:length");
 }
 
 static void test_args__are_bounded(void **state)

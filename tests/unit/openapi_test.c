@@ -388,6 +388,32 @@ static void test_openapi__types_of_applications(void **state)
     mr_pattern_destroy(&patterns[1]);
 }
 
+/* One that lacks a required member would be refused. */
+static void test_openapi__an_example_of_a_body_is_whole_or_none(void **state)
+{
+    static const char body[] = "paths /v1/typed post requestBody content application/json";
+    json_t *document;
+    char *example;
+
+    (void)state;
+    typed_fields[0].required = true;
+    typed_fields[1].example = "x";
+    mr_ops_install(&typed_table);
+    document = load();
+    assert_non_null(at(document, body));
+    assert_null(json_object_get(at(document, body), "example"));
+    json_decref(document);
+    typed_fields[0].example = "A";
+    document = load();
+    example = json_dumps(json_object_get(at(document, body), "example"), JSON_COMPACT);
+    assert_string_equal(example, "{\"sku\":\"A\",\"odd\":\"x\"}");
+    free(example);
+    json_decref(document);
+    mr_ops_install(NULL);
+    typed_fields[0].required = false;
+    typed_fields[0].example = typed_fields[1].example = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_openapi__is_the_same_each_time),
         cmocka_unit_test(test_openapi__the_page_is_whole),
         cmocka_unit_test(test_openapi__types_of_applications),
+        cmocka_unit_test(test_openapi__an_example_of_a_body_is_whole_or_none),
         cmocka_unit_test(test_openapi__what_differs_has_a_schema_of_its_own_whatever_it_is_called),
     };
 

@@ -265,6 +265,12 @@ static void test_request__query_parameters(void **state)
     assert_int_equal(read_query(&request, "page=1&page=2"), MR_INVALID);
     assert_string_equal(errors_of(&request), "page:duplicate");
     mr_request_fini(&request);
+    assert_int_equal(read_query(&request, "page=1&%70age=2"), MR_INVALID);
+    assert_string_equal(errors_of(&request), "page:duplicate");
+    mr_request_fini(&request);
+    assert_int_equal(read_query(&request, "%70%61ge=x&pag=0&pages=0&page%00=0&page%=0"), MR_INVALID);
+    assert_string_equal(errors_of(&request), "page:type");
+    mr_request_fini(&request);
     assert_int_equal(read_query(&request, "page="), MR_INVALID);
     assert_string_equal(errors_of(&request), "page:type");
     mr_request_fini(&request);

@@ -62,6 +62,8 @@ static const struct pair pairs[] = {
     {"{type: text, readonly: true}", COLUMN("mood", "public.mood", .is_enum = true), NULL},
     {"{type: text}", COLUMN("mood", "public.mood", .is_enum = true),
      "1:8: the column \"x\" is mood, an enumeration, expected text with a CHECK, or readonly: true"},
+    {"{type: text, many: true, readonly: true}", COLUMN("mood[]", "public.mood", .is_enum = true, .is_many = true),
+     "1:8: the column \"x\" is mood[], expected an array of text"},
     {"{type: text}", COLUMN("name_t", "text", .domain = "name_t"), NULL},
     {"{type: text}", COLUMN("name_t", "text", .domain = "name_t", .is_domain_checked = true),
      "1:1: the column \"x\" is of the domain name_t, whose constraint names no column when it is broken, expected text with a CHECK"
