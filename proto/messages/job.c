@@ -124,7 +124,9 @@ MR_MESSAGE(job_run_create) {
     .body_optional = true,
     .variants = MR_VARIANTS(
         {.statement = "job_run_create__many", .shape = MR_SHAPE_ONE, .when = MR_WHEN({"runs", NULL}), .batch_max = 8, .returns = &queued_together},
-        {.statement = "job_run_create__once", .shape = MR_SHAPE_ONE, .when = MR_WHEN({"Idempotency-Key", NULL}), .batch_max = 128}), /* joins what it makes of them, each to each */
+        {.statement = "job_run_create__once", .shape = MR_SHAPE_ONE, .when = MR_WHEN({"Idempotency-Key", NULL}), .batch_max = 128}, /* joins what it makes of them, each to each */
+        {.statement = "job_run_create__any", .shape = MR_SHAPE_ONE, .when = MR_WHEN({"runAt", NULL})},
+        {.statement = "job_run_create__any", .shape = MR_SHAPE_ONE, .when = MR_WHEN({"uniqueKey", NULL})}),
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "identifies the message"},
         {"userId", MR_UUID, MR_TOKEN_USER, .about = "who queues it"},

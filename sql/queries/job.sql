@@ -130,14 +130,14 @@ j.removed_at IS NULL AND j.work <> 'sql' AND j.args IS NULL AND j.unique_by IS N
 -- Tells runs of one batch apart, and from those of every other: millrace.run_id makes an id of both.
 
 -- part: start
-SELECT (extract(epoch FROM clock_timestamp()) * 4096000)::bigint AS tick, uuid_hash_extended(gen_random_uuid(), 0) AS chance
+SELECT (extract(epoch FROM clock_timestamp()) * 4096000)::bigint AS tick, uuid_hash_extended(gen_random_uuid(), 0) AS chance, session_user::text AS me
 
 -- Queues the runs of plain, all of them by three statements.
 
 -- part: queue_plain
 made AS (
-    INSERT INTO millrace.run (id, job, key, priority, args, trigger, due_at, turn, max_attempts, traceparent)
-    SELECT p.id, p.job, coalesce(p.key, ''), p.points, p.args, 'manual', p.due, p.due - p.points * interval '1 minute', p.attempts, p.traceparent
+    INSERT INTO millrace.run (id, job, key, priority, args, trigger, due_at, turn, max_attempts, traceparent, created_by)
+    SELECT p.id, p.job, coalesce(p.key, ''), p.points, p.args, 'manual', p.due, p.due - p.points * interval '1 minute', p.attempts, p.traceparent, p.me
       FROM plain p
 ), readied AS (
     INSERT INTO millrace.ready (job, key, turn, id)
@@ -146,8 +146,15 @@ made AS (
     INSERT INTO millrace.later (at, id, job, key, turn)
     SELECT p.due, p.id, p.job, coalesce(p.key, ''), p.due - p.points * interval '1 minute' FROM plain p WHERE p.due > now()
 ), woken AS MATERIALIZED (
-    SELECT millrace.tell_ready(min(p.job)) FROM plain p WHERE p.due < now() + interval '1 second' HAVING count(*) > 0
+    SELECT {{told_now}} FROM (SELECT p.job FROM plain p WHERE p.due < now() + interval '1 second' LIMIT 1) k
 )
+
+-- Wakes those that wait for runs of job k.job, unless somebody was woken in this hundredth of a second: to call the function, which looks as well, takes
+-- as long as three runs. Never NULL.
+
+-- part: told_now
+CASE WHEN (extract(epoch FROM clock_timestamp()) * 100)::bigint = pg_sequence_last_value('millrace.wake') THEN false
+            ELSE millrace.tell_ready(k.job) IS NULL END
 
 -- A run that was queued now, as millrace.queue_and_tell says in q. Of one that was not, nobody reads the columns. A duplicate is here where
 -- the statement does not see its run: a message of the same batch has just queued it, or a transaction that was waited for. Of
@@ -168,17 +175,53 @@ r.id, r.job, r.trigger, r.state, r.attempt, r.max_attempts, r.scheduled_for, r.c
        r.result, r.error, {{waits_for}}, r.due_at, nullif(r.key, ''), r.priority, r.args, true
 
 -- name: job_run_create
--- What is plain is queued here: one list, from which the tables are filled and the answers are made. The rest is the affair of one call
--- of millrace.queue_and_tell. Nobody, as a caller, queues for no job. A message with an Idempotency-Key is for job_run_create__once, an
--- array for job_run_create__many. What is asked of a table for each message is no EXISTS: of a small table the server would plan to
--- read all ids once, and do so when it has become large.
+-- What is plain and due now, as most is, is queued and answered by few steps: PostgreSQL gets every step of a statement ready, also those
+-- that nothing comes to, and with all that may become of a message that took it as long as eight runs. So a message that has runAt or
+-- uniqueKey is for job_run_create__any, one with an Idempotency-Key for job_run_create__once, an array for job_run_create__many; and what is
+-- left is the affair of one function, which is not called where nothing is: messages of nobody, and those for another job than a plain
+-- one. The rows of a message are side by side, but not in the order of messages.
+WITH kind AS MATERIALIZED (
+    SELECT j.name, j.attempts, j.priority, CASE WHEN j.work <> 'pull' AND millrace.is_unattended() THEN 'scheduler' END AS waits_for
+      FROM millrace.job j
+     WHERE j.name = ANY ($3::text[]) AND {{is_plain}}
+), k AS MATERIALIZED (
+    SELECT k.n::integer AS n, k.traceparent, coalesce(k.args, '{}')::jsonb AS args, coalesce(k.key, '') AS key, j.name AS job, j.waits_for, j.attempts,
+           coalesce(k.priority::integer, j.priority) AS points, now() - coalesce(k.priority::integer, j.priority) * interval '1 minute' AS turn,
+           millrace.run_id(s.tick + k.n, hashint8extended(k.n, s.chance)) AS id, s.me,
+           j.name IS NOT NULL AND (k.api_key IS NOT NULL OR (SELECT true FROM millrace.app_user u WHERE u.id = k.user_id))
+               AND coalesce(octet_length(k.args), 0) <= 65536 AS is_plain
+      FROM ({{start}} WHERE num_nonnulls($1::uuid[], $5::text[], $6::text[], $9::timestamptz[], $12::text[], $13::text[]) > 0) s -- not asked for
+     CROSS JOIN unnest($2::uuid[], $3::text[], $4::text[], $7::uuid[], $8::text[], $10::bigint[], $11::text[])
+                WITH ORDINALITY AS k (user_id, job, traceparent, api_key, args, priority, key, n)
+      LEFT JOIN kind j ON j.name = k.job
+), made AS (
+    INSERT INTO millrace.run (id, job, key, priority, args, trigger, due_at, turn, max_attempts, traceparent, created_by)
+    SELECT k.id, k.job, k.key, k.points, k.args, 'manual', now(), k.turn, k.attempts, k.traceparent, k.me FROM k WHERE k.is_plain
+), readied AS (
+    INSERT INTO millrace.ready (job, key, turn, id) SELECT k.job, k.key, k.turn, k.id FROM k WHERE k.is_plain
+)
+SELECT k.n, NULL::integer AS "$status", NULL::text AS "$field", NULL::text AS "$code", NULL::text AS "$message",
+       k.id, k.job, 'manual' AS trigger, 'queued' AS state, 0 AS attempt, k.attempts AS "maxAttempts", NULL::timestamptz AS "scheduledFor",
+       now() AS "createdAt", NULL::timestamptz AS "startedAt", NULL::timestamptz AS "finishedAt", 0::bigint AS "progress.done",
+       NULL::bigint AS "progress.total", NULL::jsonb AS result, NULL::text AS error, k.waits_for AS "waitsFor", now() AS "dueAt",
+       nullif(k.key, '') AS key, k.points AS priority, NULL::jsonb AS args, NULL::boolean AS duplicate
+  FROM k
+ WHERE k.is_plain AND (SELECT {{told_now}} FROM k WHERE k.is_plain LIMIT 1) IS NOT NULL
+ UNION ALL
+SELECT q.*
+  FROM millrace.queue_others((SELECT array_agg(k.n) FROM k WHERE k.is_plain IS NOT TRUE), $2, $3, $4, $7, $8, $10, $11) q;
+
+-- name: job_run_create__any
+-- Messages with runAt or uniqueKey. What is plain is queued here: one list, from which the tables are filled and the answers are made. The
+-- rest is the affair of one call of millrace.queue_and_tell. Nobody, as a caller, queues for no job. What is asked of a table for each
+-- message is no EXISTS: of a small table the server would plan to read all ids once, and do so when it has become large.
 WITH start AS MATERIALIZED (
     {{start}}
 ), k AS MATERIALIZED (
     SELECT k.n::integer AS n, k.job, k.traceparent, coalesce(k.args, '{}')::jsonb AS args, k.run_at, k.priority::integer AS priority, k.key, k.unique_key,
            j.work, j.attempts, coalesce(k.priority::integer, j.priority) AS points, greatest(k.run_at, now()) AS due,
            {{is_plain}} AND k.unique_key IS NULL AND coalesce(octet_length(k.args), 0) <= 65536 AS is_plain,
-           millrace.run_id(s.tick + k.n, hashint8extended(k.n, s.chance)) AS id
+           millrace.run_id(s.tick + k.n, hashint8extended(k.n, s.chance)) AS id, s.me
       FROM start s
      CROSS JOIN (SELECT k.n, CASE WHEN k.api_key IS NOT NULL OR (SELECT true FROM millrace.app_user u WHERE u.id = k.user_id) THEN k.job END AS job,
                         k.traceparent, k.args, k.run_at, k.priority, k.key, k.unique_key
@@ -289,7 +332,7 @@ WITH k AS MATERIALIZED (
 ), start AS MATERIALIZED (
     {{start}}
 ), plain AS MATERIALIZED (
-    SELECT g.n, millrace.run_id(s.tick + g.n * 1024 + r.place, hashint8extended(g.n * 1024 + r.place, s.chance)) AS id, g.job, g.traceparent, g.attempts,
+    SELECT g.n, millrace.run_id(s.tick + g.n * 1024 + r.place, hashint8extended(g.n * 1024 + r.place, s.chance)) AS id, g.job, g.traceparent, g.attempts, s.me,
            coalesce(r.args, '{}') AS args, r.key, coalesce(r.priority, g.points) AS points, greatest(r."runAt", now()) AS due
       FROM start s
      CROSS JOIN kind g

@@ -248,8 +248,8 @@ static void test_create__answers_each_of_a_mixed_batch(void **state)
 {
     (void)state;
     sql_exec(db, "UPDATE millrace.job SET priority = 7, attempts = 3 WHERE name = 'plain'; SELECT millrace.enqueue('once', '{\"orderId\": 1}')");
-    prepare("job_run_create");
-    sql_exec(db, "CREATE TEMP TABLE answers AS EXECUTE job_run_create(" IDS(9) ", " NONE(uuid, 9) ","
+    prepare("job_run_create__any");
+    sql_exec(db, "CREATE TEMP TABLE answers AS EXECUTE job_run_create__any(" IDS(9) ", " NONE(uuid, 9) ","
                  " '{plain,strict,plain,none,once,once,once,plain,plain}', '{t1,t2,t3,t4,t5,t6,t7,t8,t9}', " NONE(text, 9) ", " NONE(text, 9) ", "
                  IDS(8) " || NULL::uuid, ARRAY['{\"a\": 1}', '{\"n\": 7}', NULL, '{}', '{\"orderId\": 1}', '{\"orderId\": 2}', '{\"orderId\": 2}', '{}', '{}'],"
                  " '{NULL,NULL,2099-01-01,NULL,NULL,NULL,NULL,NULL,NULL}', '{NULL,NULL,-3,NULL,NULL,NULL,NULL,NULL,NULL}',"
@@ -265,6 +265,43 @@ static void test_create__answers_each_of_a_mixed_batch(void **state)
                                      " LEFT JOIN millrace.later l ON l.id = r.id WHERE a.job = 'plain'"),
                         "1 plain manual {\"a\": 1} 7 3 t1 t t t; 3 plain manual {} -3 k 3 t3 t t f t; 8 plain manual {} 7 t 3 t8 t t t");
     assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run"), 5);
+}
+
+/* The same where no message has a time or a unique key: for that there is a statement with fewer steps, and a function for what is not plain. */
+static void test_create__answers_each_of_a_batch_without_times_and_unique_keys(void **state)
+{
+    (void)state;
+    sql_exec(db, "UPDATE millrace.job SET priority = 7, attempts = 3 WHERE name = 'plain'; SELECT millrace.enqueue('once', '{\"orderId\": 1}');"
+                 " INSERT INTO millrace.account (id) VALUES ('00000000-0000-0000-0000-000000000001'); SELECT setval('millrace.wake', 0)");
+    prepare("job_run_create");
+    sql_exec(db, "CREATE TEMP TABLE answers AS EXECUTE job_run_create(" IDS(9) ", " NONE(uuid, 8) ","
+                 " '{plain,strict,plain,none,once,once,once,plain,strict}', '{t1,t2,t3,t4,t5,t6,t7,t8,t9}', " NONE(text, 9) ", " NONE(text, 9) ", "
+                 IDS(7) " || NULL::uuid || '00000000-0000-0000-0000-000000000001'::uuid,"
+                 " ARRAY['{\"a\": 1}', '{\"n\": 7}', NULL, '{}', '{\"orderId\": 1}', '{\"orderId\": 2}', '{\"orderId\": 2}', '{}',"
+                 "   '{\"orderId\": \"0198c1d0-0000-7000-8000-000000000001\"}'], "
+                 NONE(timestamptz, 9) ", '{NULL,NULL,-3,NULL,NULL,NULL,NULL,NULL,NULL}', '{NULL,NULL,k,NULL,NULL,NULL,NULL,NULL,NULL}', "
+                 NONE(text, 9) ", " NONE(text, 9) ")");
+    assert_string_equal(sql_text(db, "SELECT string_agg(CASE WHEN \"$status\" IS NULL THEN concat_ws(' ', n, job, state, priority, key, duplicate, \"waitsFor\")"
+                                     " ELSE concat_ws(' ', n, \"$status\", \"$field\", \"$code\") END, '; ' ORDER BY n, \"$field\") FROM answers"),
+                        "1 plain queued 7; 2 400 args.n rule; 2 400 args.orderId required; 3 plain queued -3 k; 4 404; 5 once queued 0 t; 6 once queued 0;"
+                        " 7 once queued t; 8 401; 9 strict queued 0 scheduler");
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT id) FROM answers WHERE n IN (6, 7)"), 1);
+    assert_string_equal(sql_text(db, "SELECT string_agg(concat_ws(' ', a.n, r.job, r.trigger, r.priority, nullif(r.key, ''), r.max_attempts, r.traceparent, r.due_at = a.\"dueAt\","
+                                     " r.turn = r.due_at - r.priority * interval '1 minute', r.created_by = session_user, y.id IS NOT NULL), '; ' ORDER BY a.n)"
+                                     " FROM answers a JOIN millrace.run r USING (id) LEFT JOIN millrace.ready y ON (y.job, y.key, y.turn, y.id) = (r.job, r.key, r.turn, r.id)"
+                                     " WHERE a.duplicate IS NULL"),
+                        "1 plain manual 7 3 t1 t t t t; 3 plain manual -3 k 3 t3 t t t t; 6 once manual 0 10 t6 t t t t; 9 strict manual 0 10 t9 t t t t");
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run"), 5);
+    assert_int_equal(sql_number(db, "SELECT (last_value > 0)::integer FROM millrace.wake"), 1);
+}
+
+/* A run has no other outcome than these, whoever writes it. */
+static void test_run__refuses_what_is_no_outcome(void **state)
+{
+    (void)state;
+    sql_exec(db, "SELECT millrace.enqueue('plain')");
+    must_fail(db, "UPDATE millrace.run SET outcome = 'lost'", "23514", "lost");
+    sql_exec(db, "UPDATE millrace.run SET outcome = 'dead'");
 }
 
 /* Of an array all runs are queued or none, whichever way it takes; the others of the batch are queued all the same. */
@@ -477,6 +514,8 @@ int main(void)
         TEST(test_queue_and_tell__queues_wholes_or_nothing),
         TEST(test_queue_and_tell__tells_what_the_run_is),
         TEST(test_create__answers_each_of_a_mixed_batch),
+        TEST(test_create__answers_each_of_a_batch_without_times_and_unique_keys),
+        TEST(test_run__refuses_what_is_no_outcome),
         TEST(test_create_many__queues_each_array_whole),
         TEST(test_enqueue__of_a_job_by_sql_makes_a_run_of_its_own_kind),
         TEST(test_unique__answers_the_run_that_is_there),
