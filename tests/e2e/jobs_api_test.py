@@ -157,7 +157,7 @@ class Start(JobsApiTest):
         return (client or self.admin).post(f"/v1/jobs/{job}/runs", body, headers=headers)
 
     def test_start__queues_a_run_and_says_where_it_is(self):
-        for job in sorted(set(JOBS) - {"import"}):
+        for job in sorted(set(JOBS) - {"import", "bulk"}):
             answer = self.start(job)
             self.assertEqual(answer.status, 202, answer)
             run = answer.json()
