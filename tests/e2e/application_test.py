@@ -474,7 +474,7 @@ class Packed(unittest.TestCase):
         """Whichever comes first; a database of an earlier release is theirs, too."""
         for first in ("tasks:", self.FOLDER, None):
             there = {"DB_DATABASE": server.new_database(), "DB_USER": "postgres", "DB_HOST": os.path.join(server.state_dir, support.SERVER_DATABASE)}
-            self.assertIn("applied 1", self.ask("migrate", application=first, **there))
+            self.assertRegex(self.ask("migrate", application=first, **there), r"^applied [1-9]")
             self.ask("migrate", application="tasks:", **there)
             self.assertEqual(self.ask("migrate", application=self.FOLDER, **there), "nothing to apply\n")
             with server.database(there["DB_DATABASE"]) as session:

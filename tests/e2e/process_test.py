@@ -304,6 +304,7 @@ class Starting(ProcessTest):
             self.assertEqual((waiting["for"], waiting["pid"]), ("another process that migrates", database.pid))
             database.query(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})")
             process.ready()
+        wait_for(lambda: process.logs("listening"), 5, "the log says that it listens")
         messages = [entry["message"] for entry in process.logs()]
         self.assertEqual(messages.count("migration applied"), count_migrations())
         self.assertLess(messages.index("migration applied"), messages.index("listening"))
