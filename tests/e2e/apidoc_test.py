@@ -8,15 +8,8 @@ import unittest
 import support
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
 PAGE_FILES = ("apidoc.css", "apidoc.js", "favicon.png", "licenses.txt", "swagger-ui-bundle.js", "swagger-ui.css")
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class Command(unittest.TestCase):

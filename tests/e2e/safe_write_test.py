@@ -10,14 +10,7 @@ import support
 from support import wait_for
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class WithUser(unittest.TestCase):

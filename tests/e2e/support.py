@@ -426,13 +426,14 @@ class Frozen:
 
 
 class ModuleServer:
-    """One `millrace all` for a whole test module: start it in setUpModule, close it in tearDownModule."""
+    """One `millrace all` for a whole test module, where `start` is or is called by setUpModule, and `stop` by tearDownModule."""
 
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = settings
         self.server = None
 
     def start(self, **settings):
-        self.server = Everything(**settings).ready()
+        self.server = Everything(**self.settings, **settings).ready()
         return self.server
 
     def stop(self):
