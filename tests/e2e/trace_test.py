@@ -322,6 +322,15 @@ class TroubleTest(unittest.TestCase):
         wait_for(lambda: api.logs("the collector takes spans again"), 10, "the log takes it back")
         self.end_in_order(api)
 
+    def test_trouble__it_is_left_alone_for_the_hour_that_it_names(self):
+        bad = self.misbehaving(lambda handler: handler.answer(429, b"", [("Retry-After", "3600")]) or True)
+        api = self.start(bad.url)
+        self.serve(api, 10)
+        wait_for(lambda: api.logs("the collector does not take spans"), 10, "the log says so")
+        self.serve(api, 1500)  # more than a batch
+        self.end_in_order(api)
+        self.assertEqual(len(bad.requests), 1)
+
     def test_trouble__it_comes_back(self):
         port = support.free_port()
         api = self.start(f"http://127.0.0.1:{port}")
