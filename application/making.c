@@ -380,7 +380,7 @@ static struct mr_member member_of(struct mr_making *self, const struct mr_app_fi
 {
     return (struct mr_member){.name = field->name,
                               .type = type_of(field),
-                              .optional = !field->required && field->fallback == NULL,
+                              .optional = field->clearable || (!field->required && field->fallback == NULL),
                               .many = field->many,
                               .json = field->members.count > 0 ? inner_of(self, field) : NULL,
                               .keyed = field->keyed,
