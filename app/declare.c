@@ -59,7 +59,7 @@ static void put_columns(struct mr_buf *out, const struct mr_job_info *info)
 
     mr_buf_printf(out, "{\"work\":\"sql\",\"exclusive\":%s,\"manual\":%s", info->exclusive ? "true" : "false",
                   by_hand ? "true" : "false");
-    if (by_hand)
+    if (by_hand && info != mr_job_info(MR_JOB_bulk)) /* for whose runs there are operations */
         mr_buf_printf(out, ",\"args\":%s", info->rules != NULL ? info->rules : "{}");
     mr_buf_text(out, "}");
     mr_buf_char(out, '\0');

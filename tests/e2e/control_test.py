@@ -63,7 +63,7 @@ class ControlTest(support.TiersTest):
         return [row["id"] for row in self.rows(
             f"SELECT c.id FROM (SELECT array_agg(id) AS ids, array_agg(claim) AS claims, count(*) AS n FROM millrace.claim_runs('{job}', {most}, 30000, 'w', '') HAVING count(*) > 0) a "
             f"CROSS JOIN LATERAL millrace.settle_runs(a.ids, a.claims, array_fill('{outcome}'::text, ARRAY[a.n::int]), NULL, "
-            f"array_fill({'NULL' if error is None else repr(error)}::text, ARRAY[a.n::int]), NULL, NULL, NULL) s "
+            f"array_fill({'NULL' if error is None else repr(error)}::text, ARRAY[a.n::int]), NULL, NULL, array_fill(NULL::jsonb, ARRAY[a.n::int])) s "
             f"CROSS JOIN LATERAL unnest(a.ids) c (id) WHERE s.n = 1")]
 
     def run_of(self, run_id):
