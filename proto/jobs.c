@@ -67,6 +67,7 @@ void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count)
         extended[job] = jobs[job];
         extended[job].added = additions[i].statements;
         extended[job].args = additions[i].args;
+        extended[job].rules = additions[i].rules;
         is_extended[job] = true;
     }
 }
