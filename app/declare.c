@@ -52,15 +52,28 @@ static void add(struct mr_declare *self, const char *name, const char *origin, c
     mr_params_text(&self->params, 2, columns);
 }
 
+/* What can be given to a run by hand is what statements of the application read, if there are some: the engine's own read nothing of it. */
+static void put_columns(struct mr_buf *out, const struct mr_job_info *info)
+{
+    bool by_hand = info->starter == MR_STARTED_BY_ADMIN;
+
+    mr_buf_printf(out, "{\"work\":\"sql\",\"exclusive\":%s,\"manual\":%s", info->exclusive ? "true" : "false",
+                  by_hand ? "true" : "false");
+    if (by_hand && info != mr_job_info(MR_JOB_bulk)) /* for whose runs there are operations */
+        mr_buf_printf(out, ",\"args\":%s", info->rules != NULL ? info->rules : "{}");
+    mr_buf_text(out, "}");
+    mr_buf_char(out, '\0');
+}
+
 /* The job that is there to be measured has its row from the scheduler that works on it. */
 static void add_engine(struct mr_declare *self, enum mr_job job)
 {
     const struct mr_job_info *info = mr_job_info(job);
-    char columns[96];
+    struct mr_buf columns = {0};
 
-    snprintf(columns, sizeof columns, "{\"work\":\"sql\",\"exclusive\":%s,\"manual\":%s}", info->exclusive ? "true" : "false",
-             info->starter == MR_STARTED_BY_ADMIN ? "true" : "false");
-    add(self, info->name, "engine", job == MR_JOB_noop ? NULL : columns);
+    put_columns(&columns, info);
+    add(self, info->name, "engine", job == MR_JOB_noop || columns.failed ? NULL : columns.data);
+    mr_buf_fini(&columns);
 }
 
 static void bind(struct mr_declare *self)
@@ -75,15 +88,20 @@ static void bind(struct mr_declare *self)
         add(self, kinds[i].name, "folder", kinds[i].columns);
 }
 
-/* Two folders that say the same of their jobs are one. */
+/* Two folders that say the same of their jobs are one, in processes of a release that say the same of the engine's. */
 static void digest(char out[2 * crypto_hash_sha256_BYTES + 1])
 {
     unsigned char hash[crypto_hash_sha256_BYTES];
     crypto_hash_sha256_state state;
     unsigned count;
     const struct mr_job_kind *kinds = mr_job_kinds(&count);
+    struct mr_buf engine = {0};
 
     crypto_hash_sha256_init(&state);
+    for (int job = 0; job < MR_JOB_COUNT; job++)
+        put_columns(&engine, mr_job_info((enum mr_job)job));
+    crypto_hash_sha256_update(&state, (const unsigned char *)engine.data, engine.len);
+    mr_buf_fini(&engine);
     for (unsigned i = 0; i < count; i++) {
         crypto_hash_sha256_update(&state, (const unsigned char *)kinds[i].name, strlen(kinds[i].name) + 1);
         crypto_hash_sha256_update(&state, (const unsigned char *)kinds[i].columns, strlen(kinds[i].columns) + 1);

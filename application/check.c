@@ -9,7 +9,9 @@
 #include "proto/jobs.h"
 #include "proto/kind.h"
 #include "proto/message.h"
+#include "runtime/clock.h"
 #include "runtime/webhook.h"
+#include "scheduler/cron.h"
 
 struct checking {
     struct mr_application *application;
@@ -444,6 +446,10 @@ static void check_job(struct checking *self, const struct mr_app_job *job)
                  mr_kind_info(MR_KIND_URL)->told);
     check_secrets(self, job);
     check_args(self, job);
+    if (job->cron != NULL && job->timezone != NULL && job->work.is_set && job->work.index != MR_APP_BY_SQL &&
+        mr_cron_never_fires(mr_slice_of(job->cron), job->timezone, mr_wall_ms(&mr_system_clock)))
+        complain(self, mr_yaml_place_of(job->node, "cron"), "no tick of it ever comes in %s, expected one that does",
+                 job->timezone);
     if (job->started_by.index == MR_APP_BY_USER)
         complain(
             self, mr_yaml_place_of(job->node, "startedBy"),

@@ -114,6 +114,7 @@ static void add_to_engine(struct mr_making *self, enum mr_job job, const struct 
     self->additions = all;
     all[self->addition_count] = (struct mr_job_addition){.job = job, .statements = statements_of(self, declared)};
     all[self->addition_count].args = args_of(self, declared, all[self->addition_count].statements);
+    all[self->addition_count].rules = declared->args.count > 0 ? mr_make_rules(self, declared) : NULL;
     self->addition_count++;
 }
 

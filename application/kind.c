@@ -95,10 +95,19 @@ static void put_arg(struct mr_buf *out, const struct mr_app_field *arg, bool wit
         put_default(out, arg);
     put_bound(out, "min", arg->range.min);
     put_bound(out, "max", arg->range.max);
+    put_text(out, "pattern", arg->pattern);
     if (arg->length.is_set) {
         begin_member(out, "length");
         mr_buf_printf(out, "[%lld,%lld]", (long long)arg->length.min, (long long)arg->length.max);
     }
+    mr_buf_char(out, '}');
+}
+
+static void put_rules(struct mr_buf *out, const struct mr_app_job *job)
+{
+    mr_buf_char(out, '{');
+    for (unsigned i = 0; i < job->args.count; i++)
+        put_arg(out, &job->args.items[i], job->work.index != MR_APP_BY_SQL);
     mr_buf_char(out, '}');
 }
 
@@ -107,10 +116,19 @@ static void put_args(struct mr_buf *out, const struct mr_app_job *job)
     if (job->args.count == 0)
         return;
     begin_member(out, "args");
-    mr_buf_char(out, '{');
-    for (unsigned i = 0; i < job->args.count; i++)
-        put_arg(out, &job->args.items[i], job->work.index != MR_APP_BY_SQL);
-    mr_buf_char(out, '}');
+    put_rules(out, job);
+}
+
+const char *mr_make_rules(struct mr_making *self, const struct mr_app_job *job)
+{
+    struct mr_buf rules = {0};
+    const char *out;
+
+    put_rules(&rules, job);
+    self->arena->failed |= rules.failed;
+    out = rules.failed ? NULL : mr_arena_text(self->arena, (struct mr_slice){rules.data, rules.len});
+    mr_buf_fini(&rules);
+    return out;
 }
 
 /* ---- The job ---- */

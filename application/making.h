@@ -357,6 +357,9 @@ void mr_make_replacements(struct mr_making *self);
 /* Makes the row of a job, and its statements. */
 void mr_make_job(struct mr_making *self, const struct mr_app_job *job);
 
+/* Makes the rules of its arguments, as the column millrace.job.args has them. In the arena; NULL if there is no memory. */
+const char *mr_make_rules(struct mr_making *self, const struct mr_app_job *job);
+
 /* Makes the row that the table of jobs is to have for it. */
 void mr_make_kind(struct mr_making *self, const struct mr_app_job *job);
 

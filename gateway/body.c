@@ -7,6 +7,7 @@
 #include "proto/jsontext.h"
 #include "proto/literal.h"
 #include "proto/json_reader.h"
+#include "runtime/clock.h"
 #include "runtime/webhook.h"
 #include "scheduler/cron.h"
 #include "scheduler/zone.h"
@@ -160,6 +161,26 @@ void mr_body_field(struct mr_request *self, unsigned i, const struct mr_field *f
         (void)read_value(&place, field, json, text, &self->decoded[i], &value);
     }
     self->values[i] = value;
+}
+
+/* ---- What several members say together ---- */
+
+void mr_body_schedule(struct mr_request *self, const struct mr_field *fields)
+{
+    const struct mr_value *cron = NULL;
+    char zone[ZONE_ROOM];
+
+    for (unsigned i = 0; fields[i].name != NULL; i++) {
+        if (fields[i].from != MR_BODY || !self->values[i].present)
+            continue;
+        if (fields[i].format == MR_FORMAT_CRON) {
+            cron = &self->values[i];
+        } else if (fields[i].format == MR_FORMAT_ZONE && cron != NULL) {
+            mr_slice_copy(zone, sizeof zone, self->values[i].text);
+            if (mr_cron_never_fires(cron->text, zone, mr_wall_ms(&mr_system_clock)))
+                mr_body_error(self, "cron", "mismatch", "never fires in this time zone: the clocks skip each of its times");
+        }
+    }
 }
 
 /* ---- An array of bodies ---- */

@@ -20,6 +20,9 @@ void mr_body_field(struct mr_request *self, unsigned i, const struct mr_field *f
  */
 void mr_body_items(struct mr_request *self, const struct mr_field *fields, struct mr_slice text);
 
+/* Checks the schedule of a body that names its time zone. Call it when all fields are read; a zone stands behind its expression. */
+void mr_body_schedule(struct mr_request *self, const struct mr_field *fields);
+
 /* Adds an error of a member or a field. */
 void mr_body_error(struct mr_request *self, const char *name, const char *code, const char *message);
 

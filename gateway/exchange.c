@@ -309,6 +309,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
                         const struct mr_principal *principal, int64_t patience_ms)
 {
     struct gateway *gateway = self->gateway;
+    int64_t sent_us = mr_mono_us(gateway->clock); /* before that of the message: the actor's times lie within ours */
     uint64_t correlation = (uint64_t)self->generation << 32 | self->index;
     struct mailbox_load *load;
     mr_status status;
@@ -340,7 +341,7 @@ mr_status exchange_send(struct exchange *self, enum mr_op message, const struct 
     if (load->actor->on_replica)
         keep_asked(self);
     self->cache_generation = gateway->cache.generation;
-    self->sent_us = mr_mono_us(gateway->clock);
+    self->sent_us = sent_us;
     self->deadline_ms = self->sent_us / 1000 + patience_ms;
     insert_by_deadline(gateway, self);
     return MR_OK;

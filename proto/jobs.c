@@ -62,6 +62,7 @@ void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count)
         extended[job] = jobs[job];
         extended[job].added = additions[i].statements;
         extended[job].args = additions[i].args;
+        extended[job].rules = additions[i].rules;
         extended[job].added_behind = first_of(job);
         is_extended[job] = true;
     }

@@ -65,6 +65,7 @@ struct mr_job_info {
     /* Of the engine's. */
     const struct mr_job_statement *added; /* what an application does in the same runs, ended by a NULL name; NULL: nothing */
     const char *added_behind;             /* the statement that goes before them; NULL: they are the first */
+    const char *rules; /* of the arguments that they read, as the column millrace.job.args; NULL: they read none */
 };
 
 /* A statement of a job. One in chunks has {{chunk}} and returns the cursor of the next; any other runs once, and its rows are counted. */
@@ -79,6 +80,7 @@ struct mr_job_addition {
     enum mr_job job;
     const struct mr_job_statement *statements; /* ended by a NULL name */
     const char *args;                          /* as a job's */
+    const char *rules;                         /* as a job's */
 };
 
 /* What a job of push or pull is that says nothing else. */

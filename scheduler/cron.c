@@ -444,13 +444,13 @@ static int64_t first_second_after(int64_t ms)
     return ms < 0 ? 0 : ms / 1000 + 1;
 }
 
-bool mr_cron_next(const struct mr_cron *self, const struct mr_zone *zone, int64_t after_ms, int64_t *out_ms)
+static bool next_before(int64_t end, const struct mr_cron *self, const struct mr_zone *zone, int64_t after_ms, int64_t *out_ms)
 {
     int64_t at = first_second_after(after_ms);
 
-    while (at < PAST_TICKS) {
+    while (at < end) {
         struct mr_zone_span span = mr_zone_at(zone, at);
-        int64_t until = span.until < PAST_TICKS ? span.until : PAST_TICKS;
+        int64_t until = span.until < end ? span.until : end;
         int64_t found;
 
         if (!self->paced && span.fresh > at)
@@ -465,4 +465,24 @@ bool mr_cron_next(const struct mr_cron *self, const struct mr_zone *zone, int64_
         at = until;
     }
     return false;
+}
+
+bool mr_cron_next(const struct mr_cron *self, const struct mr_zone *zone, int64_t after_ms, int64_t *out_ms)
+{
+    return next_before(PAST_TICKS, self, zone, after_ms, out_ms);
+}
+
+/* The calendar repeats itself after 400 years, and the rules of zones hold for ever once their explicit dates have passed. */
+bool mr_cron_never_fires(struct mr_slice expression, const char *zone_name, int64_t after_ms)
+{
+    int64_t end = first_second_after(after_ms) + 500 * INT64_C(366) * SECONDS_PER_DAY;
+    struct mr_cron_problem ignored;
+    struct mr_zone *zone = NULL;
+    struct mr_cron cron;
+    int64_t tick_ms;
+    bool never = mr_cron_parse(&cron, expression, &ignored) && mr_zone_new(&zone, zone_name) == MR_OK &&
+                 !next_before(end, &cron, zone, after_ms, &tick_ms);
+
+    mr_zone_destroy(&zone);
+    return never;
 }

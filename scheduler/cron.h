@@ -74,4 +74,11 @@ bool mr_cron_parse(struct mr_cron *out, struct mr_slice text, struct mr_cron_pro
 bool mr_cron_next(const struct mr_cron *self, const struct mr_zone *zone, int64_t after_ms, int64_t *out_ms)
     __attribute__((warn_unused_result));
 
+/*
+ * Whether no tick of an expression ever comes in the zone of that name, after a moment as in mr_cron_next. False, too, when it is no
+ * expression, or there is no such zone: that is for others to tell.
+ */
+bool mr_cron_never_fires(struct mr_slice expression, const char *zone_name, int64_t after_ms)
+    __attribute__((warn_unused_result));
+
 #endif

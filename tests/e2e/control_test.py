@@ -63,7 +63,7 @@ class ControlTest(support.TiersTest):
         return [row["id"] for row in self.rows(
             f"SELECT c.id FROM (SELECT array_agg(id) AS ids, array_agg(claim) AS claims, count(*) AS n FROM millrace.claim_runs('{job}', {most}, 30000, 'w', '') HAVING count(*) > 0) a "
             f"CROSS JOIN LATERAL millrace.settle_runs(a.ids, a.claims, array_fill('{outcome}'::text, ARRAY[a.n::int]), NULL, "
-            f"array_fill({'NULL' if error is None else repr(error)}::text, ARRAY[a.n::int]), NULL, NULL, NULL) s "
+            f"array_fill({'NULL' if error is None else repr(error)}::text, ARRAY[a.n::int]), NULL, NULL, array_fill(NULL::jsonb, ARRAY[a.n::int])) s "
             f"CROSS JOIN LATERAL unnest(a.ids) c (id) WHERE s.n = 1")]
 
     def run_of(self, run_id):
@@ -143,6 +143,15 @@ class Kinds(ControlTest):
         self.assertEqual(self.boss.get("/v1/jobs/bad").status, 404)
         self.assertEqual(self.boss.request("PUT", "/v1/jobs/needs", needs).status, 200)
         self.assertEqual(self.errors(self.boss.request("PATCH", "/v1/jobs/needs", {"cron": "@daily"})), [("args", "mismatch")])
+
+    def test_schedule__that_never_fires_is_refused(self):
+        in_the_gap = "30 2 25-31 3 */7"  # of Berlin, where the clocks go forward on the last Sunday of March, and nowhere else
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/gap", {"work": "pull", "cron": "30 2 30 2 *"})), [("cron", "format")])
+        self.assertEqual(self.errors(self.boss.request("PUT", "/v1/jobs/gap", {"work": "pull", "cron": in_the_gap, "timezone": "Europe/Berlin"})), [("cron", "mismatch")])
+        self.assertEqual(self.boss.get("/v1/jobs/gap").status, 404)
+        self.put({"cron": in_the_gap, "timezone": "America/New_York"}, "gap")
+        self.assertEqual(self.errors(self.boss.request("PATCH", "/v1/jobs/gap", {"cron": in_the_gap, "timezone": "Europe/Berlin"})), [("cron", "mismatch")])
+        self.assertEqual(self.boss.request("PATCH", "/v1/jobs/gap", {"cron": "30 3 25-31 3 */7", "timezone": "Europe/Berlin"}).status, 200)
 
     def test_declared__answers_409(self):
         self.database.query("INSERT INTO millrace.job (name, work, origin, manual, exclusive) VALUES ('declared', 'pull', 'folder', false, false)")
@@ -258,6 +267,21 @@ class Queueing(ControlTest):
         self.assertEqual([self.errors(self.queue(name, body)) for body in ([], [good] * 1001)], [[("runs", "items")]] * 2)
         self.assertEqual([self.queue(name, 5).status, self.queue("nosuch", {}).status], [400, 404])
         self.assertEqual(self.database.count("millrace.run", f"job = '{name}'"), 0)
+
+    def test_job_of_the_engine__takes_what_its_statements_read(self):
+        before = self.database.count("millrace.job_run")
+        for job in ("maintenance", "housekeeping", "removal"):
+            self.assertEqual(self.boss.get(f"/v1/jobs/{job}").json()["args"], {})
+            self.assertEqual(self.errors(self.queue(job, {"args": {"scope": "all"}})), [("args.scope", "unknown")])
+        answer = self.queue("cleanup", {"args": {"scop": "all", "scope": "everything", "completedAfter": 5}})
+        self.assertEqual([(error["field"], error["message"]) for error in answer.json()["errors"]],
+                         [("args.completedAfter", "must be a text"), ("args.scop", "is not an argument of the job"), ("args.scope", "must match completed|all")])
+        self.assertEqual(self.errors(self.queue("cleanup", [{}, {"args": {"scop": "all"}}])), [("[1].args.scop", "unknown")])
+        with self.assertRaisesRegex(Exception, "args.scop is not an argument of the job"):
+            self.database.query("SELECT millrace.enqueue('cleanup', '{\"scop\": \"all\"}')")
+        self.assertEqual(self.database.count("millrace.job_run"), before)
+        run = self.queue("cleanup", {"args": {"scope": "completed"}, "runAt": "2099-01-01T00:00:00Z"})
+        self.assertEqual((run.status, self.database.value(f"SELECT args FROM millrace.job_run WHERE id = '{run.json()['id']}'")), (202, '{"scope": "completed"}'))
 
     def test_array__is_queued_in_its_order(self):
         name, _ = self.put()

@@ -14,6 +14,7 @@ module = support.ModuleServer()
 server = None
 
 TIME = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")
+CLEANUP_ARGS = {"scope": {"type": "text", "pattern": "completed|all"}, "completedAfter": {"type": "text", "pattern": "[0-9]{1,7}(ms|s|m|h)|[0-9]{1,4}d"}}
 JOBS = ["aggregate", "bulk", "cleanup", "housekeeping", "import", "maintenance", "removal", "report"]
 PRIORITIES = {"URGENT", "HIGH", "MEDIUM", "LOW", "BACKLOG"}
 INTERNALS = re.compile(rb"SELECT|INSERT|sqlstate|postgres|job_run\b|app_user|libpq|\.c:|/tmp|relation|syntax", re.I)
@@ -111,11 +112,12 @@ class Jobs(JobsApiTest):
         nothing = {"succeeded": 0, "failed": 0, "dead": 0}
         figures = {"work": "sql", "depth": {"ready": 0, "later": 0, "running": 0, "dead": 0}, "lastMinute": nothing, "lastHour": nothing}
         for job in jobs:
-            self.assertEqual(job, {"name": job["name"], "origin": job["origin"], "enabled": False, **figures})
+            args = {"cleanup": CLEANUP_ARGS, "housekeeping": {}, "maintenance": {}, "removal": {}}.get(job["name"])
+            self.assertEqual(job, {"name": job["name"], "origin": job["origin"], "enabled": False, **({} if args is None else {"args": args}), **figures})
         self.database.query("UPDATE millrace.job SET schedule = '0 3 * * *', timezone = 'Europe/Berlin', next_at = '2027-01-02T02:00Z' WHERE name = 'cleanup'")
         self.addCleanup(self.database.query, "UPDATE millrace.job SET schedule = NULL, timezone = NULL, next_at = NULL")
         scheduled = {"name": "cleanup", "origin": "engine", "schedule": "0 3 * * *", "timezone": "Europe/Berlin", "enabled": True,
-                     "nextAt": "2027-01-02T02:00:00.000Z", **figures}
+                     "nextAt": "2027-01-02T02:00:00.000Z", "args": CLEANUP_ARGS, **figures}
         self.assertEqual(self.ok(self.admin.get("/v1/jobs"))[2], scheduled)
         self.assertEqual(self.ok(self.admin.get("/v1/jobs/cleanup")), scheduled)
 

@@ -52,7 +52,7 @@ static const char *settle_on(mr_db *on, const char *outcome, const char *error, 
     return sql_text(on,
                     "SELECT string_agg(DISTINCT s.status || ' ' || s.state, ', ') FROM (SELECT array_agg(id ORDER BY place) AS ids, array_agg(claim ORDER BY place) AS claims,"
                     " count(*)::int AS n FROM hand) h, millrace.settle_runs(h.ids, h.claims, array_fill('%s'::text, ARRAY[h.n]), NULL,"
-                    " array_fill(%s::text, ARRAY[h.n]), array_fill(%s::bigint, ARRAY[h.n]), NULL, NULL) s",
+                    " array_fill(%s::text, ARRAY[h.n]), array_fill(%s::bigint, ARRAY[h.n]), NULL, array_fill(NULL::jsonb, ARRAY[h.n])) s",
                     outcome, error, pause_ms);
 }
 
@@ -391,6 +391,25 @@ static void test_settle__takes_a_batch_in_its_order(void **state)
                              " FROM hand) h, millrace.settle_runs(ARRAY[h.a, h.b, h.a, h.a], ARRAY[h.c, h.c, h.c, h.c], '{working,succeeded,failed,succeeded}', NULL, NULL, NULL, NULL, NULL) s"),
                         "1 200 running, 2 200 succeeded, 3 200 failed, 4 409 failed");
     assert_places();
+}
+
+/* A worker's failure is kept whatever work the job is by now; of a call whoever made it keeps the attempt, and the sweep that of either. */
+static void test_settle__keeps_the_attempt_of_whoever_had_the_run(void **state)
+{
+    static const char *const works[] = {"push", "pull"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        sql_exec(db, "TRUNCATE millrace.run_attempt; SELECT millrace.enqueue_many('pull', '{NULL, NULL}')");
+        assert_int_equal(claim(1), 1);
+        sql_exec(db, "UPDATE millrace.job SET work = '%s' WHERE name = 'pull'", works[i]);
+        assert_string_equal(settle_on(db, "failed", "'by a worker'", "NULL"), "200 failed");
+        assert_string_equal(TEXT("SELECT string_agg(error || ' ' || worker, ', ') FROM millrace.run_attempt"), "by a worker w1");
+        assert_int_equal(claim(1), 1);
+        assert_int_equal(sql_number(db, "SELECT s.status FROM hand, millrace.settle_runs(ARRAY[hand.id], ARRAY[hand.claim], '{failed}', NULL, '{by a call}', NULL, NULL, NULL) s"), 200);
+        assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run_attempt"), 1);
+    }
+    sql_exec(db, "DELETE FROM millrace.run; DELETE FROM millrace.later");
 }
 
 static void test_settle__of_a_failure_waits_longer_each_time_and_dies_in_the_end(void **state)
@@ -827,6 +846,7 @@ int main(void)
         TEST(test_limit__is_not_counted_under_repeatable_read),
         TEST(test_settle__counts_once_and_says_so_again),
         TEST(test_settle__takes_a_batch_in_its_order),
+        TEST(test_settle__keeps_the_attempt_of_whoever_had_the_run),
         TEST(test_settle__of_a_failure_waits_longer_each_time_and_dies_in_the_end),
         TEST(test_settle__of_failures_spreads_their_retries),
         TEST(test_settle__honours_a_pause_that_the_worker_asks_for),

@@ -389,6 +389,31 @@ static void test_unique__is_by_values_that_mean_the_same(void **state)
     assert_string_equal(sql_text(db, "SELECT args ->> 'n' FROM millrace.run WHERE job = 'same' ORDER BY id LIMIT 1"), "12.5"); /* as it came */
 }
 
+/* However deep they are. What looks like a number in a text, or in a name, is none. */
+static void test_unique__is_by_what_values_hold(void **state)
+{
+    static const struct {
+        const char *like, *unlike; /* {"a": 1, "b": [{"n": 2.5, "t": "x\"1.50"}, 100]} */
+    } values[] = {
+        {"{\"b\": [{\"t\": \"x\\\"1.50\", \"n\": 2.500}, 1e2], \"a\": 1.0}", "{\"a\": 1, \"b\": [{\"n\": 2.5, \"t\": \"x\\\"1.5\"}, 100]}"},
+        {"{\"a\": 1.000, \"b\": [{\"n\": 25e-1, \"t\": \"x\\u00221.50\"}, 100.00]}", "{\"a\": 1, \"b\": [100, {\"n\": 2.5, \"t\": \"x\\\"1.50\"}]}"},
+        {"{\"a\": 0.01e2, \"b\": [{\"n\": 2.50, \"t\": \"x\\\"1.50\"}, 100]}", "{\"a\": 1.05, \"b\": [{\"n\": 2.5, \"t\": \"x\\\"1.50\"}, 100]}"},
+        {"{\"a\": 1, \"b\": [{\"t\": \"x\\\"1.50\", \"n\": 2.5}, 100]}", "{\"a.0\": 1, \"b\": [{\"n\": 2.5, \"t\": \"x\\\"1.50\"}, 100]}"},
+    };
+    char first[40];
+
+    (void)state;
+    snprintf(first, sizeof first, "%s", sql_text(db, "SELECT millrace.enqueue('once', '{\"orderId\": {\"a\": 1, \"b\": [{\"n\": 2.5, \"t\": \"x\\\"1.50\"}, 100]}}')"));
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        assert_string_equal(sql_text(db, "SELECT millrace.enqueue('once', '{\"orderId\": %s}')", values[i].like), first);
+        assert_string_not_equal(sql_text(db, "SELECT millrace.enqueue('once', '{\"orderId\": %s}')", values[i].unlike), first);
+    }
+    assert_int_equal(sql_number(db, "SELECT count(*) FROM millrace.run"), 1 + sizeof values / sizeof values[0]);
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT millrace.alike(v, NULL)) FROM unnest('{0,0.0,-0.00,10.010,10.01,10.0100}'::jsonb[]) v"), 2);
+    /* As deep as JSON may be. */
+    assert_int_equal(sql_number(db, "SELECT count(DISTINCT millrace.alike((repeat('[', 2000) || v.n || repeat(']', 2000))::jsonb, NULL)) FROM (VALUES ('1'), ('1.0')) v (n)"), 1);
+}
+
 static void test_unique__for_a_time_outlasts_the_run(void **state)
 {
     char first[64];
@@ -521,6 +546,7 @@ int main(void)
         TEST(test_unique__answers_the_run_that_is_there),
         TEST(test_unique__by_arguments_and_within_one_call),
         TEST(test_unique__is_by_values_that_mean_the_same),
+        TEST(test_unique__is_by_what_values_hold),
         TEST(test_unique__for_a_time_outlasts_the_run),
         TEST(test_unique__is_decided_by_the_first_transaction),
         TEST(test_queue_runs__makes_one_run_of_a_tick),

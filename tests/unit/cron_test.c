@@ -420,6 +420,20 @@ static void test_cron__ends_when_every_time_is_in_a_gap(void **state)
     assert_next("30 2 25-31 3 */7", utc, "2026-01-01T00:00:00Z", "2026-03-29T02:30:00.000Z");
 }
 
+static void test_cron__says_whether_it_never_fires(void **state)
+{
+    static const struct {
+        const char *expression, *zone;
+        bool never;
+    } cases[] = {{"30 2 25-31 3 */7", "Europe/Berlin", true}, {"30 2 25-31 3 */7", "UTC", false},           {"0 0 29 2 MON", "Europe/Berlin", false},
+                 {"0 0 29 2 *", "Europe/Berlin", false},      {"30 2 25-31 3 */7", "Mars/Olympus", false}, {"nonsense", "Europe/Berlin", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (mr_cron_never_fires(mr_slice_of(cases[i].expression), cases[i].zone, 1790000000000) != cases[i].never)
+            fail_test("%s in %s: expected %s", cases[i].expression, cases[i].zone, cases[i].never ? "never" : "a tick");
+}
+
 /* ---- Zones ---- */
 
 static void test_zone__refuses_names_that_are_none(void **state)
@@ -529,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_cron__ticks_are_of_the_years_1970_to_9999),
         cmocka_unit_test(test_cron__knows_the_clocks_of_centuries_to_come),
         cmocka_unit_test(test_cron__ends_when_every_time_is_in_a_gap),
+        cmocka_unit_test(test_cron__says_whether_it_never_fires),
         cmocka_unit_test(test_zone__refuses_names_that_are_none),
         cmocka_unit_test(test_zone__agrees_with_the_c_library),
         cmocka_unit_test(test_zone__leaves_the_environment_as_it_was),
