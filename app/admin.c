@@ -262,7 +262,7 @@ bool mr_admin_listen(const struct mr_config *config, int *fd)
     *fd = mr_activation_take("admin");
     good = *fd >= 0 || mr_http_listen(fd, config->admin_host, (int)config->admin_port, &problem) == MR_OK;
     if (!good)
-        mr_log(MR_LOG_ERROR, "no port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})),
+        mr_log(MR_LOG_ERROR, "cannot open the port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})),
                mr_log_text("setting", "ADMIN_PORT"));
     mr_buf_fini(&problem);
     return good;

@@ -38,8 +38,10 @@ ELSEWHERE = [
     (r"^aws ecr get-login-password \| docker login ", "tests/docs/aws_cli.py", "of-the-registry"),
     (r"^(aws|PASSWORD=|for \w+ in .*\baws) ?", "tests/docs/aws_test.py", "test_commands__are_what_the_aws_cli_and_its_services_take"),
     (r"^(npm install|npm test)$", "tests/npm", "npm"),
-    (r"^npm run synth ", "infrastructure/test/cli.test.ts", "'run', 'synth', '--', '--quiet'"),
+    (r"^(cd infrastructure|cp \.env\.example \.env)$", "infrastructure/test/cli.test.ts", "cp \\.env\\.example \\.env"),
+    (r"^npm run synth ", "infrastructure/test/cli.test.ts", "npm run synth .*"),
     (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),
+    (r"^curl --fail https://millrace-api\.example\.com/", "tests/e2e/pages_test.py", "curl --fail"),
     (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
     (r"^(MILLRACE_IMAGE=shop )?docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
     (r"^docker (build --tag shop \.|run --rm shop routes)$", "tests/image/image_test.py", "class Application"),
@@ -53,8 +55,6 @@ NOT_HERE = [
     (r"^npm run (diff|deploy|deploy:\w+|destroy)\b", "changes or asks an account of AWS; `npm run rehearse` types it against moto, which Debian does not have"),
     (r"^systemctl edit millrace-api$", "opens an editor, on a machine that systemd runs"),
     (r"^docker (tag|push) ", "takes a Docker engine and a registry in an account of AWS"),
-    (r"^curl --fail https://millrace-api\.example\.com/", "asks a deployment; http.md asks a server of the test for the same"),
-    (r"^(cd infrastructure|cp \.env\.example \.env)$", "sets up a checkout; infrastructure/test/docs.test.ts holds that file to the settings"),
 ]
 
 # What a command begins with where it stands in an indented block, among lines that it prints.

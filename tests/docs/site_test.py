@@ -83,6 +83,15 @@ class Site(unittest.TestCase):
         self.assertGreater(len(routes), 20)
         for path in routes:
             self.assertIn("<code>" + re.sub(r":(\w+)", r"{\1}", path) + "</code>", shown)
+        self.assertRegex(shown, r"(?s)<td>GET</td>\s*<td><code>/v1/api-keys</code></td>\s*<td>[^<]*</td>\s*<td>administrators</td>")
+
+    def test_settings__have_a_row_each(self):
+        printed = subprocess.run([support.binary(), "config", "--markdown"], check=True, capture_output=True, text=True).stdout
+        with open(os.path.join(site, "reference", "settings.html"), encoding="utf-8") as file:
+            shown = file.read()
+        names = re.findall(r"^\| `(\w+)`", printed, re.M)
+        self.assertGreater(len(names), 60)
+        self.assertEqual(re.findall(r"<tr>\s*<td><code>(\w+)</code>", shown), names)
 
 
 class InBrowser(unittest.TestCase):
