@@ -192,13 +192,14 @@ void connection_write(struct mr_http_connection *self, struct mr_slice bytes)
     lws_callback_on_writable(self->wsi);
 }
 
+/* libwebsockets forgets, behind its call, what it was asked for in it; so the rest is asked for in the turn that follows. */
 void connection_writeable(struct mr_http_connection *self)
 {
     if (self->phase == PHASE_DEAD || self->out.len == 0)
         return;
     self->out_at += send_some(self, (struct mr_slice){self->out.data + self->out_at, self->out.len - self->out_at});
     if (self->out_at < self->out.len) {
-        lws_callback_on_writable(self->wsi);
+        set_runnable(self);
         return;
     }
     mr_buf_fini(&self->out);
@@ -304,6 +305,8 @@ void connection_readable(struct mr_http_connection *self)
 
 void connection_run(struct mr_http_connection *self)
 {
+    if (self->phase != PHASE_DEAD && self->out.len > 0)
+        lws_callback_on_writable(self->wsi);
     if (!read_wants_bytes(self))
         return;
     if (self->in.len > 0)

@@ -479,7 +479,7 @@ static void answer_batch(struct mr_actor *self, struct mr_message **messages, un
     mr_rows_free(&rows);
 }
 
-static unsigned unanswered(struct mr_message *const *messages, unsigned count, struct mr_message **out)
+unsigned mr_answer_left(struct mr_message *const *messages, unsigned count, struct mr_message **out)
 {
     unsigned left = 0;
 
@@ -498,7 +498,7 @@ static void answer_left(struct mr_actor *self, struct mr_message *const *message
 {
     const struct mr_traits *traits = mr_op_info(messages[0]->envelope.op)->traits;
     struct mr_message *rest[MR_PLAN_MAX];
-    unsigned left = unanswered(messages, count, rest);
+    unsigned left = mr_answer_left(messages, count, rest);
 
     if (left == 0)
         return;
@@ -507,7 +507,7 @@ static void answer_left(struct mr_actor *self, struct mr_message *const *message
         rest[i]->lost_race = true; /* what is broken now, is told */
     }
     answer_batch(self, rest, left);
-    left = unanswered(messages, count, rest);
+    left = mr_answer_left(messages, count, rest);
     if (left > 0 && traits->conflicts) {
         answer_all(self, rest, left, MR_CONFLICT);
     } else if (left > 0) {

@@ -219,7 +219,7 @@ static bool settle(const struct mr_receipt *receipt, unsigned count, int64_t now
         if (*pause_ms < receipt->retry_after_ms)
             *pause_ms = receipt->retry_after_ms;
         break;
-    case MR_REFUSED: break;
+    case MR_REFUSED: mr_tracer_note_dropped(count); break;
     }
     say(now_ms, receipt->reason);
     return receipt->delivery == MR_REFUSED;
@@ -247,7 +247,7 @@ static void send_batch(unsigned count)
                           &receipt);
         now_ms = mr_mono_ms(&mr_system_clock);
         if (settle(&receipt, count, now_ms, &pause_ms))
-            break;
+            return;
         if (!last && now_ms - began_ms <= GIVE_UP_MS && !mr_thread_asked_to_end(tracer.thread, (int)pause_ms))
             continue;
         mr_tracer_note_dropped(count);
@@ -255,8 +255,6 @@ static void send_batch(unsigned count)
             (void)mr_thread_asked_to_end(tracer.thread, (int)pause_ms);
         return;
     }
-    if (receipt.delivery == MR_REFUSED)
-        mr_tracer_note_dropped(count);
 }
 
 /* Until a batch is there, `delay_ms` are over or the thread is to end; true for that. */

@@ -720,6 +720,12 @@ class HalfClosed(GatewayTest):
         connection.half_close()
         self.assertEqual(len(connection.response().json()), 800)
         self.assertEqual(connection.ended(), "closed")
+        # The kernel takes the answer in many pieces.
+        connection = self.connect(receive_buffer=4096, segment=1400)
+        for _ in range(2):
+            connection.send(make_request("GET", "/v1/tasks", [("Authorization", f"Bearer {owner.token}")]))
+            self.assertEqual(len(connection.response().json()), 800)
+        self.assertTrue(connection.is_open())
         owner.close()
 
 

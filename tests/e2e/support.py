@@ -497,9 +497,11 @@ def make_request(method, path, headers=(), body=None, host="localhost"):
 class Connection:
     """A client that sends what it is told, to the byte, and reads answers one by one."""
 
-    def __init__(self, port, timeout=None, receive_buffer=None):
+    def __init__(self, port, timeout=None, receive_buffer=None, segment=None):
         self.timeout = patience(timeout or 15)
         self.socket = socket.socket()
+        if segment:  # as far away as clients are: the kernel holds less for them than for those on this machine
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
