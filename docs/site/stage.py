@@ -127,7 +127,8 @@ class Stage:
         table = re.findall(r"^\| (`.*) \| (.*) \| (.*) \| (.*) \|$", self.ask("config", "--markdown"), re.M)
         rows = [f"| {name}<br>{kind}{f'<br>default {default}' if default else ''} | {does} |" for name, default, kind, does in table]
         self.write("reference/settings.md", "# Settings\n\nSettings are environment variables. `millrace config` prints each with its value. If some "
-                   "are wrong, the process names all of them and does not start.\n\n| setting | what it does |\n|---|---|\n" + "\n".join(rows) + "\n")
+                   "are wrong, the process names all of them and does not start.\n\n<div class='settings' markdown>\n\n| setting | what it does |\n|---|---|\n"
+                   + "\n".join(rows) + "\n\n</div>\n")
 
     def callers(self):
         """Who may call each operation: by its verb and path, in words."""

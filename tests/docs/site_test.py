@@ -143,6 +143,15 @@ class InBrowser(unittest.TestCase):
         self.assertEqual([url for url in asked if not url.startswith(self.origin + "/")], [])
         self.assertEqual(self.browser.console(), [])
 
+    def test_settings__are_read_on_a_telephone(self):
+        metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        self.browser.call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+        self.browser.open(self.origin + "/reference/settings.html")
+        support.wait_for(lambda: self.browser.script("return document.querySelector('.md-typeset__scrollwrap') !== null"), 30, "the table is wrapped")
+        self.assertEqual(self.browser.script("const around = document.querySelector('.md-typeset__scrollwrap');"
+                                             "return around.scrollWidth - around.clientWidth;"), 0, "what it does stands beside a setting")
+        self.take_picture("telephone")
+
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
