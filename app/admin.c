@@ -120,10 +120,11 @@ static void answer_metrics(struct asked *self, const struct mr_http_request *req
                 (struct mr_slice){admin->body.data, admin->body.len}, "Vary: Accept\r\n");
 }
 
-static void answer_live(struct asked *self)
+static void answer_live(struct asked *self, const struct mr_http_request *request)
 {
     const struct mr_scheduler *scheduler = self->admin->tier->scheduler;
 
+    (void)request;
     if (scheduler != NULL && mr_mono_ms(&mr_system_clock) - mr_scheduler_turned_ms(scheduler) > SILENT_MS)
         respond_problem(self, MR_UNAVAILABLE, "The scheduler's loop has not turned for 30 seconds.", "");
     else
@@ -172,14 +173,34 @@ static void refuse_readiness(struct asked *self, const char *why)
     respond_problem(self, MR_UNAVAILABLE, is_of_application(why) ? detail : why, "Retry-After: 1\r\n");
 }
 
-static void answer_ready(struct asked *self)
+static void answer_ready(struct asked *self, const struct mr_http_request *request)
 {
     const char *why = why_unready(self->admin);
 
+    (void)request;
     if (why != NULL)
         refuse_readiness(self, why);
     else
         respond_ok(self);
+}
+
+/* All that is served here; each takes GET, and HEAD with it. */
+static const struct page {
+    const char *path;
+    void (*answer)(struct asked *self, const struct mr_http_request *request);
+} pages[] = {
+    {"/metrics", answer_metrics},
+    {"/livez", answer_live},
+    {"/readyz", answer_ready},
+};
+
+/* NULL: there is none. */
+static const struct page *page_of(const struct mr_http_request *request)
+{
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
+        if (mr_slice_is(request->path, pages[i].path))
+            return &pages[i];
+    return NULL;
 }
 
 /* ---- The handler ---- */
@@ -198,8 +219,7 @@ static void *begin(void *application, struct mr_http_connection *connection, con
 static void on_head(void *exchange, const struct mr_http_request *request, struct mr_http_plan *plan)
 {
     *plan = (struct mr_http_plan){.body_max = 0};
-    if (!mr_slice_is(request->path, "/metrics") && !mr_slice_is(request->path, "/livez") &&
-        !mr_slice_is(request->path, "/readyz"))
+    if (page_of(request) == NULL)
         respond_problem(exchange, MR_NOT_FOUND, "This port serves /metrics, /livez and /readyz.", "");
     else if (request->verb != MR_VERB_GET)
         respond_problem(exchange, MR_METHOD, NULL, "Allow: GET, HEAD\r\n");
@@ -208,12 +228,7 @@ static void on_head(void *exchange, const struct mr_http_request *request, struc
 static void on_whole(void *exchange, const struct mr_http_request *request, struct mr_slice body)
 {
     (void)body;
-    if (mr_slice_is(request->path, "/metrics"))
-        answer_metrics(exchange, request);
-    else if (mr_slice_is(request->path, "/livez"))
-        answer_live(exchange);
-    else
-        answer_ready(exchange);
+    page_of(request)->answer(exchange, request);
 }
 
 static void on_fail(void *exchange, mr_status fault)
@@ -247,7 +262,7 @@ bool mr_admin_listen(const struct mr_config *config, int *fd)
     *fd = mr_activation_take("admin");
     good = *fd >= 0 || mr_http_listen(fd, config->admin_host, (int)config->admin_port, &problem) == MR_OK;
     if (!good)
-        mr_log(MR_LOG_ERROR, "no port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})),
+        mr_log(MR_LOG_ERROR, "cannot open the port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})),
                mr_log_text("setting", "ADMIN_PORT"));
     mr_buf_fini(&problem);
     return good;

@@ -180,15 +180,17 @@ static mr_status settle_on(mr_db *db, struct mr_buf *reason)
     return status == MR_OK ? MR_NOT_FOUND : status;
 }
 
-static mr_status settle(mr_db *db, mr_status status)
+/* `connected`: what came of connecting. */
+static mr_status settle(mr_db *db, mr_status connected, bool tells)
 {
     struct mr_buf reason = {0};
+    mr_status status = connected;
 
     if (status == MR_OK)
         status = settle_on(db, &reason);
     else
         mr_buf_text(&reason, mr_db_last_error(db)->message);
-    if (status != MR_OK)
+    if (status != MR_OK && tells)
         mr_log(MR_LOG_WARN, "queries run one by one for now",
                mr_log_slice("reason", ((struct mr_slice){reason.data, reason.len})));
     mr_buf_fini(&reason);
@@ -210,7 +212,7 @@ mr_status mr_application_settle(const struct mr_config *config, mr_db **given)
     if (built != NULL && mr_built_has_choices(built)) {
         status = *given != NULL ? MR_OK : open_db(config, given);
         if (status == MR_OK)
-            status = settle(*given, connect(*given));
+            status = settle(*given, connect(*given), true);
     }
     mr_db_destroy(given);
     return status;
@@ -218,15 +220,11 @@ mr_status mr_application_settle(const struct mr_config *config, mr_db **given)
 
 mr_status mr_application_settle_late(const struct mr_config *config)
 {
-    struct mr_buf reason = {0};
     mr_db *db = NULL;
     mr_status status = open_db(config, &db);
 
     if (status == MR_OK)
-        status = mr_db_connect(db);
-    if (status == MR_OK)
-        status = settle_on(db, &reason);
-    mr_buf_fini(&reason);
+        status = settle(db, mr_db_connect(db), false);
     mr_db_destroy(&db);
     return status;
 }

@@ -34,7 +34,7 @@ static int serve_embedded(struct mr_config *config, const struct mr_zone *zone)
         mr_log(MR_LOG_INFO, "embedded PostgreSQL runs", mr_log_text("socket", config->db_host));
         exit_status = mr_serve_api(config, zone);
     } else {
-        mr_log(MR_LOG_ERROR, "no database", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
+        mr_log(MR_LOG_ERROR, "cannot start PostgreSQL", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
     }
     mr_embedded_stop(&server, time_left(config));
     mr_buf_fini(&problem);
@@ -48,7 +48,7 @@ static int find_secret(struct mr_config *config, char kept[MR_SECRET_ROOM])
     mr_status status = config->jwt_secret[0] != '\0' ? MR_OK : mr_secret_keep(kept, config->state_dir, &problem);
 
     if (status != MR_OK)
-        mr_log(MR_LOG_ERROR, "no token secret",
+        mr_log(MR_LOG_ERROR, "cannot read or make the token secret",
                mr_log_slice("reason", ((struct mr_slice){problem.data != NULL ? problem.data : "", problem.len})));
     else if (config->jwt_secret[0] == '\0')
         config->jwt_secret = kept;

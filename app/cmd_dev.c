@@ -419,7 +419,7 @@ static bool start_database(struct dev *self)
     if (self->config.db_host[0] == '\0')
         good = mr_embedded_start(&self->database, &options, &problem) == MR_OK;
     if (!good)
-        say("no database: %.*s", (int)problem.len, problem.data);
+        say("cannot start PostgreSQL: %.*s", (int)problem.len, problem.data);
     mr_buf_fini(&problem);
     return good;
 }

@@ -211,21 +211,20 @@ static int tell_made(const mr_rows *rows, const char *key, const uint8_t id[16])
     return MR_EXIT_OK;
 }
 
-static int make(int argc, char **argv)
+static int make(const struct mr_config *config, int argc, char **argv)
 {
     struct wanted wanted = {.name = NULL};
     char key[MR_KEY_TEXT + 1];
     uint8_t id[16];
-    struct mr_config config;
     mr_rows *rows = NULL;
     int exit_status = MR_EXIT_FAILED;
 
-    if (!read_wanted(&wanted, argc, argv) || !mr_application_use_here(0, NULL) || !mr_load_settings(&config, MR_RUN_MIGRATE))
+    if (!read_wanted(&wanted, argc, argv) || !mr_application_use_here(0, NULL))
         return MR_EXIT_USAGE;
     if (sodium_init() < 0)
         return MR_EXIT_FAILED;
     draw(key, id);
-    if (store(&config, &wanted, key, id, &rows))
+    if (store(config, &wanted, key, id, &rows))
         exit_status = tell_made(rows, key, id);
     sodium_memzero(key, sizeof key);
     mr_rows_free(&rows);
@@ -242,21 +241,18 @@ static void print_cell(const mr_rows *rows, unsigned row, unsigned column, int w
     printf("%-*.*s  ", width, (int)text.len, text.data);
 }
 
-static int list(void)
+static int list(const struct mr_config *config)
 {
     static const char *const heads[] = {"ID", "NAME", "SCOPES", "MADE", "LAST USED", "ENDS"};
     static const int widths[] = {36, 20, 30, 20, 17, 20};
     enum { COLUMNS = sizeof heads / sizeof heads[0] };
     struct mr_params params = {0};
-    struct mr_config config;
     mr_rows *rows = NULL;
     bool good;
 
-    if (!mr_load_settings(&config, MR_RUN_MIGRATE))
-        return MR_EXIT_USAGE;
     mr_params_begin(&params, 1);
     mr_params_bool(&params, 0, true);
-    good = ask(&config, &list_keys, &params, &rows);
+    good = ask(config, &list_keys, &params, &rows);
     for (unsigned column = 0; good && column < COLUMNS; column++)
         printf("%-*s  ", widths[column], heads[column]);
     for (unsigned row = 0; good && row < mr_rows_count(rows); row++) {
@@ -271,11 +267,10 @@ static int list(void)
     return good ? MR_EXIT_OK : MR_EXIT_FAILED;
 }
 
-static int delete_one(const char *text)
+static int delete_one(const struct mr_config *config, const char *text)
 {
     struct mr_params params = {0};
     struct mr_slice name;
-    struct mr_config config;
     mr_rows *rows = NULL;
     uint8_t id[16];
     int exit_status = MR_EXIT_FAILED;
@@ -284,11 +279,9 @@ static int delete_one(const char *text)
         fputs("millrace key delete: takes the id of a key; `millrace key list` has them\n", stderr);
         return MR_EXIT_USAGE;
     }
-    if (!mr_load_settings(&config, MR_RUN_MIGRATE))
-        return MR_EXIT_USAGE;
     mr_params_begin(&params, 1);
     mr_params_id(&params, 0, id);
-    if (!ask(&config, &delete_key, &params, &rows)) {
+    if (!ask(config, &delete_key, &params, &rows)) {
         exit_status = MR_EXIT_FAILED;
     } else if (!mr_rows_get(rows, 0, 0, &name)) {
         fprintf(stderr, "millrace key delete: there is no key %s\n", text);
@@ -303,11 +296,14 @@ static int delete_one(const char *text)
 
 int mr_command_key(int argc, char **argv)
 {
-    if (argc >= 1 && strcmp(argv[0], "make") == 0)
-        return make(argc - 1, argv + 1);
-    if (argc == 1 && strcmp(argv[0], "list") == 0)
-        return list();
-    if (argc == 2 && strcmp(argv[0], "delete") == 0)
-        return delete_one(argv[1]);
-    return usage();
+    bool makes = argc >= 1 && strcmp(argv[0], "make") == 0;
+    bool lists = argc == 1 && strcmp(argv[0], "list") == 0;
+    bool deletes = argc == 2 && strcmp(argv[0], "delete") == 0;
+    struct mr_config config;
+
+    if (!makes && !lists && !deletes)
+        return usage();
+    if (!mr_load_settings(&config, MR_RUN_MIGRATE))
+        return MR_EXIT_USAGE;
+    return makes ? make(&config, argc - 1, argv + 1) : lists ? list(&config) : delete_one(&config, argv[1]);
 }

@@ -56,7 +56,7 @@ static bool open_port(const struct mr_config *config, int *out)
     *out = mr_activation_take("api");
     good = *out >= 0 || mr_http_listen(out, config->app_host, (int)config->app_port, &problem) == MR_OK;
     if (!good)
-        mr_log(MR_LOG_ERROR, "no port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
+        mr_log(MR_LOG_ERROR, "cannot open the port", mr_log_slice("reason", ((struct mr_slice){problem.data, problem.len})));
     mr_buf_fini(&problem);
     return good;
 }

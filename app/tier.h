@@ -26,7 +26,7 @@ mr_status mr_tier_start(struct mr_tier *self, const struct mr_config *config, co
                         int pulse_fd) MR_WARN_UNUSED;
 
 /*
- * Makes runs stop after the present chunk, which gives them back, and lets calls under way finish. Does not wait. Async-signal-
+ * Makes runs stop after the current chunk, which gives them back, and lets calls under way finish. Does not wait. Async-signal-
  * safe.
  */
 void mr_tier_ask_to_stop(struct mr_tier *self);

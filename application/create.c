@@ -15,23 +15,6 @@
 
 /* ---- Its message ---- */
 
-static void key_fields(struct mr_making *self, struct mr_making_fields *fields)
-{
-    mr_make_field(self, fields,
-                  (struct mr_field){.name = "Idempotency-Key",
-                                    .type = MR_TEXT,
-                                    .from = MR_HEADER,
-                                    .min = 1,
-                                    .max = 255,
-                                    .about = "the same key for a day: the first answer again",
-                                    .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""});
-    mr_make_field(self, fields,
-                  (struct mr_field){.name = "$fingerprint",
-                                    .type = MR_TEXT,
-                                    .from = MR_FINGERPRINT,
-                                    .about = "tells whether the payload is the same, too"});
-}
-
 void mr_new_row_fields(struct mr_making *self, const struct mr_writes *writes, struct mr_making_fields *fields)
 {
     const struct mr_app_resource *resource = writes->resource;
@@ -58,7 +41,7 @@ static const struct mr_field *make_fields(struct mr_making *self, const struct m
 
     mr_new_row_fields(self, writes, &fields);
     if (writes->by_user)
-        key_fields(self, &fields);
+        mr_make_idempotency(self, &fields);
     return mr_make_fields(self, &fields);
 }
 

@@ -151,17 +151,8 @@ static void take_reserved(struct custom *self)
         add_field(self, MR_ROLE_FIELD, MR_BOOL, MR_TOKEN_ADMIN, scopes == NULL, "whether an administrator calls");
     if (wants(self, "newId") || (self->gathered.count == 0 && self->sql.kind != MR_SQL_CALL))
         add_field(self, "newId", MR_UUID, MR_NEW_ID, true, "a new id");
-    if (!self->declared->idempotent)
-        return;
-    mr_make_field(self->making, &self->gathered,
-                  (struct mr_field){.name = "Idempotency-Key",
-                                    .type = MR_TEXT,
-                                    .from = MR_HEADER,
-                                    .min = 1,
-                                    .max = 255,
-                                    .about = "the same key for a day: the first answer again",
-                                    .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""});
-    add_field(self, "$fingerprint", MR_TEXT, MR_FINGERPRINT, false, "tells whether the payload is the same, too");
+    if (self->declared->idempotent)
+        mr_make_idempotency(self->making, &self->gathered);
 }
 
 static void take_fields(struct custom *self)

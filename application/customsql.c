@@ -60,11 +60,31 @@ static void put_embeds(struct mr_buf *out, const struct mr_custom *self, const c
         mr_sql_embeds(out, self->making, self->resource, "$u", caller);
 }
 
+/*
+ * The statement's own "$status": of those that SQL may ask for (mr_status_can_be_raised), or else a failure. The engine alone decides
+ * who a caller is (401) and how much they may ask for (429).
+ */
+static void put_own_status(struct mr_buf *out, const struct mr_custom *self)
+{
+    const char *comma = "";
+
+    if (!says(self, "$status")) {
+        mr_buf_text(out, "NULL::integer");
+        return;
+    }
+    mr_buf_text(out, "CASE WHEN \"$u\".\"$status\" IN (");
+    for (int http = 400; http < 500; http++) {
+        if (!mr_status_can_be_raised(http))
+            continue;
+        mr_buf_printf(out, "%s%d", comma, http);
+        comma = ", ";
+    }
+    mr_buf_text(out, ") THEN \"$u\".\"$status\" WHEN \"$u\".\"$status\" IS NOT NULL THEN 500 END");
+}
+
 /* "$status" of a statement that answers a batch: what is known of the message goes before what the statement says. */
 static void put_status(struct mr_buf *out, const struct mr_custom *self, bool knows_rows)
 {
-    const char *own = says(self, "$status") ? "\"$u\".\"$status\"" : "NULL::integer";
-
     mr_buf_text(out, ", ");
     if (has_caller(self) || knows_rows)
         mr_buf_text(out, "CASE ");
@@ -73,10 +93,9 @@ static void put_status(struct mr_buf *out, const struct mr_custom *self, bool kn
     if (knows_rows)
         mr_buf_text(out, "WHEN \"$u\".\"$found\" IS NULL THEN 404 ");
     if (has_caller(self) || knows_rows)
-        mr_buf_printf(out, "ELSE %s END", own);
-    else
-        mr_buf_text(out, own);
-    mr_buf_text(out, " AS \"$status\"");
+        mr_buf_text(out, "ELSE ");
+    put_own_status(out, self);
+    mr_buf_text(out, has_caller(self) || knows_rows ? " END AS \"$status\"" : " AS \"$status\"");
 }
 
 /* ---- Wrapped ---- */
@@ -319,7 +338,8 @@ void mr_custom_row_wise(struct mr_buf *out, const struct mr_custom *self)
     mr_buf_text(out, "\"$q\" AS (\n");
     put_text(out, self, sql->main_at, strlen(sql->text));
     mr_buf_text(out, "\n), \"$u\" AS (SELECT pg_catalog.row_number() OVER () AS \"$row\", \"$q\".* FROM \"$q\")\nSELECT ");
-    mr_buf_text(out, says(self, "$status") ? "\"$u\".\"$status\"" : "NULL::integer AS \"$status\"");
+    put_own_status(out, self);
+    mr_buf_text(out, " AS \"$status\"");
     put_columns(out, self);
     mr_buf_text(out, "\n  FROM \"$u\"");
     put_embeds(out, self, caller_value(&caller, self));

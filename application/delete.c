@@ -3,17 +3,11 @@
  */
 #include "application/making.h"
 
-static const struct mr_field *make_fields(struct mr_making *self, const struct mr_writes *writes, const char *id)
+static const struct mr_field *make_fields(struct mr_making *self, const struct mr_writes *writes)
 {
     struct mr_making_fields fields = {0};
 
-    mr_make_field(self, &fields,
-                  (struct mr_field){.name = id,
-                                    .type = MR_UUID,
-                                    .from = MR_PATH,
-                                    .required = true,
-                                    .example = MR_EXAMPLE_ID,
-                                    .about = mr_make_text(self, "the %s", mr_words_of(self, writes->resource->name))});
+    mr_make_row_id(self, &fields, writes->resource);
     if (writes->by_user)
         mr_make_caller(self, &fields, writes->scopes);
     mr_writes_conditions(self, &fields);
@@ -50,7 +44,7 @@ void mr_make_delete(struct mr_making *self, const struct mr_app_resource *resour
     struct mr_writes writes = mr_writes_of(self, resource);
     const char *name = mr_make_text(self, "%s_delete", resource->name);
     const char *id = mr_id_name(self, resource);
-    const struct mr_field *fields = make_fields(self, &writes, id);
+    const struct mr_field *fields = make_fields(self, &writes);
 
     if (fields == NULL)
         return;

@@ -35,13 +35,7 @@ void mr_make_get(struct mr_making *self, const struct mr_app_resource *resource)
     struct mr_making_fields gathered = {0};
     const struct mr_field *fields;
 
-    mr_make_field(self, &gathered,
-                  (struct mr_field){.name = id,
-                                    .type = MR_UUID,
-                                    .from = MR_PATH,
-                                    .required = true,
-                                    .example = MR_EXAMPLE_ID,
-                                    .about = mr_make_text(self, "the %s", mr_words_of(self, resource->name))});
+    mr_make_row_id(self, &gathered, resource);
     if (reads.by_user)
         mr_make_caller(self, &gathered, scopes);
     fields = mr_make_fields(self, &gathered);

@@ -109,7 +109,7 @@
     KEY(resource,    "owner",       owner,         COLUMN,    NULL,             NULL,     false, NULL, "a column that holds the caller's id; rows of others do not exist for the caller") \
     KEY(resource,    "fields",      fields,        FIELDS,    "field",          NULL,     true,  NULL, "its fields, by their names in JSON")              \
     KEY(resource,    "list",        list,          SECTION,   "list",           NULL,     false, NULL, "how lists are sorted, filtered and searched")     \
-    KEY(resource,    "operations",  operations,    WORDS,     "create|get|list|update|delete|import", "create|get|list|update|delete", false, NULL, "the operations to serve; []: none, others refer to the table, embed it or return it") \
+    KEY(resource,    "operations",  operations,    WORDS,     "create|get|list|update|delete|import", "create|get|list|update|delete", false, NULL, "the operations to serve; []: none; other files may refer to the table, embed it or return it") \
     KEY(resource,    "cache",       cache_ms,      DURATION,  "1s..1d",         NULL,     false, "!owner", "how long an answer may be cached; only where everybody may read") \
                                                                                                                                                           \
     KEY(field,       "type",        type,          WORD,      MR_TYPE_WORDS,    NULL,     true,  NULL, "its type")                                        \
@@ -188,7 +188,7 @@
     KEY(job,         "timezone",    timezone,      ZONE,      NULL,             NULL,     false, "cron", "the time zone of cron; absent: SCHEDULE_TIMEZONE") \
     KEY(job,         "missed",      missed,        WORD,      "once|skip|all",  NULL,     false, "cron", "what happens to ticks while no scheduler runs, or while the job is paused; absent: SCHEDULE_MISSED") \
     KEY(job,         "exclusive",   exclusive,     BOOLEAN,   NULL,             "false",  false, "work=sql", "one run at a time, in all processes")             \
-    KEY(job,         "startedBy",   started_by,    WORD,      "admin|user",     "admin",  false, NULL, "who may start a run; only admin: the statement of an operation can queue runs for users") \
+    KEY(job,         "startedBy",   started_by,    WORD,      "admin|user",     "admin",  false, NULL, "who may start a run: administrators; to queue runs for users, write a statement that calls millrace.enqueue") \
     KEY(job,         "keep",        keep_ms,       DURATION,  "1m..3650d",      NULL,     false, MR_OTHERS, "how long finished runs are kept; absent: JOB_RUN_RETENTION")                 \
     KEY(job,         "about",       about,         TEXT,      NULL,             NULL,     false, NULL, "one line for the documentation")                  \
                                                                                                                                                           \
@@ -205,7 +205,7 @@
     KEY(retry,       "most",        most_ms,       DURATION,  "1s..30d",        "1h",     false, NULL, "the longest pause")                               \
                                                                                                                                                           \
     KEY(unique,      "by",          by,            NAMES,     NULL,             NULL,     true,  NULL, "arguments that identify a run")                \
-    KEY(unique,      "for",         for_ms,        DURATION,  "1s..365d",       NULL,     false, NULL, "for how long after it was due, even if it is finished; absent: until it is finished")
+    KEY(unique,      "for",         for_ms,        DURATION,  "1s..365d",       NULL,     false, NULL, "how long a run counts after it was due, even if it is finished by then; absent: until it is finished")
 /* clang-format on */
 
 enum mr_kind {

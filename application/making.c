@@ -311,6 +311,34 @@ void mr_make_caller(struct mr_making *self, struct mr_making_fields *fields, con
             (struct mr_field){.name = MR_KEY_FIELD, .type = MR_UUID, .from = MR_TOKEN_KEY, .about = "the API key that calls"});
 }
 
+void mr_make_idempotency(struct mr_making *self, struct mr_making_fields *fields)
+{
+    mr_make_field(self, fields,
+                  (struct mr_field){.name = "Idempotency-Key",
+                                    .type = MR_TEXT,
+                                    .from = MR_HEADER,
+                                    .min = 1,
+                                    .max = 255,
+                                    .about = "the same key for a day: the first answer again",
+                                    .example = "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""});
+    mr_make_field(self, fields,
+                  (struct mr_field){.name = "$fingerprint",
+                                    .type = MR_TEXT,
+                                    .from = MR_FINGERPRINT,
+                                    .about = "tells whether the payload is the same, too"});
+}
+
+void mr_make_row_id(struct mr_making *self, struct mr_making_fields *fields, const struct mr_app_resource *resource)
+{
+    mr_make_field(self, fields,
+                  (struct mr_field){.name = mr_id_name(self, resource),
+                                    .type = MR_UUID,
+                                    .from = MR_PATH,
+                                    .required = true,
+                                    .example = MR_EXAMPLE_ID,
+                                    .about = mr_make_text(self, "the %s", mr_words_of(self, resource->name))});
+}
+
 /* ---- Results ---- */
 
 struct members {
@@ -380,7 +408,7 @@ static struct mr_member member_of(struct mr_making *self, const struct mr_app_fi
 {
     return (struct mr_member){.name = field->name,
                               .type = type_of(field),
-                              .optional = !field->required && field->fallback == NULL,
+                              .optional = field->clearable || (!field->required && field->fallback == NULL),
                               .many = field->many,
                               .json = field->members.count > 0 ? inner_of(self, field) : NULL,
                               .keyed = field->keyed,

@@ -169,6 +169,12 @@ const char *mr_row_path(struct mr_making *self, const struct mr_app_resource *re
  */
 void mr_make_caller(struct mr_making *self, struct mr_making_fields *fields, const char *scopes);
 
+/* Adds what an operation has that honours Idempotency-Key: the key, and what tells whether the payload is the same. */
+void mr_make_idempotency(struct mr_making *self, struct mr_making_fields *fields);
+
+/* Adds the id of the row that the path names (mr_id_name). */
+void mr_make_row_id(struct mr_making *self, struct mr_making_fields *fields, const struct mr_app_resource *resource);
+
 /* The result that describes a row of the resource: id, the declared fields with what they embed, createdAt, updatedAt. */
 const struct mr_result *mr_result_of(struct mr_making *self, const struct mr_app_resource *resource);
 

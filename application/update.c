@@ -9,13 +9,7 @@
 
 static void id_fields(struct mr_making *self, const struct mr_writes *writes, const char *id, struct mr_making_fields *fields)
 {
-    mr_make_field(self, fields,
-                  (struct mr_field){.name = id,
-                                    .type = MR_UUID,
-                                    .from = MR_PATH,
-                                    .required = true,
-                                    .example = MR_EXAMPLE_ID,
-                                    .about = mr_make_text(self, "the %s", mr_words_of(self, writes->resource->name))});
+    mr_make_row_id(self, fields, writes->resource);
     mr_writes_callers(self, writes, fields);
     mr_make_field(self, fields,
                   (struct mr_field){

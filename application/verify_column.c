@@ -188,11 +188,10 @@ static void check_null(const struct pair *self)
                  "null clears it, and the column \"%s\" is NOT NULL, expected a column that takes NULL, or no \"clearable\"",
                  column->name);
     else if (!has_value(self->field) && column->is_not_null && !column->may_be_filled)
-        complain(
-            self, verify_field_place(self->field),
-            "a new row that does not say it has NULL there, and the column \"%s\" is NOT NULL, expected required: true or a"
-            " default",
-            column->name);
+        complain(self, verify_field_place(self->field),
+                 "a new row without it has NULL there, and the column \"%s\" is NOT NULL, expected required: true or a"
+                 " default",
+                 column->name);
 }
 
 /* ---- Everything that is written ---- */

@@ -309,6 +309,16 @@ static bool has_idempotency_key(const struct mr_request *self, const struct mr_f
     return false;
 }
 
+/* Methods that are not idempotent of themselves. Who sends a key counts on it: an answer without a word would let a second try through. */
+static void check_unkept_key(struct mr_request *self, enum mr_op op, const struct mr_http_request *http)
+{
+    static const char name[] = "Idempotency-Key";
+
+    if ((http->verb == MR_VERB_POST || http->verb == MR_VERB_PATCH) && mr_field_index(op, name) < 0 &&
+        mr_http_header_count(http, name) > 0)
+        mr_body_error(self, name, "unsupported", "is not honoured by this operation");
+}
+
 /* What was asked for, without what differs from one try to the next: the same payload has the same fingerprint. */
 static void add_fingerprint(struct mr_request *self, unsigned i, enum mr_op op, struct mr_slice content)
 {
@@ -579,6 +589,8 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
         status = read_json(out, mr_op_info(route->op)->traits->fields, http, body, detail);
     if (status == MR_OK)
         status = read_fields(out, route, http, facts, detail);
+    if (status == MR_OK && http != NULL)
+        check_unkept_key(out, route->op, http);
     if (status == MR_OK) {
         compare_fields(out, route->op);
         compare_cursors(out, route->op);

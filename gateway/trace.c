@@ -50,14 +50,15 @@ static bool is_given(const struct mr_http_request *request, struct mr_slice *out
     return mr_http_header_count(request, "traceparent") == 1 && mr_http_header(request, "traceparent", out) && is_good(*out);
 }
 
-void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16])
+/* mr_trace_of; whether the request has brought a trace. */
+static bool write_trace(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16])
 {
     static const char digits[] = "0123456789abcdef";
     struct mr_slice given;
 
     if (request != NULL && is_given(request, &given)) {
         copy(out, given.data);
-        return;
+        return true;
     }
     memcpy(out, "00-00000000000000000000000000000000-0000000000000000-00", MR_TRACEPARENT);
     for (size_t i = 0; i < 16; i++) {
@@ -65,6 +66,12 @@ void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request
         out[TRACE_AT + 2 * i + 1] = digits[id[i] & 15];
     }
     memcpy(out + PARENT_AT, out + TRACE_AT + TRACE_LEN - PARENT_LEN, PARENT_LEN);
+    return false;
+}
+
+void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16])
+{
+    (void)write_trace(out, request, id);
 }
 
 /* ---- The request's span: OpenTelemetry's semantic conventions for HTTP servers ---- */
@@ -112,18 +119,20 @@ static void describe(struct mr_span *span, const struct mr_http_request *request
 struct mr_span *mr_trace_begin(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16],
                                int64_t start_us)
 {
-    struct mr_slice ignored;
-    bool has_parent = request != NULL && is_given(request, &ignored);
     struct mr_context parent;
     struct mr_context own;
     struct mr_span *span;
+    bool has_parent = write_trace(out, request, id);
 
-    mr_trace_of(out, request, id);
-    if (!mr_tracer_is_on() || !mr_context_read(&parent, (struct mr_slice){out, LEN}))
+    if (!mr_tracer_is_on())
         return NULL;
-    own = parent;
-    mr_tracer_new_id(own.span_id, sizeof own.span_id);
+    if (has_parent)
+        (void)mr_context_read(&parent, (struct mr_slice){out, LEN});
+    memcpy(own.trace_id, has_parent ? parent.trace_id : id, sizeof own.trace_id);
     own.sampled = mr_tracer_wants(has_parent ? &parent : NULL, own.trace_id);
+    if (!own.sampled && !has_parent) /* most requests, and `out` says it already */
+        return NULL;
+    mr_tracer_new_id(own.span_id, sizeof own.span_id);
     mr_context_write(out, &own);
     if (!own.sampled)
         return NULL;

@@ -14,8 +14,9 @@
 void mr_trace_of(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16]);
 
 /*
- * As mr_trace_of, but where spans are recorded (runtime/tracer.h) the parent id is that of a new span, and the flags say what the
- * sampler has decided: so it goes to the actors. Returns the request's span, the caller's to end; NULL: it is not recorded.
+ * As mr_trace_of, but where spans are recorded (runtime/tracer.h) the flags say what the sampler has decided, and the parent id is that
+ * of a new span, unless the request is not recorded and brought no trace: so it goes to the actors. Returns the request's span, the
+ * caller's to end; NULL: it is not recorded.
  * `start_us`: monotonic, microseconds.
  */
 struct mr_span *mr_trace_begin(char out[MR_TRACEPARENT], const struct mr_http_request *request, const uint8_t id[16],

@@ -4,6 +4,10 @@
 
 enum { SQL, CODE };
 
+/* Housekeeping is for where nothing is scheduled: it deletes what cleanup does of the engine, and sees to what removal left behind. */
+static const char *const by_housekeeping[] = {"cleanup__", "removal__overdue", NULL};
+
+/* clang-format off */
 static const struct mr_job_info jobs[] = {
 #define JOB(job, cron_setting, together, is_alone, who, by, how, what) \
     [MR_JOB_##job] = {.name = #job,                                    \
@@ -16,7 +20,14 @@ static const struct mr_job_info jobs[] = {
                       .about = (what)},
     MR_JOBS(JOB)
 #undef JOB
+    /* Traits of few. Imports of a removed user end before their rows are looked for. */
+    [MR_JOB_cleanup].takes_more = true,
+    [MR_JOB_removal].takes_more = true,
+    [MR_JOB_removal].added_behind = "removal__runs",
+    [MR_JOB_housekeeping].takes_more = true,
+    [MR_JOB_housekeeping].also = by_housekeeping,
 };
+/* clang-format on */
 
 /* The rows with what an application has added. */
 static struct mr_job_info extended[MR_JOB_COUNT];
@@ -46,12 +57,6 @@ const struct mr_job_kind *mr_job_kinds(unsigned *count)
     return installed_kinds;
 }
 
-/* Imports of a removed user end before their rows are looked for. */
-static const char *first_of(enum mr_job job)
-{
-    return job == MR_JOB_removal ? "removal__runs" : NULL;
-}
-
 void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count)
 {
     for (int job = 0; job < MR_JOB_COUNT; job++)
@@ -63,13 +68,9 @@ void mr_jobs_add_to(const struct mr_job_addition *additions, unsigned count)
         extended[job].added = additions[i].statements;
         extended[job].args = additions[i].args;
         extended[job].rules = additions[i].rules;
-        extended[job].added_behind = first_of(job);
         is_extended[job] = true;
     }
 }
-
-/* Housekeeping is for where nothing is scheduled: it deletes what cleanup does of the engine, and sees to what removal left behind. */
-static const char *const by_housekeeping[] = {"cleanup__", "removal__overdue"};
 
 bool mr_job_does(const struct mr_job_info *job, const char *statement)
 {
@@ -77,17 +78,15 @@ bool mr_job_does(const struct mr_job_info *job, const char *statement)
 
     if (strncmp(statement, job->name, len) == 0 && strncmp(statement + len, "__", 2) == 0)
         return true;
-    if (strcmp(job->name, "housekeeping") != 0)
-        return false;
-    for (size_t i = 0; i < sizeof by_housekeeping / sizeof by_housekeeping[0]; i++)
-        if (strncmp(statement, by_housekeeping[i], strlen(by_housekeeping[i])) == 0)
+    for (const char *const *also = job->also; also != NULL && *also != NULL; also++)
+        if (strncmp(statement, *also, strlen(*also)) == 0)
             return true;
     return false;
 }
 
 bool mr_job_takes_more(enum mr_job job)
 {
-    return job == MR_JOB_cleanup || job == MR_JOB_removal || job == MR_JOB_housekeeping;
+    return mr_job_info(job)->takes_more;
 }
 
 unsigned mr_job_count(void)

@@ -63,6 +63,8 @@ struct mr_job_info {
     const char *args;     /* JSON object of what a run has that says nothing else; NULL: nothing. Of an addition, too */
 
     /* Of the engine's. */
+    bool takes_more;         /* an application may add statements */
+    const char *const *also; /* statements of other jobs that it runs: how their names begin, ended by NULL; NULL: none */
     const struct mr_job_statement *added; /* what an application does in the same runs, ended by a NULL name; NULL: nothing */
     const char *added_behind;             /* the statement that goes before them; NULL: they are the first */
     const char *rules; /* of the arguments that they read, as the column millrace.job.args; NULL: they read none */

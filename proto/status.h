@@ -38,6 +38,7 @@
     ST(RATE_LIMITED,     429, "Too many requests; Retry-After says after how many seconds to retry.") \
     ST(HEADERS_TOO_LARGE,431, "The header fields are larger than 16 KiB or more than 100.")                 \
     ST(INTERNAL,         500, "Something went wrong; the log has the reason under this request id.")             \
+    ST(ANSWER_TOO_LARGE, 500, "The answer is larger than 16 MiB; ask for less at a time.")                  \
     ST(TRANSFER_CODING,  501, "The only supported transfer coding is chunked, once.")                    \
     ST(NO_MEMORY,        503, "The server is short of memory; try again shortly.")                          \
     ST(OVERLOADED,       503, "The server is busy; try again shortly.")                                     \

@@ -271,9 +271,13 @@ static enum mr_shape shape_of(const struct mr_message *message)
     return message->variant != NULL ? message->variant->shape : mr_op_info(message->envelope.op)->traits->shape;
 }
 
-/* Puts a success into `self->body`; false: the rows do not fit one. `unsaid`: a column that JSON has no form for, or NULL. */
-static bool make_reply(struct mr_actor *self, const struct mr_message *message, struct mr_row *row,
-                       const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to, const char **unsaid)
+/*
+ * Puts a success into `self->body`. MR_INTERNAL: the rows do not fit one; MR_ANSWER_TOO_LARGE: they are too many. `unsaid`: a
+ * column that JSON has no form for, or NULL.
+ */
+static mr_status make_reply(struct mr_actor *self, const struct mr_message *message, struct mr_row *row,
+                            const struct mr_row_plan *plan, const mr_rows *rows, unsigned from, unsigned to,
+                            const char **unsaid)
 {
     struct mr_body_notes notes = {.unsaid = NULL};
     mr_status status;
@@ -287,14 +291,14 @@ static bool make_reply(struct mr_actor *self, const struct mr_message *message, 
     mr_reply_end(&self->body, begun, &row->head);
     mr_buf_fini(&notes.next);
     *unsaid = notes.unsaid;
-    return status == MR_OK;
+    return status == MR_OK && self->body.len > MR_REPLY_BYTES ? MR_ANSWER_TOO_LARGE : status;
 }
 
-static void answer_unfit(struct mr_actor *self, struct mr_message *message)
+static void answer_unfit(struct mr_actor *self, struct mr_message *message, mr_status status)
 {
     mr_log_bounded(MR_LOG_ERROR, "rows do not fit the reply", mr_log_text("op", mr_op_info(message->envelope.op)->name),
-                   mr_log_trace(message->envelope.traceparent));
-    mr_answer_error(self, message, MR_INTERNAL, NULL, NULL, NULL);
+                   mr_log_text("status", mr_status_name(status)), mr_log_trace(message->envelope.traceparent));
+    mr_answer_error(self, message, status, NULL, NULL, NULL);
 }
 
 /* The columns are not those of an answer, or there is no memory to find out. */
@@ -319,6 +323,7 @@ static void tell_unsaid(const struct mr_message *message, const char *column)
 static void answer_from_rows(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan,
                              const mr_rows *rows, unsigned from, unsigned to)
 {
+    mr_status status = MR_OK;
     const char *unsaid;
     struct mr_row row;
 
@@ -327,11 +332,11 @@ static void answer_from_rows(struct mr_actor *self, struct mr_message *message, 
         answer_with_errors(self, message, plan, rows, from, to);
     } else if (row.status != 0) {
         answer_with_status(self, message, &row);
-    } else if (make_reply(self, message, &row, plan, rows, from, to, &unsaid)) {
+    } else if ((status = make_reply(self, message, &row, plan, rows, from, to, &unsaid)) == MR_OK) {
         tell_unsaid(message, unsaid);
         send_reply(self, message, MR_REPLY, &self->body);
     } else {
-        answer_unfit(self, message);
+        answer_unfit(self, message, status);
     }
 }
 
@@ -359,7 +364,7 @@ bool mr_answer_make(struct mr_actor *self, const struct mr_message *message, con
     if (count == 0)
         return make_empty(self, message);
     mr_row_read(&row, plan, rows, count - 1);
-    return row.status == 0 && make_reply(self, message, &row, plan, rows, 0, count, &unsaid);
+    return row.status == 0 && make_reply(self, message, &row, plan, rows, 0, count, &unsaid) == MR_OK;
 }
 
 void mr_answer_single(struct mr_actor *self, struct mr_message *message, const mr_rows *rows)
@@ -479,7 +484,7 @@ static void answer_batch(struct mr_actor *self, struct mr_message **messages, un
     mr_rows_free(&rows);
 }
 
-static unsigned unanswered(struct mr_message *const *messages, unsigned count, struct mr_message **out)
+unsigned mr_answer_left(struct mr_message *const *messages, unsigned count, struct mr_message **out)
 {
     unsigned left = 0;
 
@@ -498,7 +503,7 @@ static void answer_left(struct mr_actor *self, struct mr_message *const *message
 {
     const struct mr_traits *traits = mr_op_info(messages[0]->envelope.op)->traits;
     struct mr_message *rest[MR_PLAN_MAX];
-    unsigned left = unanswered(messages, count, rest);
+    unsigned left = mr_answer_left(messages, count, rest);
 
     if (left == 0)
         return;
@@ -507,7 +512,7 @@ static void answer_left(struct mr_actor *self, struct mr_message *const *message
         rest[i]->lost_race = true; /* what is broken now, is told */
     }
     answer_batch(self, rest, left);
-    left = unanswered(messages, count, rest);
+    left = mr_answer_left(messages, count, rest);
     if (left > 0 && traits->conflicts) {
         answer_all(self, rest, left, MR_CONFLICT);
     } else if (left > 0) {

@@ -32,6 +32,9 @@ bool mr_answer_at_once(struct mr_actor *self, struct mr_message *const *messages
 /* Answers all messages that are left, as mr_answer_by_sql does after its first attempt. */
 void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages, unsigned count, struct mr_outcome *outcome);
 
+/* Puts the messages that are not answered into `out`, which has room for `count`, in their order; returns how many. */
+unsigned mr_answer_left(struct mr_message *const *messages, unsigned count, struct mr_message **out);
+
 /* Ends a batch: answers 500 to each message that the handler left unanswered. */
 void mr_answer_end(struct mr_actor *self, struct mr_message *const *messages, unsigned count);
 

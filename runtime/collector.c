@@ -253,7 +253,7 @@ static void judge(struct mr_collector *self, CURLcode code, struct mr_receipt *o
     if (http >= 200 && http < 300) { /* taken, even when the rest of the answer never came: once more would be twice */
         out->delivery = MR_DELIVERED;
         read_answer(self, out);
-    } else if (http != 0) {
+    } else if (http >= 200) { /* what comes before that is no answer yet */
         out->delivery = is_retryable(http) ? MR_DELAYED : MR_REFUSED;
         out->retry_after_ms = retry_after_s * 1000;
         snprintf(out->reason, sizeof out->reason, "the collector answers %ld", http);

@@ -27,6 +27,9 @@
  */
 enum { DB_LATE_MS = 500, DB_IN_FLIGHT_MAX = 64 };
 
+/* What a statement may answer, for a batch. libpq keeps all of it in memory; past that the statement is cancelled. */
+enum { DB_RESULT_BYTES = 32 * 1048576 };
+
 /* A statement that was sent and has not been answered. */
 struct db_in_flight {
     int64_t sent_ms;
@@ -100,6 +103,9 @@ struct mr_db {
     int server_pid;    /* of the back end that set it up; 0: not known */
     int64_t polled_ms; /* when the channel was last taken for notified, where it cannot be listened to */
     bool stale;        /* its server, or its session, is not what it was: to be dropped */
+    unsigned reads;    /* of the result that is arriving */
+    size_t heard;      /* bytes of it, at least */
+    bool overflowed;   /* it passed DB_RESULT_BYTES, and its statement was cancelled */
     struct mr_db_error error;
     char warning[200];       /* the first of the statement at work, or of the last one; "": none */
     int64_t attempts_failed; /* in a row */
@@ -227,6 +233,15 @@ int64_t db_left_ms(const mr_db *self, int64_t deadline_ms);
 
 /* Waits for the socket. False: the deadline passed, or the shutdown was cut while the connection did not stand. */
 bool db_wait_socket(mr_db *self, short events, int64_t deadline_ms);
+
+/*
+ * Reads what has arrived, as PQconsumeInput does, and cancels the statement whose result passes DB_RESULT_BYTES. False: the
+ * connection is useless.
+ */
+bool db_read(mr_db *self);
+
+/* A result was taken: what is read from here on belongs to the next. */
+void db_read_anew(mr_db *self);
 
 /* Sends what is queued, and reads until a complete result has arrived. */
 bool db_await_result(mr_db *self, int64_t deadline_ms);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "runtime/db_internal.h"
@@ -18,11 +19,15 @@
 
 enum { MEANWHILE_MS = 100, CANCELS_MOST = 256, LOOK_MS = 100, CANCEL_MS = 2000 };
 
+/* Of libpq: a read takes what is there, but for less room than READ_LEAST. Short results, of a few reads, are not measured. */
+enum { READ_LEAST = 8192, READS_FREE = 16 };
+
 void db_drop(mr_db *self)
 {
     PQfinish(self->conn);
     self->conn = NULL;
     self->stale = false;
+    db_read_anew(self);
     PQclear(self->pipeline.kept);
     self->pipeline.kept = NULL;
     self->pipeline.status = MR_OK;
@@ -181,6 +186,44 @@ bool db_wait_socket(mr_db *self, short events, int64_t deadline_ms)
     return false;
 }
 
+static size_t waiting(const mr_db *self)
+{
+    int bytes = 0;
+
+    return ioctl(PQsocket(self->conn), FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
+void db_read_anew(mr_db *self)
+{
+    self->reads = 0;
+    self->heard = 0;
+    self->overflowed = false;
+}
+
+/*
+ * libpq does not tell how much it has read. It read at least by how much the socket has less, and at least READ_LEAST if so much
+ * was there: while the server goes on to send, that is less than it really was, by a small factor.
+ */
+static bool read_measured(mr_db *self)
+{
+    size_t before = waiting(self);
+    bool usable = PQconsumeInput(self->conn) == 1;
+    size_t after = usable ? waiting(self) : 0;
+    size_t least = before < READ_LEAST ? before : READ_LEAST;
+
+    self->heard += before > after + least ? before - after : least;
+    if (self->heard > DB_RESULT_BYTES && !self->overflowed) {
+        self->overflowed = true;
+        db_cancel(self);
+    }
+    return usable;
+}
+
+bool db_read(mr_db *self)
+{
+    return self->reads++ < READS_FREE ? PQconsumeInput(self->conn) == 1 : read_measured(self);
+}
+
 /* Sends what is queued and reads until a result is whole. */
 bool db_await_result(mr_db *self, int64_t deadline_ms)
 {
@@ -189,7 +232,7 @@ bool db_await_result(mr_db *self, int64_t deadline_ms)
     while ((unsent = PQflush(self->conn)) > 0 || PQisBusy(self->conn)) {
         if (unsent < 0 || !db_wait_socket(self, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline_ms))
             return false;
-        if (!PQconsumeInput(self->conn))
+        if (!db_read(self))
             return false;
     }
     return unsent == 0;
@@ -292,6 +335,11 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
             self->error.position = position_of(result);
             return status;
         }
+    if (self->overflowed && strcmp(sqlstate, "57014") == 0) {
+        status = db_fail(self, MR_ANSWER_TOO_LARGE, false, sqlstate, "the result is larger than 32 MiB");
+        self->error.rerun = true; /* one message of the batch may be to blame */
+        return status;
+    }
     status = db_fail(self, mr_status_from_sqlstate(sqlstate, &rerun), false, sqlstate, message != NULL ? message : "");
     self->error.rerun = rerun;
     self->error.position = position_of(result);
@@ -307,10 +355,12 @@ mr_status db_weigh(mr_db *self, mr_status status, PGresult *result, PGresult **k
     if (kind == PGRES_TUPLES_OK || kind == PGRES_COMMAND_OK || kind == PGRES_EMPTY_QUERY) {
         PQclear(*kept);
         *kept = result;
+        db_read_anew(self);
         return status;
     }
     if (!is_good(result) && kind != PGRES_PIPELINE_ABORTED && status == MR_OK)
         status = fail_result(self, result);
+    db_read_anew(self);
     PQclear(result);
     return status;
 }

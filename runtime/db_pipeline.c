@@ -172,12 +172,18 @@ static mr_status land(mr_db *self, mr_rows **out)
     return status;
 }
 
-/* The oldest is past its deadline: its clients have stopped waiting. */
-static void cancel_late(mr_db *self, struct db_in_flight *flight)
+/* The order to cancel the oldest may meet those behind it. */
+static void note_cancelled(mr_db *self, struct db_in_flight *flight)
 {
     flight->cancelled = true;
     for (unsigned i = 1; i < self->pipeline.count; i++)
         at(self, i)->beside_cancel = true;
+}
+
+/* The oldest is past its deadline: its clients have stopped waiting. */
+static void cancel_late(mr_db *self, struct db_in_flight *flight)
+{
+    note_cancelled(self, flight);
     db_cancel(self);
 }
 
@@ -216,7 +222,9 @@ bool mr_db_take(mr_db *self, bool wait, mr_status *status, mr_rows **out)
             return true;
         }
         if (!read) {
-            usable = PQconsumeInput(self->conn) == 1;
+            usable = db_read(self);
+            if (self->overflowed)
+                note_cancelled(self, flight);
             continue;
         }
         if (!flight->cancelled && db_now_ms(self) >= look_at_ms(flight))

@@ -176,6 +176,7 @@ static bool await(mr_db *self)
         window->cancelled = true;
         window->look_ms = now_ms + CANCEL_EVERY_MS;
     }
+    window->cancelled |= self->overflowed;
     return true;
 }
 

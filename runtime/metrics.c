@@ -85,19 +85,28 @@ struct mr_op_family *mr_op_family(enum mr_op op)
     return op != MR_OP_NONE && mr_families.more != NULL ? &mr_families.more[op - MR_OP_COUNT] : &mr_families.ops[MR_OP_COUNT];
 }
 
+/* What is left of a millisecond stays in `rest_us` for the next: many short times make a long one. */
+static void add_time(enum mr_metric metric, int64_t took_us, uint64_t *rest_us)
+{
+    uint64_t sum_us = *rest_us + (took_us > 0 ? (uint64_t)took_us : 0);
+
+    *rest_us = sum_us % 1000;
+    if (sum_us >= 1000)
+        mr_metric_add(metric, sum_us / 1000);
+}
+
 void mr_metric_request(enum mr_op op, int http, int64_t took_us)
 {
+    static _Thread_local uint64_t rest_us;
     struct mr_op_family *family = mr_op_family(op);
     int class = http / 100 - 2;
-    uint64_t took_ms = took_us > 0 ? (uint64_t)took_us / 1000 : 0;
 
     mr_metric_add(MR_METRIC_requests, 1);
     if (http >= 400)
         mr_metric_add(http < 500 ? MR_METRIC_requests_4xx : MR_METRIC_requests_5xx, 1);
-    if (took_ms > 0) {
-        mr_metric_add(MR_METRIC_request_ms_total, took_ms);
-        mr_metric_show(MR_METRIC_request_ms_most, took_ms);
-    }
+    add_time(MR_METRIC_request_ms_total, took_us, &rest_us);
+    if (took_us >= 1000)
+        mr_metric_show(MR_METRIC_request_ms_most, (uint64_t)took_us / 1000);
     if (class >= 0 && class < MR_STATUS_CLASSES)
         atomic_fetch_add_explicit(&family->requests[class], 1, memory_order_relaxed);
     observe(&family->request_us, &mr_request_bounds, took_us);
@@ -125,12 +134,13 @@ void mr_metric_run(enum mr_job job, int64_t took_ms)
 
 void mr_metric_push(enum mr_push_end end, int http, int64_t took_us)
 {
+    static _Thread_local uint64_t rest_us;
     int class = http / 100 - 2;
 
     if (class >= 0 && class < MR_STATUS_CLASSES)
         atomic_fetch_add_explicit(&mr_families.push_answers[class], 1, memory_order_relaxed);
     mr_metric_add((enum mr_metric)(MR_METRIC_pushes_delivered + (int)end), 1);
-    mr_metric_add(MR_METRIC_push_ms_total, (uint64_t)took_us / 1000);
+    add_time(MR_METRIC_push_ms_total, took_us, &rest_us);
     mr_metric_show(MR_METRIC_push_ms_most, (uint64_t)took_us / 1000);
     observe(&mr_families.push_us[end], &mr_request_bounds, took_us);
 }

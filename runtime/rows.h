@@ -17,7 +17,7 @@
 #include "runtime/column.h"
 #include "runtime/db.h"
 
-enum { MR_COLUMNS_MAX = MR_ROW_COLUMNS, MR_LIST_BYTES = 1048576, MR_ROW_PLANS = 128 };
+enum { MR_COLUMNS_MAX = MR_ROW_COLUMNS, MR_LIST_BYTES = 1048576, MR_REPLY_BYTES = 16 * 1048576, MR_ROW_PLANS = 128 };
 
 /* A column that goes into the JSON. */
 struct mr_column {

@@ -303,16 +303,6 @@ static void run_window(struct round *self, struct mr_message **messages, unsigne
 
 /* ---- All ---- */
 
-static unsigned unanswered(struct mr_message *const *messages, unsigned count, struct mr_message **out)
-{
-    unsigned left = 0;
-
-    for (unsigned i = 0; i < count; i++)
-        if (!messages[i]->answered)
-            out[left++] = messages[i];
-    return left;
-}
-
 /* How many of the messages make up the next window: in one transaction, or each in its own, and then one with a key by itself. */
 static unsigned window_size(const struct round *self, struct mr_message *const *messages, unsigned count)
 {
@@ -350,10 +340,10 @@ void mr_rowwise_answer(struct mr_actor *self, struct mr_message *const *messages
     unsigned waiting;
 
     round.together = traits_of(&round)->key != NULL;
-    while ((waiting = unanswered(messages, count, left)) > 0 && !mr_shutdown_is_cut()) {
+    while ((waiting = mr_answer_left(messages, count, left)) > 0 && !mr_shutdown_is_cut()) {
         run_round(&round, left, waiting);
         round.together = false; /* who runs again does so alone, and can spoil nothing for others */
     }
-    answer_all(self, left, unanswered(messages, count, left), MR_UNAVAILABLE); /* the process ends */
+    answer_all(self, left, mr_answer_left(messages, count, left), MR_UNAVAILABLE); /* the process ends */
     atomic_store(&self->stats.connected, mr_db_is_up(self->db));
 }

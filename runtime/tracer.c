@@ -17,8 +17,8 @@
 #include "runtime/thread.h"
 
 /*
- * GIVE_UP: how long one batch is tried; FLUSH: how long a request may still take once the thread is asked to end; SAY: between
- * two log lines about the same trouble.
+ * GIVE_UP: how long one batch is tried before its next failure is its last; FLUSH: how long a request may still take once the
+ * thread is asked to end; SAY: between two log lines about the same trouble.
  */
 enum { GIVE_UP_MS = 60000, FLUSH_MS = 1500, SAY_MS = 60000, KEEP_BYTES = 1024 * 1024, CLOCK_TRIES = 8, CLOCKS_APART_US = 20 };
 
@@ -219,13 +219,16 @@ static bool settle(const struct mr_receipt *receipt, unsigned count, int64_t now
         if (*pause_ms < receipt->retry_after_ms)
             *pause_ms = receipt->retry_after_ms;
         break;
-    case MR_REFUSED: break;
+    case MR_REFUSED: mr_tracer_note_dropped(count); break;
     }
     say(now_ms, receipt->reason);
     return receipt->delivery == MR_REFUSED;
 }
 
-/* A batch that is not taken in GIVE_UP_MS is dropped: what the collector gets when it is back is of now. */
+/*
+ * A batch that fails when it has been tried for GIVE_UP_MS is dropped: what the collector gets when it is back is of now. The pause
+ * that follows a failure holds for the next batch, too.
+ */
 static void send_batch(unsigned count)
 {
     int64_t began_ms = mr_mono_ms(&mr_system_clock);
@@ -244,14 +247,14 @@ static void send_batch(unsigned count)
                           &receipt);
         now_ms = mr_mono_ms(&mr_system_clock);
         if (settle(&receipt, count, now_ms, &pause_ms))
-            break;
-        if (last || now_ms - began_ms + pause_ms > GIVE_UP_MS || mr_thread_asked_to_end(tracer.thread, (int)pause_ms)) {
-            mr_tracer_note_dropped(count);
             return;
-        }
-    }
-    if (receipt.delivery == MR_REFUSED)
+        if (!last && now_ms - began_ms <= GIVE_UP_MS && !mr_thread_asked_to_end(tracer.thread, (int)pause_ms))
+            continue;
         mr_tracer_note_dropped(count);
+        if (!last)
+            (void)mr_thread_asked_to_end(tracer.thread, (int)pause_ms);
+        return;
+    }
 }
 
 /* Until a batch is there, `delay_ms` are over or the thread is to end; true for that. */

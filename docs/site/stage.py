@@ -123,8 +123,21 @@ class Stage:
         self.write(self.place(page), self.rewrite(page, text))
 
     def settings(self):
-        self.write("reference/settings.md", "# Settings\n\nSettings are environment variables. `millrace config` prints each with the value it has. "
-                   "When some are wrong, the process names them all and does not start.\n\n" + self.ask("config", "--markdown"))
+        """The table of the binary, its first three columns in one: names are long, and what a setting does has to have room beside them."""
+        table = re.findall(r"^\| (`.*) \| (.*) \| (.*) \| (.*) \|$", self.ask("config", "--markdown"), re.M)
+        rows = [f"| {name}<br>{kind}{f'<br>default {default}' if default else ''} | {does} |" for name, default, kind, does in table]
+        self.write("reference/settings.md", "# Settings\n\nSettings are environment variables. `millrace config` prints each with its value. If some "
+                   "are wrong, the process names all of them and does not start.\n\n<div class='settings' markdown>\n\n| setting | what it does |\n|---|---|\n"
+                   + "\n".join(rows) + "\n\n</div>\n")
+
+    def callers(self):
+        """Who may call each operation: by its verb and path, in words."""
+        words = {}
+        for verb, path, _, _, access, scopes in (line.split(None, 6)[:6] for line in self.ask("routes").splitlines()):
+            who = {"public": "anybody", "optional": "anybody", "user": "users", "admin": "administrators"}[access]
+            keys = "" if scopes == "-" else "; keys with " + " or ".join(f"`{scope}`" for scope in scopes.split("|"))
+            words[verb, re.sub(r":(\w+)", r"{\1}", path)] = who + keys
+        return words
 
     def operations(self):
         """The operations of the application in the binary, by group, as its OpenAPI document has them."""
@@ -132,18 +145,21 @@ class Stage:
         about = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
         operations = [one for item in document["paths"].values() for verb, one in item.items() if verb in VERBS]
         common = set.intersection(*(set(one["responses"]) for one in operations))
+        callers = self.callers()
         groups = {}
         for path, item in document["paths"].items():
             for verb in VERBS:
                 if verb in item:
                     one = item[verb]
-                    who = "anybody" if one.get("security") == [] else "with a token or key"
+                    alias = "anybody" if one.get("security") == [] else "users"  # another name of an operation is no route of its own
+                    who = callers.get((verb.upper(), path), alias)
                     answers = " ".join(sorted(set(one["responses"]) - common))
                     groups.setdefault(one["tags"][0], []).append(
                         f"| {verb.upper()} | `{path}` | {one['summary']} | {who} | {answers} |")
-        text = ("# Operations of the API\n\nWhat the binary serves without a folder of yours: the engine's operations, and those of tasks. An "
-                "application has the engine's and its own: `millrace routes` lists them, `/openapi.json` has each with all fields, and "
-                f"`/apidoc` lets you try them. Any of them may also answer {', '.join(sorted(common))}.\n")
+        text = ("# Operations of the API\n\nThis is what the binary serves without a folder of yours: the engine's operations, and those of tasks. An "
+                "application has the engine's and its own: `millrace routes` lists them, `/openapi.json` describes each with all fields, and "
+                "`/apidoc` lets you try them. An API key may call what anybody may call, and what names one of its scopes. Every operation "
+                f"may also answer {', '.join(sorted(common))}.\n")
         for group, rows in groups.items():
             text += f"\n## {group}\n\n{about.get(group, '')}\n\n| verb | path | what it does | who | answers |\n|---|---|---|---|---|\n"
             text += "\n".join(rows) + "\n"

@@ -1,9 +1,9 @@
 /** The commands that people type, as processes: offline, without credentials. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { variables } from '../config/variables.ts';
 import { REQUIRED } from './support/synth.ts';
@@ -26,13 +26,30 @@ function npm(args: string[], env: Record<string, string | undefined>) {
   return { status: result.status, text: result.stdout + result.stderr };
 }
 
+/** What the runbook types into a checkout before anything is deployed; packages are there, so that `npm install` is not typed. */
+const RUNBOOK = readFileSync(join(PACKAGE, 'docs', 'runbook.md'), 'utf8');
+const BLOCK = /^```bash\n(cd infrastructure\n[^`]*?npm run synth .*)$/m.exec(RUNBOOK)?.[1] ?? '';
+const TYPED = BLOCK.replace(/ +#.*$/gm, '').replace(/^npm install$/m, '');
+
 describe('npm run synth', () => {
-  it('writes the stacks to where --output says, without account or region', () => {
+  it('of a checkout, as the runbook types it, writes the stacks to where --output says, without account or region', () => {
+    assert.match(TYPED, /^cp \.env\.example \.env$/m);
+    const checkout = join(scratch, 'checkout');
+    const copy = join(checkout, 'infrastructure');
+    mkdirSync(checkout);
+    const isCommitted = (path: string) => !/^(node_modules|cdk\.out|\.env(?!\.example$).*)$/.test(basename(path));
+    cpSync(PACKAGE, copy, { recursive: true, filter: isCommitted });
+    symlinkSync(join(PACKAGE, 'node_modules'), join(copy, 'node_modules'));
+
     const output = join(scratch, 'out');
-    const { CDK_ACCOUNT: _, CDK_REGION: __, ...env } = REQUIRED;
-    const synth = ['run', 'synth', '--', '--quiet', '--output', output, '--context', 'appVersion=1.2.3'];
-    const { status, text } = npm(synth, { ...env, CDK_SCHEDULE_TASK_CLEANUP_CRON: '0 2 * * *' });
-    assert.equal(status, 0, text);
+    const { PATH, HOME } = process.env;
+    const { status, stdout, stderr } = spawnSync('bash', ['-ec', `${TYPED} --output ${output} --context appVersion=1.2.3`], {
+      cwd: checkout,
+      env: { PATH, HOME, AWS_EC2_METADATA_DISABLED: 'true', CDK_SCHEDULE_TASK_CLEANUP_CRON: '0 2 * * *' },
+      encoding: 'utf8',
+      timeout: 300_000,
+    });
+    assert.equal(status, 0, stdout + stderr);
     const templates = readdirSync(output).filter((name) => name.endsWith('.template.json'));
     assert.deepEqual(
       templates.sort(),

@@ -180,7 +180,7 @@ MR_MESSAGE(job_run_attempts) {
 };
 
 MR_MESSAGE(job_run_retry) {
-    .summary = "Retry a run: a dead or cancelled one with all its attempts, a failed one at once",
+    .summary = "Retry a run: a dead or cancelled one gets all its attempts again, a failed one its next at once",
     .shape = MR_SHAPE_ONE,
     .resource = "job_run",
     .key = "runId",
@@ -253,7 +253,7 @@ MR_MESSAGE(job_run_get) {
 };
 
 MR_MESSAGE(job_run_cancel) {
-    .summary = "Cancel a run; a running one stops after the present chunk",
+    .summary = "Cancel a run; a running one stops after the current chunk",
     .shape = MR_SHAPE_ONE,
     .resource = "job_run",
     .key = "runId",

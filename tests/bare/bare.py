@@ -46,7 +46,13 @@ class Machine:
         check("git", "clone", "--quiet", "--no-local", f"file://{ROOT}", f"{self.root}{HOME}/millrace")
         check("chroot", self.root, "chown", "-R", f"{USER}:", HOME)
 
+    def processes(self):
+        """What still runs in it."""
+        return [path.parent.name for path in (self.root / "proc").glob("[0-9]*/root") if os.path.realpath(path) == str(self.root)]
+
     def close(self):
+        # A heartbeat of ./dev may sleep for ten seconds more; anything else was left behind.
+        support.wait_for(lambda: not self.processes(), 30, "nothing runs in it any more")
         for name in ("dev", "proc"):
             check("umount", "--recursive", self.root / name)
         shutil.rmtree(self.root)

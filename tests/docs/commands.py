@@ -38,10 +38,13 @@ ELSEWHERE = [
     (r"^aws ecr get-login-password \| docker login ", "tests/docs/aws_cli.py", "of-the-registry"),
     (r"^(aws|PASSWORD=|for \w+ in .*\baws) ?", "tests/docs/aws_test.py", "test_commands__are_what_the_aws_cli_and_its_services_take"),
     (r"^(npm install|npm test)$", "tests/npm", "npm"),
-    (r"^npm run synth ", "infrastructure/test/cli.test.ts", "'run', 'synth', '--', '--quiet'"),
+    (r"^(cd infrastructure|cp \.env\.example \.env)$", "infrastructure/test/cli.test.ts", "cp \\.env\\.example \\.env"),
+    (r"^npm run synth ", "infrastructure/test/cli.test.ts", "npm run synth .*"),
     (r"^curl localhost:3000/v1/products/import ", "tests/e2e/example_shop_test.py", "/v1/products/import"),
+    (r"^curl --fail https://millrace-api\.example\.com/", "tests/e2e/pages_test.py", "curl --fail"),
     (r"^python3 bench/scaling\.py ", "tests/docs/commands_test.py", "docs/scaling.md"),
     (r"^(MILLRACE_IMAGE=shop )?docker compose -f compose/docker-compose\.yml ", "tests/image/compose_test.py", "docker-compose.yml"),
+    (r"^docker (tag|push) ", "tests/image/image_test.py", "docker (?:tag|push) "),
     (r"^docker (build --tag shop \.|run --rm shop routes)$", "tests/image/image_test.py", "class Application"),
     (r"^apt install \./build/release/millrace_", "tests/package/package_test.py", "dpkg"),
 ]
@@ -51,10 +54,7 @@ NOT_HERE = [
     (r"^apt-get update && apt-get install -y git curl$", "installs packages on this machine; `./dev bare` types it on one that it makes"),
     (r"^docker run .* jaegertracing/", "takes an image from a public registry; tests reach none, and have a collector of their own at that port"),
     (r"^npm run (diff|deploy|deploy:\w+|destroy)\b", "changes or asks an account of AWS; `npm run rehearse` types it against moto, which Debian does not have"),
-    (r"^systemctl edit millrace-api$", "opens an editor, on a machine that systemd runs"),
-    (r"^docker (tag|push) ", "takes a Docker engine and a registry in an account of AWS"),
-    (r"^curl --fail https://millrace-api\.example\.com/", "asks a deployment; http.md asks a server of the test for the same"),
-    (r"^(cd infrastructure|cp \.env\.example \.env)$", "sets up a checkout; infrastructure/test/docs.test.ts holds that file to the settings"),
+    (r"^systemctl edit millrace-api$", "opens an editor, on a machine that systemd runs; tests/package has systemd judge the lines that the page puts there"),
 ]
 
 # What a command begins with where it stands in an indented block, among lines that it prints.

@@ -83,6 +83,15 @@ class Site(unittest.TestCase):
         self.assertGreater(len(routes), 20)
         for path in routes:
             self.assertIn("<code>" + re.sub(r":(\w+)", r"{\1}", path) + "</code>", shown)
+        self.assertRegex(shown, r"(?s)<td>GET</td>\s*<td><code>/v1/api-keys</code></td>\s*<td>[^<]*</td>\s*<td>administrators</td>")
+
+    def test_settings__have_a_row_each(self):
+        printed = subprocess.run([support.binary(), "config", "--markdown"], check=True, capture_output=True, text=True).stdout
+        with open(os.path.join(site, "reference", "settings.html"), encoding="utf-8") as file:
+            shown = file.read()
+        names = re.findall(r"^\| `(\w+)`", printed, re.M)
+        self.assertGreater(len(names), 60)
+        self.assertEqual(re.findall(r"<tr>\s*<td><code>(\w+)</code>", shown), names)
 
 
 class InBrowser(unittest.TestCase):
@@ -133,6 +142,15 @@ class InBrowser(unittest.TestCase):
         self.assertIn(self.origin + "/search/search_index.json", asked)
         self.assertEqual([url for url in asked if not url.startswith(self.origin + "/")], [])
         self.assertEqual(self.browser.console(), [])
+
+    def test_settings__are_read_on_a_telephone(self):
+        metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        self.browser.call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+        self.browser.open(self.origin + "/reference/settings.html")
+        support.wait_for(lambda: self.browser.script("return document.querySelector('.md-typeset__scrollwrap') !== null"), 30, "the table is wrapped")
+        self.assertEqual(self.browser.script("const around = document.querySelector('.md-typeset__scrollwrap');"
+                                             "return around.scrollWidth - around.clientWidth;"), 0, "what it does stands beside a setting")
+        self.take_picture("telephone")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

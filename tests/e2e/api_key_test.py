@@ -11,18 +11,11 @@ import support
 from support import wait_for
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
 
 INTERNALS = re.compile(rb"SELECT|INSERT|sqlstate|postgres|api_key\b|app_user|libpq|relation|syntax", re.I)
 KEY = re.compile(r"^mk_[A-Za-z0-9_-]{43}$")
 ENDS_WITHIN = 5
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class ApiKeys(support.TiersTest):
@@ -319,6 +312,13 @@ class ApiKeys(support.TiersTest):
     def command(self, *arguments, **settings):
         return support.run("key", *arguments, **{"DB_HOST": f"{module.server.state_dir}/{support.SERVER_DATABASE}", "DB_USER": "postgres",
                                                  "DB_DATABASE": self.name, **settings})
+
+    def test_command__takes_the_application_that_the_environment_file_names(self):
+        folder = support.Scratch()
+        folder.write({".env": "MILLRACE_APP=/nowhere/at/all\n"})
+        done = self.command("make", "of a script", "jobs:work", cwd=folder.path)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("the application in '/nowhere/at/all' is refused", done.stderr)
 
     def test_command__makes_lists_and_deletes(self):
         done = self.command("make", "of a script\033[31m", "jobs:enqueue:report", "jobs:work", "jobs:work", "--expires", "2099-01-01T00:00:00Z")

@@ -12,26 +12,17 @@ from datetime import datetime, timedelta, timezone
 
 from support import (PASSWORD, ModuleServer, claims_for, make_request, new_user, patience, sign)
 
-module = ModuleServer()
-server = None
+module = ModuleServer(APP_VERSION="3.4.5-rc.1")
+setUpModule, tearDownModule = module.start, module.stop
 
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 TIME = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")
 PRIORITIES = {"URGENT": 1, "HIGH": 2, "MEDIUM": 3, "LOW": 4, "BACKLOG": 5}
 
 
-def setUpModule():
-    global server
-    server = module.start(APP_VERSION="3.4.5-rc.1")
-
-
-def tearDownModule():
-    module.stop()
-
-
 class ApiTest(unittest.TestCase):
     def setUp(self):
-        self.api = server.api()
+        self.api = module.server.api()
         self.addCleanup(self.api.close)
 
     def assert_problem(self, response, status, fields=None):
@@ -85,7 +76,7 @@ class Register(ApiTest):
 
     def test_password_is_stored_as_argon2id(self):
         user = self.register().json()
-        with server.database() as database:
+        with module.server.database() as database:
             stored = database.value(f"SELECT password_hash FROM millrace.app_user WHERE id = '{user['id']}'")
         self.assertRegex(stored, r"^\$argon2id\$v=19\$m=19456,t=2,p=1\$")
 
@@ -99,8 +90,8 @@ class Register(ApiTest):
 
     def test_taken_username_in_another_spelling(self):
         """Under a locale of UTF-8, and of the database "C"."""
-        name = server.new_database(locale="C")
-        other = server.api_process(name)
+        name = module.server.new_database(locale="C")
+        other = module.server.api_process(name)
         self.addCleanup(other.kill)
         for api in (self.api, other.ready().api()):
             self.addCleanup(api.close)
@@ -185,7 +176,7 @@ class Register(ApiTest):
         self.assertEqual(response.status, 200)
         user = response.json()
         self.assert_recent(user["createdAt"])
-        with server.database() as database:
+        with module.server.database() as database:
             self.assertEqual(database.query(f"SELECT role, password_hash LIKE '$argon2id$%' FROM millrace.app_user WHERE id = "
                                             f"'{user['id']}'"), [["user", "t"]])
 
@@ -218,7 +209,7 @@ class SignIn(ApiTest):
 
     def test_refresh_token_is_stored_only_as_its_hash(self):
         token = self.sign_in(self.user["username"], PASSWORD).json()["refreshToken"]
-        with server.database() as database:
+        with module.server.database() as database:
             self.assertEqual(database.count("millrace.refresh_token", f"token_hash = sha256('{token}'::bytea)"), 1)
 
     def test_claims(self):
@@ -370,7 +361,7 @@ class Tasks(ApiTest):
 
     def test_another_users_task_is_404(self):
         task = self.create().json()
-        other = server.api().register()
+        other = module.server.api().register()
         self.addCleanup(other.close)
         hidden = self.assert_problem(other.get(f"/v1/tasks/{task['id']}"), 404)
         absent = self.assert_problem(other.get(f"/v1/tasks/{uuid.uuid4()}"), 404)
@@ -390,7 +381,7 @@ class Tasks(ApiTest):
                 self.assert_problem(self.api.get(f"/v1/tasks/{given}"), 404)
 
     def test_token_of_a_user_who_is_gone(self):
-        with server.database() as database:
+        with module.server.database() as database:
             database.query(f"DELETE FROM millrace.app_user WHERE id = '{self.api.user['id']}'")
         self.assert_problem(self.create(), 401)
 
@@ -398,8 +389,8 @@ class Tasks(ApiTest):
 class Lists(ApiTest):
     @classmethod
     def setUpClass(cls):
-        cls.owner = server.api().register()
-        with server.database() as database:
+        cls.owner = module.server.api().register()
+        with module.server.database() as database:
             # Some share a moment, so that only the id makes the order total.
             database.query("INSERT INTO task (id, user_id, summary, priority_code, created_at) SELECT gen_random_uuid(), "
                            f"'{cls.owner.user['id']}', 'task ' || n, 'LOW', timestamptz '2026-01-01' + (n / 3) * interval "
@@ -448,7 +439,7 @@ class Lists(ApiTest):
         self.assertEqual([t["id"] for t in self.get("?limit=1").json()], self.ids[:1])
 
     def test_no_link_at_the_exact_end(self):
-        few = server.api().register()
+        few = module.server.api().register()
         self.addCleanup(few.close)
         self.assertEqual((few.get("/v1/tasks").json(), few.get("/v1/tasks").header("Link")), ([], None))
         for _ in range(4):
@@ -459,7 +450,7 @@ class Lists(ApiTest):
         self.assertEqual(len(few.get("/v1/tasks?limit=5").json()), 4)
 
     def test_walk_is_stable_under_inserts(self):
-        api = server.api().register()
+        api = module.server.api().register()
         self.addCleanup(api.close)
         made = [api.create_task(summary=str(i))["id"] for i in range(6)]
         first = api.get("/v1/tasks?limit=3")
@@ -468,9 +459,9 @@ class Lists(ApiTest):
         self.assertEqual([t["id"] for t in first.json() + second.json()], made[::-1])
 
     def test_list_is_cut_by_bytes_and_continued(self):
-        api = server.api().register()
+        api = module.server.api().register()
         self.addCleanup(api.close)
-        with server.database() as database:
+        with module.server.database() as database:
             database.query("INSERT INTO task (id, user_id, summary, description, priority_code) SELECT gen_random_uuid(), "
                            f"'{api.user['id']}', 'big ' || n, repeat('x', 60000), 'LOW' FROM generate_series(1, 50) n")
         target, seen, parts = "/v1/tasks", set(), 0
@@ -500,7 +491,7 @@ class Lists(ApiTest):
             body = self.get(f"?page={page}").json()
             self.assertEqual(body, {"data": [], "pagination": {"page": page, "pageSize": 10, "totalPages": 235,
                                                                "totalItems": 2345}})
-        nobody = server.api().register()
+        nobody = module.server.api().register()
         self.addCleanup(nobody.close)
         self.assertEqual(nobody.get("/v1/tasks?page=1").json(),
                          {"data": [], "pagination": {"page": 1, "pageSize": 10, "totalPages": 0, "totalItems": 0}})
@@ -591,7 +582,7 @@ class Json(ApiTest):
 class Authentication(ApiTest):
     @classmethod
     def setUpClass(cls):
-        cls.user = server.api().register()
+        cls.user = module.server.api().register()
 
     @classmethod
     def tearDownClass(cls):
@@ -670,7 +661,7 @@ class Headers(ApiTest):
                 "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store"}
 
     def every_kind(self):
-        user = server.api().register()
+        user = module.server.api().register()
         self.addCleanup(user.close)
         task = user.create_task()
         yield 200, user.get("/v1/tasks")
@@ -688,7 +679,7 @@ class Headers(ApiTest):
                              (400, b"GET /livez HTTP/1.1\r\n\r\n"), (414, make_request("GET", "/" + "a" * 9000)),
                              (431, make_request("GET", "/livez", [("X", "a" * 20000)])),
                              (413, make_request("POST", "/v1/tasks", [("Content-Length", "100000000")]))):
-            with server.connect() as connection:
+            with module.server.connect() as connection:
                 connection.send(data)
                 yield status, connection.response()
 
@@ -782,7 +773,7 @@ class Cors(ApiTest):
         self.assertRegex(response.header("Access-Control-Max-Age"), "^[0-9]+$")
 
     def test_list(self):
-        process = server.api_process(CORS_ALLOWED_ORIGIN="https://app.example, https://other.example:8443").ready()
+        process = module.server.api_process(CORS_ALLOWED_ORIGIN="https://app.example, https://other.example:8443").ready()
         self.addCleanup(process.kill)
         api = process.api()
         for origin in ("https://app.example", "https://other.example:8443", "HTTPS://APP.EXAMPLE"):
@@ -817,7 +808,7 @@ class SingleFields(ApiTest):
     def test_field__that_comes_twice_and_may_not_is_named(self):
         for name in ("Idempotency-Key", "Content-Type", "Authorization", "If-Unmodified-Since", "Origin", "Content-Length", "Range", "Host",
                      "Transfer-Encoding"):
-            with self.subTest(name=name), server.connect() as connection:
+            with self.subTest(name=name), module.server.connect() as connection:
                 connection.send(make_request("POST", "/v1/tasks", [("Content-Length", "0")] * (name not in ("Content-Length", "Transfer-Encoding"))
                                                      + [(name, "chunked")] * 2))
                 response = connection.response()
@@ -838,7 +829,7 @@ class SingleFields(ApiTest):
             "POST /v1/tasks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n": "chunks",
         }
         for head, wrong in heads.items():
-            with self.subTest(head=head), server.connect() as connection:
+            with self.subTest(head=head), module.server.connect() as connection:
                 connection.send(head.encode())
                 response = connection.response()
                 problem = response.json()
@@ -859,7 +850,7 @@ class Health(ApiTest):
 
     def test_version_of_the_build(self):
         for version in (None, "not.a.version", "1.2", "01.2.3", "v1.2.3"):
-            process = server.api_process(APP_VERSION=version).ready()
+            process = module.server.api_process(APP_VERSION=version).ready()
             self.addCleanup(process.kill)
             with process.connect() as connection:
                 told = connection.get("/v1/health").json()["info"]["version"]

@@ -2,21 +2,16 @@
 
 import gzip
 import json
+import os
 import re
 import unittest
 
 import support
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
+GAUGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "applications", "gauge")
 PAGE_FILES = ("apidoc.css", "apidoc.js", "favicon.png", "licenses.txt", "swagger-ui-bundle.js", "swagger-ui.css")
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class Command(unittest.TestCase):
@@ -31,6 +26,14 @@ class Command(unittest.TestCase):
         self.addCleanup(api.close)
         served = api.get("/openapi.json").json()
         self.assertEqual(json.loads(support.run("openapi").stdout), served)
+
+
+    def test_openapi__promises_no_value_that_a_client_may_clear(self):
+        schemas = json.loads(support.run("openapi", GAUGE).stdout)["components"]["schemas"]
+        cleared = {name for name, schema in schemas["ReadingUpdateBody"]["properties"].items()
+                   if "null" in schema.get("type", "null")}
+        self.assertIn("details", cleared, "which also has a default")
+        self.assertEqual(cleared & set(schemas["Reading"]["required"]), set())
 
 
 class Served(unittest.TestCase):

@@ -12,15 +12,8 @@ from balancer import Balancer
 from support import make_request, patience, wait_for
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
 LINE = b'{"summary":"one","taskPriorityCode":"LOW"}\n'
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class SlowUploads(unittest.TestCase):

@@ -15,17 +15,10 @@ import support
 from support import wait_for
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class ControlTest(support.TiersTest):

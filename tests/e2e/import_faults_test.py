@@ -8,16 +8,7 @@ from imports import PART, line
 from support import make_request, wait_for
 
 module = support.ModuleServer()
-server = None
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class Interrupted(imports.ImportTest):
@@ -136,7 +127,7 @@ class Interrupted(imports.ImportTest):
     def test_owner__who_is_removed_takes_the_run_along(self):
         process, run_id = self.begin()
         # The removal meets a chunk that has begun: the request does not wait for it, the job does.
-        with server.database(self.name) as holder, support.TaskLock(holder) as lock, self.api.connect() as connection:
+        with module.server.database(self.name) as holder, support.TaskLock(holder) as lock, self.api.connect() as connection:
             lock.wait_for_waiters()
             connection.send(make_request("DELETE", "/v1/users/profile", [("Authorization", f"Bearer {self.client.token}")]))
             self.assertEqual(connection.response().status, 204)

@@ -7,14 +7,7 @@ import support
 from imports import BODY_MAX, CSV, NDJSON, PART, RECORD_MAX, Peak, line
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class Lines(imports.ImportTest):

@@ -12,16 +12,7 @@ from imports import BODY_MAX, CSV, NDJSON, PART, Peak, line
 from support import make_request, wait_for
 
 module = support.ModuleServer()
-server = None
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class Upload(imports.ImportTest):
@@ -201,7 +192,7 @@ class Upload(imports.ImportTest):
         self.assertEqual(self.database.count("millrace.job_run", "job = 'import'"), 0)
 
     def test_client__that_is_too_slow_is_cut_off(self):
-        slow = server.api_process(self.name, GATEWAY_BODY_TIMEOUT="1s", GATEWAY_BODY_MIN_RATE="1MiB")
+        slow = module.server.api_process(self.name, GATEWAY_BODY_TIMEOUT="1s", GATEWAY_BODY_MIN_RATE="1MiB")
         self.addCleanup(slow.kill)
         slow.ready()
         with slow.connect() as connection:
@@ -244,20 +235,20 @@ class Upload(imports.ImportTest):
         self.database.query("DELETE FROM millrace.import_part")
 
     def test_part__that_fails_ends_the_upload_and_nothing_else(self):
-        hasty = server.api_process(self.name, GATEWAY_REQUEST_TIMEOUT="500ms", DB_LOCK_TIMEOUT="60s")
+        hasty = module.server.api_process(self.name, GATEWAY_REQUEST_TIMEOUT="500ms", DB_LOCK_TIMEOUT="60s")
         self.addCleanup(hasty.kill)
         hasty.ready()
 
         @contextlib.contextmanager
         def locked():
-            with server.database(self.name) as other:
+            with module.server.database(self.name) as other:
                 other.query("BEGIN; LOCK TABLE millrace.import_part")
                 yield
                 other.query("ROLLBACK")
 
         @contextlib.contextmanager
         def away():
-            with server.database() as other:
+            with module.server.database() as other:
                 other.query(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
                 other.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}' "
                             "AND application_name LIKE 'data-%'")

@@ -12,16 +12,7 @@ CONCURRENCY = 128
 ROUNDS = 60
 
 module = ModuleServer()
-server = None
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class Asker:
@@ -138,9 +129,9 @@ def averages(process):
 
 class Interleaving(unittest.TestCase):
     def run_with(self, concurrency, kinds_of, **settings):
-        process = server.api_process(**settings).ready()
+        process = module.server.api_process(**settings).ready()
         self.addCleanup(process.kill)
-        users = users_by_sql(server, concurrency)
+        users = users_by_sql(module.server, concurrency)
         askers = [Asker(process, user, token) for user, token in users]
         try:
             drive(askers, kinds_of)

@@ -10,25 +10,16 @@ import support
 from support import Scheduler, patience, wait_for
 
 module = support.ModuleServer()
-server = None
+setUpModule, tearDownModule = module.start, module.stop
 
 OURS = "application_name ~ '^(scheduler|job/)' AND datname = current_database() AND pid <> pg_backend_pid()"
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class Fleet:
     """A database of its own, with completed tasks that are due for clean-up and some that are not, and its schedulers."""
 
     def __init__(self, old, owner=None):
-        self.server = owner or server
+        self.server = owner or module.server
         self.name = self.server.job_database()
         self.database = self.server.database(self.name)
         self.database.socket.settimeout(patience(120))
@@ -223,7 +214,7 @@ class Connections(FaultTest):
         stopping = threading.Event()
 
         def terminate():
-            with server.database(fleet.name) as database:
+            with module.server.database(fleet.name) as database:
                 while not stopping.is_set():
                     database.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS} AND application_name LIKE 'job/%'")
 
@@ -244,7 +235,7 @@ class Connections(FaultTest):
     def test_horizon__held_by_an_idle_transaction_for_the_whole_run(self):
         fleet = self.fleet(60_000)
         process = fleet.scheduler()
-        with server.database(fleet.name) as holder:
+        with module.server.database(fleet.name) as holder:
             holder.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM task")
             begun = time.monotonic()
             run_id = fleet.database.add_run("cleanup")
@@ -259,7 +250,7 @@ class Connections(FaultTest):
     def test_lock__that_somebody_holds_for_long_is_waited_for(self):
         fleet = self.fleet(3000)
         process = fleet.scheduler(DB_LOCK_TIMEOUT="200ms")
-        with server.database(fleet.name) as holder, support.TaskLock(holder):
+        with module.server.database(fleet.name) as holder, support.TaskLock(holder):
             run_id = fleet.database.add_run("cleanup")
             wait_for(lambda: len(process.logs("job chunk is retried")) >= 2, 20, "it tries again")
         fleet.assert_finished(self, run_id, 30)

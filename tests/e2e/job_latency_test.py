@@ -9,14 +9,7 @@ from job_trouble_test import EVERY_SECOND
 from support import patience, wait_for
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class LatencyTest(job_trouble_test.TroubleTest):

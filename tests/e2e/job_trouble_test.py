@@ -7,18 +7,9 @@ import support
 from support import patience, run, wait_for
 
 module = support.ModuleServer()
-server = None
+setUpModule, tearDownModule = module.start, module.stop
 
 EVERY_SECOND = "* * * * * *"
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class TroubleTest(support.SchedulersTest):
@@ -91,7 +82,7 @@ class Locks(TroubleTest):
         user, _ = self.database.add_user()
         self.database.add_tasks(user, 10, days_old=60, complete=True)
         process = self.scheduler(DB_LOCK_TIMEOUT="100ms")
-        with server.database(self.name) as holder, support.TaskLock(holder):
+        with module.server.database(self.name) as holder, support.TaskLock(holder):
             run_id = self.database.add_run("cleanup")
             wait_for(lambda: self.database.run(run_id)["error"], 10, "it says so")
             time.sleep(9)
@@ -108,7 +99,7 @@ class Locks(TroubleTest):
         user, _ = self.database.add_user()
         self.database.add_tasks(user, 10, days_old=60, complete=True)
         self.scheduler(DB_LOCK_TIMEOUT="100ms", JOB_BLOCKED_MAX="1s")
-        with server.database(self.name) as holder, support.TaskLock(holder):
+        with module.server.database(self.name) as holder, support.TaskLock(holder):
             run_id = self.database.add_run("cleanup")
             wait_for(lambda: self.database.run(run_id)["state"] == "failed", 20, "it fails")
             self.assertEqual(self.database.run(run_id)["error"], "a statement was refused (SQLSTATE 55P03)")

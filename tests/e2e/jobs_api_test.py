@@ -11,22 +11,13 @@ import support
 from support import wait_for
 
 module = support.ModuleServer()
-server = None
+setUpModule, tearDownModule = module.start, module.stop
 
 TIME = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")
 CLEANUP_ARGS = {"scope": {"type": "text", "pattern": "completed|all"}, "completedAfter": {"type": "text", "pattern": "[0-9]{1,7}(ms|s|m|h)|[0-9]{1,4}d"}}
 JOBS = ["aggregate", "bulk", "cleanup", "housekeeping", "import", "maintenance", "removal", "report"]
 PRIORITIES = {"URGENT", "HIGH", "MEDIUM", "LOW", "BACKLOG"}
 INTERNALS = re.compile(rb"SELECT|INSERT|sqlstate|postgres|job_run\b|app_user|libpq|\.c:|/tmp|relation|syntax", re.I)
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 def day(days=0):
@@ -330,7 +321,7 @@ class Cancel(JobsApiTest):
 
     def test_cancel__stops_a_run_after_the_chunk_in_hand_and_keeps_what_it_did(self):
         self.database.add_tasks(self.user.id, 3000, days_old=60, complete=True)
-        with server.database(self.name) as holder, support.TaskLock(holder) as lock:
+        with module.server.database(self.name) as holder, support.TaskLock(holder) as lock:
             process = self.scheduler(JOB_CHUNK_ROWS=100)
             run_id = self.admin.post("/v1/jobs/cleanup/runs", None).json()["id"]
             lock.wait_for_waiters()
@@ -458,7 +449,7 @@ class Stats(Made):
         other = self.new_client()
         for client in (self.user, other):
             client.create_task()
-        with server.database(self.name) as holder:
+        with module.server.database(self.name) as holder:
             holder.query(f"BEGIN; DELETE FROM millrace.app_user WHERE id = '{self.user.id}'")
             run_id = self.admin.post("/v1/jobs/aggregate/runs", None).json()["id"]
             self.assertEqual(self.database.wait_for_run(run_id)["attempt"], 1)  # neither waits for the other

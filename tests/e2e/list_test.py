@@ -8,17 +8,10 @@ import unittest
 import support
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
 
 PRIORITIES = ["URGENT", "HIGH", "MEDIUM", "LOW", "BACKLOG"]
 SORTS = ["createdAt", "-createdAt", "dueAt", "-dueAt", "priority", "-priority"]
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 def walk(api, path):

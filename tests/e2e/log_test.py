@@ -11,15 +11,8 @@ import support
 SLOW_MS = 200
 ROOM = 1024  # bytes of requests under way at one actor
 BURST = 20   # MR_LOG_BURST
-module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="3s", LOG_SLOW_MS=SLOW_MS, MAILBOX_MAX_BYTES=ROOM)
-
-
-def tearDownModule():
-    module.stop()
+module = support.ModuleServer(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="3s", LOG_SLOW_MS=SLOW_MS, MAILBOX_MAX_BYTES=ROOM)
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class Log(unittest.TestCase):

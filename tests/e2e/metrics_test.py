@@ -231,7 +231,7 @@ class Roles(unittest.TestCase):
         process = module.server.api_process(name, ADMIN_PORT=admin_port(module.server))
         self.addCleanup(process.kill)
         self.assertEqual(process.wait(), 1)
-        self.assertEqual([line["setting"] for line in process.logs("no port")], ["ADMIN_PORT"])
+        self.assertEqual([line["setting"] for line in process.logs("cannot open the port")], ["ADMIN_PORT"])
 
 
 def is_ready(process):

@@ -21,6 +21,16 @@ ticket_draw:
   access: public
   fields: {label: {type: text, required: true, length: 1..9}, count: {type: integer, range: 1..5}}
   returns: {label: {type: text}, number: {type: integer, required: true}}
+rows_read:
+  route: GET /v1/rows
+  access: public
+  fields: {count: {type: integer, required: true}, bytes: {type: integer, required: true}}
+  returns: [{label: {type: text}, number: {type: integer}}]
+rows_drawn:
+  route: GET /v1/drawn-rows
+  access: public
+  fields: {count: {type: integer, required: true}, bytes: {type: integer, required: true}}
+  returns: [{label: {type: text}, number: {type: integer}}]
 """
 
 STATEMENTS = """\
@@ -29,6 +39,12 @@ SELECT * FROM product n WHERE n.name = :name
 
 -- name: ticket_draw
 SELECT :label AS label, nextval('ticket') AS number WHERE :count IS NULL OR :count > 0
+
+-- name: rows_read
+SELECT repeat('x', :bytes::int) AS label, g AS number FROM generate_series(1, :count) g
+
+-- name: rows_drawn
+SELECT repeat('x', :bytes::int) AS label, nextval('ticket') AS number FROM generate_series(1, :count) g
 """
 
 scratch = None
@@ -80,6 +96,20 @@ class Operation(unittest.TestCase):
                 client.close()
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             return list(pool.map(one, range(1, count + 1)))
+
+    def test_operation__an_answer_that_is_too_large_is_refused_and_its_neighbours_are_not(self):
+        for path in ("/v1/rows", "/v1/drawn-rows"):
+            def call(client, number, path=path):
+                count, length = ((3, 10), (1_000_000, 100), (2, 12_000_000))[number % 3]
+                return client.get(f"{path}?count={count}&bytes={length}")
+            for number, answer in enumerate(self.together(call, 3), 1):
+                if number % 3 == 0:
+                    self.assertEqual((answer.status, len(answer.json())), (200, 3), path)
+                else:
+                    self.assertEqual((answer.status, answer.json()["detail"]),
+                                     (500, "The answer is larger than 16 MiB; ask for less at a time."), path)
+            whole = self.client(signed_in=False).get(f"{path}?count=10&bytes=50000")
+            self.assertEqual((whole.status, len(whole.json())), (200, 10))
 
     def test_operation__a_query_answers_everybody_their_own(self):
         answers = self.together(lambda client, number: client.get(f"/v1/named/p{number}"), 41)

@@ -7,18 +7,9 @@ import support
 from support import wait_for
 
 module = support.ModuleServer()
-server = None
+setUpModule, tearDownModule = module.start, module.stop
 
 REASON = "raised by a function (SQLSTATE P0001)"
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class PoisonTest(support.SchedulersTest):

@@ -4,8 +4,8 @@ import unittest
 
 from support import Connection, ModuleServer, NoAnswer, make_request
 
-module = ModuleServer()
-server = None
+module = ModuleServer(RATE_LIMIT_AUTH=0)
+setUpModule, tearDownModule = module.start, module.stop
 
 HOST = b"Host: localhost\r\n"
 GET = b"GET /livez HTTP/1.1\r\n" + HOST
@@ -120,19 +120,10 @@ ROWS = (
 )
 
 
-def setUpModule():
-    global server
-    server = module.start(RATE_LIMIT_AUTH=0)
-
-
-def tearDownModule():
-    module.stop()
-
-
 class Probe(unittest.TestCase):
     def outcome(self, data):
         """The status, 0 for none, and whether the request behind is answered as well."""
-        with Connection(server.port) as connection:
+        with Connection(module.server.port) as connection:
             connection.send(data + NEXT)
             try:
                 first = connection.response()
@@ -159,7 +150,7 @@ class Probe(unittest.TestCase):
         for name, section, data, status, kept in ROWS:
             if len(data) > 400:
                 continue
-            with self.subTest(name, section=section), Connection(server.port) as connection:
+            with self.subTest(name, section=section), Connection(module.server.port) as connection:
                 try:
                     for byte in data:
                         connection.send(bytes([byte]))
@@ -167,7 +158,6 @@ class Probe(unittest.TestCase):
                     pass
                 answer = connection.response()
                 self.assertEqual((answer.status, answer.closes), (status, not kept))
-
 
 
 if __name__ == "__main__":

@@ -20,16 +20,7 @@ MIGRATION_LOCK = 7883960444165051237
 SHOP = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "examples", "shop")
 
 module = ModuleServer()
-server = None
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 def migrations(status):
@@ -45,7 +36,7 @@ def count_migrations():
 
 def on_database(name):
     """Settings that lead to a database of the module's server."""
-    return {"DB_HOST": os.path.join(server.state_dir, "postgres", "run"), "DB_USER": "postgres", "DB_DATABASE": name}
+    return {"DB_HOST": os.path.join(module.server.state_dir, "postgres", "run"), "DB_USER": "postgres", "DB_DATABASE": name}
 
 
 class ProcessTest(unittest.TestCase):
@@ -55,7 +46,7 @@ class ProcessTest(unittest.TestCase):
         return process
 
     def api_process(self, database=None, **settings):
-        process = server.api_process(database or server.new_database(), **settings)
+        process = module.server.api_process(database or module.server.new_database(), **settings)
         self.addCleanup(process.kill)
         return process
 
@@ -211,7 +202,7 @@ class Survival(ProcessTest):
         pid_file = scratch.join("state", "postgres", "data", "postmaster.pid")
         with open(pid_file, "r+") as file:
             lines = file.read().splitlines()
-            lines[0] = str(server.postmaster())
+            lines[0] = str(module.server.postmaster())
             file.seek(0)
             file.truncate()
             file.write("\n".join(lines) + "\n")
@@ -292,8 +283,8 @@ class Survival(ProcessTest):
 
 class Starting(ProcessTest):
     def test_listens_only_after_the_migrations(self):
-        name = server.new_database()
-        with server.database(name) as database:
+        name = module.server.new_database()
+        with module.server.database(name) as database:
             database.query(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
             process = self.api_process(name)
             wait_for(lambda: database.count("pg_locks", "locktype = 'advisory' AND NOT granted"), 10, "the process waits")
@@ -311,7 +302,7 @@ class Starting(ProcessTest):
         self.assert_clean(process)
 
     def test_two_at_once_on_an_empty_database(self):
-        name = server.new_database()
+        name = module.server.new_database()
         processes = [self.api_process(name) for _ in range(3)]
         for process in processes:
             process.ready()
@@ -325,13 +316,13 @@ class Starting(ProcessTest):
             self.assert_clean(process)
 
     def test_migrations_left_to_somebody_else(self):
-        name = server.new_database()
+        name = module.server.new_database()
         process = self.api_process(name, DB_MIGRATIONS_RUN="false")
         wait_for(lambda: process.logs("listening"), 10, "the process listens")
         connection = self.connect(process)
         self.assertEqual(connection.get("/livez").status, 200)
         self.assertEqual(connection.get("/readyz").status, 503)
-        with server.database(name) as database:
+        with module.server.database(name) as database:
             self.assertIsNone(database.value("SELECT to_regclass('schema_migration')"))
         self.assertEqual(run("migrate", "up", **on_database(name)).returncode, 0)
         wait_for(lambda: connection.get("/readyz").status == 200, 10, "ready")
@@ -339,17 +330,17 @@ class Starting(ProcessTest):
         self.assert_clean(process)
 
     def test_second_one_in_the_same_state_directory(self):
-        second = self.everything(server.state_dir)
+        second = self.everything(module.server.state_dir)
         self.assertEqual(second.wait(20), 1)
-        self.assertIn(server.state_dir, second.text())
+        self.assertIn(module.server.state_dir, second.text())
         self.assertIn("another `millrace all` uses", second.text())
-        self.assertTrue(self.connect(server).is_open())
+        self.assertTrue(self.connect(module.server).is_open())
 
     def test_port_in_use(self):
-        process = self.api_process("millrace", APP_PORT=server.port)
+        process = self.api_process("millrace", APP_PORT=module.server.port)
         self.assertEqual(process.wait(20), 1)
-        self.assertRegex(process.text(), f"cannot listen on 127.0.0.1 port {server.port}: Address already in use")
-        self.assertTrue(self.connect(server).is_open())
+        self.assertRegex(process.text(), f"cannot listen on 127.0.0.1 port {module.server.port}: Address already in use")
+        self.assertTrue(self.connect(module.server).is_open())
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become a user who may have few threads")
     def test_no_thread_to_give(self):
@@ -376,19 +367,19 @@ class Starting(ProcessTest):
         self.assertIn("MILLRACE_PG_BIN", process.text())
 
     def test_database_of_a_newer_version(self):
-        name = server.new_database()
+        name = module.server.new_database()
         self.assertEqual(run("migrate", **on_database(name)).returncode, 0)
-        with server.database(name) as database:
+        with module.server.database(name) as database:
             database.query("INSERT INTO schema_migration (version, name, checksum) SELECT max(version) + 1, 'x', 'x' FROM schema_migration")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
         self.assertIn("run a newer release", process.text())
 
     def test_database_of_a_newer_version_that_allows_it(self):
-        name = server.new_database()
+        name = module.server.new_database()
         self.assertEqual(run("migrate", **on_database(name)).returncode, 0)
         version = count_migrations() + 1
-        with server.database(name) as database:
+        with module.server.database(name) as database:
             database.query("CREATE SCHEMA IF NOT EXISTS millrace")
             database.query("CREATE TABLE IF NOT EXISTS millrace.migration (version integer, name text, checksum text, "
                            "applied_at timestamptz DEFAULT now(), runs_with integer)")
@@ -410,9 +401,9 @@ class Starting(ProcessTest):
         self.assertIn("run a newer release", process.text())
 
     def test_migration_with_another_text(self):
-        name = server.new_database()
+        name = module.server.new_database()
         self.assertEqual(run("migrate", **on_database(name)).returncode, 0)
-        with server.database(name) as database:
+        with module.server.database(name) as database:
             database.query("UPDATE schema_migration SET checksum = 'x' WHERE version = 1")
         process = self.api_process(name)
         self.assertEqual(process.wait(20), 1)
@@ -456,9 +447,9 @@ class Starting(ProcessTest):
         self.assert_clean(process)
 
     def test_embedded_server_has_no_port_and_no_open_door(self):
-        with server.database() as database:
+        with module.server.database() as database:
             self.assertEqual(database.value("SHOW listen_addresses"), "")
-        mode = os.stat(os.path.join(server.state_dir, "postgres", "run")).st_mode & 0o777
+        mode = os.stat(os.path.join(module.server.state_dir, "postgres", "run")).st_mode & 0o777
         self.assertEqual(mode, 0o700)
 
     def test_pretty_log(self):
@@ -494,9 +485,9 @@ class Stopping(ProcessTest):
         has not been carried out.
         """
         for _ in range(3):
-            name = server.new_database()
+            name = module.server.new_database()
             process = self.api_process(name).ready()
-            process.database = lambda name=name: server.database(name)
+            process.database = lambda name=name: module.server.database(name)
             _, token = user_by_sql(process)
             load = Load(process, token, clients=12).start().wait_for(200)
             status = process.stop()
@@ -510,9 +501,9 @@ class Stopping(ProcessTest):
     def test_requests_under_way_are_answered(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             process = self.api_process("millrace", DB_LOCK_TIMEOUT="60s").ready()
-            user, token = user_by_sql(server)
+            user, token = user_by_sql(module.server)
             connections = [self.connect(process) for _ in range(5)]
-            with server.database() as database:
+            with module.server.database() as database:
                 with TaskLock(database) as lock:
                     for connection in connections:
                         connection.send_and_wait(make_request("POST", "/v1/tasks", [("Authorization", f"Bearer {token}")],
@@ -733,7 +724,7 @@ class Commands(ProcessTest):
         self.assertNotIn("db_ping", result.stdout)
 
     def test_migrate(self):
-        name = server.new_database()
+        name = module.server.new_database()
         settings = on_database(name)
         result = run("migrate", "status", **settings)
         self.assertEqual(result.returncode, 0, result)
@@ -743,7 +734,7 @@ class Commands(ProcessTest):
             self.assertRegex(line, rf"^{number:04d}  \S+ +pending$")
         for number, line in enumerate(own, 1):
             self.assertRegex(line, rf"^app   {number:04d}_\S+ +pending$")
-        with server.database(name) as database:
+        with module.server.database(name) as database:
             self.assertIsNone(database.value("SELECT to_regclass('schema_migration')"), "status changes nothing")
         result = run("migrate", "up", **settings)
         # The tables that the first of tasks' own makes come from the engine's: it is recorded, and not applied.
@@ -764,7 +755,7 @@ class Commands(ProcessTest):
             self.assertNotIn("hide this", result.stderr)
 
     def test_health(self):
-        result = run("health", APP_PORT=server.port)
+        result = run("health", APP_PORT=module.server.port)
         self.assertEqual(result.returncode, 0, result)
         self.assertEqual(json.loads(result.stdout)["status"], "ok")
         result = run("health", APP_PORT=free_port())

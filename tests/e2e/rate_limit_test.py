@@ -14,14 +14,7 @@ QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded
 PRIORITIES = "/v1/refdata/taskpriorities"
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 def forwarded(*lines):

@@ -5,16 +5,9 @@ import unittest
 import support
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
 
 SEED = ["URGENT", "HIGH", "MEDIUM", "LOW", "BACKLOG"]
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class TaskPriorities(unittest.TestCase):

@@ -11,7 +11,7 @@ from support import patience, wait_for
 from session_test import claims_of, together
 
 module = support.ModuleServer()
-server = None
+setUpModule, tearDownModule = module.start, module.stop
 
 # What belongs to a user, and how it is found. Those with a foreign key to the account are looked up; these have none.
 WITHOUT_KEY = {"task_count": "user_id = '{0}'", "task_change": "user_id = '{0}'",
@@ -25,21 +25,12 @@ BODIES = {"task_create": {"summary": "x", "taskPriorityCode": "LOW"},
           "run_outcomes": {"outcomes": [{"id": str(uuid.UUID(int=7)), "claim": 1, "outcome": "succeeded"}]}}
 
 
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
-
-
 class RemovalTest(support.TiersTest):
     module = module
 
     def register(self, admin=False, **changes):
         """A user who has signed in; `id`, `token` and `refresh_token` are theirs."""
-        grant = (lambda user: server.make_admin(user, self.name)) if admin else None
+        grant = (lambda user: module.server.make_admin(user, self.name)) if admin else None
         client = self.api.api().register(grant=grant, **changes)
         self.addCleanup(client.close)
         client.id = client.user["id"]
@@ -146,14 +137,14 @@ class AtOnce(RemovalTest):
     def test_request__touches_nothing_of_what_it_leaves_to_the_job(self):
         client = self.register()
         self.fill(client)
-        with server.database(self.name) as holder:
+        with module.server.database(self.name) as holder:
             holder.query("BEGIN; LOCK TABLE " + ", ".join(table for table in self.tables() if table != "millrace.job_run") + " IN ACCESS EXCLUSIVE MODE")
             self.remove(client)
             holder.query("ROLLBACK")
 
     def test_request__does_not_wait_for_who_is_adding_something(self):
         client = self.register()
-        with server.database(self.name) as holder:
+        with module.server.database(self.name) as holder:
             holder.query("BEGIN")
             holder.query(f"INSERT INTO task (id, user_id, summary, priority_code) VALUES (gen_random_uuid(), '{client.id}', 'x', 'LOW')")
             self.remove(client)
@@ -244,7 +235,7 @@ class InTheBackground(RemovalTest):
         process = self.scheduler()
         self.wait_until_nothing_is_left(client.id)
         client = self.register()
-        with server.database(self.name) as holder:
+        with module.server.database(self.name) as holder:
             holder.query("BEGIN")
             holder.query(f"INSERT INTO task (id, user_id, summary, priority_code) VALUES (gen_random_uuid(), '{client.id}', 'late', 'LOW')")
             self.remove(client)

@@ -8,15 +8,8 @@ import unittest
 import support
 from support import make_request
 
-module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start(RATE_LIMIT_PER_MINUTE=1000000)
-
-
-def tearDownModule():
-    module.stop()
+module = support.ModuleServer(RATE_LIMIT_PER_MINUTE=1000000)
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class WithUser(unittest.TestCase):

@@ -10,14 +10,7 @@ import support
 from support import wait_for
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class WithUser(unittest.TestCase):
@@ -247,6 +240,18 @@ class Idempotency(WithUser):
         twice = self.user.post("/v1/tasks", self.body, headers=[("Idempotency-Key", "one"), ("Idempotency-Key", "one")])
         self.assertEqual(twice.status, 400)
         self.assertEqual(self.count(), 0)
+
+    def test_key__is_refused_where_it_would_be_no_guard(self):
+        key = [("Idempotency-Key", "one")]
+        task = self.create("one").json()
+        path = "/v1/tasks/" + task["id"]
+        for method, target, body in (("PATCH", path, {"summary": "changed"}), ("POST", "/v1/auth/signout", {}),
+                                     ("POST", "/v1/auth/signin", {"username": self.user.user["username"], "password": "wrong"})):
+            answer = self.user.request(method, target, body, headers=key)
+            self.assertEqual((answer.status, [error["field"] for error in answer.json().get("errors", [])]), (400, ["Idempotency-Key"]), answer)
+        self.assertEqual(self.user.get(path).json(), task)
+        for method, body in (("GET", None), ("PUT", self.body), ("DELETE", None)):
+            self.assertLess(self.user.request(method, path, body, headers=key).status, 300, method)
 
     def test_key__is_forgotten_after_a_day(self):
         first = self.create("one")

@@ -8,6 +8,7 @@ import support
 from support import patience, wait_for
 
 module = support.ModuleServer()
+setUpModule, tearDownModule = module.start, module.stop
 
 EVERY_SECOND = "* * * * * *"
 OTHER_SECOND = "*/2 * * * * *"
@@ -16,14 +17,6 @@ HOLD_S = 60  # for how long one that says nothing is taken to be there
 WAITING = "another scheduler has a different schedule: waiting for it to stop"
 REFUSED = "another scheduler has a different schedule: give both the same, or run one"
 REPLACED = "another scheduler has replaced the schedule"
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class HoldTest(support.SchedulersTest):

@@ -7,14 +7,7 @@ import support
 from support import TaskLock, wait_for
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class Resting(scheduler_hold_test.HoldTest):

@@ -12,19 +12,10 @@ import support
 from support import Scheduler, patience, run, wait_for
 
 module = support.ModuleServer()
-server = None
+setUpModule, tearDownModule = module.start, module.stop
 
 EVERY_SECOND = "* * * * * *"
 ACTORS = "application_name ~ '^(scheduler|job/)' AND datname = current_database()"
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
 
 
 class SchedulerTest(support.SchedulersTest):
@@ -116,7 +107,7 @@ class Missed(SchedulerTest):
 
 class Prompt(SchedulerTest):
     def test_manual_run__starts_at_once_across_processes(self):
-        api = server.api_process(self.name)
+        api = module.server.api_process(self.name)
         self.addCleanup(api.kill)
         process = self.scheduler()
         client = api.ready().api()
@@ -182,7 +173,7 @@ class Stopping(SchedulerTest):
         user, _ = self.database.add_user()
         self.database.add_tasks(user, 10, days_old=60, complete=True)
         process = self.scheduler()
-        with server.database(self.name) as holder, support.TaskLock(holder) as lock:
+        with module.server.database(self.name) as holder, support.TaskLock(holder) as lock:
             run_id = self.database.add_run("cleanup")
             lock.wait_for_waiters()
             begun = time.monotonic()
@@ -215,7 +206,7 @@ class Stopping(SchedulerTest):
         process = self.scheduler(**support.ending_abruptly())
         user, _ = self.database.add_user()
         self.database.add_tasks(user, 10, days_old=60, complete=True)
-        with server.database(self.name) as holder, support.TaskLock(holder) as lock:
+        with module.server.database(self.name) as holder, support.TaskLock(holder) as lock:
             self.database.add_run("cleanup")
             lock.wait_for_waiters()
             process.signal(signal.SIGTERM)
@@ -226,7 +217,7 @@ class Stopping(SchedulerTest):
 
 class Starting(SchedulerTest):
     def refused(self, **settings):
-        done = run("scheduler", DB_HOST=os.path.join(server.state_dir, support.SERVER_DATABASE), **settings)
+        done = run("scheduler", DB_HOST=os.path.join(module.server.state_dir, support.SERVER_DATABASE), **settings)
         self.assertEqual(done.returncode, 2, done)
         return done.stderr
 
@@ -255,7 +246,7 @@ class Starting(SchedulerTest):
 
     def held_jobs(self):
         """A session that holds every row of the table of jobs until it ends its transaction."""
-        holder = server.database(self.name)
+        holder = module.server.database(self.name)
         self.addCleanup(holder.close)
         holder.query("BEGIN")
         holder.query("SELECT FROM millrace.job FOR UPDATE")
@@ -306,7 +297,7 @@ class Starting(SchedulerTest):
 
     def test_health_socket__that_is_taken_is_told_and_no_reason_not_to_work(self):
         first = self.scheduler()
-        second = Scheduler(server, self.name)
+        second = Scheduler(module.server, self.name)
         second.kill()
         second = support.Process("scheduler", **{**second.settings, "HEALTH_SOCKET": first.name})
         self.addCleanup(second.kill)

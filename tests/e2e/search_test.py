@@ -31,16 +31,7 @@ TEXTS = [
 NO_WORDS = ["---", "-", ".", "/", "@", " ", "   ", "...", "!?", "://", "+", "\"\"", "()", "&", "|", "<>", "*", ":*", "\\", "—", "…", "😀", "\u3000", "\u200b"]
 
 module = ModuleServer()
-server = None
-
-
-def setUpModule():
-    global server
-    server = module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 def found(api, words, extra=""):
@@ -52,7 +43,7 @@ def found(api, words, extra=""):
 class Words(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.api = server.api().register()
+        cls.api = module.server.api().register()
         cls.addClassCleanup(cls.api.close)
         cls.ids = [cls.api.create_task(summary=text)["id"] if i % 2 else cls.api.create_task(summary="x", description=text)["id"]
                    for i, (text, _, _) in enumerate(TEXTS)]
@@ -79,13 +70,13 @@ class Words(unittest.TestCase):
 
     def test_what_the_database_finds_no_word_in_finds_nothing(self):
         """A letter to us and none to the database, or the other way round: never everything."""
-        with server.database() as database:
+        with module.server.database() as database:
             for words in NO_WORDS + ["", "\u02d7"]:
                 literal = words.replace("'", "''")
                 self.assertIsNone(database.value(f"SELECT task_query(gen_random_uuid(), '{literal}')"), words)
 
     def test_words_of_others_stay_theirs(self):
-        other = server.api().register()
+        other = module.server.api().register()
         self.addCleanup(other.close)
         for words in ("crash", "docs/crash.log", self.api.user["id"]):
             self.assertEqual(found(other, words), [])
@@ -113,7 +104,7 @@ class LocaleC(unittest.TestCase):
     """A database whose locale knows ASCII only: letters beyond it are letters without case."""
 
     def test_words(self):
-        process = server.api_process(server.new_database(locale="C"))
+        process = module.server.api_process(module.server.new_database(locale="C"))
         self.addCleanup(process.kill)
         api = process.ready().api().register()
         self.addCleanup(api.close)

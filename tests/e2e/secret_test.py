@@ -9,15 +9,8 @@ from support import run
 
 EXAMPLE = "development-only-secret-do-not-use-in-production"
 
-module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start(JWT_SECRET=None)
-
-
-def tearDownModule():
-    module.stop()
+module = support.ModuleServer(JWT_SECRET=None)
+setUpModule, tearDownModule = module.start, module.stop
 
 
 def secret_file(state_dir):

@@ -13,15 +13,8 @@ import support
 INVALID_TOKEN = 'Bearer error="invalid_token"'
 OLD_SECRET = "the secret of the tests before this one, long enough"
 
-module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start(JWT_SECRET_PREVIOUS=OLD_SECRET)
-
-
-def tearDownModule():
-    module.stop()
+module = support.ModuleServer(JWT_SECRET_PREVIOUS=OLD_SECRET)
+setUpModule, tearDownModule = module.start, module.stop
 
 
 def claims_of(token):

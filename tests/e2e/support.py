@@ -426,13 +426,14 @@ class Frozen:
 
 
 class ModuleServer:
-    """One `millrace all` for a whole test module: start it in setUpModule, close it in tearDownModule."""
+    """One `millrace all` for a whole test module, where `start` is or is called by setUpModule, and `stop` by tearDownModule."""
 
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = settings
         self.server = None
 
     def start(self, **settings):
-        self.server = Everything(**settings).ready()
+        self.server = Everything(**self.settings, **settings).ready()
         return self.server
 
     def stop(self):
@@ -496,9 +497,11 @@ def make_request(method, path, headers=(), body=None, host="localhost"):
 class Connection:
     """A client that sends what it is told, to the byte, and reads answers one by one."""
 
-    def __init__(self, port, timeout=None, receive_buffer=None):
+    def __init__(self, port, timeout=None, receive_buffer=None, segment=None):
         self.timeout = patience(timeout or 15)
         self.socket = socket.socket()
+        if segment:  # as far away as clients are: the kernel holds less for them than for those on this machine
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -7,14 +7,7 @@ import uuid
 import support
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 class WithUser(unittest.TestCase):

@@ -296,7 +296,24 @@ class TroubleTest(unittest.TestCase):
     def test_trouble__it_refuses_and_is_not_asked_about_the_same_again(self):
         bad = self.misbehaving(lambda handler: handler.answer(400, b"no") or True)
         api = self.check(bad.url)
-        self.assertIn("400", api.logs("the collector does not take spans")[0]["reason"])
+        said = api.logs("the collector does not take spans")[0]
+        self.assertIn("400", said["reason"])
+        self.assertGreater(said["dropped"], 0)
+
+    def test_trouble__it_goes_away_after_an_interim_answer(self):
+        def go_on(handler):
+            if len(bad.requests) > 0:
+                return False
+            handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            handler.close_connection = True
+            return True
+        bad = self.misbehaving(go_on)
+        api = self.start(bad.url)
+        trace = new_trace()
+        with api.connect() as connection:
+            self.assertEqual(connection.get("/livez", traceparent(trace)).status, 200)
+        wait_for(lambda: bad.of_trace(trace), 20, "what got no answer is sent again")
+        self.end_in_order(api)
 
     def test_trouble__it_takes_a_part_and_says_so(self):
         answer = b'{"partialSuccess": {"rejectedSpans": "1", "errorMessage": "one too many"}}'
@@ -321,6 +338,15 @@ class TroubleTest(unittest.TestCase):
         self.assertGreaterEqual(times[1] - times[0], 2)
         wait_for(lambda: api.logs("the collector takes spans again"), 10, "the log takes it back")
         self.end_in_order(api)
+
+    def test_trouble__it_is_left_alone_for_the_hour_that_it_names(self):
+        bad = self.misbehaving(lambda handler: handler.answer(429, b"", [("Retry-After", "3600")]) or True)
+        api = self.start(bad.url)
+        self.serve(api, 10)
+        wait_for(lambda: api.logs("the collector does not take spans"), 10, "the log says so")
+        self.serve(api, 1500)  # more than a batch
+        self.end_in_order(api)
+        self.assertEqual(len(bad.requests), 1)
 
     def test_trouble__it_comes_back(self):
         port = support.free_port()

@@ -24,15 +24,8 @@ from support import wait_for
 OLD, NEW = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 CLIENT = os.path.join(pages.DOCS, "tests", "client")
 
-module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start(PUSH_ALLOW_PRIVATE="true", SHUTDOWN_GRACE="5s")
-
-
-def tearDownModule():
-    module.stop()
+module = support.ModuleServer(PUSH_ALLOW_PRIVATE="true", SHUTDOWN_GRACE="5s")
+setUpModule, tearDownModule = module.start, module.stop
 
 
 def example(name):

@@ -17,14 +17,7 @@ import support
 from support import patience, wait_for
 
 module = support.ModuleServer()
-
-
-def setUpModule():
-    module.start()
-
-
-def tearDownModule():
-    module.stop()
+setUpModule, tearDownModule = module.start, module.stop
 
 
 def quoted(text):

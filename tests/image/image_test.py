@@ -21,6 +21,7 @@ import docker as engine
 from contents import BUNDLE, MIB
 from docker import ROOT, docker, inspect
 from load import Load
+from registry import Registry
 from support import Api, wait_for
 
 IMAGE = os.environ.get("MILLRACE_IMAGE") or "millrace:under-test"
@@ -142,6 +143,26 @@ class Contents(contents.Files, unittest.TestCase):
             self.assertRegex(components[name], r"^\S*\d", name)
         printed = docker("run", "--rm", IMAGE, "--version", "--verbose").splitlines()[1:-1]
         self.assertEqual(dict(line.split() for line in printed), components)
+
+
+class Push(unittest.TestCase):
+    """The runbook tags an image and pushes it: here into a registry of the test."""
+
+    def test_runbook__pushes_the_image(self):
+        runbook = (ROOT / "infrastructure" / "docs" / "runbook.md").read_text()
+        commands = re.findall(r"^docker (?:tag|push) .*$", runbook, re.M)
+        registry, repository, version = re.search(r"^docker push ([^/]+)/(\S+):(\S+)$", runbook, re.M).groups()
+        place = Registry()
+        self.addCleanup(place.close)
+        self.addCleanup(engine.run, "docker", "rmi", f"{place.name}/{repository}:{version}")
+        for command in commands:
+            words = [word.replace(registry, place.name) for word in command.split()[1:]]
+            docker(*[IMAGE if word == f"{repository}:{version}" else word for word in words])
+        manifest = json.loads(place.manifests[repository, version])
+        for each in manifest.get("manifests", []):  # what an engine pushes that keeps images by platform
+            manifest = json.loads(place.manifests[repository, each["digest"]])
+        for part in [manifest["config"], *manifest["layers"]]:
+            self.assertEqual(part["size"], place.blobs[part["digest"]])
 
 
 @unittest.skipUnless(IS_BUILT_HERE, "MILLRACE_IMAGE names the image")

@@ -48,7 +48,7 @@ static const char statements[] =
     "-- name: own_names\nWITH k AS (SELECT :a AS a, 999 AS n) SELECT k.n AS n, k.a AS k FROM k\n"
     "-- name: nothing\nSELECT NULL::text AS x WHERE :row\n"
     "-- name: who\nSELECT :caller AS id, :role AS \"as\", :newId IS NOT NULL AS new, :now >= current_date AS today\n"
-    "-- name: refused\nSELECT CASE WHEN :at > 1 THEN 409 END AS \"$status\", 'at' AS \"$field\", 'is late' AS \"$message\", :at AS x\n"
+    "-- name: refused\nSELECT CASE WHEN :at > 200 THEN :at WHEN :at > 1 THEN 409 END AS \"$status\", 'at' AS \"$field\", 'is late' AS \"$message\", :at AS x\n"
     "-- name: windows\nSELECT min(stock) + :more AS least, count(*) OVER () AS of FROM product\n"
     "-- name: draw\nSELECT nextval('ticket') AS number\n"
     "-- name: draw_late\nSELECT counted(:say) AS said\n"
@@ -348,6 +348,21 @@ static void test_custom__a_query_refuses_by_its_status(void **state)
     assert_int(batch.rows, 1, "$status", 409);
     assert_text(batch.rows, 1, "$field", "at");
     assert_text(batch.rows, 1, "$message", "is late");
+    batch_end(&batch);
+}
+
+static void test_custom__a_status_that_is_the_engines_is_a_failure(void **state)
+{
+    static const int told[][2] = {{422, 422}, {410, 410}, {401, 500}, {429, 500}, {503, 500}, {201, 500}};
+    struct batch batch;
+
+    (void)state;
+    batch_begin(&batch, "refused");
+    for (unsigned i = 0; i < sizeof told / sizeof told[0]; i++)
+        batch_add(&batch, NULL, told[i][0], NULL);
+    batch_run(&batch);
+    for (unsigned i = 0; i < sizeof told / sizeof told[0]; i++)
+        assert_int(batch.rows, i, "$status", told[i][1]);
     batch_end(&batch);
 }
 
@@ -669,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_custom__a_row_of_nulls_is_no_missing_row),
         cmocka_unit_test(test_custom__reserved_names_are_of_each_caller),
         cmocka_unit_test(test_custom__a_query_refuses_by_its_status),
+        cmocka_unit_test(test_custom__a_status_that_is_the_engines_is_a_failure),
         cmocka_unit_test(test_custom__aggregates_are_of_each_message),
         cmocka_unit_test(test_custom__a_set_wise_statement_is_given_the_rows),
         cmocka_unit_test(test_custom__a_set_wise_statement_is_joined_once),

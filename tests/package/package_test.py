@@ -93,14 +93,29 @@ class Units(unittest.TestCase):
     def setUpClass(cls):
         cls.units = [path for path in (folder / "files").rglob("*.service")]
 
-    def test_verify__has_nothing_to_say(self):
-        place = folder / "units"
+    def verified(self, name, **additions):
+        """What systemd says of the units, some with lines added to them as `systemctl edit` does."""
+        place = folder / name
         place.mkdir()
         for unit in self.units:
             # The program is looked up in systemd's own path, where it is not installed here.
             (place / unit.name).write_text(unit.read_text().replace("ExecStart=millrace", f"ExecStart={folder}/files/usr/bin/millrace"))
-        answer = run("systemd-analyze", "verify", "--man=no", *place.iterdir())
-        self.assertEqual((answer.returncode, answer.stdout + answer.stderr), (0, ""))
+        for unit, lines in additions.items():
+            (place / f"{unit}.service.d").mkdir()
+            (place / f"{unit}.service.d" / "override.conf").write_text(lines)
+        answer = run("systemd-analyze", "verify", "--man=no", *place.glob("*.service"), env={**os.environ, "SYSTEMD_UNIT_PATH": f"{place}:"})
+        return answer.returncode, answer.stdout + answer.stderr
+
+    def test_verify__has_nothing_to_say(self):
+        self.assertEqual(self.verified("units"), (0, ""))
+
+    def test_verify__takes_what_the_page_adds_to_a_unit(self):
+        page = (ROOT / "docs" / "packaging.md").read_text()
+        edits = re.findall(r"^    # systemctl edit (millrace-\w+)\n((?:    .*\n)+)", page, re.M)
+        self.assertNotEqual(edits, [])
+        for number, (unit, lines) in enumerate(edits):
+            self.assertEqual(self.verified(f"edited-{number}", **{unit: re.sub(r"^    ", "", lines, flags=re.M)}), (0, ""))
+        self.assertIn("LoadCredentials", self.verified("mistaken", **{"millrace-api": "[Service]\nLoadCredentials=jwt:/etc/millrace/jwt\n"})[1])
 
     def test_verify__tells_of_a_mistake(self):
         wrong = folder / "wrong.service"
