@@ -204,6 +204,7 @@ void connection_writeable(struct mr_http_connection *self)
     }
     mr_buf_fini(&self->out);
     self->out_at = 0;
+    self->out_seen = 0;
     if (self->phase == PHASE_FLUSH)
         flushed(self);
 }
@@ -342,10 +343,22 @@ static bool is_fast_enough(const struct mr_http_connection *self)
            (int64_t)incoming->received >= self->server->options.body_rate * took_ms / 1000;
 }
 
+/* Whether the client has taken as much of an answer, since this was last asked, as it has to. */
+static bool takes_fast_enough(struct mr_http_connection *self)
+{
+    const struct mr_http_options *options = &self->server->options;
+    size_t taken = self->out_at - self->out_seen;
+
+    self->out_seen = self->out_at;
+    return (int64_t)taken >= options->body_rate * options->body_ms / 1000;
+}
+
 /* A client that is too slow with a head gets no answer: nobody knows whether it speaks HTTP. */
 void connection_expire(struct mr_http_connection *self)
 {
-    if (self->phase != PHASE_BODY && self->phase != PHASE_SLOW)
+    if (self->phase == PHASE_FLUSH && takes_fast_enough(self))
+        connection_enter(self, PHASE_FLUSH);
+    else if (self->phase != PHASE_BODY && self->phase != PHASE_SLOW)
         connection_die(self);
     else if (is_fast_enough(self))
         connection_enter(self, PHASE_SLOW);

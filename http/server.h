@@ -21,7 +21,7 @@ struct mr_http_options {
     unsigned most;     /* connections at once; more wait in the kernel's queue */
     int64_t idle_ms;   /* for the first byte of a request */
     int64_t head_ms;   /* for a head, all of it */
-    int64_t body_ms;   /* for a body, and for a client to take an answer */
+    int64_t body_ms;   /* for a body, and for a client to take an answer; longer for who keeps up `body_rate` */
     int64_t body_rate; /* bytes a second that let a body take longer than that */
     const struct mr_http_handler *handler;
     void *application; /* given to handler.begin */

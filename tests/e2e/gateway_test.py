@@ -1030,6 +1030,24 @@ class Timers(GatewayTest):
             self.assertTrue(connection.is_open())
             time.sleep(self.span / 4)
 
+    def test_a_client_that_takes_an_answer_steadily_gets_all_of_it(self):
+        owner = server.api().register()
+        self.addCleanup(owner.close)
+        with server.database() as database:
+            database.query("INSERT INTO task (id, user_id, summary, description, priority_code) SELECT gen_random_uuid(), "
+                           f"'{owner.user['id']}', 'big ' || n, repeat('x', 2000), 'LOW' FROM generate_series(1, 400) n")
+        connection = self.connect(self.process, receive_buffer=4096, segment=1400)
+        connection.send(make_request("GET", "/v1/tasks", [("Authorization", f"Bearer {owner.token}")]))
+        for _ in range(40):  # in four spans
+            time.sleep(self.span / 10)
+            left = 20_000
+            while left > 0:
+                data = connection.socket.recv(left)
+                self.assertNotEqual(data, b"", "cut")
+                connection.buffer += data
+                left -= len(data)
+        self.assertEqual(len(connection.response().json()), 400)
+
     def test_a_client_that_takes_no_answer_is_cut(self):
         connection = self.connect(self.process, receive_buffer=4096)
         connection.socket.settimeout(0.2)
