@@ -234,7 +234,7 @@ class Workers(WorkerTest):
     def test_claim__ends_with_nothing_at_the_end_of_its_wait(self):
         begun = time.monotonic()
         self.assertEqual(self.claim(wait="1s"), [])
-        self.assertGreaterEqual(time.monotonic() - begun, 1)
+        self.assertGreaterEqual(time.monotonic() - begun, 0.99)  # a wait counts whole milliseconds, and a timer of them may be early by one
 
     def test_claim__that_waits_is_told_of_what_is_due_later(self):
         connection = self.waiting()
