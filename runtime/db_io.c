@@ -341,6 +341,8 @@ static mr_status fail_result(mr_db *self, const PGresult *result)
         return status;
     }
     status = db_fail(self, mr_status_from_sqlstate(sqlstate, &rerun), false, sqlstate, message != NULL ? message : "");
+    if (mr_status_raised(sqlstate) != MR_OK && message != NULL) /* the application's words, for its client: all lines of them */
+        mr_slice_copy(self->error.message, sizeof self->error.message, mr_slice_of(message));
     self->error.rerun = rerun;
     self->error.position = position_of(result);
     note_names(self, result);

@@ -21,6 +21,10 @@ ticket_draw:
   access: public
   fields: {label: {type: text, required: true, length: 1..9}, count: {type: integer, range: 1..5}}
   returns: {label: {type: text}, number: {type: integer, required: true}}
+sentence_say:
+  route: POST /v1/sentences
+  access: public
+  fields: {text: {type: text, required: true}}
 rows_read:
   route: GET /v1/rows
   access: public
@@ -40,11 +44,21 @@ SELECT * FROM product n WHERE n.name = :name
 -- name: ticket_draw
 SELECT :label AS label, nextval('ticket') AS number WHERE :count IS NULL OR :count > 0
 
+-- name: sentence_say
+SELECT say(:text)
+
 -- name: rows_read
 SELECT repeat('x', :bytes::int) AS label, g AS number FROM generate_series(1, :count) g
 
 -- name: rows_drawn
 SELECT repeat('x', :bytes::int) AS label, nextval('ticket') AS number FROM generate_series(1, :count) g
+"""
+
+SAYS = """\
+CREATE FUNCTION say(words text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE SQLSTATE 'MR409' USING MESSAGE = words, COLUMN = 'text';
+END $$;
 """
 
 scratch = None
@@ -58,7 +72,7 @@ def setUpModule():
     folder = scratch.join("shop")
     shutil.copytree(SHOP, folder, ignore=shutil.ignore_patterns("jobs"))
     for name, text in (("operations/more.yaml", MORE), ("queries/more.sql", STATEMENTS),
-                       ("migrations/0003_more.sql", "CREATE SEQUENCE ticket;\n")):
+                       ("migrations/0003_more.sql", "CREATE SEQUENCE ticket;\n" + SAYS)):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
     server = api = support.Everything(MILLRACE_APP=folder).ready()
@@ -110,6 +124,12 @@ class Operation(unittest.TestCase):
                                      (500, "The answer is larger than 16 MiB; ask for less at a time."), path)
             whole = self.client(signed_in=False).get(f"{path}?count=10&bytes=50000")
             self.assertEqual((whole.status, len(whole.json())), (200, 10))
+
+    def test_operation__a_message_that_is_raised_has_all_its_lines(self):
+        client = self.client(signed_in=False)
+        for words in ("one\ntwo", "\nthree", "four\n"):
+            answer = client.post("/v1/sentences", {"text": words})
+            self.assertEqual((answer.status, answer.json()["errors"]), (409, [{"field": "text", "code": "state", "message": words}]))
 
     def test_operation__a_query_answers_everybody_their_own(self):
         answers = self.together(lambda client, number: client.get(f"/v1/named/p{number}"), 41)
