@@ -1,5 +1,7 @@
 """What the other tests stand on, where it could fail them by itself."""
 
+import json
+import os
 import re
 import signal
 import subprocess
@@ -102,6 +104,24 @@ class FrozenTest(unittest.TestCase):
         by_hand = [f"{path.name}: {line.strip()}" for path in sorted(TESTS.rglob("*.py")) if path.name not in ("support.py", "support_test.py")
                    for line in path.read_text().splitlines() if re.search(r"os\.kill\(.*SIG(STOP|CONT)", line)]
         self.assertEqual(by_hand, [])
+
+
+class SkippedTest(unittest.TestCase):
+    """ctest takes a test for skipped by what it prints; one that fails may print that word as well."""
+
+    def expressions(self):
+        build = os.environ.get("MILLRACE_BUILD")
+        if build is None:
+            self.skipTest("MILLRACE_BUILD names no build folder; ctest does")
+        shown = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], capture_output=True, text=True, check=True).stdout
+        properties = [one for test in json.loads(shown)["tests"] for one in test.get("properties", [])]
+        return {each for one in properties if one["name"] == "SKIP_REGULAR_EXPRESSION" for each in one["value"]}
+
+    def test_skipped__is_what_says_so_of_its_module_and_no_failure(self):
+        for expression in self.expressions():
+            self.assertRegex("setUpModule (image_test) ... skipped 'no Docker engine answers'\n", expression)
+            self.assertNotRegex("setUpModule (previous_release_test) ... ERROR\n-- Check for working C compiler: /usr/bin/cc - skipped\n",
+                                re.compile(expression, re.DOTALL))
 
 
 if __name__ == "__main__":
