@@ -70,6 +70,14 @@ void connection_begins(struct mr_http_connection *self)
         mr_buf_fini(&self->receipt);
 }
 
+/* Bytes, and the end of ours, that the kernel has taken and the client's has not. */
+static int unacknowledged(const struct mr_http_connection *self)
+{
+    int count = 0;
+
+    return ioctl(self->fd, SIOCOUTQ, &count) == 0 ? count : 0;
+}
+
 /*
  * A client that closes with bytes unread resets the connection, and so does one that bytes reach after it has closed. One that has read
  * everything acknowledges everything with its end, but perhaps not ours. What is reset later was long read: networks forget idle
@@ -77,13 +85,11 @@ void connection_begins(struct mr_http_connection *self)
  */
 static bool is_lost(const struct mr_http_connection *self)
 {
-    int unacknowledged = 0;
-
     if (self->out.len > 0)
         return true;
     if (now_ms(self) >= self->receipt_until_ms)
         return false;
-    return self->broken || (ioctl(self->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > (self->phase == PHASE_LINGER));
+    return self->broken || unacknowledged(self) > (self->phase == PHASE_LINGER);
 }
 
 void connection_die(struct mr_http_connection *self)
@@ -180,6 +186,15 @@ static size_t send_some(struct mr_http_connection *self, struct mr_slice bytes)
     return sent > 0 ? (size_t)sent : 0;
 }
 
+/*
+ * How far the client has come in `out`; less than 0 while it is behind that. The kernel takes much at a time, and after that nothing until
+ * a third of it has gone: by what it takes, a client at a slow but steady pace would stand still.
+ */
+static int64_t arrived(const struct mr_http_connection *self)
+{
+    return (int64_t)self->out_at - unacknowledged(self);
+}
+
 void connection_write(struct mr_http_connection *self, struct mr_slice bytes)
 {
     size_t sent = self->out.len == 0 ? send_some(self, bytes) : 0;
@@ -204,17 +219,18 @@ void connection_writeable(struct mr_http_connection *self)
     }
     mr_buf_fini(&self->out);
     self->out_at = 0;
-    self->out_seen = 0;
     if (self->phase == PHASE_FLUSH)
         flushed(self);
 }
 
 void connection_answered(struct mr_http_connection *self)
 {
-    if (self->out.len > 0)
+    if (self->out.len > 0) {
+        self->out_seen = arrived(self);
         connection_enter(self, PHASE_FLUSH);
-    else
+    } else {
         flushed(self);
+    }
 }
 
 /* ---- In ---- */
@@ -347,10 +363,10 @@ static bool is_fast_enough(const struct mr_http_connection *self)
 static bool takes_fast_enough(struct mr_http_connection *self)
 {
     const struct mr_http_options *options = &self->server->options;
-    size_t taken = self->out_at - self->out_seen;
+    int64_t taken = arrived(self) - self->out_seen;
 
-    self->out_seen = self->out_at;
-    return (int64_t)taken >= options->body_rate * options->body_ms / 1000;
+    self->out_seen += taken;
+    return taken >= options->body_rate * options->body_ms / 1000;
 }
 
 /* A client that is too slow with a head gets no answer: nobody knows whether it speaks HTTP. */

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import shutil
+import time
 import unittest
 import uuid
 
@@ -130,6 +131,31 @@ class Operation(unittest.TestCase):
         for words in ("one\ntwo", "\nthree", "four\n"):
             answer = client.post("/v1/sentences", {"text": words})
             self.assertEqual((answer.status, answer.json()["errors"]), (409, [{"field": "text", "code": "state", "message": words}]))
+
+    def test_operation__a_long_answer_goes_on_to_a_client_that_becomes_slower(self):
+        """Its fast beginning filled a large buffer of the kernel, which then takes no more until a third of that has gone."""
+        span = support.patience(0.6)
+        process = server.api_process(MILLRACE_APP=scratch.join("shop"), GATEWAY_BODY_TIMEOUT=f"{int(span * 1000)}ms").ready()
+        self.addCleanup(process.stop)
+
+        def take(count):
+            while count > 0:
+                data = connection.socket.recv(count)
+                self.assertNotEqual(data, b"", "cut")
+                count -= len(data)
+
+        with support.Connection(process.port, receive_buffer=4096, segment=1400) as connection:
+            connection.send(b"GET /v1/rows?count=8&bytes=1000000 HTTP/1.1\r\nHost: test\r\n\r\n")
+            take(3_000_000)
+            for _ in range(40):  # in four spans
+                time.sleep(span / 10)
+                take(4_000)
+            take(4_500_000)
+
+    def test_operation__a_value_that_only_the_server_finds_wrong_is_told_by_its_kind(self):
+        for path in ("/v1/rows", "/v1/drawn-rows"):
+            answer = self.client(signed_in=False).get(f"{path}?count=1&bytes=3000000000")
+            self.assertEqual((answer.status, answer.json()["detail"]), (400, "A number is out of range for what is computed from it."), path)
 
     def test_operation__a_query_answers_everybody_their_own(self):
         answers = self.together(lambda client, number: client.get(f"/v1/named/p{number}"), 41)
