@@ -51,7 +51,7 @@ class Refused(TroubleTest):
         wait_for(lambda: process.pulse()["status"] == "ok", 60, "it is well again")
         mended = self.now()
         wait_for(lambda: self.database.count("millrace.job_run", f"scheduled_for > '{mended}' AND state = 'succeeded'"), 40, "ticks and runs go on")
-        self.assertTrue(process.logs("statement succeeds again"))
+        process.said("statement succeeds again")
         self.assertEqual(process.stop(), 0)
 
     def test_schedules__that_cannot_be_told_are_tried_at_a_growing_pace(self):
@@ -112,7 +112,7 @@ class Clocks(TroubleTest):
         self.database.query("UPDATE millrace.job SET ticked_at = now() + interval '1 day' WHERE name = 'cleanup'")
         process = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON="0 3 * * *")
         self.assertEqual(self.database.count("millrace.job", "name = 'cleanup' AND ticked_at <= now()"), 1)
-        lines = process.logs("ticks were handled ahead of time, by a process whose clock was fast")
+        lines = process.said("ticks were handled ahead of time, by a process whose clock was fast")
         self.assertEqual([line["job"] for line in lines], ["cleanup"])
         self.assertEqual(process.stop(), 0)
         # What is missed from now on is caught up.
@@ -195,7 +195,7 @@ class Housekeeping(TroubleTest):
     def test_housekeeping__runs_daily_without_any_cron_and_deletes_no_task(self):
         process = self.scheduler(HOUSEKEEPING="true")
         self.assertEqual(self.database.query("SELECT name FROM millrace.job WHERE schedule IS NOT NULL"), [["housekeeping"]])
-        self.assertTrue(process.logs("no job is scheduled: only runs started by hand and retries are worked on"))
+        process.said("no job is scheduled: only runs started by hand and retries are worked on")
         self.assertEqual(process.stop(), 0)
         self.fill()
         self.assertEqual(self.left(), 5)

@@ -135,7 +135,7 @@ class Declared(unittest.TestCase):
         self.assertEqual(first.stop(), 0)
         again = self.api("older")
         self.assert_newer()
-        self.assertEqual(len(again.logs("jobs stay as a newer folder declares them")), 1)
+        self.assertEqual(len(again.said("jobs stay as a newer folder declares them")), 1)
         # A roll-back: nobody serves the newer one any more.
         self.assertEqual((newer.stop(), again.stop()), (0, 0))
         self.api("older")

@@ -198,7 +198,7 @@ class Roles(unittest.TestCase):
         outcomes = support.wait_for(lambda: (found := figures("parcels"))['millrace_queue_outcomes_total{outcome="dead"}'] and found, 40, "the next look")
         self.assertEqual([outcomes[f'millrace_queue_outcomes_total{{outcome="{outcome}"}}'] for outcome in ("succeeded", "failed", "dead", "cancelled")],
                          [1, 1, 1, 0])
-        self.assertEqual([(line["job"], line["runs"], line["level"]) for line in process.logs("runs are dead")], [("parcels", 1, "error")])
+        self.assertEqual([(line["job"], line["runs"], line["level"]) for line in process.said("runs are dead")], [("parcels", 1, "error")])
 
     def test_api__has_no_figures_of_jobs(self):
         name = module.server.job_database()

@@ -122,7 +122,7 @@ class Transaction(unittest.TestCase):
     def test_everything_that_can_work__works_and_the_rest_is_said_once(self):
         """With three sessions for a dozen connections, so that nobody gets the same twice."""
         process = self.start(self.pooler(size=3), DB_LOCK_TIMEOUT="500ms", JOB_CHUNK_ROWS="5").ready()
-        self.assertEqual(len(process.logs(SHARES)), 1, process.text())
+        self.assertEqual(len(process.said(SHARES)), 1, process.text())
         self.assertIn("migrations are refused", process.logs(SHARES)[0]["effect"])
         user = process.api().register()
         self.addCleanup(user.close)
@@ -228,7 +228,7 @@ class Transaction(unittest.TestCase):
         user = process.api().register()
         self.addCleanup(user.close)
         self.assertEqual(process.logs(SHARES), [])
-        self.assertTrue(process.logs("a pooler keeps a session for each connection"))
+        process.said("a pooler keeps a session for each connection")
         pooler.set_mode("transaction")
         pooler.close_servers(self.server)
         wait_for(lambda: user.get("/v1/tasks").status == 200 and process.logs(SHARES), 15, "it is found out")

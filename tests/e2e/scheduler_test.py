@@ -57,7 +57,7 @@ class Missed(SchedulerTest):
         wait_for(lambda: self.ticks(), 5, "a run")
         wait_for(lambda: process.outcomes(), 5, "it ends")
         self.assertEqual(self.ticks(), [hour])
-        self.assertEqual([line["ticks"] for line in process.logs("ticks missed")], [29])
+        self.assertEqual([line["ticks"] for line in process.said("ticks missed")], [29])
         self.assert_stops(process)
         again = self.scheduler(**self.settings("once"))
         self.assertEqual((self.ticks(), again.logs("ticks missed")), ([hour], []))
@@ -65,8 +65,7 @@ class Missed(SchedulerTest):
     def test_missed__skip_makes_none(self):
         hour = self.away(30)
         process = self.scheduler(**self.settings("skip"))
-        wait_for(lambda: process.logs("ticks missed"), 30, "it says so")
-        self.assertEqual([line["ticks"] for line in process.logs("ticks missed")], [30])
+        self.assertEqual([line["ticks"] for line in process.said("ticks missed")], [30])
         self.assertEqual(self.ticks(), [])
         seen_to = float(self.database.value("SELECT extract(epoch FROM ticked_at) FROM millrace.job WHERE name = 'cleanup'"))
         self.assertGreater(seen_to, hour)
@@ -77,7 +76,7 @@ class Missed(SchedulerTest):
         wait_for(lambda: len(self.ticks()) >= 24, 30, "the runs")
         wait_for(lambda: len(process.outcomes()) >= 24, 60, "they end")
         self.assertEqual(self.ticks(), [hour - i * 3600 for i in reversed(range(24))])
-        self.assertEqual([line["ticks"] for line in process.logs("ticks missed")], [6])
+        self.assertEqual([line["ticks"] for line in process.said("ticks missed")], [6])
 
     def test_missed__a_schedule_that_is_new_begins_now(self):
         self.away(30)
@@ -236,7 +235,7 @@ class Starting(SchedulerTest):
 
     def test_nothing_scheduled__is_said_and_manual_runs_are_served(self):
         process = self.scheduler()
-        self.assertTrue(process.logs("no job is scheduled: only runs started by hand and retries are worked on"))
+        process.said("no job is scheduled: only runs started by hand and retries are worked on")
         self.assertEqual(process.pulse()["scheduler"], {"status": "up", "nextTickMs": -1})
         self.database.wait_for_run(self.database.add_run("aggregate"))
         self.assertEqual(self.database.query("SELECT name FROM millrace.job WHERE schedule IS NOT NULL OR next_at IS NOT NULL"), [])

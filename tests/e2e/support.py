@@ -175,6 +175,10 @@ class Process:
                 found.append(entry)
         return found
 
+    def said(self, message, count=1):
+        """The log lines with `message`, once there are so many: whoever sees what they tell of may be earlier than they are."""
+        return wait_for(lambda: len(found := self.logs(message)) >= count and found, 30, f"{count} lines say '{message}'")
+
     def text(self):
         return "\n".join(self.lines)
 

@@ -225,7 +225,7 @@ class Faults(PushTest):
         self.job("noisy", receiver.url, attempts=3)
         self.enqueue("noisy", count=200)
         self.wait_for_states("noisy", {"dead": 200}, 60)
-        lines = [line for line in module.server.logs("push") if line["job"] == "noisy"]
+        lines = [line for line in module.server.said("push") if line["job"] == "noisy"]
         self.assertIn(len(lines), (1, 2, 3))  # of 600 attempts
         self.assertEqual((lines[0]["outcome"], lines[0]["status"], lines[0]["reason"], lines[0]["receiver"]),
                          ("failed", 500, "the receiver answered 500", receiver.url.split("/hook")[0]))
