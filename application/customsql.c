@@ -60,26 +60,20 @@ static void put_embeds(struct mr_buf *out, const struct mr_custom *self, const c
         mr_sql_embeds(out, self->making, self->resource, "$u", caller);
 }
 
-/*
- * The statement's own "$status": of those that SQL may ask for (mr_status_can_be_raised), or else a failure. The engine alone decides
- * who a caller is (401) and how much they may ask for (429).
- */
+/* The statement's own "$status": of those that SQL may ask for, or else a failure. */
 static void put_own_status(struct mr_buf *out, const struct mr_custom *self)
 {
-    const char *comma = "";
+#define BEHIND_COMMA(http) ", " #http
+    static const char raisable[] = MR_RAISABLE(BEHIND_COMMA);
+#undef BEHIND_COMMA
 
-    if (!says(self, "$status")) {
+    if (says(self, "$status"))
+        mr_buf_printf(out,
+                      "CASE WHEN \"$u\".\"$status\" IN (%s) THEN \"$u\".\"$status\""
+                      " WHEN \"$u\".\"$status\" IS NOT NULL THEN 500 END",
+                      raisable + strlen(", "));
+    else
         mr_buf_text(out, "NULL::integer");
-        return;
-    }
-    mr_buf_text(out, "CASE WHEN \"$u\".\"$status\" IN (");
-    for (int http = 400; http < 500; http++) {
-        if (!mr_status_can_be_raised(http))
-            continue;
-        mr_buf_printf(out, "%s%d", comma, http);
-        comma = ", ";
-    }
-    mr_buf_text(out, ") THEN \"$u\".\"$status\" WHEN \"$u\".\"$status\" IS NOT NULL THEN 500 END");
 }
 
 /* "$status" of a statement that answers a batch: what is known of the message goes before what the statement says. */

@@ -8,8 +8,10 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-/* Of those that SQL can answer with (mr_status_can_be_raised), as bits. */
-static const int statuses[] = {400, 403, 404, 409, 410, 412, 422};
+/* Of those that SQL can answer with, as bits. */
+#define NUMBER(http) http,
+static const int statuses[] = {MR_RAISABLE(NUMBER)};
+#undef NUMBER
 
 enum { STATUS_COUNT = sizeof statuses / sizeof statuses[0], EVERY = (1 << STATUS_COUNT) - 1 };
 

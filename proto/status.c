@@ -82,13 +82,10 @@ mr_status mr_status_from_http(int http)
 bool mr_status_can_be_raised(int http)
 {
     switch (http) {
-    case 400:
-    case 403:
-    case 404:
-    case 409:
-    case 410:
-    case 412:
-    case 422: return true;
+#define CASE(number) case number:
+        MR_RAISABLE(CASE)
+#undef CASE
+        return true;
     default: return false;
     }
 }

@@ -76,6 +76,9 @@ typedef enum mr_status {
     S("",        INTERNAL,    true)
 /* clang-format on */
 
+/* What an application's SQL may ask for. The engine alone decides who a caller is (401) and how much they may ask for (429). */
+#define MR_RAISABLE(S) S(400) S(403) S(404) S(409) S(410) S(412) S(422)
+
 #define MR_WARN_UNUSED __attribute__((warn_unused_result))
 
 /* HTTP status code of `status`, e.g. 404. */
@@ -93,13 +96,10 @@ const char *mr_status_name(mr_status status);
 /* The status that a statement's "$status" column stands for; MR_INTERNAL for a code no row of the table has. */
 mr_status mr_status_from_http(int http);
 
-/*
- * The status that an application's SQL asks for with RAISE SQLSTATE 'MR409': one of 400, 403, 404, 409, 410, 412 and 422. MR_OK
- * for every other SQLSTATE. The engine alone decides who a caller is (401) and how much they may ask for (429).
- */
+/* The status that an application's SQL asks for with RAISE SQLSTATE 'MR409', one of MR_RAISABLE. MR_OK for every other SQLSTATE. */
 mr_status mr_status_raised(const char *sqlstate);
 
-/* Whether an application's SQL may ask for that status. */
+/* Whether an application's SQL may ask for that status: one of MR_RAISABLE. */
 bool mr_status_can_be_raised(int http);
 
 /* The status for a five-letter SQLSTATE; `rerun` (may be NULL) is set as the table says. */

@@ -53,6 +53,14 @@ def wait_for_spans(trace, names, where=None):
     return wait_for(look, 15, f"spans {names} of {trace}")
 
 
+def ask_for_livez(test, api):
+    """A request of a trace of its own; the trace."""
+    trace = new_trace()
+    with api.connect() as connection:
+        test.assertEqual(connection.get("/livez", traceparent(trace)).status, 200)
+    return trace
+
+
 class TraceTest(unittest.TestCase):
     def setUp(self):
         self.api = server.api()
@@ -212,9 +220,7 @@ class LogTest(unittest.TestCase):
         api = server.api_process(LOGGING_LEVEL="debug", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=own.url + "/here",
                                  OTEL_BSP_SCHEDULE_DELAY=50).ready()
         self.addCleanup(api.stop)
-        trace = new_trace()
-        with api.connect() as connection:
-            self.assertEqual(connection.get("/livez", traceparent(trace)).status, 200)
+        trace = ask_for_livez(self, api)
         span = wait_for_spans(trace, ["GET /livez"], own)["GET /livez"]
         line = wait_for(lambda: [line for line in api.logs("request") if line.get("traceId") == trace], 10, "the line")[0]
         self.assertEqual(line["spanId"], span.id)
@@ -309,9 +315,7 @@ class TroubleTest(unittest.TestCase):
             return True
         bad = self.misbehaving(go_on)
         api = self.start(bad.url)
-        trace = new_trace()
-        with api.connect() as connection:
-            self.assertEqual(connection.get("/livez", traceparent(trace)).status, 200)
+        trace = ask_for_livez(self, api)
         wait_for(lambda: bad.of_trace(trace), 20, "what got no answer is sent again")
         self.end_in_order(api)
 
@@ -331,9 +335,7 @@ class TroubleTest(unittest.TestCase):
             return True
         bad = self.misbehaving(later)
         api = self.start(bad.url)
-        trace = new_trace()
-        with api.connect() as connection:
-            self.assertEqual(connection.get("/livez", traceparent(trace)).status, 200)
+        trace = ask_for_livez(self, api)
         wait_for(lambda: bad.of_trace(trace), 20, "what was refused for a time is sent in the end")
         self.assertGreaterEqual(times[1] - times[0], 2)
         wait_for(lambda: api.logs("the collector takes spans again"), 10, "the log takes it back")
@@ -355,9 +357,7 @@ class TroubleTest(unittest.TestCase):
         wait_for(lambda: api.logs("the collector does not take spans"), 10, "the log says so")
         back = Collector(port=port)
         self.addCleanup(back.close)
-        trace = new_trace()
-        with api.connect() as connection:
-            self.assertEqual(connection.get("/livez", traceparent(trace)).status, 200)
+        trace = ask_for_livez(self, api)
         wait_for(lambda: back.of_trace(trace), 40, "spans arrive again")
         self.assertEqual(back.faults, [])
         self.end_in_order(api)
@@ -386,9 +386,7 @@ class TroubleTest(unittest.TestCase):
         last = Collector()
         self.addCleanup(last.close)
         api = self.start(last.url, OTEL_BSP_SCHEDULE_DELAY=600_000)
-        trace = new_trace()
-        with api.connect() as connection:
-            self.assertEqual(connection.get("/livez", traceparent(trace)).status, 200)
+        trace = ask_for_livez(self, api)
         self.assertEqual(last.spans, [])
         self.end_in_order(api)
         self.assertEqual(len(last.of_trace(trace)), 1)
