@@ -71,17 +71,25 @@ def assert_becomes(test, ask, expected, seconds=10):
     test.assertEqual(told, expected)
 
 
+reserved = []  # a socket for each port that free_port() gave, which holds its name until this program ends
+
+
 def free_port():
-    """A port below the ephemeral ones, so that no outgoing connection takes it before the server does."""
+    """A port that nobody takes before the server does: it is below the ephemeral ones, so no outgoing connection gets it, and no other
+    test program, which may run beside this one, is given it while this one runs."""
     while True:
         port = random.randrange(15000, 32000)
+        name = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                name.bind(f"\0millrace-e2e-port-{port}")
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                name.close()
                 continue
+        reserved.append(name)
+        return port
 
 
 def environment(**settings):
@@ -148,16 +156,22 @@ class Process:
                     **settings}
         self.settings = settings
         applications[self.port] = settings.get("MILLRACE_APP") or os.environ.get("MILLRACE_TEST_APP")
-        self.lines = []
-        self.child = subprocess.Popen([self.program(), command], env=environment(**settings), cwd=cwd, text=True,
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self.log = tempfile.TemporaryFile()
+        self.whole, self.taken, self.unfinished, self.lock = [], 0, b"", threading.Lock()
+        self.child = subprocess.Popen([self.program(), command], env=environment(**settings), cwd=cwd,
+                                      stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         atexit.register(self.kill)
 
-    def _read(self):
-        for line in self.child.stdout:
-            self.lines.append(line.rstrip("\n"))
+    @property
+    def lines(self):
+        """What the process has written, line by line. It writes to a file, so a line that it wrote before something else that a test sees
+        is here: nothing is on its way through a pipe and a thread."""
+        with self.lock:
+            while data := os.pread(self.log.fileno(), 1 << 20, self.taken):
+                self.taken += len(data)
+                *lines, self.unfinished = (self.unfinished + data).split(b"\n")
+                self.whole += [line.decode(errors="replace") for line in lines]
+            return list(self.whole)
 
     @property
     def pid(self):
@@ -166,7 +180,7 @@ class Process:
     def logs(self, message=None):
         """The log lines, decoded; those with `message` when it is given."""
         found = []
-        for line in list(self.lines):
+        for line in self.lines:
             try:
                 entry = json.loads(line)
             except ValueError:
@@ -184,7 +198,6 @@ class Process:
 
     def is_ready(self):
         if self.child.poll() is not None:
-            self.reader.join(5)
             raise AssertionError(f"the process ended with {self.child.returncode}:\n{self.text()}")
         try:
             with Connection(self.port, timeout=2) as connection:
@@ -208,9 +221,7 @@ class Process:
 
     def wait(self, seconds=40):
         """The exit status; negative for the signal that ended the process."""
-        status = self.child.wait(patience(seconds))
-        self.reader.join(5)
-        return status
+        return self.child.wait(patience(seconds))
 
     def stop(self, seconds=40):
         self.signal(signal.SIGTERM)
@@ -361,7 +372,6 @@ class Scheduler(Process):
 
     def is_ready(self):
         if self.child.poll() is not None:
-            self.reader.join(5)
             raise AssertionError(f"the process ended with {self.child.returncode}:\n{self.text()}")
         return (self.pulse() or {}).get("status") == "ok"
 

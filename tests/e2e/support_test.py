@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import support
@@ -61,6 +62,29 @@ class DatabaseTest(unittest.TestCase):
         with self.assertRaises(support.DatabaseError) as raised:
             session.query("DO $$ BEGIN RAISE deadlock_detected; END $$")
         self.assertEqual((raised.exception.sqlstate, session.in_transaction), (support.DEADLOCK, True))
+
+
+class PortTest(unittest.TestCase):
+    def test_port__is_given_once_though_nobody_listens_yet(self):
+        """To no other program either: one name in the kernel stands for it."""
+        first = support.free_port()
+        with unittest.mock.patch("random.randrange", side_effect=[first, first, *range(15000, 32000)]):
+            self.assertNotEqual(support.free_port(), first)
+
+
+class Writer(support.Process):
+    program = staticmethod(lambda: "/bin/sh")
+
+
+class LinesTest(unittest.TestCase):
+    def test_lines__are_there_with_what_the_process_does_after_them(self):
+        scratch = support.Scratch()
+        self.addCleanup(scratch.remove)
+        scratch.write({"script": "seq 500000; mkdir done; exec sleep 600\n"})
+        process = Writer("script", cwd=scratch.path)
+        self.addCleanup(process.kill)
+        support.wait_for(lambda: os.path.exists(scratch.join("done")), 30, "it has written all")
+        self.assertEqual(len(process.lines), 500000)
 
 
 class FrozenTest(unittest.TestCase):
