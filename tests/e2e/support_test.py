@@ -72,6 +72,24 @@ class PortTest(unittest.TestCase):
             self.assertNotEqual(support.free_port(), first)
 
 
+class StopwatchTest(unittest.TestCase):
+    @unittest.skipUnless(support.pressure(), "the kernel does not tell what waits for a core")
+    def test_seconds__in_which_the_machine_was_busy_do_not_count(self):
+        busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3 * os.cpu_count())]
+        for process in busy:
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+        watch = support.Stopwatch()
+        support.wait_for(lambda: watch.passed() > 2, 10, "two seconds have passed")
+        self.assertLess(watch.seconds(), 1)
+
+    def test_bounds_of_time__are_taken_by_it(self):
+        """By the clock they would say of a busy machine what they are to say of the program."""
+        by_clock = [f"{path.name}: {line.strip()}" for path in sorted(TESTS.rglob("*.py")) if path.name != "support_test.py"
+                    for line in path.read_text().splitlines() if re.search(r"assertLess(Equal)?\(.*(time\.monotonic|perf_counter)\(\) -", line)]
+        self.assertEqual(by_clock, [])
+
+
 class Writer(support.Process):
     program = staticmethod(lambda: "/bin/sh")
 
