@@ -607,6 +607,8 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
         compare_fields(out, route->op);
         compare_cursors(out, route->op);
         mr_body_schedule(out, mr_op_info(route->op)->traits->fields);
+        if (mr_op_info(route->op)->traits->body_exact)
+            mr_body_unknown(out, mr_op_info(route->op)->traits->fields);
         add_fingerprints(out, route->op, facts->upload_digest);
         if (facts->conditions != NULL)
             allowed = mr_request_conditions(out, route->op, facts->conditions, detail);
