@@ -165,6 +165,27 @@ void mr_body_field(struct mr_request *self, unsigned i, const struct mr_field *f
 
 /* ---- What several members say together ---- */
 
+static bool is_field(const struct mr_field *fields, const char *name)
+{
+    while (fields->name != NULL && (fields->from != MR_BODY || strcmp(fields->name, name) != 0))
+        fields++;
+    return fields->name != NULL;
+}
+
+void mr_body_unknown(struct mr_request *self, const struct mr_field *fields)
+{
+    const char *name;
+    json_t *member;
+
+    json_object_foreach(self->json, name, member) {
+        if (is_field(fields, name))
+            continue;
+        mr_body_error(self, strlen(name) < NAME_ROOM ? name : "", "unknown", "is not known here");
+        if (self->errors.len > ERRORS_BYTES)
+            break;
+    }
+}
+
 void mr_body_schedule(struct mr_request *self, const struct mr_field *fields)
 {
     const struct mr_value *cron = NULL;

@@ -20,6 +20,12 @@ void mr_body_field(struct mr_request *self, unsigned i, const struct mr_field *f
  */
 void mr_body_items(struct mr_request *self, const struct mr_field *fields, struct mr_slice text);
 
+/*
+ * Refuses members of the body that are none of the fields, for an op with `body_exact`; without a body there are none. A name that is
+ * longer than any field's is not repeated.
+ */
+void mr_body_unknown(struct mr_request *self, const struct mr_field *fields);
+
 /* Checks the schedule of a body that names its time zone. Call it when all fields are read; a zone stands behind its expression. */
 void mr_body_schedule(struct mr_request *self, const struct mr_field *fields);
 

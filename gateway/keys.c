@@ -207,10 +207,10 @@ static mr_status keep(const struct exchange *exchange, struct mr_slice payload)
     struct mr_reply_head head;
     struct mr_slice json;
     struct json_t *told = NULL;
-    const char *detail;
+    struct mr_json_refusal why;
     mr_status status = MR_INTERNAL;
 
-    if (mr_reply_decode(payload, &head, &json) == MR_OK && head.id.len == 16 && mr_json_load(&told, json, &detail) == MR_OK)
+    if (mr_reply_decode(payload, &head, &json) == MR_OK && head.id.len == 16 && mr_json_load(&told, json, &why) == MR_OK)
         status = keep_told(exchange, told, (const uint8_t *)head.id.data);
     json_decref(told);
     return status;

@@ -45,6 +45,18 @@ static bool takes_items(const struct mr_field *fields)
     return fields->name != NULL;
 }
 
+static mr_status load(struct mr_request *self, const struct mr_field *fields, struct mr_slice body, const char **detail)
+{
+    struct mr_json_refusal why;
+    mr_status status = takes_items(fields) ? mr_json_load_any(&self->json, body, &why) : mr_json_load(&self->json, body, &why);
+
+    if (status == MR_INVALID && why.twice[0] != '\0')
+        mr_body_error(self, why.twice, "duplicate", "must be given once");
+    else if (status != MR_OK)
+        *detail = why.detail;
+    return status;
+}
+
 /* No Content-Type at all is taken for JSON. */
 static mr_status read_json(struct mr_request *self, const struct mr_field *fields, const struct mr_http_request *http,
                            struct mr_slice body, const char **detail)
@@ -61,7 +73,7 @@ static mr_status read_json(struct mr_request *self, const struct mr_field *field
             *detail = "The body has to be application/json or application/merge-patch+json.";
     }
     if (status == MR_OK)
-        status = takes_items(fields) ? mr_json_load_any(&self->json, body, detail) : mr_json_load(&self->json, body, detail);
+        status = load(self, fields, body, detail);
     if (status != MR_OK)
         return status;
     if (json_is_array(self->json))
@@ -595,6 +607,8 @@ mr_status mr_request_read(struct mr_request *out, const struct mr_route *route, 
         compare_fields(out, route->op);
         compare_cursors(out, route->op);
         mr_body_schedule(out, mr_op_info(route->op)->traits->fields);
+        if (mr_op_info(route->op)->traits->body_exact)
+            mr_body_unknown(out, mr_op_info(route->op)->traits->fields);
         add_fingerprints(out, route->op, facts->upload_digest);
         if (facts->conditions != NULL)
             allowed = mr_request_conditions(out, route->op, facts->conditions, detail);

@@ -217,10 +217,11 @@ static void read_members(struct mr_record *self, struct mr_slice text, const str
 static void read_json(struct mr_record *self, struct mr_slice text, const struct mr_field *fields, int64_t line)
 {
     bool in_trouble[MR_FIELDS_MAX] = {false};
-    const char *detail;
+    struct mr_json_refusal why;
 
-    if (mr_json_load(&self->json, text, &detail) != MR_OK) {
-        mr_record_problem(self, line, "", "is not a valid JSON object (RFC 8259, UTF-8)");
+    if (mr_json_load(&self->json, text, &why) != MR_OK) {
+        mr_record_problem(self, line, why.twice,
+                          why.twice[0] != '\0' ? "must be given once" : "is not a valid JSON object (RFC 8259, UTF-8)");
         return;
     }
     read_members(self, text, fields, line, in_trouble);

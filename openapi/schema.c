@@ -359,6 +359,8 @@ json_t *body_reference(struct doc *doc, const struct mr_op_info *info)
     char name[NAME_MAX_LEN];
     json_t *schema = fields_schema(doc, info->traits->fields);
 
+    if (info->traits->body_exact)
+        put(doc, schema, "additionalProperties", json_false());
     name_body(name, info->name);
     if (!has_schema(doc, name, schema))
         put(doc, doc->schemas, name, json_incref(schema));

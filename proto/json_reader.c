@@ -117,42 +117,111 @@ static bool with_room(struct mr_slice *text, char **copy)
     return true;
 }
 
+/* ---- Where a key stands twice ---- */
+
+/* An object or array that is open. */
+struct level {
+    bool is_object;
+    struct mr_slice name; /* the last one of an object, in its quotes */
+    size_t index;         /* of an array's element */
+};
+
+/* The levels that are open where `begun` ends, which jansson has read so far; -1: more than there may be. */
+static int open_levels(struct mr_slice begun, struct level levels[DEPTH_MAX])
+{
+    bool is_name = false;
+    int open = 0;
+
+    for (size_t at = 0, next; at < begun.len; at = next) {
+        char c = begun.data[at];
+
+        next = c == '"' ? skip_string(begun, at) : at + 1;
+        if (c == '{' || c == '[') {
+            if (open == DEPTH_MAX)
+                return -1;
+            levels[open++] = (struct level){.is_object = c == '{'};
+            is_name = c == '{';
+        } else if (open == 0) {
+            continue;
+        } else if (c == '}' || c == ']') {
+            open--;
+        } else if (c == ',') {
+            levels[open - 1].index++;
+            is_name = levels[open - 1].is_object;
+        } else if (c == '"' && is_name) {
+            levels[open - 1].name = (struct mr_slice){begun.data + at, next - at};
+            is_name = false;
+        }
+    }
+    return open;
+}
+
+static void put_name(struct mr_buf *out, struct mr_slice quoted)
+{
+    json_t *name = json_loadb(quoted.data, quoted.len, JSON_DECODE_ANY, NULL);
+
+    if (name == NULL)
+        out->failed = true;
+    else
+        mr_buf_printf(out, "%s%s", out->len > 0 ? "." : "", json_string_value(name));
+    json_decref(name);
+}
+
+/* `begun` ends behind the key that is there for the second time. */
+static void tell_twice(struct mr_json_refusal *why, struct mr_slice begun)
+{
+    struct level levels[DEPTH_MAX];
+    struct mr_buf place = {0};
+    int open = open_levels(begun, levels);
+
+    why->detail = open < 0 ? "The body nests deeper than 16 levels." : "The body has the same key twice in one object.";
+    for (int i = 0; i < open; i++)
+        if (levels[i].is_object)
+            put_name(&place, levels[i].name);
+        else
+            mr_buf_printf(&place, "[%zu]", levels[i].index);
+    if (!place.failed)
+        mr_slice_copy(why->twice, sizeof why->twice, (struct mr_slice){place.data, place.len});
+    mr_buf_fini(&place);
+}
+
 /* jansson skips a NUL behind a number or a literal, and then takes what follows for the rest. JSON has none. */
-static json_t *load(struct mr_slice text, size_t flags, const char **detail)
+static json_t *load(struct mr_slice text, size_t flags, struct mr_json_refusal *why)
 {
     json_error_t error;
     char *copy = NULL;
     json_t *json = NULL;
 
-    *detail = "The body is not valid JSON (RFC 8259, UTF-8).";
+    why->twice[0] = '\0';
+    why->detail = "The body is not valid JSON (RFC 8259, UTF-8).";
     if (text.len == 0 || memchr(text.data, '\0', text.len) != NULL)
         return NULL;
-    *detail = "The body is too large to be read.";
+    why->detail = "The body is too large to be read.";
     if (with_room(&text, &copy)) {
         json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | flags, &error);
         if (json == NULL && json_error_code(&error) == json_error_duplicate_key)
-            *detail = "The body has the same key twice in one object.";
+            tell_twice(why, (struct mr_slice){text.data, (size_t)error.position});
         else if (json == NULL && json_error_code(&error) == json_error_stack_overflow)
-            *detail = "The body nests deeper than 16 levels.";
+            why->detail = "The body nests deeper than 16 levels.";
         else if (json == NULL && json_error_code(&error) != json_error_out_of_memory)
-            *detail = "The body is not valid JSON (RFC 8259, UTF-8).";
+            why->detail = "The body is not valid JSON (RFC 8259, UTF-8).";
     }
     free(copy);
     return json;
 }
 
-static mr_status load_container(json_t **out, struct mr_slice text, bool takes_arrays, const char **detail)
+static mr_status load_container(json_t **out, struct mr_slice text, bool takes_arrays, struct mr_json_refusal *why)
 {
-    json_t *json = load(text, 0, detail);
+    json_t *json = load(text, 0, why);
 
     if (json == NULL)
         return MR_INVALID;
     if (!json_is_object(json) && !takes_arrays)
-        *detail = "The body has to be a JSON object.";
+        why->detail = "The body has to be a JSON object.";
     else if (!json_is_object(json) && !json_is_array(json))
-        *detail = "The body has to be a JSON object or an array of such.";
+        why->detail = "The body has to be a JSON object or an array of such.";
     else if (too_deep(json, 1))
-        *detail = "The body nests deeper than 16 levels.";
+        why->detail = "The body nests deeper than 16 levels.";
     else {
         *out = json;
         return MR_OK;
@@ -161,14 +230,14 @@ static mr_status load_container(json_t **out, struct mr_slice text, bool takes_a
     return MR_INVALID;
 }
 
-mr_status mr_json_load(json_t **out, struct mr_slice text, const char **detail)
+mr_status mr_json_load(json_t **out, struct mr_slice text, struct mr_json_refusal *why)
 {
-    return load_container(out, text, false, detail);
+    return load_container(out, text, false, why);
 }
 
-mr_status mr_json_load_any(json_t **out, struct mr_slice text, const char **detail)
+mr_status mr_json_load_any(json_t **out, struct mr_slice text, struct mr_json_refusal *why)
 {
-    return load_container(out, text, true, detail);
+    return load_container(out, text, true, why);
 }
 
 const json_t *mr_json_member(const json_t *object, const char *name)
@@ -391,8 +460,8 @@ bool mr_json_read_objects(const struct mr_field *field, const json_t *json, stru
 
 mr_status mr_json_read_object(json_t **json, struct mr_slice text, const struct mr_field *fields, struct mr_value *values)
 {
-    const char *detail;
-    mr_status status = mr_json_load(json, text, &detail);
+    struct mr_json_refusal why;
+    mr_status status = mr_json_load(json, text, &why);
 
     if (status != MR_OK)
         return status;
@@ -405,8 +474,8 @@ mr_status mr_json_read_object(json_t **json, struct mr_slice text, const struct 
 bool mr_json_read_array_text(const struct mr_field *field, struct mr_slice text, struct mr_buf *room, struct mr_value *out,
                              const struct mr_listener *listener)
 {
-    const char *detail;
-    json_t *json = load(text, JSON_DECODE_ANY, &detail);
+    struct mr_json_refusal why;
+    json_t *json = load(text, JSON_DECODE_ANY, &why);
     bool good = mr_json_read_array(field, json, text, room, out, listener);
 
     json_decref(json);

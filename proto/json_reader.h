@@ -14,11 +14,20 @@
 
 struct json_t;
 
-/* Parses a JSON object. MR_OK: the caller frees `out` with json_decref. MR_INVALID: `detail` (static) is a sentence that says why. */
-mr_status mr_json_load(struct json_t **out, struct mr_slice text, const char **detail) MR_WARN_UNUSED;
+enum { MR_JSON_PLACE = 256 };
+
+/* Why a text is refused. */
+struct mr_json_refusal {
+    const char *detail; /* a sentence; static */
+    char
+        twice[MR_JSON_PLACE]; /* the key that an object has twice, as errors name a field: "lines[2].sku"; "": something else */
+};
+
+/* Parses a JSON object. MR_OK: the caller frees `out` with json_decref. MR_INVALID: `why` is set. */
+mr_status mr_json_load(struct json_t **out, struct mr_slice text, struct mr_json_refusal *why) MR_WARN_UNUSED;
 
 /* As mr_json_load, for an object or an array with any elements. */
-mr_status mr_json_load_any(struct json_t **out, struct mr_slice text, const char **detail) MR_WARN_UNUSED;
+mr_status mr_json_load_any(struct json_t **out, struct mr_slice text, struct mr_json_refusal *why) MR_WARN_UNUSED;
 
 /*
  * The member of that name, borrowed from `object`. "retry.first" names the member `first` of the object `retry`. NULL: there is

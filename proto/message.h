@@ -95,21 +95,22 @@ struct mr_traits {
     const char *summary; /* one line for the documentation */
     enum mr_shape shape;
     enum mr_lane lane;
-    unsigned batch_max;              /* messages in one statement; 0: as many as wait */
-    bool conflicts;                  /* what its statement leaves unanswered twice conflicts with what is stored: 409; else
+    unsigned batch_max;     /* messages in one statement; 0: as many as wait */
+    bool conflicts;         /* what its statement leaves unanswered twice conflicts with what is stored: 409; else
                                           that is a fault of the statement */
-    bool rerun_safe;                 /* a lost connection may run the statement again: it reads, or finds what it wrote */
-    const char *resource;            /* messages of one resource and one key keep their order; NULL: those of this op */
-    const char *key;                 /* the field that is that key; NULL: messages are independent */
-    unsigned cache_s;                /* how long the gateway and the client may keep a success; 0: not at all */
-    const char *location;            /* path of what was made, with `:field`; NULL: no Location header */
-    bool idempotent;                 /* honours Idempotency-Key, which then is the message's key */
-    const char *credential;          /* of an OPTIONAL op: the body's field that stands in for an access token; who has
+    bool rerun_safe;        /* a lost connection may run the statement again: it reads, or finds what it wrote */
+    const char *resource;   /* messages of one resource and one key keep their order; NULL: those of this op */
+    const char *key;        /* the field that is that key; NULL: messages are independent */
+    unsigned cache_s;       /* how long the gateway and the client may keep a success; 0: not at all */
+    const char *location;   /* path of what was made, with `:field`; NULL: no Location header */
+    bool idempotent;        /* honours Idempotency-Key, which then is the message's key */
+    const char *credential; /* of an OPTIONAL op: the body's field that stands in for an access token; who has
                                           such a token may leave the body out. NULL: none */
-    const char *scopes;              /* of API keys that may call it, one of "these|words"; NULL: no key may */
-    const char *narrow;              /* the field of the path to whose value such a scope may be narrowed; NULL: none. An op
+    const char *scopes;     /* of API keys that may call it, one of "these|words"; NULL: no key may */
+    const char *narrow;     /* the field of the path to whose value such a scope may be narrowed; NULL: none. An op
                                           with a field from MR_TOKEN_ONLY takes narrowed scopes, too, and its statement narrows */
-    bool body_optional;              /* the body may be left out, also where a field of it is required */
+    bool body_optional;     /* the body may be left out, also where a field of it is required */
+    bool body_exact;        /* a member of the body that is no field is refused, not ignored; for fields without groups */
     const struct mr_upload *upload;  /* the body is taken in parts; NULL: it is a JSON object, or none */
     const struct mr_waits *waits;    /* a client may wait; NULL: it is answered at once */
     const struct mr_import *import;  /* what becomes of that upload; NULL: its statement sees to it */

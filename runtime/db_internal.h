@@ -148,16 +148,14 @@ bool db_send_run(mr_db *self, const char *statement, const struct mr_params *par
 /* Makes one attempt to connect. MR_OK: the session is set up, and the server is one that this connection is for. */
 mr_status db_open(mr_db *self) MR_WARN_UNUSED;
 
-/*
- * When an idle connection is probed, how often, and after how many probes without an answer its peer is gone: within
- * DB_TCP_TIMEOUT. Both ends are told.
- */
+/* How an idle connection is probed before its peer counts as gone. */
 struct db_keepalive {
     int64_t idle_s;
     int64_t interval_s;
-    int64_t count;
+    int64_t count; /* probes without an answer */
 };
 
+/* The probes that notice within DB_TCP_TIMEOUT that a peer is gone: the same for both ends of a connection. */
 struct db_keepalive db_keepalive(const struct mr_config *config);
 
 /* Starts to connect without waiting; the caller's to PQfinish. NULL: no memory. */

@@ -77,14 +77,14 @@ out:
 static json_t *read_part(struct mr_slice part)
 {
     unsigned char text[MR_TOKEN_MAX];
-    const char *detail;
+    struct mr_json_refusal why;
     json_t *json = NULL;
     size_t len;
 
     if (sodium_base642bin(text, sizeof text, part.data, part.len, NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) !=
         0)
         return NULL;
-    return mr_json_load(&json, (struct mr_slice){(const char *)text, len}, &detail) == MR_OK ? json : NULL;
+    return mr_json_load(&json, (struct mr_slice){(const char *)text, len}, &why) == MR_OK ? json : NULL;
 }
 
 /* Takes what stands before the next dot; what is left begins behind it. */

@@ -45,6 +45,7 @@ MR_MESSAGE(api_key_create) {
     .shape = MR_SHAPE_ONE,
     .rerun_safe = true,
     .location = "/v1/api-keys/:id",
+    .body_exact = true,
     .returns = &made,
     .fields = MR_FIELDS(
         {"id", MR_UUID, MR_NEW_ID, true, .about = "the new key"},

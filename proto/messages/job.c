@@ -212,6 +212,7 @@ MR_MESSAGE(job_runs_retry) {
     .returns = &mr_result_job_run,
     .scopes = "jobs:admin",
     .answers = "404|409",
+    .body_exact = true,
     .fields = MR_FIELDS(BULK_FIELDS("failed|dead|cancelled")),
 };
 
@@ -222,6 +223,7 @@ MR_MESSAGE(job_runs_cancel) {
     .returns = &mr_result_job_run,
     .scopes = "jobs:admin",
     .answers = "404|409",
+    .body_exact = true,
     .fields = MR_FIELDS(BULK_FIELDS("queued|failed|running")),
 };
 
@@ -232,6 +234,7 @@ MR_MESSAGE(job_runs_delete) {
     .returns = &mr_result_job_run,
     .scopes = "jobs:admin",
     .answers = "404|409",
+    .body_exact = true,
     .fields = MR_FIELDS(BULK_FIELDS("succeeded|dead|cancelled")),
 };
 

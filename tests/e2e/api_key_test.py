@@ -103,7 +103,8 @@ class ApiKeys(support.TiersTest):
 
     def test_body__breaks_rules_by_name(self):
         for change, field in (({"name": ""}, "name"), ({"scopes": []}, "scopes"), ({"scopes": "jobs:admin"}, "scopes"), ({"scopes": ["x" * 129]}, "scopes[0]"),
-                              ({"expiresAt": "soon"}, "expiresAt"), ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"), ({"scopes": None}, "scopes")):
+                              ({"expiresAt": "soon"}, "expiresAt"), ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"), ({"scopes": None}, "scopes"),
+                              ({"expires_at": "2099-01-01T00:00:00Z"}, "expires_at")):
             with self.subTest(change=change):
                 problem = self.refused(self.boss.post("/v1/api-keys", {"name": "n", "scopes": ["jobs:admin"], **change}), 400)
                 self.assertEqual([error["field"] for error in problem["errors"]], [field])

@@ -405,6 +405,11 @@ class Runs(ControlTest):
         by_hand = {"args": {"action": "delete", "job": other}}
         self.assertEqual([self.errors(self.queue("bulk", body), 409) for body in (by_hand, [by_hand])], [[("job", "state")], [("[0].job", "state")]])
         self.assertEqual(self.errors(self.boss.post("/v1/job-runs/delete", {"state": "queued"})), [("job", "required"), ("state", "choice")])
+        # A condition that is not understood would be one that is not there.
+        for action in ("retry", "cancel", "delete"):
+            body = {"job": other, "stat": "dead", "key": None, "k" * 300: 1}
+            self.assertEqual(self.errors(self.boss.post(f"/v1/job-runs/{action}", body)), [("stat", "unknown"), ("", "unknown")])
+        self.assertEqual(self.database.count("millrace.run", f"job = '{other}'"), 1000)
         entries = [entry for entry in self.boss.get("/v1/audit").json() if entry["operation"] == "job_runs_retry" and entry["subjectName"] == name]
         self.assertEqual((len(entries), entries[-1]["detail"]["key"]), (4, "b"))
 

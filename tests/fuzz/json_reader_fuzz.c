@@ -8,14 +8,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mr_slice text = {(const char *)data, size};
-    const char *detail = NULL;
+    struct mr_json_refusal why = {.detail = NULL};
     json_error_t error;
     json_t *ours = NULL;
     json_t *theirs = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
-    mr_status status = mr_json_load(&ours, text, &detail);
+    mr_status status = mr_json_load(&ours, text, &why);
 
     if (status != MR_OK)
-        must(ours == NULL && detail != NULL);
+        must(ours == NULL && why.detail != NULL);
     else if (theirs == NULL)
         must(json_error_code(&error) == json_error_numeric_overflow);
     else

@@ -159,12 +159,12 @@ static void check_member(struct mr_slice body, const json_t *object)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mr_slice text = {(const char *)data, size};
-    const char *detail;
+    struct mr_json_refusal why;
     json_t *object = NULL;
 
     for (unsigned i = 0; i < FIELDS; i++)
         check_text(&fields[i], text);
-    if (mr_json_load(&object, text, &detail) == MR_OK)
+    if (mr_json_load(&object, text, &why) == MR_OK)
         check_member(text, object);
     json_decref(object);
     return 0;

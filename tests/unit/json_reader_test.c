@@ -132,7 +132,7 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
-static const char *detail;
+static struct mr_json_refusal why;
 
 static bool takes(const char *text, size_t len)
 {
@@ -141,12 +141,12 @@ static bool takes(const char *text, size_t len)
     mr_status status;
 
     memcpy(exact, text, len);
-    detail = NULL;
-    status = mr_json_load(&json, (struct mr_slice){exact, len}, &detail);
+    why.detail = NULL;
+    status = mr_json_load(&json, (struct mr_slice){exact, len}, &why);
     free(exact);
     assert_int_equal(status == MR_OK, json != NULL);
     if (status != MR_OK)
-        assert_non_null(detail);
+        assert_non_null(why.detail);
     json_decref(json);
     return status == MR_OK;
 }
@@ -181,7 +181,7 @@ static void test_json_reader__takes_what_is_json_and_nothing_else(void **state)
         bool wanted = rows[i].kind == TAKEN || rows[i].kind == NUMBER;
 
         if (takes_as_value(rows[i].text, rows[i].len) != wanted)
-            fail_test("row %zu, as a value: %.*s %s", i, (int)rows[i].len, rows[i].text, wanted ? detail : "was taken");
+            fail_test("row %zu, as a value: %.*s %s", i, (int)rows[i].len, rows[i].text, wanted ? why.detail : "was taken");
         if (takes(rows[i].text, rows[i].len) != (wanted && is_object(&rows[i])))
             fail_test("row %zu: %.*s", i, (int)rows[i].len, rows[i].text);
     }
@@ -244,7 +244,7 @@ static void test_json_reader__nests_sixteen_deep(void **state)
         for (size_t d = 0; d < sizeof deep / sizeof deep[0]; d++) {
             text = nested(deep[d], kinds[k].open, kinds[k].inner, kinds[k].close);
             assert_false(takes(text.data, text.len));
-            assert_string_equal(detail, "The body nests deeper than 16 levels.");
+            assert_string_equal(why.detail, "The body nests deeper than 16 levels.");
             mr_buf_fini(&text);
         }
         text = nested(100000, kinds[k].open, kinds[k].inner, ""); /* and never closed */
@@ -294,7 +294,7 @@ static const char *wrong_with(const struct mr_field *field, const char *text, in
     bool good;
 
     mr_buf_printf(&whole, "{\"v\":%s,\"other\":1e999}", text);
-    assert_int_equal(mr_json_load(&json, (struct mr_slice){whole.data, whole.len}, &detail), MR_OK);
+    assert_int_equal(mr_json_load(&json, (struct mr_slice){whole.data, whole.len}, &why), MR_OK);
     good = mr_json_read_value(field, json_object_get(json, "v"), (struct mr_slice){text, strlen(text)}, &value, &problem);
     *out = value.integer;
     json_decref(json);
@@ -341,13 +341,57 @@ static void test_json_reader__a_number_matters_to_its_field_only(void **state)
     }
 }
 
+static void test_json_reader__a_key_that_stands_twice_is_named_with_its_place(void **state)
+{
+    static const struct {
+        const char *text, *place;
+    } texts[] = {
+        {"{\"a\":1,\"a\":2}", "a"},
+        {" { \"a\" : 1 , \"b\" : [ 1 , 2 ] , \"a\" : ", "a"}, /* what comes after is not read */
+        {"{\"b\":{\"a\":[{},{\"c\":{\"x\":1}},{\"c\":{\"y\":0,\"x\":1,\"x\":1}}]}}", "b.a[2].c.x"},
+        {"{\"b\":{\"x\":1},\"c\":{\"x\":[{\"x\":1}],\"y\":2},\"b\":{}}", "b"},
+        {"{\"b\":\"},{[,\\\"\",\"c\":\"x\",\"d\":[\"x\",\"x\",{\"x\":1,\"x\":1}]}", "d[2].x"},
+        {"{\"n\":1e999,\"m\":123456789012345678901234567890,\"\\u006e\":1}", "n"},
+        {"{\"\xc3\xa9\":1,\"b\":{\"\\\"\\n\":1,\"\\\"\\n\":1}}", "b.\"\n"},
+        {"[{\"a\":1},[1,[2,3]],{\"a\":1,\"a\":1}]", "[2].a"},
+        {"{\"\":1,\"\":1}", ""},
+        {"{\"a\":1,\"a\"", "a"},
+        {"{\"a\":1,\"a", ""},
+        {"{\"a\":1,}", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        json_t *json = NULL;
+
+        assert_int_equal(mr_json_load_any(&json, mr_slice_of(texts[i].text), &why), MR_INVALID);
+        assert_string_equal(why.twice, texts[i].place);
+    }
+}
+
+static void test_json_reader__a_long_key_that_stands_twice_is_cut(void **state)
+{
+    struct mr_buf text = {0};
+    json_t *json = NULL;
+    char name[2001];
+
+    (void)state;
+    memset(name, 'k', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    mr_buf_printf(&text, "{\"a\":{\"%s\":1,\"%s\":1}}", name, name);
+    assert_int_equal(mr_json_load(&json, (struct mr_slice){text.data, text.len}, &why), MR_INVALID);
+    assert_int_equal(strlen(why.twice), MR_JSON_PLACE - 1);
+    assert_memory_equal(why.twice, "a.kkk", 5);
+    mr_buf_fini(&text);
+}
+
 static void test_json_reader__text_is_left_alone(void **state)
 {
     static const char whole[] = "{\"n\":1e999,\"s\":\"1e999 99999999999999999999 \\\\\\\" 1e999\",\"m\":-99999999999999999999}";
     json_t *json = NULL;
 
     (void)state;
-    assert_int_equal(mr_json_load(&json, (struct mr_slice){whole, sizeof whole - 1}, &detail), MR_OK);
+    assert_int_equal(mr_json_load(&json, (struct mr_slice){whole, sizeof whole - 1}, &why), MR_OK);
     assert_string_equal(json_string_value(json_object_get(json, "s")), "1e999 99999999999999999999 \\\" 1e999");
     json_decref(json);
 }
@@ -361,6 +405,8 @@ int main(void)
         cmocka_unit_test(test_json_reader__nests_sixteen_deep),
         cmocka_unit_test(test_json_reader__numbers_of_any_length_are_numbers),
         cmocka_unit_test(test_json_reader__a_number_matters_to_its_field_only),
+        cmocka_unit_test(test_json_reader__a_key_that_stands_twice_is_named_with_its_place),
+        cmocka_unit_test(test_json_reader__a_long_key_that_stands_twice_is_cut),
         cmocka_unit_test(test_json_reader__text_is_left_alone),
     };
 

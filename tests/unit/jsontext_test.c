@@ -81,10 +81,10 @@ static void test_jsontext__members_are_found_as_they_stand(void **state)
                                     "\"query\":1,\"last\":[1, 2.0 ]}\n");
     struct mr_value values[6] = {{0}};
     json_t *json = NULL;
-    const char *detail;
+    struct mr_json_refusal why;
 
     (void)state;
-    assert_int_equal(mr_json_load(&json, body, &detail), MR_OK);
+    assert_int_equal(mr_json_load(&json, body, &why), MR_OK);
     json_decref(json);
     mr_json_find(body, fields, values);
     for (unsigned i = 0; fields[i].name != NULL; i++)

@@ -130,7 +130,7 @@ static void test_request__every_problem_is_told_at_once(void **state)
 
 static void test_request__bodies_that_are_no_json_object(void **state)
 {
-    static const char *const bad[] = {"", " ", "{", "{\"a\":1}x", "[]", "\"x\"", "null", "1", "{\"a\":1,\"a\":2}", "{\"a\":NaN}", "{'a':1}",
+    static const char *const bad[] = {"", " ", "{", "{\"a\":1}x", "[]", "\"x\"", "null", "1", "{\"a\":NaN}", "{'a':1}",
                                       "{\"a\":\"\xff\"}", "{\"summary\":\"\\u0000\"}", "{\"a\":1,}", "\xef\xbb\xbf{}", "{\"a\":\"\\ud800\"}"};
     struct mr_request request;
     const char *detail;
@@ -143,6 +143,18 @@ static void test_request__bodies_that_are_no_json_object(void **state)
         assert_non_null(detail);
         mr_request_fini(&request);
     }
+}
+
+static void test_request__a_key_that_stands_twice_is_named(void **state)
+{
+    struct mr_request request;
+    const char *detail;
+
+    (void)state;
+    assert_int_equal(read_task(&request, "{\"summary\":\"a\",\"x\":[{\"y\":1,\"y\":2}]}", &detail), MR_INVALID);
+    assert_null(detail);
+    assert_string_equal(errors_of(&request), "x[0].y:duplicate");
+    mr_request_fini(&request);
 }
 
 static void test_request__nesting_ends_at_sixteen(void **state)
@@ -529,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_request__fallbacks_and_nulls),
         cmocka_unit_test(test_request__every_problem_is_told_at_once),
         cmocka_unit_test(test_request__bodies_that_are_no_json_object),
+        cmocka_unit_test(test_request__a_key_that_stands_twice_is_named),
         cmocka_unit_test(test_request__nesting_ends_at_sixteen),
         cmocka_unit_test(test_request__media_types),
         cmocka_unit_test(test_request__a_body_with_a_coding_is_not_read),
