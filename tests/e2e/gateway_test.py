@@ -18,7 +18,8 @@ user = None  # an Api, registered and signed in
 def setUpModule():
     global server, user
     # A head that is sent byte by byte, each when the one before was read, took up to ten seconds on a busy machine: the default.
-    server = module.start(GATEWAY_HEADER_TIMEOUT="10m")
+    # Tests hold locks for longer than a statement waits for one by default.
+    server = module.start(GATEWAY_HEADER_TIMEOUT="10m", GATEWAY_REQUEST_TIMEOUT="60s", DB_LOCK_TIMEOUT="60s")
     user = server.api().register()
     user.close()
 
@@ -866,9 +867,9 @@ class Delivery(GatewayTest):
             latencies = []
             with Connection(server.port) as connection:
                 for _ in range(count):
-                    started = time.monotonic()
+                    watch = support.Stopwatch()
                     response = connection.get(path, [authorization()])
-                    latencies.append(time.monotonic() - started)
+                    latencies.append(watch.seconds())
                     if response.status not in (200, 404):
                         errors.append(response)
             slowest.append(max(latencies))
@@ -917,9 +918,8 @@ class Timers(GatewayTest):
     def tearDownClass(cls):
         cls.process.stop()
 
-    def cut_after(self, connection, data, every):
-        """Sends the bytes one at a time until the server ends the connection; returns after how long."""
-        started = time.monotonic()
+    def cut_off(self, connection, data, every):
+        """Sends the bytes one at a time until the server ends the connection."""
         connection.socket.settimeout(every)
         for byte in data:
             try:
@@ -933,15 +933,27 @@ class Timers(GatewayTest):
                 break
         else:
             self.fail("every byte was taken")
-        return time.monotonic() - started
 
-    def assert_one_span(self, seconds):
-        self.assertGreater(seconds, self.span * 0.8)
-        self.assertLess(seconds, self.span * 2.5 + 0.3)
+    def assert_one_span(self, watch):
+        """Since before anything was sent: the server's timer began later."""
+        self.assertGreater(watch.passed(), self.span * 0.8)
+        self.assertLess(watch.seconds(), self.span * 2.5 + 0.3)
+
+    def steadily(self, attempt):
+        """Runs an attempt at keeping within the server's timers, to which it gives a function to call whenever it has. One that came too late
+        itself, because the machine was busy, says nothing of the server, and there is another."""
+        for _ in range(20):
+            times = [time.monotonic()]
+            try:
+                return attempt(lambda: times.append(time.monotonic()))
+            except (AssertionError, NoAnswer, OSError):
+                times.append(time.monotonic())
+                if max(after - before for before, after in zip(times, times[1:])) < self.span * 0.9:
+                    raise
+        self.fail("the machine is too busy for any of them")
 
     def trickle(self, connection, data, every):
-        """Sends the bytes one at a time until an answer comes; returns after how long."""
-        started = time.monotonic()
+        """Sends the bytes one at a time until an answer comes."""
         for byte in data:
             connection.send(bytes([byte]))
             connection.socket.settimeout(every)
@@ -951,23 +963,24 @@ class Timers(GatewayTest):
             except TimeoutError:
                 continue
         connection.socket.settimeout(connection.timeout)
-        return time.monotonic() - started
 
     def test_trickled_body_has_one_timer_and_gets_an_answer(self):
         for framing, body in (("Content-Length: 1000", b"x" * 60), ("Transfer-Encoding: chunked", b"1\r\nx\r\n" * 10)):
             with self.subTest(framing=framing):
+                watch = support.Stopwatch()
                 connection = self.connect(self.process)
                 connection.send(f"POST /v1/auth/signin HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n".encode())
-                self.assert_one_span(self.trickle(connection, body, self.span / 12))
+                self.trickle(connection, body, self.span / 12)
+                self.assert_one_span(watch)
                 self.assert_refused(connection.response(), 408)
                 self.assertIn(connection.ended(), ("closed", "reset"))
 
     def test_a_body_that_stops_gets_an_answer(self):
+        watch = support.Stopwatch()
         connection = self.connect(self.process)
         connection.send(make_request("POST", "/v1/auth/signin", [("Content-Length", "1000")]))
-        started = time.monotonic()
         self.assert_refused(connection.response(), 408)
-        self.assert_one_span(time.monotonic() - started)
+        self.assert_one_span(watch)
 
     def test_a_body_that_comes_fast_enough_may_take_longer(self):
         """16 KiB/s and more (GATEWAY_BODY_MIN_RATE), for three times as long as any body may take."""
@@ -986,26 +999,32 @@ class Timers(GatewayTest):
         self.assertEqual(connection.response().status, 400)  # all of it was read: what is missing is the fields
 
     def test_trickled_headers_have_one_timer(self):
-        connection = self.connect(self.process)
-        self.assert_one_span(self.cut_after(connection, make_request("GET", "/livez", [("X", "a" * 60)]), self.span / 12))
+        watch = support.Stopwatch()
+        self.cut_off(self.connect(self.process), make_request("GET", "/livez", [("X", "a" * 60)]), self.span / 12)
+        self.assert_one_span(watch)
 
     def test_trickled_headers_of_the_second_request(self):
+        watch = support.Stopwatch()
         connection = self.connect(self.process)
         connection.send(make_request("GET", "/livez") + b"GET /li")
         self.assertEqual(connection.response().status, 200)
-        self.assert_one_span(self.cut_after(connection, b"vez HTTP/1.1\r\nX: " + b"a" * 60, self.span / 12))
+        self.cut_off(connection, b"vez HTTP/1.1\r\nX: " + b"a" * 60, self.span / 12)
+        self.assert_one_span(watch)
 
     def test_header_and_body_each_have_their_own(self):
-        connection = self.connect(self.process)
         data = make_request("POST", "/v1/auth/signin", [("Content-Type", "application/json")], b"{}")
-        connection.send(data[:10])
-        started = time.monotonic()
-        wait_for(lambda: time.monotonic() - started > self.span * 0.6, 5, "most of the first span is over")
-        connection.send_and_wait(data[10:-1])
-        started = time.monotonic()
-        wait_for(lambda: time.monotonic() - started > self.span * 0.6, 5, "most of the second span is over")
-        connection.send(data[-1:])
-        self.assertEqual(connection.response().status, 400)
+
+        def attempt(in_time):
+            connection = self.connect(self.process)
+            connection.send(data[:10])
+            time.sleep(self.span * 0.6)  # most of the first span
+            connection.send_and_wait(data[10:-1])
+            in_time()
+            time.sleep(self.span * 0.6)  # most of the second
+            connection.send(data[-1:])
+            self.assertEqual(connection.response().status, 400)
+
+        self.steadily(attempt)
 
     def test_a_tls_client_hello_ends_with_the_timer_at_the_latest(self):
         connection = self.connect(self.process)
@@ -1017,18 +1036,21 @@ class Timers(GatewayTest):
 
     def test_idle_connections_end(self):
         for prepare in (lambda c: None, lambda c: self.assertTrue(c.is_open())):
+            watch = support.Stopwatch()
             connection = self.connect(self.process)
             prepare(connection)
-            started = time.monotonic()
             self.assertEqual(connection.ended(10), "closed")
-            self.assert_one_span(time.monotonic() - started)
+            self.assert_one_span(watch)
 
     def test_an_idle_connection_that_asks_again_stays(self):
-        connection = self.connect(self.process)
-        started = time.monotonic()
-        while time.monotonic() - started < self.span * 2:
-            self.assertTrue(connection.is_open())
-            time.sleep(self.span / 4)
+        def attempt(in_time):
+            connection = self.connect(self.process)
+            for _ in range(9):  # in two spans
+                self.assertTrue(connection.is_open())
+                in_time()
+                time.sleep(self.span / 4)
+
+        self.steadily(attempt)
 
     def test_a_client_that_takes_an_answer_steadily_gets_all_of_it(self):
         owner = server.api().register()
@@ -1036,17 +1058,22 @@ class Timers(GatewayTest):
         with server.database() as database:
             database.query("INSERT INTO task (id, user_id, summary, description, priority_code) SELECT gen_random_uuid(), "
                            f"'{owner.user['id']}', 'big ' || n, repeat('x', 2000), 'LOW' FROM generate_series(1, 400) n")
-        connection = self.connect(self.process, receive_buffer=4096, segment=1400)
-        connection.send(make_request("GET", "/v1/tasks", [("Authorization", f"Bearer {owner.token}")]))
-        for _ in range(40):  # in four spans
-            time.sleep(self.span / 10)
-            left = 20_000
-            while left > 0:
-                data = connection.socket.recv(left)
-                self.assertNotEqual(data, b"", "cut")
-                connection.buffer += data
-                left -= len(data)
-        self.assertEqual(len(connection.response().json()), 400)
+
+        def attempt(in_time):
+            connection = self.connect(self.process, receive_buffer=4096, segment=1400)
+            connection.send(make_request("GET", "/v1/tasks", [("Authorization", f"Bearer {owner.token}")]))
+            for _ in range(40):  # in four spans
+                time.sleep(self.span / 10)
+                left = 20_000
+                while left > 0:
+                    data = connection.socket.recv(left)
+                    self.assertNotEqual(data, b"", "cut")
+                    connection.buffer += data
+                    left -= len(data)
+                in_time()
+            self.assertEqual(len(connection.response().json()), 400)
+
+        self.steadily(attempt)
 
     def test_a_client_that_takes_no_answer_is_cut(self):
         connection = self.connect(self.process, receive_buffer=4096)
@@ -1106,10 +1133,10 @@ class Overload(GatewayTest):
                     connection.send_and_wait(task_request("waits"))
                 lock.wait_for_waiters()
                 refused = self.connect(process)
-                started = time.monotonic()
+                watch = support.Stopwatch()
                 refused.send(task_request("refused"))
                 response = refused.response()
-                self.assertLess(time.monotonic() - started, patience(0.5))
+                self.assertLess(watch.seconds(), patience(0.5))
                 self.assertEqual(response.status, 503, response)
                 self.assertRegex(response.header("Retry-After"), "^[0-9]+$")
                 self.assertEqual(response.header("Content-Type"), "application/problem+json")
@@ -1174,10 +1201,22 @@ class Overload(GatewayTest):
             self.assertEqual(second.response().status, 201)
         self.assertEqual(process.stop(), 0)
 
-    def assert_deadline(self, started, span):
-        took = time.monotonic() - started
-        self.assertGreater(took, span * 0.9)
-        self.assertLess(took, span + patience(0.6))
+    def assert_deadline(self, watch, span):
+        self.assertGreater(watch.passed(), span * 0.9)
+        self.assertLess(watch.seconds(), span + patience(0.6))
+
+    def assert_own_answer(self, connection):
+        """To the request that was sent, not to one that was given up. The machine may be too busy for a deadline; then there is another."""
+        def attempt():
+            summary = unique("mine")
+            connection.send(task_request(summary))
+            response = connection.response()
+            if response.status == 504:
+                return False
+            self.assertEqual((response.status, response.json().get("summary")), (201, summary))
+            return True
+
+        wait_for(attempt, 20, "a task is made within the deadline")
 
     def test_deadline_with_a_lock_in_the_way(self):
         span = patience(0.5)
@@ -1186,17 +1225,14 @@ class Overload(GatewayTest):
         connection = self.connect(process)
         with server.database() as database:
             with TaskLock(database):
-                started = time.monotonic()
+                watch = support.Stopwatch()
                 connection.send(task_request(summary))
                 response = connection.response()
                 self.assertEqual(response.status, 504, response)
-                self.assert_deadline(started, span)
+                self.assert_deadline(watch, span)
                 self.assertFalse(response.closes)
                 self.assertEqual(response.header("Content-Type"), "application/problem+json")
-            after = unique("after")
-            connection.send(task_request(after))
-            response = connection.response()
-            self.assertEqual((response.status, response.json()["summary"]), (201, after))
+            self.assert_own_answer(connection)
         self.assertEqual(process.stop(), 0)
 
     def test_deadline_with_a_server_that_hangs(self):
@@ -1208,18 +1244,15 @@ class Overload(GatewayTest):
             frozen = [server.postmaster(), *self.backends(database, process)]
             with Frozen(frozen):
                 for _ in range(3):
-                    started = time.monotonic()
+                    watch = support.Stopwatch()
                     connection.send(make_request("GET", f"/v1/tasks/{uuid.uuid4()}", [authorization()]))
                     response = connection.response()
                     self.assertEqual(response.status, 504, response)
                     self.assertFalse(response.closes)
-                    self.assert_deadline(started, span)
+                    self.assert_deadline(watch, span)
         wait_for(process.is_ready, 10, "ready again")
         for _ in range(20):
-            summary = unique("mine")
-            connection.send(task_request(summary))
-            response = connection.response()
-            self.assertEqual((response.status, response.json().get("summary")), (201, summary))
+            self.assert_own_answer(connection)
         self.assertEqual(process.stop(), 0)
 
     def test_late_replies_meet_nobody_else(self):
@@ -1269,9 +1302,9 @@ class Overload(GatewayTest):
         with server.database() as database:
             backends = self.backends(database, process)
             with Frozen(backends):
-                started = time.monotonic()
+                watch = support.Stopwatch()
                 response = connection.get("/v1/health")
-                self.assertLess(time.monotonic() - started, 1 + patience(0.7))
+                self.assertLess(watch.seconds(), 1 + patience(0.7))
                 self.assertEqual(response.status, 503, response)
                 self.assertEqual(response.json()["status"], "error")
                 self.assertEqual(response.json()["error"]["database"]["status"], "down")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import support
@@ -61,6 +62,47 @@ class DatabaseTest(unittest.TestCase):
         with self.assertRaises(support.DatabaseError) as raised:
             session.query("DO $$ BEGIN RAISE deadlock_detected; END $$")
         self.assertEqual((raised.exception.sqlstate, session.in_transaction), (support.DEADLOCK, True))
+
+
+class PortTest(unittest.TestCase):
+    def test_port__is_given_once_though_nobody_listens_yet(self):
+        """To no other program either: one name in the kernel stands for it."""
+        first = support.free_port()
+        with unittest.mock.patch("random.randrange", side_effect=[first, first, *range(15000, 32000)]):
+            self.assertNotEqual(support.free_port(), first)
+
+
+class StopwatchTest(unittest.TestCase):
+    @unittest.skipUnless(support.pressure(), "the kernel does not tell what waits for a core")
+    def test_seconds__in_which_the_machine_was_busy_do_not_count(self):
+        busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3 * os.cpu_count())]
+        for process in busy:
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+        watch = support.Stopwatch()
+        support.wait_for(lambda: watch.passed() > 2, 10, "two seconds have passed")
+        self.assertLess(watch.seconds(), 1)
+
+    def test_bounds_of_time__are_taken_by_it(self):
+        """By the clock they would say of a busy machine what they are to say of the program."""
+        by_clock = [f"{path.name}: {line.strip()}" for path in sorted(TESTS.rglob("*.py")) if path.name != "support_test.py"
+                    for line in path.read_text().splitlines() if re.search(r"assertLess(Equal)?\(.*(time\.monotonic|perf_counter)\(\) -", line)]
+        self.assertEqual(by_clock, [])
+
+
+class Writer(support.Process):
+    program = staticmethod(lambda: "/bin/sh")
+
+
+class LinesTest(unittest.TestCase):
+    def test_lines__are_there_with_what_the_process_does_after_them(self):
+        scratch = support.Scratch()
+        self.addCleanup(scratch.remove)
+        scratch.write({"script": "seq 500000; mkdir done; exec sleep 600\n"})
+        process = Writer("script", cwd=scratch.path)
+        self.addCleanup(process.kill)
+        support.wait_for(lambda: os.path.exists(scratch.join("done")), 30, "it has written all")
+        self.assertEqual(len(process.lines), 500000)
 
 
 class FrozenTest(unittest.TestCase):
