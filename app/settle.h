@@ -2,8 +2,8 @@
  * settle: which queries may answer a batch, asked again of a database that could not say so at the start.
  *
  * A process may be started before its migrations have run, or while its database is away; its queries then run message by message. Once
- * an actor has a connection for requests, migrations and tables are there (runtime/needs.h): then the question is asked until there is an
- * answer, and the thread ends. A function that is missing even then stays unknown until the next start.
+ * an actor has a connection for requests, all that the statements name is there (runtime/needs.h): then the question is asked until there
+ * is an answer, and the thread ends.
  *
  * Thread: its own; the functions: the main thread.
  */

@@ -24,6 +24,7 @@ struct mr_built {
     unsigned addition_count;
     struct mr_app_steps steps;
     struct mr_table_need *table_needs; /* those of `needs` */
+    struct mr_function_need *function_needs;
     struct mr_needs needs;
     struct mr_op_info *ops; /* those of the table */
     struct mr_statement *statements;
@@ -216,6 +217,13 @@ static void take_steps(struct mr_built *out, struct mr_making *self)
         .items = steps, .count = steps != NULL ? application->migration_count : 0, .inherits = is_heir(application)};
 }
 
+static void take_needs(struct mr_built *out, const struct mr_making *self)
+{
+    out->table_needs = self->needs;
+    out->function_needs = self->function_needs;
+    out->needs = (struct mr_needs){self->needs, self->need_count, self->function_needs, self->function_need_count};
+}
+
 static void take_over(struct mr_built *out, struct mr_making *self)
 {
     take_statements(out, self);
@@ -226,8 +234,7 @@ static void take_over(struct mr_built *out, struct mr_making *self)
     out->choice_count = self->choice_count;
     out->patterns = self->patterns;
     out->pattern_count = self->pattern_count;
-    out->table_needs = self->needs;
-    out->needs = (struct mr_needs){self->needs, self->need_count};
+    take_needs(out, self);
     out->job_texts = self->job_texts;
     out->job_text_count = self->job_text_count;
     out->jobs = self->jobs;
@@ -378,13 +385,16 @@ const struct mr_needs *mr_built_needs(const struct mr_built *self)
 
 mr_status mr_built_read_jobs(struct mr_built *self)
 {
-    struct mr_making making = {.arena = &self->arena, .needs = self->table_needs, .need_count = self->needs.count};
+    struct mr_making making = {.arena = &self->arena,
+                               .needs = self->table_needs,
+                               .need_count = self->needs.count,
+                               .function_needs = self->function_needs,
+                               .function_need_count = self->needs.function_count};
 
     for (unsigned i = 0; i < self->job_text_count; i++)
         mr_make_needs_of_text(&making, self->job_texts[i], MR_DB_FOR_JOBS);
     self->job_text_count = 0;
-    self->table_needs = making.needs;
-    self->needs = (struct mr_needs){making.needs, making.need_count};
+    take_needs(self, &making);
     return self->arena.failed ? MR_NO_MEMORY : MR_OK;
 }
 

@@ -77,6 +77,8 @@ struct mr_making {
     unsigned addition_count;
     struct mr_table_need *needs; /* of its tables */
     unsigned need_count;
+    struct mr_function_need *function_needs; /* and functions */
+    unsigned function_need_count;
     const struct mr_result **results; /* by the resource's place; NULL until first needed */
     struct mr_made_map *maps;         /* what operations answer that name no resource */
     unsigned map_count;
@@ -126,7 +128,7 @@ struct mr_sql;
 /* Adds what the generated operations of a resource need of the database. */
 void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resource);
 
-/* Adds the tables and columns that a statement of queries/ uses. `sql` is borrowed. */
+/* Adds the tables and functions that a statement of queries/ uses. `sql` is borrowed. */
 void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use);
 
 /* As mr_make_needs_of, for the final text of a statement. Adds nothing if it does not parse: the server will report that. */

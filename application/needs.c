@@ -1,7 +1,7 @@
 /*
- * What an application needs of its database: the tables that its operations and jobs name, and what they do with them
- * (runtime/needs.h). Of a generated operation that is known; of a statement of queries/ its text says which tables, and not with which
- * rights. What functions of the application use is the functions' affair.
+ * What an application needs of its database: the tables and functions that its operations and jobs name, and what they do with them
+ * (runtime/needs.h). Of a generated operation that is known, with the columns; of a statement of queries/ its text says which tables,
+ * and neither with which rights nor which of the columns that it names are theirs. What functions of the application use is the functions' affair.
  */
 #include "application/making.h"
 #include "application/statement.h"
@@ -14,20 +14,69 @@ static bool is_same(const struct mr_table_need *need, const char *schema, const 
     return schema == NULL || need->schema == NULL ? schema == need->schema : strcmp(schema, need->schema) == 0;
 }
 
-static void add(struct mr_making *self, const char *schema, const char *table, unsigned rights, enum mr_db_use use)
+/* The need of that table, which holds until the next is added; NULL: no memory. */
+static struct mr_table_need *add(struct mr_making *self, const char *schema, const char *table, unsigned rights,
+                                 enum mr_db_use use)
 {
     struct mr_table_need *all;
 
     for (unsigned i = 0; i < self->need_count; i++)
         if (is_same(&self->needs[i], schema, table, use)) {
             self->needs[i].rights |= rights;
-            return;
+            return &self->needs[i];
         }
     all = mr_arena_grow(self->arena, self->needs, self->need_count, sizeof *all);
     if (all == NULL)
-        return;
+        return NULL;
     self->needs = all;
-    all[self->need_count++] = (struct mr_table_need){schema, table, rights, use};
+    all[self->need_count] = (struct mr_table_need){.schema = schema, .table = table, .rights = rights, .use = use};
+    return &all[self->need_count++];
+}
+
+static void add_column(struct mr_making *self, struct mr_table_need *need, const char *column)
+{
+    const char **all;
+
+    if (need == NULL || column == NULL)
+        return;
+    for (unsigned i = 0; i < need->column_count; i++)
+        if (strcmp(need->columns[i], column) == 0)
+            return;
+    all = mr_arena_grow(self->arena, need->columns, need->column_count, sizeof *all);
+    if (all == NULL)
+        return;
+    need->columns = all;
+    all[need->column_count++] = column;
+}
+
+static bool is_same_function(const struct mr_function_need *need, const struct mr_sql_name *name, enum mr_db_use use)
+{
+    if (need->use != use || strcmp(need->function, name->name) != 0)
+        return false;
+    return name->schema == NULL || need->schema == NULL ? name->schema == need->schema
+                                                        : strcmp(name->schema, need->schema) == 0;
+}
+
+static void add_function(struct mr_making *self, const struct mr_sql_name *name, enum mr_db_use use)
+{
+    struct mr_function_need *all;
+
+    for (unsigned i = 0; i < self->function_need_count; i++)
+        if (is_same_function(&self->function_needs[i], name, use))
+            return;
+    all = mr_arena_grow(self->arena, self->function_needs, self->function_need_count, sizeof *all);
+    if (all == NULL)
+        return;
+    self->function_needs = all;
+    all[self->function_need_count++] = (struct mr_function_need){name->schema, name->name, use};
+}
+
+/* The parser makes calls in pg_catalog of what is syntax, EXTRACT for one, and not each release of the server has those. */
+static void add_functions(struct mr_making *self, const struct mr_sql_names *names, enum mr_db_use use)
+{
+    for (unsigned i = 0; i < names->count; i++)
+        if (names->items[i].schema == NULL || strcmp(names->items[i].schema, "pg_catalog") != 0)
+            add_function(self, &names->items[i], use);
 }
 
 void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_db_use use)
@@ -36,8 +85,9 @@ void mr_make_needs_of(struct mr_making *self, const struct mr_sql *sql, enum mr_
         const struct mr_sql_name *name = &sql->relations.items[i];
 
         if (name->schema != NULL || !mr_sql_has(&sql->parts, name->name))
-            add(self, name->schema, name->name, 0, use);
+            (void)add(self, name->schema, name->name, 0, use);
     }
+    add_functions(self, &sql->functions, use);
 }
 
 void mr_make_needs_of_text(struct mr_making *self, const char *text, enum mr_db_use use)
@@ -73,6 +123,29 @@ static unsigned rights_of(struct mr_making *self, const struct mr_app_resource *
     return rights;
 }
 
+static const char *column_of(const struct mr_app_resource *resource, const char *name)
+{
+    const struct mr_app_field *field = name != NULL ? mr_app_field(&resource->fields, name) : NULL;
+
+    return field != NULL ? field->column : NULL;
+}
+
+/* Columns of the row that the field references: what it is found by, what is embedded of it, and what lists are sorted by. */
+static void add_columns_of(struct mr_making *self, const struct mr_app_resource *resource, const struct mr_app_field *field,
+                           const struct mr_app_resource *other, struct mr_table_need *need)
+{
+    add_column(self, need, column_of(other, field->references.field));
+    add_column(self, need, other->owner);
+    for (unsigned i = 0; i < field->embed.columns.count; i++)
+        add_column(self, need, field->embed.columns.items[i].name);
+    for (unsigned i = 0; i < resource->list.sort.count; i++) {
+        const struct mr_app_sort *sort = &resource->list.sort.items[i];
+
+        if (sort->through != NULL && strcmp(sort->through, field->name) == 0)
+            add_column(self, need, column_of(other, sort->of));
+    }
+}
+
 /* What its fields refer to is read by whoever reads or writes a row. */
 static void add_referenced(struct mr_making *self, const struct mr_app_resource *resource, enum mr_db_use use)
 {
@@ -81,20 +154,30 @@ static void add_referenced(struct mr_making *self, const struct mr_app_resource 
         const struct mr_app_resource *other = name != NULL ? mr_app_resource(self->application, name) : NULL;
 
         if (other != NULL)
-            add(self, NULL, other->table, MR_RIGHT_SELECT, use);
+            add_columns_of(self, resource, &resource->fields.items[i], other,
+                           add(self, NULL, other->table, MR_RIGHT_SELECT, use));
     }
+}
+
+static void add_rows(struct mr_making *self, const struct mr_app_resource *resource, unsigned rights, enum mr_db_use use)
+{
+    static const char *const standard[] = {"id", "version", "created_at", "updated_at"};
+    struct mr_table_need *need = add(self, NULL, resource->table, rights, use);
+
+    for (size_t i = 0; i < sizeof standard / sizeof standard[0]; i++)
+        add_column(self, need, standard[i]);
+    add_column(self, need, resource->owner);
+    for (unsigned i = 0; i < resource->fields.count; i++)
+        add_column(self, need, resource->fields.items[i].column);
+    add_referenced(self, resource, use);
 }
 
 void mr_make_needs(struct mr_making *self, const struct mr_app_resource *resource)
 {
     unsigned rights = rights_of(self, resource);
 
-    if (rights != 0) {
-        add(self, NULL, resource->table, rights, MR_DB_FOR_REQUESTS);
-        add_referenced(self, resource, MR_DB_FOR_REQUESTS);
-    }
-    if ((resource->operations & 1U << MR_APP_IMPORT) != 0) {
-        add(self, NULL, resource->table, MR_RIGHT_SELECT | MR_RIGHT_INSERT, MR_DB_FOR_JOBS);
-        add_referenced(self, resource, MR_DB_FOR_JOBS);
-    }
+    if (rights != 0)
+        add_rows(self, resource, rights, MR_DB_FOR_REQUESTS);
+    if ((resource->operations & 1U << MR_APP_IMPORT) != 0)
+        add_rows(self, resource, MR_RIGHT_SELECT | MR_RIGHT_INSERT, MR_DB_FOR_JOBS);
 }

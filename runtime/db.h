@@ -53,7 +53,7 @@ struct mr_db_options {
     T(READ_ONLY,  "readOnly",   true,  "The database takes no writes: it is a standby, or was demoted.") \
     T(SCHEMA,     "schema",     true,  "The schema is not the one that is needed, or may not be seen: have the migrations run?") \
     T(PENDING,    "pending",    true,  "Migrations of the application have not run.") \
-    T(TABLES,     "tables",     true,  "A table of the application is missing, or may not be used.") \
+    T(TABLES,     "tables",     true,  "A table, column or function of the application is missing, or may not be used.") \
     T(OTHER,      "otherApplication", false, "The database is that of another application, or of a newer release of this one.") \
     T(REFUSED,    "refused",    false, "The database refuses the user or the password.") \
     T(MISSING,    "noDatabase", false, "There is no such database.") \

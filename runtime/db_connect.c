@@ -73,28 +73,37 @@ static void add_tls(struct parameters *parameters, const struct mr_config *confi
     add(parameters, "gssencmode", "disable");
 }
 
-/* A peer that is gone without a word is noticed within DB_TCP_TIMEOUT, whether or not something was sent. */
+struct db_keepalive db_keepalive(const struct mr_config *config)
+{
+    int64_t seconds = config->db_tcp_timeout / 1000 > 2 ? config->db_tcp_timeout / 1000 : 2;
+
+    return (struct db_keepalive){.idle_s = seconds / 2, .interval_s = 1, .count = seconds - seconds / 2};
+}
+
+/* A server that is gone without a word is noticed within DB_TCP_TIMEOUT, whether or not something was sent. */
 struct tcp_limits {
     char user_timeout[24]; /* milliseconds */
-    char idle[24];         /* seconds, as the next */
+    char idle[24];
+    char interval[24];
     char count[24];
 };
 
-static struct tcp_limits tcp_limits(int64_t timeout_ms)
+static struct tcp_limits tcp_limits(const struct mr_config *config)
 {
-    int64_t seconds = timeout_ms / 1000 > 2 ? timeout_ms / 1000 : 2;
+    struct db_keepalive keepalive = db_keepalive(config);
     struct tcp_limits out;
 
-    snprintf(out.user_timeout, sizeof out.user_timeout, "%lld", (long long)timeout_ms);
-    snprintf(out.idle, sizeof out.idle, "%lld", (long long)(seconds / 2));
-    snprintf(out.count, sizeof out.count, "%lld", (long long)(seconds - seconds / 2));
+    snprintf(out.user_timeout, sizeof out.user_timeout, "%lld", (long long)config->db_tcp_timeout);
+    snprintf(out.idle, sizeof out.idle, "%lld", (long long)keepalive.idle_s);
+    snprintf(out.interval, sizeof out.interval, "%lld", (long long)keepalive.interval_s);
+    snprintf(out.count, sizeof out.count, "%lld", (long long)keepalive.count);
     return out;
 }
 
 PGconn *db_start_connect(const struct mr_db_options *options)
 {
     const struct mr_config *config = options->config;
-    struct tcp_limits tcp = tcp_limits(config->db_tcp_timeout);
+    struct tcp_limits tcp = tcp_limits(config);
     struct parameters parameters = {.count = 0};
     char port[8];
 
@@ -109,7 +118,7 @@ PGconn *db_start_connect(const struct mr_db_options *options)
     add(&parameters, "client_encoding", "UTF8");
     add(&parameters, "tcp_user_timeout", tcp.user_timeout);
     add(&parameters, "keepalives_idle", tcp.idle);
-    add(&parameters, "keepalives_interval", "1");
+    add(&parameters, "keepalives_interval", tcp.interval);
     add(&parameters, "keepalives_count", tcp.count);
     add_tls(&parameters, config);
     add(&parameters, NULL, NULL);

@@ -148,6 +148,16 @@ bool db_send_run(mr_db *self, const char *statement, const struct mr_params *par
 /* Makes one attempt to connect. MR_OK: the session is set up, and the server is one that this connection is for. */
 mr_status db_open(mr_db *self) MR_WARN_UNUSED;
 
+/* How an idle connection is probed before its peer counts as gone. */
+struct db_keepalive {
+    int64_t idle_s;
+    int64_t interval_s;
+    int64_t count; /* probes without an answer */
+};
+
+/* The probes that notice within DB_TCP_TIMEOUT that a peer is gone: the same for both ends of a connection. */
+struct db_keepalive db_keepalive(const struct mr_config *config);
+
 /* Starts to connect without waiting; the caller's to PQfinish. NULL: no memory. */
 PGconn *db_start_connect(const struct mr_db_options *options);
 

@@ -91,6 +91,21 @@ static const struct {
     int version;
 } other_timeouts[] = {{"idle_session_timeout", 140000}, {"transaction_timeout", 170000}};
 
+/*
+ * The server's end of the connection. A network that is interrupted for longer than DB_TCP_TIMEOUT costs us every connection, and the
+ * server would hear nothing of that: by its own settings it keeps such sessions for two hours, and a few interruptions take all that
+ * it has. No tcp_user_timeout: it would also end a session whose answer we are slow to read.
+ */
+static void add_keepalive(struct mr_buf *out, const struct mr_config *config)
+{
+    struct db_keepalive keepalive = db_keepalive(config);
+
+    mr_buf_printf(out,
+                  ", set_config('tcp_keepalives_idle', '%lld', false), set_config('tcp_keepalives_interval', '%lld', false),"
+                  " set_config('tcp_keepalives_count', '%lld', false)",
+                  (long long)keepalive.idle_s, (long long)keepalive.interval_s, (long long)keepalive.count);
+}
+
 static int64_t lock_timeout(const struct mr_db_options *options)
 {
     if (!options->set_wise)
@@ -109,6 +124,8 @@ void db_settings_sql(struct mr_buf *out, const struct mr_db *self, int64_t timeo
                   ", %s)",
                   (long long)timeout_ms, local, (long long)lock_timeout(options), local,
                   options->idle_timeout != 0 ? (long long)options->idle_timeout : (long long)IDLE_TIMEOUT_MS, local, local);
+    if (!self->shared) /* there the server's end is the pooler's */
+        add_keepalive(out, options->config);
     for (size_t i = 0; i < sizeof other_timeouts / sizeof other_timeouts[0] && !self->shared; i++)
         if (PQserverVersion(self->conn) >= other_timeouts[i].version)
             mr_buf_printf(out, ", set_config('%s', '0', false)", other_timeouts[i].name);

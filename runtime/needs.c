@@ -27,7 +27,7 @@ bool mr_needs_any(enum mr_db_use use)
     return use != MR_DB_FOR_ITSELF && atomic_load(&asks_for_migrations);
 }
 
-/* ---- Tables ---- */
+/* ---- Tables, their columns, functions ---- */
 
 static void put_text(struct mr_buf *out, const char *text)
 {
@@ -40,8 +40,24 @@ static void put_text(struct mr_buf *out, const char *text)
     mr_buf_char(out, '\'');
 }
 
+static void put_schema(struct mr_buf *out, const char *schema)
+{
+    if (schema != NULL)
+        put_text(out, schema);
+    else
+        mr_buf_text(out, "NULL::text");
+}
+
+static void put_columns(struct mr_buf *out, const struct mr_table_need *need)
+{
+    mr_buf_text(out, "'{");
+    for (unsigned i = 0; i < need->column_count; i++) /* they are declared: of a-z, 0-9 and _ */
+        mr_buf_printf(out, "%s\"%s\"", i > 0 ? "," : "", need->columns[i]);
+    mr_buf_text(out, "}'::name[]");
+}
+
 /* Rows of the list; returns how many. */
-static unsigned put_rows(struct mr_buf *out, enum mr_db_use use)
+static unsigned put_tables(struct mr_buf *out, enum mr_db_use use)
 {
     const struct mr_needs *needs = atomic_load(&installed);
     unsigned count = 0;
@@ -52,13 +68,32 @@ static unsigned put_rows(struct mr_buf *out, enum mr_db_use use)
         if (need->use != use)
             continue;
         mr_buf_printf(out, "%s(%u, ", count > 0 ? ", " : "", count);
-        if (need->schema != NULL)
-            put_text(out, need->schema);
-        else
-            mr_buf_text(out, "NULL::text");
+        put_schema(out, need->schema);
         mr_buf_text(out, ", ");
         put_text(out, need->table);
-        mr_buf_printf(out, ", %u)", need->rights);
+        mr_buf_printf(out, ", %u, ", need->rights);
+        put_columns(out, need);
+        mr_buf_char(out, ')');
+        count++;
+    }
+    return count;
+}
+
+static unsigned put_functions(struct mr_buf *out, enum mr_db_use use)
+{
+    const struct mr_needs *needs = atomic_load(&installed);
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < needs->function_count; i++) {
+        const struct mr_function_need *need = &needs->functions[i];
+
+        if (need->use != use)
+            continue;
+        mr_buf_printf(out, "%s(%u, ", count > 0 ? ", " : "", count);
+        put_schema(out, need->schema);
+        mr_buf_text(out, ", ");
+        put_text(out, need->function);
+        mr_buf_char(out, ')');
         count++;
     }
     return count;
@@ -81,23 +116,64 @@ static unsigned put_rows(struct mr_buf *out, enum mr_db_use use)
     " WHERE c.relname = w.name AND CASE WHEN w.space IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)" \
     " ELSE s.nspname = w.space AND has_schema_privilege(s.oid, 'USAGE') END"
 
-void mr_needs_sql(struct mr_buf *out, enum mr_db_use use)
+#define COLUMNS                                                                                                   \
+    "SELECT string_agg(a.name, ', ' ORDER BY a.name) AS names FROM unnest(w.columns) a (name) WHERE NOT EXISTS (" \
+    "SELECT FROM pg_catalog.pg_attribute p WHERE p.attrelid = c.oid AND p.attname = a.name)"
+
+/*
+ * What looks like a call may be a cast (`uuid(x)`) or a column of a row (`price(p)`): in doubt it is there. Nobody looks for those
+ * unless there is no such function.
+ */
+#define CALLABLE                                                                                        \
+    "EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace" \
+    " WHERE p.proname = w.name AND has_function_privilege(p.oid, 'EXECUTE')"                            \
+    " AND CASE WHEN w.space IS NULL THEN pg_catalog.pg_function_is_visible(p.oid)"                      \
+    " ELSE s.nspname = w.space AND has_schema_privilege(s.oid, 'USAGE') END)"
+#define OTHER                                                               \
+    "EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typname = w.name) OR" \
+    " EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attname = w.name)"
+
+static bool tables_sql(struct mr_buf *out, enum mr_db_use use)
 {
     struct mr_buf rows = {0};
-    unsigned count = put_rows(&rows, use);
+    unsigned count = put_tables(&rows, use);
 
-    if (count == 0) {
-        mr_buf_text(out, "NULL::text");
-    } else {
+    if (count > 0) {
         mr_buf_text(out, "(SELECT string_agg(CASE WHEN c.oid IS NULL THEN 'no table ' || w.name || ', or none that may be seen'"
-                         " ELSE 'no right to ' || lacks.words || ' ' || w.name END, '; ' ORDER BY w.i) FROM (VALUES ");
+                         " ELSE concat_ws('; ', 'no right to ' || lacks.words || ' ' || w.name,"
+                         " 'no column ' || missing.names || ' in ' || w.name) END, '; ' ORDER BY w.i) FROM (VALUES ");
         mr_buf_append(out, rows.data, rows.len);
-        mr_buf_text(out, ") w (i, space, name, rights) LEFT JOIN LATERAL (" FOUND ") c ON true"
+        mr_buf_text(out, ") w (i, space, name, rights, columns) LEFT JOIN LATERAL (" FOUND ") c ON true"
                          " LEFT JOIN LATERAL (" LACKS ") lacks ON c.oid IS NOT NULL"
-                         " WHERE c.oid IS NULL OR lacks.words IS NOT NULL)");
+                         " LEFT JOIN LATERAL (" COLUMNS ") missing ON c.oid IS NOT NULL"
+                         " WHERE c.oid IS NULL OR lacks.words IS NOT NULL OR missing.names IS NOT NULL)");
     }
     out->failed |= rows.failed;
     mr_buf_fini(&rows);
+    return count > 0;
+}
+
+static void functions_sql(struct mr_buf *out, enum mr_db_use use)
+{
+    struct mr_buf rows = {0};
+
+    if (put_functions(&rows, use) > 0) {
+        mr_buf_text(out, ", (SELECT string_agg('no function ' || w.name || ', or none that may be called', '; ' ORDER BY w.i)"
+                         " FROM (VALUES ");
+        mr_buf_append(out, rows.data, rows.len);
+        mr_buf_text(out, ") w (i, space, name) WHERE CASE WHEN " CALLABLE " THEN false ELSE NOT (" OTHER ") END)");
+    }
+    out->failed |= rows.failed;
+    mr_buf_fini(&rows);
+}
+
+void mr_needs_sql(struct mr_buf *out, enum mr_db_use use)
+{
+    mr_buf_text(out, "nullif(concat_ws('; ', ");
+    if (!tables_sql(out, use))
+        mr_buf_text(out, "NULL::text");
+    functions_sql(out, use);
+    mr_buf_text(out, "), '')");
 }
 
 /* ---- Migrations ---- */

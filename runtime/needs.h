@@ -1,10 +1,10 @@
 /*
- * needs: what this process's application needs in its database, so that a missing table or right shows before a request fails.
+ * needs: what this process's application needs in its database, so that what is missing shows before a request fails.
  *
- * A connection for requests or jobs checks when it is made: have the application's migrations run, do the tables that its
- * operations name exist, and may this role use them? If not, the connection fails, as it does when one of the engine's tables is
- * missing, with a trouble of its own (MR_DB_TROUBLES). The process is then not ready and says why, until somebody has migrated or
- * granted.
+ * A connection for requests or jobs checks when it is made: have the application's migrations run, are the tables, columns and
+ * functions that its operations name there, and may this role use them? If not, the connection fails, as it does when one of the
+ * engine's tables is missing, with a trouble of its own (MR_DB_TROUBLES). The process is then not ready and says why, until somebody
+ * has migrated or granted.
  *
  * Thread: installing belongs to the start, before there are connections that are for requests or jobs. The rest: any.
  */
@@ -20,12 +20,22 @@ struct mr_table_need {
     const char *schema; /* NULL: wherever the search path leads */
     const char *table;
     unsigned rights;
+    const char **columns; /* those that are known to be used */
+    unsigned column_count;
     enum mr_db_use use; /* whose connections need it */
+};
+
+struct mr_function_need {
+    const char *schema; /* NULL: wherever the search path leads */
+    const char *function;
+    enum mr_db_use use;
 };
 
 struct mr_needs {
     const struct mr_table_need *items;
     unsigned count;
+    const struct mr_function_need *functions;
+    unsigned function_count;
 };
 
 /*
@@ -38,8 +48,8 @@ void mr_needs_install(const struct mr_needs *needs);
 bool mr_needs_any(enum mr_db_use use);
 
 /*
- * Appends a query in brackets whose single value lists the tables that are missing or that this role may not use; NULL if there
- * are none. It reads only the catalogue and needs no rights.
+ * Appends an expression whose value lists the tables, columns and functions that are missing or that this role may not use; NULL if
+ * there are none. It reads only the catalogue and needs no rights.
  */
 void mr_needs_sql(struct mr_buf *out, enum mr_db_use use);
 
@@ -65,7 +75,7 @@ bool mr_needs_were_met(void);
 
 enum { MR_NEEDS_ROOM = 256 };
 
-/* Notes for operators what is missing: names of migrations and tables, copied and cut to MR_NEEDS_ROOM; "": nothing. Any thread. */
+/* Notes for operators what is missing: its names, copied and cut to MR_NEEDS_ROOM; "": nothing. Any thread. */
 void mr_needs_note(const char *missing);
 
 /* Copies what mr_needs_note noted last, terminated; "": nothing is missing. Any thread. */

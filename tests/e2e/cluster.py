@@ -323,12 +323,13 @@ class Proxy:
             link.close()
 
     def fall_silent(self):
-        """The host of every connection so far is gone without a word: no packet of theirs is answered any more."""
+        """The network of every connection so far is gone without a word: neither end gets an answer to a packet any more."""
         nothing = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0, drop everything
         program = struct.pack("HL", 1, ctypes.addressof(nothing))
         with self.lock:
             for link in self.links:
-                link.client.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
+                for end in (link.client, link.server):
+                    end.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
             self.silenced += self.links  # kept, so that nothing is ever sent for them
             self.links = []
 

@@ -205,6 +205,18 @@ class Silence(unittest.TestCase):
         self.assertEqual(waiting.buffer, b"")
         wait_for(lambda: user.get("/readyz").status == 200, 10, "ready again")
 
+    def test_network_that_is_interrupted__leaves_no_session_behind(self):
+        """The server hears nothing of the connections that the process gave up: each interruption would cost it as many sessions."""
+        server, proxy, process = api_behind_proxy(self, DB_TCP_TIMEOUT="2s")
+        database = server.database()
+        self.addCleanup(database.close)
+        ours = "SELECT pid FROM pg_stat_activity WHERE datname = 'millrace' AND pid <> pg_backend_pid()"
+        before = {row[0] for row in database.query(ours)}
+        self.assertGreater(len(before), 3)
+        proxy.fall_silent()
+        wait_for(lambda: before.isdisjoint(row[0] for row in database.query(ours)), 20, "the server notices, too")
+        wait_for(lambda: process.is_ready(), 10, "ready again")
+
 
 class LostAnswer(unittest.TestCase):
     def test_enqueue__whose_answer_is_lost_may_have_queued_its_run_unless_it_has_a_key(self):

@@ -7,7 +7,7 @@ from cluster import Server
 from support import Process, wait_for
 
 PENDING = "Migrations of the application have not run."
-TABLES = "A table of the application is missing, or may not be used."
+TABLES = "A table, column or function of the application is missing, or may not be used."
 OTHER = "The database is that of another application, or of a newer release of this one."
 
 FIRST = {
@@ -27,10 +27,14 @@ operations: [create, get, list]
 """,
 }
 
-# Names in a statement that are no tables: of its own WITH list, and of FOR UPDATE OF.
+# Names in a statement that are no tables: of its own WITH list, and of FOR UPDATE OF. What looks like a call and is no function: a
+# cast, and a column of a row.
 SECOND = {
     **FIRST,
-    "migrations/0002_visit.sql": "CREATE TABLE visit (n bigint NOT NULL); INSERT INTO visit VALUES (0); CREATE TABLE swept (n bigint);",
+    "migrations/0002_visit.sql": "CREATE TABLE visit (n bigint NOT NULL); INSERT INTO visit VALUES (0); CREATE TABLE swept (n bigint);"
+                                 "CREATE FUNCTION tally() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT n FROM visit';"
+                                 "CREATE FUNCTION is_old(n bigint) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT n < 0'",
+
     "operations/visits.yaml": """\
 visit_count:
   route: POST /v1/visits
@@ -40,17 +44,24 @@ visit_show:
   route: GET /v1/visits
   access: public
   returns: {n: {type: integer, required: true}, by: {type: text, required: true}}
+visit_tally:
+  route: GET /v1/tally
+  access: public
+  returns: {n: {type: integer, required: true}}
 """,
     "queries/visits.sql": """\
 -- name: visit_count
 WITH mine AS (SELECT v.n FROM visit v FOR UPDATE OF v)
-UPDATE visit SET n = visit.n + 1 FROM mine RETURNING visit.n;
+UPDATE visit SET n = visit.n + 1 FROM mine WHERE jsonb('true')::boolean RETURNING n(visit);
 
 -- name: visit_show
 SELECT n, current_setting('application_name') AS by FROM visit;
 
+-- name: visit_tally
+SELECT tally() AS n;
+
 -- name: sweep
-DELETE FROM swept;
+DELETE FROM swept WHERE is_old(n);
 """,
     "jobs/sweep.yaml": "sweep: {work: sql, statements: [sweep]}\n",
 }
@@ -142,6 +153,33 @@ class Readiness(unittest.TestCase):
         self.assert_ready(process)
         api = process.api()
         self.addCleanup(api.close)
+        self.assert_answers_batches(process, api)
+
+    def test_column_that_is_gone__is_named(self):
+        self.database("column", "second")
+        self.server.query("ALTER TABLE note RENAME COLUMN text TO words; ALTER TABLE note DROP COLUMN version", "column")
+        process = self.start("column")
+        self.assert_lacks(process, TABLES, "no column text, version in note", "tables")
+        self.server.query("ALTER TABLE note RENAME COLUMN words TO text; ALTER TABLE note ADD COLUMN version bigint NOT NULL DEFAULT 1", "column")
+        self.assert_ready(process)
+        api = process.api()
+        self.addCleanup(api.close)
+        self.assertEqual(api.post("/v1/notes", {"text": "a"}, token=None).status, 201)
+
+    def test_function_that_is_gone__is_named(self):
+        self.database("function", "second")
+        self.server.query("ALTER FUNCTION tally RENAME TO reckon; REVOKE EXECUTE ON FUNCTION is_old FROM public; CREATE ROLE worker LOGIN;"
+                          "GRANT ALL ON ALL TABLES IN SCHEMA millrace, public TO worker; GRANT USAGE ON SCHEMA millrace TO worker", "function")
+        process = self.start("function")
+        self.assert_lacks(process, TABLES, "no function tally, or none that may be called", "tables")
+        scheduler = self.start("function", "scheduler", DB_USER="worker")
+        self.assert_lacks(scheduler, TABLES, "no function is_old, or none that may be called", "tables")
+        self.server.query("ALTER FUNCTION reckon RENAME TO tally; GRANT EXECUTE ON FUNCTION is_old TO worker", "function")
+        self.assert_ready(process)
+        self.assert_ready(scheduler)
+        api = process.api()
+        self.addCleanup(api.close)
+        self.assertEqual(api.get("/v1/tally", token=None).json(), {"n": 0})
         self.assert_answers_batches(process, api)
 
     def test_right_that_is_missing__is_named(self):

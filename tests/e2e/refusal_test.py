@@ -192,7 +192,7 @@ class WithoutMigrations(RefusalTest):
         server = self.start(("The user lacks a right to the database.", "noRight"), DB_USER="weak")
         self.server.query("GRANT USAGE ON SCHEMA millrace TO weak;"
                           "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, millrace TO weak")
-        WhileRunning.assert_waits(self, server, "A table of the application is missing, or may not be used.", "tables")
+        WhileRunning.assert_waits(self, server, "A table, column or function of the application is missing, or may not be used.", "tables")
         self.server.query("GRANT USAGE ON SCHEMA public TO weak")
         wait_for(lambda: self.ready_problem(server) is None, 15, "ready")
         api = server.api()
