@@ -755,6 +755,22 @@ static void test_stopped__follows_whoever_changes_a_run(void **state)
     assert_listed("");
 }
 
+/* One that is queued behind the retry is claimed behind it, and the priority counts as it does for every other. */
+static void test_retry__of_a_failure_is_as_if_it_were_queued_now(void **state)
+{
+    (void)state;
+    sql_exec(db, "UPDATE millrace.job SET retry_first_ms = 3600000 WHERE name = 'pull'; SELECT millrace.enqueue('pull', '{}', priority => 5)");
+    assert_int_equal(claim(1), 1);
+    assert_string_equal(settle("failed"), "200 failed");
+    assert_string_equal(TEXT("SELECT s.status || ' ' || s.state FROM (SELECT id FROM millrace.run) r, millrace.retry_run(r.id) s"), "200 failed");
+    assert_string_equal(TEXT("SELECT concat_ws(' ', r.due_at <= now(), y.turn = r.turn, r.due_at - r.turn) FROM millrace.run r JOIN millrace.ready y ON y.id = r.id"),
+                        "t t 00:05:00");
+    sql_exec(db, "SELECT millrace.enqueue('pull', '{}', priority => 5)");
+    assert_int_equal(claim(1), 1);
+    assert_string_equal(TEXT("SELECT r.failed::text FROM hand h JOIN millrace.run r ON r.id = h.id"), "true");
+    assert_places();
+}
+
 static void test_retry__of_a_failure_is_now(void **state)
 {
     (void)state;
@@ -863,6 +879,7 @@ int main(void)
         TEST(test_retry__plays_again_what_is_dead),
         TEST(test_retry__of_two_with_one_unique_key_is_of_one),
         TEST(test_retry__of_a_failure_is_now),
+        TEST(test_retry__of_a_failure_is_as_if_it_were_queued_now),
         TEST(test_stopped__is_what_is_dead_or_cancelled),
         TEST(test_stopped__follows_whoever_changes_a_run),
         TEST(test_delete__takes_all_of_a_run_that_is_not_in_hand),
