@@ -1,5 +1,7 @@
 #include "application/customsql.h"
 
+#include "application/keys.h"
+
 /* ---- Names ---- */
 
 const struct mr_field *mr_custom_field(const struct mr_field *fields, const char *name)
@@ -92,6 +94,35 @@ static void put_status(struct mr_buf *out, const struct mr_custom *self, bool kn
     mr_buf_text(out, has_caller(self) || knows_rows ? " END AS \"$status\"" : " AS \"$status\"");
 }
 
+/* ---- What it does not show ---- */
+
+static bool is_shown(const struct mr_custom *self, const char *column)
+{
+    if (column[0] == '$')
+        return true;
+    if (self->resource != NULL)
+        return mr_field_of_column(self->resource, column) != NULL ||
+               (mr_app_is_served(self->resource) && mr_word_is_in("id|version|created_at|updated_at", column, NULL));
+    return self->members != NULL && mr_app_field(self->members, column) != NULL;
+}
+
+/*
+ * Whether the statement computes what the answer leaves out: a function that only looks whether the message may be answered, and raises if
+ * not. PostgreSQL computes what nobody reads only in a part that is materialized, unless it is volatile.
+ */
+static bool computes_unshown(const struct mr_custom *self)
+{
+    for (unsigned i = 0; i < self->sql->computed.count; i++)
+        if (!is_shown(self, self->sql->computed.items[i].name))
+            return true;
+    return false;
+}
+
+static const char *begin_part(const struct mr_custom *self)
+{
+    return computes_unshown(self) ? "\"$q\" AS MATERIALIZED (\n" : "\"$q\" AS (\n";
+}
+
 /* ---- Wrapped ---- */
 
 /* Each value of the batch under ":name", which is no column of anybody's, so that a word without a colon is never a parameter. */
@@ -138,9 +169,17 @@ void mr_custom_wrapped(struct mr_buf *out, const struct mr_custom *self)
     put_columns(out, self);
     mr_buf_text(out, "\n  FROM (");
     put_batch(out, self);
-    mr_buf_printf(out, ") AS " MR_BATCH "\n  LEFT JOIN LATERAL (SELECT true AS \"$found\"%s, \"$q\".* FROM (\n", row);
+    mr_buf_text(out, ") AS " MR_BATCH "\n  LEFT JOIN LATERAL (");
+    if (computes_unshown(self))
+        mr_buf_printf(out, "WITH %s", begin_part(self));
+    else
+        mr_buf_printf(out, "SELECT true AS \"$found\"%s, \"$q\".* FROM (\n", row);
     mr_sql_write(self->sql, 0, strlen(self->sql->text), out, write_of_batch, NULL);
-    mr_buf_printf(out, "\n) AS \"$q\"%s) AS \"$u\" ON true", self->shape == MR_SHAPE_MANY ? "" : " LIMIT 1");
+    if (computes_unshown(self))
+        mr_buf_printf(out, "\n) SELECT true AS \"$found\"%s, \"$q\".* FROM \"$q\"", row);
+    else
+        mr_buf_text(out, "\n) AS \"$q\"");
+    mr_buf_printf(out, "%s) AS \"$u\" ON true", self->shape == MR_SHAPE_MANY ? "" : " LIMIT 1");
     put_embeds(out, self, has_caller(self) ? MR_BATCH ".\"$caller\"" : NULL);
     mr_buf_text(out, "\n ORDER BY " MR_BATCH ".\"$n\"");
     if (self->shape == MR_SHAPE_MANY)
@@ -191,7 +230,7 @@ void mr_custom_set_wise(struct mr_buf *out, const struct mr_custom *self)
     mr_buf_append(out, sql->text + sql->list_at, sql->rows_at - sql->list_at);
     put_rows(out, self);
     mr_buf_append(out, sql->text + sql->rows_at + MR_ROWS_MARK, sql->main_at - sql->rows_at - MR_ROWS_MARK);
-    mr_buf_text(out, ",\n\"$q\" AS (\n");
+    mr_buf_printf(out, ",\n%s", begin_part(self));
     mr_buf_text(out, sql->text + sql->main_at);
     mr_buf_text(out, "\n), \"$u\" AS (SELECT pg_catalog.row_number() OVER () AS \"$row\", \"$q\".* FROM \"$q\")\n"
                      "SELECT " MR_BATCH ".\"$n\"");
@@ -329,7 +368,7 @@ void mr_custom_row_wise(struct mr_buf *out, const struct mr_custom *self)
         return;
     }
     put_list(out, self);
-    mr_buf_text(out, "\"$q\" AS (\n");
+    mr_buf_text(out, begin_part(self));
     put_text(out, self, sql->main_at, strlen(sql->text));
     mr_buf_text(out, "\n), \"$u\" AS (SELECT pg_catalog.row_number() OVER () AS \"$row\", \"$q\".* FROM \"$q\")\nSELECT ");
     put_own_status(out, self);

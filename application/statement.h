@@ -56,7 +56,8 @@ struct mr_sql {
     struct mr_sql_names operators;
     struct mr_sql_names relations; /* read or written; the names of its own WITH lists are in `parts` */
     struct mr_sql_names parts;
-    struct mr_sql_names columns; /* that the answer names; one without a name, and what `*` stands for, is not among them */
+    struct mr_sql_names computed; /* columns of the answer that are more than a column or a value; one without a name is "" */
+    struct mr_sql_names columns;  /* that the answer names; one without a name, and what `*` stands for, is not among them */
 };
 
 /*

@@ -196,6 +196,15 @@ static const char *target_name(json_t *target)
     return name != NULL ? name : text_of(json_array_get(fields, json_array_size(fields) - 1));
 }
 
+/* More than a column (or `*`), a value or a parameter: it can fail. */
+static bool is_computed(json_t *target)
+{
+    json_t *value = json_object_get(target, "val");
+
+    return json_object_get(value, "ColumnRef") == NULL && json_object_get(value, "A_Const") == NULL &&
+           json_object_get(value, "ParamRef") == NULL;
+}
+
 static void add_columns(struct mr_tree *self, json_t *targets)
 {
     json_t *target;
@@ -204,6 +213,8 @@ static void add_columns(struct mr_tree *self, json_t *targets)
     json_array_foreach(targets, index, target) {
         const char *name = target_name(json_object_get(target, "ResTarget"));
 
+        if (is_computed(json_object_get(target, "ResTarget")))
+            add(self, &self->out->computed, NULL, name != NULL ? name : "", false);
         if (name != NULL)
             add(self, &self->out->columns, NULL, name, false);
         else

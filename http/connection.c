@@ -3,7 +3,8 @@
  *
  * While a request is under way what follows it is only kept; past PIPELINE_MAX reading stops. A client that has shut down
  * its sending side is answered all the same (RFC 9112, 9.6). An answer that is the last is followed by a half-close and a
- * short wait for the client's end, so that bytes it is still sending do not reset the connection under the answer.
+ * wait for the client's end, so that bytes it is still sending do not reset the connection under the answer: LINGER_MS after the last of
+ * them. A client that sends all of a refused body before it reads has as long as it would have for one that is not refused.
  */
 #include <errno.h>
 #include <libwebsockets.h>
@@ -158,7 +159,15 @@ static void linger(struct mr_http_connection *self)
     mr_buf_fini(&self->in);
     set_reading(self, false);
     shutdown(self->fd, SHUT_WR);
+    self->linger_until_ms = now_ms(self) + self->server->options.body_ms;
     connection_enter(self, PHASE_LINGER);
+}
+
+/* Of what arrives behind the last answer only that it does is of interest. */
+static void linger_on(struct mr_http_connection *self)
+{
+    if (now_ms(self) < self->linger_until_ms)
+        connection_enter(self, PHASE_LINGER);
 }
 
 /* The answer is with the kernel, all of it. */
@@ -285,9 +294,9 @@ static void conclude(struct mr_http_connection *self)
 
 static void received(struct mr_http_connection *self, const char *data, size_t len)
 {
-    if (self->phase == PHASE_LINGER)
-        return;
-    if (self->in.len == 0) {
+    if (self->phase == PHASE_LINGER) {
+        linger_on(self);
+    } else if (self->in.len == 0) {
         size_t used = read_bytes(self, data, len);
 
         if (used < len && self->phase != PHASE_LINGER && self->phase != PHASE_DEAD)

@@ -32,6 +32,15 @@ static inline bool mr_slice_is(struct mr_slice slice, const char *text)
     return slice.len == strlen(text) && memcmp(slice.data, text, slice.len) == 0;
 }
 
+/* Whether nothing is there to read: only white space of ASCII, or nothing at all. */
+static inline bool mr_slice_is_blank(struct mr_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (strchr(" \t\n\v\f\r", text.data[i]) == NULL || text.data[i] == '\0')
+            return false;
+    return true;
+}
+
 /* Copies text, cut before the character that does not fit, and ends it with a NUL. `room` is at least 1. */
 void mr_slice_copy(char *out, size_t room, struct mr_slice text);
 

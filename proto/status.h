@@ -61,6 +61,7 @@ typedef enum mr_status {
 /*     prefix    status       rerun */
 /* clang-format off */
 #define MR_SQLSTATES(S)                                                     \
+    S("22004",   INTERNAL,    true)  /* NULL where a statement may have none */ \
     S("22",      INVALID,     true)  /* data exception */                   \
     S("23505",   CONFLICT,    true)  /* unique violation */                 \
     S("23P01",   CONFLICT,    true)  /* exclusion violation */              \

@@ -232,8 +232,10 @@ static bool explain_constraint(struct mr_refusal *out, enum mr_op op, const stru
 /* The column that the application names is the field's name already. A RAISE without a message has its SQLSTATE for one. */
 static void explain_raised(struct mr_refusal *out, mr_status status, const struct mr_db_error *error)
 {
-    say(out, status, status == MR_CONFLICT ? "state" : "range",
-        strcmp(error->message, error->sqlstate) != 0 ? error->message : "");
+    bool says = strcmp(error->message, error->sqlstate) != 0 && !mr_slice_is_blank(mr_slice_of(error->message));
+    const char *usual = error->column[0] != '\0' ? "is refused" : ""; /* without a field, the status says it */
+
+    say(out, status, status == MR_CONFLICT ? "state" : "range", says ? error->message : usual);
     snprintf(out->fields, sizeof out->fields, "%s", error->column);
 }
 

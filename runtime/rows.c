@@ -277,6 +277,8 @@ void mr_row_read(struct mr_row *out, const struct mr_row_plan *plan, const mr_ro
     out->field = text_or_empty(rows, row, plan->field);
     out->code = text_or_empty(rows, row, plan->code);
     out->message = text_or_empty(rows, row, plan->message);
+    if (mr_slice_is_blank(out->message))
+        out->message.len = 0;
     out->head.next = text_or_empty(rows, row, plan->next);
     out->head.version = int_or_zero(rows, row, plan->version);
     out->head.id = text_or_empty(rows, row, plan->id);

@@ -57,7 +57,7 @@ struct mr_row {
     int64_t status; /* HTTP code; 0: success */
     struct mr_slice field;
     struct mr_slice code;      /* the rule that it breaks; empty: the usual for the status */
-    struct mr_slice message;   /* what is wrong with the field; empty: the usual for the status */
+    struct mr_slice message;   /* what is wrong with the field; empty, also where it was blank: the usual for the status */
     struct mr_reply_head head; /* the id is that of a column of that name and of type uuid */
 };
 

@@ -531,6 +531,16 @@ class Limits(GatewayTest):
             self.assert_refused(response, 413)
             self.assertEqual(connection.ended(), "closed")
 
+    def test_early_413_is_readable_however_slowly_the_body_is_sent(self):
+        """By a client that sends all of it, over a slow link, before it reads: three seconds, which is more than the server waits in silence."""
+        connection = self.connect()
+        connection.send(make_request("POST", "/v1/tasks", [authorization(), ("Content-Length", str(10**7))]))
+        for _ in range(30):
+            connection.send(b"x" * 1000)
+            time.sleep(0.1)
+        self.assert_refused(connection.response(), 413)
+        self.assertEqual(connection.ended(), "closed")
+
     def test_413_comes_before_the_body(self):
         connection = self.connect()
         connection.send(make_request("POST", "/v1/tasks", [authorization(), ("Content-Length", str(10**12))]))
@@ -938,6 +948,15 @@ class Timers(GatewayTest):
         """Since before anything was sent: the server's timer began later."""
         self.assertGreater(watch.passed(), self.span * 0.8)
         self.assertLess(watch.seconds(), self.span * 2.5 + 0.3)
+
+    def test_body_that_was_refused__is_not_taken_for_ever(self):
+        """As long as any body, and then until the silence would have ended it."""
+        connection, watch = self.connect(self.process), support.Stopwatch()
+        connection.send(make_request("POST", "/v1/tasks", [authorization(), ("Content-Length", str(10**7))]))
+        with self.assertRaises(OSError):
+            while watch.seconds() < self.span + 2 + patience(3):
+                connection.send(b"x")
+                time.sleep(0.05)
 
     def trickle(self, connection, data, every):
         """Sends the bytes one at a time until an answer comes."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 import unittest
+import urllib.parse
 import uuid
 
 import support
@@ -26,6 +27,41 @@ sentence_say:
   route: POST /v1/sentences
   access: public
   fields: {text: {type: text, required: true}}
+refusal_raised:
+  route: POST /v1/refusals/raised
+  access: public
+  fields: {text: {type: text}, field: {type: text}, hint: {type: text, default: ''}}
+refusal_raised_set:
+  route: GET /v1/refusals/raised
+  access: public
+  fields: {text: {type: text}, field: {type: text}}
+refusal_raised_shown:
+  route: GET /v1/refusals/raised/shown
+  access: public
+  fields: {text: {type: text}, field: {type: text}}
+  returns: {number: {type: integer}}
+refusal_raised_batch:
+  route: GET /v1/refusals/raised/batch
+  access: public
+  fields: {text: {type: text}, field: {type: text}}
+refusal_row:
+  route: POST /v1/refusals/rows
+  access: public
+  fields: {text: {type: text}, field: {type: text}}
+refusal_row_set:
+  route: GET /v1/refusals/rows
+  access: public
+  fields: {text: {type: text}, field: {type: text}}
+  statement: refusal_row
+refusal_row_shown:
+  route: GET /v1/refusals/rows/shown
+  access: public
+  fields: {text: {type: text}, field: {type: text}}
+  returns: {number: {type: integer}}
+refusal_row_batch:
+  route: GET /v1/refusals/rows/batch
+  access: public
+  fields: {text: {type: text}, field: {type: text}}
 rows_read:
   route: GET /v1/rows
   access: public
@@ -48,6 +84,27 @@ SELECT :label AS label, nextval('ticket') AS number WHERE :count IS NULL OR :cou
 -- name: sentence_say
 SELECT say(:text)
 
+-- name: refusal_raised
+SELECT refuse(:text, :field, :hint)
+
+-- name: refusal_raised_set
+SELECT refuse_stable(:text, :field)
+
+-- name: refusal_raised_shown
+SELECT 7 AS number, refuse_stable(:text, :field) AS looked
+
+-- name: refusal_raised_batch
+WITH k AS ({{k}}) SELECT k."$n", refuse_stable(k.text, k.field) FROM k
+
+-- name: refusal_row
+SELECT 409 AS "$status", :field AS "$field", :text AS "$message"
+
+-- name: refusal_row_shown
+SELECT 7 AS number, 409 AS "$status", :field AS "$field", :text AS "$message"
+
+-- name: refusal_row_batch
+WITH k AS ({{k}}) SELECT k."$n", 409 AS "$status", k.field AS "$field", k.text AS "$message" FROM k
+
 -- name: rows_read
 SELECT repeat('x', :bytes::int) AS label, g AS number FROM generate_series(1, :count) g
 
@@ -59,6 +116,14 @@ SAYS = """\
 CREATE FUNCTION say(words text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     RAISE SQLSTATE 'MR409' USING MESSAGE = words, COLUMN = 'text';
+END $$;
+CREATE FUNCTION refuse(words text, field text, hint text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE SQLSTATE 'MR409' USING MESSAGE = words, COLUMN = coalesce(field, ''), DETAIL = nullif(hint, 'null');
+END $$;
+CREATE FUNCTION refuse_stable(words text, field text) RETURNS text STABLE LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE SQLSTATE 'MR409' USING MESSAGE = words, COLUMN = coalesce(field, '');
 END $$;
 """
 
@@ -131,6 +196,46 @@ class Operation(unittest.TestCase):
         for words in ("one\ntwo", "\nthree", "four\n"):
             answer = client.post("/v1/sentences", {"text": words})
             self.assertEqual((answer.status, answer.json()["errors"]), (409, [{"field": "text", "code": "state", "message": words}]))
+
+    def refusals(self, **given):
+        """What a refusal comes to, by each way in which SQL can refuse: message by message and for a batch, raised and as a row."""
+        client = self.client(signed_in=False)
+        query = urllib.parse.urlencode({name: value for name, value in given.items() if value is not None})
+        for way in ("raised", "rows"):
+            for call in (lambda: client.post(f"/v1/refusals/{way}", given), lambda: client.get(f"/v1/refusals/{way}?{query}"),
+                         lambda: client.get(f"/v1/refusals/{way}/shown?{query}"), lambda: client.get(f"/v1/refusals/{way}/batch?{query}")):
+                answer = call()
+                yield way, answer, answer.json()
+
+    def test_operation__a_refusal_says_what_it_was_given_to_say(self):
+        for words, told in (("no", "no"), ("100% %s {x} \\", "100% %s {x} \\"), ("a\x01\x1f\x7f\u0085\u2028\U0001f600b",) * 2, ("x" * 5000, "x" * 255),
+                            ("xé" * 500, "xé" * 85)):
+            for field in ("text", None):
+                for way, answer, problem in self.refusals(text=words, field=field):
+                    expected = told if way == "raised" else words
+                    self.assertEqual((answer.status, answer.header("Content-Type")), (409, "application/problem+json"))
+                    if field is None:
+                        self.assertEqual((problem["detail"], "errors" in problem), (expected, False))
+                    else:
+                        self.assertEqual(problem["errors"], [{"field": "text", "code": "state", "message": expected}])
+
+    def test_operation__a_refusal_without_words_has_the_usual_ones(self):
+        for words in ("", "   ", "\n\t "):
+            for way, answer, problem in self.refusals(text=words, field=None):
+                self.assertEqual((answer.status, problem["detail"], "errors" in problem), (409, "The request conflicts with what is stored.", False))
+            for way, answer, problem in self.refusals(text=words, field="text"):
+                code, told = ("state", "is refused") if way == "raised" else ("taken", "is taken already")
+                self.assertEqual((answer.status, problem["errors"]), (409, [{"field": "text", "code": code, "message": told}]))
+
+    def test_operation__what_cannot_be_raised_is_a_failure_that_the_log_explains(self):
+        """RAISE takes no NULL: nobody knows what was meant."""
+        client = self.client(signed_in=False)
+        before = len(server.logs("statement failed"))
+        for body in ({"text": None}, {"text": "a", "hint": "null"}):
+            answer = client.post("/v1/refusals/raised", body)
+            self.assertEqual((answer.status, answer.json()["detail"]), (500, "Something went wrong; the log has the reason under this request id."))
+        told = server.said("statement failed", before + 1)[before:]
+        self.assertIn(("22004", "RAISE statement option cannot be null"), [(line["sqlstate"], line["reason"]) for line in told])
 
     def test_operation__a_long_answer_goes_on_to_a_client_that_becomes_slower(self):
         """Its fast beginning filled a large buffer of the kernel, which then takes no more until a third of that has gone."""

@@ -8,6 +8,7 @@ static const struct {
     mr_status status;
     bool rerun;
 } table[] = {
+    {"22004", MR_INTERNAL, true},
     {"22001", MR_INVALID, true},      {"22003", MR_INVALID, true},      {"22021", MR_INVALID, true},
     {"22P02", MR_INVALID, true},      {"22P05", MR_INVALID, true},      {"22008", MR_INVALID, true},
     {"23505", MR_CONFLICT, true},     {"23503", MR_INVALID, true},      {"23502", MR_INVALID, true},
