@@ -56,7 +56,8 @@ struct mr_http_connection {
     struct mr_buf in;  /* received, not yet part of a finished request */
     struct mr_buf out; /* written, not yet taken by the kernel from `out_at` on */
     size_t out_at;
-    int64_t out_seen; /* how far the client had come in `out` when its time to take it began last */
+    int64_t out_seen;        /* how far the client had come in `out` when its time to take it began last */
+    int64_t linger_until_ms; /* monotonic; what arrives later does not prolong PHASE_LINGER */
     struct mr_http_scan scan;
     struct incoming *incoming; /* NULL: the request under way is complete, or there is none */
     void *exchange;            /* the handler's; NULL: no request is under way */
@@ -69,7 +70,7 @@ struct mr_http_connection {
     bool ended;                /* the client has sent all it will */
     bool broken;               /* the kernel says that the connection does not stand any more */
     struct mr_buf receipt;     /* the argument of handler.lost; empty: nothing needs one */
-    int64_t receipt_until_ms;  /* monotonic */
+    int64_t receipt_until_ms;  /* monotonic; a reset until then destroyed the answer */
     bool lost;                 /* the connection ended, and what the receipt is for did not arrive */
 };
 

@@ -12,6 +12,7 @@
 
 #include "jobs/push_guard.h"
 #include "runtime/thread.h"
+#include "runtime/url.h"
 
 enum { EVENTS = 256, IDLE_CONNECTION_S = 60 };
 
@@ -271,9 +272,14 @@ static void explain(const struct transfer *self, CURLcode code, struct mr_call *
                  (long long)(call->has_connected ? call->timeout_ms : connect_ms(call)));
         return;
     case CURLE_GOT_NOTHING:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_PARTIAL_FILE:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR: more = "the connection broke before there was an answer"; break;
     case CURLE_WRITE_ERROR: more = "the head of the answer is too long"; break;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY: more = "the answer is no HTTP"; break;
     default: more = curl_easy_strerror(code); break;
     }
     mr_slice_copy(call->error, sizeof call->error, mr_slice_of(more));
@@ -284,18 +290,16 @@ static void judge(struct transfer *self, CURLcode code)
 {
     struct mr_call *call = self->call;
     curl_off_t connected_us = 0;
-    curl_off_t retry_after_s = 0;
     long http = 0;
 
     call->took_us = now_us(self->courier) - self->begun_us;
     curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &http);
-    curl_easy_getinfo(self->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     curl_easy_getinfo(self->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     call->has_connected = connected_us > 0;
     if (self->head_is_whole) {
         call->end = MR_CALL_ANSWERED;
         call->http = (int)http;
-        call->retry_after_s = retry_after_s;
+        call->retry_after_s = mr_url_retry_after_s(self->easy);
         call->is_cut = call->is_cut || code != CURLE_OK;
     } else if (self->was_forbidden && !self->was_allowed) {
         call->end = MR_CALL_FORBIDDEN;

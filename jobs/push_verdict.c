@@ -5,14 +5,17 @@
 
 #include "proto/field.h"
 
-/* Whether all of the body is JSON of any kind; jsonb has no room for NUL, and neither has jansson by default. */
+/*
+ * Whether all of the body is JSON of any kind; jsonb has no room for NUL, and neither has jansson by default. An integer may have any
+ * size, as that of a worker.
+ */
 static bool is_json(const struct mr_call *call)
 {
     json_t *value = NULL;
 
     if (call->is_cut || call->answer.len == 0)
         return false;
-    value = json_loadb(call->answer.data, call->answer.len, JSON_DECODE_ANY, NULL);
+    value = json_loadb(call->answer.data, call->answer.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
     json_decref(value);
     return value != NULL;
 }

@@ -242,7 +242,7 @@ bool mr_kind_args_rule(const struct json_t *json, const char *name,
 
         snprintf(path, sizeof path, "%s.%.80s", name, argument);
         if (!is_argument(argument))
-            complain(&one, "", "format", "must have a name of letters, digits and _ that begins with a letter");
+            complain(&one, "", "format", "must have a name of letters, digits and _ that begins with no digit");
         else if (!json_is_object(rules))
             complain(&one, "", "type", "must be an object of rules, such as {\"type\": \"uuid\"}");
         else

@@ -243,11 +243,10 @@ static bool is_retryable(long http)
 
 static void judge(struct mr_collector *self, CURLcode code, struct mr_receipt *out)
 {
-    curl_off_t retry_after_s = 0;
+    int64_t retry_after_s = mr_url_retry_after_s(self->easy);
     long http = 0;
 
     curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &http);
-    curl_easy_getinfo(self->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     if (retry_after_s > RETRY_AFTER_MOST_S)
         retry_after_s = RETRY_AFTER_MOST_S;
     if (http >= 200 && http < 300) { /* taken, even when the rest of the answer never came: once more would be twice */

@@ -81,15 +81,18 @@ mr_status mr_webhook_sign(struct mr_buf *out, struct mr_slice secrets, struct mr
 /* ---- URLs ---- */
 
 /*
- * libcurl's parser takes some that it should not: bytes that no URL has, and too many slashes. A browser's or a proxy's may then read
- * another host than it does.
+ * libcurl's parser takes some that it should not: bytes that no URL has, and more slashes behind the scheme than two, or fewer. A
+ * browser's or a proxy's may then read another host than it does. It also takes an empty fragment for none.
  */
 static bool has_odd_parts(struct mr_slice text)
 {
+    const char *colon = memchr(text.data, ':', text.len);
+    size_t rest = colon != NULL ? (size_t)(text.data + text.len - colon) : 0;
+
     for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] <= ' ' || text.data[i] > '~' || strchr("\"<>\\^`{|}", text.data[i]) != NULL)
+        if (text.data[i] <= ' ' || text.data[i] > '~' || strchr("\"#<>\\^`{|}", text.data[i]) != NULL)
             return true;
-    return text.len == 0 || memmem(text.data, text.len, ":///", 4) != NULL;
+    return rest < 4 || memcmp(colon, "://", 3) != 0 || colon[3] == '/';
 }
 
 /* Nobody can be called there. */
@@ -111,7 +114,7 @@ static CURLU *parse(struct mr_slice text)
 
     mr_slice_copy(copy, sizeof copy, text);
     good = url != NULL && curl_url_set(url, CURLUPART_URL, copy, CURLU_DISALLOW_USER) == CURLUE_OK && mr_url_is_http(url) &&
-           mr_url_has(url, CURLUPART_HOST) && !mr_url_has(url, CURLUPART_FRAGMENT) && !is_port_zero(url);
+           mr_url_has(url, CURLUPART_HOST) && !is_port_zero(url);
     if (good)
         return url;
     curl_url_cleanup(url);

@@ -149,6 +149,33 @@ static void test_courier__a_date_of_retry_after_is_made_a_duration(void **state)
     forget(ended);
 }
 
+static void assert_retry_after(const char *text, int64_t expected)
+{
+    char answer[256];
+    struct mr_call *ended;
+
+    snprintf(answer, sizeof answer, "HTTP/1.1 503 Away\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n", text);
+    receiver = receiver_new(receiver_answers, answer);
+    ended = await_this(call(LONG_MS));
+    if (ended->retry_after_s != expected)
+        fail_test("%s: %lld", text, (long long)ended->retry_after_s);
+    forget(ended);
+    receiver_destroy(&receiver);
+}
+
+/* Eight digits may look like a date. */
+static void test_courier__a_number_of_retry_after_is_one_whatever_its_size(void **state)
+{
+    (void)state;
+    start(true, NULL);
+    assert_retry_after("120", 120);
+    assert_retry_after("20200101", 20200101);
+    assert_retry_after("99999999999999999999", INT64_MAX);
+    assert_retry_after("-5", 0);
+    assert_retry_after("soon", 0);
+    assert_retry_after("", 0);
+}
+
 static void test_courier__connections_are_kept(void **state)
 {
     (void)state;
@@ -440,7 +467,7 @@ static void test_courier__what_is_no_http_is_no_answer(void **state)
     receiver = receiver_new(receiver_answers, "SSH-2.0-OpenSSH_9.2\r\n");
     start(true, NULL);
     ended = await_this(call(LONG_MS));
-    assert_int_equal(ended->end, MR_CALL_NO_ANSWER);
+    assert_no_answer(ended, "the answer is no HTTP");
     forget(ended);
 }
 
@@ -630,6 +657,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_courier__sends_what_it_is_given_and_brings_the_answer),
         TEST(test_courier__a_date_of_retry_after_is_made_a_duration),
+        TEST(test_courier__a_number_of_retry_after_is_one_whatever_its_size),
         TEST(test_courier__connections_are_kept),
         TEST(test_courier__a_kept_connection_that_was_closed_fails_no_call),
         TEST(test_courier__hundreds_are_under_way_at_once),

@@ -35,6 +35,7 @@ static void test_push_verdict__a_body_that_is_json_is_the_result(void **state)
     assert_result("{\"a\": [1, 2.50, \"x\"]}", true);
     assert_result("[]", true);
     assert_result("17", true);
+    assert_result("{\"id\": 12345678901234567890123}", true);
     assert_result("null", true);
     assert_result("\"text\"\n", true);
     assert_result("", false);

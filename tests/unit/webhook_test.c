@@ -113,6 +113,11 @@ static void test_webhook__urls(void **state)
     assert_url("http://user:password@example.org/", NULL);
     assert_url("http://:password@example.org/", NULL);
     assert_url("http://example.org/#part", NULL);
+    assert_url("http://example.org/#", NULL);
+    assert_url("http:/example.org/", NULL);
+    assert_url("http:example.org", NULL);
+    assert_url("http:/example.org/?next=http://other.example", NULL);
+    assert_url("http://example.org/?next=https:///x", "http://example.org:80");
     assert_url("http://example.org/a b", NULL);
     assert_url("http://example.org/\r\nX: y", NULL);
     assert_url("http://example.org\\@other.example/", NULL);
