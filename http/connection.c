@@ -9,13 +9,15 @@
 #include <errno.h>
 #include <libwebsockets.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "http/internal.h"
 #include "http/read.h"
 
-enum { RECEIPT_MS = 2000, LINGER_MS = 2000, SLOW_MS = 1000, PIPELINE_MAX = 32 * 1024 };
+enum { RECEIPT_MS = 2000, SILENCE_MS = 5000, LINGER_MS = 2000, SLOW_MS = 1000, PIPELINE_MAX = 32 * 1024 };
 
 static int64_t now_ms(const struct mr_http_connection *self)
 {
@@ -55,8 +57,15 @@ void connection_enter(struct mr_http_connection *self, enum phase phase)
 
 /* ---- Receipts ---- */
 
+/* How long the kernel waits until the client acknowledges something of what was sent, before it ends the connection; 0: for minutes. */
+static void limit_silence(struct mr_http_connection *self, unsigned ms)
+{
+    setsockopt(self->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice receipt)
 {
+    limit_silence(self, SILENCE_MS);
     mr_buf_clear(&self->receipt, 0);
     mr_buf_slice(&self->receipt, receipt);
     if (self->receipt.failed)
@@ -67,8 +76,10 @@ void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice recei
 /* Who asks for the next thing has the last. */
 void connection_begins(struct mr_http_connection *self)
 {
-    if (self->receipt.len > 0)
-        mr_buf_fini(&self->receipt);
+    if (self->receipt.len == 0)
+        return;
+    limit_silence(self, 0);
+    mr_buf_fini(&self->receipt);
 }
 
 /* Bytes, and the end of ours, that the kernel has taken and the client's has not. */
@@ -81,16 +92,14 @@ static int unacknowledged(const struct mr_http_connection *self)
 
 /*
  * A client that closes with bytes unread resets the connection, and so does one that bytes reach after it has closed. One that has read
- * everything acknowledges everything with its end, but perhaps not ours. What is reset later was long read: networks forget idle
- * connections.
+ * everything acknowledges everything with its end, but perhaps not ours. What is acknowledged and reset later was long read: networks
+ * forget idle connections.
  */
 static bool is_lost(const struct mr_http_connection *self)
 {
-    if (self->out.len > 0)
+    if (self->out.len > 0 || unacknowledged(self) > (self->phase == PHASE_LINGER))
         return true;
-    if (now_ms(self) >= self->receipt_until_ms)
-        return false;
-    return self->broken || unacknowledged(self) > (self->phase == PHASE_LINGER);
+    return self->broken && now_ms(self) < self->receipt_until_ms;
 }
 
 void connection_die(struct mr_http_connection *self)

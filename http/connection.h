@@ -32,9 +32,9 @@ void mr_http_resume(struct mr_http_connection *self);
 
 /*
  * Says that the answer under way hands out something that must not be lost with it, described by `receipt`, which is copied. If
- * the connection ends before the client certainly has the answer (bytes were not sent or not acknowledged, or a reset follows),
- * the server calls handler.lost. It keeps the receipt until the next request, or for a few seconds. Out of memory: handler.lost
- * is not called.
+ * the connection ends before the client certainly has the answer (bytes were not sent or not acknowledged, or a reset follows
+ * within 2 s), the server calls handler.lost. A client that acknowledges nothing for 5 s ends it, too. The server keeps the receipt until
+ * the next request. Out of memory: handler.lost is not called.
  */
 void mr_http_need_receipt(struct mr_http_connection *self, struct mr_slice receipt);
 

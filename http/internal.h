@@ -70,7 +70,7 @@ struct mr_http_connection {
     bool ended;                /* the client has sent all it will */
     bool broken;               /* the kernel says that the connection does not stand any more */
     struct mr_buf receipt;     /* the argument of handler.lost; empty: nothing needs one */
-    int64_t receipt_until_ms;  /* monotonic */
+    int64_t receipt_until_ms;  /* monotonic; a reset until then destroyed the answer */
     bool lost;                 /* the connection ended, and what the receipt is for did not arrive */
 };
 

@@ -36,8 +36,12 @@ LEFT JOIN LATERAL (
                               FROM first f
                              CROSS JOIN LATERAL (SELECT r.key, r.turn, r.id FROM millrace.ready r WHERE r.job = j.name AND r.key > f.key ORDER BY r.job, r.key, r.turn, r.id LIMIT 1) next
                              WHERE f.i < 1000
+                        ), seen AS (
+                            (SELECT f.id FROM first f ORDER BY f.turn LIMIT 200)
+                             UNION ALL
+                            (SELECT r.id FROM millrace.ready r WHERE r.job = j.name ORDER BY r.job, r.id LIMIT 200) -- which priorities may stand before
                         )
-                        SELECT r.due_at FROM (SELECT f.id FROM first f ORDER BY f.turn LIMIT 1) f JOIN millrace.run r ON r.id = f.id) END AS oldest_ready,
+                        SELECT min(r.due_at) FROM seen s JOIN millrace.run r ON r.id = s.id) END AS oldest_ready,
              CASE WHEN j.work = 'sql'
                   THEN (SELECT min(x.started_at) FROM (SELECT r.started_at FROM millrace.job_run r WHERE r.job = j.name AND r.finished_at IS NULL AND r.state = 'running' LIMIT 10000) x)
                   ELSE (SELECT min(x.started_at) FROM (SELECT r.started_at FROM millrace.lease r WHERE r.job = j.name LIMIT 10000) x) END AS oldest_running

@@ -192,6 +192,12 @@ class Kinds(ControlTest):
         self.assertTrue(told["oldestReadyAt"] <= told["oldestRunningAt"])
         self.assertEqual(told["lastRun"]["job"], name)
 
+    def test_oldest__has_waited_longest_whatever_goes_first(self):
+        name, _ = self.put()
+        first = self.queue(name).json()
+        self.queue(name, [{"priority": 100}, {"priority": 100, "key": "a"}])
+        self.assertEqual(self.boss.get(f"/v1/jobs/{name}").json()["oldestReadyAt"], first["dueAt"])
+
     def test_scopes__are_held(self):
         name, _ = self.put()
         def program(*scopes):

@@ -9,6 +9,7 @@ import unittest
 import uuid
 
 import support
+from cluster import Proxy
 from support import patience, wait_for
 
 
@@ -106,6 +107,21 @@ class WorkerFaults(unittest.TestCase):
             self.assertEqual(database.value(f"SELECT count(*) FROM millrace.run WHERE job = '{self.job}' AND outcome = 'succeeded'"), "300")
             self.assertEqual(database.value(f"SELECT count(*) FROM millrace.lease WHERE job = '{self.job}'"), "0")
         self.assertEqual(set(settled) - runs, set())
+
+    def test_worker__whose_host_is_gone_without_a_word_keeps_no_run(self):
+        """The answer to its claim is acknowledged by nobody: another worker has the run long before the lease would end."""
+        proxy = Proxy(self.server.port)
+        self.addCleanup(proxy.close)
+        with support.Connection(proxy.port) as gone:
+            gone.send(support.make_request("POST", f"/v1/jobs/{self.job}/claims", [("Authorization", f"Bearer {self.boss.token}")],
+                                           {"wait": "40s", "lease": "1h"}))
+            wait_for(self.is_listened, 20, "it waits")
+            proxy.fall_silent()
+            runs = self.enqueue()
+            with self.server.database() as database:
+                wait_for(lambda: database.count("millrace.lease", f"job = '{self.job}'") == 1, 10, "its claim has the run")
+            answer = self.send_claim(self.server).response()
+            self.assertEqual({run["id"] for run in answer.json()["runs"]}, runs)
 
     def test_sigterm__answers_those_who_wait_at_once(self):
         api = self.server.api_process(ADMIN_PORT=support.free_port()).ready()
