@@ -8,7 +8,7 @@ from concurrent import futures
 import metrics
 import support
 
-module = support.ModuleServer()
+module = support.ModuleServer(DB_LOCK_TIMEOUT="60s", GATEWAY_REQUEST_TIMEOUT="60s")
 
 
 def setUpModule():
