@@ -4,13 +4,12 @@ import base64
 import hashlib
 import json
 import re
-import statistics
 import time
 import unittest
 import uuid
 from datetime import datetime, timedelta, timezone
 
-from support import (PASSWORD, ModuleServer, claims_for, make_request, new_user, patience, sign)
+from support import (PASSWORD, ModuleServer, claims_for, make_request, new_user, patience, sign, wait_for)
 
 module = ModuleServer(APP_VERSION="3.4.5-rc.1")
 setUpModule, tearDownModule = module.start, module.stop
@@ -237,15 +236,14 @@ class SignIn(ApiTest):
         self.assertTrue(wrong.header("WWW-Authenticate").startswith("Bearer"))
 
     def test_wrong_credentials_take_alike(self):
-        def times(username):
-            taken = []
-            for _ in range(9):
+        names = (self.user["username"], "nobody" + uuid.uuid4().hex)
+        taken = {name: [] for name in names}
+        for _ in range(9):
+            for name in names:  # in turns, and the quickest of each: others are at work on this machine
                 started = time.perf_counter()
-                self.assertEqual(self.sign_in(username, PASSWORD + "x").status, 401)
-                taken.append(time.perf_counter() - started)
-            return statistics.median(taken)
-
-        known, unknown = times(self.user["username"]), times("nobody" + uuid.uuid4().hex)
+                self.assertEqual(self.sign_in(name, PASSWORD + "x").status, 401)
+                taken[name].append(time.perf_counter() - started)
+        known, unknown = (min(taken[name]) for name in names)
         self.assertLess(max(known, unknown) / min(known, unknown), 2.5, (known, unknown))
 
     def test_odd_but_well_typed_credentials_are_401(self):
@@ -636,12 +634,12 @@ class Authentication(ApiTest):
             self.assertEqual(self.status_of("Bearer " + sign(claims)), 401)
 
     def test_a_token_ends_although_it_was_remembered(self):
-        token = sign(self.claims(exp=int(time.time()) + 2))
-        self.assertEqual(self.status_of(f"Bearer {token}"), 200)
-        end = time.monotonic() + patience(10)
-        while self.status_of(f"Bearer {token}") == 200:
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.1)
+        def remembered():  # unless it has ended before it was seen
+            token = sign(self.claims(exp=int(time.time()) + 2))
+            return token if self.status_of(f"Bearer {token}") == 200 else None
+
+        token = wait_for(remembered, 20, "a token is good")
+        wait_for(lambda: self.status_of(f"Bearer {token}") != 200, 10, "it ends")
         self.assertEqual(self.status_of(f"Bearer {token}"), 401)
 
     def test_every_user_operation_wants_a_token(self):

@@ -64,7 +64,7 @@ class BrokenTest(unittest.TestCase):
 class Parts(BrokenTest):
     def test_parts__of_uploads_that_broke_off_without_a_word_go_within_a_minute_and_a_slow_one_stays(self):
         scheduler = self.scheduler()
-        api, doomed, hasty = self.api(), self.api(), self.api(GATEWAY_REQUEST_TIMEOUT="1s", DB_LOCK_TIMEOUT="60s")
+        api, doomed, hasty = self.api(), self.api(), self.api(GATEWAY_REQUEST_TIMEOUT="3s", DB_LOCK_TIMEOUT="60s")
         whole = LINE * (2 * PART // len(LINE))
         slow, slow_id = self.begin(api, len(whole), 1)  # and then says nothing for as long as the others take
 

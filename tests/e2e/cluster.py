@@ -64,7 +64,7 @@ class TcpDatabase(support.JobDatabase):
     """A session by TCP."""
 
     def __init__(self, port, name, user="postgres", host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), timeout=patience(10))
+        self.socket = socket.create_connection((host, port), timeout=patience(40))
         start = b"\0\3\0\0user\0" + user.encode() + b"\0database\0" + name.encode() + b"\0\0"
         self.socket.sendall(struct.pack("!I", len(start) + 4) + start)
         self.pid = None

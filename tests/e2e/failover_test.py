@@ -85,6 +85,7 @@ class Failover(FailoverTest):
         wait_for(lambda: idle | {"data-writer/0", "scheduler", "job/0"} <= self.connected(self.old), 20, "all are connected")
         with self.old.database() as database:
             database.add_tasks(user.user["id"], 3000, days_old=90, complete=True)
+            database.slow_down(0.02)
             database.wait_for_run(database.add_run("cleanup"), state="running", done=10)
         self.new.catch_up(self.old)
         self.proxy.target = self.new.port  # nobody who leaves comes back
@@ -117,6 +118,7 @@ class Failover(FailoverTest):
         with self.old.database() as database:
             user, _ = database.add_user()
             database.add_tasks(user, 3000, days_old=90, complete=True)
+            database.slow_down(0.02)
         self.new.catch_up(self.old)
         scheduler = self.start("scheduler", HEALTH_SOCKET="millrace-failover-" + str(self.proxy.port), JOB_CHUNK_ROWS="10",
                                APP_PORT=None, JWT_SECRET=None)
@@ -130,6 +132,7 @@ class Failover(FailoverTest):
         self.new.promote()
         self.proxy.target = self.new.port
         with self.new.database() as database:
+            database.hurry()
             run = database.wait_for_run(run_id)
             self.assertEqual((run["attempt"], database.count("task")), (1, 0))
         self.assertLess(len(scheduler.lines), 300, "the log is not flooded")

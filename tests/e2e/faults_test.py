@@ -185,7 +185,7 @@ class Hung(WithServer):
 
 
 class FullMailbox(WithServer):
-    settings = {"MAILBOX_MAX_MESSAGES": "8"}
+    settings = {"MAILBOX_MAX_MESSAGES": "8", "DB_LOCK_TIMEOUT": "60s", "GATEWAY_REQUEST_TIMEOUT": "60s"}
 
     def test_full_mailbox__is_refused_at_once_while_others_are_served(self):
         with self.server.database() as database, support.TaskLock(database) as lock:

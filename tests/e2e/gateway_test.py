@@ -949,19 +949,6 @@ class Timers(GatewayTest):
         self.assertGreater(watch.passed(), self.span * 0.8)
         self.assertLess(watch.seconds(), self.span * 2.5 + 0.3)
 
-    def steadily(self, attempt):
-        """Runs an attempt at keeping within the server's timers, to which it gives a function to call whenever it has. One that came too late
-        itself, because the machine was busy, says nothing of the server, and there is another."""
-        for _ in range(20):
-            times = [time.monotonic()]
-            try:
-                return attempt(lambda: times.append(time.monotonic()))
-            except (AssertionError, NoAnswer, OSError):
-                times.append(time.monotonic())
-                if max(after - before for before, after in zip(times, times[1:])) < self.span * 0.9:
-                    raise
-        self.fail("the machine is too busy for any of them")
-
     def test_body_that_was_refused__is_not_taken_for_ever(self):
         """As long as any body, and then until the silence would have ended it."""
         connection, watch = self.connect(self.process), support.Stopwatch()
@@ -1043,7 +1030,7 @@ class Timers(GatewayTest):
             connection.send(data[-1:])
             self.assertEqual(connection.response().status, 400)
 
-        self.steadily(attempt)
+        support.steadily(self.span, attempt)
 
     def test_a_tls_client_hello_ends_with_the_timer_at_the_latest(self):
         connection = self.connect(self.process)
@@ -1069,7 +1056,7 @@ class Timers(GatewayTest):
                 in_time()
                 time.sleep(self.span / 4)
 
-        self.steadily(attempt)
+        support.steadily(self.span, attempt)
 
     def test_a_client_that_takes_an_answer_steadily_gets_all_of_it(self):
         owner = server.api().register()
@@ -1092,7 +1079,7 @@ class Timers(GatewayTest):
                 in_time()
             self.assertEqual(len(connection.response().json()), 400)
 
-        self.steadily(attempt)
+        support.steadily(self.span, attempt)
 
     def test_a_client_that_takes_no_answer_is_cut(self):
         connection = self.connect(self.process, receive_buffer=4096)

@@ -235,7 +235,7 @@ class Upload(imports.ImportTest):
         self.database.query("DELETE FROM millrace.import_part")
 
     def test_part__that_fails_ends_the_upload_and_nothing_else(self):
-        hasty = module.server.api_process(self.name, GATEWAY_REQUEST_TIMEOUT="500ms", DB_LOCK_TIMEOUT="60s")
+        hasty = module.server.api_process(self.name, GATEWAY_REQUEST_TIMEOUT="2s", DB_LOCK_TIMEOUT="60s")
         self.addCleanup(hasty.kill)
         hasty.ready()
 

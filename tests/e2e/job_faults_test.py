@@ -37,12 +37,6 @@ class Fleet:
         self.processes.append(Scheduler(self.server, self.name, **settings).ready())
         return self.processes[-1]
 
-    def slow_down(self, ms=20):
-        """Each chunk of a clean-up takes that long, and its pause too, however fast the machine is: so that the middle of a run can be met."""
-        self.database.query(f"""CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
-            'BEGIN PERFORM pg_sleep({ms / 1000}); RETURN NULL; END';
-            CREATE TRIGGER dawdle BEFORE DELETE ON task FOR EACH STATEMENT EXECUTE FUNCTION dawdle()""")
-
     def start_run(self, done=1, job="cleanup"):
         """Queues a run, and waits until so much of it is done."""
         run_id = self.database.add_run(job)
@@ -104,12 +98,13 @@ class Silent(FaultTest):
 
     def test_sigstop__the_late_writes_of_the_old_owner_change_nothing(self):
         fleet = self.fleet(20_000)
-        fleet.slow_down()
+        fleet.database.slow_down()
         for _ in range(2):
             fleet.scheduler(JOB_CHUNK_ROWS=500)
         run_id = fleet.start_run(done=2000)
         owner = fleet.owner_of(run_id)
         owner.signal(signal.SIGSTOP)
+        fleet.database.hurry()
         fleet.assert_finished(self, run_id, 120, attempt=2)
         before = fleet.database.value(f"SELECT r::text || xmin || ctid FROM millrace.job_run r WHERE id = '{run_id}'")
         owner.signal(signal.SIGCONT)
@@ -135,9 +130,9 @@ class OwnServer(FaultTest):
 
     def test_postgres_crash__in_the_middle_of_a_run(self):
         fleet = self.fleet(20_000, self.owner)
-        fleet.slow_down()
         fleet.scheduler(JOB_CHUNK_ROWS=500)
         for _ in range(2):
+            fleet.database.slow_down()
             run_id = fleet.start_run(done=3000)
             old = self.owner.postmaster()
             os.kill(old, signal.SIGKILL)
@@ -151,6 +146,7 @@ class OwnServer(FaultTest):
                     return False
 
             wait_for(connects, 30, "the database is back")
+            fleet.database.hurry()
             fleet.assert_finished(self, run_id, 90)
             support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("succeeded", 1)])
             fleet.database.add_tasks(fleet.user, fleet.old, days_old=60, complete=True)
@@ -158,7 +154,7 @@ class OwnServer(FaultTest):
 
     def test_connections_exhausted__those_that_it_lost_come_back(self):
         fleet = self.fleet(20_000, self.owner)
-        fleet.slow_down()
+        fleet.database.slow_down()
         process = fleet.scheduler(JOB_CHUNK_ROWS=100)
         run_id = fleet.start_run(done=1000)
         held = []
@@ -184,6 +180,7 @@ class OwnServer(FaultTest):
         wait_for(lambda: process.pulse()["status"] == "error", 10, "it says so")
         while held:
             held.pop().close()
+        fleet.database.hurry()
         fleet.assert_finished(self, run_id, 90)
         wait_for(lambda: process.pulse()["status"] == "ok", 10, "it is well again")
         support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("succeeded", 1)])
@@ -193,13 +190,14 @@ class OwnServer(FaultTest):
 class Connections(FaultTest):
     def test_connections_terminated__over_and_over(self):
         fleet = self.fleet(20_000)
-        fleet.slow_down()
+        fleet.database.slow_down()
         for _ in range(2):
             fleet.scheduler(JOB_CHUNK_ROWS=200)
         run_id = fleet.start_run(done=1000)
         for _ in range(25):
             fleet.database.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}")
             wait_for(lambda: fleet.database.count("pg_stat_activity", OURS + " AND application_name = 'scheduler'") == 2, 10, "they come back")
+        fleet.database.hurry()
         fleet.assert_finished(self, run_id, 90)
         support.assert_becomes(self, lambda: fleet.outcomes(run_id), [("succeeded", 1)])
         for job in ("aggregate", "report", "cleanup"):

@@ -19,9 +19,9 @@ class LatencyTest(job_trouble_test.TroubleTest):
         """Asks for the pulse over and over; the seconds that the slowest answer took, and every status."""
         slowest, statuses, until = 0.0, set(), time.monotonic() + seconds
         while time.monotonic() < until:
-            began = time.monotonic()
+            watch = support.Stopwatch()
             statuses.add((process.pulse() or {}).get("status"))
-            slowest = max(slowest, time.monotonic() - began)
+            slowest = max(slowest, watch.seconds())
             time.sleep(0.02)
         return slowest, statuses
 
@@ -36,10 +36,9 @@ class Refused(LatencyTest):
         self.database.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
             CREATE TRIGGER refuse BEFORE INSERT ON millrace.job_run FOR EACH ROW WHEN (NEW.job = 'aggregate') EXECUTE FUNCTION refuse()""")
         process = self.scheduler(SCHEDULE_TASK_AGGREGATE_CRON=EVERY_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND)
-        since = self.now()
-        time.sleep(6)
-        self.assertGreaterEqual(self.database.count("millrace.job_run", "job = 'report'"), 5)
-        self.assertLess(self.lateness("report", since), patience(1))
+        since, watch = self.now(), support.Stopwatch()
+        wait_for(lambda: self.database.count("millrace.job_run", "job = 'report'") >= 5, 7, "the others tick")
+        self.assertLess(self.lateness("report", since), patience(1) * watch.slowness())
         self.assertEqual(self.database.count("millrace.job_run", "job = 'aggregate'"), 0)
         self.database.query("DROP TRIGGER refuse ON millrace.job_run")
         wait_for(lambda: self.database.count("millrace.job_run", "job = 'aggregate'"), 40, "it goes on by itself")
@@ -52,14 +51,14 @@ class Locks(LatencyTest):
         with module.server.database(self.name) as holder:
             holder.query("BEGIN")
             holder.query(lock)
-            since = self.now()
+            since, watch = self.now(), support.Stopwatch()
             slowest, statuses = self.slowest_answer(process, seconds)
-            late = self.lateness("aggregate", since)
+            late, slowness = self.lateness("aggregate", since), watch.slowness()
             holder.query("ROLLBACK")
         print(f"slowest answer {slowest * 1000:.0f} ms, latest tick {late * 1000:.0f} ms")
         self.assertEqual(statuses, {"ok"})
         self.assertLess(slowest, patience(0.7))
-        self.assertLess(late, patience(0.7))
+        self.assertLess(late, patience(0.7) * slowness)
 
     def test_row_of_a_run_at_work__keeps_no_tick_waiting(self):
         user, _ = self.database.add_user()
@@ -92,18 +91,19 @@ class Backlog(LatencyTest):
             SELECT gen_random_uuid(), 'cleanup', 'manual', now() - interval '100 seconds' FROM generate_series(1, 200000);
             INSERT INTO millrace.job_run (id, job, trigger, run_after) VALUES (gen_random_uuid(), 'report', 'manual', now() + interval '1 hour');
             ANALYZE millrace.job_run""")
+        queued = support.Stopwatch()
         read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'job_run'"
         time.sleep(31)  # from then on it looks for runs to rescue, too
-        before, since = int(self.database.value(read)), self.now()
+        before, since, watch = int(self.database.value(read)), self.now(), support.Stopwatch()
         slowest, statuses = self.slowest_answer(process, 8)
         time.sleep(1.2)
         rows = int(self.database.value(read)) - before
         print(f"{rows} index entries read in 8 s, slowest answer {slowest * 1000:.0f} ms")
         self.assertEqual(statuses, {"ok"})
         self.assertLess(rows, 20_000)
-        self.assertLess(self.lateness("aggregate", since), patience(0.9))
-        ages = wait_for(lambda: [line["JobQueueAge"] for line in process.logs() if "JobQueueAge" in line], 75, "figures")
-        self.assertTrue(100_000 <= ages[0] < 300_000, ages)
+        self.assertLess(self.lateness("aggregate", since), patience(0.9) * watch.slowness())
+        ages = wait_for(lambda: [line["JobQueueAge"] for line in process.logs() if line.get("JobQueueAge", 0) >= 100_000], 125, "figures")
+        self.assertLess(ages[0], 1000 * queued.passed() + 160_000)
         self.assertEqual(process.stop(), 0)
 
     def test_avalanche__of_missed_ticks_comes_in_portions(self):

@@ -320,6 +320,7 @@ class Cancel(JobsApiTest):
 
     def test_cancel__stops_a_run_after_the_chunk_in_hand_and_keeps_what_it_did(self):
         self.database.add_tasks(self.user.id, 3000, days_old=60, complete=True)
+        self.database.slow_down()
         with module.server.database(self.name) as holder, support.TaskLock(holder) as lock:
             process = self.scheduler(JOB_CHUNK_ROWS=100)
             run_id = self.admin.post("/v1/jobs/cleanup/runs", None).json()["id"]
@@ -332,6 +333,7 @@ class Cancel(JobsApiTest):
             sender.start()
             wait_for(lambda: self.database.count("pg_stat_activity", "datname = current_database() AND wait_event_type = 'Lock'") == 2, 20,
                      "the cancellation waits for the chunk")
+            self.database.hurry()
             lock.release()
             sender.join()
         row = self.database.wait_for_run(run_id, 20, "cancelled")

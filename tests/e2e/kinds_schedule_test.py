@@ -71,10 +71,10 @@ class Ticks(KindTest):
             self.wait_for_ticks(1, job)
         self.database.query("UPDATE millrace.job SET paused_at = now() WHERE origin = 'managed'")
         self.assert_no_ticks_from_now_on()
+        process.kill()
         # A minute passes.
         self.database.query("UPDATE millrace.run SET scheduled_for = scheduled_for - interval '1 minute'; "
                             "UPDATE millrace.job SET ticked_at = now() - interval '1 minute' WHERE origin = 'managed'")
-        process.kill()
         self.database.query("UPDATE millrace.job SET paused_at = NULL WHERE origin = 'managed'")
         resumed = int(float(self.database.value("SELECT extract(epoch FROM now())")))
         self.scheduler()
@@ -103,8 +103,8 @@ class Time(KindTest):
     def test_runs__are_made_ready_when_they_are_due_and_leases_end(self):
         self.kind(schedule=None, timeout_ms="1000")
         process = self.scheduler()
-        self.database.query("SELECT millrace.enqueue('poke', run_at => now() + interval '1 second')")
         queued = time.monotonic()
+        self.database.query("SELECT millrace.enqueue('poke', run_at => now() + interval '1 second')")
         claimed = wait_for(lambda: self.database.query("SELECT id FROM millrace.claim_runs('poke', 1, 300, 'w', '')"), 10, "it is ready")
         self.assertGreater(time.monotonic() - queued, 0.5)
         # Nobody tells what came of it: the lease runs out, the attempt has failed, and it waits for the next.

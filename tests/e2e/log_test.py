@@ -1,17 +1,16 @@
 """What the log tells, and what it never tells."""
 
 import json
-import threading
 import time
 import unittest
-from concurrent import futures
+import uuid
 
 import support
 
 SLOW_MS = 200
 ROOM = 1024  # bytes of requests under way at one actor
 BURST = 20   # MR_LOG_BURST
-module = support.ModuleServer(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="3s", LOG_SLOW_MS=SLOW_MS, MAILBOX_MAX_BYTES=ROOM)
+module = support.ModuleServer(LOGGING_LEVEL="debug", GATEWAY_REQUEST_TIMEOUT="5s", DB_LOCK_TIMEOUT="60s", LOG_SLOW_MS=SLOW_MS, MAILBOX_MAX_BYTES=ROOM)
 setUpModule, tearDownModule = module.start, module.stop
 
 
@@ -24,14 +23,21 @@ class Log(unittest.TestCase):
         return support.wait_for(lambda: [line for line in module.server.logs("request") if line["requestId"] == request_id],
                                 5, "the request's line")
 
+    def quick_line(self, method, path, status):
+        """The one line of a request that is quick, as most are; on a busy machine one may have to be asked again."""
+        def ask():
+            request_id = "id-" + uuid.uuid4().hex
+            self.assertEqual(self.user.request(method, path, headers=[("X-Request-Id", request_id)]).status, status)
+            (line,) = self.lines_of(request_id)
+            return line if line["durationMs"] < SLOW_MS else None
+
+        return support.wait_for(ask, 20, "a request is quick")
+
     def test_request__has_one_line_with_its_id(self):
         for method, path, status in (("GET", "/v1/users/profile", 200), ("GET", "/nowhere", 404), ("DELETE", "/v1/tasks", 405)):
-            answer = self.user.request(method, path, headers=[("X-Request-Id", f"id-{method}-{status}")])
-            self.assertEqual(answer.status, status)
-            lines = self.lines_of(f"id-{method}-{status}")
-            self.assertEqual(len(lines), 1)
-            self.assertEqual((lines[0]["status"], lines[0]["level"]), (status, "debug"))
-            self.assertGreaterEqual(lines[0]["durationMs"], 0)
+            line = self.quick_line(method, path, status)
+            self.assertEqual((line["status"], line["level"]), (status, "debug"))
+            self.assertGreaterEqual(line["durationMs"], 0)
 
     def test_failure__is_louder_and_carries_the_id_of_the_answer(self):
         with module.server.database() as database, support.TaskLock(database):
@@ -46,20 +52,17 @@ class Log(unittest.TestCase):
         return line
 
     def test_slow_request__says_where_its_time_went(self):
-        before = self.user.get("/v1/users/profile")
-        self.assertNotIn("gatewayMs", self.lines_of(before.header("X-Request-Id"))[0])
+        self.assertNotIn("gatewayMs", self.quick_line("GET", "/v1/users/profile", 200))
         task = self.user.create_task()
-        tab = module.server.api()
-        self.addCleanup(tab.close)
-        tab.token = self.user.token
-        path = "/v1/tasks/" + task["id"]
-        with module.server.database() as database, futures.ThreadPoolExecutor(2) as pool:
+        # Of one key, so they never share a batch.
+        patch = support.make_request("PATCH", "/v1/tasks/" + task["id"], [("Authorization", f"Bearer {self.user.token}")], {"summary": "again"})
+        with module.server.database() as database, module.server.connect() as first, module.server.connect() as second:
             with support.TaskLock(database) as lock:
-                first = pool.submit(self.user.request, "PATCH", path, {"summary": "first"})
+                first.send(patch)
                 lock.wait_for_waiters()
-                second = pool.submit(tab.request, "PATCH", path, {"summary": "second"})  # of one key, so they never share a batch
-                threading.Event().wait(2 * SLOW_MS / 1000)
-            lines = [self.slow_line(one.result()) for one in (first, second)]
+                second.send_and_wait(patch)
+                time.sleep(2 * SLOW_MS / 1000)  # so slow they are to be
+            lines = [self.slow_line(one.response()) for one in (first, second)]
         for line in lines:
             self.assertEqual((line["level"], line["op"], line["status"], line["batch"]), ("warn", "task_update", 200, 1))
             parts = line["gatewayMs"] + line["mailboxMs"] + line["databaseMs"]

@@ -191,6 +191,17 @@ class Operation(unittest.TestCase):
             whole = self.client(signed_in=False).get(f"{path}?count=10&bytes=50000")
             self.assertEqual((whole.status, len(whole.json())), (200, 10))
 
+    def test_operation__a_connection_that_is_given_up_over_an_answer_is_not_called_lost(self):
+        """The order to cancel may still be under way, so there is another connection: no trouble of the database's."""
+        client = self.client(signed_in=False)
+        before = len(server.logs("statement failed"))
+        self.assertEqual(client.get("/v1/drawn-rows?count=1000000&bytes=100").status, 500)
+        told = server.said("statement failed", before + 1)[-1]
+        self.assertEqual((told["statement"], told["reason"]), ("rows_drawn/each", "the result is larger than 32 MiB"))
+        self.assertEqual(client.get("/v1/drawn-rows?count=1&bytes=1").status, 200)
+        for line in ("database connection lost", "database not reached yet"):
+            self.assertEqual([told["reason"] for told in server.logs(line)], [])
+
     def test_operation__a_message_that_is_raised_has_all_its_lines(self):
         client = self.client(signed_in=False)
         for words in ("one\ntwo", "\nthree", "four\n"):
@@ -243,20 +254,24 @@ class Operation(unittest.TestCase):
         process = server.api_process(MILLRACE_APP=scratch.join("shop"), GATEWAY_BODY_TIMEOUT=f"{int(span * 1000)}ms").ready()
         self.addCleanup(process.stop)
 
-        def take(count):
-            while count > 0:
-                data = connection.socket.recv(count)
-                self.assertNotEqual(data, b"", "cut")
-                count -= len(data)
+        def attempt(in_time):
+            def take(count):
+                while count > 0:
+                    data = connection.socket.recv(count)
+                    self.assertNotEqual(data, b"", "cut")
+                    count -= len(data)
+                    in_time()
 
-        with support.Connection(process.port, receive_buffer=4096, segment=1400) as connection:
-            connection.send(b"GET /v1/rows?count=8&bytes=1000000 HTTP/1.1\r\nHost: test\r\n\r\n")
-            piece = int(4 * 16384 * span / 10)  # four times what has to be taken
-            take(3_000_000)
-            for _ in range(40):  # in four spans
-                time.sleep(span / 10)
-                take(piece)
-            take(8_000_000 - 3_000_000 - 40 * piece)
+            with support.Connection(process.port, receive_buffer=4096, segment=1400) as connection:
+                connection.send(b"GET /v1/rows?count=8&bytes=1000000 HTTP/1.1\r\nHost: test\r\n\r\n")
+                piece = int(4 * 16384 * span / 10)  # four times what has to be taken
+                take(3_000_000)
+                for _ in range(40):  # in four spans
+                    time.sleep(span / 10)
+                    take(piece)
+                take(8_000_000 - 3_000_000 - 40 * piece)
+
+        support.steadily(span, attempt)
 
     def test_operation__a_value_that_only_the_server_finds_wrong_is_told_by_its_kind(self):
         for path in ("/v1/rows", "/v1/drawn-rows"):

@@ -187,7 +187,7 @@ class Transaction(unittest.TestCase):
         done = support.run("migrate", MILLRACE_APP=folder.path, **self.server.settings("seats"))
         self.assertEqual(done.returncode, 0, done.stderr)
         process = self.start(pooler, "api", MILLRACE_APP=folder.path, DB_DATABASE="seats").ready()
-        self.assertEqual(len(process.logs(SHARES)), 1)
+        self.assertEqual(len(process.said(SHARES)), 1)
         user = process.api().register()
         self.addCleanup(user.close)
 

@@ -107,7 +107,7 @@ class Away(ReplicaTest):
             self.reads(user)
             time.sleep(0.05)
         self.assertIsNone(process.child.poll())
-        self.assertIn("28000", process.logs("replica is away: reading from the primary")[0]["reason"])
+        self.assertIn("28000", process.said("replica is away: reading from the primary")[0]["reason"])
         with open(os.path.join(self.replica.data, "pg_hba.conf"), "w") as file:
             file.write("host all all all trust\n")
         self.replica.reload()

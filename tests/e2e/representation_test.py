@@ -264,10 +264,10 @@ class Answers(WithUser):
 
 class Away(unittest.TestCase):
     def test_503_and_504__look_like_every_other_answer(self):
-        server = module.server.api_process(GATEWAY_REQUEST_TIMEOUT=f"{int(support.patience(1) * 1000)}ms", DB_LOCK_TIMEOUT="60s",
+        server = module.server.api_process(GATEWAY_REQUEST_TIMEOUT=f"{int(support.patience(3) * 1000)}ms", DB_LOCK_TIMEOUT="60s",
                                            MAILBOX_MAX_MESSAGES=1).ready()
         self.addCleanup(server.kill)
-        user = server.api().register()
+        user = module.server.api().register()  # which is patient
         self.addCleanup(user.close)
         waiting = server.connect()
         self.addCleanup(waiting.close)

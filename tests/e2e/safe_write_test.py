@@ -9,7 +9,7 @@ import uuid
 import support
 from support import wait_for
 
-module = support.ModuleServer()
+module = support.ModuleServer(DB_LOCK_TIMEOUT="60s", GATEWAY_REQUEST_TIMEOUT="60s")
 setUpModule, tearDownModule = module.start, module.stop
 
 

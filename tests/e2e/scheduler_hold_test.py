@@ -45,7 +45,7 @@ class HoldTest(support.SchedulersTest):
         """One that waits for another to go, and is well."""
         process = self.scheduler(**settings)
         wait_for(lambda: process.logs(WAITING), 20, "it says that it waits")
-        self.assertEqual((process.pulse()["status"], process.pulse()["scheduler"]["status"]), ("ok", "waiting"))
+        support.assert_becomes(self, lambda: (process.pulse()["status"], process.pulse()["scheduler"]["status"]), ("ok", "waiting"))
         return process
 
     def wait_for_up(self, process, seconds):
@@ -57,7 +57,7 @@ class Differing(HoldTest):
         first = self.scheduler(SCHEDULE_TASK_CLEANUP_CRON=EVERY_SECOND)
         second = self.waiting(SCHEDULE_TASK_CLEANUP_CRON=OTHER_SECOND, SCHEDULE_TASK_REPORT_CRON=EVERY_SECOND,
                               SCHEDULE_TIMEZONE="Europe/Berlin")
-        self.assertEqual(second.child.wait(patience(PATIENCE_S + 30)), 1)
+        self.assertEqual(second.wait(PATIENCE_S + 30), 1)
         lines = second.logs(REFUSED)
         self.assertEqual({(line["level"], line["job"], line["schedule"], line["otherSchedule"], line["timezone"], line["otherTimezone"])
                           for line in lines}, {("error", "cleanup", OTHER_SECOND, EVERY_SECOND, "Europe/Berlin", "UTC"),
@@ -107,7 +107,7 @@ class Differing(HoldTest):
         process.signal(signal.SIGSTOP)
         self.database.query(f"UPDATE millrace.job SET schedule = '0 0 1 1 *', holders = '{{}}' WHERE name = 'cleanup'")
         process.signal(signal.SIGCONT)
-        self.assertEqual(process.child.wait(patience(60)), 1)
+        self.assertEqual(process.wait(60), 1)
         (line,) = process.logs(REPLACED)
         self.assertEqual((line["level"], line["job"], line["schedule"], line["otherSchedule"]), ("error", "cleanup", EVERY_SECOND, "0 0 1 1 *"))
         self.assertEqual((self.schedule(), self.holders()), ("0 0 1 1 *", set()))

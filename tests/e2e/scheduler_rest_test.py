@@ -48,7 +48,7 @@ class Resting(scheduler_hold_test.HoldTest):
         self.assertEqual(self.holders(), {other.pid})  # whoever only looks is in nobody's way
         self.assertEqual(other.stop(), 0)
         wait_for(lambda: self.rests(rester) >= 3 and self.connections() == 0, scheduler_hold_test.HOLD_S + 30, "its last look")
-        self.assertTrue(rester.pulse()["database"].get("idle"))
+        support.assert_becomes(self, lambda: rester.pulse()["database"].get("idle"), True)
         self.assertEqual(self.holders(), set())
 
 

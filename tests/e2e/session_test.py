@@ -2,7 +2,6 @@
 
 import base64
 import json
-import statistics
 import threading
 import time
 import unittest
@@ -585,7 +584,7 @@ class Cost(WithUser):
             began = time.monotonic()
             self.assert_problem(self.sign_in("not the password", name), 401)
             taken[kind].append(time.monotonic() - began)
-        ratio = statistics.median(taken["unknown"]) / statistics.median(taken["wrong"])
+        ratio = min(taken["unknown"]) / min(taken["wrong"])  # others are at work on this machine
         self.assertTrue(0.6 < ratio < 1.7, f"{ratio}: {taken}")
 
 

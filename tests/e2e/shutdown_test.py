@@ -166,6 +166,7 @@ class All(ShutdownTest):
         with server.database() as database:
             user, _ = database.add_user()
             database.add_tasks(user, 20000, days_old=90, complete=True)
+            database.slow_down(0.02)
             run_id = database.add_run("cleanup")
             database.wait_for_run(run_id, state="running", done=10)
             watch = support.Stopwatch()

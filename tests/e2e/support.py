@@ -76,6 +76,10 @@ class Stopwatch:
     def seconds(self):
         return max(self.passed() - (pressure() - self.pressure), self.passed() / 5)
 
+    def slowness(self):
+        """How many times as long as on a machine of its own a program took since: for bounds on times that the program tells itself."""
+        return self.passed() / self.seconds()
+
     def exceeds(self, seconds):
         return self.passed() > seconds and self.seconds() > seconds
 
@@ -103,6 +107,20 @@ def assert_becomes(test, ask, expected, seconds=10):
 
 
 reserved = []  # a socket for each port that free_port() gave, which holds its name until this program ends
+
+
+def steadily(span, attempt):
+    """Runs an attempt to keep within a timer of the server, of so many seconds, and gives it a function to call whenever it has. One that was
+    late itself, because the machine was busy, says nothing of the server; then there is another."""
+    for _ in range(20):
+        times = [time.monotonic()]
+        try:
+            return attempt(lambda: times.append(time.monotonic()))
+        except (AssertionError, NoAnswer, OSError):
+            times.append(time.monotonic())
+            if max(after - before for before, after in zip(times, times[1:])) < span * 0.9:
+                raise
+    raise AssertionError("the machine is too busy for any attempt")
 
 
 def free_port():
@@ -888,6 +906,15 @@ class JobDatabase(Database):
         """Queues a run, as an administrator's request does; returns its id."""
         return self.value("INSERT INTO millrace.job_run (id, job, trigger, exclusive, args) "
                           f"SELECT gen_random_uuid(), name, '{trigger}', exclusive, '{args}' FROM millrace.job WHERE name = '{job}' RETURNING id")
+
+    def slow_down(self, seconds=0.1, statement="DELETE"):
+        """Each chunk of a clean-up (of an import: INSERT) takes that long, and its pause too, until hurry(): so that the middle of a run can
+        be met, however fast the machine is, and however late the test."""
+        self.query(f"""CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END';
+            CREATE OR REPLACE TRIGGER dawdle BEFORE {statement} ON task FOR EACH STATEMENT EXECUTE FUNCTION dawdle()""")
+
+    def hurry(self):
+        self.query("CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
 
     def run(self, run_id):
         """The row of a run as a dictionary."""

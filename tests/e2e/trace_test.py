@@ -29,7 +29,7 @@ def setUpModule():
     server = Everything(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY=50,
                         OTEL_EXPORTER_OTLP_HEADERS="x-key=a%20secret,x-other=1",
                         OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test,service.name=loses",
-                        OTEL_SERVICE_NAME="under test", SCHEDULE_TASK_AGGREGATE_CRON="* * * * * *").ready()
+                        OTEL_SERVICE_NAME="under test", DB_LOCK_TIMEOUT="60s", SCHEDULE_TASK_AGGREGATE_CRON="* * * * * *").ready()
 
 
 def tearDownModule():

@@ -50,6 +50,11 @@ class WorkerTest(support.TiersTest):
 
     def setUp(self):
         self.job = self.kind()
+        self.wait_until_nobody_waits()
+
+    def wait_until_nobody_waits(self):
+        """The gateway hears a moment later that a test before this one has closed a connection whose request waited."""
+        wait_for(lambda: self.parked() == 0, 10, "nobody waits")
 
     def kind(self, **columns):
         name = "job_" + uuid.uuid4().hex[:10]
@@ -100,16 +105,20 @@ class WorkerTest(support.TiersTest):
     def waiting(self, client=None, process=None, job=None, path=None, **body):
         """A connection whose request was sent, and waits."""
         process = process or self.api
-        client = client or self.boss
-        connection = process.connect(timeout=40)
-        self.addCleanup(connection.close)
         before = self.parked(process)
-        headers = [("Authorization", f"Bearer {client.token}")]
+        connection = self.asking(client, process, job, path, **body)
+        wait_for(lambda: self.parked(process) == before + 1, 10, "the request waits")
+        return connection
+
+    def asking(self, client=None, process=None, job=None, path=None, **body):
+        """A connection whose request was sent, and waits if there is nothing for it yet."""
+        connection = (process or self.api).connect(timeout=40)
+        self.addCleanup(connection.close)
+        headers = [("Authorization", f"Bearer {(client or self.boss).token}")]
         if path:
             connection.send(support.make_request("GET", path, headers))
         else:
             connection.send(support.make_request("POST", f"/v1/jobs/{job or self.job}/claims", headers, {"wait": "30s", **body}))
-        wait_for(lambda: self.parked(process) == before + 1, 10, "the request waits")
         return connection
 
     def state(self, run):
@@ -308,7 +317,7 @@ class Workers(WorkerTest):
         run = self.enqueue()
         self.claim(lease="1s", worker="dead")
         watch = support.Stopwatch()
-        connection = self.waiting()
+        connection = self.asking()
         told, = connection.response().json()["runs"]
         self.assertEqual((told["id"], told["attempt"]), (run, 2), "a lease that ran out was an attempt")
         self.assertLess(watch.seconds(), patience(4))
@@ -349,6 +358,7 @@ class Examples(WorkerTest):
 
     def setUp(self):
         self.job = "receipts"
+        self.wait_until_nobody_waits()
         self.database.query("INSERT INTO millrace.job (name, work, origin, attempts) VALUES ('receipts', 'pull', 'managed', 1)"
                             " ON CONFLICT DO NOTHING")
 

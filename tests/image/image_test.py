@@ -22,7 +22,7 @@ from contents import BUNDLE, MIB
 from docker import ROOT, docker, inspect
 from load import Load
 from registry import Registry
-from support import Api, wait_for
+from support import Api, Stopwatch, wait_for
 
 IMAGE = os.environ.get("MILLRACE_IMAGE") or "millrace:under-test"
 IS_BUILT_HERE = not os.environ.get("MILLRACE_IMAGE")
@@ -224,9 +224,9 @@ class Running(unittest.TestCase):
 
     def stop(self, name, grace=30):
         """Stops it as Docker and ECS do; the seconds that took. Its exit status must be 0."""
-        begin = time.monotonic()
+        watch = Stopwatch()
         docker("stop", "--time", grace, name)
-        took = time.monotonic() - begin
+        took = watch.seconds()
         self.assertEqual(inspect(name)["State"]["ExitCode"], 0, engine.logs(name)[-3000:])
         return took
 

@@ -8,6 +8,43 @@ void pause_briefly(void)
     nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 }
 
+/* How long something has waited for that resource since the machine started; 0 where the kernel does not tell. */
+static int64_t pressure_ms_of(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    unsigned long long total_us = 0;
+
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "some avg10=%*f avg60=%*f avg300=%*f total=%llu", &total_us) != 1)
+        total_us = 0;
+    fclose(file);
+    return (int64_t)(total_us / 1000);
+}
+
+static int64_t pressure_ms(void)
+{
+    return pressure_ms_of("/proc/pressure/cpu") + pressure_ms_of("/proc/pressure/io");
+}
+
+struct stopwatch stopwatch_start(void)
+{
+    return (struct stopwatch){.began_ms = mr_mono_ms(&mr_system_clock), .pressure_ms = pressure_ms()};
+}
+
+int64_t stopwatch_passed_ms(const struct stopwatch *self)
+{
+    return mr_mono_ms(&mr_system_clock) - self->began_ms;
+}
+
+int64_t stopwatch_ms(const struct stopwatch *self)
+{
+    int64_t passed_ms = stopwatch_passed_ms(self);
+    int64_t free_ms = passed_ms - (pressure_ms() - self->pressure_ms);
+
+    return free_ms > passed_ms / 5 ? free_ms : passed_ms / 5;
+}
+
 struct mr_buf capture_stderr(void (*write_lines)(void))
 {
     char path[] = "/tmp/millrace-stderr-XXXXXX";
