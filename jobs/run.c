@@ -7,6 +7,7 @@
 #include "proto/uuid.h"
 #include "runtime/answer.h"
 #include "runtime/backoff.h"
+#include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
@@ -104,11 +105,11 @@ mr_status mr_job_exec(struct mr_actor *self, const char *sql)
 bool mr_job_come_back(struct mr_actor *self)
 {
     while (mr_db_connect(self->db) != MR_OK) {
-        atomic_store(&self->stats.connected, false);
+        mr_link_note(self);
         if (mr_db_is_refused(self->db) || mr_actor_pause(self, AWAY_PAUSE_MS))
             return false;
     }
-    atomic_store(&self->stats.connected, true);
+    mr_link_note(self);
     return true;
 }
 

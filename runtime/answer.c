@@ -165,7 +165,6 @@ mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rer
         outcome.error = *mr_db_last_error(self->db);
         try_again(self, statement, rerun_safe, deadline_ms, &outcome);
     }
-    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
     if (outcome.status == MR_OK)
         *out = outcome.rows;
     return outcome.status;
@@ -624,7 +623,6 @@ void mr_answer_settle(struct mr_actor *self, struct mr_message *const *messages,
     else
         answer_failed(self, all, count, outcome);
     answer_left(self, messages, count);
-    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
 }
 
 void mr_answer_end(struct mr_actor *self, struct mr_message *const *messages, unsigned count)

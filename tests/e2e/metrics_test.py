@@ -234,6 +234,27 @@ class Roles(unittest.TestCase):
         support.wait_for(lambda: is_ready(process), 20, "ready again")
         self.assertGreaterEqual(scrape(process)["millrace_database_reconnects_total"], 1)
 
+    def test_connection__that_breaks_in_a_statement_is_told_as_one_that_breaks_between(self):
+        """Not only the metric counts it: operators look for the line when requests are 503."""
+        name = module.server.job_database()
+        process = module.server.api_process(name, ADMIN_PORT=support.free_port(), DB_LOCK_TIMEOUT="60s").ready()
+        self.addCleanup(process.kill)
+        with module.server.database("postgres") as other, module.server.database(name) as database, process.connect() as connection:
+            _, token = database.add_user()
+            with support.TaskLock(database) as lock:
+                connection.send(support.make_request("POST", "/v1/tasks", [("Authorization", f"Bearer {token}")],
+                                                     {"summary": "waits", "taskPriorityCode": "LOW"}))
+                lock.wait_for_waiters()
+                other.query(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+                other.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'")
+                self.assertEqual(connection.response().status, 503)
+            (line,) = process.said("database connection lost", 1)
+            self.assertRegex(line["actor"], "^data-writer")
+            self.assertEqual(metrics.ask(admin_port(process), "/readyz").status, 503)
+            self.assertEqual(scrape(process)["millrace_database_connections_lost_total"], 1)
+            other.query(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        support.wait_for(lambda: is_ready(process), 20, "ready again")
+
     def test_port__that_is_taken_ends_the_start(self):
         name = module.server.job_database()
         process = module.server.api_process(name, ADMIN_PORT=admin_port(module.server))
