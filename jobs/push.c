@@ -149,7 +149,7 @@ static bool is_resting(struct mr_push *self)
 
 static int64_t next_look_ms(const struct mr_push *self)
 {
-    int64_t next = self->poll_ms;
+    int64_t next = self->is_freed ? 0 : self->poll_ms;
 
     if (self->wake_looks < LOOKS && self->wake_ms + looks_ms[self->wake_looks] < next)
         next = self->wake_ms + looks_ms[self->wake_looks];
@@ -166,6 +166,7 @@ static void look(struct mr_push *self)
     }
     if (!mr_backoff_is_over(&self->claiming, now) || (now < next_look_ms(self) && !push_kinds_have_work(self)))
         return;
+    self->is_freed = false;
     while (self->wake_looks < LOOKS && now >= self->wake_ms + looks_ms[self->wake_looks])
         self->wake_looks++;
     if (now >= self->poll_ms) {
@@ -224,10 +225,19 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* To look and to sweep wait for the backoff of both, however long they have been due. */
+static int64_t next_claim_ms(const struct mr_push *self)
+{
+    int64_t next = least(next_look_ms(self), self->sweep_ms);
+
+    return mr_backoff_is_over(&self->claiming, push_now_ms(self)) || next > self->claiming.until_ms ? next
+                                                                                                    : self->claiming.until_ms;
+}
+
 static int wait_ms(const struct mr_push *self)
 {
     int64_t now = push_now_ms(self);
-    int64_t until = least(self->beat_ms, self->is_stopping ? self->stop_ms : least(next_look_ms(self), self->sweep_ms));
+    int64_t until = least(self->beat_ms, self->is_stopping ? self->stop_ms : next_claim_ms(self));
 
     if (self->is_resting)
         return RESTING_MS;
@@ -235,8 +245,6 @@ static int wait_ms(const struct mr_push *self)
         return AWAY_MS;
     if (self->done.count > 0)
         until = least(until, self->settling.until_ms);
-    if (!mr_backoff_is_over(&self->claiming, now) && until < self->claiming.until_ms && self->done.count == 0)
-        until = least(self->beat_ms, self->claiming.until_ms);
     if (mr_db_poll_in_ms(self->db) >= 0)
         until = least(until, now + mr_db_poll_in_ms(self->db));
     return until <= now ? 0 : (int)least(until - now, PUSH_POLL_MS);

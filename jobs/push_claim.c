@@ -245,6 +245,8 @@ static struct push_kind *see(struct mr_push *self, const mr_rows *rows, unsigned
     copy_text(secrets, rows, row, 2);
     if (!name.failed && !url.failed && !secrets->failed)
         kind = push_kind_seen(self, name.data, url.data, secrets->data, mr_rows_int(rows, row, 3, PUSH_LEASE_MS));
+    if (kind != NULL)
+        kind->is_limited = mr_rows_int(rows, row, 4, 0) > 0;
     if (secrets->data != NULL)
         sodium_memzero(secrets->data, secrets->len);
     mr_buf_fini(&name);

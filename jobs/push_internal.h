@@ -53,6 +53,7 @@ struct push_kind {
     int64_t timeout_ms;
     struct mr_buf after_key; /* of the last run that was claimed; terminated */
     bool has_more;           /* more runs than were claimed wait for room */
+    bool is_limited;         /* runs that were not claimed may wait for one of the job's to end */
     unsigned asked;          /* runs that the statement at hand may still claim */
     unsigned in_hand;
     int64_t rest_until_ms; /* the receiver asked for a rest; monotonic */
@@ -114,6 +115,7 @@ struct mr_push {
     unsigned host_count;
     unsigned host_room;
     unsigned turn; /* which of the kinds that are ready comes first */
+    bool is_freed; /* a run of a job with limits has ended, so that another may be claimed */
 
     struct errands sent; /* at the courier's */
     struct errands done; /* to be told */

@@ -76,6 +76,7 @@ static void forget(struct mr_push *self, struct errand *errand)
     push_errands_remove(&self->done, errand);
     errand->kind->in_hand--;
     self->in_hand--;
+    self->is_freed = self->is_freed || errand->kind->is_limited;
     push_errand_destroy(errand);
 }
 

@@ -152,7 +152,7 @@ bool mr_db_should_tell(mr_db *self, int64_t *attempts)
         self->told = MR_DB_NONE;
         return false;
     }
-    if (!news && now_ms < self->next_tell_ms)
+    if (self->attempts_failed == 0 || (!news && now_ms < self->next_tell_ms))
         return false;
     self->told = trouble;
     self->tell_pause_ms = news ? TELL_LEAST_MS : self->tell_pause_ms * 2;

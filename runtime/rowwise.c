@@ -345,5 +345,6 @@ void mr_rowwise_answer(struct mr_actor *self, struct mr_message *const *messages
         round.together = false; /* who runs again does so alone, and can spoil nothing for others */
     }
     answer_all(self, left, mr_answer_left(messages, count, left), MR_UNAVAILABLE); /* the process ends */
-    atomic_store(&self->stats.connected, mr_db_is_up(self->db));
+    if (round.lost && !mr_shutdown_is_cut()) /* perhaps only given up, after an order to cancel: then nothing is amiss */
+        (void)!connect(&round);
 }

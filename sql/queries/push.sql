@@ -2,7 +2,7 @@
 
 -- name: push__look
 -- Jobs with runs that can be claimed now, as they are at this moment. One that was removed from its folder is worked on.
-SELECT j.name, j.url, array_to_string(j.secrets, ' ') AS secrets, j.timeout_ms
+SELECT j.name, j.url, array_to_string(j.secrets, ' ') AS secrets, j.timeout_ms, num_nonnulls(j.concurrency, j.per_key)::bigint AS limits
   FROM millrace.job j
  WHERE j.work = 'push'
    AND j.paused_at IS NULL

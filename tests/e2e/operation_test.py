@@ -191,6 +191,17 @@ class Operation(unittest.TestCase):
             whole = self.client(signed_in=False).get(f"{path}?count=10&bytes=50000")
             self.assertEqual((whole.status, len(whole.json())), (200, 10))
 
+    def test_operation__a_connection_that_is_given_up_over_an_answer_is_not_called_lost(self):
+        """The order to cancel may still be under way, so there is another connection: no trouble of the database's."""
+        client = self.client(signed_in=False)
+        before = len(server.logs("statement failed"))
+        self.assertEqual(client.get("/v1/drawn-rows?count=1000000&bytes=100").status, 500)
+        told = server.said("statement failed", before + 1)[-1]
+        self.assertEqual((told["statement"], told["reason"]), ("rows_drawn/each", "the result is larger than 32 MiB"))
+        self.assertEqual(client.get("/v1/drawn-rows?count=1&bytes=1").status, 200)
+        for line in ("database connection lost", "database not reached yet"):
+            self.assertEqual([told["reason"] for told in server.logs(line)], [])
+
     def test_operation__a_message_that_is_raised_has_all_its_lines(self):
         client = self.client(signed_in=False)
         for words in ("one\ntwo", "\nthree", "four\n"):

@@ -243,6 +243,27 @@ static void test_push__a_run_that_is_queued_is_sent_soon(void **state)
     fail_test("ten runs in a row waited for the poll");
 }
 
+/* The poll would find one, or two of two keys, a second. */
+static void assert_limit_holds_up_nothing(const char *name, const char *limit)
+{
+    int64_t begun_ms = mr_mono_ms(&mr_system_clock);
+
+    make_job(name, receiver, limit);
+    sql_exec(database->db, "SELECT millrace.enqueue('%s', key => (i %% 2)::text) FROM generate_series(1, 40) i", name);
+    becomes(sql_number(database->db, "SELECT count(*) FROM millrace.run WHERE job = '%s' AND outcome = 'succeeded'", name) == 40);
+    if (mr_mono_ms(&mr_system_clock) - begun_ms > 10000)
+        fail_test("%s: each waited for the poll", limit);
+}
+
+static void test_push__a_run_that_ends_makes_place_for_the_next_at_once(void **state)
+{
+    (void)state;
+    receiver = receiver_new(receiver_answers, OK);
+    start();
+    assert_limit_holds_up_nothing("one", "concurrency = 1");
+    assert_limit_holds_up_nothing("each", "per_key = 1");
+}
+
 /* ---- Receivers that say no ---- */
 
 static void test_push__one_that_is_gone_pauses_the_job(void **state)
@@ -582,6 +603,7 @@ int main(void)
         TEST(test_push__every_attempt_has_the_same_id_and_body_and_is_signed_anew),
         TEST(test_push__what_is_no_json_is_no_result),
         TEST(test_push__a_run_that_is_queued_is_sent_soon),
+        TEST(test_push__a_run_that_ends_makes_place_for_the_next_at_once),
         TEST(test_push__one_that_is_gone_pauses_the_job),
         TEST(test_push__one_that_asks_for_a_rest_gets_it),
         TEST(test_push__attempts_are_used_up),
