@@ -109,7 +109,10 @@ static const struct mr_sql_column *column_of(const struct mr_app_resource *resou
                                              const char *name)
 {
     const char *column = verify_column_name(resource, name);
+    const struct mr_app_field *field = mr_app_field(&resource->fields, name);
 
+    if (field != NULL && (field->many || field->type.index == MR_APP_JSON)) /* it cannot be compared, and that has been told */
+        return NULL;
     return column != NULL ? mr_catalogue_column(table, column) : NULL;
 }
 

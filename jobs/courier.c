@@ -303,7 +303,7 @@ static void judge(struct transfer *self, CURLcode code)
         call->is_cut = call->is_cut || code != CURLE_OK;
     } else if (self->was_forbidden && !self->was_allowed) {
         call->end = MR_CALL_FORBIDDEN;
-        snprintf(call->error, sizeof call->error, "the receiver's address is not a public one");
+        snprintf(call->error, sizeof call->error, "the receiver's address is not a public one, see PUSH_ALLOW_PRIVATE");
     } else {
         call->end = MR_CALL_NO_ANSWER;
         explain(self, code, call);

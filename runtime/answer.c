@@ -425,23 +425,28 @@ static bool is_lost_race(const struct mr_db_error *error, struct mr_message *mes
     return lost;
 }
 
-/* What kind of rule a value broke, of those that only the server knows. It does not say whose value it was. NULL: the usual. */
+/*
+ * What kind of rule a value broke, of those that only the server knows. It does not say whose value it was. The first match decides. NULL:
+ * the usual.
+ */
 static const char *told_of_data(const struct mr_db_error *error)
 {
     static const struct {
         const char *sqlstate;
         const char *text;
     } told[] = {
+        {"22000", "Values do not fit together, such as the end of a range before its beginning."},
         {"22001", "A text is longer than what it is stored as."},
         {"22003", "A number is out of range for what is computed from it."},
         {"22007", "A date or time has not the form that it needs."},
         {"22008", "A date or time is out of range for what is computed from it."},
         {"22012", "A number that something is divided by is 0."},
         {"22P02", "A text has not the form of the type that it is read as."},
+        {"22", "A value is not one that can be computed with."},
     };
 
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if (strcmp(error->sqlstate, told[i].sqlstate) == 0)
+        if (strncmp(error->sqlstate, told[i].sqlstate, strlen(told[i].sqlstate)) == 0)
             return told[i].text;
     return NULL;
 }
@@ -455,7 +460,7 @@ void mr_answer_failure(struct mr_actor *self, struct mr_message *message, mr_sta
         return;
     }
     log_error(self, mr_answer_statement(message), status, 1, error);
-    mr_answer_error(self, message, status, NULL, NULL, told_of_data(error));
+    mr_answer_error(self, message, status, NULL, NULL, status == MR_INVALID ? told_of_data(error) : NULL);
 }
 
 /* The server refused the batch: find the message to blame, or blame them all when that cannot help. */

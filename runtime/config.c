@@ -219,9 +219,10 @@ static void check_secrets(struct mr_config *config, enum mr_role_of_process role
 static void check_whole(struct mr_config *config, enum mr_role_of_process role, enum stage stage, struct mr_buf *problems)
 {
     if (role != MR_RUN_ALL && role != MR_RUN_CHECK && role != MR_RUN_HEALTH && config->db_host[0] == '\0')
-        mr_buf_text(problems,
-                    "DB_HOST: expected a host name or a socket directory; only `millrace all`, `dev` and `check` start a"
-                    " PostgreSQL of their own\n");
+        mr_buf_text(
+            problems,
+            "DB_HOST: expected a host name or a socket directory; only `millrace all`, `dev` and `check` start a"
+            " PostgreSQL of their own; to that of one that runs, DB_HOST=$PWD/.millrace/postgres/run DB_USER=postgres\n");
     if (role == MR_RUN_ALL || role == MR_RUN_API)
         check_secrets(config, role, stage, problems);
 }

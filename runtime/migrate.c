@@ -365,8 +365,9 @@ static mr_status up_locked(struct migrator *self, unsigned *applied)
     if (status != MR_OK)
         return refuse(self, status, "the database cannot be reached");
     status = mr_turn_setup(self->db, deadline(self));
-    if (status == MR_OK)
-        status = run_in_turn(self, LOCK_SQL, "another process that migrates", "the lock for migrations cannot be taken");
+    if (status != MR_OK)
+        return refuse(self, status, "the session cannot be set up");
+    status = run_in_turn(self, LOCK_SQL, "another process that migrates", "the lock for migrations cannot be taken");
     if (status == MR_OK)
         status = look(self, &found);
     if (status == MR_OK)

@@ -111,10 +111,16 @@ SELECT i.*
 -- part: goes
 k.caller IS NOT NULL AND k.known IS NOT NULL AND k.refused IS NULL AND (i.key IS NULL OR i.created_at < now() - interval '1 day')
 
+-- What is refused by now may have been queued before: who repeats a request is answered as the first time.
+
 -- part: queuer
 SELECT k.*, j.name AS known, coalesce(u.id, k.api_key) AS caller,
-           CASE WHEN j.removed_at IS NOT NULL THEN 'was removed: nothing is queued for it any more'
-                WHEN j.work = 'sql' AND NOT j.manual THEN 'is started by an upload, not by hand' END AS refused
+           CASE WHEN j.removed_at IS NULL AND (j.work <> 'sql' OR j.manual) THEN NULL
+                WHEN (SELECT true
+                        FROM millrace.idempotency_key i
+                       WHERE i.user_id = coalesce(u.id, k.api_key) AND i.key = k.idempotency AND i.created_at >= now() - interval '1 day') THEN NULL
+                WHEN j.removed_at IS NOT NULL THEN 'was removed: nothing is queued for it any more'
+                WHEN j.name IS NOT NULL THEN 'is started by an upload, not by hand' END AS refused
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::timestamptz[], $10::bigint[], $11::text[],
                   $12::text[], $13::text[])
            WITH ORDINALITY AS k (message_id, user_id, job, traceparent, idempotency, fingerprint, api_key, args, run_at, priority, key, unique_key, runs, n)

@@ -304,6 +304,17 @@ class Queueing(ControlTest):
         self.assertEqual((self.queue(name, {}, headers=key).status, self.queue(name, {}, headers=key).status), (202, 202))  # a day later it is a new one
         self.assertEqual(self.database.count("millrace.run", f"job = '{name}'"), 4)
 
+    def test_idempotency_key__answers_as_before_when_the_job_is_removed(self):
+        name, _ = self.put()
+        requests = [(body, {"Idempotency-Key": str(uuid.uuid4())}.items()) for body in ({}, [{}, {}])]
+        first = [self.queue(name, body, headers=key) for body, key in requests]
+        self.assertEqual(self.boss.request("DELETE", f"/v1/jobs/{name}").status, 204)
+        for (body, key), before in zip(requests, first):
+            again = self.queue(name, body, headers=key)
+            self.assertEqual((again.status, again.json()), (202, before.json()))
+            self.assertEqual(self.queue(name, {"key": "another"}, headers=key).status, 422)
+            self.assertEqual(self.queue(name, body, headers={"Idempotency-Key": str(uuid.uuid4())}.items()).status, 409)
+
     def test_idempotency_key__in_two_processes_at_once_queues_once(self):
         name, _ = self.put()
         other = module.server.api_process(self.name)

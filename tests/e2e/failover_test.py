@@ -219,6 +219,24 @@ class Silence(unittest.TestCase):
 
 
 class LostAnswer(unittest.TestCase):
+    def test_migrate__that_loses_its_connection_says_so(self):
+        server = Server().start()
+        self.addCleanup(server.close)
+        proxy = Proxy(server.port)
+        self.addCleanup(proxy.close)
+        server.query("CREATE DATABASE fresh", "postgres")
+
+        def lose(data):
+            if not data.startswith(b"C\0\0\0\x08SET\0"):
+                return data
+            proxy.cut()
+            return b""
+
+        proxy.change = lose
+        done = support.run("migrate", **server.settings("fresh", port=proxy.port))
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"^millrace migrate: the session cannot be set up: .+ \(SQLSTATE 08006\)\n$")
+
     def test_enqueue__whose_answer_is_lost_may_have_queued_its_run_unless_it_has_a_key(self):
         """The connection breaks between the commit and the answer: nobody but the client can know whether once more is too often."""
         server, proxy, process = api_behind_proxy(self)

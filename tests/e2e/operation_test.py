@@ -62,6 +62,11 @@ refusal_row_batch:
   route: GET /v1/refusals/rows/batch
   access: public
   fields: {text: {type: text}, field: {type: text}}
+span_read:
+  route: GET /v1/spans
+  access: public
+  fields: {from: {type: integer, required: true}, to: {type: integer, required: true}}
+  returns: {label: {type: text}, number: {type: integer}}
 rows_read:
   route: GET /v1/rows
   access: public
@@ -104,6 +109,9 @@ SELECT 7 AS number, 409 AS "$status", :field AS "$field", :text AS "$message"
 
 -- name: refusal_row_batch
 WITH k AS ({{k}}) SELECT k."$n", 409 AS "$status", k.field AS "$field", k.text AS "$message" FROM k
+
+-- name: span_read
+SELECT int8range(:from, :to)::text AS label, width_bucket(:from, 0, 9, :to::int) AS number
 
 -- name: rows_read
 SELECT repeat('x', :bytes::int) AS label, g AS number FROM generate_series(1, :count) g
@@ -277,6 +285,10 @@ class Operation(unittest.TestCase):
         for path in ("/v1/rows", "/v1/drawn-rows"):
             answer = self.client(signed_in=False).get(f"{path}?count=1&bytes=3000000000")
             self.assertEqual((answer.status, answer.json()["detail"]), (400, "A number is out of range for what is computed from it."), path)
+        for span, told in (("from=2&to=1", "Values do not fit together, such as the end of a range before its beginning."),
+                           ("from=0&to=0", "A value is not one that can be computed with.")):
+            answer = self.client(signed_in=False).get(f"/v1/spans?{span}")
+            self.assertEqual((answer.status, answer.json()["detail"]), (400, told), span)
 
     def test_operation__a_query_answers_everybody_their_own(self):
         answers = self.together(lambda client, number: client.get(f"/v1/named/p{number}"), 41)

@@ -323,7 +323,7 @@ static void test_push__a_private_address_is_not_called_unless_that_is_allowed(vo
     start();
     enqueue("inside", "{}", 1);
     enqueue("named", "{}", 1);
-    becomes(count_of("state = 'dead' AND error = 'the receiver''s address is not a public one'") == 2);
+    becomes(count_of("state = 'dead' AND error = 'the receiver''s address is not a public one, see PUSH_ALLOW_PRIVATE'") == 2);
     assert_int_equal(receiver_connections(receiver), 0);
 }
 
