@@ -79,7 +79,8 @@ class Parts(BrokenTest):
             with support.Frozen([backend]):
                 self.assertEqual(connection.response().status, 504)
                 time.sleep(1)
-            wait_for(lambda: not self.database.query(waiting), 20, "it is given up")
+            # This one: the writer's next connections wait for the lock, too, to prepare their statements.
+            wait_for(lambda: not self.database.query(f"{waiting} AND a.pid = {backend}"), 20, "it is given up")
 
         _, killed_id = self.begin(doomed, 16 * PART, 3)
         doomed.kill()
