@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "runtime/constraints.h"
+#include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/plan.h"
@@ -164,6 +165,7 @@ mr_status mr_answer_query(struct mr_actor *self, const char *statement, bool rer
     if (outcome.status != MR_OK) {
         outcome.error = *mr_db_last_error(self->db);
         try_again(self, statement, rerun_safe, deadline_ms, &outcome);
+        mr_link_note(self);
     }
     if (outcome.status == MR_OK)
         *out = outcome.rows;
@@ -607,6 +609,7 @@ static void answer_failed(struct mr_actor *self, struct mr_message **messages, u
         return;
     }
     try_again(self, mr_answer_statement(messages[0]), rerun_safe, mr_answer_deadline(self, messages, count), outcome);
+    mr_link_note(self); /* whoever is told 503 finds /readyz the same */
     if (outcome->status == MR_OK)
         (void)take_rows(self, messages, count, outcome);
     else

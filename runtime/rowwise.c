@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "runtime/answer.h"
+#include "runtime/link.h"
 #include "runtime/metrics.h"
 #include "runtime/queue.h"
 #include "runtime/repeat.h"
@@ -187,6 +188,8 @@ static mr_status connect(struct round *self)
     mr_status status = self->lost ? mr_db_reconnect(self->actor->db) : mr_db_connect(self->actor->db);
 
     self->lost = false;
+    if (status != MR_OK)
+        mr_link_note(self->actor); /* whoever is told 503 finds /readyz the same */
     return status;
 }
 
