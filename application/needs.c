@@ -7,11 +7,12 @@
 #include "application/statement.h"
 #include "runtime/needs.h"
 
-static bool is_same(const struct mr_table_need *need, const char *schema, const char *table, enum mr_db_use use)
+/* A schema may be NULL: that of the search path, which is no other's. */
+static bool is_same(const char *schema, const char *name, const char *other_schema, const char *other_name)
 {
-    if (need->use != use || strcmp(need->table, table) != 0)
+    if (strcmp(name, other_name) != 0)
         return false;
-    return schema == NULL || need->schema == NULL ? schema == need->schema : strcmp(schema, need->schema) == 0;
+    return schema == NULL || other_schema == NULL ? schema == other_schema : strcmp(schema, other_schema) == 0;
 }
 
 /* The need of that table, which holds until the next is added; NULL: no memory. */
@@ -21,7 +22,7 @@ static struct mr_table_need *add(struct mr_making *self, const char *schema, con
     struct mr_table_need *all;
 
     for (unsigned i = 0; i < self->need_count; i++)
-        if (is_same(&self->needs[i], schema, table, use)) {
+        if (self->needs[i].use == use && is_same(self->needs[i].schema, self->needs[i].table, schema, table)) {
             self->needs[i].rights |= rights;
             return &self->needs[i];
         }
@@ -49,21 +50,16 @@ static void add_column(struct mr_making *self, struct mr_table_need *need, const
     all[need->column_count++] = column;
 }
 
-static bool is_same_function(const struct mr_function_need *need, const struct mr_sql_name *name, enum mr_db_use use)
-{
-    if (need->use != use || strcmp(need->function, name->name) != 0)
-        return false;
-    return name->schema == NULL || need->schema == NULL ? name->schema == need->schema
-                                                        : strcmp(name->schema, need->schema) == 0;
-}
-
 static void add_function(struct mr_making *self, const struct mr_sql_name *name, enum mr_db_use use)
 {
     struct mr_function_need *all;
 
-    for (unsigned i = 0; i < self->function_need_count; i++)
-        if (is_same_function(&self->function_needs[i], name, use))
+    for (unsigned i = 0; i < self->function_need_count; i++) {
+        const struct mr_function_need *need = &self->function_needs[i];
+
+        if (need->use == use && is_same(need->schema, need->function, name->schema, name->name))
             return;
+    }
     all = mr_arena_grow(self->arena, self->function_needs, self->function_need_count, sizeof *all);
     if (all == NULL)
         return;
