@@ -9,6 +9,7 @@
 
 /* SLACK_MS: a limit of the server's that is later by no more is left as it is. */
 enum { BACKOFF_LEAST_MS = 50, BACKOFF_MOST_MS = 1000, CANCEL_MS = 2000, SLACK_MS = 250 };
+enum { SLOW_MS = 25, REPLAN_PAUSE_MS = 5000 };
 enum { TELL_LEAST_MS = 10000, TELL_MOST_MS = 300000, POLL_MS = 5000 };
 
 mr_status mr_db_new(mr_db **out, const struct mr_db_options *options, const struct mr_statement *const *statements)
@@ -284,16 +285,39 @@ bool db_send_limits(mr_db *self, int64_t timeout_ms)
     return PQsendQueryParams(self->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
-/* In the same round trip: the limit first. A failure of the statement rolls the limit back, too. */
-static mr_status run_limited(mr_db *self, const char *statement, const struct mr_params *params, int64_t timeout_ms,
-                             int64_t deadline_ms, PGresult **out)
+/*
+ * A plan is kept until the server has new statistics of its tables, which autovacuum makes a minute later at the earliest. One that
+ * was made for a handful of rows walks all of them for each message, and goes on to do so when they have become a hundred
+ * thousand. A new plan sees how large the tables are, statistics or not. Making all of a session's takes some milliseconds.
+ */
+void db_note_took(mr_db *self, int64_t took_ms)
+{
+    self->replans = self->replans || (!self->shared && took_ms >= SLOW_MS + 2 * mr_pace_trip_ms(&self->pace) &&
+                                      db_now_ms(self) >= self->next_replan_ms);
+}
+
+bool db_send_replan(mr_db *self)
+{
+    self->replans = false;
+    self->next_replan_ms = db_now_ms(self) + REPLAN_PAUSE_MS;
+    return PQsendQueryParams(self->conn, "DISCARD PLANS", 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+bool db_send_front(mr_db *self, int64_t timeout_ms)
+{
+    return (!self->replans || db_send_replan(self)) && (timeout_ms < 0 || db_send_limits(self, timeout_ms));
+}
+
+/* In the same round trip: what goes in front of it, the limit last. A failure of the statement rolls the limit back, too. */
+static mr_status run_behind(mr_db *self, const char *statement, const struct mr_params *params, int64_t timeout_ms,
+                            int64_t deadline_ms, PGresult **out)
 {
     mr_status status;
 
-    if (PQenterPipelineMode(self->conn) != 1 || !db_send_limits(self, timeout_ms) || !db_send_run(self, statement, params))
+    if (PQenterPipelineMode(self->conn) != 1 || !db_send_front(self, timeout_ms) || !db_send_run(self, statement, params))
         return db_fail_lost(self, PQerrorMessage(self->conn));
     status = db_end_pipeline(self, deadline_ms, out);
-    if (status == MR_OK)
+    if (status == MR_OK && timeout_ms >= 0)
         self->timeout_ms = timeout_ms;
     return status;
 }
@@ -311,13 +335,14 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
     if (status != MR_OK)
         return status;
     timeout_ms = db_timeout_to_set(self, db_left_ms(self, deadline_ms));
-    if (timeout_ms >= 0)
-        status = run_limited(self, statement, params, timeout_ms, deadline_ms + DB_LATE_MS, &result);
+    if (timeout_ms >= 0 || self->replans)
+        status = run_behind(self, statement, params, timeout_ms, deadline_ms + DB_LATE_MS, &result);
     else if (db_send_run(self, statement, params))
         status = db_take_results(self, deadline_ms + DB_LATE_MS, &result);
     else
         status = db_fail_lost(self, PQerrorMessage(self->conn));
     mr_pace_note_alone(&self->pace, db_now_ms(self) - begun_ms);
+    db_note_took(self, db_now_ms(self) - begun_ms);
     if (status == MR_OK)
         *out = (mr_rows *)(void *)result;
     return status;

@@ -90,7 +90,9 @@ struct mr_db {
     PGconn *conn;       /* NULL: down */
     int64_t backoff_ms;
     int64_t next_attempt_ms;
-    int64_t timeout_ms;                /* statement_timeout as the server has it; 0: none */
+    int64_t timeout_ms; /* statement_timeout as the server has it; 0: none */
+    bool replans;       /* a statement was slow: the next goes behind DISCARD PLANS */
+    int64_t next_replan_ms;
     uint64_t demotions;                /* how many this process knew of when it connected */
     void (*meanwhile)(void *argument); /* NULL: nothing */
     void *meanwhile_argument;
@@ -137,8 +139,20 @@ bool db_is_demoted(const mr_db *self);
  */
 int64_t db_timeout_to_set(const mr_db *self, int64_t left);
 
-/* Queues a change of the server's limits; `timeout_ms` -1: none is needed. False: the connection is useless. */
+/* Queues a change of the server's limits. False: the connection is useless. */
 bool db_send_limits(mr_db *self, int64_t timeout_ms);
+
+/* Notes how long a statement took. Whoever waited long has the session's plans made anew (db.c says why). */
+void db_note_took(mr_db *self, int64_t took_ms);
+
+/* Queues, in pipeline mode, that the server makes its plans anew. False: the connection is useless. */
+bool db_send_replan(mr_db *self);
+
+/*
+ * Queues, in pipeline mode, what is due in front of a statement: new plans, and a change of the limits (`timeout_ms` -1: none is
+ * needed). False: the connection is useless.
+ */
+bool db_send_front(mr_db *self, int64_t timeout_ms);
 
 /* Queues the execution of a statement. Borrows its parameters for the call. False: the connection is useless. */
 bool db_send_run(mr_db *self, const char *statement, const struct mr_params *params);

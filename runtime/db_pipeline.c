@@ -52,7 +52,7 @@ static bool queue(mr_db *self, const char *statement, const struct mr_params *pa
 {
     if (self->pipeline.count == 0 && PQenterPipelineMode(self->conn) != 1)
         return false;
-    return (!probes || PQpipelineSync(self->conn) == 1) && (timeout_ms < 0 || db_send_limits(self, timeout_ms)) &&
+    return (!probes || PQpipelineSync(self->conn) == 1) && db_send_front(self, timeout_ms) &&
            db_send_run(self, statement, params) && PQpipelineSync(self->conn) == 1;
 }
 
@@ -158,6 +158,7 @@ static mr_status land(mr_db *self, mr_rows **out)
     mr_pace_note_landed(&self->pace, flight.sent_ms, db_now_ms(self));
     if (!mr_pace_is_long(&self->pace) && self->pipeline.count == 0)
         mr_pace_note_alone(&self->pace, db_now_ms(self) - flight.sent_ms);
+    db_note_took(self, db_now_ms(self) - flight.sent_ms);
     if (status == MR_OK) {
         *out = (mr_rows *)(void *)kept;
     } else {

@@ -65,6 +65,13 @@ static void queue_limits(mr_db *self, struct db_segment *segment)
     self->window.usable = self->window.usable && db_send_limits(self, self->window.timeout_ms);
 }
 
+static void queue_replan(mr_db *self, struct db_segment *segment)
+{
+    segment->before++;
+    segment->commands++;
+    self->window.usable = self->window.usable && db_send_replan(self);
+}
+
 mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, int64_t deadline_ms)
 {
     struct db_window *window = &self->window;
@@ -85,6 +92,8 @@ mr_status mr_db_window_begin(mr_db *self, const char *statement, bool together, 
     window->limited = window->timeout_ms >= 0;
     if (together)
         queue_own(self, &window->head, "BEGIN");
+    if (self->replans)
+        queue_replan(self, &window->head);
     if (window->limited && (together || !self->shared))
         queue_limits(self, &window->head);
     if (!together && window->head.commands > 0)
@@ -338,7 +347,7 @@ static bool take_head(mr_db *self, struct mr_db_step *steps)
         lose(self, steps, 0, &window->head, &outcome);
         return false;
     }
-    if (outcome.status == MR_OK && !window->together)
+    if (outcome.status == MR_OK && !window->together && window->limited)
         self->timeout_ms = window->timeout_ms;
     if (outcome.status == MR_OK || !window->together)
         return true;
@@ -392,6 +401,7 @@ static void leave(mr_db *self)
     struct db_window *window = &self->window;
 
     mr_pace_note_alone(&self->pace, db_now_ms(self) - window->begun_ms);
+    db_note_took(self, db_now_ms(self) - window->begun_ms);
     if (self->conn == NULL)
         return;
     if (self->stale || window->cancelled || PQexitPipelineMode(self->conn) != 1 ||
