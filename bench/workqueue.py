@@ -22,7 +22,6 @@ import time
 import urllib.error
 import urllib.request
 
-from contest import WRITERS
 from measure import (Cores, Nginx, Pgbench, batches, commit, end, keep, machine, own_server, rank, register, request, said, start, wait_for,
                      write, wrk)
 from support import Database, DatabaseError
@@ -30,8 +29,8 @@ from report import AT_LEAST, AT_MOST, Row, as_csv, as_line, as_markdown
 
 PORT = 13100
 WORKERS, BATCH = 8, 50
-ENQUEUERS = 128
-TOGETHER, ARRAYS = 100, 16  # runs in a body, and how many clients send such
+TOGETHER = 100  # runs in an array
+ENQUEUERS = {1: (64, 128, 256), TOGETHER: (8, 16, 32)}  # clients that are tried, by runs in a body
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, yes").decode()
 OTHERS = 99  # receivers that are well, beside one that is dead
 TARGETS = {
@@ -102,8 +101,7 @@ class WorkQueue:
         server.query(f'CREATE DATABASE "{self.database}"')
         settings = server.settings(self.database)
         self.base = f"http://127.0.0.1:{PORT}"
-        self.api, _ = start(binary, "api", PORT, **settings, RATE_LIMIT_PER_MINUTE="0",
-                            ADMIN_PORT=str(PORT + 1), ACTOR_DATA_WRITER_COUNT=str(WRITERS))
+        self.api, _ = start(binary, "api", PORT, **settings, RATE_LIMIT_PER_MINUTE="0", ADMIN_PORT=str(PORT + 1))
         self.children.append(self.api)
         self.children.append(subprocess.Popen(
             [binary, "scheduler"], stdin=subprocess.DEVNULL,
@@ -169,29 +167,35 @@ class WorkQueue:
         return float(self.query(f"""SELECT 1000 * percentile_cont({share}) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - created_at))
             FROM millrace.run WHERE job = '{job}' AND {condition}""")[0][0])
 
+    def posted(self, script, clients, seconds):
+        """Requests a second into a queue that was empty."""
+        self.empty()
+        return wrk(f"{self.base}/v1/jobs/errand/runs", seconds, clients, self.key, script).rate
+
     # ---- Steps ----
 
     def enqueue(self):
-        """POST of a run, beside the least that a queue of one's own costs: an INSERT of a row with a primary key."""
+        """POST of a run, beside the least that a queue of one's own costs: an INSERT of a row with a primary key. Each has the number of
+        clients that serves it best, which is found once; Millrace has its one writer."""
         self.kind("errand", work="pull")
         self.query("CREATE TABLE plain (id uuid PRIMARY KEY, job text, args jsonb, state text, created_at timestamptz DEFAULT now())")
         insert = write(self.directory, "plain.sql", """INSERT INTO plain (id, job, args, state)
             VALUES (gen_random_uuid(), 'errand', '{"orderId": 7}', 'queued');""".replace("\n", " "))
         pgbench = Pgbench(self.server, self.database, insert, (16, 32, 64), 1)
-        posts = {}
+        posts, clients = {}, {}
         for many in (1, TOGETHER):
             one = '{"args":{"orderId":7}}'
             posts[many] = write(self.directory, f"enqueue{many}.lua", f"""wrk.method = 'POST' wrk.headers['content-type'] = 'application/json'
                 wrk.body = '{one if many == 1 else "[" + ",".join([one] * many) + "]"}'""")
+            clients[many] = max(ENQUEUERS[many], key=lambda count, script=posts[many]: self.posted(script, count, 1))
         ours, theirs, profiles = {many: [] for many in posts}, [], {}
         for _ in range(self.rounds):
             theirs.append(pgbench.run(pgbench.clients, self.seconds))
             for many, script in posts.items():
-                self.empty()
                 cores, before = Cores(self.seconds), self.written()
-                ours[many].append(many * wrk(f"{self.base}/v1/jobs/errand/runs", self.seconds, ENQUEUERS if many == 1 else ARRAYS, self.key, script).rate)
+                ours[many].append(many * self.posted(script, clients[many], self.seconds))
                 asked, together = (now - then for now, then in zip(self.written(), before))
-                profiles[many] = f"{cores.finish().told}; {asked / max(1, together):.0f} requests a batch"
+                profiles[many] = f"{cores.finish().told}; {clients[many]} clients, {asked / max(1, together):.0f} requests a batch"
         plain = statistics.median(theirs)
         for many, rates in ours.items():
             value = statistics.median(rates)

@@ -39,7 +39,7 @@ struct exchange {
     struct mr_preconditions conditions;
     mr_status identity;      /* MR_OK: the caller is known; else the 401 of an op that has to know them */
     struct waiting *waiting; /* the client waits for something to happen; NULL: for the answer only. Owned */
-    bool has_key;            /* an API key calls, that of `key_hash` */
+    bool has_key;            /* the caller shows what has the form of an API key, that of `key_hash` */
     char wakes[65];          /* the job that the message under way queues runs of; "": none */
     struct held *held;       /* the request, while its key is being verified; NULL: it is not. Owned */
     int64_t key_asked_ms;    /* monotonic: when somebody was asked who its key is; 0: nobody was */

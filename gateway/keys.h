@@ -65,11 +65,14 @@ void mr_key_hash(uint8_t out[MR_KEY_HASH], struct mr_slice key);
 /* A copy of the request and its body, the caller's to free(). NULL: no memory. */
 struct held *held_new(const struct mr_http_request *request, struct mr_slice body);
 
-/* Whether the caller is an API key that is not in the cache; the request may have to wait for keys_ask. */
-bool keys_must_ask(const struct exchange *exchange, const struct mr_http_request *request);
+/*
+ * Whether the caller is an API key that is not in the cache, so that the request has to wait for keys_ask. Sets `key_hash` of the exchange if
+ * the caller shows what may be a key.
+ */
+bool keys_must_ask(struct exchange *exchange, const struct mr_http_request *request);
 
 /*
- * Holds a copy of the request and asks the auth actor who its key is. If that cannot be done it answers, which ends the exchange: the
+ * Holds a copy of the request and asks the auth actor who its key is, behind keys_must_ask. If that cannot be done it answers, which ends the exchange: the
  * caller must not touch it afterwards. Otherwise keys_answered resumes the request: in dispatch.c a whole one, in upload.c an upload.
  */
 void keys_ask(struct exchange *exchange, const struct mr_http_request *request, struct mr_slice body);

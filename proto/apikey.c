@@ -1,7 +1,5 @@
 #include "proto/apikey.h"
 
-static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 enum { PREFIX = sizeof MR_KEY_PREFIX - 1 };
 
 bool mr_key_is_meant(struct mr_slice credential)
@@ -9,12 +7,17 @@ bool mr_key_is_meant(struct mr_slice credential)
     return credential.len >= PREFIX && memcmp(credential.data, MR_KEY_PREFIX, PREFIX) == 0;
 }
 
+static bool is_base64url(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
 bool mr_key_is_formed(struct mr_slice credential)
 {
     if (!mr_key_is_meant(credential) || credential.len != MR_KEY_TEXT)
         return false;
     for (size_t i = PREFIX; i < credential.len; i++)
-        if (memchr(base64url, credential.data[i], sizeof base64url - 1) == NULL)
+        if (!is_base64url(credential.data[i]))
             return false;
     return true;
 }

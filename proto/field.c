@@ -348,13 +348,14 @@ static bool parse_duration(const struct mr_field *field, struct mr_slice text, s
     char least[32];
     char most[32];
 
-    mr_problem_set(problem, "type", "must be a duration such as 500ms, 30s, 15m, 1h or 7d");
     if (!mr_duration_parse(&out->integer, text))
-        return false;
+        return refuse(problem, "type", "must be a duration such as 500ms, 30s, 15m, 1h or 7d");
+    if ((field->min == 0 && field->max == 0) || (out->integer >= field->min && out->integer <= field->max))
+        return true;
     write_duration(least, sizeof least, field->min);
     write_duration(most, sizeof most, field->max);
     mr_problem_set(problem, "range", "must be from %s to %s", least, most);
-    return (field->min == 0 && field->max == 0) || (out->integer >= field->min && out->integer <= field->max);
+    return false;
 }
 
 /* ---- Numbers ---- */
@@ -378,13 +379,15 @@ static bool check_range(const struct mr_field *field, const struct mr_decimal *n
     const struct mr_decimal least = mr_decimal_of(field->least != NULL ? field->least : "");
     const struct mr_decimal most = mr_decimal_of(field->most != NULL ? field->most : "");
 
+    if ((field->least == NULL || mr_decimal_order(number, &least) >= 0) &&
+        (field->most == NULL || mr_decimal_order(number, &most) <= 0))
+        return true;
     if (field->least != NULL && field->most != NULL)
         mr_problem_set(problem, "range", "must be from %s to %s", field->least, field->most);
-    else if (field->least != NULL || field->most != NULL)
+    else
         mr_problem_set(problem, "range", "must be at %s %s", field->least != NULL ? "least" : "most",
                        field->least != NULL ? field->least : field->most);
-    return (field->least == NULL || mr_decimal_order(number, &least) >= 0) &&
-           (field->most == NULL || mr_decimal_order(number, &most) <= 0);
+    return false;
 }
 
 /* Bounded also when written out, for an exponent is short and what it stands for is not. */
@@ -436,17 +439,20 @@ static bool parse_date(struct mr_slice text, struct mr_value *out)
 static bool parse_json(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)
 {
     out->text = text;
+    if (field->max == 0 || (int64_t)text.len <= field->max)
+        return mr_json_check(text, problem);
     mr_problem_set(problem, "length", "must be at most %" PRId64 " bytes of JSON, is %zu", field->max, text.len);
-    return (field->max == 0 || (int64_t)text.len <= field->max) && mr_json_check(text, problem);
+    return false;
 }
 
 bool mr_field_check_items(const struct mr_field *field, size_t items, struct mr_problem *problem)
 {
-    if (field->items_max == 0 && field->items_min == 0)
+    if ((field->items_max == 0 && field->items_min == 0) ||
+        (items <= INT64_MAX && (int64_t)items >= field->items_min && (int64_t)items <= field->items_max))
         return true;
     mr_problem_set(problem, "items", "must have %" PRId64 " to %" PRId64 " items, has %zu", field->items_min, field->items_max,
                    items);
-    return items <= INT64_MAX && (int64_t)items >= field->items_min && (int64_t)items <= field->items_max;
+    return false;
 }
 
 bool mr_field_parse(const struct mr_field *field, struct mr_slice text, struct mr_value *out, struct mr_problem *problem)

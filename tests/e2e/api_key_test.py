@@ -197,6 +197,9 @@ class ApiKeys(support.TiersTest):
         self.assertEqual(self.boss.request("DELETE", f"/v1/api-keys/{key}").status, 204)
         wait_for(lambda: self.database.count("millrace.account", f"id = '{key}'") == 0, 30, "the end of the key's account")
         self.assertEqual(self.database.count("millrace.idempotency_key", f"user_id = '{key}'"), 0)
+        # A process that takes the key for some seconds still has nobody to keep an answer for.
+        self.refused(one.post("/v1/jobs/report/runs", None, headers=[("Idempotency-Key", '"late"')]), 401, 'Bearer error="invalid_token"')
+        self.refused(one.post("/v1/jobs/report/runs", [{}, {}], headers=[("Idempotency-Key", '"late, many"')]), 401, 'Bearer error="invalid_token"')
 
     # ---- Ending ----
 

@@ -169,6 +169,13 @@ class Scopes(unittest.TestCase):
                 first, again, other = (self.good(api.post(path, body, headers=header), status)["id"] for api in (one, one, two))
                 self.assertEqual(first, again)
                 self.assertNotEqual(first, other)
+                # A key that was deleted is taken for some seconds still; nobody is there to keep an answer for.
+                with self.server.database() as database:
+                    key = database.value("SELECT id FROM millrace.api_key ORDER BY id DESC OFFSET 1 LIMIT 1")
+                    database.query(f"DELETE FROM millrace.api_key WHERE id = '{key}'")
+                    support.wait_for(lambda: database.count("millrace.account", f"id = '{key}'") == 0, 30, "the end of the key's account")
+                late = one.post(path, body, headers=[("Idempotency-Key", '"late"')])
+                self.assertEqual((late.status, late.header("WWW-Authenticate")), (401, 'Bearer error="invalid_token"'), late)
 
     def test_scopes__of_the_folder_are_those_there_are(self):
         for scope in ("stock:delete", "stock:write:x", "stock"):
