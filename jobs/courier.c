@@ -14,7 +14,7 @@
 #include "runtime/thread.h"
 #include "runtime/url.h"
 
-enum { EVENTS = 256, IDLE_CONNECTION_S = 60 };
+enum { EVENTS = 256, IDLE_CONNECTION_S = 60, SENT_MOST = 2 };
 
 /* Which calls come back without having been sent, or to their end. Never lowered. */
 enum recall { RECALL_NONE, RECALL_UNSENT, RECALL_ALL };
@@ -26,6 +26,7 @@ struct transfer {
     struct mr_call *call;
     struct mr_courier *courier;
     int64_t begun_us;
+    unsigned sent; /* how often */
     size_t head_bytes;
     bool head_is_whole;
     bool was_forbidden; /* an address was refused */
@@ -118,6 +119,22 @@ static size_t take_head(const char *data, size_t size, size_t count, void *argum
     return self->head_bytes <= MR_CALL_HEAD ? len : 0;
 }
 
+/*
+ * When a kept connection ends before an answer, libcurl sends the request on another, up to five times. The receiver may have closed
+ * the connection just as the call was sent, and then once more is right; or it broke down over the call, and then each time is one
+ * too many.
+ */
+static int before_sending(void *argument, char *to, char *from, int to_port, int from_port)
+{
+    struct transfer *self = argument;
+
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    return self->sent++ < SENT_MOST ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 static curl_socket_t open_socket(void *argument, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *self = argument;
@@ -198,6 +215,8 @@ static bool set_options(struct transfer *self)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, self);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, self);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, self);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, self);
     return good;
 }
@@ -275,6 +294,7 @@ static void explain(const struct transfer *self, CURLcode code, struct mr_call *
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
     case CURLE_PARTIAL_FILE:
+    case CURLE_ABORTED_BY_CALLBACK: /* by before_sending; of a call that is broken off its end says why */
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR: more = "the connection broke before there was an answer"; break;
     case CURLE_WRITE_ERROR: more = "the head of the answer is too long"; break;
@@ -360,6 +380,7 @@ static bool prepare(struct transfer *self)
     bool is_https = call->url.len > 5 && call->url.data[4] == 's';
     bool is_set;
 
+    self->sent = 0;
     self->head_bytes = 0;
     self->head_is_whole = self->was_forbidden = self->was_allowed = false;
     self->error[0] = '\0';

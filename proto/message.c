@@ -132,8 +132,8 @@ int mr_field_index(enum mr_op op, const char *name)
 {
     const struct mr_field *fields = mr_op_info(op)->traits->fields;
 
-    for (int i = 0; fields[i].name != NULL; i++)
-        if (strcmp(fields[i].name, name) == 0)
+    for (int i = 0; fields[i].name != NULL; i++) /* few begin alike, and a call costs more than a look */
+        if (fields[i].name[0] == name[0] && strcmp(fields[i].name, name) == 0)
             return i;
     return -1;
 }

@@ -325,6 +325,41 @@ static void test_courier__one_that_hangs_up_has_not_answered(void **state)
     }
 }
 
+enum { KEPT = 8 };
+
+/* The first calls are answered together, each on a connection of its own; then each breaks down. */
+static bool answer_some_and_hang_up(struct receiver *self, int fd, const struct received *request)
+{
+    (void)request;
+    if (receiver_connections(self) > KEPT || receiver_requests(self) > KEPT)
+        return false;
+    while (receiver_requests(self) < KEPT)
+        pause_briefly();
+    return receiver_write(fd, OK, strlen(OK));
+}
+
+/* libcurl would try each of the kept connections. */
+static void test_courier__one_that_hangs_up_on_kept_connections_is_called_twice_at_most(void **state)
+{
+    struct mr_call *ended;
+
+    (void)state;
+    receiver = receiver_new(answer_some_and_hang_up, NULL);
+    start(true, NULL);
+    for (int i = 0; i < KEPT; i++)
+        call(LONG_MS);
+    for (int i = 0; i < KEPT; i++) {
+        ended = await();
+        assert_answered(ended, 200);
+        forget(ended);
+    }
+    ended = await_this(call(LONG_MS));
+    assert_no_answer(ended, "the connection broke before there was an answer");
+    assert_true(ended->has_connected);
+    assert_int_equal(receiver_requests(receiver), KEPT + 2);
+    forget(ended);
+}
+
 static void test_courier__a_redirection_is_not_followed(void **state)
 {
     char answer[256];
@@ -664,6 +699,7 @@ int main(void)
         TEST(test_courier__one_that_never_answers_ends_by_its_time_out),
         TEST(test_courier__one_that_is_not_there_is_told_at_once),
         TEST(test_courier__one_that_hangs_up_has_not_answered),
+        TEST(test_courier__one_that_hangs_up_on_kept_connections_is_called_twice_at_most),
         TEST(test_courier__a_redirection_is_not_followed),
         TEST(test_courier__of_a_long_answer_the_beginning_is_read),
         TEST(test_courier__a_head_that_is_too_long_is_no_answer),
