@@ -420,6 +420,18 @@ static void check_secrets(struct checking *self, const struct mr_app_job *job)
                  job->secrets.count, MR_SECRETS_MAX);
 }
 
+/* Of push and pull the database fills it in, and compares it with what runs are given. */
+static void check_instant(struct checking *self, const struct mr_app_field *arg)
+{
+    const struct mr_yaml *value = arg->fallback;
+
+    if (value == NULL || arg->type.index != MR_APP_TIMESTAMP || value->kind != MR_YAML_TEXT ||
+        mr_kind_timestamp_is_good(mr_slice_of(value->text)))
+        return;
+    complain(self, mr_yaml_place(value),
+             "the default is not one that a run may have, expected one such as 2026-01-31T12:00:00Z");
+}
+
 /* What a run is given is looked at where it is queued, in SQL; a tick gives it nothing. */
 static void check_args(struct checking *self, const struct mr_app_job *job)
 {
@@ -431,7 +443,10 @@ static void check_args(struct checking *self, const struct mr_app_job *job)
         if (arg->required && job->cron != NULL)
             complain(self, mr_yaml_place_of(arg->node, "required"),
                      "\"%s\" is required, and a run that \"cron\" starts has no arguments, expected a default", arg->name);
-        if (arg->pattern != NULL && job->work.is_set && job->work.index != MR_APP_BY_SQL)
+        if (!job->work.is_set || job->work.index == MR_APP_BY_SQL)
+            continue;
+        check_instant(self, arg);
+        if (arg->pattern != NULL)
             complain(self, mr_yaml_place(mr_yaml_get(arg->node, "pattern")->key),
                      "arguments of a run take no \"pattern\", expected it left out");
     }

@@ -245,10 +245,9 @@ static void check_text(const struct mr_app_field *field, const struct mr_yaml *n
 static void check_number(const struct mr_app_field *field, const struct mr_yaml *node, struct mr_problems *problems)
 {
     const struct mr_app_range *range = &field->range;
-    bool exact = strpbrk(node->text, "eE") == NULL;
 
-    if (exact && ((range->min != NULL && mr_decimal_compare(node->text, range->min) < 0) ||
-                  (range->max != NULL && mr_decimal_compare(node->text, range->max) > 0)))
+    if ((range->min != NULL && mr_decimal_compare(node->text, range->min) < 0) ||
+        (range->max != NULL && mr_decimal_compare(node->text, range->max) > 0))
         mr_problems_add(problems, mr_yaml_place(node), "the %s is %s, expected it in %s..%s", told(field), node->text,
                         range->min != NULL ? range->min : "", range->max != NULL ? range->max : "");
     if (field->scale.is_set && mr_decimal_scale(node->text) > field->scale.value)

@@ -1,13 +1,14 @@
 #include "proto/kind.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 
 #include "proto/timestamp.h"
 #include "proto/uuid.h"
 
-enum { NAME_ROOM = 192, LENGTH_MAX = 1000000 };
+enum { NAME_ROOM = 192, LENGTH_MAX = 1000000, TIMESTAMP_MOST = 100 /* bytes; PostgreSQL reads no more than some */ };
 
 static bool all_among(struct mr_slice text, const char *others)
 {
@@ -65,12 +66,22 @@ struct hearing {
     bool good;
 };
 
+/* Appends what `room` bytes have room for: of whole characters, since the answer is JSON. */
+static void put_part(char *name, size_t room, const char *part)
+{
+    size_t len = strlen(name);
+
+    mr_slice_copy(name + len, room - len, mr_slice_of(part));
+}
+
 static void complain(struct hearing *self, const char *member, const char *code, const char *message)
 {
-    char name[NAME_ROOM];
+    char name[NAME_ROOM] = "";
     struct mr_problem problem;
 
-    snprintf(name, sizeof name, "%s%s%s", self->name, member[0] != '\0' ? "." : "", member);
+    put_part(name, sizeof name, self->name);
+    put_part(name, sizeof name, member[0] != '\0' ? "." : "");
+    put_part(name, sizeof name, member);
     mr_problem_set(&problem, code, "%s", message);
     self->tell(self->context, name, &problem);
     self->good = false;
@@ -89,18 +100,49 @@ static enum kind kind_of(const json_t *type)
     return (enum kind)kind;
 }
 
+/* Behind the seconds: decimals perhaps, then an offset that PostgreSQL has. */
+static bool is_rest_of_moment(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    if (len > 0 && text[0] == '.')
+        for (at = 1; at < len && text[at] >= '0' && text[at] <= '9';)
+            at++;
+    if (len - at == 1)
+        return text[at] == 'Z' || text[at] == 'z';
+    return len - at == strlen("+00:00") && text[at + 3] == ':' &&
+           (text[at + 1] == '0' || (text[at + 1] == '1' && text[at + 2] < '6'));
+}
+
+bool mr_kind_timestamp_is_good(struct mr_slice text)
+{
+    static const char form[] = "0000-00-00T00:00:00";
+    const size_t whole = sizeof form - 1;
+    int64_t ignored;
+
+    if (text.len < whole || text.len > TIMESTAMP_MOST || !mr_timestamp_parse(&ignored, text.data, text.len))
+        return false;
+    for (size_t i = 0; i < whole; i++) {
+        char c = text.data[i];
+
+        if (form[i] == '0' ? c < '0' || c > '9' : c != form[i] && (form[i] != 'T' || c != 't'))
+            return false;
+    }
+    return is_rest_of_moment(text.data + whole, text.len - whole);
+}
+
 static bool is_moment(enum kind kind, const json_t *value)
 {
     const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
     uint8_t uuid[16];
     int64_t ignored;
 
     if (text == NULL)
         return false;
     if (kind == OF_UUID)
-        return mr_uuid_parse(uuid, text, json_string_length(value));
-    return kind == OF_DATE ? mr_date_parse(&ignored, text, json_string_length(value))
-                           : mr_timestamp_parse(&ignored, text, json_string_length(value));
+        return mr_uuid_parse(uuid, text, len);
+    return kind == OF_DATE ? mr_date_parse(&ignored, text, len) : mr_kind_timestamp_is_good((struct mr_slice){text, len});
 }
 
 static bool is_of(enum kind kind, const json_t *value)
@@ -130,11 +172,14 @@ static bool has_length(const json_t *rules, const json_t *text)
            (points >= from && points <= to);
 }
 
-static double number_of(const json_t *rules, const char *member, double otherwise)
+/* A double has not every integer of 64 bits. */
+static long double number_of(const json_t *rules, const char *member, long double otherwise)
 {
     const json_t *value = json_object_get(rules, member);
 
-    return json_is_number(value) ? json_number_value(value) : otherwise;
+    if (json_is_integer(value))
+        return (long double)json_integer_value(value);
+    return json_is_real(value) ? (long double)json_real_value(value) : otherwise;
 }
 
 static void check_default(struct hearing *self, enum kind kind, const json_t *rules)
@@ -147,8 +192,8 @@ static void check_default(struct hearing *self, enum kind kind, const json_t *ru
         complain(self, "default", "type", "must be a value of the type");
     else if (json_is_true(json_object_get(rules, "required")))
         complain(self, "default", "mismatch", "makes no sense where the argument is required");
-    else if (json_is_number(value) && (json_number_value(value) < number_of(rules, "min", -1e308) ||
-                                       json_number_value(value) > number_of(rules, "max", 1e308)))
+    else if (json_is_number(value) && (number_of(rules, "default", 0) < number_of(rules, "min", -HUGE_VALL) ||
+                                       number_of(rules, "default", 0) > number_of(rules, "max", HUGE_VALL)))
         complain(self, "default", "range", "must lie between min and max");
     else if (kind == OF_TEXT && !has_length(rules, value))
         complain(self, "default", "length", "must be as long as length says");
@@ -167,7 +212,7 @@ static void check_bounds(struct hearing *self, enum kind kind, const json_t *rul
         else if (bound != NULL && !is_of(kind, bound))
             complain(self, bounds[i], "type", kind == OF_INTEGER ? "must be an integer" : "must be a number");
     }
-    if (number_of(rules, "min", -1e308) > number_of(rules, "max", 1e308))
+    if (number_of(rules, "min", -HUGE_VALL) > number_of(rules, "max", HUGE_VALL))
         complain(self, "max", "range", "must not be below min");
 }
 
@@ -237,10 +282,12 @@ bool mr_kind_args_rule(const struct json_t *json, const char *name,
     if (json_object_size(json) > MR_ARGS_MAX)
         complain(&whole, "", "items", "must have at most 64 arguments");
     json_object_foreach((json_t *)json, argument, rules) {
-        char path[NAME_ROOM / 2 + 32];
+        char path[NAME_ROOM / 2] = "";
         struct hearing one = {tell, context, path, true};
 
-        snprintf(path, sizeof path, "%s.%.80s", name, argument);
+        put_part(path, sizeof path, name);
+        put_part(path, sizeof path, ".");
+        put_part(path, sizeof path, argument);
         if (!is_argument(argument))
             complain(&one, "", "format", "must have a name of letters, digits and _ that begins with no digit");
         else if (!json_is_object(rules))

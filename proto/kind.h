@@ -30,6 +30,12 @@ bool mr_webhook_secret_is_good(struct mr_slice text);
 bool mr_kind_name_is_good(struct mr_slice name);
 
 /*
+ * Whether a run may have this argument of type timestamp: "2027-01-31T12:00:00Z", with decimals or an offset, as millrace.is_instant
+ * takes it. A default has to be one as well, since functions of the engine convert it.
+ */
+bool mr_kind_timestamp_is_good(struct mr_slice text);
+
+/*
  * The rules of a kind's arguments, as the column millrace.job.args has them: an object of argument to
  * {type, required, default, min, max, length}.
  */

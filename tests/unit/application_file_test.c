@@ -139,6 +139,7 @@ static const struct example {
     {MR_FILE_RESOURCE, FIELD("{type: integer, default: x}"), "3:31: the default is \"x\", expected integer", true},
     {MR_FILE_RESOURCE, FIELD("{type: integer, default: 0x10}"), "3:31: the default is \"0x10\", expected integer", true},
     {MR_FILE_RESOURCE, FIELD("{type: integer, default: 5, range: 6..7}"), "3:31: the default is 5, expected it in 6..7", true},
+    {MR_FILE_RESOURCE, FIELD("{type: number, default: 1e2, range: 6..7}"), "3:30: the default is 1e2, expected it in 6..7", true},
     {MR_FILE_RESOURCE, FIELD("{type: decimal, scale: 1, default: 0.25}"),
      "3:41: the default is 0.25, expected at most 1 digits after the point", true},
     {MR_FILE_RESOURCE, FIELD("{type: text, pattern: '[a-c]+', hint: a to c only, example: abc}"), NULL, false},

@@ -400,14 +400,16 @@ static const struct change {
                     "b: {work: push, url: https://x, secrets: [whsec_c2hvcnQ=, whsec_not-at_all!]}\n"
                     "c: {work: pull, cron: '@daily', args: {x: {type: uuid, required: true}, y: {type: text, pattern: a+}}}\n"
                     "d: {work: pull, startedBy: user}\n"
-                    "e: {work: pull, cron: '30 2 25-31 3 */7', timezone: Europe/Berlin}\n",
+                    "e: {work: pull, cron: '30 2 25-31 3 */7', timezone: Europe/Berlin}\n"
+                    "f: {work: pull, args: {x: {type: timestamp, default: '2027-01-31'}, y: {type: timestamp, default: '2027-01-31T12:00:00Z'}}}\n",
      "jobs/a.yaml:1:41: the value is not valid, expected whsec_ and the base64 of 24 to 64 bytes\n"
      "jobs/a.yaml:2:43: the value is not valid, expected whsec_ and the base64 of 24 to 64 bytes\n"
      "jobs/a.yaml:2:59: the value is not valid, expected a secret, whsec_ and base64\n"
      "jobs/a.yaml:3:66: \"x\" is required, and a run that \"cron\" starts has no arguments, expected a default\n"
      "jobs/a.yaml:3:89: arguments of a run take no \"pattern\", expected it left out\n"
      "jobs/a.yaml:4:28: users start no jobs, expected \"admin\": a statement of an operation queues runs for them, by millrace.enqueue\n"
-     "jobs/a.yaml:5:23: no tick of it ever comes in Europe/Berlin, expected one that does\n"},
+     "jobs/a.yaml:5:23: no tick of it ever comes in Europe/Berlin, expected one that does\n"
+     "jobs/a.yaml:6:54: the default is not one that a run may have, expected one such as 2026-01-31T12:00:00Z\n"},
 
     {"queries/b.sql", "-- name: order_place\nSELECT 2\n-- name: two words\nSELECT 3\n-- name: empty\n-- nothing\n",
      "queries/b.sql:3:1: not a name of a statement, expected -- name: and letters, digits, _, / or -\n"

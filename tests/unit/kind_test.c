@@ -110,6 +110,53 @@ static void test_args__every_problem_is_told_by_name(void **state)
                         "args.a.default:length,args.b.default:length");
 }
 
+static void test_args__a_default_is_what_a_run_may_have(void **state)
+{
+    static const char *const good[] = {"2027-01-31T12:00:00Z", "2027-01-31t12:00:00z", "2027-01-31T12:00:00.25+15:59",
+                                       "2016-12-31T23:59:60-00:00", "2027-01-31T24:00:00Z", NULL};
+    static const char *const bad[] = {"2027-01-31", "2027-W04-1", "2027-031T12:00:00Z", "20270131T120000Z", "2027-01-31 12:00:00Z",
+                                      "2027-01-31T12:00Z", "2027-01-31T12:00:00", "2027-01-31T12:00:00,5Z", "2027-01-31T12:00:00+02",
+                                      "2027-01-31T12:00:00+0200", "2027-01-31T12:00:00-16:00", "2027-01-31T12:00:00+23:00",
+                                      "2027-02-30T12:00:00Z", "0000-01-01T00:00:00Z", "", NULL};
+
+    (void)state;
+    check(mr_kind_timestamp_is_good, good, true);
+    check(mr_kind_timestamp_is_good, bad, false);
+    assert_string_equal(problems_of("{\"a\":{\"type\":\"timestamp\",\"default\":\"2027-W04-1\"}}"), "args.a.default:type");
+}
+
+static void test_args__integers_are_compared_exactly(void **state)
+{
+    (void)state;
+    assert_string_equal(problems_of("{\"a\":{\"type\":\"integer\",\"min\":9007199254740993,\"max\":9007199254740992},"
+                                    "\"b\":{\"type\":\"integer\",\"min\":9223372036854775807,\"default\":9223372036854775806},"
+                                    "\"c\":{\"type\":\"integer\",\"min\":9223372036854775806,\"default\":9223372036854775806,\"max\":9223372036854775807}}"),
+                        "args.a.max:range,args.b.default:range");
+}
+
+/* A name is cut between characters: the answer is JSON. */
+static void test_args__long_names_are_told_in_whole_characters(void **state)
+{
+    (void)state;
+    for (int lead = 0; lead < 2; lead++) {
+        struct mr_buf text = {0};
+        struct mr_buf inner = {0};
+        const char *told;
+
+        mr_buf_text(&inner, &"a"[lead]);
+        for (int i = 0; i < 150; i++)
+            mr_buf_text(&inner, "\xc3\xa9");
+        mr_buf_printf(&text, "{\"%.*s\":{\"type\":\"text\"},\"b\":{\"type\":\"text\",\"%.*s\":1}}", (int)inner.len, inner.data,
+                      (int)inner.len, inner.data);
+        mr_buf_char(&text, '\0');
+        told = problems_of(text.data);
+        assert_non_null(strstr(told, ":format,args.b."));
+        assert_true(mr_utf8_valid(mr_slice_of(told), NULL));
+        mr_buf_fini(&inner);
+        mr_buf_fini(&text);
+    }
+}
+
 static void test_args__are_bounded(void **state)
 {
     struct mr_buf text = {0};
@@ -132,6 +179,9 @@ int main(void)
         cmocka_unit_test(test_name__is_a_word_of_a_scope),
         cmocka_unit_test(test_args__rules_that_are_good),
         cmocka_unit_test(test_args__every_problem_is_told_by_name),
+        cmocka_unit_test(test_args__a_default_is_what_a_run_may_have),
+        cmocka_unit_test(test_args__integers_are_compared_exactly),
+        cmocka_unit_test(test_args__long_names_are_told_in_whole_characters),
         cmocka_unit_test(test_args__are_bounded),
     };
 
