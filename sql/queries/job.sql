@@ -528,7 +528,7 @@ WITH k AS MATERIALIZED (
                            WHERE k.walk = 'waits' AND (r.job, r.id) < (kind.name, k.upto) AND (r.job, r.id) >= (kind.name, k.since_id)
                            ORDER BY r.job DESC, r.id DESC LIMIT k.most) g
             UNION ALL
-           SELECT * FROM (SELECT 8, r.id FROM (SELECT r.id FROM millrace.lease r WHERE k.walk = 'leased' AND r.job = kind.name) r
+           SELECT * FROM (SELECT 8, r.id FROM (SELECT r.id FROM millrace.lease r WHERE k.walk = 'leased' AND r.job = kind.name OFFSET 0) r
                            WHERE r.id < k.upto AND r.id >= k.since_id
                            ORDER BY r.id DESC LIMIT k.most) h) w
 ), horizon AS MATERIALIZED (

@@ -12,6 +12,9 @@ LEFT JOIN LATERAL (
 
 -- Counts end at ten thousand of a state, and throughput is added up from the tallies of minutes, so that a job with a million runs is
 -- told as quickly as one with ten. The last 60 seconds are those of the minute that is under way, and of the one before by its share.
+--
+-- The newest runs of a job are asked for as job_run_search does: with `r.job = j.name` the order is that of the id alone, and where nearly
+-- all runs are of one job the planner walks the primary key, past all of them for each job that has none.
 
 -- part: figures
 LEFT JOIN LATERAL (
@@ -25,7 +28,7 @@ LEFT JOIN LATERAL (
                   THEN (SELECT count(*) FROM (SELECT FROM millrace.job_run r WHERE r.job = j.name AND r.finished_at IS NULL AND r.state = 'running' LIMIT 10000) x)
                   ELSE (SELECT count(*) FROM (SELECT FROM millrace.lease r WHERE r.job = j.name LIMIT 10000) x) END AS running,
              CASE WHEN j.work = 'sql'
-                  THEN (SELECT count(*) FROM (SELECT r.state FROM millrace.job_run r WHERE r.job = j.name ORDER BY r.job DESC, r.id DESC LIMIT 10000) x WHERE x.state = 'dead')
+                  THEN (SELECT count(*) FROM (SELECT r.state FROM millrace.job_run r WHERE r.job = ANY (ARRAY[j.name]) ORDER BY r.job, r.id DESC LIMIT 10000) x WHERE x.state = 'dead')
                   ELSE (SELECT count(*) FROM (SELECT FROM millrace.stopped r WHERE r.job = j.name AND r.outcome = 'dead' LIMIT 10000) x) END AS dead,
              CASE WHEN j.work = 'sql'
                   THEN (SELECT r.run_after FROM millrace.job_run r WHERE r.job = j.name AND r.finished_at IS NULL AND r.state <> 'running' AND r.run_after <= now() ORDER BY r.job, r.run_after, r.id LIMIT 1)
@@ -83,9 +86,13 @@ LEFT JOIN LATERAL (
                  'progress', json_build_object('done', coalesce(r.done, {{done}}, 0), 'total', coalesce(r.total, {{total}})), 'error', r.error,
                  'waitsFor', {{waits_for}},
                  'dueAt', CASE WHEN NOT r.is_sql THEN to_char(r.due_at AT TIME ZONE 'UTC', {{instant}}) END, 'key', nullif(r.key, ''), 'priority', r.priority)) AS run
-        FROM (SELECT x.id FROM ((SELECT r.id FROM millrace.job_run r WHERE r.job = j.name ORDER BY r.job DESC, r.id DESC LIMIT 1)
+        FROM (SELECT x.id FROM ((SELECT r.id FROM millrace.job_run r WHERE r.job = ANY (ARRAY[j.name]) ORDER BY r.job, r.id DESC LIMIT 1)
                                  UNION ALL
-                                (SELECT r.id FROM millrace.run r WHERE r.job = j.name ORDER BY r.job DESC, r.id DESC LIMIT 1)) x
+                                (SELECT r.id FROM millrace.run r
+                                  WHERE (r.job, r.id) <= (j.name, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                                    AND (r.job, r.id) >= (j.name, '00000000-0000-0000-0000-000000000000')
+                                  ORDER BY r.job DESC, r.id DESC
+                                  LIMIT 1)) x
                ORDER BY x.id DESC LIMIT 1) newest
         JOIN millrace.every_run r ON r.id = newest.id) last ON true
 
