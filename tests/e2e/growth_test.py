@@ -65,5 +65,25 @@ class Statistics(Growth):
         self.assertEqual(process.stop(), 0)
 
 
+class Horizon(Growth):
+    def test_lease__is_found_by_its_id_while_an_open_transaction_keeps_dead_ones(self):
+        self.database.query("ALTER TABLE millrace.lease SET (autovacuum_enabled = off)")
+        with self.module.server.database(self.name) as holder:
+            holder.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            holder.query("SELECT count(*) FROM millrace.lease")
+            self.database.query(f"""INSERT INTO millrace.lease (id, job, key, claim, attempt, until, started_at)
+                SELECT gen_random_uuid(), 'busy', '', 1, 1, now(), now() FROM generate_series(1, {MANY})""")
+            self.database.query("DELETE FROM millrace.lease")
+            self.database.query("VACUUM ANALYZE millrace.lease")
+            with self.module.server.database(self.name) as session:
+                for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
+                    session.query(f"SET {name} = off")
+                plan = session.query("""EXPLAIN (COSTS OFF) SELECT r.state FROM unnest(ARRAY[gen_random_uuid()]) k (id)
+                    CROSS JOIN LATERAL (SELECT * FROM millrace.every_run r WHERE r.id = k.id) r""")
+            holder.query("ROLLBACK")
+        used = [line for (line,) in plan if "lease" in line and "Index" in line]
+        self.assertTrue(used and all("lease_pkey" in line for line in used), plan)
+
+
 if __name__ == "__main__":
     unittest.main()
