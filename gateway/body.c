@@ -12,7 +12,7 @@
 #include "scheduler/cron.h"
 #include "scheduler/zone.h"
 
-enum { PREFIX_ROOM = 32, NAME_ROOM = 256, ZONE_ROOM = 65, REASON_ROOM = 72, ERRORS_BYTES = 16384 };
+enum { PREFIX_ROOM = 32, NAME_ROOM = 256, ZONE_ROOM = 65, ERRORS_BYTES = 16384 };
 
 /* Collects the problems of the body or, with a prefix, those of an element. */
 struct place {
@@ -50,11 +50,9 @@ static bool check_meaning(const struct mr_field *field, struct mr_slice text, st
     struct mr_cron_problem refused;
     struct mr_cron cron;
     char zone[ZONE_ROOM];
-    char reason[REASON_ROOM];
 
     if (field->format == MR_FORMAT_CRON && !mr_cron_parse(&cron, text, &refused)) {
-        mr_slice_copy(reason, sizeof reason, mr_slice_of(refused.reason));
-        mr_problem_set(problem, "format", "is not a cron expression, at character %zu: %s", refused.position, reason);
+        mr_problem_set(problem, "format", "is not a cron expression, at character %zu: %s", refused.position, refused.reason);
         return false;
     }
     if (field->format == MR_FORMAT_URL && !mr_webhook_is_url(text)) {

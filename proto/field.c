@@ -72,12 +72,14 @@ struct mr_slice mr_value_bytes(enum mr_type carried, const struct mr_value *valu
 
 void mr_problem_set(struct mr_problem *problem, const char *code, const char *format, ...)
 {
+    char whole[sizeof problem->message + 4]; /* a character more tells whether the last one is whole */
     va_list args;
 
     problem->code = code;
     va_start(args, format);
-    vsnprintf(problem->message, sizeof problem->message, format, args);
+    vsnprintf(whole, sizeof whole, format, args);
     va_end(args);
+    mr_slice_copy(problem->message, sizeof problem->message, mr_slice_of(whole));
 }
 
 /* Bytes of the UTF-8 sequence at `p`, 0 when there is none that is well formed and shortest. */

@@ -143,7 +143,7 @@ struct mr_value {
 /* What is wrong with a value: a stable code for programs and a sentence for people. Static storage. */
 struct mr_problem {
     const char *code;
-    char message[120];
+    char message[512]; /* cut at a character when it is too long */
 };
 
 /*

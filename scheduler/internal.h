@@ -35,6 +35,7 @@ enum step {
     STEP_KINDS,
     STEP_KIND_TICKS,
     STEP_SWEEP,
+    STEP_OUTGROWN,
     STEP_COUNT_WAITING,
     STEP_QUEUES,
     STEP_TICK,
@@ -113,6 +114,7 @@ struct mr_scheduler {
     int64_t waits_since_ms;        /* while `waits` */
     int64_t uploads_ms;            /* when to look for broken uploads next, */
     uint8_t uploads_after[16];     /* and behind which one */
+    int64_t outgrown_ms;           /* when to look next for tables that have outgrown their statistics */
     int64_t count_ms;              /* when to count next what waits */
     int64_t wall_ms;               /* wall clock: as it was in the last round */
     int64_t looked_for_resumed_ms; /* wall clock: when schedules of paused jobs were looked at */
@@ -252,6 +254,11 @@ void queues_count(struct mr_scheduler *self);
 
 /* Frees the figures of the last count. */
 void queues_end(struct mr_scheduler *self);
+
+/* outgrown.c */
+
+/* Gives new statistics to tables that have many more rows than theirs say. */
+void outgrown_look(struct mr_scheduler *self);
 
 /* uploads.c */
 

@@ -185,6 +185,8 @@ static void work(struct mr_scheduler *self)
     }
     if (now >= self->uploads_ms && mr_db_is_up(self->db))
         uploads_sweep(self);
+    if (now >= self->outgrown_ms && mr_db_is_up(self->db))
+        outgrown_look(self);
     if (now >= self->count_ms) {
         self->count_ms = now + COUNT_MS;
         runs_count(self);

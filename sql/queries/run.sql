@@ -371,6 +371,24 @@ SELECT q.n, q.id IS NOT NULL AND NOT q.duplicate AS made, q.status, q.message FR
 -- name: schedule__sweep
 SELECT s.promoted, s.expired, s.next_ms FROM millrace.sweep_runs(($1::bigint[])[1]::integer) s;
 
+-- name: schedule__outgrown
+-- What gives tables new statistics that have ten times the rows that theirs say, of the engine and of the application. Of one column, with
+-- few pages: how many rows there are is what matters, and autovacuum goes on to count the changes for which it analyzes all columns. A table
+-- that autovacuum is at, of which PostgreSQL would warn, has its statistics from that. In the order of chance, so that one which cannot be
+-- analyzed keeps no other waiting.
+SELECT format('DO %L', format('BEGIN SET LOCAL default_statistics_target = 10; SET LOCAL client_min_messages = error; ANALYZE (SKIP_LOCKED) %I.%I (%I); END',
+                              n.nspname, c.relname, a.attname))
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ CROSS JOIN LATERAL (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum LIMIT 1) a
+ WHERE c.relkind = 'r'
+   AND n.nspname IN ('millrace', current_schema())
+   AND c.reltuples >= 0
+   AND pg_stat_get_live_tuples(c.oid) >= greatest(10 * c.reltuples, ($1::bigint[])[1])
+   AND pg_has_role(c.relowner, 'USAGE')
+ ORDER BY random()
+ LIMIT 20;
+
 -- name: schedule__due
 -- For each job: for how long its oldest due run has waited, whatever it waits for; whether a run could start now; whether there is
 -- any that is not finished. One row is looked at, however many wait for the one that is at work.

@@ -374,6 +374,16 @@ class Operations(ContractTest):
         self.answer(document.named("job_run_get"), 200, request=Request(path={"runId": run["id"]}, client=self.world.user))
         self.assertIn("lastRun", self.answer(document.named("job_get"), 200).json())
 
+    def test_results__of_workers_are_any_json(self):
+        job, admin = self.world.kind(), self.world.admin
+        for result in ({"a": 1}, [1, "b"], "sent", 1.5, True):
+            run = admin.post(f"/v1/jobs/{job}/runs", {}).json()["id"]
+            claim = admin.post(f"/v1/jobs/{job}/claims", {}).json()["runs"][0]["claim"]
+            told = {"outcomes": [{"id": run, "claim": claim, "outcome": "succeeded", "result": result}]}
+            self.answer(document.named("run_outcomes"), 200, request=Request(told, client=admin))
+            response = self.answer(document.named("job_run_get"), 200, request=Request(path={"runId": run}, client=admin))
+            self.assertEqual(response.json()["result"], result)
+
     def test_304__is_as_documented(self):
         for operation in self.each(when=documents(304)):
             request = getattr(self.world, operation.id)()

@@ -4,6 +4,7 @@ import time
 import unittest
 
 import support
+from support import wait_for
 
 module = support.ModuleServer()
 setUpModule, tearDownModule = module.start, module.stop
@@ -37,6 +38,31 @@ class Figures(Growth):
         before = self.entries_read()
         self.assertEqual(admin.get("/v1/jobs").status, 200)
         self.assertLess(self.entries_read() - before, MANY)
+
+
+class Statistics(Growth):
+    def rows(self, table):
+        return float(self.database.value(f"SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass"))
+
+    def test_statistics__of_an_emptied_table_that_fills_again_are_made_at_once(self):
+        tables = ("millrace.run", "millrace.job_run")
+        for table in (*tables, "millrace.lease"):
+            self.database.query(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        self.make(MANY)
+        for table in (*tables, "millrace.lease"):
+            self.database.query(f"DELETE FROM {table}")
+        time.sleep(1.5)
+        self.database.query("SELECT 1")  # with which the session tells what it deleted: as a rule once a second
+        for table in (*tables, "millrace.lease"):
+            self.database.query(f"VACUUM (TRUNCATE off, ANALYZE) {table}")
+        self.make(MANY)
+        self.assertEqual([self.rows(table) for table in tables], [0, 0])
+        process = self.scheduler()
+        wait_for(lambda: min(self.rows(table) for table in tables) > MANY / 2, 20, "there are new statistics")
+        self.assertEqual(self.database.value("SELECT min(n_mod_since_analyze) > 0 FROM pg_stat_user_tables WHERE relname IN ('run', 'job_run')"), "t",
+                         "autovacuum has to do the rest")
+        self.assertEqual(self.database.value("SELECT analyze_count FROM pg_stat_user_tables WHERE relname = 'lease'"), "1")
+        self.assertEqual(process.stop(), 0)
 
 
 if __name__ == "__main__":

@@ -220,13 +220,31 @@ static void test_field__a_refused_value_leaves_the_result_alone(void **state)
 static void test_field__a_long_problem_is_cut_not_overrun(void **state)
 {
     struct mr_problem problem;
-    char text[500];
+    char text[2 * sizeof problem.message];
 
     (void)state;
     memset(text, 'x', sizeof text);
-    text[499] = '\0';
+    text[sizeof text - 1] = '\0';
     mr_problem_set(&problem, "code", "%s", text);
     assert_int_equal(strlen(problem.message), sizeof problem.message - 1);
+}
+
+/* A hint of an application, in its own language: an answer with half of a character is no JSON. */
+static void test_field__a_long_problem_is_cut_between_characters(void **state)
+{
+    struct mr_problem problem;
+    char text[2 * sizeof problem.message];
+
+    (void)state;
+    for (size_t lead = 0; lead < 4; lead++) {
+        memset(text, 'x', sizeof text);
+        for (size_t i = lead; i + 4 < sizeof text; i += 4)
+            memcpy(text + i, "\xf0\x9f\x98\x80", 4);
+        text[sizeof text - 1] = '\0';
+        mr_problem_set(&problem, "code", "%s", text);
+        assert_true(strlen(problem.message) > sizeof problem.message - 5);
+        assert_true(mr_utf8_valid(mr_slice_of(problem.message), NULL));
+    }
 }
 
 /* ---- Exact numbers, doubles, dates, JSON ---- */
@@ -427,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_field__booleans_ids_and_times),
         cmocka_unit_test(test_field__a_refused_value_leaves_the_result_alone),
         cmocka_unit_test(test_field__a_long_problem_is_cut_not_overrun),
+        cmocka_unit_test(test_field__a_long_problem_is_cut_between_characters),
         cmocka_unit_test(test_field__decimals_are_exact),
         cmocka_unit_test(test_field__an_open_range_says_its_side),
         cmocka_unit_test(test_field__numbers_are_finite_doubles),
