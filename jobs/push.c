@@ -205,16 +205,22 @@ static void sweep(struct mr_push *self)
 
 /* ---- The loop ---- */
 
+/* A statement that has been cancelled because the process ends has no successor, which would only wait for the same lock. */
+static bool may_ask(const struct mr_push *self)
+{
+    return mr_db_is_up(self->db) && !mr_shutdown_is_cut();
+}
+
 static void work_with_database(struct mr_push *self)
 {
     if (!is_connected(self))
         return;
     push_settle(self);
-    if (push_now_ms(self) >= self->beat_ms && mr_db_is_up(self->db))
+    if (push_now_ms(self) >= self->beat_ms && may_ask(self))
         push_beat(self);
-    if (!self->is_stopping && mr_db_is_up(self->db))
+    if (!self->is_stopping && may_ask(self))
         sweep(self);
-    if (!self->is_stopping && mr_db_is_up(self->db))
+    if (!self->is_stopping && may_ask(self))
         look(self);
     push_settle(self); /* of what failed at once */
     rest(self);
@@ -264,13 +270,16 @@ static void wait(struct mr_push *self)
         mr_db_consume_input(self->db);
 }
 
-/* What is not sent goes back; what is under way has the grace, but for the time that it takes to tell its outcome. */
+/*
+ * What is not sent goes back; what is under way has the grace, but for the time that it takes to tell its outcome. The grace began with
+ * the process's end, which a statement that waited for a lock may have kept from this thread.
+ */
 static void begin_to_stop(struct mr_push *self)
 {
     int64_t cut_ms = mr_shutdown_plan(self->config->shutdown_grace).cut_ms;
 
     self->is_stopping = true;
-    self->stop_ms = push_now_ms(self) + cut_ms - least(cut_ms / 4, SETTLE_RESERVE_MS);
+    self->stop_ms = least(push_now_ms(self), mr_shutdown_begun_ms()) + cut_ms - least(cut_ms / 4, SETTLE_RESERVE_MS);
     mr_courier_recall(self->courier, false);
 }
 

@@ -220,6 +220,22 @@ class Faults(PushTest):
             self.assertEqual(sorted(receiver.ids[:20]), sorted(receiver.ids[20:]))  # each again, under its id
             self.assertEqual(second.stop(), 0)
 
+    def test_scheduler__that_cannot_tell_an_outcome_ends_in_its_time(self):
+        name = module.server.job_database()
+        scheduler = support.Scheduler(module.server, name, PUSH_ALLOW_PRIVATE="true", SHUTDOWN_GRACE="5s", DB_LOCK_TIMEOUT="60s")
+        self.addCleanup(scheduler.kill)
+        scheduler.ready()
+        with module.server.database(name) as holder, module.server.database(name) as database:
+            holder.query("BEGIN")
+            receiver = self.receiver(lambda *_: holder.query("LOCK TABLE millrace.run") and False)
+            self.job("locked", receiver.url, database=database)
+            self.enqueue("locked", database=database)
+            wait_for(lambda: database.count("pg_locks l JOIN pg_stat_activity a USING (pid)", "NOT l.granted AND a.application_name = 'push'"), 30,
+                     "the outcome waits for the lock")
+            self.assertEqual(scheduler.stop(), 1)
+        self.assertEqual(len(scheduler.logs("SHUTDOWN_GRACE is nearly over: cancelling running statements")), 1)
+        self.assertFalse(scheduler.logs("SHUTDOWN_GRACE is nearly over: abandoning threads that do not end"))
+
     def test_log__is_bounded_and_tells_neither_url_nor_secret(self):
         receiver = self.receiver(lambda handler, n: handler.answer(500, b"hidden-answer") or True)
         self.job("noisy", receiver.url, attempts=3)
