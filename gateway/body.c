@@ -12,7 +12,7 @@
 #include "scheduler/cron.h"
 #include "scheduler/zone.h"
 
-enum { PREFIX_ROOM = 32, NAME_ROOM = 256, ZONE_ROOM = 65, ERRORS_BYTES = 16384 };
+enum { PREFIX_ROOM = 32, NAME_ROOM = 256, ZONE_ROOM = 65 };
 
 /* Collects the problems of the body or, with a prefix, those of an element. */
 struct place {
@@ -179,7 +179,7 @@ void mr_body_unknown(struct mr_request *self, const struct mr_field *fields)
         if (is_field(fields, name))
             continue;
         mr_body_error(self, strlen(name) < NAME_ROOM ? name : "", "unknown", "is not known here");
-        if (self->errors.len > ERRORS_BYTES)
+        if (self->errors.len > MR_FAULT_ERRORS)
             break;
     }
 }
@@ -303,7 +303,7 @@ void mr_body_items(struct mr_request *self, const struct mr_field *fields, struc
         if (index > 0)
             mr_buf_char(out, ',');
         read_element(&place, fields, element, part, out);
-        if (self->errors.len > ERRORS_BYTES)
+        if (self->errors.len > MR_FAULT_ERRORS)
             break;
     }
     mr_buf_char(out, ']');

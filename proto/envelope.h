@@ -104,6 +104,9 @@ struct mr_fault {
                                 gateway/request.h has them, for which the writer vouches; empty: none */
 };
 
+/* Bytes of such a list behind which nothing more is added to it: a body may have a hundred thousand mistakes. */
+enum { MR_FAULT_ERRORS = 16384 };
+
 /* Appends {field, code, message}, with a comma in front unless it is the first. All arguments are copied. */
 void mr_fault_error(struct mr_buf *out, struct mr_slice field, struct mr_slice code, struct mr_slice message);
 

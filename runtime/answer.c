@@ -238,21 +238,22 @@ static bool are_errors(const struct mr_row_plan *plan, const mr_rows *rows, unsi
     return true;
 }
 
-/* All that is wrong at once, under the status of the last row. */
+/* All that is wrong at once, but for what is beyond MR_FAULT_ERRORS, under the status of the last row. */
 static void answer_with_errors(struct mr_actor *self, struct mr_message *message, const struct mr_row_plan *plan,
                                const mr_rows *rows, unsigned from, unsigned to)
 {
-    struct mr_fault fault = {.status = MR_INVALID};
+    struct mr_fault fault = {.status = MR_OK};
     struct mr_buf errors = {0};
     struct mr_slice code;
     struct mr_slice text;
     struct mr_row row;
 
-    for (; from < to; from++) {
+    mr_row_read(&row, plan, rows, to - 1);
+    fault.status = mr_status_from_http((int)row.status);
+    for (; from < to && errors.len <= MR_FAULT_ERRORS; from++) {
         mr_row_read(&row, plan, rows, from);
         explain(&row, &code, &text);
         mr_fault_error(&errors, row.field, code, text);
-        fault.status = mr_status_from_http((int)row.status);
     }
     fault.errors = (struct mr_slice){errors.data, errors.len};
     if (errors.failed)

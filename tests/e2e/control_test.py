@@ -257,6 +257,9 @@ class Queueing(ControlTest):
     def test_errors__name_the_argument_all_at_once(self):
         name, _ = self.put({"args": {"orderId": {"type": "uuid", "required": True}, "n": {"type": "integer", "min": 1, "max": 9}}})
         self.assertEqual(self.errors(self.queue(name, {"args": {"n": 10, "x": 1}})), [("args.n", "rule"), ("args.orderId", "required"), ("args.x", "unknown")])
+        many = self.queue(name, {"args": {f"unknown{number}": 1 for number in range(2000)}})
+        self.assertIn(("args.unknown0", "unknown"), self.errors(many))
+        self.assertLess(len(many.body), 20_000) # a body may hold a hundred thousand
         self.assertEqual(self.errors(self.queue(name, {"args": [1], "runAt": "soon", "priority": 101, "key": ""})),
                          [("args", "type"), ("runAt", "type"), ("priority", "range"), ("key", "length")])
         good = {"args": {"orderId": str(uuid.uuid4())}}
