@@ -54,6 +54,7 @@ static bool fits(const struct mr_member *member, Oid type)
     case MR_TIME: return type == OID_TIME;
     case MR_BOOL: return type == OID_BOOL;
     case MR_INT: return type == OID_INT2 || type == OID_INT4 || type == OID_INT8;
+    case MR_JSON: return type == OID_JSON || type == OID_JSONB;
     default: return type == OID_TEXT;
     }
 }
