@@ -124,7 +124,7 @@ static size_t take_head(const char *data, size_t size, size_t count, void *argum
  * the connection just as the call was sent, and then once more is right; or it broke down over the call, and then each time is one
  * too many.
  */
-static int before_sending(void *argument, char *to, char *from, int to_port, int from_port)
+static int before_sending(void *argument, const char *to, const char *from, int to_port, int from_port)
 {
     struct transfer *self = argument;
 
