@@ -150,7 +150,7 @@ static bool wants_caller(const struct exchange *exchange)
     return access == MR_ACCESS_USER || access == MR_ACCESS_ADMIN;
 }
 
-/* Its hash is made once for a request: it costs as much as a sixth of all else that the gateway does for it. */
+/* Its hash is made once for a request: it is a tenth of what the gateway does for it. */
 static bool has_key(struct exchange *exchange, struct mr_slice credential)
 {
     if (!exchange->has_key && mr_key_is_formed(credential)) {

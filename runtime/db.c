@@ -328,6 +328,7 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
     mr_status status = db_begin(self, deadline_ms);
     int64_t begun_ms = db_now_ms(self);
     int64_t timeout_ms;
+    int64_t took_ms;
 
     assert(self->pipeline.count == 0);
     if (status == MR_OK)
@@ -341,8 +342,9 @@ mr_status mr_db_run(mr_db *self, const char *statement, const struct mr_params *
         status = db_take_results(self, deadline_ms + DB_LATE_MS, &result);
     else
         status = db_fail_lost(self, PQerrorMessage(self->conn));
-    mr_pace_note_alone(&self->pace, db_now_ms(self) - begun_ms);
-    db_note_took(self, db_now_ms(self) - begun_ms);
+    took_ms = db_now_ms(self) - begun_ms;
+    mr_pace_note_alone(&self->pace, took_ms);
+    db_note_took(self, took_ms);
     if (status == MR_OK)
         *out = (mr_rows *)(void *)result;
     return status;

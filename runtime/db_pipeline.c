@@ -150,15 +150,16 @@ static mr_status land(mr_db *self, mr_rows **out)
     struct db_in_flight flight = *oldest(self);
     mr_status status = self->pipeline.status;
     PGresult *kept = self->pipeline.kept;
+    int64_t now_ms = db_now_ms(self);
 
     self->pipeline.kept = NULL;
     self->pipeline.status = MR_OK;
     self->pipeline.first = (self->pipeline.first + 1) % DB_IN_FLIGHT_MAX;
     self->pipeline.count--;
-    mr_pace_note_landed(&self->pace, flight.sent_ms, db_now_ms(self));
+    mr_pace_note_landed(&self->pace, flight.sent_ms, now_ms);
     if (!mr_pace_is_long(&self->pace) && self->pipeline.count == 0)
-        mr_pace_note_alone(&self->pace, db_now_ms(self) - flight.sent_ms);
-    db_note_took(self, db_now_ms(self) - flight.sent_ms);
+        mr_pace_note_alone(&self->pace, now_ms - flight.sent_ms);
+    db_note_took(self, now_ms - flight.sent_ms);
     if (status == MR_OK) {
         *out = (mr_rows *)(void *)kept;
     } else {

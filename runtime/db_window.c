@@ -399,9 +399,10 @@ static bool take_steps(mr_db *self, struct mr_db_step *steps)
 static void leave(mr_db *self)
 {
     struct db_window *window = &self->window;
+    int64_t took_ms = db_now_ms(self) - window->begun_ms;
 
-    mr_pace_note_alone(&self->pace, db_now_ms(self) - window->begun_ms);
-    db_note_took(self, db_now_ms(self) - window->begun_ms);
+    mr_pace_note_alone(&self->pace, took_ms);
+    db_note_took(self, took_ms);
     if (self->conn == NULL)
         return;
     if (self->stale || window->cancelled || PQexitPipelineMode(self->conn) != 1 ||
